@@ -1,0 +1,26 @@
+//! Generates Rust from `proto/` without an installed protoc.
+use std::{env, error::Error, fs, path::PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    println!("cargo:rerun-if-changed=migrations");
+
+    // The descriptors keep their comments, so that `grpcurl describe` shows them.
+    let mut protoc = protox::Compiler::new([&root])?;
+    protoc.include_imports(true).include_source_info(true);
+    protoc.open_files([
+        "challenges/catalog/v1/catalog.proto",
+        "challenges/catalog/v1/errors.proto",
+    ])?;
+    let descriptors = protoc.encode_file_descriptor_set();
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin"),
+        descriptors,
+    )?;
+
+    tonic_prost_build::configure()
+        .build_server(false)
+        .compile_fds(protoc.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,121 @@
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use super::Version;
+
+/// What is wrong with one field of a request, in the caller's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The field's path as the contract spells it, such as `ids[3]`.
+    pub field: String,
+    /// What was expected, such as `must be a UUID`.
+    pub problem: String,
+}
+
+impl FieldViolation {
+    /// One violation.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for FieldViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+/// Why a call cannot be answered for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailability {
+    /// The database cannot be reached and no copy is at hand.
+    Datastore,
+    /// This replica did not reach the version asked for.
+    VersionNotReached(Version),
+    /// This replica has all the calls in hand that it may have.
+    Overloaded,
+}
+
+/// Why a call failed. `Display` never repeats the source; whoever logs, logs the chain.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Fields of the request are wrong; all of them are named.
+    #[error("{}", list(.0))]
+    Invalid(Vec<FieldViolation>),
+    /// The page token is damaged, or belongs to another list.
+    #[error("page_token: {0}")]
+    InvalidPageToken(&'static str),
+    /// The database was asked, and has none of these.
+    #[error("no such {kind}: {}", .ids.join(", "))]
+    NotFound {
+        /// What was looked for, such as `challenge`.
+        kind: &'static str,
+        /// The names that led nowhere.
+        ids: Vec<String>,
+    },
+    /// Nobody can answer right now.
+    #[error("{}", unavailable(*.why))]
+    Unavailable {
+        /// What is missing.
+        why: Unavailability,
+        /// When it is worth another try.
+        retry_after: Duration,
+        /// What the technology said; never shown to callers.
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
+    /// The time for this call is over.
+    #[error("deadline exceeded")]
+    DeadlineExceeded,
+    /// A fault of ours.
+    #[error("internal error: {context}")]
+    Internal {
+        /// What was being done; for the log, never shown to callers.
+        context: &'static str,
+        /// What went wrong; never shown to callers.
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
+}
+
+impl Error {
+    /// The database did not answer, or not in time.
+    pub fn datastore(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Unavailable {
+            why: Unavailability::Datastore,
+            retry_after: Duration::from_secs(1),
+            source: Some(source.into()),
+        }
+    }
+
+    /// A fault of ours while doing `context`.
+    pub fn internal(
+        context: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Internal {
+            context,
+            source: Some(source.into()),
+        }
+    }
+}
+
+fn list(violations: &[FieldViolation]) -> String {
+    violations
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn unavailable(why: Unavailability) -> String {
+    match why {
+        Unavailability::Datastore => "the catalog's database cannot be reached".to_owned(),
+        Unavailability::VersionNotReached(version) => {
+            format!("version {version} was not reached in time")
+        }
+        Unavailability::Overloaded => "this replica has too many calls in hand".to_owned(),
+    }
+}

@@ -1,0 +1,22 @@
+//! What the product is about, in its own words: challenges, the versions of
+//! the catalog they stand in, and the ports that adapters fill. No I/O.
+mod answer;
+mod challenge;
+mod error;
+mod ports;
+mod query;
+mod tag;
+mod time;
+mod version;
+
+pub use answer::{Answer, Etag, Freshness, Source};
+pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
+pub use error::{Error, FieldViolation, Unavailability};
+pub use ports::{
+    AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
+    FeedPage, Stamped,
+};
+pub use query::{Cursor, ListQuery, Page, PageSize};
+pub use tag::Tag;
+pub use time::UnixMicros;
+pub use version::{DatabaseId, Stamp, Version};

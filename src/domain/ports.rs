@@ -1,0 +1,121 @@
+use bytes::Bytes;
+use tonic::async_trait;
+
+use super::{
+    Answer, Challenge, ChallengeId, DatabaseId, Error, ListQuery, NewChallenge, Page, Stamp, Tag,
+    UnixMicros,
+};
+
+/// A value with the last commit that its reader saw: both from one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamped<T> {
+    /// The last catalog commit visible to the read.
+    pub stamp: Stamp,
+    /// What was read.
+    pub value: T,
+}
+
+/// The catalog's rows, wherever they are kept.
+#[async_trait]
+pub trait ChallengeRepository: Send + Sync {
+    /// One page of challenges, in the order of [`super::Cursor`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error>;
+
+    /// Those of `ids` that exist, in any order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::list`].
+    async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error>;
+
+    /// Adds the challenges whose id is free, all in one transaction, and tells
+    /// how many. Rows that exist stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::list`]; then nothing was added.
+    async fn insert_missing(&self, challenges: &[NewChallenge]) -> Result<u64, Error>;
+}
+
+/// One change that a commit made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The commit, on the timeline of its [`FeedPage`].
+    pub seq: u64,
+    /// What it touched.
+    pub tag: Tag,
+    /// True when copies from before must not be served even as stale ones.
+    pub hard: bool,
+}
+
+/// What happened since a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// All of it, in order.
+    All(Vec<Change>),
+    /// More than a page holds, or some of it was pruned: take everything as changed.
+    Lost,
+}
+
+/// The answer of one poll: all from one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The database that answered.
+    pub database: DatabaseId,
+    /// Its last catalog commit.
+    pub head: Stamp,
+    /// What happened after the commit that was asked about. Means nothing when
+    /// the timeline or the database is another one.
+    pub changes: Changes,
+}
+
+/// The ordered list of committed changes.
+#[async_trait]
+pub trait ChangeFeed: Send + Sync {
+    /// What was committed after number `after_seq`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn poll(&self, after_seq: u64) -> Result<FeedPage, Error>;
+
+    /// Waits until a poll may be worth it. A hint only: it may come late, for
+    /// nothing, or never.
+    async fn hint(&self);
+}
+
+/// Turns what was read into the bytes that callers get and caches hold.
+pub trait AnswerEncoder: Send + Sync {
+    /// The body of a list.
+    fn page(&self, query: &ListQuery, page: &Page) -> Bytes;
+    /// The body of one challenge; several of them joined are the body of several.
+    fn challenge(&self, challenge: &Challenge) -> Bytes;
+}
+
+/// The catalog as it is read: encoded answers that know their age.
+#[async_trait]
+pub trait CatalogReader: Send + Sync {
+    /// One page of challenges.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when no copy is at hand and the database does not answer.
+    async fn list(&self, query: &ListQuery) -> Result<Answer, Error>;
+
+    /// One answer for each of `ids`, in their order; those that do not exist have no body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::list`].
+    async fn get_many(&self, ids: &[ChallengeId]) -> Result<Vec<Answer>, Error>;
+}
+
+/// The time of day. Durations are measured with a monotonic clock, never with this.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> UnixMicros;
+}

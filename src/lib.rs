@@ -1,0 +1,3 @@
+//! A catalog of coaching challenges, served over gRPC.
+pub mod domain;
+pub mod pb;

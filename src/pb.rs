@@ -1,0 +1,18 @@
+//! The code that `build.rs` generates from `proto/`.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::allow_attributes
+)]
+
+/// `challenges.catalog.v1`.
+pub mod catalog {
+    /// The one version so far.
+    pub mod v1 {
+        tonic::include_proto!("challenges.catalog.v1");
+    }
+}
+
+/// Every message and service of `proto/`, with comments, for server reflection.
+pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");
