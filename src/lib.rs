@@ -1,3 +1,6 @@
 //! A catalog of coaching challenges, served over gRPC.
+pub mod cache;
 pub mod domain;
 pub mod pb;
+pub mod service;
+pub mod transport;

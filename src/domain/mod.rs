@@ -14,7 +14,7 @@ pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChall
 pub use error::{Error, FieldViolation, Unavailability};
 pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
-    FeedPage, Stamped,
+    FeedPage, ReadOptions, Stamped,
 };
 pub use query::{Cursor, ListQuery, Page, PageSize};
 pub use tag::Tag;

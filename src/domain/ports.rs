@@ -1,9 +1,11 @@
+use std::time::Instant;
+
 use bytes::Bytes;
 use tonic::async_trait;
 
 use super::{
     Answer, Challenge, ChallengeId, DatabaseId, Error, ListQuery, NewChallenge, Page, Stamp, Tag,
-    UnixMicros,
+    UnixMicros, Version,
 };
 
 /// A value with the last commit that its reader saw: both from one snapshot.
@@ -86,6 +88,22 @@ pub trait ChangeFeed: Send + Sync {
     /// Waits until a poll may be worth it. A hint only: it may come late, for
     /// nothing, or never.
     async fn hint(&self);
+
+    /// Forgets changes that no replica can still need. Calling it often is harmless.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::poll`].
+    async fn prune(&self) -> Result<(), Error>;
+}
+
+/// What a caller wants of a read, beside its subject.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOptions {
+    /// The answer must be at least this new.
+    pub min_version: Option<Version>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
 }
 
 /// Turns what was read into the bytes that callers get and caches hold.
@@ -104,14 +122,18 @@ pub trait CatalogReader: Send + Sync {
     /// # Errors
     ///
     /// [`Error::Unavailable`] when no copy is at hand and the database does not answer.
-    async fn list(&self, query: &ListQuery) -> Result<Answer, Error>;
+    async fn list(&self, query: &ListQuery, options: ReadOptions) -> Result<Answer, Error>;
 
     /// One answer for each of `ids`, in their order; those that do not exist have no body.
     ///
     /// # Errors
     ///
     /// As [`Self::list`].
-    async fn get_many(&self, ids: &[ChallengeId]) -> Result<Vec<Answer>, Error>;
+    async fn get_many(
+        &self,
+        ids: &[ChallengeId],
+        options: ReadOptions,
+    ) -> Result<Vec<Answer>, Error>;
 }
 
 /// The time of day. Durations are measured with a monotonic clock, never with this.

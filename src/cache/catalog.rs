@@ -1,0 +1,361 @@
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+use tonic::async_trait;
+use tracing::Instrument;
+
+use super::{
+    CacheStats, Knowledge, MissReason, SharedCache,
+    entry::Entry,
+    flight::{Flights, LoadFailure, Loaded, Seat},
+    key::ReadKey,
+    loader::Loader,
+    near::NearCache,
+};
+use crate::domain::{
+    Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error,
+    FieldViolation, Freshness, ListQuery, ReadOptions, Source, Unavailability, Version,
+};
+
+/// How long and how much is kept.
+#[derive(Clone, Debug)]
+pub struct CacheSettings {
+    /// How long an entry is served that nothing has changed; shortened by up to a tenth.
+    pub ttl: Duration,
+    /// The near cache holds at most so many bytes.
+    pub near_bytes: u64,
+    /// How old an answer may be that is served, marked, while the database is gone.
+    pub stale_retention: Duration,
+    /// So many loads may be in the database at once.
+    pub fill_concurrency: usize,
+}
+
+/// The catalog, read through the near cache, the shared cache and the database.
+pub struct CachedCatalog {
+    loader: Arc<Loader>,
+    flights: Arc<Flights>,
+    knowledge: Arc<Knowledge>,
+    stats: Arc<CacheStats>,
+    stale_retention: Duration,
+    tasks: TaskTracker,
+}
+
+/// A caller waits no longer than this for proof that an entry is current.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
+/// So often a caller joins a load that the catalog then outran.
+const ATTEMPTS: u32 = 4;
+
+/// What the near cache has for a caller.
+enum Near {
+    Fresh(Answer),
+    /// Valid by all that is known, but nobody confirmed that lately.
+    Unconfirmed(Arc<Entry>),
+    Miss(MissReason, Option<Arc<Entry>>),
+}
+
+impl CachedCatalog {
+    /// Puts the caches before `repository`. Loads run on `tasks`, which shutdown waits for.
+    #[must_use]
+    pub fn new(
+        repository: Arc<dyn ChallengeRepository>,
+        encoder: Arc<dyn AnswerEncoder>,
+        clock: Arc<dyn Clock>,
+        shared: Option<Arc<SharedCache>>,
+        knowledge: Arc<Knowledge>,
+        settings: CacheSettings,
+        tasks: TaskTracker,
+    ) -> Self {
+        let stats = Arc::new(CacheStats::default());
+        let stale_retention = settings.stale_retention;
+        let loader = Arc::new(Loader {
+            repository,
+            encoder,
+            clock,
+            shared,
+            near: NearCache::new(settings.near_bytes),
+            knowledge: Arc::clone(&knowledge),
+            stats: Arc::clone(&stats),
+            database_permits: Semaphore::new(settings.fill_concurrency),
+            settings,
+            tasks: tasks.clone(),
+        });
+        Self {
+            loader,
+            flights: Arc::default(),
+            knowledge,
+            stats,
+            stale_retention,
+            tasks,
+        }
+    }
+
+    /// What the cache did since the process started.
+    #[must_use]
+    pub fn stats(&self) -> &CacheStats {
+        &self.stats
+    }
+
+    /// How many entries the near cache has, and how many bytes they take.
+    #[must_use]
+    pub fn near_size(&self) -> (usize, u64) {
+        self.loader.near.size()
+    }
+
+    /// An answer for each of `keys`, waiting no longer than the caller does.
+    async fn read(&self, keys: Vec<ReadKey>, options: ReadOptions) -> Result<Vec<Answer>, Error> {
+        let called = Instant::now();
+        let deadline = Instant::from_std(options.deadline);
+        if let Some(version) = options.min_version {
+            self.reach(version, deadline).await?;
+        }
+        let look = || keys.iter().map(|key| self.near(key)).collect::<Vec<_>>();
+        let mut near = look();
+        if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
+            self.knowledge.confirm(CONFIRM_WITHIN).await;
+            near = look();
+        }
+        let is_miss = |near: &Near| matches!(near, Near::Miss(..));
+        let missing = keys
+            .iter()
+            .zip(&near)
+            .filter(|(_, near)| is_miss(near))
+            .map(|(key, _)| key);
+        let mut seats = self.start(missing).into_iter();
+        let seated = keys.iter().zip(near).map(|(key, near)| {
+            let seat = if is_miss(&near) { seats.next() } else { None };
+            self.finish(key, near, seat, called)
+        });
+        let answers = timeout_at(deadline, join_all(seated)).await;
+        answers
+            .map_err(|_| Error::DeadlineExceeded)?
+            .into_iter()
+            .collect()
+    }
+
+    async fn finish(
+        &self,
+        key: &ReadKey,
+        near: Near,
+        seat: Option<Seat>,
+        called: Instant,
+    ) -> Result<Answer, Error> {
+        match near {
+            Near::Fresh(answer) => {
+                self.stats.near_hits.add(1);
+                tracing::debug!(%key, "near hit");
+                Ok(answer)
+            }
+            Near::Unconfirmed(entry) => Ok(self.stale(key, &entry, Source::NearCache)),
+            Near::Miss(reason, old) => {
+                self.stats.near_miss(reason);
+                tracing::debug!(%key, reason = reason.as_str(), "near miss");
+                self.load(key, seat, old, called).await
+            }
+        }
+    }
+
+    fn near(&self, key: &ReadKey) -> Near {
+        let Some(entry) = self.loader.near.get(key) else {
+            return Near::Miss(MissReason::Absent, None);
+        };
+        if Instant::now() >= entry.expires {
+            return Near::Miss(MissReason::Expired, Some(entry));
+        }
+        // First the age, then what it vouches for.
+        let age = self.knowledge.fresh_age();
+        if !self.knowledge.is_valid(key, &entry) {
+            return Near::Miss(MissReason::Changed, Some(entry));
+        }
+        match age {
+            Some(age) => Near::Fresh(self.answer(&entry, Source::NearCache, age, false)),
+            None => Near::Unconfirmed(entry),
+        }
+    }
+
+    /// Waits for loads of `key` until one brings an answer that may be called
+    /// fresh for this caller, or shows that none is to be had.
+    async fn load(
+        &self,
+        key: &ReadKey,
+        mut seat: Option<Seat>,
+        old: Option<Arc<Entry>>,
+        called: Instant,
+    ) -> Result<Answer, Error> {
+        for _ in 0..ATTEMPTS {
+            let next = seat.take().or_else(|| self.start([key]).pop());
+            let Some(next) = next else { break };
+            let loaded = match next.outcome().await {
+                Ok(loaded) => loaded,
+                Err(failure) => return self.instead(key, failure, old),
+            };
+            if let Some(answer) = self.accept(key, &loaded, called).await {
+                return Ok(answer);
+            }
+        }
+        Err(Error::Internal {
+            context: "the catalog outran every load",
+            source: None,
+        })
+    }
+
+    /// Joins the loads of `keys`; those that nobody loads yet are loaded together.
+    fn start<'a>(&self, keys: impl IntoIterator<Item = &'a ReadKey>) -> Vec<Seat> {
+        let joined = keys.into_iter().map(|key| self.flights.join(key));
+        let (seats, landings): (Vec<_>, Vec<_>) = joined.unzip();
+        let landings: Vec<_> = landings.into_iter().flatten().collect();
+        if !landings.is_empty() {
+            let loader = Arc::clone(&self.loader);
+            let load = async move { loader.load(landings).await };
+            self.tasks.spawn(load.in_current_span());
+        }
+        seats
+    }
+
+    /// The answer, if this caller may have what the load brought.
+    ///
+    /// Two things allow it: the entry is valid and knowledge is fresh; or it
+    /// was read after the caller called, so that nothing committed before the
+    /// call is missing, whatever was committed since.
+    async fn accept(&self, key: &ReadKey, loaded: &Loaded, called: Instant) -> Option<Answer> {
+        let entry = &loaded.entry;
+        if let Some(read_from) = loaded.read_from.filter(|read_from| *read_from >= called) {
+            let age = read_from.elapsed();
+            if age <= self.knowledge.max_staleness() {
+                return Some(self.answer(entry, loaded.source, age, false));
+            }
+        }
+        if self.knowledge.fresh_age().is_none() {
+            self.knowledge.confirm(CONFIRM_WITHIN).await;
+        }
+        let age = self.knowledge.fresh_age();
+        if !self.knowledge.is_valid(key, entry) {
+            return None;
+        }
+        Some(match age {
+            Some(age) => self.answer(entry, loaded.source, age, false),
+            None => self.stale(key, entry, loaded.source),
+        })
+    }
+
+    /// An older copy in place of a failed load, if there is one that may be served.
+    fn instead(
+        &self,
+        key: &ReadKey,
+        failure: LoadFailure,
+        old: Option<Arc<Entry>>,
+    ) -> Result<Answer, Error> {
+        let copies = match &failure {
+            LoadFailure::Unavailable { stale, .. } => [
+                (old, Source::NearCache),
+                (stale.clone(), Source::SharedCache),
+            ],
+            LoadFailure::Internal => [(None, Source::NearCache), (None, Source::SharedCache)],
+        };
+        let servable = |(copy, source): (Option<Arc<Entry>>, Source)| {
+            let entry = copy?;
+            let young = entry.current_at.elapsed() <= self.stale_retention;
+            (young && self.knowledge.may_serve_stale(key, &entry)).then_some((entry, source))
+        };
+        let newest = copies
+            .into_iter()
+            .filter_map(servable)
+            .max_by_key(|(entry, _)| entry.stamp);
+        match newest {
+            Some((entry, source)) => Ok(self.stale(key, &entry, source)),
+            None => Err(failure.into_error()),
+        }
+    }
+
+    fn stale(&self, key: &ReadKey, entry: &Arc<Entry>, source: Source) -> Answer {
+        self.stats.stale_answers.add(1);
+        tracing::debug!(%key, "stale answer");
+        let known_for = self
+            .knowledge
+            .age()
+            .filter(|_| self.knowledge.is_valid(key, entry));
+        let age = known_for.unwrap_or_else(|| entry.current_at.elapsed());
+        self.answer(entry, source, age, true)
+    }
+
+    fn answer(&self, entry: &Entry, source: Source, bound: Duration, stale: bool) -> Answer {
+        let known = self.knowledge.version();
+        // A fresh answer shows all that is known here, and perhaps more.
+        let stamp = if stale {
+            entry.stamp
+        } else {
+            entry.stamp.max(known.stamp)
+        };
+        Answer {
+            body: entry.body.clone(),
+            etag: entry.etag,
+            expires_at: Some(entry.expires_at),
+            freshness: Freshness {
+                version: Version {
+                    database: known.database,
+                    stamp,
+                },
+                source,
+                stale,
+                staleness_bound: bound,
+            },
+        }
+    }
+
+    /// Waits until `version` was applied here.
+    async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error> {
+        let known = self.knowledge.version();
+        let foreign = |problem| {
+            Err(Error::Invalid(vec![FieldViolation::new(
+                "min_version",
+                problem,
+            )]))
+        };
+        if version.database != known.database && self.knowledge.era().is_some() {
+            return foreign("is a version of another database");
+        }
+        if version.stamp.timeline < known.stamp.timeline {
+            return foreign("is from a history of the database that has ended");
+        }
+        // A little early, so that the caller hears why instead of running out of time.
+        let margin = (deadline - Instant::now()) / 10;
+        if self.knowledge.reach(version.stamp, deadline - margin).await {
+            return Ok(());
+        }
+        Err(Error::Unavailable {
+            why: Unavailability::VersionNotReached(version),
+            retry_after: Duration::from_millis(100),
+            source: None,
+        })
+    }
+}
+
+#[async_trait]
+impl CatalogReader for CachedCatalog {
+    async fn list(&self, query: &ListQuery, options: ReadOptions) -> Result<Answer, Error> {
+        let mut answers = self
+            .read(vec![ReadKey::List(query.clone())], options)
+            .await?;
+        let nothing = || Error::Internal {
+            context: "a read without an answer",
+            source: None,
+        };
+        answers.pop().ok_or_else(nothing)
+    }
+
+    async fn get_many(
+        &self,
+        ids: &[ChallengeId],
+        options: ReadOptions,
+    ) -> Result<Vec<Answer>, Error> {
+        self.read(
+            ids.iter().copied().map(ReadKey::Challenge).collect(),
+            options,
+        )
+        .await
+    }
+}

@@ -1,0 +1,97 @@
+use std::sync::atomic::AtomicU64;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use ring::digest;
+use tokio::time::Instant;
+
+use super::key::ReadKey;
+use crate::domain::{Etag, Stamp, UnixMicros};
+
+/// A cached answer and what is known of it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The encoded body; `None` when the database said that there is nothing.
+    pub(super) body: Option<Bytes>,
+    /// Names the body.
+    pub(super) etag: Etag,
+    /// The last commit that the read saw.
+    pub(super) stamp: Stamp,
+    /// The era of [`super::Knowledge`] that the read began in.
+    pub(super) era: u64,
+    /// It was current at this moment, or later.
+    pub(super) current_at: Instant,
+    /// From here on it counts as a miss.
+    pub(super) expires: Instant,
+    /// The same moment for people and callers.
+    pub(super) expires_at: UnixMicros,
+    /// The generation of [`super::Knowledge`] that it was last found valid in; 0 for none.
+    pub(super) valid_in: AtomicU64,
+}
+
+/// What an entry is beside its bytes, roughly: two allocations and the map's slot.
+const ENTRY_OVERHEAD_BYTES: usize = 160;
+
+impl Entry {
+    /// How many bytes the entry takes under `key`.
+    pub(super) fn weight(&self, key: &ReadKey) -> u64 {
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        (key.weight() + size_of::<Self>() + ENTRY_OVERHEAD_BYTES + body) as u64
+    }
+}
+
+/// Names `body`, with enough bits that two bodies of one catalog never share a name.
+pub(super) fn etag(body: Option<&Bytes>) -> Etag {
+    let digest = digest::digest(&digest::SHA256, body.map_or(&[], |body| body));
+    let mut name = [0; 8];
+    name.iter_mut()
+        .zip(digest.as_ref())
+        .for_each(|(to, from)| *to = *from);
+    Etag(name)
+}
+
+/// The first byte of what Redis holds: the body follows, or the catalog has nothing there.
+const PRESENT: u8 = b'P';
+const ABSENT: u8 = b'A';
+
+/// What Redis holds for `body`.
+pub(super) fn pack(body: Option<&Bytes>) -> Bytes {
+    let Some(body) = body else {
+        return Bytes::from_static(&[ABSENT]);
+    };
+    let mut packed = BytesMut::with_capacity(1 + body.len());
+    packed.put_u8(PRESENT);
+    packed.put_slice(body);
+    packed.freeze()
+}
+
+/// Reads what [`pack`] wrote; `None` when it did not.
+#[expect(
+    clippy::option_option,
+    reason = "outer: was it readable; inner: is there a body"
+)]
+pub(super) fn unpack(packed: &Bytes) -> Option<Option<Bytes>> {
+    match packed.first() {
+        Some(&PRESENT) => Some(Some(packed.slice(1..))),
+        Some(&ABSENT) if packed.len() == 1 => Some(None),
+        Some(_) | None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_body_is_not_an_absent_one() {
+        for body in [None, Some(Bytes::new()), Some(Bytes::from_static(b"abc"))] {
+            assert_eq!(unpack(&pack(body.as_ref())), Some(body));
+        }
+    }
+
+    #[test]
+    fn bytes_that_nobody_packed_are_not_read() {
+        for bytes in [&b""[..], b"x", b"Abc"] {
+            assert_eq!(unpack(&Bytes::from_static(bytes)), None);
+        }
+    }
+}

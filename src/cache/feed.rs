@@ -1,0 +1,98 @@
+use std::{error::Error as _, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Knowledge, knowledge::Applied};
+use crate::domain::{ChangeFeed, Error};
+
+/// Keeps [`Knowledge`] up to date: polls on a beat, and at once on a hint.
+///
+/// Start, normal work and catching up after a lost connection are the same statement.
+pub struct FeedTask {
+    feed: Arc<dyn ChangeFeed>,
+    knowledge: Arc<Knowledge>,
+    interval: Duration,
+}
+
+/// A poll that takes longer than this has failed.
+const POLL_TIMEOUT: Duration = Duration::from_millis(500);
+/// Hints that come thicker than this share a poll.
+const LEAST_GAP: Duration = Duration::from_millis(1);
+/// Old changes are pruned about this often, by every replica: it costs one statement.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+
+impl FeedTask {
+    /// Polls `feed` every `interval`, a tenth more or less.
+    #[must_use]
+    pub fn new(feed: Arc<dyn ChangeFeed>, knowledge: Arc<Knowledge>, interval: Duration) -> Self {
+        Self {
+            feed,
+            knowledge,
+            interval,
+        }
+    }
+
+    /// Starts polling on `tasks`, until `stop`.
+    pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (feed, knowledge) = (Arc::clone(&self.feed), Arc::clone(&self.knowledge));
+        let hints = async move {
+            loop {
+                feed.hint().await;
+                knowledge.want_poll();
+            }
+        };
+        let (feed, stop_pruning) = (Arc::clone(&self.feed), stop.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(hints));
+        tasks.spawn(stop_pruning.run_until_cancelled_owned(prune(feed)));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(self.poll()));
+    }
+
+    async fn poll(self) {
+        loop {
+            self.poll_once().await;
+            sleep(LEAST_GAP).await;
+            let beat = self.interval.mul_f64(rand::random_range(0.9..1.1));
+            // Whichever comes first; a hint that came during the poll is kept by the Notify.
+            let _ = timeout(beat, self.knowledge.poll_wanted()).await;
+        }
+    }
+
+    async fn poll_once(&self) {
+        let sent = Instant::now();
+        let after = self.knowledge.version().stamp.seq;
+        let answer = timeout(POLL_TIMEOUT, self.feed.poll(after)).await;
+        let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
+        match answer {
+            Ok(page) => {
+                let was_lost = self.knowledge.is_lost();
+                let applied = self.knowledge.apply(&page, sent);
+                match applied {
+                    Applied::InOrder => {}
+                    Applied::Resynced => tracing::info!(head = %page.head, "feed resynchronised"),
+                    Applied::NewEra => {
+                        tracing::info!(database = %page.database, head = %page.head, "feed begins");
+                    }
+                }
+                if was_lost {
+                    tracing::info!("database is back");
+                }
+            }
+            Err(error) => {
+                if self.knowledge.lose() {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::warn!(%error, cause, "database is lost; answers will be marked stale");
+                }
+            }
+        }
+    }
+}
+
+async fn prune(feed: Arc<dyn ChangeFeed>) {
+    loop {
+        sleep(PRUNE_INTERVAL.mul_f64(rand::random_range(0.5..1.5))).await;
+        if let Err(error) = feed.prune().await {
+            tracing::debug!(%error, "old changes were not pruned");
+        }
+    }
+}

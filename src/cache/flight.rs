@@ -1,0 +1,124 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::{entry::Entry, key::ReadKey};
+use crate::domain::{Error, Source};
+
+/// What a load came to, for everyone who waited.
+pub(super) type Outcome = Result<Loaded, LoadFailure>;
+
+/// An entry that a load brought.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) entry: Arc<Entry>,
+    pub(super) source: Source,
+    /// When the reading statement was sent: who called before this may take
+    /// the entry whatever was committed since. `None` when it came out of a cache.
+    pub(super) read_from: Option<Instant>,
+}
+
+/// Why a load failed; the cause was logged where it happened.
+#[derive(Clone, Debug)]
+pub(super) enum LoadFailure {
+    /// The database is gone. An older copy may do, if the catalog allows it.
+    Unavailable {
+        retry_after: Duration,
+        stale: Option<Arc<Entry>>,
+    },
+    /// A fault of ours, or a load that ended without a word.
+    Internal,
+}
+
+impl LoadFailure {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Unavailable { retry_after, .. } => Error::Unavailable {
+                why: crate::domain::Unavailability::Datastore,
+                retry_after,
+                source: None,
+            },
+            Self::Internal => Error::Internal {
+                context: "loading from the catalog",
+                source: None,
+            },
+        }
+    }
+}
+
+/// The loads under way: one for each key, however many wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    under_way: Mutex<HashMap<ReadKey, watch::Receiver<Option<Outcome>>>>,
+}
+
+/// The duty to say how the load of one key ended. Dropped without a word, it says `Internal`.
+#[derive(Debug)]
+pub(super) struct Landing {
+    key: ReadKey,
+    outcome: watch::Sender<Option<Outcome>>,
+    flights: Arc<Flights>,
+}
+
+/// A place to wait for one load.
+#[derive(Debug)]
+pub(super) struct Seat(watch::Receiver<Option<Outcome>>);
+
+impl Flights {
+    /// Joins the load of `key`, or starts one: then the landing is yours.
+    pub(super) fn join(self: &Arc<Self>, key: &ReadKey) -> (Seat, Option<Landing>) {
+        let mut under_way = self.lock();
+        if let Some(outcome) = under_way.get(key) {
+            return (Seat(outcome.clone()), None);
+        }
+        let (sender, receiver) = watch::channel(None);
+        under_way.insert(key.clone(), receiver.clone());
+        let landing = Landing {
+            key: key.clone(),
+            outcome: sender,
+            flights: Arc::clone(self),
+        };
+        (Seat(receiver), Some(landing))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ReadKey, watch::Receiver<Option<Outcome>>>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Landing {
+    pub(super) fn key(&self) -> &ReadKey {
+        &self.key
+    }
+
+    /// Ends the load for everyone. Who comes after this starts a new one.
+    pub(super) fn land(self, outcome: Outcome) {
+        self.flights.lock().remove(&self.key);
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if self.outcome.borrow().is_none() {
+            self.flights.lock().remove(&self.key);
+            self.outcome.send_replace(Some(Err(LoadFailure::Internal)));
+        }
+    }
+}
+
+impl Seat {
+    /// Waits for the end of the load.
+    pub(super) async fn outcome(mut self) -> Outcome {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Err(LoadFailure::Internal)),
+            Err(_) => Err(LoadFailure::Internal),
+        }
+    }
+}

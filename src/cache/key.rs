@@ -1,0 +1,66 @@
+use std::fmt;
+
+use crate::domain::{ChallengeId, DatabaseId, Difficulty, ListQuery, Tag};
+
+/// What a cached answer answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum ReadKey {
+    /// One page of a list.
+    List(ListQuery),
+    /// One challenge, or that there is none.
+    Challenge(ChallengeId),
+}
+
+impl ReadKey {
+    /// What the answer depends on, beside [`Tag::Everything`].
+    ///
+    /// A list of all difficulties depends on each of them, so that a change
+    /// anywhere touches it and needs no tag of its own.
+    pub(super) fn tags(&self) -> ([Tag; 3], usize) {
+        let all = Difficulty::ALL.map(Tag::Difficulty);
+        match self {
+            Self::List(ListQuery {
+                difficulty: None, ..
+            }) => (all, 3),
+            Self::List(ListQuery {
+                difficulty: Some(only),
+                ..
+            }) => ([Tag::Difficulty(*only); 3], 1),
+            Self::Challenge(id) => ([Tag::Challenge(*id); 3], 1),
+        }
+    }
+
+    /// The key in Redis. Two databases never share one, even by mistake.
+    pub(super) fn in_redis(&self, database: DatabaseId) -> String {
+        format!("catalog:1:{database}:{self}")
+    }
+
+    /// About how many bytes the key holds in memory.
+    pub(super) fn weight(&self) -> usize {
+        let beyond = match self {
+            Self::List(query) => query.after.as_ref().map_or(0, |cursor| cursor.title.len()),
+            Self::Challenge(_) => 0,
+        };
+        size_of::<Self>() + beyond
+    }
+}
+
+/// `list:<difficulty or all>:<page size>[:<place>]` or `challenge:<id>`.
+impl fmt::Display for ReadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Challenge(id) => write!(f, "challenge:{id}"),
+            Self::List(query) => {
+                let filter = query.difficulty.map_or("all", Difficulty::as_str);
+                write!(f, "list:{filter}:{}", query.page_size.get())?;
+                query.after.as_ref().map_or(Ok(()), |place| {
+                    write!(
+                        f,
+                        ":{}:{}:{}:{}",
+                        place.difficulty, place.points, place.id, place.title
+                    )
+                })
+            }
+        }
+    }
+}

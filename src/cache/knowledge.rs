@@ -1,0 +1,357 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout_at},
+};
+
+use super::{entry::Entry, key::ReadKey};
+use crate::domain::{Change, Changes, DatabaseId, FeedPage, Stamp, Tag, Version};
+
+/// What this replica knows of the catalog's changes, and since when.
+///
+/// An entry is *valid* when no commit known here, newer than the entry's own
+/// stamp, changed what the entry depends on. Knowledge is *fresh* while the
+/// last poll that confirmed it was sent at most `max_staleness` ago. Valid and
+/// fresh together prove: every change committed before that poll was sent is
+/// in the answer. No clock of another machine takes part, and no message.
+#[derive(Debug)]
+pub struct Knowledge {
+    max_staleness: Duration,
+    table: RwLock<Table>,
+    /// Grows with everything that could make an entry invalid. Starts at 1.
+    generation: AtomicU64,
+    confirmed: watch::Sender<Confirmed>,
+    /// Microseconds from `origin` to the sending of the last poll that was
+    /// answered, plus 1; 0 before the first. What `confirmed` holds, for the hot path.
+    confirmed_us: AtomicU64,
+    origin: Instant,
+    poll_wanted: Notify,
+}
+
+/// How the feed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Confirmed {
+    /// Nothing is known yet.
+    Never,
+    /// The poll sent at this moment was answered.
+    At(Instant),
+    /// The last poll failed; the one before that was sent at this moment.
+    Lost(Option<Instant>),
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    database: DatabaseId,
+    /// The newest commit that was applied.
+    applied: Stamp,
+    /// Counts databases and timelines; entries of another era are never valid.
+    era: u64,
+    /// Entries from before this commit are never valid.
+    floor: u64,
+    changed: HashMap<Tag, u64>,
+    /// Like `floor` and `changed`, for entries that must not even be served as stale.
+    hard_floor: u64,
+    hard_changed: HashMap<Tag, u64>,
+}
+
+/// So many tags are remembered one by one; beyond, the floor is raised.
+const TAGS_MAX: usize = 1 << 16;
+
+/// What one poll changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// Nothing, or what was listed.
+    InOrder,
+    /// The list had gaps: everything from before counts as changed.
+    Resynced,
+    /// Another database or timeline answered, or commits are gone from this one.
+    NewEra,
+}
+
+impl Knowledge {
+    /// Knows nothing yet. An answer may be called fresh for `max_staleness` after a poll was sent.
+    #[must_use]
+    pub fn new(max_staleness: Duration) -> Self {
+        Self {
+            max_staleness,
+            table: RwLock::default(),
+            generation: AtomicU64::new(1),
+            confirmed: watch::Sender::new(Confirmed::Never),
+            confirmed_us: AtomicU64::new(0),
+            origin: Instant::now(),
+            poll_wanted: Notify::new(),
+        }
+    }
+
+    /// Takes in what a poll sent at `sent` was told.
+    pub(super) fn apply(&self, page: &FeedPage, sent: Instant) -> Applied {
+        let applied = {
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            let applied = table.apply(page);
+            if applied != Applied::InOrder || !is_empty(&page.changes) {
+                self.generation.fetch_add(1, Release);
+            }
+            applied
+        };
+        let since_origin = sent.saturating_duration_since(self.origin).as_micros();
+        let confirmed_us = u64::try_from(since_origin)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
+        self.confirmed_us.store(confirmed_us, Release);
+        self.confirmed.send_replace(Confirmed::At(sent));
+        applied
+    }
+
+    /// Notes that a poll failed. Tells whether this is news.
+    pub(super) fn lose(&self) -> bool {
+        self.confirmed.send_if_modified(|confirmed| {
+            let (before, is_news) = match *confirmed {
+                Confirmed::Never => (None, true),
+                Confirmed::At(sent) => (Some(sent), true),
+                Confirmed::Lost(sent) => (sent, false),
+            };
+            *confirmed = Confirmed::Lost(before);
+            is_news
+        })
+    }
+
+    /// How long ago the last answered poll was sent, if there was one.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let sent_us = self.confirmed_us.load(Acquire).checked_sub(1)?;
+        Some(
+            self.origin
+                .elapsed()
+                .saturating_sub(Duration::from_micros(sent_us)),
+        )
+    }
+
+    /// The age, while it is small enough to call answers fresh.
+    #[must_use]
+    pub fn fresh_age(&self) -> Option<Duration> {
+        self.age().filter(|age| *age <= self.max_staleness)
+    }
+
+    /// How old an answer may be and still be called fresh.
+    pub(super) fn max_staleness(&self) -> Duration {
+        self.max_staleness
+    }
+
+    /// Whether no known commit since the entry's stamp changed what it depends on.
+    ///
+    /// Ask for the age *before* this: then the changes that the age vouches for are looked at.
+    pub(super) fn is_valid(&self, key: &ReadKey, entry: &Entry) -> bool {
+        let generation = self.generation.load(Acquire);
+        if entry.valid_in.load(Acquire) == generation {
+            return true;
+        }
+        let table = self.read();
+        // Under the lock the generation stands still.
+        let generation = self.generation.load(Acquire);
+        let valid = table.is_valid(key, entry.stamp, entry.era);
+        if valid {
+            entry.valid_in.store(generation, Release);
+        }
+        valid
+    }
+
+    /// Whether the entry may be served as a stale one when nothing better is to be had.
+    pub(super) fn may_serve_stale(&self, key: &ReadKey, entry: &Entry) -> bool {
+        self.read().may_serve_stale(key, entry.stamp, entry.era)
+    }
+
+    /// The lowest stamp that an entry of `key` can have and be valid.
+    pub(super) fn floor(&self, key: &ReadKey) -> Stamp {
+        let table = self.read();
+        Stamp {
+            timeline: table.applied.timeline,
+            seq: table.last_change(key),
+        }
+    }
+
+    /// The newest version applied here. Its database is 0 before the first poll.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        let table = self.read();
+        Version {
+            database: table.database,
+            stamp: table.applied,
+        }
+    }
+
+    /// The database of which something is known, and the era that reads begin in now.
+    pub(super) fn era(&self) -> Option<(DatabaseId, u64)> {
+        let table = self.read();
+        (table.era > 0).then_some((table.database, table.era))
+    }
+
+    /// Asks the feed for a poll and waits until knowledge is fresh again, but
+    /// no longer than `within`, and not at all while the database is known to be lost.
+    pub(super) async fn confirm(&self, within: Duration) -> bool {
+        let asked = Instant::now();
+        let mut confirmed = self.confirmed.subscribe();
+        if matches!(*confirmed.borrow(), Confirmed::Lost(_)) {
+            return false;
+        }
+        self.poll_wanted.notify_one();
+        let answered = confirmed.wait_for(|confirmed| match confirmed {
+            Confirmed::At(sent) => *sent >= asked,
+            Confirmed::Lost(_) => true,
+            Confirmed::Never => false,
+        });
+        let in_time = matches!(timeout_at(asked + within, answered).await, Ok(Ok(_)));
+        in_time && self.fresh_age().is_some()
+    }
+
+    /// Waits until `stamp` was applied here, up to `deadline`. Tells whether it was.
+    pub(super) async fn reach(&self, stamp: Stamp, deadline: Instant) -> bool {
+        if self.version().stamp >= stamp {
+            return true;
+        }
+        let mut confirmed = self.confirmed.subscribe();
+        self.poll_wanted.notify_one();
+        let reached = confirmed.wait_for(|_| self.version().stamp >= stamp);
+        matches!(timeout_at(deadline, reached).await, Ok(Ok(_)))
+    }
+
+    /// Waits until something was heard at all, be it that the database is lost.
+    pub async fn first_word(&self) {
+        let mut confirmed = self.confirmed.subscribe();
+        let heard = confirmed
+            .wait_for(|confirmed| *confirmed != Confirmed::Never)
+            .await;
+        // The sender lives as long as `self`, so there is always something to wait for.
+        drop(heard);
+    }
+
+    /// Waits until somebody wants a poll now.
+    pub(super) async fn poll_wanted(&self) {
+        self.poll_wanted.notified().await;
+    }
+
+    /// Makes the next poll come now.
+    pub(super) fn want_poll(&self) {
+        self.poll_wanted.notify_one();
+    }
+
+    /// Whether the last poll failed.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(*self.confirmed.borrow(), Confirmed::Lost(_))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_empty(changes: &Changes) -> bool {
+    match changes {
+        Changes::All(all) => all.is_empty(),
+        Changes::Lost => false,
+    }
+}
+
+impl Table {
+    fn apply(&mut self, page: &FeedPage) -> Applied {
+        let same_history = self.era > 0
+            && page.database == self.database
+            && page.head.timeline == self.applied.timeline
+            && page.head.seq >= self.applied.seq;
+        if !same_history {
+            let era = self.era + 1;
+            *self = Self {
+                era,
+                database: page.database,
+                ..Self::default()
+            };
+            self.forget_all_before(page.head);
+            return Applied::NewEra;
+        }
+        let changes = match &page.changes {
+            Changes::All(changes) => changes,
+            Changes::Lost => {
+                self.forget_all_before(page.head);
+                return Applied::Resynced;
+            }
+        };
+        for change in changes {
+            self.note(*change);
+        }
+        self.applied = page.head;
+        if self.changed.len() > TAGS_MAX {
+            self.floor = self.newest_change();
+            self.changed.clear();
+        }
+        if self.hard_changed.len() > TAGS_MAX {
+            self.hard_floor = self
+                .hard_changed
+                .values()
+                .copied()
+                .fold(self.hard_floor, u64::max);
+            self.hard_changed.clear();
+        }
+        Applied::InOrder
+    }
+
+    /// What happened up to `head` is not known one by one, so nothing older holds,
+    /// not even as a stale answer: some of it may have been a hard invalidation.
+    fn forget_all_before(&mut self, head: Stamp) {
+        self.applied = head;
+        self.floor = head.seq;
+        self.hard_floor = head.seq;
+        self.changed.clear();
+        self.hard_changed.clear();
+    }
+
+    fn note(&mut self, change: Change) {
+        let raise = |changed: &mut HashMap<Tag, u64>| {
+            let seq = changed.entry(change.tag).or_default();
+            *seq = change.seq.max(*seq);
+        };
+        raise(&mut self.changed);
+        if change.hard {
+            raise(&mut self.hard_changed);
+        }
+    }
+
+    fn newest_change(&self) -> u64 {
+        self.changed.values().copied().fold(self.floor, u64::max)
+    }
+
+    fn last_change(&self, key: &ReadKey) -> u64 {
+        last_of(&self.changed, key).max(self.floor)
+    }
+
+    fn is_valid(&self, key: &ReadKey, stamp: Stamp, era: u64) -> bool {
+        era == self.era
+            && stamp.timeline == self.applied.timeline
+            && stamp.seq >= self.last_change(key)
+    }
+
+    fn may_serve_stale(&self, key: &ReadKey, stamp: Stamp, era: u64) -> bool {
+        let hard = last_of(&self.hard_changed, key).max(self.hard_floor);
+        era == self.era && stamp.timeline == self.applied.timeline && stamp.seq >= hard
+    }
+}
+
+/// The newest commit in `changed` that touched what `key` depends on.
+fn last_of(changed: &HashMap<Tag, u64>, key: &ReadKey) -> u64 {
+    let (tags, count) = key.tags();
+    let of = |tag| changed.get(tag).copied().unwrap_or(0);
+    tags.iter()
+        .take(count)
+        .map(of)
+        .fold(of(&Tag::Everything), u64::max)
+}

@@ -1,0 +1,288 @@
+use std::{error::Error as _, sync::Arc, sync::atomic::AtomicU64, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    CacheSettings, CacheStats, Knowledge, SharedCache,
+    entry::{self, Entry},
+    flight::{Landing, LoadFailure, Loaded},
+    key::ReadKey,
+    near::NearCache,
+    shared::{Lease, Lookup, Packed},
+};
+use crate::domain::{
+    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, ListQuery, Source, Stamp,
+};
+
+/// Brings answers that the near cache lacks: from the shared cache, or from
+/// the database, once per fleet while the shared cache is there.
+pub(super) struct Loader {
+    pub(super) repository: Arc<dyn ChallengeRepository>,
+    pub(super) encoder: Arc<dyn AnswerEncoder>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shared: Option<Arc<SharedCache>>,
+    pub(super) near: NearCache,
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) stats: Arc<CacheStats>,
+    pub(super) settings: CacheSettings,
+    pub(super) database_permits: Semaphore,
+    pub(super) tasks: TaskTracker,
+}
+
+/// One key to load, and what was found on the way.
+struct Want {
+    landing: Landing,
+    lease: Option<Lease>,
+    stale: Option<Arc<Entry>>,
+}
+
+/// A value as the database gave it: `None` where it has nothing.
+type Read = Vec<(Stamp, Option<Bytes>)>;
+
+/// A load that takes longer has failed; every caller may have given up sooner.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a load asks again while another replica fills; the last repeats.
+const LEASE_PAUSES_MS: [u64; 3] = [10, 25, 50];
+/// No load waits longer for another replica's fill.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+/// A fill that took longer than this asks what changed meanwhile before it is kept.
+const QUICK_FILL: Duration = Duration::from_millis(20);
+/// How long a fill waits for that.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
+
+impl Loader {
+    /// Ends every one of `landings`, which are one list or any number of challenges.
+    pub(super) async fn load(&self, landings: Vec<Landing>) {
+        let want = |landing| Want {
+            landing,
+            lease: None,
+            stale: None,
+        };
+        let mut wants: Vec<Want> = landings.into_iter().map(want).collect();
+        let began = Instant::now();
+        let mut pauses = LEASE_PAUSES_MS.into_iter();
+        let mut pause_ms = 0;
+        loop {
+            let (to_fill, others_fill) = self.ask_shared(wants).await;
+            if !to_fill.is_empty() {
+                self.fill(to_fill).await;
+            }
+            wants = others_fill;
+            if wants.is_empty() {
+                return;
+            }
+            if began.elapsed() >= LEASE_PATIENCE {
+                return self.fill(wants).await;
+            }
+            self.stats.lease_waits.add(1);
+            pause_ms = pauses.next().unwrap_or(pause_ms);
+            sleep(Duration::from_millis(pause_ms).mul_f64(rand::random_range(0.8..1.2))).await;
+        }
+    }
+
+    /// Lands what the shared cache has; returns what is to be filled, and what others fill.
+    async fn ask_shared(&self, wants: Vec<Want>) -> (Vec<Want>, Vec<Want>) {
+        let Some((shared, (database, era))) = self.shared.as_ref().zip(self.knowledge.era()) else {
+            return (wants, Vec::new());
+        };
+        let looks = wants.iter().map(async |want| {
+            let key = want.landing.key();
+            shared
+                .get(&key.in_redis(database), self.knowledge.floor(key))
+                .await
+        });
+        let lookups = join_all(looks).await;
+        let (mut fill, mut wait) = (Vec::new(), Vec::new());
+        for (mut want, lookup) in wants.into_iter().zip(lookups) {
+            match lookup {
+                Lookup::Hit(packed) => match self.unpack(&packed, era) {
+                    Some(entry) if self.knowledge.is_valid(want.landing.key(), &entry) => {
+                        self.stats.shared_hits.add(1);
+                        self.land(want.landing, entry, Source::SharedCache, None);
+                    }
+                    Some(_) | None => fill.push(want),
+                },
+                Lookup::Fill { lease, stale } => {
+                    self.stats.shared_misses.add(1);
+                    want.lease = Some(lease);
+                    want.stale = stale.and_then(|packed| self.unpack(&packed, era));
+                    fill.push(want);
+                }
+                Lookup::Wait { at_most, stale } => {
+                    want.stale = stale.and_then(|packed| self.unpack(&packed, era));
+                    tracing::trace!(key = %want.landing.key(), ?at_most, "another replica fills");
+                    wait.push(want);
+                }
+                Lookup::Unavailable => {
+                    self.stats.shared_errors.add(1);
+                    fill.push(want);
+                }
+            }
+        }
+        (fill, wait)
+    }
+
+    /// Reads all of `wants` in one statement, keeps what may be kept, and lands them.
+    async fn fill(&self, wants: Vec<Want>) {
+        let era = self.knowledge.era();
+        let mut read_from = Instant::now();
+        let read = timeout(LOAD_TIMEOUT, async {
+            let permit = self.database_permits.acquire().await;
+            let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
+            read_from = Instant::now();
+            self.stats.database_reads.add(1);
+            self.read(&wants).await
+        });
+        let read = read
+            .await
+            .unwrap_or_else(|_| Err(Error::datastore("the load timed out")));
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return self.fail(wants, &error),
+        };
+        if read_from.elapsed() > QUICK_FILL {
+            self.knowledge.confirm(CONFIRM_WITHIN).await;
+        }
+        for (want, (stamp, body)) in wants.into_iter().zip(read) {
+            let ttl = self.settings.ttl.mul_f64(rand::random_range(0.9..=1.0));
+            let entry = self.entry(body, stamp, era.map_or(0, |(_, era)| era), read_from, ttl);
+            let kept = self.knowledge.is_valid(want.landing.key(), &entry);
+            if !kept {
+                self.stats.fills_outrun.add(1);
+            }
+            if let (Some(shared), Some(lease), Some((database, _))) =
+                (&self.shared, want.lease, era)
+            {
+                let packed = kept.then(|| Packed {
+                    stamp,
+                    bytes: entry::pack(entry.body.as_ref()),
+                    ttl,
+                });
+                let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
+                // Nobody waits for this; it is bounded by the time limit of its command.
+                self.tasks.spawn(async move {
+                    match packed {
+                        Some(packed) => shared.put(&key, &lease, &packed).await,
+                        None => shared.release(&key, &lease).await,
+                    }
+                });
+            }
+            self.land(want.landing, entry, Source::Database, Some(read_from));
+        }
+    }
+
+    async fn read(&self, wants: &[Want]) -> Result<Read, Error> {
+        let keys = wants.iter().map(|want| want.landing.key());
+        if let Some(query) = keys.clone().find_map(as_list) {
+            let page = self.repository.list(query).await?;
+            return Ok(vec![(
+                page.stamp,
+                Some(self.encoder.page(query, &page.value)),
+            )]);
+        }
+        let ids: Vec<ChallengeId> = keys.filter_map(as_challenge).collect();
+        let found = self.repository.find_many(&ids).await?;
+        let body = |id: &ChallengeId| {
+            let challenge = found.value.iter().find(|challenge| challenge.id == *id)?;
+            Some(self.encoder.challenge(challenge))
+        };
+        Ok(ids.iter().map(|id| (found.stamp, body(id))).collect())
+    }
+
+    fn fail(&self, wants: Vec<Want>, error: &Error) {
+        self.stats.database_errors.add(1);
+        let cause = error.source().map(ToString::to_string);
+        let failure = |stale| match error {
+            Error::Unavailable { retry_after, .. } => LoadFailure::Unavailable {
+                retry_after: *retry_after,
+                stale,
+            },
+            Error::Invalid(_)
+            | Error::InvalidPageToken(_)
+            | Error::NotFound { .. }
+            | Error::DeadlineExceeded
+            | Error::Internal { .. } => LoadFailure::Internal,
+        };
+        match failure(None) {
+            LoadFailure::Unavailable { .. } => tracing::warn!(%error, cause, "load failed"),
+            LoadFailure::Internal => tracing::error!(%error, cause, "load failed"),
+        }
+        for want in wants {
+            if let (Some(shared), Some(lease), Some((database, _))) =
+                (&self.shared, want.lease, self.knowledge.era())
+            {
+                let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
+                self.tasks
+                    .spawn(async move { shared.release(&key, &lease).await });
+            }
+            want.landing.land(Err(failure(want.stale)));
+        }
+    }
+
+    /// Ends one load; an entry that is valid goes into the near cache first.
+    fn land(
+        &self,
+        landing: Landing,
+        entry: Arc<Entry>,
+        source: Source,
+        read_from: Option<Instant>,
+    ) {
+        if self.knowledge.is_valid(landing.key(), &entry) {
+            self.near.insert(landing.key().clone(), Arc::clone(&entry));
+        }
+        landing.land(Ok(Loaded {
+            entry,
+            source,
+            read_from,
+        }));
+    }
+
+    fn entry(
+        &self,
+        body: Option<Bytes>,
+        stamp: Stamp,
+        era: u64,
+        current_at: Instant,
+        ttl: Duration,
+    ) -> Arc<Entry> {
+        Arc::new(Entry {
+            etag: entry::etag(body.as_ref()),
+            body,
+            stamp,
+            era,
+            current_at,
+            expires: Instant::now() + ttl,
+            expires_at: self.clock.now().plus(ttl),
+            valid_in: AtomicU64::new(0),
+        })
+    }
+
+    fn unpack(&self, packed: &Packed, era: u64) -> Option<Arc<Entry>> {
+        let body = entry::unpack(&packed.bytes)?;
+        // Redis tells how long it keeps it, by its own clock; from that its age is bounded.
+        let age = self.settings.ttl.saturating_sub(packed.ttl);
+        let now = Instant::now();
+        let current_at = now.checked_sub(age).unwrap_or(now);
+        Some(self.entry(body, packed.stamp, era, current_at, packed.ttl))
+    }
+}
+
+fn as_list(key: &ReadKey) -> Option<&ListQuery> {
+    match key {
+        ReadKey::List(query) => Some(query),
+        ReadKey::Challenge(_) => None,
+    }
+}
+
+fn as_challenge(key: &ReadKey) -> Option<ChallengeId> {
+    match key {
+        ReadKey::Challenge(id) => Some(*id),
+        ReadKey::List(_) => None,
+    }
+}

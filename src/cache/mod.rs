@@ -1,0 +1,26 @@
+//! The read-through cache: near (in this process), then shared (Redis), then
+//! the database, once for all who wait.
+//!
+//! Every entry carries the commit it was read at, and is checked against the
+//! changes known here each time it is used. So a message that is lost, a fill
+//! that comes late, or a Redis that forgets or remembers too much costs a
+//! miss and never an old answer. Nothing here knows protobuf or SQL.
+mod breaker;
+mod catalog;
+mod entry;
+mod feed;
+mod flight;
+mod key;
+mod knowledge;
+mod loader;
+mod near;
+mod pool;
+mod shared;
+mod stats;
+
+pub use catalog::{CacheSettings, CachedCatalog};
+pub use feed::FeedTask;
+pub use knowledge::Knowledge;
+pub use pool::RedisUrl;
+pub use shared::{SharedCache, SharedSettings};
+pub use stats::{CacheStats, MissReason};

@@ -1,0 +1,184 @@
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bb8_redis::{
+    bb8,
+    redis::{
+        AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisError, RedisFuture,
+        RedisResult, Value,
+        aio::{ConnectionLike, MultiplexedConnection},
+        cluster::ClusterClient,
+        cluster_async::ClusterConnection,
+        io::tcp::TcpSettings,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Where Redis is: `redis://`, `rediss://` (TLS), or `redis-cluster://h1,h2,h3`
+/// (`rediss-cluster://` with TLS). The password in it is never shown.
+#[derive(Clone)]
+pub struct RedisUrl(SecretString);
+
+impl RedisUrl {
+    /// Takes the URL as it is; [`super::SharedCache::connect`] checks it.
+    #[must_use]
+    pub fn new(url: SecretString) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisUrl([REDACTED])")
+    }
+}
+
+/// Opens connections for the pool, to one server or to a cluster.
+pub(super) enum Manager {
+    Single(Client, AsyncConnectionConfig),
+    Cluster(ClusterClient),
+}
+
+#[derive(Clone)]
+enum Wire {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// A connection that remembers, for its clones too, that it broke, so that the pool drops it.
+#[derive(Clone)]
+pub(super) struct Connection {
+    wire: Wire,
+    broken: Arc<AtomicBool>,
+}
+
+impl Manager {
+    /// Reads the URL; nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is not one. The error does not repeat it.
+    pub(super) fn open(url: &RedisUrl, timeout: Duration) -> RedisResult<Self> {
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let url = url.0.expose_secret();
+        if let Some((scheme, hosts)) = url.split_once("-cluster://") {
+            let (login, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(l, h)| (l, h));
+            let login = if login.is_empty() {
+                String::new()
+            } else {
+                format!("{login}@")
+            };
+            let nodes = hosts
+                .split(',')
+                .map(|host| format!("{scheme}://{login}{host}"));
+            let cluster = ClusterClient::builder(nodes)
+                .connection_timeout(timeout)
+                .response_timeout(timeout)
+                .tcp_settings(tcp)
+                .retries(1)
+                .build()?;
+            return Ok(Self::Cluster(cluster));
+        }
+        // A burst of misses is one pipeline; the default of 50 would make callers queue.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(Some(timeout))
+            .set_pipeline_buffer_size(1024);
+        let info = url.into_connection_info()?.set_tcp_settings(tcp);
+        Ok(Self::Single(Client::open(info)?, config))
+    }
+}
+
+/// A connection to share: the pool has it back at once, and commands of many
+/// tasks travel down it together, which is what makes it fast.
+pub(super) async fn shared(
+    pool: &bb8::Pool<Manager>,
+) -> Result<Connection, bb8::RunError<RedisError>> {
+    loop {
+        let connection = pool.get().await?;
+        if !connection.broken.load(Relaxed) {
+            return Ok(connection.clone());
+        } // else the pool drops it as it comes back
+    }
+}
+
+impl bb8::ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = RedisError;
+
+    async fn connect(&self) -> RedisResult<Connection> {
+        let wire = match self {
+            Self::Single(client, config) => Wire::Single(
+                client
+                    .get_multiplexed_async_connection_with_config(config)
+                    .await?,
+            ),
+            Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
+        };
+        Ok(Connection {
+            wire,
+            broken: Arc::default(),
+        })
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> RedisResult<()> {
+        bb8_redis::redis::cmd("PING").query_async(connection).await
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        connection.broken.load(Relaxed)
+    }
+}
+
+fn note<T>(broken: &AtomicBool, result: RedisResult<T>) -> RedisResult<T> {
+    if let Err(error) = &result
+        && (error.is_unrecoverable_error() || error.is_connection_dropped() || error.is_timeout())
+    {
+        broken.store(true, Relaxed);
+    }
+    result
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        let broken = &self.broken;
+        match &mut self.wire {
+            Wire::Single(wire) => {
+                Box::pin(async move { note(broken, wire.send_packed_command(cmd).await) })
+            }
+            // It reconnects by itself, node by node.
+            Wire::Cluster(wire) => wire.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        let broken = &self.broken;
+        match &mut self.wire {
+            Wire::Single(wire) => Box::pin(async move {
+                note(
+                    broken,
+                    wire.send_packed_commands(pipeline, offset, count).await,
+                )
+            }),
+            Wire::Cluster(wire) => wire.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match &self.wire {
+            Wire::Single(wire) => wire.get_db(),
+            Wire::Cluster(_) => 0,
+        }
+    }
+}

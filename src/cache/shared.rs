@@ -1,0 +1,267 @@
+use std::{sync::LazyLock, time::Duration};
+
+use bb8_redis::{
+    bb8,
+    redis::{self, ErrorKind, RedisError, Script, ServerErrorKind, Value},
+};
+use bytes::Bytes;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{
+    breaker::{Attempt, Breaker, Turn},
+    pool::{self, Manager, RedisUrl},
+};
+use crate::domain::Stamp;
+
+static GET: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("lua/get.lua")));
+static PUT: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("lua/put.lua")));
+
+/// A script, and the name that Redis knows it by once it ran there.
+struct Source {
+    code: &'static str,
+    sha1: String,
+}
+
+impl Source {
+    fn new(code: &'static str) -> Self {
+        Self {
+            code,
+            sha1: Script::new(code).get_hash().to_owned(),
+        }
+    }
+}
+
+/// How to reach the shared cache.
+#[derive(Clone, Debug)]
+pub struct SharedSettings {
+    /// One server or a cluster.
+    pub url: RedisUrl,
+    /// No caller waits longer than this for one command.
+    pub timeout: Duration,
+    /// Connections; each carries the commands of many tasks at once.
+    pub connections: u32,
+    /// How long one replica may take to fill an entry before another tries.
+    pub lease: Duration,
+}
+
+/// The cache that the replicas share. Losing it, or what it holds, costs misses only.
+pub struct SharedCache {
+    pool: bb8::Pool<Manager>,
+    breaker: Breaker,
+    timeout: Duration,
+    lease: Duration,
+}
+
+/// An entry as Redis holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    pub(super) stamp: Stamp,
+    pub(super) bytes: Bytes,
+    /// How long Redis will still keep it.
+    pub(super) ttl: Duration,
+}
+
+/// What a look into the shared cache gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    /// An entry at or above the floor.
+    Hit(Packed),
+    /// None: fill it, the lease is yours. What lies there may do as a stale answer.
+    Fill { lease: Lease, stale: Option<Packed> },
+    /// None: another replica fills it, for at most so long.
+    Wait {
+        at_most: Duration,
+        stale: Option<Packed>,
+    },
+    /// The shared cache did not answer.
+    Unavailable,
+}
+
+/// The right to fill one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lease(Uuid);
+
+impl SharedCache {
+    /// Reads the URL and makes the pool. Connecting is left to its first users:
+    /// a Redis that is away must not keep the service from starting.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when the URL is not one.
+    pub fn connect(settings: &SharedSettings) -> Result<Self, String> {
+        let manager = Manager::open(&settings.url, settings.timeout)
+            .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
+        let pool = bb8::Pool::builder()
+            .max_size(settings.connections)
+            .connection_timeout(settings.timeout)
+            .queue_strategy(bb8::QueueStrategy::Fifo)
+            .test_on_check_out(false)
+            .retry_connection(false)
+            .build_unchecked(manager);
+        let (timeout, lease) = (settings.timeout, settings.lease);
+        Ok(Self {
+            pool,
+            breaker: Breaker::closed(),
+            timeout,
+            lease,
+        })
+    }
+
+    /// Whether callers are kept away from it because it does not answer.
+    #[must_use]
+    pub fn is_bypassed(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// How long it takes to answer at all; `None` when it does not in time.
+    pub async fn ping(&self) -> Option<Duration> {
+        let started = tokio::time::Instant::now();
+        let pong = self.run(Attempt::Probe, redis::cmd("PING")).await;
+        pong.map(|_| started.elapsed())
+    }
+
+    /// Looks `key` up; see `lua/get.lua`.
+    pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
+        let Some(attempt) = self.breaker.admit() else {
+            return Lookup::Unavailable;
+        };
+        let lease = Lease(Uuid::new_v4());
+        let arguments = [
+            floor.to_string().into_bytes(),
+            lease.0.as_bytes().to_vec(),
+            self.lease.as_millis().to_string().into_bytes(),
+        ];
+        let answer = self.eval(attempt, &GET, key, &arguments).await;
+        answer
+            .and_then(|answer| lookup(answer, lease))
+            .unwrap_or(Lookup::Unavailable)
+    }
+
+    /// Keeps an entry for `ttl` unless a newer one is there, and gives the lease back.
+    pub(super) async fn put(&self, key: &str, lease: &Lease, entry: &Packed) {
+        let ttl_ms = entry.ttl.as_millis().max(1);
+        self.settle(key, lease, entry.stamp, ttl_ms, &entry.bytes)
+            .await;
+    }
+
+    /// Gives the lease back without an entry.
+    pub(super) async fn release(&self, key: &str, lease: &Lease) {
+        self.settle(key, lease, Stamp::default(), 0, &[]).await;
+    }
+
+    async fn settle(&self, key: &str, lease: &Lease, stamp: Stamp, ttl_ms: u128, bytes: &[u8]) {
+        let Some(attempt) = self.breaker.admit() else {
+            return;
+        };
+        let arguments = [
+            stamp.to_string().into_bytes(),
+            lease.0.as_bytes().to_vec(),
+            ttl_ms.to_string().into_bytes(),
+            bytes.to_vec(),
+        ];
+        // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
+        self.eval(attempt, &PUT, key, &arguments).await;
+    }
+
+    async fn eval(
+        &self,
+        attempt: Attempt,
+        script: &Source,
+        key: &str,
+        arguments: &[Vec<u8>],
+    ) -> Option<Value> {
+        let command = |verb: &str, what: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(what).arg(1).arg(key).arg(arguments);
+            command
+        };
+        let known = self.run(attempt, command("EVALSHA", &script.sha1)).await?;
+        match known {
+            Answer::Value(value) => Some(value),
+            // A server that was restarted, or another node of the cluster: EVAL teaches it.
+            Answer::NoScript => match self.run(attempt, command("EVAL", script.code)).await? {
+                Answer::Value(value) => Some(value),
+                Answer::NoScript => None,
+            },
+        }
+    }
+
+    /// Runs one command within the time limit and tells the breaker how it went.
+    async fn run(&self, attempt: Attempt, command: redis::Cmd) -> Option<Answer> {
+        let answer = timeout(self.timeout, async {
+            let mut connection = pool::shared(&self.pool).await?;
+            command
+                .query_async::<Value>(&mut connection)
+                .await
+                .map_err(bb8::RunError::User)
+        });
+        let (answer, problem) = match answer.await {
+            Ok(Ok(value)) => (Some(Answer::Value(value)), None),
+            Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
+                (Some(Answer::NoScript), None)
+            }
+            Ok(Err(bb8::RunError::User(error))) => (None, Some(error.category().to_owned())),
+            Ok(Err(bb8::RunError::TimedOut)) => (None, Some("cannot connect".to_owned())),
+            Err(_) => (None, Some(format!("no answer within {:?}", self.timeout))),
+        };
+        match self.breaker.report(attempt, problem.is_none()) {
+            Turn::Opened => tracing::warn!(problem, "shared cache is gone; going on without it"),
+            Turn::Closed => tracing::info!("shared cache is back"),
+            Turn::None => tracing::debug!(problem, "shared cache asked"),
+        }
+        answer
+    }
+}
+
+enum Answer {
+    Value(Value),
+    NoScript,
+}
+
+fn is_no_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Reads what `lua/get.lua` returned; `None` when it is something else.
+fn lookup(answer: Value, lease: Lease) -> Option<Lookup> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let mut parts = parts.into_iter();
+    let kind = bytes(parts.next()?)?;
+    let stamp = parts.next().and_then(bytes);
+    let body = parts.next().and_then(bytes);
+    let millis = match parts.next() {
+        Some(Value::Int(millis)) => Duration::from_millis(u64::try_from(millis).unwrap_or(0)),
+        Some(_) | None => Duration::ZERO,
+    };
+    let packed = |ttl| {
+        let stamp = std::str::from_utf8(stamp.as_ref()?).ok()?.parse().ok()?;
+        Some(Packed {
+            stamp,
+            bytes: body?,
+            ttl,
+        })
+    };
+    match kind.as_ref() {
+        b"H" => packed(millis).map(Lookup::Hit),
+        b"F" => Some(Lookup::Fill {
+            lease,
+            stale: packed(Duration::ZERO),
+        }),
+        b"W" => Some(Lookup::Wait {
+            at_most: millis,
+            stale: packed(Duration::ZERO),
+        }),
+        _ => None,
+    }
+}
+
+fn bytes(value: Value) -> Option<Bytes> {
+    if let Value::BulkString(bytes) = value {
+        Some(bytes.into())
+    } else {
+        None
+    }
+}

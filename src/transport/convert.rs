@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use crate::{
+    domain::{Challenge, Difficulty, Etag, Freshness, Source, UnixMicros},
+    pb::catalog::v1 as pb,
+};
+
+impl From<Difficulty> for pb::Difficulty {
+    fn from(difficulty: Difficulty) -> Self {
+        match difficulty {
+            Difficulty::Beginner => Self::Beginner,
+            Difficulty::Intermediate => Self::Intermediate,
+            Difficulty::Advanced => Self::Advanced,
+        }
+    }
+}
+
+/// The filter of a request: `None` stands for all.
+pub(super) fn difficulty_filter(number: i32) -> Result<Option<Difficulty>, String> {
+    match pb::Difficulty::try_from(number) {
+        Ok(pb::Difficulty::Unspecified) => Ok(None),
+        Ok(pb::Difficulty::Beginner) => Ok(Some(Difficulty::Beginner)),
+        Ok(pb::Difficulty::Intermediate) => Ok(Some(Difficulty::Intermediate)),
+        Ok(pb::Difficulty::Advanced) => Ok(Some(Difficulty::Advanced)),
+        Err(_) => Err(format!(
+            "must be DIFFICULTY_BEGINNER (1), DIFFICULTY_INTERMEDIATE (2), DIFFICULTY_ADVANCED (3) \
+             or unset for all, not {number}"
+        )),
+    }
+}
+
+impl From<&Challenge> for pb::Challenge {
+    fn from(challenge: &Challenge) -> Self {
+        Self {
+            id: challenge.id.to_string(),
+            difficulty: pb::Difficulty::from(challenge.difficulty).into(),
+            title: challenge.title.clone(),
+            description: challenge.description.clone(),
+            points: challenge.points,
+            tips: challenge.tips.clone(),
+            create_time: challenge.created_at.map(timestamp),
+            update_time: challenge.updated_at.map(timestamp),
+        }
+    }
+}
+
+pub(super) fn timestamp(at: UnixMicros) -> prost_types::Timestamp {
+    let (seconds, nanos) = at.split();
+    prost_types::Timestamp { seconds, nanos }
+}
+
+fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+impl From<Freshness> for pb::Freshness {
+    fn from(freshness: Freshness) -> Self {
+        let source = match freshness.source {
+            Source::NearCache => pb::Source::NearCache,
+            Source::SharedCache => pb::Source::SharedCache,
+            Source::Database => pb::Source::Database,
+        };
+        Self {
+            version: freshness.version.to_string(),
+            source: source.into(),
+            stale: freshness.stale,
+            staleness_bound: Some(duration(freshness.staleness_bound)),
+        }
+    }
+}
+
+/// An etag as callers see it: weak, because what is promised is equal content,
+/// not equal bytes.
+pub(super) fn etag_text(etag: Etag) -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(etag.0))
+}

@@ -1,0 +1,169 @@
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::Body;
+use prost::Message;
+use tokio::sync::Semaphore;
+use tonic::{Status, service::Routes};
+use tower::{Service, ServiceExt};
+use tracing::{Instrument, info_span};
+
+use super::{
+    body::ResponseBody,
+    call::{Call, REQUEST_ID},
+    catalog::CatalogTransport,
+    status,
+    unary::{refuse, unary},
+};
+
+/// What one call may ask of this server.
+#[derive(Clone, Debug)]
+pub struct EdgeSettings {
+    /// A call that names no deadline gets this one; none gets more.
+    pub request_timeout: Duration,
+    /// The largest request message.
+    pub max_message_bytes: usize,
+    /// So many calls are in hand at once; more are refused. Health and reflection do not count.
+    pub max_calls: usize,
+}
+
+/// Where every call comes in: gives it its correlation id and deadline, finds
+/// its method, and answers even when the method's code panics.
+#[derive(Clone)]
+pub struct Edge {
+    catalog: CatalogTransport,
+    routes: Routes,
+    settings: EdgeSettings,
+    calls: Arc<Semaphore>,
+}
+
+/// What tonic's router answers.
+const ROUTED: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
+
+type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
+
+impl Edge {
+    /// Serves the catalog, and beside it the services of `routes` (health, reflection).
+    #[must_use]
+    pub fn new(catalog: CatalogTransport, routes: Routes, settings: EdgeSettings) -> Self {
+        let calls = Arc::new(Semaphore::new(settings.max_calls));
+        Self {
+            catalog,
+            routes,
+            settings,
+            calls,
+        }
+    }
+
+    async fn answer<B>(self, request: Request<B>) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let is_grpc = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if !is_grpc || request.method() != Method::POST {
+            let mut response = Response::new(ResponseBody::default());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return response;
+        }
+        let call = Call::start(request.headers(), self.settings.request_timeout);
+        let span = info_span!(
+            "call",
+            request_id = call.request_id(),
+            method = request.uri().path()
+        );
+        let answer = AssertUnwindSafe(self.dispatch(request, &call)).catch_unwind();
+        answer.instrument(span.clone()).await.unwrap_or_else(|_| {
+            span.in_scope(|| tracing::error!("the method panicked"));
+            refuse(&status::internal(call.request_id()), &call)
+        })
+    }
+
+    async fn dispatch<B>(self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = request.uri().path();
+        match path.strip_prefix("/challenges.catalog.v1.ChallengesCatalog/") {
+            Some("ListChallenges") => self.catalog(request, call, CatalogTransport::list).await,
+            Some("GetChallenge") => self.catalog(request, call, CatalogTransport::get).await,
+            Some("BatchGetChallenges") => {
+                self.catalog(request, call, CatalogTransport::batch_get)
+                    .await
+            }
+            None if ROUTED.iter().any(|package| path.starts_with(package)) => {
+                self.routed(request, call).await
+            }
+            Some(_) | None => refuse(&status::unknown_method(path), call),
+        }
+    }
+
+    async fn catalog<M, B>(
+        &self,
+        request: Request<B>,
+        call: &Call,
+        method: impl AsyncFnOnce(&CatalogTransport, M, &HeaderMap, &Call) -> Result<Bytes, Status>,
+    ) -> Response<ResponseBody>
+    where
+        M: Message + Default,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Ok(_permit) = self.calls.try_acquire() else {
+            return refuse(&status::overloaded(), call);
+        };
+        let limit = self.settings.max_message_bytes;
+        let handle = async |message, headers: &HeaderMap| {
+            method(&self.catalog, message, headers, call).await
+        };
+        unary(request, call, limit, handle).await
+    }
+
+    async fn routed<B>(self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request = request.map(tonic::body::Body::new);
+        match self.routes.oneshot(request).await {
+            Ok(response) => {
+                let mut response = response.map(ResponseBody::Routed);
+                response
+                    .headers_mut()
+                    .insert(REQUEST_ID, call.request_id.clone());
+                response
+            }
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Edge
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Reply {
+        Box::pin(self.clone().answer(request).map(Ok))
+    }
+}

@@ -1,0 +1,88 @@
+use bytes::Bytes;
+use prost::Message;
+
+use super::page_token::PageTokens;
+use crate::{
+    domain::{AnswerEncoder, Challenge, ListQuery, Page},
+    pb::catalog::v1 as pb,
+};
+
+/// Encodes what was read as the part of the answer that is equal for every
+/// caller. The rest is appended for each call, see [`super::reply`]:
+/// protobuf messages may be joined.
+#[derive(Clone, Debug)]
+pub struct ProtoEncoder {
+    page_tokens: PageTokens,
+}
+
+impl ProtoEncoder {
+    /// Lists carry tokens of `page_tokens`.
+    #[must_use]
+    pub fn new(page_tokens: PageTokens) -> Self {
+        Self { page_tokens }
+    }
+}
+
+impl AnswerEncoder for ProtoEncoder {
+    fn page(&self, query: &ListQuery, page: &Page) -> Bytes {
+        let next = page.next();
+        let token = |next| {
+            self.page_tokens
+                .make(query.difficulty, query.page_size, next)
+        };
+        let answer = pb::ListChallengesResponse {
+            challenges: page.challenges.iter().map(pb::Challenge::from).collect(),
+            total_count: i32::try_from(page.total_count).unwrap_or(i32::MAX),
+            difficulty_filter: query
+                .difficulty
+                .map_or(0, |only| pb::Difficulty::from(only).into()),
+            next_page_token: next.as_ref().map(token).unwrap_or_default(),
+            ..Default::default()
+        };
+        answer.encode_to_vec().into()
+    }
+
+    /// Field 1 of `GetChallengeResponse`, and of `BatchGetChallengesResponse`
+    /// where it repeats; so a batch is its challenges' bodies, joined.
+    fn challenge(&self, challenge: &Challenge) -> Bytes {
+        let answer = pb::GetChallengeResponse {
+            challenge: Some(challenge.into()),
+            ..Default::default()
+        };
+        answer.encode_to_vec().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ChallengeId, Difficulty};
+
+    fn challenge(number: u128) -> Challenge {
+        Challenge {
+            id: ChallengeId::from(uuid::Uuid::from_u128(number)),
+            difficulty: Difficulty::Advanced,
+            title: format!("Title {number}"),
+            description: String::new(),
+            points: 40,
+            tips: None,
+            created_at: None,
+            updated_at: None,
+        }
+    }
+
+    #[test]
+    fn bodies_of_challenges_joined_are_the_body_of_a_batch() {
+        let encoder = ProtoEncoder::new(PageTokens::new(b"key"));
+        let challenges = [challenge(1), challenge(2), challenge(3)];
+        let joined = challenges
+            .each_ref()
+            .map(|challenge| encoder.challenge(challenge))
+            .concat();
+        let batch = pb::BatchGetChallengesResponse::decode(&*joined).unwrap();
+        assert_eq!(
+            batch.challenges,
+            challenges.each_ref().map(pb::Challenge::from)
+        );
+    }
+}

@@ -1,0 +1,178 @@
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::hmac;
+use uuid::Uuid;
+
+use crate::domain::{Cursor, Difficulty, Error, PageSize};
+
+/// Makes and reads page tokens.
+///
+/// A token is url-safe text around: a version byte, the filter and page size
+/// it belongs to, the place where the next page starts, and a MAC. So it works
+/// on every replica of one catalog, and nowhere else, and nobody can make one up.
+#[derive(Clone)]
+pub struct PageTokens {
+    key: hmac::Key,
+}
+
+impl fmt::Debug for PageTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PageTokens([REDACTED])")
+    }
+}
+
+const VERSION: u8 = 1;
+/// Half of the MAC: 128 bits are enough against guessing, and the token stays short.
+const MAC_LEN: usize = 16;
+/// version, filter, page size, difficulty, points, id
+const FIXED_LEN: usize = 1 + 1 + 1 + 1 + 4 + 16;
+
+impl PageTokens {
+    /// Signs with `key`, which all replicas of one catalog share.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+        }
+    }
+
+    /// The token for the page behind `cursor`.
+    pub(super) fn make(
+        &self,
+        filter: Option<Difficulty>,
+        page_size: PageSize,
+        cursor: &Cursor,
+    ) -> String {
+        let mut token = vec![
+            VERSION,
+            rank(filter),
+            page_size.get(),
+            rank(Some(cursor.difficulty)),
+        ];
+        token.extend(cursor.points.to_be_bytes());
+        token.extend(cursor.id.uuid().as_bytes());
+        token.extend(cursor.title.as_bytes());
+        let mac = hmac::sign(&self.key, &token);
+        token.extend(mac.as_ref().iter().take(MAC_LEN));
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// Where the page of `token` starts; `None` for the first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPageToken`] unless it was made here for the same filter and page size.
+    pub(super) fn read(
+        &self,
+        token: &str,
+        filter: Option<Difficulty>,
+        page_size: PageSize,
+    ) -> Result<Option<Cursor>, Error> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| damaged())?;
+        let signed_len = bytes.len().checked_sub(MAC_LEN).ok_or_else(damaged)?;
+        let (signed, mac) = bytes.split_at_checked(signed_len).ok_or_else(damaged)?;
+        let right = hmac::sign(&self.key, signed);
+        let same = right
+            .as_ref()
+            .iter()
+            .zip(mac)
+            .fold(0, |differ, (a, b)| differ | (a ^ b))
+            == 0;
+        if !same {
+            return Err(damaged());
+        }
+        let (fixed, title) = signed.split_at_checked(FIXED_LEN).ok_or_else(damaged)?;
+        let [version, of_filter, of_size, difficulty, rest @ ..] = fixed else {
+            return Err(damaged());
+        };
+        let (points, id) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+        if *version != VERSION {
+            return Err(damaged());
+        }
+        if (*of_filter, *of_size) != (rank(filter), page_size.get()) {
+            return Err(Error::InvalidPageToken(
+                "was issued for another difficulty or page_size; repeat those of the page before",
+            ));
+        }
+        let by_rank = |known: &Difficulty| rank(Some(*known)) == *difficulty;
+        Ok(Some(Cursor {
+            difficulty: Difficulty::ALL
+                .into_iter()
+                .find(by_rank)
+                .ok_or_else(damaged)?,
+            points: i32::from_be_bytes(*points),
+            title: String::from_utf8(title.to_vec()).map_err(|_| damaged())?,
+            id: Uuid::from_slice(id).map_err(|_| damaged())?.into(),
+        }))
+    }
+}
+
+fn rank(filter: Option<Difficulty>) -> u8 {
+    match filter {
+        None => 0,
+        Some(Difficulty::Beginner) => 1,
+        Some(Difficulty::Intermediate) => 2,
+        Some(Difficulty::Advanced) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILTER: Option<Difficulty> = Some(Difficulty::Beginner);
+    const SIZE: PageSize = PageSize::DEFAULT;
+
+    fn token(tokens: &PageTokens) -> (Cursor, String) {
+        let cursor = Cursor {
+            difficulty: Difficulty::Beginner,
+            points: -7,
+            title: "Größe".to_owned(),
+            id: Uuid::from_u128(9).into(),
+        };
+        let token = tokens.make(FILTER, SIZE, &cursor);
+        (cursor, token)
+    }
+
+    #[test]
+    fn a_token_leads_back_to_its_place() {
+        let tokens = PageTokens::new(b"key");
+        let (cursor, token) = token(&tokens);
+        assert_eq!(tokens.read(&token, FILTER, SIZE).unwrap(), Some(cursor));
+    }
+
+    #[test]
+    fn a_token_with_any_byte_changed_or_cut_off_is_refused() {
+        let tokens = PageTokens::new(b"key");
+        let bytes = URL_SAFE_NO_PAD.decode(token(&tokens).1).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            for bad in [&changed[..], &bytes[..at]] {
+                let bad = URL_SAFE_NO_PAD.encode(bad);
+                assert!(
+                    bad.is_empty() || tokens.read(&bad, FILTER, SIZE).is_err(),
+                    "{at}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_key_filter_or_size_is_refused() {
+        let tokens = PageTokens::new(b"key");
+        let (_, token) = token(&tokens);
+        assert!(
+            PageTokens::new(b"other")
+                .read(&token, FILTER, SIZE)
+                .is_err()
+        );
+        assert!(tokens.read(&token, None, SIZE).is_err());
+        assert!(tokens.read(&token, FILTER, PageSize::MAX).is_err());
+    }
+}

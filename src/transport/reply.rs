@@ -1,0 +1,145 @@
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
+use ring::digest;
+
+use super::convert::{etag_text, timestamp};
+use crate::{
+    domain::{Answer, Etag, Freshness, Source},
+    pb::catalog::v1 as pb,
+};
+
+/// The length of what stands before every gRPC message: a flag and the message's length.
+const PREFIX_LEN: usize = 5;
+
+/// Frames an answer for one caller: the cached body as it lies, and behind it
+/// the fields that differ from call to call. Protobuf messages may be joined,
+/// so nothing is decoded or encoded again.
+///
+/// With `if_none_match` naming the answer's content, the body is left out.
+pub(super) fn frame(answers: &[Answer], if_none_match: &str) -> Bytes {
+    let etag = etag_of(answers);
+    let etag_text = etag_text(etag);
+    let not_modified = names(if_none_match, &etag_text);
+    let bodies = || {
+        answers
+            .iter()
+            .filter(|_| !not_modified)
+            .filter_map(|a| a.body.as_ref())
+    };
+    let tail = tail(answers, etag_text, not_modified);
+
+    let length = bodies().map(Bytes::len).sum::<usize>() + tail.encoded_len();
+    let mut frame = BytesMut::with_capacity(PREFIX_LEN + length);
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    bodies().for_each(|body| frame.put_slice(body));
+    tail.encode_raw(&mut frame);
+    frame.freeze()
+}
+
+/// The fields that differ from call to call. Their numbers are the same in all
+/// three responses, so one message stands for all.
+fn tail(answers: &[Answer], etag: String, not_modified: bool) -> pb::GetChallengeResponse {
+    let from_cache = |answer: &Answer| answer.freshness.source != Source::Database;
+    let expires_at = answers.iter().filter_map(|answer| answer.expires_at).min();
+    pb::GetChallengeResponse {
+        challenge: None,
+        etag,
+        not_modified,
+        cached: answers.iter().all(from_cache),
+        cache_expire_time: expires_at.map(timestamp),
+        freshness: answers
+            .iter()
+            .map(|answer| answer.freshness)
+            .reduce(oldest)
+            .map(Into::into),
+    }
+}
+
+/// What can be said of two answers together: the older one counts.
+fn oldest(a: Freshness, b: Freshness) -> Freshness {
+    let distance = |source| match source {
+        Source::NearCache => 0,
+        Source::SharedCache => 1,
+        Source::Database => 2,
+    };
+    Freshness {
+        version: if a.version.stamp <= b.version.stamp {
+            a.version
+        } else {
+            b.version
+        },
+        source: if distance(a.source) >= distance(b.source) {
+            a.source
+        } else {
+            b.source
+        },
+        stale: a.stale || b.stale,
+        staleness_bound: a.staleness_bound.max(b.staleness_bound),
+    }
+}
+
+/// One answer has its own name; several are named by their names, in order.
+fn etag_of(answers: &[Answer]) -> Etag {
+    if let [answer] = answers {
+        return answer.etag;
+    }
+    let mut names = digest::Context::new(&digest::SHA256);
+    for answer in answers {
+        names.update(&answer.etag.0);
+    }
+    let mut name = [0; 8];
+    name.iter_mut()
+        .zip(names.finish().as_ref())
+        .for_each(|(to, from)| *to = *from);
+    Etag(name)
+}
+
+/// Whether an `if_none_match` names `etag`: a list as in HTTP, compared weakly, or `*`.
+fn names(if_none_match: &str, etag: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    !if_none_match.is_empty()
+        && if_none_match
+            .split(',')
+            .any(|tag| tag.trim() == "*" || bare(tag) == bare(etag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_found_in_a_list_and_compared_weakly() {
+        let etag = "W/\"abc\"";
+        for list in ["W/\"abc\"", "\"abc\"", "\"x\", W/\"abc\"", "*"] {
+            assert!(names(list, etag), "{list}");
+        }
+        for list in ["", "abc", "W/\"abcd\"", "\"x\", \"y\""] {
+            assert!(!names(list, etag), "{list}");
+        }
+    }
+
+    #[test]
+    fn the_three_responses_number_their_common_fields_alike() {
+        let tail = pb::GetChallengeResponse {
+            challenge: None,
+            etag: "e".to_owned(),
+            not_modified: true,
+            cached: true,
+            cache_expire_time: Some(prost_types::Timestamp {
+                seconds: 1,
+                nanos: 2,
+            }),
+            freshness: Some(pb::Freshness {
+                stale: true,
+                ..Default::default()
+            }),
+        };
+        let bytes = tail.encode_to_vec();
+        let list = pb::ListChallengesResponse::decode(&*bytes).unwrap();
+        let batch = pb::BatchGetChallengesResponse::decode(&*bytes).unwrap();
+        assert_eq!(list.encode_to_vec(), bytes);
+        assert_eq!(batch.encode_to_vec(), bytes);
+        assert_eq!((list.etag, batch.etag), ("e".to_owned(), "e".to_owned()));
+    }
+}

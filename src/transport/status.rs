@@ -1,0 +1,212 @@
+use std::{collections::HashMap, error::Error as StdError, time::Duration};
+
+use bytes::Bytes;
+use tonic::{Code, Status, metadata::MetadataValue};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    domain::{Error, FieldViolation, Unavailability},
+    pb::catalog::v1::ErrorReason,
+};
+
+const DOMAIN: &str = "challenges-catalog";
+/// So many wrong fields are named; details must stay under 4 KiB.
+const VIOLATIONS_MAX: usize = 20;
+/// So many names of what was not found.
+const NAMES_MAX: usize = 20;
+/// Where a client's built-in retry looks for the pause (gRFC A6).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// The one place where an error becomes a status. Logs faults and outages, once.
+pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
+    match error {
+        Error::Invalid(violations) => invalid(violations),
+        Error::InvalidPageToken(problem) => {
+            let mut details = info(ErrorReason::InvalidPageToken, []);
+            details.add_bad_request_violation("page_token", *problem);
+            Status::with_error_details(Code::InvalidArgument, error.to_string(), details)
+        }
+        Error::NotFound { kind, ids } => {
+            let mut details = info(ErrorReason::ChallengeNotFound, []);
+            details.set_resource_info(*kind, short_list(ids), "", "it is not in the catalog");
+            // Every id is named in the message; the details name the first few only.
+            let brief = format!("no such {kind}");
+            let details = Status::with_error_details(Code::NotFound, brief, details);
+            let details = Bytes::copy_from_slice(details.details());
+            Status::with_details(Code::NotFound, error.to_string(), details)
+        }
+        Error::Unavailable {
+            why, retry_after, ..
+        } => {
+            log_chain(error, tracing::Level::WARN);
+            unavailable(*why, error.to_string(), *retry_after)
+        }
+        Error::DeadlineExceeded => deadline_exceeded(),
+        Error::Internal { .. } => {
+            log_chain(error, tracing::Level::ERROR);
+            internal(request_id)
+        }
+    }
+}
+
+fn invalid(violations: &[FieldViolation]) -> Status {
+    let mut details = info(ErrorReason::InvalidFields, []);
+    for violation in violations.iter().take(VIOLATIONS_MAX) {
+        details.add_bad_request_violation(&violation.field, &violation.problem);
+    }
+    let mut message = violations
+        .iter()
+        .take(VIOLATIONS_MAX)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
+    if let Some(more) = violations.len().checked_sub(VIOLATIONS_MAX + 1) {
+        message = format!("{message}; and {} more", more + 1);
+    }
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> Status {
+    let mut details = match why {
+        Unavailability::Datastore => info(ErrorReason::DatastoreUnavailable, []),
+        Unavailability::Overloaded => info(ErrorReason::Overloaded, []),
+        Unavailability::VersionNotReached(version) => info(
+            ErrorReason::VersionNotReached,
+            [("version", version.to_string())],
+        ),
+    };
+    // Callers that failed together must not come back together.
+    let retry_after = retry_after.mul_f64(rand::random_range(1.0..1.5));
+    details.set_retry_info(Some(retry_after));
+    let mut status = Status::with_error_details(Code::Unavailable, message, details);
+    let pushback = MetadataValue::from(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
+    status.metadata_mut().insert(PUSHBACK, pushback);
+    status
+}
+
+/// The time for a call is over.
+pub(super) fn deadline_exceeded() -> Status {
+    let details = info(ErrorReason::DeadlineExceeded, []);
+    Status::with_error_details(Code::DeadlineExceeded, "deadline exceeded", details)
+}
+
+/// A fault of ours: the caller gets what finds the log lines, and nothing else.
+pub(super) fn internal(request_id: &str) -> Status {
+    let details = info(
+        ErrorReason::InternalError,
+        [("request_id", request_id.to_owned())],
+    );
+    let message = format!("internal error; quote request id {request_id}");
+    Status::with_error_details(Code::Internal, message, details)
+}
+
+/// All calls that may be in hand are.
+pub(super) fn overloaded() -> Status {
+    let why = Unavailability::Overloaded;
+    let message = "this replica has too many calls in hand".to_owned();
+    unavailable(why, message, Duration::from_millis(100))
+}
+
+/// The request's message is larger than it may be.
+pub(super) fn message_too_large(limit_bytes: usize) -> Status {
+    let details = info(
+        ErrorReason::MessageTooLarge,
+        [("limit_bytes", limit_bytes.to_string())],
+    );
+    let message = format!("the message is larger than {limit_bytes} bytes");
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// The request's bytes are not what the method takes.
+pub(super) fn malformed(problem: &str) -> Status {
+    let details = info(ErrorReason::MalformedMessage, []);
+    let message = format!("the request cannot be read: {problem}");
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// No such method here.
+pub(super) fn unknown_method(path: &str) -> Status {
+    let details = info(
+        ErrorReason::MethodUnknown,
+        [("path", path.chars().take(200).collect())],
+    );
+    let message = format!(
+        "no method {path:.200} here; server reflection lists the services and their methods"
+    );
+    Status::with_error_details(Code::Unimplemented, message, details)
+}
+
+/// This server reads no compressed requests.
+pub(super) fn compressed() -> Status {
+    let details = info(ErrorReason::MalformedMessage, []);
+    let message = "compressed requests are not read here; send identity";
+    let mut status = Status::with_error_details(Code::Unimplemented, message, details);
+    let identity = MetadataValue::from_static("identity");
+    status
+        .metadata_mut()
+        .insert("grpc-accept-encoding", identity);
+    status
+}
+
+fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {
+    let name = reason.as_str_name();
+    let name = name.strip_prefix("ERROR_REASON_").unwrap_or(name);
+    let metadata: HashMap<String, String> = metadata
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    ErrorDetails::with_error_info(name, DOMAIN, metadata)
+}
+
+fn short_list(names: &[String]) -> String {
+    let mut list = names
+        .iter()
+        .take(NAMES_MAX)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > NAMES_MAX {
+        list = format!("{list} and {} more", names.len() - NAMES_MAX);
+    }
+    list
+}
+
+fn log_chain(error: &Error, level: tracing::Level) {
+    // Where a load failed, its cause was logged there; this line has no source then.
+    let cause = error.source().map(ToString::to_string);
+    if level == tracing::Level::ERROR {
+        tracing::error!(%error, cause, "call failed");
+    } else {
+        tracing::warn!(%error, cause, "call failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_cause_never_reaches_the_wire() {
+        let secret = "password=hunter2";
+        for error in [Error::datastore(secret), Error::internal("reading", secret)] {
+            let status = to_status(&error, "id-1");
+            let wire = format!("{status:?} {:?}", String::from_utf8_lossy(status.details()));
+            assert!(!wire.contains("hunter2"), "{wire}");
+        }
+    }
+
+    #[test]
+    fn details_stay_under_four_kilobytes() {
+        let ids = vec!["5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01".to_owned(); 100];
+        let violations = vec![FieldViolation::new("ids[99]", "must be a UUID ".repeat(4)); 100];
+        for error in [
+            Error::NotFound {
+                kind: "challenge",
+                ids,
+            },
+            Error::Invalid(violations),
+        ] {
+            assert!(to_status(&error, "id-1").details().len() < 4096);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::BodyExt;
+use prost::Message;
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+
+use super::{
+    body::ResponseBody,
+    call::{Call, REQUEST_ID},
+    status,
+};
+
+const GRPC_STATUS: &str = "grpc-status";
+
+/// Answers one unary call: reads its message, hands it to `handle`, and sends
+/// the framed answer back; in time, or says that time is over.
+///
+/// This is what tonic's codec does, without its copies and with the codes that
+/// the gRPC documents ask for: too large is `RESOURCE_EXHAUSTED`, garbage is
+/// `INVALID_ARGUMENT`, late is `DEADLINE_EXCEEDED`.
+pub(super) async fn unary<M, B>(
+    request: Request<B>,
+    call: &Call,
+    limit_bytes: usize,
+    handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Bytes, Status>,
+) -> Response<ResponseBody>
+where
+    M: Message + Default,
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let answer = async {
+        let message = read(body, &head.headers, limit_bytes).await?;
+        handle(M::decode(message).map_err(not_protobuf)?, &head.headers).await
+    };
+    let answer = timeout_at(Instant::from_std(call.deadline), answer).await;
+    match answer.unwrap_or_else(|_| Err(status::deadline_exceeded())) {
+        Ok(frame) => ok(frame, call),
+        Err(status) => refuse(&status, call),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
+fn not_protobuf(error: prost::DecodeError) -> Status {
+    status::malformed(&error.to_string())
+}
+
+/// The message's bytes, without its prefix.
+async fn read<B>(mut body: B, headers: &HeaderMap, limit_bytes: usize) -> Result<Bytes, Status>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut all = Received::Nothing;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Status::cancelled("the caller went away"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        all = all.and(data);
+        // The prefix tells the length early; a sender is not heard out to the end.
+        if all.announced().max(all.len().saturating_sub(PREFIX_LEN)) > limit_bytes {
+            return Err(status::message_too_large(limit_bytes));
+        }
+    }
+    let mut message = all.into_bytes();
+    if message.len() < PREFIX_LEN {
+        return Err(status::malformed("it ends before the message's length"));
+    }
+    let compressed = message.get_u8();
+    let length = message.get_u32();
+    match compressed {
+        0 => {}
+        1 if headers.contains_key("grpc-encoding") => return Err(status::compressed()),
+        _ => return Err(status::malformed("its first byte is no gRPC flag")),
+    }
+    if usize::try_from(length) != Ok(message.len()) {
+        return Err(status::malformed("it is shorter or longer than it says"));
+    }
+    Ok(message)
+}
+
+const PREFIX_LEN: usize = 5;
+
+/// What came so far. Nearly every request is one piece, which is then not copied.
+enum Received {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Received {
+    fn and(self, data: Bytes) -> Self {
+        match self {
+            Self::Nothing => Self::One(data),
+            Self::One(first) => {
+                let mut many = BytesMut::from(first);
+                many.extend_from_slice(&data);
+                Self::Many(many)
+            }
+            Self::Many(mut many) => {
+                many.extend_from_slice(&data);
+                Self::Many(many)
+            }
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// The length that the prefix announces; 0 while it is incomplete.
+    fn announced(&self) -> usize {
+        let length = self.as_slice().get(1..PREFIX_LEN);
+        let length = length
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u32::from_be_bytes);
+        usize::try_from(length).unwrap_or(usize::MAX)
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::One(one) => one,
+            Self::Many(many) => many.freeze(),
+        }
+    }
+}
+
+fn ok(frame: Bytes, call: &Call) -> Response<ResponseBody> {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    let body = ResponseBody::Ready {
+        message: Some(frame),
+        trailers: Some(trailers),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(REQUEST_ID, call.request_id.clone());
+    response
+}
+
+/// Says no: all in the headers.
+pub(super) fn refuse(status: &Status, call: &Call) -> Response<ResponseBody> {
+    let mut response = status.clone().into_http::<ResponseBody>();
+    response
+        .headers_mut()
+        .insert(REQUEST_ID, call.request_id.clone());
+    response
+}
