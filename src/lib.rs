@@ -2,5 +2,6 @@
 pub mod cache;
 pub mod domain;
 pub mod pb;
+pub mod server;
 pub mod service;
 pub mod transport;

@@ -17,6 +17,8 @@ mod near;
 mod pool;
 mod shared;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{CacheSettings, CachedCatalog};
 pub use feed::FeedTask;

@@ -1,20 +1,14 @@
-use std::{
-    convert::Infallible,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
+use hyper::service::Service;
 use prost::Message;
 use tokio::sync::Semaphore;
 use tonic::{Status, service::Routes};
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 use tracing::{Instrument, info_span};
 
 use super::{
@@ -159,11 +153,7 @@ where
     type Error = Infallible;
     type Future = Reply;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Reply {
+    fn call(&self, request: Request<B>) -> Reply {
         Box::pin(self.clone().answer(request).map(Ok))
     }
 }

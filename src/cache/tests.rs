@@ -1,0 +1,373 @@
+//! The rules of the cache, on a catalog of one list that the tests write to.
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::task::TaskTracker;
+use tonic::async_trait;
+
+use super::{CacheSettings, CachedCatalog, Knowledge};
+use crate::domain::{
+    Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengeRepository, Change,
+    Changes, Clock, DatabaseId, Difficulty, Error, FeedPage, ListQuery, NewChallenge, Page,
+    PageSize, ReadOptions, Source, Stamp, Stamped, Tag, UnixMicros,
+};
+
+const MAX_STALENESS: Duration = Duration::from_secs(2);
+const TTL: Duration = Duration::from_mins(10);
+
+/// A database whose list is its commit number, and whose reads can be held open.
+struct FakeDatabase {
+    seq: AtomicU64,
+    timeline: Mutex<u32>,
+    reads: AtomicU64,
+    gate: Semaphore,
+    is_up: Mutex<bool>,
+}
+
+#[async_trait]
+impl ChallengeRepository for FakeDatabase {
+    async fn list(&self, _: &ListQuery) -> Result<Stamped<Page>, Error> {
+        self.reads.fetch_add(1, SeqCst);
+        let seen = self.head();
+        self.gate.acquire().await.unwrap().forget();
+        if !*self.is_up.lock().unwrap() {
+            return Err(Error::datastore("down"));
+        }
+        let page = Page {
+            challenges: vec![],
+            total_count: seen.seq,
+            has_more: false,
+        };
+        Ok(Stamped {
+            stamp: seen,
+            value: page,
+        })
+    }
+
+    async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
+        self.reads.fetch_add(1, SeqCst);
+        let value = ids
+            .iter()
+            .filter(|id| id.uuid().as_u128() < 50)
+            .map(|id| challenge(*id));
+        Ok(Stamped {
+            stamp: self.head(),
+            value: value.collect(),
+        })
+    }
+
+    async fn insert_missing(&self, _: &[NewChallenge]) -> Result<u64, Error> {
+        Ok(0)
+    }
+}
+
+impl FakeDatabase {
+    fn head(&self) -> Stamp {
+        Stamp {
+            timeline: *self.timeline.lock().unwrap(),
+            seq: self.seq.load(SeqCst),
+        }
+    }
+}
+
+fn challenge(id: ChallengeId) -> Challenge {
+    Challenge {
+        id,
+        difficulty: Difficulty::Beginner,
+        title: "title".to_owned(),
+        description: String::new(),
+        points: 10,
+        tips: None,
+        created_at: None,
+        updated_at: None,
+    }
+}
+
+struct Plain;
+
+impl AnswerEncoder for Plain {
+    fn page(&self, _: &ListQuery, page: &Page) -> Bytes {
+        page.total_count.to_string().into()
+    }
+
+    fn challenge(&self, challenge: &Challenge) -> Bytes {
+        challenge.id.to_string().into()
+    }
+}
+
+impl Clock for Plain {
+    fn now(&self) -> UnixMicros {
+        UnixMicros(0)
+    }
+}
+
+struct Fixture {
+    database: Arc<FakeDatabase>,
+    knowledge: Arc<Knowledge>,
+    catalog: Arc<CachedCatalog>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let database = Arc::new(FakeDatabase {
+            seq: AtomicU64::new(1),
+            timeline: Mutex::new(1),
+            reads: AtomicU64::new(0),
+            gate: Semaphore::new(0),
+            is_up: Mutex::new(true),
+        });
+        let knowledge = Arc::new(Knowledge::new(MAX_STALENESS));
+        let settings = CacheSettings {
+            ttl: TTL,
+            near_bytes: 1 << 20,
+            stale_retention: Duration::from_hours(24),
+            fill_concurrency: 8,
+        };
+        let catalog = CachedCatalog::new(
+            Arc::clone(&database) as Arc<dyn ChallengeRepository>,
+            Arc::new(Plain),
+            Arc::new(Plain),
+            None,
+            Arc::clone(&knowledge),
+            settings,
+            TaskTracker::new(),
+        );
+        let fixture = Self {
+            database,
+            knowledge,
+            catalog: Arc::new(catalog),
+        };
+        fixture.poll(Changes::All(vec![]));
+        fixture
+    }
+
+    fn poll(&self, changes: Changes) {
+        let page = FeedPage {
+            database: DatabaseId(1),
+            head: self.database.head(),
+            changes,
+        };
+        self.knowledge.apply(&page, Instant::now());
+    }
+
+    /// Commits a change of the beginner list; the feed has not heard of it yet.
+    fn commit(&self) -> u64 {
+        self.database.seq.fetch_add(1, SeqCst) + 1
+    }
+
+    fn hear_of(&self, seq: u64, hard: bool) {
+        let tag = Tag::Difficulty(Difficulty::Beginner);
+        self.poll(Changes::All(vec![Change { seq, tag, hard }]));
+    }
+
+    async fn list(&self) -> Result<Answer, Error> {
+        list(&self.catalog).await
+    }
+
+    /// Lists with nothing holding the database back.
+    async fn list_now(&self) -> Answer {
+        self.database.gate.add_permits(1);
+        let answer = self.list().await.unwrap();
+        self.database.gate.forget_permits(1);
+        answer
+    }
+
+    fn reads(&self) -> u64 {
+        self.database.reads.load(SeqCst)
+    }
+
+    /// Starts a list whose read is held open in the database.
+    async fn held_list(&self) -> tokio::task::JoinHandle<Result<Answer, Error>> {
+        let (reads, catalog) = (self.reads(), Arc::clone(&self.catalog));
+        let tasks = TaskTracker::new();
+        let held = tasks.spawn(async move { list(&catalog).await });
+        while self.reads() == reads {
+            tokio::task::yield_now().await;
+        }
+        held
+    }
+
+    fn release(&self) {
+        self.database.gate.add_permits(1);
+    }
+}
+
+async fn list(catalog: &CachedCatalog) -> Result<Answer, Error> {
+    let query = ListQuery::first(Some(Difficulty::Beginner), PageSize::DEFAULT);
+    catalog.list(&query, options()).await
+}
+
+fn options() -> ReadOptions {
+    ReadOptions {
+        min_version: None,
+        deadline: (Instant::now() + TTL).into_std(),
+    }
+}
+
+fn text(answer: &Answer) -> &str {
+    std::str::from_utf8(answer.body.as_ref().unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_read_comes_from_the_near_cache_without_a_statement() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.list_now().await.freshness.source, Source::Database);
+    let hit = fixture.list().await.unwrap();
+    assert_eq!((text(&hit), hit.freshness.source), ("1", Source::NearCache));
+    assert_eq!(fixture.reads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_the_feed_heard_of_makes_the_copy_a_miss() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    assert_eq!(text(&fixture.list_now().await), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_a_miss_when_its_time_is_over() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    tokio::time::advance(TTL).await;
+    fixture.poll(Changes::All(vec![]));
+    fixture.list_now().await;
+    assert_eq!(fixture.catalog.stats().near_expired.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fill_that_raced_an_update_is_never_kept() {
+    let fixture = Fixture::new();
+    let held = fixture.held_list().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    fixture.release();
+    assert_eq!(
+        text(&held.await.unwrap().unwrap()),
+        "1",
+        "it was asked for before the change"
+    );
+    assert_eq!(text(&fixture.list_now().await), "2");
+    assert_eq!(fixture.catalog.stats().fills_outrun.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_a_fill_after_the_change_does_not_get_what_it_read_before() {
+    let fixture = Fixture::new();
+    let early = fixture.held_list().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let late = fixture.list();
+    let release = async {
+        fixture.release();
+        early.await.unwrap().unwrap();
+        fixture.release();
+    };
+    let (late, ()) = tokio::join!(late, release);
+    assert_eq!(text(&late.unwrap()), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_one_cold_key_share_one_statement() {
+    let fixture = Fixture::new();
+    let callers = futures_util::future::join_all((0..200).map(|_| fixture.list()));
+    let release = async {
+        tokio::task::yield_now().await;
+        fixture.release();
+    };
+    let (answers, ()) = tokio::join!(callers, release);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| text(answer.as_ref().unwrap()) == "1")
+    );
+    assert_eq!(fixture.reads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_does_not_end_the_load_for_others() {
+    let fixture = Fixture::new();
+    let first = fixture.held_list().await;
+    first.abort();
+    let (second, ()) = tokio::join!(fixture.list(), async { fixture.release() });
+    assert_eq!((text(&second.unwrap()), fixture.reads()), ("1", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_a_copy_is_served_and_marked() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    fixture.knowledge.lose();
+    tokio::time::advance(MAX_STALENESS * 2).await;
+    let stale = fixture.list().await.unwrap();
+    assert_eq!(text(&stale), "1");
+    assert!(stale.freshness.stale);
+    assert!(stale.freshness.staleness_bound >= MAX_STALENESS * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_even_an_outdated_copy_is_served_unless_it_was_revoked() {
+    for (hard, served) in [(false, true), (true, false)] {
+        let fixture = Fixture::new();
+        fixture.list_now().await;
+        let seq = fixture.commit();
+        fixture.hear_of(seq, hard);
+        *fixture.database.is_up.lock().unwrap() = false;
+        fixture.database.gate.add_permits(10);
+        let answer = fixture.list().await;
+        assert_eq!(
+            answer.is_ok_and(|answer| answer.freshness.stale),
+            served,
+            "hard: {hard}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_and_a_copy_the_call_says_what_is_missing() {
+    let fixture = Fixture::new();
+    *fixture.database.is_up.lock().unwrap() = false;
+    fixture.release();
+    let error = fixture.list().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promoted_standby_makes_every_copy_a_miss() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    *fixture.database.timeline.lock().unwrap() = 2;
+    fixture.poll(Changes::All(vec![]));
+    fixture.list_now().await;
+    assert_eq!(fixture.reads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_changes_make_every_copy_a_miss() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    fixture.commit();
+    fixture.poll(Changes::Lost);
+    assert_eq!(text(&fixture.list_now().await), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_one_statement_and_remembers_what_does_not_exist() {
+    let fixture = Fixture::new();
+    let ids = [7, 90, 8].map(|id| ChallengeId::from(uuid::Uuid::from_u128(id)));
+    for _ in 0..2 {
+        let answers = fixture.catalog.get_many(&ids, options()).await.unwrap();
+        let found: Vec<_> = answers.iter().map(|answer| answer.body.is_some()).collect();
+        assert_eq!(found, [true, false, true]);
+    }
+    assert_eq!(fixture.reads(), 1);
+}

@@ -1,0 +1,118 @@
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::connection::{self, End, Served};
+
+/// Bounds of listening and leaving.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// More connections wait to be accepted.
+    pub max_connections: usize,
+    /// A connection must speak within this time.
+    pub handshake_timeout: Duration,
+    /// Between pings to a connection on which nothing came.
+    pub keepalive_interval: Duration,
+    /// A ping must be answered within this time.
+    pub keepalive_timeout: Duration,
+    /// A connection this old, a tenth more or less, is asked to come anew, so
+    /// that clients find new replicas.
+    pub max_connection_age: Duration,
+    /// So long may its calls go on then.
+    pub max_connection_age_grace: Duration,
+    /// On shutdown: what is under way may take so long to finish.
+    pub shutdown_grace: Duration,
+}
+
+/// How leaving went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because they did not finish in time.
+    pub cut: usize,
+}
+
+/// Serves `service` on `listener` until `stop`; then stops accepting, tells every
+/// connection to finish, and cuts what has not finished after the grace.
+pub async fn serve<S: Served>(
+    listener: TcpListener,
+    service: S,
+    settings: ServerSettings,
+    stop: CancellationToken,
+) -> Drained {
+    let (connections, force) = (TaskTracker::new(), CancellationToken::new());
+    let room = Arc::new(Semaphore::new(settings.max_connections));
+    let cut = Arc::new(AtomicUsize::new(0));
+    let accepting = accept(&listener, &room, |stream, permit| {
+        let (cut, settings) = (Arc::clone(&cut), settings.clone());
+        let served = connection::serve(
+            stream,
+            service.clone(),
+            settings,
+            stop.clone(),
+            force.clone(),
+        );
+        connections.spawn(async move {
+            if served.await == End::Cut {
+                cut.fetch_add(1, Relaxed);
+            }
+            drop(permit);
+        });
+    });
+    stop.run_until_cancelled(accepting).await;
+    drop(listener);
+    connections.close();
+    if timeout(settings.shutdown_grace, connections.wait())
+        .await
+        .is_err()
+    {
+        force.cancel();
+        connections.wait().await;
+    }
+    Drained {
+        cut: cut.load(Relaxed),
+    }
+}
+
+/// Accepts for ever.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+    mut handle: impl FnMut(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit),
+) {
+    loop {
+        let Ok(permit) = Arc::clone(room).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => handle(stream, permit),
+            Err(error) => {
+                // Out of file descriptors, say: the connection stays in the queue meanwhile.
+                if !is_about_one_connection(&error) {
+                    tracing::warn!(%error, "cannot accept connections");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}

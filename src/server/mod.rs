@@ -1,0 +1,7 @@
+//! Listening, serving connections, and leaving without an error. Knows no
+//! service: what it serves is handed in.
+mod connection;
+mod listen;
+
+pub use connection::Served;
+pub use listen::{Drained, ServerSettings, serve};
