@@ -7,5 +7,6 @@
     reason = "a test that cannot go on stops; nothing here is seen from outside"
 )]
 
+mod architecture;
 mod support;
 mod support_selftest;
