@@ -1,0 +1,34 @@
+# What people and .ci/run call; `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help tools fmt fmt-check lint test doc proto run
+
+# grpcurl and buf, where .ci/install-tools puts them.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: ## Serves on 127.0.0.1:50051 with a SQLite file, no other server needed
+	cargo run --locked
+
+tools: ## Installs what the tests need and this machine lacks: PostgreSQL, Redis, grpcurl, buf
+	@bash .ci/install-tools
+
+test: tools ## Runs every test, against servers that the tests start themselves
+	cargo test --locked
+
+fmt: ## Formats the code and the contract
+	cargo fmt
+	if command -v buf >/dev/null; then buf format --write; fi
+
+fmt-check: ## Fails on code that is not formatted
+	cargo fmt --check
+
+lint: ## Runs clippy; a warning is an error
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: ## Builds the documentation; a warning is an error
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+proto: tools ## Lints the contract, checks its format, and that it breaks no caller
+	@bash .ci/check-proto

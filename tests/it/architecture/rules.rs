@@ -1,0 +1,266 @@
+//! The rules, and that each of them bites.
+use std::path::PathBuf;
+
+use super::source::Source;
+
+/// The longest file, in lines.
+const MAX_LINES: usize = 400;
+
+/// What one room may know.
+struct Rule {
+    room: &'static str,
+    /// Rooms it may import, besides itself.
+    may_import: &'static [&'static str],
+    /// Crates whose names it may not speak.
+    may_not_name: &'static [&'static str],
+}
+
+const SQL: &str = "sqlx";
+const REDIS: [&str; 2] = ["redis", "bb8_redis"];
+const GRPC: [&str; 2] = ["tonic", "prost"];
+
+/// ARCHITECTURE.md draws this table. A room without a row is a mistake.
+const RULES: &[Rule] = &[
+    Rule {
+        room: "domain",
+        may_import: &[],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1], "tokio"],
+    },
+    Rule {
+        room: "service",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "transport",
+        may_import: &["domain", "service", "pb", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1]],
+    },
+    Rule {
+        room: "repository",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "cache",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "tips",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "llm",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "flags",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "server",
+        may_import: &["domain", "config", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1]],
+    },
+    Rule {
+        room: "app",
+        may_import: &[
+            "domain",
+            "service",
+            "repository",
+            "cache",
+            "tips",
+            "llm",
+            "flags",
+            "config",
+            "telemetry",
+        ],
+        may_not_name: &[SQL, GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "cli",
+        // It knows the messages because `list` and `get` are clients of a server that runs.
+        may_import: &[
+            "domain",
+            "app",
+            "transport",
+            "pb",
+            "server",
+            "config",
+            "telemetry",
+        ],
+        may_not_name: &[SQL, REDIS[0], REDIS[1]],
+    },
+    Rule {
+        room: "telemetry",
+        may_import: &[],
+        may_not_name: &[SQL, REDIS[0], REDIS[1]],
+    },
+    Rule {
+        room: "config",
+        may_import: &[],
+        may_not_name: &[GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "pb",
+        may_import: &[],
+        may_not_name: &[SQL, REDIS[0], REDIS[1]],
+    },
+    Rule {
+        room: "main",
+        may_import: &["cli"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
+        room: "lib",
+        may_import: &[],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+];
+
+fn forbidden_paths(source: &Source) -> Vec<String> {
+    let room = source.room();
+    let Some(rule) = RULES.iter().find(|rule| rule.room == room) else {
+        return vec![format!("{room}: a room without a row in RULES")];
+    };
+    let starts = source.starts_of_paths().into_iter();
+    let forbidden = starts.filter(|start| match start.strip_prefix("crate::") {
+        Some(head) => {
+            let is_room = RULES.iter().any(|rule| rule.room == head);
+            is_room && head != room && !rule.may_import.contains(&head)
+        }
+        // A macro that tonic happens to re-export; it knows nothing of gRPC.
+        None if start == "tonic::async_trait" => false,
+        None => rule
+            .may_not_name
+            .iter()
+            .any(|name| start.split("::").next() == Some(name)),
+    });
+    let place = source.path.display();
+    forbidden.map(|start| format!("{place}: {start}")).collect()
+}
+
+fn too_long(source: &Source) -> Option<String> {
+    let lines = source.text.lines().count();
+    (lines > MAX_LINES).then(|| format!("{}: {lines} lines", source.path.display()))
+}
+
+fn code_in_a_floor_plan(source: &Source) -> Vec<String> {
+    let is_floor_plan = ["mod.rs", "lib.rs"]
+        .iter()
+        .any(|name| source.path.ends_with(name));
+    if !is_floor_plan {
+        return Vec::new();
+    }
+    let place = source.path.display();
+    let items = source.items_with_code().into_iter();
+    items.map(|item| format!("{place}: {item}")).collect()
+}
+
+fn both_trees() -> Vec<Source> {
+    let mut sources = Source::all_under("src");
+    sources.extend(Source::all_under("tests"));
+    sources
+}
+
+fn planted(path: &str, text: &str) -> Source {
+    Source {
+        path: PathBuf::from(path),
+        text: text.to_owned(),
+    }
+}
+
+#[test]
+fn rooms_import_only_what_lies_below_them() {
+    let sources = Source::all_under("src");
+    let found: Vec<_> = sources.iter().flat_map(forbidden_paths).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read() {
+    let found: Vec<_> = both_trees().iter().filter_map(too_long).collect();
+    assert!(found.is_empty(), "over {MAX_LINES}: {found:#?}");
+}
+
+#[test]
+fn a_floor_plan_holds_only_declarations() {
+    let sources = both_trees();
+    let found: Vec<_> = sources.iter().flat_map(code_in_a_floor_plan).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_planted_import_is_caught_in_every_spelling() {
+    for text in [
+        "use crate::cache::Near;",
+        "use crate::{cache::Near, domain::Challenge};",
+        "use crate::{\n    domain::{Challenge, Tag},\n    cache,\n};",
+        "fn f() { crate::cache::open(); }",
+        "fn f(near: &'static crate :: cache::Near<'_>) {}",
+        "use super::super::cache::Near;",
+        "mod tests { use super::super::super::cache; fn f() { super::super::super::cache::g() } }",
+        "use challenges_catalog::cache;",
+        "const A: char = '\"'; use crate::cache; const B: char = '\"';",
+        "fn f() { let _ = for_r(\"//\"); crate::cache::open() }",
+    ] {
+        let found = forbidden_paths(&planted("src/service/catalog.rs", text));
+        assert_eq!(found, ["src/service/catalog.rs: crate::cache"], "{text}");
+    }
+}
+
+#[test]
+fn a_planted_crate_is_caught() {
+    for text in [
+        "use sqlx::Row;",
+        "fn f() -> sqlx::Row {}",
+        "use {sqlx::Row, std::fmt};",
+        "use tonic::async_trait; use sqlx::Row;",
+    ] {
+        let found = forbidden_paths(&planted("src/service/catalog.rs", text));
+        assert_eq!(found, ["src/service/catalog.rs: sqlx::Row"], "{text}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_an_import_is_left_alone() {
+    for text in [
+        "use crate::{domain::cache, telemetry};",
+        "// use crate::cache;\n/* crate::cache */ /// [`crate::cache`]",
+        r##"const A: &str = "crate::cache"; const B: &str = r#"" crate::cache"#;"##,
+        "use super::cache; use self::cache::Near; use crate::service::tips;",
+    ] {
+        let found = forbidden_paths(&planted("src/service/catalog.rs", text));
+        assert!(found.is_empty(), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_room_without_a_rule_is_caught() {
+    let found = forbidden_paths(&planted("src/helpers/mod.rs", ""));
+    assert_eq!(found, ["helpers: a room without a row in RULES"]);
+}
+
+#[test]
+fn a_long_file_is_caught() {
+    assert!(too_long(&planted("src/a.rs", &"\n".repeat(MAX_LINES))).is_none());
+    assert!(too_long(&planted("src/a.rs", &"\n".repeat(MAX_LINES + 1))).is_some());
+}
+
+#[test]
+fn code_in_a_floor_plan_is_caught() {
+    let plan = "//! Doc.\n#[cfg(test)]\nmod a;\npub(crate) mod b;\npub use a::{B, c::D};\n";
+    assert!(code_in_a_floor_plan(&planted("src/a/mod.rs", plan)).is_empty());
+    for code in [
+        "fn f() {}",
+        "const A: u8 = 1;",
+        "mod tests { use super::a; }",
+    ] {
+        let found = code_in_a_floor_plan(&planted("src/a/mod.rs", &format!("{plan}{code}")));
+        assert!(!found.is_empty(), "{code}");
+    }
+}

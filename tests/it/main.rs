@@ -1,0 +1,12 @@
+//! Behaviour from outside: the product against real servers, one test binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test that cannot go on stops; nothing here is seen from outside"
+)]
+
+mod architecture;
+mod support;
+mod support_selftest;

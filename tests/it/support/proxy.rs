@@ -1,0 +1,169 @@
+//! A TCP proxy on a link that a test wants to slow, hole or cut.
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time,
+};
+
+use super::process;
+
+/// What the proxy does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Carries every byte.
+    Pass,
+    /// Nobody listens: new connections are refused; those that are open pass.
+    Refuse,
+    /// Accepts, carries nothing, closes nothing; what came meanwhile follows later.
+    Blackhole,
+    /// Carries each chunk, of up to 16 KiB, after this long.
+    Delay(Duration),
+}
+
+/// A proxy that runs as long as the value lives, on the test's runtime.
+pub struct Proxy {
+    port: u16,
+    target: SocketAddr,
+    state: Arc<State>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct State {
+    mode: watch::Sender<Mode>,
+    cuts: watch::Sender<u64>,
+    accepted: watch::Sender<u64>,
+}
+
+impl Proxy {
+    /// Starts to pass to a port of 127.0.0.1.
+    pub async fn to(port: u16) -> Self {
+        let state = State {
+            mode: watch::Sender::new(Mode::Pass),
+            cuts: watch::Sender::new(0),
+            accepted: watch::Sender::new(0),
+        };
+        let mut proxy = Self {
+            port: process::free_port(),
+            target: ([127, 0, 0, 1], port).into(),
+            state: Arc::new(state),
+            acceptor: None,
+        };
+        proxy.listen().await;
+        proxy
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many connections it has accepted.
+    pub fn accepted(&self) -> u64 {
+        *self.state.accepted.borrow()
+    }
+
+    /// Sets what it does from here on, with open connections too.
+    pub async fn set(&mut self, mode: Mode) {
+        self.state.mode.send_replace(mode);
+        match mode {
+            Mode::Refuse => self.close().await,
+            Mode::Pass | Mode::Blackhole | Mode::Delay(_) => self.listen().await,
+        }
+    }
+
+    /// Breaks the connections that are open.
+    pub fn cut(&self) {
+        self.state.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    async fn listen(&mut self) {
+        if self.acceptor.is_some() {
+            return;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await;
+        let listener = listener.expect("the proxy's port is free");
+        let accepting = accept(listener, self.target, Arc::clone(&self.state));
+        self.acceptor = Some(spawn(accepting));
+    }
+
+    async fn close(&mut self) {
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.abort();
+            acceptor.await.ok();
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.abort();
+        }
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, target: SocketAddr, state: Arc<State>) {
+    loop {
+        let (near, _) = listener.accept().await.unwrap();
+        state.accepted.send_modify(|accepted| *accepted += 1);
+        let (state, mut cuts) = (Arc::clone(&state), state.cuts.subscribe());
+        spawn(async move {
+            tokio::select! {
+                _ = cuts.changed() => {}
+                _ = carry(near, target, &state) => {}
+            }
+        });
+    }
+}
+
+async fn carry(near: TcpStream, target: SocketAddr, state: &State) -> io::Result<()> {
+    passable(state).await;
+    let far = TcpStream::connect(target).await?;
+    near.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    let (mut near_in, mut near_out) = near.into_split();
+    let (mut far_in, mut far_out) = far.into_split();
+    tokio::try_join!(
+        pump(&mut near_in, &mut far_out, state),
+        pump(&mut far_in, &mut near_out, state),
+    )?;
+    Ok(())
+}
+
+async fn pump<R, W>(from: &mut R, to: &mut W, state: &State) -> io::Result<()>
+where
+    R: AsyncReadExt + Unpin,
+    W: AsyncWriteExt + Unpin,
+{
+    let mut chunk = vec![0; 16 * 1024];
+    loop {
+        let length = from.read(&mut chunk).await?;
+        if let Mode::Delay(delay) = passable(state).await {
+            time::sleep(delay).await;
+        }
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(chunk.split_at(length).0).await?;
+    }
+}
+
+/// Waits for the end of a black hole.
+async fn passable(state: &State) -> Mode {
+    let mut mode = state.mode.subscribe();
+    let passable = mode.wait_for(|mode| *mode != Mode::Blackhole).await;
+    *passable.expect("the proxy is there")
+}
+
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the runtime ends with the test, and so do its tasks"
+    )]
+    tokio::spawn(task)
+}
