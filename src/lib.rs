@@ -1,3 +1,4 @@
 //! A catalog of coaching challenges, served over gRPC.
+pub mod config;
 pub mod domain;
 pub mod pb;
