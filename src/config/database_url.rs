@@ -1,0 +1,198 @@
+use std::{fmt, path::PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::redact::redacted;
+
+const KNOWN: &str = "use postgres://USER:PASSWORD@HOST:PORT/NAME, postgresql://…, or sqlite:PATH";
+const ENCODE: &str = "in the user and the password write %2F for /, %23 for #, %3F for ?, \
+                      %40 for @, %3A for : and %25 for %";
+/// What the driver understands behind the question mark. It would repeat others in its log.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+const SSL_MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
+
+/// Where the catalog is kept. `Display` and `Debug` show user, host and name, never the password.
+#[derive(Clone)]
+pub enum DatabaseUrl {
+    /// A file, made when it is missing.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL.
+    Postgres(SecretString),
+}
+
+impl DatabaseUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// What is expected. The text itself is never repeated, as it may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text
+            .split_once(':')
+            .ok_or_else(|| format!("is no database URL; {KNOWN}"))?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "sqlite" => sqlite(rest).map(Self::Sqlite),
+            "postgres" | "postgresql" => {
+                postgres(text)?;
+                Ok(Self::Postgres(text.into()))
+            }
+            _ => Err(format!("its scheme is not one of the known ones; {KNOWN}")),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => match postgres(url.expose_secret()) {
+                Ok(url) => f.write_str(&redacted(&url)),
+                Err(_) => f.write_str("postgres://***"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+fn sqlite(rest: &str) -> Result<PathBuf, String> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.contains(":memory:") {
+        return Err(
+            "an in-memory database loses its rows; name a file, such as \
+                    sqlite:challenges.sqlite"
+                .to_owned(),
+        );
+    }
+    if path.is_empty() || path.ends_with('/') {
+        return Err(
+            "names no file; write sqlite:PATH, such as sqlite:challenges.sqlite".to_owned(),
+        );
+    }
+    if path.contains(['?', '\0']) {
+        return Err("takes no parameters; write sqlite:PATH".to_owned());
+    }
+    Ok(path.into())
+}
+
+/// Checks all that would otherwise fail late, or show a mistyped password.
+fn postgres(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {ENCODE}"))?;
+    let parameters: Vec<_> = url.query_pairs().collect();
+    let has = |wanted: &[&str]| {
+        parameters
+            .iter()
+            .any(|(name, _)| wanted.contains(&name.as_ref()))
+    };
+    if url.host_str().is_none_or(str::is_empty) && !has(&["host", "hostaddr"]) {
+        return Err(format!("names no host; {KNOWN}"));
+    }
+    let name = url.path().strip_prefix('/').unwrap_or_default();
+    if url.fragment().is_some() || name.contains(['/', '@', ':']) {
+        return Err(format!("is cut in odd places; {ENCODE}"));
+    }
+    let known = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
+    if !parameters.iter().all(|(name, _)| known(name)) {
+        return Err(format!(
+            "has a parameter that is none of {}; {ENCODE}",
+            PARAMETERS.join(", ")
+        ));
+    }
+    for (name, value) in &parameters {
+        if matches!(name.as_ref(), "sslmode" | "ssl-mode") && !SSL_MODES.contains(&value.as_ref()) {
+            return Err(format!("{name} must be one of {}", SSL_MODES.join(", ")));
+        }
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_scheme_picks_its_engine() {
+        for (text, shown) in [
+            ("sqlite:a.db", "sqlite:a.db"),
+            ("sqlite://dir/a.db", "sqlite:dir/a.db"),
+            ("sqlite:///var/a.db", "sqlite:/var/a.db"),
+            (
+                "postgres://u:S3CR3T@db:6432/shop?sslmode=require",
+                "postgres://u:***@db:6432/shop",
+            ),
+            ("postgresql://db", "postgresql://db"),
+            (
+                "postgres:///shop?host=/run/pg&password=S3CR3T",
+                "postgres:///shop",
+            ),
+        ] {
+            let url = DatabaseUrl::parse(text).map(|url| format!("{url}"));
+            assert_eq!(url.as_deref(), Ok(shown));
+        }
+    }
+
+    #[test]
+    fn what_is_no_database_url_is_refused_and_never_repeated() {
+        for text in [
+            "",
+            "S3CR3T",
+            "S3CR3T://db",
+            "mysql://u:S3CR3T@db/x",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:dir/",
+            "sqlite:a.db?key=S3CR3T",
+            "postgres://",
+            "postgres://u:S3CR3T@/x",
+            "postgres://u:S3/CR3T@db/x",
+            "postgres://u:12/S3CR3T@db/x",
+            "postgres://u:12#S3CR3T@db/x",
+            "postgres://u:12?S3CR3T@db/x",
+            "postgres://u:S3CR3T@db:99999/x",
+            "postgres://u:S3CR3T@db/x?sslmode=S3CR3T",
+        ] {
+            let problem = DatabaseUrl::parse(text).unwrap_err();
+            assert!(
+                !problem.contains("S3CR3T") && !problem.is_empty(),
+                "{text}: {problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_hides_the_password() {
+        let url = DatabaseUrl::parse("postgres://u:S3CR3T@db/x").unwrap();
+        assert_eq!(format!("{url:?}"), "DatabaseUrl(postgres://u:***@db/x)");
+    }
+}

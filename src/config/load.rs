@@ -1,0 +1,279 @@
+use std::net::SocketAddr;
+
+use super::{
+    CLIENT_SETTINGS, CacheConfig, Config, DatabaseConfig, DatabaseUrl, Environment, LogConfig,
+    RedisConfig, RedisUrl, ServerConfig,
+    entry::{Entry, Origin},
+    file::{self, FileValues},
+    given::{Flags, Sources},
+    near::nearest,
+    problem::{Problem, Problems},
+    reader::{Reader, optional},
+    setting::Setting,
+    table, text, unit,
+};
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// The values again, as people may see them and with who decided them, in the table's order.
+    pub entries: Vec<Entry>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// True when nobody gave a value for `setting`.
+    #[must_use]
+    pub fn is_default(&self, setting: &Setting) -> bool {
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| entry.setting.flag == setting.flag);
+        entry.is_none_or(|entry| entry.origin == Origin::Default)
+    }
+}
+
+/// Finds every setting: flags over environment over file over default.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once.
+pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Problems> {
+    let (file, file_problems) = settings_file(flags, environment);
+    let sources = Sources {
+        flags,
+        environment,
+        file,
+    };
+    let mut reader = Reader::new(&sources);
+    let config = config(&mut reader);
+    let mut problems = file_problems;
+    problems.append(&mut reader.problems);
+    match config {
+        Some(config) if problems.is_empty() => {
+            let warnings = warnings(&config, environment);
+            Ok(Loaded {
+                config,
+                entries: reader.entries,
+                warnings,
+            })
+        }
+        Some(_) | None => Err(Problems(problems)),
+    }
+}
+
+fn settings_file(flags: &Flags, environment: &Environment) -> (FileValues, Vec<Problem>) {
+    let setting = &table::CONFIG_FILE;
+    let flag = flags
+        .get(setting.flag)
+        .map(|path| (format!("--{}", setting.flag), path.as_str()));
+    let path = flag.or_else(|| Some((setting.env.to_owned(), environment.get(setting.env)?)));
+    path.map(|(name, path)| file::read(&name, path, table::SETTINGS))
+        .unwrap_or_default()
+}
+
+fn config(reader: &mut Reader<'_>) -> Option<Config> {
+    let database = database(reader);
+    let redis = redis(reader);
+    let cache = cache(reader);
+    let server = server(reader);
+    let log = log(reader);
+    Some(Config {
+        database: database?,
+        redis: redis?,
+        cache: cache?,
+        server: server?,
+        log: log?,
+    })
+}
+
+fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
+    let setting = &table::DATABASE_URL;
+    let url = reader.read(
+        setting,
+        setting.default,
+        DatabaseUrl::parse,
+        ToString::to_string,
+    );
+    let pool_min = reader.number::<u32>(&table::DB_POOL_MIN);
+    let pool_max = reader.number::<u32>(&table::DB_POOL_MAX);
+    let acquire_timeout = reader.duration(&table::DB_ACQUIRE_TIMEOUT);
+    let statement_timeout = reader.duration(&table::DB_STATEMENT_TIMEOUT);
+    let sqlite = matches!(url, Some(DatabaseUrl::Sqlite(_)));
+    let auto_migrate =
+        reader.switch_or(&table::AUTO_MIGRATE, if sqlite { "true" } else { "false" });
+    if let (Some(min), Some(max)) = (pool_min, pool_max)
+        && min > max
+    {
+        // Whoever set only the one is told about the one that was set.
+        let min_is_set = reader.origin(&table::DB_POOL_MIN) != Origin::Default;
+        let setting = if min_is_set {
+            &table::DB_POOL_MIN
+        } else {
+            &table::DB_POOL_MAX
+        };
+        reader.refuse(
+            setting,
+            format!("db_pool_min ({min}) is more than db_pool_max ({max})"),
+        );
+    }
+    Some(DatabaseConfig {
+        url: url?,
+        pool_min: pool_min?,
+        pool_max: pool_max?,
+        acquire_timeout: acquire_timeout?,
+        statement_timeout: statement_timeout?,
+        auto_migrate: auto_migrate? || sqlite,
+    })
+}
+
+fn redis(reader: &mut Reader<'_>) -> Option<RedisConfig> {
+    let url = reader.read(&table::REDIS_URL, "", optional(RedisUrl::parse), |url| {
+        url.as_ref().map(ToString::to_string).unwrap_or_default()
+    });
+    let timeout = reader.duration(&table::REDIS_TIMEOUT);
+    let pool = reader.number(&table::REDIS_POOL);
+    Some(RedisConfig {
+        url: url?,
+        timeout: timeout?,
+        pool: pool?,
+    })
+}
+
+fn cache(reader: &mut Reader<'_>) -> Option<CacheConfig> {
+    let ttl = reader.duration(&table::CACHE_TTL);
+    let near_bytes = reader.number(&table::NEAR_CACHE_BYTES);
+    let max_staleness = reader.duration(&table::MAX_STALENESS);
+    let feed_poll_interval = reader.duration(&table::FEED_POLL_INTERVAL);
+    let stale_retention = reader.duration(&table::STALE_RETENTION);
+    let fill_concurrency = reader.number(&table::FILL_CONCURRENCY);
+    if let (Some(poll), Some(staleness)) = (feed_poll_interval, max_staleness)
+        && poll * 2 >= staleness
+    {
+        let (poll, staleness) = (unit::show_duration(poll), unit::show_duration(staleness));
+        reader.refuse(
+            &table::FEED_POLL_INTERVAL,
+            format!("must be less than half of max_staleness ({staleness}), not {poll}"),
+        );
+    }
+    Some(CacheConfig {
+        ttl: ttl?,
+        near_bytes: near_bytes?,
+        max_staleness: max_staleness?,
+        feed_poll_interval: feed_poll_interval?,
+        stale_retention: stale_retention?,
+        fill_concurrency: fill_concurrency?,
+    })
+}
+
+fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
+    let setting = &table::GRPC_ADDR;
+    let grpc_addr = reader.read(
+        setting,
+        setting.default,
+        text::grpc_addr,
+        ToString::to_string,
+    );
+    let insecure = reader.switch_or(&table::INSECURE, table::INSECURE.default);
+    let port_file = reader.read(&table::PORT_FILE, "", optional(text::path), |path| {
+        path.as_deref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    });
+    let request_timeout = reader.duration(&table::REQUEST_TIMEOUT);
+    let max_message_bytes = reader.number(&table::MAX_MESSAGE_BYTES);
+    let max_calls = reader.number(&table::MAX_CALLS);
+    let max_connections = reader.number(&table::MAX_CONNECTIONS);
+    let local = grpc_addr.is_none_or(text::is_loopback);
+    let shutdown_delay =
+        reader.duration_or(&table::SHUTDOWN_DELAY, if local { "0s" } else { "5s" });
+    let shutdown_grace = reader.duration(&table::SHUTDOWN_GRACE);
+    let connection_age = reader.duration(&table::CONNECTION_AGE);
+    let connection_age_grace = reader.duration(&table::CONNECTION_AGE_GRACE);
+    if let (Some(addr), Some(false)) = (grpc_addr, insecure) {
+        refuse_reachable(reader, addr);
+    }
+    Some(ServerConfig {
+        grpc_addr: grpc_addr?,
+        insecure: insecure?,
+        port_file: port_file?,
+        request_timeout: request_timeout?,
+        max_message_bytes: max_message_bytes?,
+        max_calls: max_calls?,
+        max_connections: max_connections?,
+        shutdown_delay: shutdown_delay?,
+        shutdown_grace: shutdown_grace?,
+        connection_age: connection_age?,
+        connection_age_grace: connection_age_grace?,
+    })
+}
+
+fn refuse_reachable(reader: &mut Reader<'_>, addr: SocketAddr) {
+    if !text::is_loopback(addr) {
+        let problem = format!(
+            "{addr} can be reached from other machines, and calls need no credentials; \
+             use a loopback address such as 127.0.0.1:{}, or allow it with --insecure",
+            addr.port()
+        );
+        reader.refuse(&table::GRPC_ADDR, problem);
+    }
+}
+
+fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {
+    let filter = reader.read(
+        &table::LOG,
+        table::LOG.default,
+        text::log_filter,
+        Clone::clone,
+    );
+    let format = reader.read(
+        &table::LOG_FORMAT,
+        table::LOG_FORMAT.default,
+        text::log_format,
+        |format| format.as_str().to_owned(),
+    );
+    Some(LogConfig {
+        filter: filter?,
+        format: format?,
+    })
+}
+
+fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let (DatabaseUrl::Sqlite(_), Some(_)) = (&config.database.url, &config.redis.url) {
+        warnings.push(
+            "REDIS_URL is set but the database is SQLite, which no other replica can share: \
+             the shared cache is not used"
+                .to_owned(),
+        );
+    }
+    warnings.extend(near_misses(environment));
+    warnings
+}
+
+/// Variables that look like a setting with a slip in its name. Kubernetes adds
+/// names of its own for a service called catalog, so others are not reported.
+fn near_misses(environment: &Environment) -> impl Iterator<Item = String> {
+    let short = |name: &'static str| name.strip_prefix("CATALOG_");
+    let settings = table::SETTINGS
+        .iter()
+        .chain([&table::CONFIG_FILE])
+        .chain(CLIENT_SETTINGS);
+    let known: Vec<_> = settings.filter_map(|setting| short(setting.env)).collect();
+    environment.names().filter_map(move |name| {
+        let unknown = name
+            .strip_prefix("CATALOG_")
+            .filter(|name| !known.contains(name))?;
+        let near = nearest(unknown, known.iter().copied())?;
+        Some(format!(
+            "{name} is no setting; did you mean CATALOG_{near}?"
+        ))
+    })
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

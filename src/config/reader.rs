@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use super::{
+    entry::{Entry, Origin},
+    given::{Given, Sources},
+    problem::Problem,
+    setting::{Form, Setting},
+    unit,
+};
+
+/// Reads settings one by one, and notes what is wrong instead of stopping at it.
+pub(super) struct Reader<'a> {
+    sources: &'a Sources<'a>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(sources: &'a Sources<'a>) -> Self {
+        Self {
+            sources,
+            entries: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The value of `setting`, or `default` where nobody gave one. None: a problem was noted.
+    pub(super) fn read<T>(
+        &mut self,
+        setting: &'static Setting,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let given = match self.sources.given(setting) {
+            Ok(given) => given,
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let fallback = || Given {
+            text: default.to_owned(),
+            origin: Origin::Default,
+        };
+        let Given { text, origin } = given.unwrap_or_else(fallback);
+        match parse(&text) {
+            Ok(value) => {
+                self.entries.push(Entry {
+                    setting,
+                    shown: show(&value),
+                    origin,
+                });
+                Some(value)
+            }
+            Err(text) => {
+                self.problems.push(Problem {
+                    name: origin.name_of(setting),
+                    text,
+                });
+                None
+            }
+        }
+    }
+
+    pub(super) fn duration(&mut self, setting: &'static Setting) -> Option<Duration> {
+        self.duration_or(setting, setting.default)
+    }
+
+    pub(super) fn duration_or(
+        &mut self,
+        setting: &'static Setting,
+        default: &str,
+    ) -> Option<Duration> {
+        let parse = |text: &str| unit::number(setting.form, text).map(Duration::from_millis);
+        self.read(setting, default, parse, |value| unit::show_duration(*value))
+    }
+
+    /// A count or a size.
+    pub(super) fn number<T: TryFrom<u64>>(&mut self, setting: &'static Setting) -> Option<T> {
+        let parse = |text: &str| {
+            let number = unit::number(setting.form, text)?;
+            let value = T::try_from(number).map_err(|_| format!("{number} is too large here"))?;
+            Ok((value, number))
+        };
+        let show = |(_, number): &(T, u64)| match setting.form {
+            Form::Bytes { .. } => unit::show_bytes(*number),
+            Form::Text { .. } | Form::Switch | Form::Count { .. } | Form::Duration { .. } => {
+                number.to_string()
+            }
+        };
+        self.read(setting, setting.default, parse, show)
+            .map(|(value, _)| value)
+    }
+
+    pub(super) fn switch_or(&mut self, setting: &'static Setting, default: &str) -> Option<bool> {
+        self.read(setting, default, unit::switch, ToString::to_string)
+    }
+
+    /// Notes that the value of `setting` does not go with the others.
+    pub(super) fn refuse(&mut self, setting: &Setting, text: String) {
+        let origin = self.origin(setting);
+        self.problems.push(Problem {
+            name: origin.name_of(setting),
+            text,
+        });
+    }
+
+    /// Who decided the value of `setting`.
+    pub(super) fn origin(&self, setting: &Setting) -> Origin {
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| entry.setting.flag == setting.flag);
+        entry.map_or(Origin::Default, |entry| entry.origin.clone())
+    }
+}
+
+/// Reads empty text as an absent value.
+pub(super) fn optional<T>(
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> impl FnOnce(&str) -> Result<Option<T>, String> {
+    |text| {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            parse(text).map(Some)
+        }
+    }
+}
