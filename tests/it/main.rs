@@ -8,5 +8,6 @@
 )]
 
 mod architecture;
+mod seeds;
 mod support;
 mod support_selftest;
