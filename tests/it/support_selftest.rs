@@ -5,12 +5,14 @@ use std::{
 };
 
 use bb8_redis::redis::{self, cluster::ClusterClient};
+use challenges_catalog::pb::catalog::v1::ListChallengesRequest;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{
     postgres,
     proxy::{Mode, Proxy},
     redis as servers,
+    replica::Replica,
     wait::eventually,
 };
 
@@ -209,6 +211,31 @@ async fn a_database_is_reached_through_a_proxy() {
     connection.ping().await.unwrap();
     proxy.cut();
     assert!(connection.ping().await.is_err());
+}
+
+#[tokio::test]
+async fn a_replica_serves_pauses_and_ends_when_it_is_told_to() {
+    let replica = Replica::start(&[]).await;
+    let mut client = replica.client().await;
+    let list = ListChallengesRequest::default();
+    client.list_challenges(list.clone()).await.unwrap();
+    replica.pause();
+    let early = tokio::time::timeout(
+        Duration::from_millis(100),
+        client.list_challenges(list.clone()),
+    );
+    assert!(early.await.is_err(), "it answers while paused");
+    replica.resume();
+    client.list_challenges(list).await.unwrap();
+    assert!(replica.sigterm_and_wait().await.success());
+    assert!(!replica.log().is_empty());
+}
+
+#[tokio::test]
+async fn a_replica_that_is_killed_refuses_connections() {
+    let replica = Replica::start(&[]).await;
+    replica.kill().await;
+    assert!(TcpStream::connect(replica.addr()).is_err());
 }
 
 #[tokio::test]

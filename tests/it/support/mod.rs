@@ -5,4 +5,5 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod replica;
 pub mod wait;

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Says whether this replica serves: SERVING, or NOT_SERVING before it is warm and while it drains.
+set -eu
+addr=${CATALOG_ADDR:-127.0.0.1:50051}
+
+grpcurl -plaintext "$addr" grpc.health.v1.Health/Check
+
+# As it changes, until Ctrl-C:
+# grpcurl -plaintext "$addr" grpc.health.v1.Health/Watch

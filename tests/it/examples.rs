@@ -1,0 +1,167 @@
+//! Every script of `grpcurl-examples/` gives the answer that it promises.
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::support::replica::Replica;
+
+/// What a script must have printed.
+type Check = fn(&str);
+
+const CHECKS: &[(&str, Check)] = &[
+    ("batch-get-challenges.sh", three_in_the_order_asked_for),
+    ("get-challenge.sh", one_challenge),
+    ("health.sh", it_serves),
+    ("list-challenges.sh", beginners_in_order),
+    ("list-next-page.sh", the_second_five),
+    ("reflection.sh", services_with_comments),
+];
+
+#[tokio::test]
+async fn every_example_gives_its_answer() {
+    let scripts: BTreeSet<_> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "README.md")
+        .collect();
+    let checked: BTreeSet<_> = CHECKS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(
+        scripts, checked,
+        "each script has a check, and each check a script"
+    );
+    let replica = Replica::start(&[]).await;
+    for (script, check) in CHECKS {
+        check(&run(script, &replica));
+    }
+}
+
+#[test]
+fn the_table_names_every_example() {
+    let table = fs::read_to_string(folder().join("README.md")).unwrap();
+    for (script, _) in CHECKS {
+        assert!(
+            table.contains(&format!("| [{script}]({script}) |")),
+            "{script}"
+        );
+    }
+}
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn folder() -> PathBuf {
+    top().join("grpcurl-examples")
+}
+
+/// Runs a script with the grpcurl of `make tools`, and gives what it printed.
+fn run(script: &str, replica: &Replica) -> String {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = [top().join(".tools/bin")]
+        .into_iter()
+        .chain(env::split_paths(&path));
+    let output = Command::new(folder().join(script))
+        .env("PATH", env::join_paths(folders).unwrap())
+        .env("CATALOG_ADDR", replica.addr().to_string())
+        .output()
+        .unwrap();
+    assert_ne!(
+        output.status.code(),
+        Some(127),
+        "grpcurl is missing; run `make tools`"
+    );
+    assert!(
+        output.status.success(),
+        "{script}: {}\nthe replica's log:\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        replica.log()
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn parse(answer: &str) -> Value {
+    serde_json::from_str(answer).unwrap_or_else(|problem| panic!("{problem}: {answer}"))
+}
+
+/// One field of each challenge of an answer, as text.
+fn each<'a>(answer: &'a Value, field: &str) -> Vec<&'a str> {
+    let challenges = answer.get("challenges").and_then(Value::as_array).unwrap();
+    let fields = challenges.iter().map(|challenge| challenge.get(field));
+    fields
+        .map(|value| value.unwrap().as_str().unwrap())
+        .collect()
+}
+
+fn beginners_in_order(answer: &str) {
+    let answer = parse(answer);
+    assert_eq!(each(&answer, "difficulty"), ["DIFFICULTY_BEGINNER"; 6]);
+    assert_eq!(
+        each(&answer, "title").last(),
+        Some(&"Ask one more question")
+    );
+    assert_eq!(answer.get("totalCount"), Some(&6.into()));
+    assert_eq!(
+        answer.get("difficultyFilter"),
+        Some(&"DIFFICULTY_BEGINNER".into())
+    );
+    assert_eq!(answer.get("nextPageToken"), None);
+    for field in ["etag", "freshness", "cacheExpireTime"] {
+        assert!(answer.get(field).is_some(), "{field}: {answer}");
+    }
+}
+
+fn the_second_five(answer: &str) {
+    let answer = parse(answer);
+    let titles = [
+        "Ask one more question",
+        "Join a table at a club or course",
+        "Say no kindly",
+        "Tell a friend what you appreciate about them",
+        "Say that you do not know",
+    ];
+    assert_eq!(each(&answer, "title"), titles);
+    assert_eq!(answer.get("totalCount"), Some(&18.into()));
+    assert!(answer.get("nextPageToken").is_some(), "{answer}");
+}
+
+fn one_challenge(answer: &str) {
+    let answer = parse(answer);
+    let challenge = answer.get("challenge").unwrap();
+    let text = |field: &str| challenge.get(field).unwrap().as_str().unwrap();
+    assert_eq!(text("id"), "7368dad2-43a3-4359-95c9-2405f700f00e");
+    assert_eq!(text("title"), "Greet a neighbour by name");
+    assert_eq!(challenge.get("points"), Some(&10.into()));
+    assert!(text("tips").contains("You are not performing"), "{answer}");
+}
+
+fn three_in_the_order_asked_for(answer: &str) {
+    let titles = [
+        "Give a short talk in front of strangers",
+        "Say no kindly",
+        "Greet a neighbour by name",
+    ];
+    assert_eq!(each(&parse(answer), "title"), titles);
+}
+
+fn it_serves(answer: &str) {
+    assert_eq!(parse(answer), serde_json::json!({ "status": "SERVING" }));
+}
+
+fn services_with_comments(answer: &str) {
+    for service in [
+        "challenges.catalog.v1.ChallengesCatalog",
+        "grpc.health.v1.Health",
+    ] {
+        assert!(
+            answer.lines().any(|line| line == service),
+            "{service}: {answer}"
+        );
+    }
+    let comment = "// Lists challenges, all or of one difficulty, page by page";
+    assert!(answer.contains(comment), "{answer}");
+}

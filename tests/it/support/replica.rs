@@ -1,0 +1,104 @@
+//! The product as its users meet it: the built program, in a folder of its own.
+use std::{fs, net::SocketAddr, process::ExitStatus};
+
+use challenges_catalog::pb::catalog::v1::challenges_catalog_client::ChallengesCatalogClient;
+use tonic::transport::Channel;
+
+use super::{
+    process::{PATIENCE, Plan, Process},
+    wait::eventually,
+};
+
+const PORT_FILE: &str = "port";
+
+/// A server that runs.
+pub struct Replica {
+    process: Process,
+    addr: SocketAddr,
+}
+
+impl Replica {
+    /// Runs `serve` with these variables and waits until it serves.
+    ///
+    /// Without any it has a new SQLite file of its own and no Redis.
+    pub async fn start(env: &[(&str, String)]) -> Self {
+        let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
+        let args = [
+            "serve",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--port-file",
+            PORT_FILE,
+        ];
+        let process = Process::new(&Plan {
+            program: env!("CARGO_BIN_EXE_challenges-catalog").into(),
+            args: args.map(Into::into).into(),
+            env: env.iter().map(own).collect(),
+            end_signal: "KILL",
+            user: None,
+        });
+        process.start();
+        let port_file = process.folder().join(PORT_FILE);
+        let addr = || {
+            let text = fs::read_to_string(&port_file).unwrap_or_default();
+            text.trim().parse().ok()
+        };
+        eventually("the replica serves, or ends", PATIENCE, || async {
+            addr().is_some() || !process.is_running()
+        })
+        .await;
+        let addr = addr().unwrap_or_else(|| {
+            let status = process.exit_status();
+            panic!(
+                "it does not serve ({status:?}); its log:\n{}",
+                process.log()
+            )
+        });
+        Self { process, addr }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A client with a connection of its own.
+    pub async fn client(&self) -> ChallengesCatalogClient<Channel> {
+        let endpoint = Channel::from_shared(format!("http://{}", self.addr)).unwrap();
+        ChallengesCatalogClient::new(endpoint.connect().await.unwrap())
+    }
+
+    /// Asks it to end, as Kubernetes does, and waits until it has.
+    pub async fn sigterm_and_wait(&self) -> ExitStatus {
+        self.end("TERM").await
+    }
+
+    /// Ends it as a crash does.
+    pub async fn kill(&self) {
+        self.end("KILL").await;
+    }
+
+    async fn end(&self, signal: &str) -> ExitStatus {
+        self.process.signal(signal);
+        eventually("the replica ends", PATIENCE, || async {
+            self.process.exit_status().is_some()
+        })
+        .await;
+        self.process.exit_status().unwrap()
+    }
+
+    /// Freezes it: connections stay open, and nothing answers.
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Ends the pause.
+    pub fn resume(&self) {
+        self.process.signal("CONT");
+    }
+
+    /// What it wrote to stdout and stderr so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
