@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tonic::async_trait;
 
@@ -7,6 +7,15 @@ use super::{
     sqlite,
 };
 use crate::domain::{ChallengeRepository, ChangeFeed, Error};
+
+/// Where a database is. Has no `Debug`, because an address can hold a password.
+#[derive(Clone, Copy)]
+pub enum Location<'a> {
+    /// `postgres://…`, with all that the driver understands.
+    Postgres(&'a str),
+    /// A file.
+    Sqlite(&'a Path),
+}
 
 /// An open database: both of its ports, and what the process itself asks of it.
 #[async_trait]
@@ -40,13 +49,6 @@ pub trait Datastore: ChallengeRepository + ChangeFeed {
     /// [`Error::Unavailable`] when the database does not answer.
     async fn page_token_key(&self) -> Result<[u8; 32], Error>;
 
-    /// Forgets changes older than `keep`, never the newest, and tells how many.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] when the database does not answer.
-    async fn prune(&self, keep: Duration) -> Result<u64, Error>;
-
     /// Keeps [`ChangeFeed::hint`] quick: runs until dropped, beside one caller of `hint`.
     ///
     /// Without it nothing is lost but time: polls find every change.
@@ -56,31 +58,34 @@ pub trait Datastore: ChallengeRepository + ChangeFeed {
     async fn close(&self);
 }
 
-/// Opens the database at `url`, without talking to it yet. To be called inside a runtime.
+/// Opens the database at `location`, without talking to it yet. To be called inside a runtime.
 ///
 /// # Errors
 ///
 /// [`MigrationError::Url`], which never repeats the address.
-pub fn open(url: &str, settings: &PoolSettings) -> Result<Arc<dyn Datastore>, MigrationError> {
-    Ok(match Engine::of(url)? {
-        Engine::Postgres => Arc::new(postgres::PostgresStore::open(url, settings)?),
-        Engine::Sqlite => Arc::new(sqlite::SqliteStore::open(url, settings)?),
+pub fn open(
+    location: Location<'_>,
+    settings: &PoolSettings,
+) -> Result<Arc<dyn Datastore>, MigrationError> {
+    Ok(match location {
+        Location::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, settings)?),
+        Location::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, settings)?),
     })
 }
 
-/// Brings the schema of the database at `url` to what this build needs. Doing it twice, or from
+/// Brings the schema of the database at `location` to what this build needs. Doing it twice, or from
 /// two processes at once, does it once.
 ///
 /// # Errors
 ///
 /// [`MigrationError`]; a table that cannot be adopted is refused before anything is changed.
 pub async fn migrate_up(
-    url: &str,
+    location: Location<'_>,
     settings: &MigrateSettings,
 ) -> Result<MigrationReport, MigrationError> {
-    match Engine::of(url)? {
-        Engine::Postgres => postgres::migrate_up(url, settings).await,
-        Engine::Sqlite => sqlite::migrate_up(url).await,
+    match location {
+        Location::Postgres(url) => postgres::migrate_up(url, settings).await,
+        Location::Sqlite(path) => sqlite::migrate_up(path).await,
     }
 }
 
@@ -89,10 +94,10 @@ pub async fn migrate_up(
 /// # Errors
 ///
 /// [`MigrationError::Unreachable`] when the database does not answer.
-pub async fn migration_status(url: &str) -> Result<Vec<MigrationRow>, MigrationError> {
-    match Engine::of(url)? {
-        Engine::Postgres => postgres::migration_status(url).await,
-        Engine::Sqlite => sqlite::migration_status(url).await,
+pub async fn migration_status(location: Location<'_>) -> Result<Vec<MigrationRow>, MigrationError> {
+    match location {
+        Location::Postgres(url) => postgres::migration_status(url).await,
+        Location::Sqlite(path) => sqlite::migration_status(path).await,
     }
 }
 
@@ -102,26 +107,9 @@ pub async fn migration_status(url: &str) -> Result<Vec<MigrationRow>, MigrationE
 ///
 /// [`MigrationError::Unreachable`] when the database does not answer; what is wrong *in* it is
 /// in the report.
-pub async fn verify(url: &str) -> Result<Report, MigrationError> {
-    match Engine::of(url)? {
-        Engine::Postgres => postgres::verify(url).await,
-        Engine::Sqlite => sqlite::verify(url).await,
-    }
-}
-
-enum Engine {
-    Postgres,
-    Sqlite,
-}
-
-impl Engine {
-    fn of(url: &str) -> Result<Self, MigrationError> {
-        match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("postgres" | "postgresql") => Ok(Self::Postgres),
-            Some("sqlite") => Ok(Self::Sqlite),
-            Some(_) | None => Err(MigrationError::Url(
-                "must start with postgres://, postgresql:// or sqlite:".to_owned(),
-            )),
-        }
+pub async fn verify(location: Location<'_>) -> Result<Report, MigrationError> {
+    match location {
+        Location::Postgres(url) => postgres::verify(url).await,
+        Location::Sqlite(path) => sqlite::verify(path).await,
     }
 }

@@ -12,7 +12,7 @@ mod rows_check;
 mod settings;
 mod sqlite;
 
-pub use datastore::{Datastore, migrate_up, migration_status, open, verify};
+pub use datastore::{Datastore, Location, migrate_up, migration_status, open, verify};
 pub use migration::{MigrationError, MigrationReport, MigrationRow, ShapeDifference};
 pub use report::{Counts, Facts, Finding, Report, Severity};
 pub use settings::{MigrateSettings, PoolSettings};

@@ -1,5 +1,7 @@
 //! Rows as both engines give them, and what they mean. Ids come as text, times
 //! as microseconds, so that one struct fits both.
+use std::time::Duration;
+
 use crate::domain::{
     Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, Page, Stamp, Stamped,
     Tag, UnixMicros,
@@ -9,6 +11,9 @@ use super::fault::Broken;
 
 /// The most changes that one poll tells one by one.
 pub(super) const MOST_CHANGES: usize = 1_000;
+
+/// For how long changes are kept; a replica that was away for longer starts over.
+pub(super) const KEPT: Duration = Duration::from_hours(24);
 
 /// A row of the table; all `None` where a read found no row and tells its stamp only.
 #[derive(sqlx::FromRow)]

@@ -3,7 +3,7 @@ use tonic::async_trait;
 use super::PostgresStore;
 use crate::{
     domain::{ChangeFeed, Error, FeedPage},
-    repository::row::{self, MOST_CHANGES},
+    repository::row::{self, KEPT, MOST_CHANGES},
 };
 
 #[async_trait]
@@ -22,5 +22,13 @@ impl ChangeFeed for PostgresStore {
 
     async fn hint(&self) {
         self.changed.notified().await;
+    }
+
+    async fn prune(&self) -> Result<(), Error> {
+        let prune = sqlx::query("SELECT challenges_catalog.prune(make_interval(secs => $1))")
+            .bind(KEPT.as_secs_f64())
+            .execute(&self.pool);
+        self.write("pruning the commit log", prune).await?;
+        Ok(())
     }
 }

@@ -154,14 +154,6 @@ impl Datastore for PostgresStore {
         key.ok_or_else(|| Error::internal(context, Broken("it is not 32 bytes".to_owned())))
     }
 
-    async fn prune(&self, keep: Duration) -> Result<u64, Error> {
-        let prune = sqlx::query_as("SELECT challenges_catalog.prune(make_interval(secs => $1))")
-            .bind(keep.as_secs_f64())
-            .fetch_one(&self.pool);
-        let (gone,): (i64,) = self.write("pruning the commit log", prune).await?;
-        Ok(u64::try_from(gone).unwrap_or(0))
-    }
-
     async fn listen(&self) {
         listener::listen(&self.listening, &self.changed).await;
     }

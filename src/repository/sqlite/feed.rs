@@ -3,7 +3,7 @@ use tonic::async_trait;
 use super::SqliteStore;
 use crate::{
     domain::{ChangeFeed, Error, FeedPage},
-    repository::row::{self, MOST_CHANGES},
+    repository::row::{self, KEPT, MOST_CHANGES},
 };
 
 #[async_trait]
@@ -20,5 +20,23 @@ impl ChangeFeed for SqliteStore {
 
     async fn hint(&self) {
         self.changed.notified().await;
+    }
+
+    async fn prune(&self) -> Result<(), Error> {
+        let keep = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
+        let prune = async {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query(include_str!("sql/prune_floor.sql"))
+                .bind(keep)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query(
+                "DELETE FROM catalog_change WHERE seq <= (SELECT floor FROM catalog_state)",
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await
+        };
+        self.within("pruning the list of changes", prune).await
     }
 }

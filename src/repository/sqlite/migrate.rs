@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 
 use super::store::connect;
@@ -7,9 +9,9 @@ use crate::repository::{
 };
 
 /// Makes the file where it is missing, and applies what is pending in one transaction.
-pub(crate) async fn migrate_up(url: &str) -> Result<MigrationReport, MigrationError> {
+pub(crate) async fn migrate_up(path: &Path) -> Result<MigrationReport, MigrationError> {
     let doing = || MigrationError::failed("migrating");
-    let mut connection = connect(url, true).await?;
+    let mut connection = connect(path, true).await?;
     // Taken at once and for all: the second process waits here, and finds nothing to do.
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
@@ -29,8 +31,8 @@ pub(crate) async fn migrate_up(url: &str) -> Result<MigrationReport, MigrationEr
 }
 
 /// Every migration of this build, applied or pending.
-pub(crate) async fn migration_status(url: &str) -> Result<Vec<MigrationRow>, MigrationError> {
-    status(&mut connect(url, false).await?).await
+pub(crate) async fn migration_status(path: &Path) -> Result<Vec<MigrationRow>, MigrationError> {
+    status(&mut connect(path, false).await?).await
 }
 
 /// Whether nothing of this build is pending.

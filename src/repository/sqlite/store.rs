@@ -1,4 +1,4 @@
-use std::{str::FromStr, time::Duration};
+use std::{path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions, Sqlite, SqliteConnection, SqlitePool,
@@ -40,14 +40,14 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the pools of the file at `url`, which must be there when it is first used. To be
+    /// Opens the pools of the file at `path`, which must be there when it is first used. To be
     /// called inside a runtime.
     ///
     /// # Errors
     ///
     /// [`MigrationError::Url`], which never repeats the address.
-    pub(crate) fn open(url: &str, settings: &PoolSettings) -> Result<Self, MigrationError> {
-        let options = connect_options(url)?;
+    pub(crate) fn open(path: &Path, settings: &PoolSettings) -> Result<Self, MigrationError> {
+        let options = connect_options(path)?;
         let pool = |min: u32, max: u32| {
             SqlitePoolOptions::new()
                 .min_connections(min)
@@ -125,25 +125,6 @@ impl Datastore for SqliteStore {
         key.ok_or_else(|| Error::internal(context, Broken("it is not 32 bytes".to_owned())))
     }
 
-    async fn prune(&self, keep: Duration) -> Result<u64, Error> {
-        let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
-        let prune = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::query(include_str!("sql/prune_floor.sql"))
-                .bind(keep)
-                .execute(&mut *transaction)
-                .await?;
-            let gone = sqlx::query(
-                "DELETE FROM catalog_change WHERE seq <= (SELECT floor FROM catalog_state)",
-            )
-            .execute(&mut *transaction)
-            .await?;
-            transaction.commit().await?;
-            Ok(gone.rows_affected())
-        };
-        self.within("pruning the list of changes", prune).await
-    }
-
     async fn listen(&self) {
         // Writes of this process poke by themselves, and no other way to hear of changes exists.
         std::future::pending::<()>().await;
@@ -155,8 +136,8 @@ impl Datastore for SqliteStore {
 }
 
 /// One connection outside of any pool, for a command; `create` makes the file where it is missing.
-pub(super) async fn connect(url: &str, create: bool) -> Result<SqliteConnection, MigrationError> {
-    let options = connect_options(url)?.create_if_missing(create);
+pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, MigrationError> {
+    let options = connect_options(path)?.create_if_missing(create);
     options.connect().await.map_err(unreachable)
 }
 
@@ -164,15 +145,12 @@ fn unreachable(error: sqlx::Error) -> MigrationError {
     MigrationError::Unreachable(error.into())
 }
 
-fn connect_options(url: &str) -> Result<SqliteConnectOptions, MigrationError> {
-    if url.contains(":memory:") || url.contains("mode=memory") {
+fn connect_options(path: &Path) -> Result<SqliteConnectOptions, MigrationError> {
+    if path.as_os_str() == ":memory:" {
         // Each pool would see a database of its own.
-        return Err(MigrationError::Url(
-            "must be a file, such as sqlite:catalog.db".to_owned(),
-        ));
+        return Err(MigrationError::Url("must be a file".to_owned()));
     }
-    let options = SqliteConnectOptions::from_str(url)
-        .map_err(|_| MigrationError::Url("must be sqlite:path/to/file.db".to_owned()))?;
+    let options = SqliteConnectOptions::new().filename(path);
     Ok(options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use sqlx::SqliteConnection;
 
 use super::{migrate, store::connect};
@@ -15,8 +17,8 @@ const TRIGGERS: [&str; 4] = [
 ];
 
 /// Everything, with one connection.
-pub(crate) async fn verify(url: &str) -> Result<Report, MigrationError> {
-    let mut connection = connect(url, false).await?;
+pub(crate) async fn verify(path: &Path) -> Result<Report, MigrationError> {
+    let mut connection = connect(path, false).await?;
     let mut report = Report::default();
     let version: String = sqlx::query_scalar("SELECT sqlite_version()")
         .fetch_one(&mut connection)
