@@ -3,6 +3,7 @@ pub mod cache;
 pub mod config;
 pub mod domain;
 pub mod pb;
+pub mod repository;
 pub mod server;
 pub mod service;
 pub mod telemetry;

@@ -1,0 +1,16 @@
+-- What the role that `serve` runs as needs, and no more. By the owner of the tables, after `migrate up`:
+--   psql --set=role=catalog_serve --file=migrations/grants.sql "$DATABASE_URL"
+\set ON_ERROR_STOP on
+GRANT USAGE ON SCHEMA challenges_catalog TO :"role";
+GRANT SELECT ON public.approach_challenges TO :"role";
+GRANT SELECT ON
+    challenges_catalog.change,
+    challenges_catalog.commit_log,
+    challenges_catalog.migration,
+    challenges_catalog.state
+TO :"role";
+GRANT EXECUTE ON FUNCTION
+    challenges_catalog.database(),
+    challenges_catalog.prune(interval),
+    challenges_catalog.timeline()
+TO :"role";

@@ -1,0 +1,115 @@
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tonic::async_trait;
+
+use super::{
+    MigrateSettings, MigrationError, MigrationReport, MigrationRow, PoolSettings, Report, postgres,
+    sqlite,
+};
+use crate::domain::{ChallengeRepository, ChangeFeed, Error};
+
+/// Where a database is. Has no `Debug`, because an address can hold a password.
+#[derive(Clone, Copy)]
+pub enum Location<'a> {
+    /// `postgres://…`, with all that the driver understands.
+    Postgres(&'a str),
+    /// A file.
+    Sqlite(&'a Path),
+}
+
+/// An open database: both of its ports, and what the process itself asks of it.
+#[async_trait]
+pub trait Datastore: ChallengeRepository + ChangeFeed {
+    /// Tells whether the schema is what this build needs. A newer one is: migrations only add.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrationError::Behind`] names the command that helps;
+    /// [`MigrationError::Unreachable`] when the database does not answer.
+    async fn check(&self) -> Result<(), MigrationError>;
+
+    /// Opens the connections that are kept for reads, so that no caller waits for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn fill(&self) -> Result<(), Error>;
+
+    /// Asks the database for nothing, and tells how long that took.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn ping(&self) -> Result<Duration, Error>;
+
+    /// The key that page tokens are signed with: the same for every replica.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn page_token_key(&self) -> Result<[u8; 32], Error>;
+
+    /// Keeps [`ChangeFeed::hint`] quick: runs until dropped, beside one caller of `hint`.
+    ///
+    /// Without it nothing is lost but time: polls find every change.
+    async fn listen(&self);
+
+    /// Closes every connection, waiting for those in use.
+    async fn close(&self);
+}
+
+/// Opens the database at `location`, without talking to it yet. To be called inside a runtime.
+///
+/// # Errors
+///
+/// [`MigrationError::Url`], which never repeats the address.
+pub fn open(
+    location: Location<'_>,
+    settings: &PoolSettings,
+) -> Result<Arc<dyn Datastore>, MigrationError> {
+    Ok(match location {
+        Location::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, settings)?),
+        Location::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, settings)?),
+    })
+}
+
+/// Brings the schema of the database at `location` to what this build needs. Doing it twice, or from
+/// two processes at once, does it once.
+///
+/// # Errors
+///
+/// [`MigrationError`]; a table that cannot be adopted is refused before anything is changed.
+pub async fn migrate_up(
+    location: Location<'_>,
+    settings: &MigrateSettings,
+) -> Result<MigrationReport, MigrationError> {
+    match location {
+        Location::Postgres(url) => postgres::migrate_up(url, settings).await,
+        Location::Sqlite(path) => sqlite::migrate_up(path).await,
+    }
+}
+
+/// Every migration, applied or pending, in order. Changes nothing.
+///
+/// # Errors
+///
+/// [`MigrationError::Unreachable`] when the database does not answer.
+pub async fn migration_status(location: Location<'_>) -> Result<Vec<MigrationRow>, MigrationError> {
+    match location {
+        Location::Postgres(url) => postgres::migration_status(url).await,
+        Location::Sqlite(path) => sqlite::migration_status(path).await,
+    }
+}
+
+/// Looks for everything that could make the catalog wrong. Changes nothing.
+///
+/// # Errors
+///
+/// [`MigrationError::Unreachable`] when the database does not answer; what is wrong *in* it is
+/// in the report.
+pub async fn verify(location: Location<'_>) -> Result<Report, MigrationError> {
+    match location {
+        Location::Postgres(url) => postgres::verify(url).await,
+        Location::Sqlite(path) => sqlite::verify(path).await,
+    }
+}

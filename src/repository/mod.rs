@@ -1,0 +1,18 @@
+//! The databases that hold the catalog: PostgreSQL and SQLite behind the same
+//! ports, their schemas, and what can be wrong in them. Knows SQL; knows
+//! neither caches nor callers.
+mod datastore;
+mod fault;
+mod migration;
+mod postgres;
+mod range;
+mod report;
+mod row;
+mod rows_check;
+mod settings;
+mod sqlite;
+
+pub use datastore::{Datastore, Location, migrate_up, migration_status, open, verify};
+pub use migration::{MigrationError, MigrationReport, MigrationRow, ShapeDifference};
+pub use report::{Counts, Facts, Finding, Report, Severity};
+pub use settings::{MigrateSettings, PoolSettings};

@@ -1,0 +1,34 @@
+use tonic::async_trait;
+
+use super::PostgresStore;
+use crate::{
+    domain::{ChangeFeed, Error, FeedPage},
+    repository::row::{self, KEPT, MOST_CHANGES},
+};
+
+#[async_trait]
+impl ChangeFeed for PostgresStore {
+    async fn poll(&self, after_seq: u64) -> Result<FeedPage, Error> {
+        let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
+        let limit = i64::try_from(MOST_CHANGES + 1).unwrap_or(i64::MAX);
+        let read = || {
+            sqlx::query_as(include_str!("sql/poll.sql"))
+                .bind(after)
+                .bind(limit)
+        };
+        let rows = self.fetch(&self.feed, "polling for changes", read).await?;
+        row::feed_page(rows, after_seq)
+    }
+
+    async fn hint(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn prune(&self) -> Result<(), Error> {
+        let prune = sqlx::query("SELECT challenges_catalog.prune(make_interval(secs => $1))")
+            .bind(KEPT.as_secs_f64())
+            .execute(&self.pool);
+        self.write("pruning the commit log", prune).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! PostgreSQL: production.
+mod challenges;
+mod codes;
+mod event_trigger;
+mod feed;
+mod listener;
+mod migrate;
+mod order_index;
+mod shape;
+mod store;
+mod verify;
+
+pub(super) use migrate::{migrate_up, migration_status};
+pub(super) use store::PostgresStore;
+pub(super) use verify::verify;

@@ -1,0 +1,8 @@
+//! Looks for everything that could make the catalog wrong.
+mod access;
+mod rows;
+mod run;
+mod schema;
+mod triggers;
+
+pub(in crate::repository) use run::verify;

@@ -1,0 +1,62 @@
+use sqlx::PgConnection;
+
+use super::{access, rows, schema, triggers};
+use crate::repository::{MigrationError, Report, postgres::store::connect};
+
+/// Everything, with one connection. Each look is a statement of its own: none is an error of the command.
+pub(in crate::repository) async fn verify(url: &str) -> Result<Report, MigrationError> {
+    let mut connection = connect(url).await?;
+    let mut report = Report::default();
+    server(&mut report, &mut connection).await?;
+    if schema::table(&mut report, &mut connection).await? {
+        access::reading(&mut report, &mut connection).await?;
+        access::writers(&mut report, &mut connection).await?;
+        rows::look(&mut report, &mut connection).await?;
+        schema::extras(&mut report, &mut connection).await?;
+    }
+    if schema::migrations(&mut report, &mut connection).await? {
+        triggers::look(&mut report, &mut connection).await?;
+        access::log(&mut report, &mut connection).await?;
+    }
+    Ok(report.sorted())
+}
+
+#[derive(sqlx::FromRow)]
+struct Server {
+    version: String,
+    role: String,
+    queue: f64,
+    prepared: String,
+}
+
+async fn server(report: &mut Report, connection: &mut PgConnection) -> Result<(), MigrationError> {
+    let look = "SELECT
+            current_setting('server_version') AS version,
+            current_user::text AS role,
+            pg_notification_queue_usage() AS queue,
+            current_setting('max_prepared_transactions') AS prepared";
+    let server: Server = sqlx::query_as(look)
+        .fetch_one(connection)
+        .await
+        .map_err(MigrationError::failed("looking at the server"))?;
+    report.facts.engine = format!("PostgreSQL {}", server.version);
+    report.facts.role = server.role;
+    report.facts.notify_queue_usage = Some(server.queue);
+    if server.queue >= 0.1 {
+        let text = format!(
+            "{:.0} % full: some session listens and never reads; from 50 % on changes are found by polling only",
+            server.queue * 100.0
+        );
+        report.warn("notification queue", text);
+    }
+    if server.prepared != "0" {
+        let text = format!(
+            "max_prepared_transactions is {}, so commits are not announced, because NOTIFY would make a \
+             two-phase commit fail: changes are found by polling only; a transaction left prepared \
+             after it changed the catalog holds up every other change",
+            server.prepared
+        );
+        report.note("server", text);
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+use sqlx::PgConnection;
+
+use crate::repository::{MigrationError, Report, postgres::event_trigger};
+
+/// Every trigger that stamps depend on: its table, its name.
+const NEEDED: [(&str, &str); 6] = [
+    ("approach_challenges", "challenges_catalog_delete"),
+    ("approach_challenges", "challenges_catalog_insert"),
+    ("approach_challenges", "challenges_catalog_touch"),
+    ("approach_challenges", "challenges_catalog_truncate"),
+    ("approach_challenges", "challenges_catalog_update"),
+    ("commit_log", "seal"),
+];
+
+#[derive(sqlx::FromRow)]
+struct Trigger {
+    relation: String,
+    name: String,
+    enabled: String,
+    is_definer: bool,
+    is_pinned: bool,
+    can_log: bool,
+}
+
+/// Present, enabled whatever the session's role is, and able to do their work for any writer.
+pub(super) async fn look(
+    report: &mut Report,
+    connection: &mut PgConnection,
+) -> Result<(), MigrationError> {
+    let doing = || MigrationError::failed("looking at triggers");
+    let found: Vec<Trigger> = sqlx::query_as(include_str!("../sql/verify_triggers.sql"))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(doing())?;
+    for (relation, name) in NEEDED {
+        let trigger = found
+            .iter()
+            .find(|trigger| trigger.relation == relation && trigger.name == name);
+        let subject = format!("trigger {name}");
+        match trigger {
+            None => report.error(
+                subject,
+                format!("it is missing from {relation}: changes go unnoticed"),
+            ),
+            Some(trigger) => judge(report, &subject, trigger),
+        }
+    }
+    match event_trigger::state(connection).await.map_err(doing())?.as_deref() {
+        Some("A") => {}
+        Some(_) => report.warn("event trigger", "it is not ENABLE ALWAYS: some DDL goes unnoticed"),
+        None => report.note(
+            "event trigger",
+            "there is none, so DDL on the table is noticed only when cached copies expire; `migrate up` by a superuser makes it",
+        ),
+    }
+    Ok(())
+}
+
+fn judge(report: &mut Report, subject: &str, trigger: &Trigger) {
+    match trigger.enabled.as_str() {
+        "A" => {}
+        "D" => report.error(subject, "it is disabled: changes go unnoticed"),
+        _ => report.error(
+            subject,
+            "it is not ENABLE ALWAYS: changes with session_replication_role = replica go unnoticed",
+        ),
+    }
+    if !trigger.is_definer || !trigger.is_pinned {
+        let text = "its function is not SECURITY DEFINER with a pinned search_path: other writers may fail";
+        report.error(subject, text);
+    }
+    if !trigger.can_log {
+        let text = "the owner of its function may not write the commit log: every writer fails";
+        report.error(subject, text);
+    }
+}

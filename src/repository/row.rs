@@ -1,0 +1,160 @@
+//! Rows as both engines give them, and what they mean. Ids come as text, times
+//! as microseconds, so that one struct fits both.
+use std::time::Duration;
+
+use crate::domain::{
+    Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, Page, Stamp, Stamped,
+    Tag, UnixMicros,
+};
+
+use super::fault::Broken;
+
+/// The most changes that one poll tells one by one.
+pub(super) const MOST_CHANGES: usize = 1_000;
+
+/// For how long changes are kept; a replica that was away for longer starts over.
+pub(super) const KEPT: Duration = Duration::from_hours(24);
+
+/// A row of the table; all `None` where a read found no row and tells its stamp only.
+#[derive(sqlx::FromRow)]
+pub(super) struct ChallengeRow {
+    id: Option<String>,
+    difficulty: Option<String>,
+    title: Option<String>,
+    description: Option<String>,
+    points: Option<i64>,
+    tips: Option<String>,
+    created_at: Option<i64>,
+    updated_at: Option<i64>,
+}
+
+/// A row with the commit that its reader saw.
+#[derive(sqlx::FromRow)]
+pub(super) struct StampedRow {
+    timeline: i64,
+    seq: i64,
+    #[sqlx(flatten)]
+    challenge: ChallengeRow,
+}
+
+/// A row of a page, with what is known of all pages.
+#[derive(sqlx::FromRow)]
+pub(super) struct PageRow {
+    total_count: i64,
+    #[sqlx(flatten)]
+    stamped: StampedRow,
+}
+
+/// A change, with what is known of the whole log; no change where nothing happened.
+#[derive(sqlx::FromRow)]
+pub(super) struct FeedRow {
+    database: String,
+    timeline: i64,
+    head: i64,
+    floor: i64,
+    seq: Option<i64>,
+    tag: Option<String>,
+    hard: Option<bool>,
+}
+
+/// The page of a list; `rows` are one more than `size` when another page follows.
+pub(super) fn page(rows: Vec<PageRow>, size: usize) -> Result<Stamped<Page>, Error> {
+    let total = rows.first().map_or(0, |row| row.total_count);
+    let Stamped { stamp, value } = challenges(rows.into_iter().map(|row| row.stamped).collect())?;
+    let has_more = value.len() > size;
+    let mut challenges = value;
+    challenges.truncate(size);
+    Ok(Stamped {
+        stamp,
+        value: Page {
+            challenges,
+            total_count: unsigned(total)?,
+            has_more,
+        },
+    })
+}
+
+/// The challenges of `rows`.
+pub(super) fn challenges(rows: Vec<StampedRow>) -> Result<Stamped<Vec<Challenge>>, Error> {
+    let Some(first) = rows.first() else {
+        return Err(broken("a read gave no stamp".to_owned()));
+    };
+    let stamp = stamp(first.timeline, first.seq)?;
+    let value = rows
+        .into_iter()
+        .filter_map(|row| challenge(row.challenge).transpose())
+        .collect::<Result<_, _>>()?;
+    Ok(Stamped { stamp, value })
+}
+
+/// What a poll found after commit `after_seq`.
+pub(super) fn feed_page(rows: Vec<FeedRow>, after_seq: u64) -> Result<FeedPage, Error> {
+    let Some(first) = rows.first() else {
+        return Err(broken("the commit log has no state".to_owned()));
+    };
+    let database = u64::from_str_radix(&first.database, 16)
+        .map_err(|_| broken(format!("database id {:?}", first.database)))?;
+    let head = stamp(first.timeline, first.head)?;
+    // A head behind the reader is another past: restored in place, or a standby that lags.
+    let is_lost = after_seq < unsigned(first.floor)? || after_seq > head.seq;
+    let changes = if is_lost || rows.len() > MOST_CHANGES {
+        Changes::Lost
+    } else {
+        let changes = rows.into_iter().filter_map(|row| change(row).transpose());
+        Changes::All(changes.collect::<Result<_, _>>()?)
+    };
+    Ok(FeedPage {
+        database: DatabaseId(database),
+        head,
+        changes,
+    })
+}
+
+fn change(row: FeedRow) -> Result<Option<Change>, Error> {
+    let (Some(seq), Some(tag)) = (row.seq, row.tag) else {
+        return Ok(None);
+    };
+    Ok(Some(Change {
+        seq: unsigned(seq)?,
+        // A tag of a later release, or of a difficulty that nobody knows.
+        tag: tag.parse().unwrap_or(Tag::Everything),
+        hard: row.hard.unwrap_or(false),
+    }))
+}
+
+fn challenge(row: ChallengeRow) -> Result<Option<Challenge>, Error> {
+    let Some(id) = row.id else {
+        return Ok(None);
+    };
+    let wrong = |problem: String| broken(format!("challenge {id}: {problem}"));
+    let points = row.points.unwrap_or(10);
+    Ok(Some(Challenge {
+        id: ChallengeId::parse(&id).map_err(|problem| wrong(format!("id {problem}")))?,
+        difficulty: row
+            .difficulty
+            .unwrap_or_default()
+            .parse()
+            .map_err(|problem| wrong(format!("difficulty {problem}")))?,
+        title: row.title.unwrap_or_default(),
+        description: row.description.unwrap_or_default(),
+        points: i32::try_from(points).map_err(|_| wrong(format!("points {points}")))?,
+        tips: row.tips,
+        created_at: row.created_at.map(UnixMicros),
+        updated_at: row.updated_at.map(UnixMicros),
+    }))
+}
+
+fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {
+    Ok(Stamp {
+        timeline: u32::try_from(timeline).map_err(|_| broken(format!("timeline {timeline}")))?,
+        seq: unsigned(seq)?,
+    })
+}
+
+fn unsigned(number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| broken(format!("number {number} is negative")))
+}
+
+fn broken(problem: String) -> Error {
+    Error::internal("reading a row", Broken(problem))
+}

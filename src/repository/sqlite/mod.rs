@@ -1,0 +1,10 @@
+//! SQLite: the embedded default, one file.
+mod challenges;
+mod feed;
+mod migrate;
+mod store;
+mod verify;
+
+pub(super) use migrate::{migrate_up, migration_status};
+pub(super) use store::SqliteStore;
+pub(super) use verify::verify;

@@ -1,0 +1,16 @@
+WITH head AS MATERIALIZED (
+    SELECT (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq
+)
+SELECT
+    0 AS timeline,
+    head.seq,
+    found.id,
+    found.difficulty,
+    found.title,
+    found.description,
+    coalesce(found.points, 10) AS points,
+    found.tips,
+    found.created_at,
+    found.updated_at
+FROM head
+LEFT JOIN approach_challenges AS found ON found.id IN (SELECT value FROM json_each($1))

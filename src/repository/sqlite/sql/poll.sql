@@ -1,0 +1,18 @@
+WITH head AS MATERIALIZED (
+    SELECT
+        database_id AS database,
+        (SELECT coalesce(max(seq), 0) FROM catalog_change) AS head,
+        floor
+    FROM catalog_state
+),
+page AS (
+    SELECT seq, tag, hard
+    FROM catalog_change
+    WHERE seq > $1
+    ORDER BY seq
+    LIMIT $2
+)
+SELECT head.database, 0 AS timeline, head.head, head.floor, page.seq, page.tag, page.hard
+FROM head
+LEFT JOIN page ON true
+ORDER BY page.seq

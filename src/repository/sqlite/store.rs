@@ -1,0 +1,165 @@
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Sqlite, SqliteConnection, SqlitePool,
+    query::QueryAs,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+        SqliteSynchronous,
+    },
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+use tonic::async_trait;
+
+use super::migrate;
+use crate::{
+    domain::Error,
+    repository::{
+        Datastore, MigrationError, PoolSettings,
+        fault::{Broken, NoAnswer, translate},
+    },
+};
+
+/// How long a connection waits while another one writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Each connection is a thread, and more of them read no faster.
+const MOST_CONNECTIONS: u32 = 8;
+
+/// The catalog in a SQLite file.
+pub(crate) struct SqliteStore {
+    /// For reads and writes.
+    pub(super) pool: SqlitePool,
+    /// For polls: a connection of their own, so that busy reads cannot starve it.
+    pub(super) feed: SqlitePool,
+    /// Poked by the writes of this process.
+    pub(super) changed: Notify,
+    settings: PoolSettings,
+}
+
+impl SqliteStore {
+    /// Opens the pools of the file at `path`, which must be there when it is first used. To be
+    /// called inside a runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrationError::Url`], which never repeats the address.
+    pub(crate) fn open(path: &Path, settings: &PoolSettings) -> Result<Self, MigrationError> {
+        let options = connect_options(path)?;
+        let pool = |min: u32, max: u32| {
+            SqlitePoolOptions::new()
+                .min_connections(min)
+                .max_connections(max)
+                .acquire_timeout(settings.acquire_timeout)
+                .test_before_acquire(false)
+                .connect_lazy_with(options.clone())
+        };
+        let max = settings.max_connections.min(MOST_CONNECTIONS);
+        Ok(Self {
+            pool: pool(settings.min_connections.min(max), max),
+            feed: pool(0, 1),
+            changed: Notify::new(),
+            settings: settings.clone(),
+        })
+    }
+
+    /// Runs a read.
+    pub(super) async fn fetch<R>(
+        &self,
+        pool: &SqlitePool,
+        context: &'static str,
+        query: QueryAs<'static, Sqlite, R, SqliteArguments>,
+    ) -> Result<Vec<R>, Error>
+    where
+        R: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        self.within(context, query.fetch_all(pool)).await
+    }
+
+    /// Waits for `work`, as long as a statement may take.
+    pub(super) async fn within<T>(
+        &self,
+        context: &'static str,
+        work: impl Future<Output = Result<T, sqlx::Error>> + Send,
+    ) -> Result<T, Error> {
+        let limit = self.settings.acquire_timeout + self.settings.statement_timeout;
+        match timeout(limit, work).await {
+            Ok(done) => done.map_err(|error| translate(context, error, is_outage)),
+            Err(_) => Err(Error::datastore(NoAnswer(limit))),
+        }
+    }
+}
+
+#[async_trait]
+impl Datastore for SqliteStore {
+    async fn check(&self) -> Result<(), MigrationError> {
+        let mut connection = self.pool.acquire().await.map_err(unreachable)?;
+        migrate::check(&mut connection).await
+    }
+
+    async fn fill(&self) -> Result<(), Error> {
+        let open =
+            (0..self.pool.options().get_min_connections().max(1)).map(|_| self.pool.acquire());
+        let all = futures_util::future::try_join_all(open);
+        self.within("opening connections", all).await?;
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<Duration, Error> {
+        let asked = Instant::now();
+        let read = sqlx::query_as("SELECT count(*) FROM sqlite_schema");
+        self.fetch::<(i64,)>(&self.feed, "ping", read).await?;
+        Ok(asked.elapsed())
+    }
+
+    async fn page_token_key(&self) -> Result<[u8; 32], Error> {
+        let context = "reading the key of page tokens";
+        let read = sqlx::query_as("SELECT page_token_key FROM catalog_state");
+        let rows: Vec<(Vec<u8>,)> = self.fetch(&self.pool, context, read).await?;
+        let key = rows
+            .into_iter()
+            .next()
+            .and_then(|(key,)| key.try_into().ok());
+        key.ok_or_else(|| Error::internal(context, Broken("it is not 32 bytes".to_owned())))
+    }
+
+    async fn listen(&self) {
+        // Writes of this process poke by themselves, and no other way to hear of changes exists.
+        std::future::pending::<()>().await;
+    }
+
+    async fn close(&self) {
+        futures_util::join!(self.pool.close(), self.feed.close());
+    }
+}
+
+/// One connection outside of any pool, for a command; `create` makes the file where it is missing.
+pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, MigrationError> {
+    let options = connect_options(path)?.create_if_missing(create);
+    options.connect().await.map_err(unreachable)
+}
+
+fn unreachable(error: sqlx::Error) -> MigrationError {
+    MigrationError::Unreachable(error.into())
+}
+
+fn connect_options(path: &Path) -> Result<SqliteConnectOptions, MigrationError> {
+    if path.as_os_str() == ":memory:" {
+        // Each pool would see a database of its own.
+        return Err(MigrationError::Url("must be a file".to_owned()));
+    }
+    let options = SqliteConnectOptions::new().filename(path);
+    Ok(options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true))
+}
+
+/// Result codes of states that may pass: busy, locked, read-only, input and output, full, cannot open.
+fn is_outage(code: &str) -> bool {
+    let primary = code.parse::<u32>().map(|code| code & 0xff);
+    matches!(primary, Ok(5 | 6 | 8 | 10 | 13 | 14))
+}

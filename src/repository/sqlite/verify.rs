@@ -1,0 +1,103 @@
+use std::path::Path;
+
+use sqlx::SqliteConnection;
+
+use super::{migrate, store::connect};
+use crate::repository::{
+    MigrationError, Report,
+    rows_check::{broken, count},
+};
+
+/// Every trigger that stamps depend on, and the index behind lists.
+const TRIGGERS: [&str; 4] = [
+    "challenges_catalog_delete",
+    "challenges_catalog_insert",
+    "challenges_catalog_replace",
+    "challenges_catalog_update",
+];
+
+/// Everything, with one connection.
+pub(crate) async fn verify(path: &Path) -> Result<Report, MigrationError> {
+    let mut connection = connect(path, false).await?;
+    let mut report = Report::default();
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(MigrationError::failed("looking at the file"))?;
+    report.facts.engine = format!("SQLite {version}");
+    let names = names(&mut connection).await?;
+    migrations(&mut report, &mut connection).await?;
+    if names.iter().any(|name| name == "approach_challenges") {
+        objects(&mut report, &names);
+        rows(&mut report, &mut connection).await?;
+    } else {
+        let text = "there is no such table: run `challenges-catalog migrate up`";
+        report.error("approach_challenges", text);
+    }
+    integrity(&mut report, &mut connection).await?;
+    Ok(report.sorted())
+}
+
+async fn names(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrationError> {
+    sqlx::query_scalar("SELECT name FROM sqlite_schema")
+        .fetch_all(connection)
+        .await
+        .map_err(MigrationError::failed("looking at the schema"))
+}
+
+async fn migrations(
+    report: &mut Report,
+    connection: &mut SqliteConnection,
+) -> Result<(), MigrationError> {
+    let rows = migrate::status(connection).await?;
+    let applied = rows.iter().filter(|row| row.applied_at.is_some());
+    report.facts.schema_version = applied.map(|row| row.version).max().unwrap_or(0);
+    report.pending(&rows);
+    Ok(())
+}
+
+fn objects(report: &mut Report, names: &[String]) {
+    let is_there = |wanted: &str| names.iter().any(|name| name == wanted);
+    for trigger in TRIGGERS.into_iter().filter(|trigger| !is_there(trigger)) {
+        report.error(
+            format!("trigger {trigger}"),
+            "it is missing: changes go unnoticed",
+        );
+    }
+    if !is_there("approach_challenges_catalog_order") {
+        let text = "it is missing, so long lists are slow";
+        report.warn("index approach_challenges_catalog_order", text);
+    }
+}
+
+async fn rows(
+    report: &mut Report,
+    connection: &mut SqliteConnection,
+) -> Result<(), MigrationError> {
+    let doing = || MigrationError::failed("looking at rows");
+    let tallies = sqlx::query_as(include_str!("sql/verify_counts.sql"))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(doing())?;
+    count(report, &tallies);
+    let rows = sqlx::query_as(include_str!("sql/verify_broken.sql"))
+        .fetch_all(connection)
+        .await
+        .map_err(doing())?;
+    broken(report, &rows);
+    Ok(())
+}
+
+async fn integrity(
+    report: &mut Report,
+    connection: &mut SqliteConnection,
+) -> Result<(), MigrationError> {
+    let problems: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(20)")
+        .fetch_all(connection)
+        .await
+        .map_err(MigrationError::failed("checking the file"))?;
+    for problem in problems.into_iter().filter(|problem| problem != "ok") {
+        report.error("file", problem);
+    }
+    Ok(())
+}
