@@ -1,4 +1,6 @@
-//! A catalog of coaching challenges, served over gRPC.
+//! A catalog of coaching challenges, served over gRPC: from the wire
+//! (`transport`) by way of the use cases (`service`) and the cache to the
+//! database. `ARCHITECTURE.md` is the map.
 pub mod cache;
 pub mod config;
 pub mod domain;

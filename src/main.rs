@@ -1,2 +1,12 @@
-//! x
-fn main() {}
+//! The program `challenges-catalog`.
+use std::process::ExitCode;
+
+use challenges_catalog::{cli, config::Environment};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os(), &Environment::of_process())
+}

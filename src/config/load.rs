@@ -103,8 +103,7 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let acquire_timeout = reader.duration(&table::DB_ACQUIRE_TIMEOUT);
     let statement_timeout = reader.duration(&table::DB_STATEMENT_TIMEOUT);
     let sqlite = matches!(url, Some(DatabaseUrl::Sqlite(_)));
-    let auto_migrate =
-        reader.switch_or(&table::AUTO_MIGRATE, if sqlite { "true" } else { "false" });
+    let auto_migrate = reader.switch(&table::AUTO_MIGRATE, sqlite);
     if let (Some(min), Some(max)) = (pool_min, pool_max)
         && min > max
     {
@@ -126,7 +125,7 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
         pool_max: pool_max?,
         acquire_timeout: acquire_timeout?,
         statement_timeout: statement_timeout?,
-        auto_migrate: auto_migrate? || sqlite,
+        auto_migrate: auto_migrate?,
     })
 }
 
@@ -177,7 +176,7 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
         text::grpc_addr,
         ToString::to_string,
     );
-    let insecure = reader.switch_or(&table::INSECURE, table::INSECURE.default);
+    let insecure = reader.switch(&table::INSECURE, false);
     let port_file = reader.read(&table::PORT_FILE, "", optional(text::path), |path| {
         path.as_deref()
             .map(|path| path.display().to_string())

@@ -182,3 +182,11 @@ fn what_is_probably_not_meant_is_a_warning() {
     assert!(loaded.warnings[0].contains("shared cache is not used"));
     assert!(loaded.warnings[1].contains("did you mean CATALOG_DB_POOL_MAX?"));
 }
+
+#[test]
+fn a_sqlite_file_is_migrated_whatever_the_switch_says() {
+    let loaded = from_env(&[("CATALOG_AUTO_MIGRATE", "no")]).unwrap();
+    assert!(loaded.config.database.auto_migrate);
+    let postgres = from_env(&[("DATABASE_URL", "postgres://db/x")]).unwrap();
+    assert!(!postgres.config.database.auto_migrate);
+}

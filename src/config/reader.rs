@@ -93,8 +93,10 @@ impl<'a> Reader<'a> {
             .map(|(value, _)| value)
     }
 
-    pub(super) fn switch_or(&mut self, setting: &'static Setting, default: &str) -> Option<bool> {
-        self.read(setting, default, unit::switch, ToString::to_string)
+    /// On or off; `always` on where a switch has no say.
+    pub(super) fn switch(&mut self, setting: &'static Setting, always: bool) -> Option<bool> {
+        let parse = |text: &str| unit::switch(text).map(|on| on || always);
+        self.read(setting, setting.default, parse, ToString::to_string)
     }
 
     /// Notes that the value of `setting` does not go with the others.

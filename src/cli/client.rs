@@ -1,0 +1,159 @@
+//! Calls to a running server, and what went wrong with them in words.
+use std::{error::Error, io, time::Duration};
+
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+
+use super::{failure::Failure, output::clean};
+use crate::config::ClientConfig;
+
+/// Connects to the server, or says why not.
+pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
+    let endpoint = Endpoint::from_shared(config.addr.clone())
+        .map_err(|error| Failure::caused("cannot use the address", &error).with_code(2))?
+        .connect_timeout(config.timeout)
+        // A peer that vanished without a word ends a waiting call this way.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5));
+    endpoint
+        .connect()
+        .await
+        .map_err(|error| unreachable_server(config, &error))
+}
+
+/// The message with the time that the caller grants, which the server is told too.
+pub(super) fn request<T>(config: &ClientConfig, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(config.timeout);
+    request
+}
+
+/// What the server, or the way to it, answered instead of what was asked for.
+pub(super) fn refused(status: &Status) -> Failure {
+    let details = status.get_error_details();
+    let reason = details
+        .error_info()
+        .map(|info| format!(" ({})", clean(&info.reason)));
+    let mut failure = Failure::failed(format!(
+        "{}{}: {}",
+        code_name(status.code()),
+        reason.unwrap_or_default(),
+        clean(status.message())
+    ));
+    for violation in details
+        .bad_request()
+        .into_iter()
+        .flat_map(|bad| &bad.field_violations)
+    {
+        let (field, problem) = (clean(&violation.field), clean(&violation.description));
+        failure = failure.with_line(format!("{field}: {problem}"));
+    }
+    if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
+        failure = failure.with_line(format!("worth another try in {delay:?}"));
+    }
+    if let Some(cause) = status.source().map(root) {
+        failure = failure.with_line(format!("cause: {}", clean(&cause.to_string())));
+    }
+    let id = status
+        .metadata()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
+    match id {
+        Some(id) => failure.with_line(format!("request id: {}", clean(id))),
+        None => failure,
+    }
+}
+
+fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> Failure {
+    let addr = &config.addr;
+    let cause = root(error);
+    let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    Failure::failed(match kind {
+        Some(io::ErrorKind::ConnectionRefused) => format!(
+            "nothing listens on {addr}: is the server running? Try `challenges-catalog serve`, \
+             or name another server with --addr"
+        ),
+        Some(io::ErrorKind::TimedOut) => {
+            format!(
+                "{addr} did not answer within {:?}; --timeout grants more",
+                config.timeout
+            )
+        }
+        _ => format!("cannot reach {addr}: {cause}"),
+    })
+}
+
+/// The last of the causes.
+fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error
+}
+
+/// The code as the contract spells it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_shows_code_reason_fields_and_request_id() {
+        let mut details = ErrorDetails::with_bad_request_violation("page_size", "must be 1 to 100");
+        details.set_error_info("INVALID_FIELDS", "challenges-catalog", []);
+        let mut status =
+            Status::with_error_details(Code::InvalidArgument, "page_size: no\u{1b}", details);
+        status
+            .metadata_mut()
+            .insert("x-request-id", "abc".parse().unwrap());
+        assert_eq!(
+            refused(&status).message,
+            "INVALID_ARGUMENT (INVALID_FIELDS): page_size: no \n  page_size: must be 1 to 100\n  \
+             request id: abc"
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_said_with_what_to_try() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let config = ClientConfig {
+            addr: format!("http://{free}"),
+            timeout: Duration::from_secs(5),
+        };
+        let failure = connect(&config).await.unwrap_err();
+        assert!(
+            failure.message.contains("challenges-catalog serve"),
+            "{failure:?}"
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! What can be typed.
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+use clap_complete::Shell;
+
+use super::{output, settings};
+use crate::domain::{ChallengeId, Difficulty, PageSize};
+
+/// The binary's name.
+pub(super) const NAME: &str = env!("CARGO_PKG_NAME");
+
+const EXITS: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings (see `health` and `verify` for theirs).
+Settings: flags win over the environment, which wins over the file named by --config.
+Colour is used on a terminal only, and never when NO_COLOR is set.";
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Serves a catalog of coaching challenges over gRPC; without a command: serve")
+        .override_usage(
+            "challenges-catalog <COMMAND>\n       challenges-catalog [OPTIONS OF serve]",
+        )
+        .after_help(EXITS)
+        .after_long_help(examples(
+            &[
+                (
+                    "challenges-catalog",
+                    "serve from a SQLite file in this directory",
+                ),
+                (
+                    "challenges-catalog list --difficulty beginner",
+                    "ask the running server",
+                ),
+                ("challenges-catalog serve --help", "every setting"),
+            ],
+            EXITS,
+        ))
+        .infer_subcommands(false)
+        .args_conflicts_with_subcommands(true)
+        .args(settings::serve_args().into_iter().map(|arg| arg.hide(true)))
+        .subcommands([serve(), migrate(), seed(), verify(), config()])
+        .subcommands([health(), list(), get(), version(), completions()])
+}
+
+fn serve() -> Command {
+    Command::new("serve")
+        .about("Serves the catalog until SIGTERM or Ctrl-C")
+        .args(settings::serve_args())
+        .after_help(examples(
+            &[
+                (
+                    "challenges-catalog serve",
+                    "SQLite file, migrated and seeded, on 127.0.0.1:50051",
+                ),
+                (
+                    "DATABASE_URL=postgres://… REDIS_URL=redis://… challenges-catalog serve",
+                    "production",
+                ),
+            ],
+            "",
+        ))
+}
+
+fn migrate() -> Command {
+    let up = Command::new("up").about("Applies what is missing; harmless when repeated");
+    let status = Command::new("status").about("Shows what is applied and what is missing");
+    Command::new("migrate")
+        .about("Brings the database to this version's schema")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([up, status].map(|sub| sub.args(settings::database_args()).arg(output::arg())))
+}
+
+fn seed() -> Command {
+    let file = Arg::new("file")
+        .long("file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("A JSON file of challenges, instead of those that come with the program");
+    Command::new("seed")
+        .about("Adds the challenges that are missing; never changes one that is there")
+        .args([file, output::arg()])
+        .args(settings::database_args())
+        .after_help(examples(
+            &[(
+                "challenges-catalog seed --file team.json",
+                "add a catalog of your own",
+            )],
+            "Nothing is added when any row of the file is wrong; the row and the field are named.",
+        ))
+}
+
+fn verify() -> Command {
+    Command::new("verify")
+        .about("Looks for faults in the database and its rows; changes nothing")
+        .arg(output::arg())
+        .args(settings::database_args())
+        .after_help("Exit codes: 0 nothing found, 1 findings, 2 could not check.")
+}
+
+fn config() -> Command {
+    let check = Command::new("check").about("Tells everything that is wrong with the settings");
+    let print = Command::new("print")
+        .about("Shows each value in force and where it came from; passwords are blanked");
+    Command::new("config")
+        .about("Checks or shows the settings")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([check, print].map(|sub| sub.args(settings::serve_args()).arg(output::arg())))
+}
+
+fn health() -> Command {
+    let service = Arg::new("service")
+        .long("service")
+        .value_name("SERVICE")
+        .default_value("")
+        .hide_default_value(true)
+        .help("Which service to ask about, such as challenges.catalog.v1.ChallengesCatalog; default: the server");
+    let watch = Arg::new("watch")
+        .long("watch")
+        .action(ArgAction::SetTrue)
+        .help("Prints each change with its time until the server is gone (exit code 2)");
+    Command::new("health")
+        .about("Asks a running server whether it serves, as a Kubernetes probe does")
+        .args([service, watch, output::arg()])
+        .args(settings::client_args())
+        .after_help(examples(
+            &[("challenges-catalog health --timeout 1s", "an exec probe")],
+            "Exit codes: 0 serving, 1 not serving or unknown service, 2 unreachable.",
+        ))
+}
+
+fn list() -> Command {
+    let difficulty = Arg::new("difficulty")
+        .long("difficulty")
+        .value_name("DIFFICULTY")
+        .value_parser(Difficulty::ALL.map(Difficulty::as_str))
+        .help("Only challenges of this difficulty; default: all");
+    let page_size = Arg::new("page-size")
+        .long("page-size")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(i32).range(1..=i64::from(PageSize::MAX.get())))
+        .help(format!(
+            "How many a page has; default: {}",
+            PageSize::DEFAULT.get()
+        ));
+    let all = Arg::new("all")
+        .long("all")
+        .action(ArgAction::SetTrue)
+        .help("Follows the pages to the end");
+    Command::new("list")
+        .about("Lists challenges of a running server")
+        .args([difficulty, page_size, all, output::arg()])
+        .args(settings::client_args())
+        .after_help(examples(
+            &[
+                (
+                    "challenges-catalog list --difficulty beginner",
+                    "a table on a terminal",
+                ),
+                (
+                    "challenges-catalog list --all | cut -f4",
+                    "tab-separated in a pipe: id, difficulty, points, title",
+                ),
+                (
+                    "challenges-catalog list --output json",
+                    "the answer, with the field names of the proto",
+                ),
+            ],
+            "",
+        ))
+}
+
+fn get() -> Command {
+    let id = Arg::new("id")
+        .value_name("ID")
+        .required(true)
+        .value_parser(|text: &str| ChallengeId::parse(text))
+        .help("The challenge's UUID");
+    Command::new("get")
+        .about("Shows one challenge of a running server")
+        .args([id, output::arg()])
+        .args(settings::client_args())
+}
+
+fn version() -> Command {
+    Command::new("version")
+        .about("Shows the version")
+        .arg(output::arg())
+}
+
+fn completions() -> Command {
+    let shell = Arg::new("shell")
+        .value_name("SHELL")
+        .required(true)
+        .value_parser(value_parser!(Shell))
+        .help("The shell to complete in");
+    Command::new("completions")
+        .about("Writes completions for a shell")
+        .arg(shell)
+        .after_help(examples(
+            &[(
+                "source <(challenges-catalog completions bash)",
+                "in this shell only",
+            )],
+            "",
+        ))
+}
+
+fn examples(lines: &[(&str, &str)], below: &str) -> String {
+    let mut text = "Examples:".to_owned();
+    for (line, what) in lines {
+        text.extend(["\n  # ", what, "\n  ", line]);
+    }
+    if !below.is_empty() {
+        text.extend(["\n\n", below]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{CLIENT_SETTINGS, CONFIG_FILE, SETTINGS};
+
+    fn help_of(path: &[&str]) -> String {
+        let args = [NAME].iter().chain(path).chain(&["--help"]);
+        command()
+            .try_get_matches_from(args)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn the_tree_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_in_the_help_of_the_commands_that_take_it() {
+        let text = help_of(&["serve"]);
+        for setting in std::iter::once(&CONFIG_FILE).chain(SETTINGS) {
+            assert!(
+                text.contains(&format!("--{} ", setting.flag))
+                    || text.contains(&format!("--{}[", setting.flag)),
+                "{}",
+                setting.flag
+            );
+            assert!(text.contains(setting.env), "{}", setting.env);
+        }
+        for setting in CLIENT_SETTINGS {
+            assert!(help_of(&["list"]).contains(&format!("--{} ", setting.flag)));
+        }
+        assert!(help_of(&["migrate", "up"]).contains("--database-url"));
+        assert!(!help_of(&["migrate", "up"]).contains("--grpc-addr"));
+    }
+
+    #[test]
+    fn flags_of_serve_need_no_command_but_do_not_go_before_another() {
+        let parse = |args: &[&str]| command().try_get_matches_from([NAME].iter().chain(args));
+        assert!(parse(&["--grpc-addr", "127.0.0.1:0", "--auto-migrate"]).is_ok());
+        assert!(parse(&["--log", "debug", "list"]).is_err());
+        assert!(parse(&["list", "--difficulty", "easy"]).is_err());
+        assert!(parse(&["get", "beg-001"]).is_err());
+    }
+}

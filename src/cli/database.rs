@@ -1,0 +1,86 @@
+//! `migrate` and `seed`.
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::{
+    failure::Failure,
+    output::{self, Color, Output, clean},
+    runtime, serve, settings,
+};
+use crate::{
+    app::{self, Migration},
+    config::{DatabaseConfig, Environment, LOG},
+};
+
+/// `migrate up` and `migrate status`.
+pub(super) fn migrate(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let Some((verb, matches)) = matches.subcommand() else {
+        return Err(Failure::quiet(2));
+    };
+    let output = Output::new(matches, environment);
+    let database = database(matches, environment)?;
+    let runtime = runtime::command()?;
+    if verb == "status" {
+        let migrations = runtime
+            .block_on(app::migration_status(&database))
+            .map_err(|error| Failure::caused("cannot tell what is applied", error.as_ref()))?;
+        return show(output, &migrations);
+    }
+    let applied = runtime
+        .block_on(app::migrate_up(&database))
+        .map_err(|error| Failure::caused("cannot migrate", error.as_ref()))?;
+    if applied.is_empty() && !output.is_json() {
+        return output::line("nothing to do: the schema is that of this version");
+    }
+    show(output, &applied)
+}
+
+/// `seed`.
+pub(super) fn seed(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let database = database(matches, environment)?;
+    let file = matches.get_one::<PathBuf>("file");
+    let seeded = runtime::command()?
+        .block_on(app::seed(&database, file.map(PathBuf::as_path)))
+        .map_err(|error| Failure::caused("cannot seed; nothing was added", error.as_ref()))?;
+    if output.is_json() {
+        return output::json(&seeded);
+    }
+    let there = seeded.read.saturating_sub(seeded.added);
+    output::line(&format!(
+        "{} challenges added, {there} were there already",
+        seeded.added
+    ))
+}
+
+/// The database's settings, with a log that keeps still unless asked.
+pub(super) fn database(
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<DatabaseConfig, Failure> {
+    let loaded = settings::loaded(matches, environment)?;
+    let log = &loaded.config.log;
+    let filter = if loaded.is_default(&LOG) {
+        "warn"
+    } else {
+        &log.filter
+    };
+    serve::start_log(log, filter, environment)?;
+    Ok(loaded.config.database)
+}
+
+fn show(output: Output, migrations: &[Migration]) -> Result<(), Failure> {
+    if output.is_json() {
+        return output::json(&json!({ "migrations": migrations }));
+    }
+    let rows = migrations.iter().map(|migration| {
+        let state = match &migration.applied_at {
+            Some(at) => output.paint(Color::Green, &clean(at)),
+            None => output.paint(Color::Yellow, "pending"),
+        };
+        [migration.version.to_string(), clean(&migration.name), state]
+    });
+    output.rows(["VERSION", "NAME", "APPLIED"], rows)
+}

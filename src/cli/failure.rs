@@ -1,0 +1,90 @@
+use std::{
+    error::Error,
+    fmt::Display,
+    io::{IsTerminal, Write, stderr},
+    process::ExitCode,
+};
+
+use crate::config::{Environment, Problems};
+
+/// How a command ends that did not succeed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: u8,
+    /// Empty when everything was said already.
+    pub(super) message: String,
+}
+
+impl Failure {
+    /// Exit code 1: it was asked for rightly and did not work.
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self {
+            code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// Exit code 1, with the whole chain of causes.
+    pub(super) fn caused(what: &str, error: &(dyn Error + 'static)) -> Self {
+        Self::failed(format!("{what}: {}", chain(error)))
+    }
+
+    /// Exit code 2: the settings cannot be used.
+    pub(super) fn settings(problems: &Problems) -> Self {
+        let advice = "`challenges-catalog serve --help` tells what each setting accepts";
+        Self {
+            code: 2,
+            message: format!("{problems}\n{advice}"),
+        }
+    }
+
+    /// Ends with `code` and says nothing more.
+    pub(super) fn quiet(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
+    /// The same, with another exit code.
+    pub(super) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// The same, with another line.
+    pub(super) fn with_line(self, line: impl Display) -> Self {
+        Self {
+            message: format!("{}\n  {line}", self.message),
+            ..self
+        }
+    }
+
+    /// Says it, and gives the exit code.
+    pub(super) fn report(&self, environment: &Environment) -> ExitCode {
+        if !self.message.is_empty() {
+            let color = stderr().is_terminal() && environment.get("NO_COLOR").is_none();
+            let error = if color {
+                "\u{1b}[1;31merror:\u{1b}[0m"
+            } else {
+                "error:"
+            };
+            // Nobody is left to be told when standard error is closed.
+            let _ = writeln!(stderr(), "{error} {}", self.message);
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// The error and its causes, parted by colons; a cause that its error repeats is left out.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,20 @@
+//! The command line: what the one binary can do. The top of the house; it
+//! parses, calls and prints, and decides nothing about challenges.
+mod client;
+mod command;
+mod completions;
+mod config;
+mod database;
+mod failure;
+mod get;
+mod health;
+mod list;
+mod output;
+mod run;
+mod runtime;
+mod serve;
+mod settings;
+mod verify;
+mod view;
+
+pub use run::run;

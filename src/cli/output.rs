@@ -1,0 +1,187 @@
+//! The one place that writes to standard output.
+use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
+
+use clap::{Arg, ArgMatches};
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::config::Environment;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Aligned columns with a heading.
+    Table,
+    /// Tab-separated lines without a heading.
+    Plain,
+    /// JSON.
+    Json,
+}
+
+/// The colours that mean something.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Color {
+    /// As it should be.
+    Green,
+    /// Worth a look.
+    Yellow,
+    /// Wrong.
+    Red,
+}
+
+/// How a command answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    shape: Shape,
+    color: bool,
+}
+
+/// `--output`, for every command that prints something.
+pub(super) fn arg() -> Arg {
+    Arg::new("output")
+        .long("output")
+        .value_name("FORMAT")
+        .value_parser(["table", "json"])
+        .help("Prints a table, or JSON for scripts; default: a table on a terminal, tab-separated lines in a pipe")
+}
+
+impl Output {
+    /// What `--output` asks for, or what suits standard output.
+    pub(super) fn new(matches: &ArgMatches, environment: &Environment) -> Self {
+        let terminal = stdout().is_terminal();
+        let shape = match matches.get_one::<String>("output").map(String::as_str) {
+            Some("json") => Shape::Json,
+            Some(_) => Shape::Table,
+            None if terminal => Shape::Table,
+            None => Shape::Plain,
+        };
+        Self {
+            shape,
+            color: terminal && environment.get("NO_COLOR").is_none(),
+        }
+    }
+
+    pub(super) fn is_json(self) -> bool {
+        self.shape == Shape::Json
+    }
+
+    /// True when people read along, who like a heading and a summary.
+    pub(super) fn is_table(self) -> bool {
+        self.shape == Shape::Table
+    }
+
+    /// Writes rows: aligned under `headings`, or tab-separated without them.
+    /// Colour would disturb every column but the last.
+    pub(super) fn rows<const N: usize>(
+        self,
+        headings: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Result<(), Failure> {
+        let text = rows_text(self.shape, headings, rows);
+        if text.is_empty() { Ok(()) } else { line(&text) }
+    }
+
+    /// The text in colour, where colours are shown.
+    pub(super) fn paint(self, color: Color, text: &str) -> String {
+        let code = match color {
+            Color::Green => 32,
+            Color::Yellow => 33,
+            Color::Red => 31,
+        };
+        if self.color {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Writes one line.
+pub(super) fn line(text: &str) -> Result<(), Failure> {
+    writeln!(stdout().lock(), "{text}").map_err(|error| closed(&error))
+}
+
+/// Writes one JSON value: indented, so that people can read it too.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    line(&serde_json::to_string_pretty(value).map_err(|error| no_json(&error))?)
+}
+
+/// Writes one JSON value on a line of its own.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    line(&serde_json::to_string(value).map_err(|error| no_json(&error))?)
+}
+
+/// The text without control characters: what others wrote into the catalog
+/// must neither break a line nor steer a terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn rows_text<const N: usize>(
+    shape: Shape,
+    headings: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    if shape != Shape::Table {
+        let lines: Vec<_> = rows.into_iter().map(|row| row.join("\t")).collect();
+        return lines.join("\n");
+    }
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(headings)
+        .add_rows(rows);
+    table
+        .column_iter_mut()
+        .for_each(|column| _ = column.set_padding((0, 2)));
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+/// A reader that went away, such as `head`, has what it wanted: that is no failure.
+fn closed(error: &io::Error) -> Failure {
+    if error.kind() == ErrorKind::BrokenPipe {
+        return Failure::quiet(0);
+    }
+    Failure::caused("cannot write to standard output", error)
+}
+
+fn no_json(error: &serde_json::Error) -> Failure {
+    Failure::caused("cannot write the answer as JSON", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_aligned_for_people_and_tab_separated_for_programs() {
+        let rows = || [["1", "one"], ["22", "two"]].map(|row| row.map(str::to_owned));
+        let table = rows_text(Shape::Table, ["N", "WORD"], rows());
+        assert_eq!(
+            table.lines().collect::<Vec<_>>(),
+            ["N   WORD", "1   one", "22  two"]
+        );
+        assert_eq!(
+            rows_text(Shape::Plain, ["N", "WORD"], rows()),
+            "1\tone\n22\ttwo"
+        );
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(clean("a\tb\n\u{1b}[31mc"), "a b  [31mc");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let failure = closed(&ErrorKind::BrokenPipe.into());
+        assert_eq!(failure.message, "");
+        assert!(!closed(&ErrorKind::StorageFull.into()).message.is_empty());
+    }
+}

@@ -1,0 +1,82 @@
+//! The table of settings as flags, and back.
+use clap::{Arg, ArgMatches};
+
+use super::failure::Failure;
+use crate::config::{
+    CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, Environment, Flags, Form, Loaded, SETTINGS,
+    Section, Setting, load,
+};
+
+/// Every setting of the server.
+pub(super) fn serve_args() -> Vec<Arg> {
+    args(|_| true)
+}
+
+/// The settings of commands that need the database only.
+pub(super) fn database_args() -> Vec<Arg> {
+    args(|section| matches!(section, Section::Database | Section::Log))
+}
+
+/// The settings of commands that call a server.
+pub(super) fn client_args() -> Vec<Arg> {
+    CLIENT_SETTINGS.iter().map(arg).collect()
+}
+
+/// The settings in force for a command of the server's side.
+pub(super) fn loaded(matches: &ArgMatches, environment: &Environment) -> Result<Loaded, Failure> {
+    load(&flags(matches), environment).map_err(|problems| Failure::settings(&problems))
+}
+
+/// The settings in force for a command that calls a server.
+pub(super) fn client(
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<ClientConfig, Failure> {
+    ClientConfig::load(&flags(matches), environment)
+        .map_err(|problems| Failure::settings(&problems))
+}
+
+/// What was typed, for [`load`].
+pub(super) fn flags(matches: &ArgMatches) -> Flags {
+    let settings = std::iter::once(&CONFIG_FILE)
+        .chain(SETTINGS)
+        .chain(CLIENT_SETTINGS);
+    let typed = settings.filter_map(|setting| {
+        let text = matches.try_get_one::<String>(setting.flag).ok().flatten()?;
+        Some((setting.flag.to_owned(), text.clone()))
+    });
+    typed.collect()
+}
+
+fn args(wanted: fn(Section) -> bool) -> Vec<Arg> {
+    let settings = SETTINGS.iter().filter(|setting| wanted(setting.section));
+    settings.chain([&CONFIG_FILE]).map(arg).collect()
+}
+
+fn arg(setting: &'static Setting) -> Arg {
+    let env = match setting.env_file() {
+        Some(file) => format!("{} or {file}", setting.env),
+        None => setting.env.to_owned(),
+    };
+    let default = match setting.default {
+        "" => String::new(),
+        default => format!("[default: {default}] "),
+    };
+    let arg = Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name(setting.form.value_name())
+        .help_heading(setting.section.heading())
+        .help(setting.help)
+        .long_help(format!(
+            "{}\n{default}[env: {env}] [accepts: {}]",
+            setting.help,
+            setting.form.range()
+        ));
+    match setting.form {
+        Form::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        Form::Text { .. } | Form::Count { .. } | Form::Duration { .. } | Form::Bytes { .. } => arg,
+    }
+}
