@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod repository;
 mod seeds;
 mod support;
 mod support_selftest;
