@@ -9,6 +9,7 @@
 
 mod architecture;
 mod examples;
+mod repository;
 mod seeds;
 mod support;
 mod support_selftest;

@@ -1,0 +1,167 @@
+//! A migrated database of either engine, and a way to write to it as another program would.
+use std::{path::PathBuf, sync::Arc};
+
+use challenges_catalog::{
+    domain::{ChallengeDraft, ChallengeId, Changes, NewChallenge, Tag},
+    repository::{self, Datastore, Location, MigrateSettings, PoolSettings},
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::support::postgres::{self, Database};
+
+/// One engine's database, gone with the test.
+pub struct Catalog {
+    pub store: Arc<dyn Datastore>,
+    place: Place,
+}
+
+enum Place {
+    Postgres(Database),
+    Sqlite(TempDir),
+}
+
+impl Catalog {
+    /// On PostgreSQL, not migrated.
+    pub async fn bare_postgres() -> Self {
+        let database = postgres::fresh().await;
+        let store = open(Location::Postgres(&database.url()));
+        Self {
+            store,
+            place: Place::Postgres(database),
+        }
+    }
+
+    /// On SQLite, not migrated: an empty file.
+    pub async fn bare_sqlite() -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(file(&folder), "").unwrap();
+        let store = open(Location::Sqlite(&file(&folder)));
+        std::future::ready(Self {
+            store,
+            place: Place::Sqlite(folder),
+        })
+        .await
+    }
+
+    pub async fn migrated(self) -> Self {
+        self.migrate().await;
+        self
+    }
+
+    pub async fn migrate(&self) -> repository::MigrationReport {
+        self.with_location(async |location| {
+            repository::migrate_up(location, &MigrateSettings::default()).await
+        })
+        .await
+        .unwrap()
+    }
+
+    pub async fn status(&self) -> Vec<repository::MigrationRow> {
+        self.with_location(async |location| repository::migration_status(location).await)
+            .await
+            .unwrap()
+    }
+
+    pub async fn verify(&self) -> repository::Report {
+        self.with_location(async |location| repository::verify(location).await)
+            .await
+            .unwrap()
+    }
+
+    /// Runs statements as another program: of no role's rights in particular.
+    pub async fn execute(&self, sql: &str) {
+        match &self.place {
+            Place::Postgres(database) => database.execute(sql).await,
+            Place::Sqlite(folder) => {
+                let url = format!("sqlite:{}", file(folder).display());
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
+    /// The last commit that changed the catalog.
+    pub async fn head(&self) -> u64 {
+        self.store.poll(0).await.unwrap().head.seq
+    }
+
+    /// What `work` changed, in the feed's words, sorted.
+    pub async fn tags_of(&self, work: impl Future<Output = ()>) -> Vec<String> {
+        let before = self.head().await;
+        work.await;
+        tags(&self.store.poll(before).await.unwrap().changes)
+    }
+
+    async fn with_location<T>(&self, work: impl AsyncFnOnce(Location<'_>) -> T) -> T {
+        match &self.place {
+            Place::Postgres(database) => work(Location::Postgres(&database.url())).await,
+            Place::Sqlite(folder) => work(Location::Sqlite(&file(folder))).await,
+        }
+    }
+}
+
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("catalog 100%.sqlite")
+}
+
+pub fn open(location: Location<'_>) -> Arc<dyn Datastore> {
+    repository::open(location, &PoolSettings::default()).unwrap()
+}
+
+/// The tags of all changes, sorted, each once; `lost` where the feed says so.
+pub fn tags(changes: &Changes) -> Vec<String> {
+    let Changes::All(changes) = changes else {
+        return vec!["lost".to_owned()];
+    };
+    let mut tags: Vec<_> = changes
+        .iter()
+        .map(|change| change.tag.to_string())
+        .collect();
+    tags.sort();
+    tags.dedup();
+    tags
+}
+
+/// The id that ends in `number`.
+pub fn id(number: u32) -> ChallengeId {
+    ChallengeId::parse(&id_text(number)).unwrap()
+}
+
+pub fn id_text(number: u32) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+pub fn tag(number: u32) -> String {
+    Tag::Challenge(id(number)).to_string()
+}
+
+/// A challenge with id `number`.
+pub fn challenge(number: u32, difficulty: &str, points: i64, title: &str) -> NewChallenge {
+    let draft = ChallengeDraft {
+        id: id_text(number),
+        difficulty: difficulty.to_owned(),
+        title: title.to_owned(),
+        description: "what to do".to_owned(),
+        points,
+        tips: Some("a tip".to_owned()),
+    };
+    draft.check().unwrap()
+}
+
+/// One connection to Postgres, for transactions.
+pub async fn session(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.unwrap()
+}
+
+/// Runs statements in a session.
+pub async fn run(session: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(session)
+        .await
+        .unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+}

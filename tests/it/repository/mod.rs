@@ -1,0 +1,3 @@
+//! Both databases, by their ports and by what other programs do to them.
+mod contract;
+mod fixture;
