@@ -1,7 +1,9 @@
 //! A catalog of coaching challenges, served over gRPC: from the wire
 //! (`transport`) by way of the use cases (`service`) and the cache to the
 //! database. `ARCHITECTURE.md` is the map.
+pub mod app;
 pub mod cache;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod pb;

@@ -42,9 +42,9 @@ impl FeedTask {
                 knowledge.want_poll();
             }
         };
-        let (feed, stop_pruning) = (Arc::clone(&self.feed), stop.clone());
+        let prune = prune(Arc::clone(&self.feed));
         tasks.spawn(stop.clone().run_until_cancelled_owned(hints));
-        tasks.spawn(stop_pruning.run_until_cancelled_owned(prune(feed)));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(prune));
         tasks.spawn(stop.clone().run_until_cancelled_owned(self.poll()));
     }
 

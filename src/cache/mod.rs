@@ -23,6 +23,6 @@ mod tests;
 pub use catalog::{CacheSettings, CachedCatalog};
 pub use feed::FeedTask;
 pub use knowledge::Knowledge;
-pub use pool::RedisUrl;
+pub use pool::RedisNodes;
 pub use shared::{SharedCache, SharedSettings};
 pub use stats::{CacheStats, MissReason};

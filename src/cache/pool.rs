@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,23 +19,13 @@ use bb8_redis::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-/// Where Redis is: `redis://`, `rediss://` (TLS), or `redis-cluster://h1,h2,h3`
-/// (`rediss-cluster://` with TLS). The password in it is never shown.
-#[derive(Clone)]
-pub struct RedisUrl(SecretString);
-
-impl RedisUrl {
-    /// Takes the URL as it is; [`super::SharedCache::connect`] checks it.
-    #[must_use]
-    pub fn new(url: SecretString) -> Self {
-        Self(url)
-    }
-}
-
-impl fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RedisUrl([REDACTED])")
-    }
+/// Where Redis is; each URL is `redis://` or `rediss://` (TLS) with its credentials.
+#[derive(Clone, Debug)]
+pub enum RedisNodes {
+    /// One server.
+    Single(SecretString),
+    /// Some nodes of a cluster; they name the others.
+    Cluster(Vec<SecretString>),
 }
 
 /// Opens connections for the pool, to one server or to a cluster.
@@ -64,27 +53,20 @@ impl Manager {
     /// # Errors
     ///
     /// When the URL is not one. The error does not repeat it.
-    pub(super) fn open(url: &RedisUrl, timeout: Duration) -> RedisResult<Self> {
+    pub(super) fn open(nodes: &RedisNodes, timeout: Duration) -> RedisResult<Self> {
         let tcp = TcpSettings::default().set_nodelay(true);
-        let url = url.0.expose_secret();
-        if let Some((scheme, hosts)) = url.split_once("-cluster://") {
-            let (login, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(l, h)| (l, h));
-            let login = if login.is_empty() {
-                String::new()
-            } else {
-                format!("{login}@")
-            };
-            let nodes = hosts
-                .split(',')
-                .map(|host| format!("{scheme}://{login}{host}"));
-            let cluster = ClusterClient::builder(nodes)
-                .connection_timeout(timeout)
-                .response_timeout(timeout)
-                .tcp_settings(tcp)
-                .retries(1)
-                .build()?;
-            return Ok(Self::Cluster(cluster));
-        }
+        let url = match nodes {
+            RedisNodes::Single(url) => url.expose_secret(),
+            RedisNodes::Cluster(urls) => {
+                let cluster = ClusterClient::builder(urls.iter().map(ExposeSecret::expose_secret))
+                    .connection_timeout(timeout)
+                    .response_timeout(timeout)
+                    .tcp_settings(tcp)
+                    .retries(1)
+                    .build()?;
+                return Ok(Self::Cluster(cluster));
+            }
+        };
         // A burst of misses is one pipeline; the default of 50 would make callers queue.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     breaker::{Attempt, Breaker, Turn},
-    pool::{self, Manager, RedisUrl},
+    pool::{self, Manager, RedisNodes},
 };
 use crate::domain::Stamp;
 
@@ -36,7 +36,7 @@ impl Source {
 #[derive(Clone, Debug)]
 pub struct SharedSettings {
     /// One server or a cluster.
-    pub url: RedisUrl,
+    pub nodes: RedisNodes,
     /// No caller waits longer than this for one command.
     pub timeout: Duration,
     /// Connections; each carries the commands of many tasks at once.
@@ -90,7 +90,7 @@ impl SharedCache {
     ///
     /// A sentence when the URL is not one.
     pub fn connect(settings: &SharedSettings) -> Result<Self, String> {
-        let manager = Manager::open(&settings.url, settings.timeout)
+        let manager = Manager::open(&settings.nodes, settings.timeout)
             .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
         let pool = bb8::Pool::builder()
             .max_size(settings.connections)

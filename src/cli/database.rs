@@ -10,7 +10,7 @@ use super::{
     runtime, serve, settings,
 };
 use crate::{
-    app::{self, Migration},
+    app::{self, Migrated, Migration},
     config::{DatabaseConfig, Environment, LOG},
 };
 
@@ -28,13 +28,29 @@ pub(super) fn migrate(matches: &ArgMatches, environment: &Environment) -> Result
             .map_err(|error| Failure::caused("cannot tell what is applied", error.as_ref()))?;
         return show(output, &migrations);
     }
-    let applied = runtime
+    let migrated = runtime
         .block_on(app::migrate_up(&database))
         .map_err(|error| Failure::caused("cannot migrate", error.as_ref()))?;
-    if applied.is_empty() && !output.is_json() {
-        return output::line("nothing to do: the schema is that of this version");
+    if output.is_json() {
+        return output::json(&migrated);
     }
-    show(output, &applied)
+    tell(&migrated)
+}
+
+fn tell(migrated: &Migrated) -> Result<(), Failure> {
+    if migrated.adopted {
+        output::line("adopted the table approach_challenges that was there")?;
+    }
+    for name in &migrated.applied {
+        output::line(&format!("applied {}", clean(name)))?;
+    }
+    for note in &migrated.notes {
+        output::line(&format!("note: {}", clean(note)))?;
+    }
+    if migrated.applied.is_empty() {
+        output::line("nothing to do: the schema is that of this version")?;
+    }
+    Ok(())
 }
 
 /// `seed`.

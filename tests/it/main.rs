@@ -3,12 +3,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     unreachable_pub,
     reason = "a test that cannot go on stops; nothing here is seen from outside"
 )]
 
 mod architecture;
 mod examples;
+mod fleet;
 mod repository;
 mod seeds;
 mod support;

@@ -71,6 +71,8 @@ const RULES: &[Rule] = &[
         may_import: &[
             "domain",
             "service",
+            "transport",
+            "server",
             "repository",
             "cache",
             "tips",
@@ -112,7 +114,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "main",
-        may_import: &["cli"],
+        may_import: &["cli", "config"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {

@@ -1,8 +1,10 @@
 //! The servers, links and waits that tests are made of.
 //!
 //! Every server is on a free port of its own and dies with the test process.
+pub mod fleet;
 pub mod postgres;
 pub mod process;
+pub mod program;
 pub mod proxy;
 pub mod redis;
 pub mod replica;

@@ -94,6 +94,11 @@ impl Database {
             .unwrap_or_else(|problem| panic!("{count}: {problem}"))
     }
 
+    /// A session of its own, as superuser.
+    pub async fn connect(&self) -> PgConnection {
+        connect(&self.url()).await
+    }
+
     /// Makes a role that may log in and has no rights; its full name, for roles are the server's.
     pub async fn create_role(&self, name: &str) -> String {
         let role = format!("{name}_{}", Uuid::new_v4().simple());

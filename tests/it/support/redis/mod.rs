@@ -3,5 +3,5 @@ mod cluster;
 mod server;
 
 pub use cluster::cluster;
-use server::Redis;
+pub use server::Redis;
 pub use server::start;

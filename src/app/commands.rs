@@ -1,0 +1,105 @@
+use std::path::Path;
+
+use super::{
+    compose::{location, pool_settings},
+    view::{Error, Fact, Migrated, Migration, Report, Seeded},
+};
+use crate::{
+    config::DatabaseConfig,
+    domain::UnixMicros,
+    repository::{self, Facts, MigrateSettings},
+    service::seed as seeding,
+};
+
+/// Applies what is missing, and tells what that was.
+///
+/// # Errors
+///
+/// What kept it from migrating.
+pub async fn migrate_up(database: &DatabaseConfig) -> Result<Migrated, Error> {
+    Ok(repository::migrate_up(location(&database.url), &MigrateSettings::default()).await?)
+}
+
+/// Every migration of this version.
+///
+/// # Errors
+///
+/// What kept it from looking.
+pub async fn migration_status(database: &DatabaseConfig) -> Result<Vec<Migration>, Error> {
+    let rows = repository::migration_status(location(&database.url)).await?;
+    let view = |row: repository::MigrationRow| Migration {
+        version: row.version,
+        name: row.name,
+        applied_at: row.applied_at.map(rfc3339),
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// Adds the challenges of `file`, or those that come with the program, where they are missing.
+///
+/// # Errors
+///
+/// What kept it from seeding; nothing was added.
+pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seeded, Error> {
+    let text = match file {
+        None => seeding::EMBEDDED.to_owned(),
+        Some(file) => tokio::fs::read_to_string(file)
+            .await
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?,
+    };
+    let datastore = repository::open(location(&database.url), &pool_settings(database))?;
+    datastore.check().await?;
+    let seeded = seeding::load(datastore.as_ref(), &text).await;
+    datastore.close().await;
+    let seeded = seeded?;
+    Ok(Seeded {
+        read: seeded.read,
+        added: seeded.added,
+    })
+}
+
+/// Looks for faults; changes nothing.
+///
+/// # Errors
+///
+/// What kept it from looking.
+pub async fn verify(database: &DatabaseConfig) -> Result<Report, Error> {
+    let report = repository::verify(location(&database.url)).await?;
+    Ok(Report {
+        facts: facts(report.facts),
+        findings: report.findings,
+    })
+}
+
+fn facts(facts: Facts) -> Vec<Fact> {
+    let fact = |name: &str, value: String| Fact {
+        name: name.to_owned(),
+        value,
+    };
+    let mut list = vec![fact("engine", facts.engine)];
+    if !facts.role.is_empty() {
+        list.push(fact("role", facts.role));
+    }
+    list.push(fact("schema version", facts.schema_version.to_string()));
+    if let Some(counts) = facts.challenges {
+        list.push(fact("challenges", counts.total.to_string()));
+        list.push(fact("challenges, beginner", counts.beginner.to_string()));
+        list.push(fact(
+            "challenges, intermediate",
+            counts.intermediate.to_string(),
+        ));
+        list.push(fact("challenges, advanced", counts.advanced.to_string()));
+    }
+    if let Some(usage) = facts.notify_queue_usage {
+        list.push(fact(
+            "notification queue",
+            format!("{:.1} % full", usage * 100.0),
+        ));
+    }
+    list
+}
+
+fn rfc3339(at: UnixMicros) -> String {
+    let (seconds, nanos) = at.split();
+    prost_types::Timestamp { seconds, nanos }.to_string()
+}

@@ -1,0 +1,11 @@
+//! The composition root: the only module that names both ports and adapters.
+mod clock;
+mod commands;
+mod compose;
+mod monitor;
+mod serve;
+mod view;
+
+pub use commands::{migrate_up, migration_status, seed, verify};
+pub use serve::serve;
+pub use view::{Error, Fact, Finding, Migrated, Migration, Report, Seeded, Severity};

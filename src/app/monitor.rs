@@ -1,0 +1,90 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::compose::App;
+use crate::{
+    cache::{CachedCatalog, Knowledge, SharedCache},
+    transport::Health,
+};
+
+/// How often dependencies are looked at.
+const BEAT: Duration = Duration::from_secs(1);
+/// No look takes longer.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
+/// So many looks in a row must fail before a dependency is called down; one good one is enough to be up.
+const FAILURES: u32 = 3;
+
+/// Keeps health true: readiness fails only while this replica can serve
+/// nothing, fresh or stale; dependencies are for eyes and alerts.
+pub(super) struct Monitor {
+    health: Health,
+    catalog: Arc<CachedCatalog>,
+    knowledge: Arc<Knowledge>,
+    shared: Option<Arc<SharedCache>>,
+}
+
+/// The health names of dependencies.
+pub(super) const DEPENDENCIES: [&str; 2] = [DATABASE, REDIS];
+const DATABASE: &str = "dependency/postgres";
+const REDIS: &str = "dependency/redis";
+
+impl Monitor {
+    pub(super) fn of(app: &App) -> Self {
+        Self {
+            health: app.health.clone(),
+            catalog: Arc::clone(&app.catalog),
+            knowledge: Arc::clone(&app.knowledge),
+            shared: app.shared.clone(),
+        }
+    }
+
+    /// Looks every second, for ever.
+    pub(super) async fn watch(self) {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut database, mut redis) = (Dependency::default(), Dependency::default());
+        loop {
+            beat.tick().await;
+            let database_up = database.saw(!self.knowledge.is_lost());
+            self.health.set(DATABASE, database_up).await;
+            if let Some(shared) = &self.shared {
+                let pong = timeout(CHECK_TIMEOUT, shared.ping()).await;
+                let redis_up = redis.saw(matches!(pong, Ok(Some(_))));
+                self.health.set(REDIS, redis_up).await;
+            }
+            let has_copies = self.catalog.near_size().0 > 0;
+            self.health.set_ready(database_up || has_copies).await;
+        }
+    }
+}
+
+/// How a dependency did lately.
+#[derive(Default)]
+struct Dependency {
+    failures: u32,
+}
+
+impl Dependency {
+    /// Takes in one look; tells whether the dependency counts as up.
+    fn saw(&mut self, up: bool) -> bool {
+        self.failures = if up {
+            0
+        } else {
+            self.failures.saturating_add(1)
+        };
+        self.failures < FAILURES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dependency_is_down_after_three_failures_and_up_after_one_success() {
+        let mut dependency = Dependency::default();
+        let seen = [false, false, false, true, false].map(|up| dependency.saw(up));
+        assert_eq!(seen, [true, true, false, true, true]);
+    }
+}

@@ -1,0 +1,168 @@
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use futures_util::future::try_join_all;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    compose::App,
+    monitor::{DEPENDENCIES, Monitor},
+    view::Error,
+};
+use crate::{
+    config::{Config, ServerConfig},
+    domain::{CatalogReader, ListQuery, ReadOptions},
+    server::{self, ServerSettings},
+};
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// One round of warming; what it did not manage is tried again.
+const WARM_TIMEOUT: Duration = Duration::from_secs(5);
+const WARM_PAUSE: Duration = Duration::from_millis(250);
+/// Background work that does not end by then is left behind.
+const TASKS_GRACE: Duration = Duration::from_secs(2);
+
+/// Serves until SIGTERM or SIGINT; then says so, lets calls finish, and returns.
+/// A second signal ends the process at once.
+///
+/// # Errors
+///
+/// What kept it from serving.
+pub async fn serve(config: Config) -> Result<(), Error> {
+    let listener = bind(config.server.grpc_addr).await?;
+    let addr = listener.local_addr()?;
+    let mut signals = Signals::new()?;
+    let app = tokio::select! {
+        app = App::build(&config) => app?,
+        () = signals.next() => return Ok(()),
+    };
+    let serving = server::serve(
+        listener,
+        app.edge.clone(),
+        server_settings(&config.server),
+        app.stop.clone(),
+    );
+    let serving = app.tasks.spawn(serving);
+    tokio::select! {
+        () = warm(&app) => {}
+        () = signals.next() => return stop(app, serving, &config.server, signals).await,
+    }
+    app.health.set("startup", true).await;
+    app.health.set_ready(true).await;
+    app.tasks.spawn(
+        app.stop
+            .clone()
+            .run_until_cancelled_owned(Monitor::of(&app).watch()),
+    );
+    if let Some(file) = &config.server.port_file {
+        announce(file, addr).await?;
+    }
+    tracing::info!(%addr, "serving");
+    signals.next().await;
+    stop(app, serving, &config.server, signals).await
+}
+
+async fn bind(addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).await.map_err(|error| {
+        format!(
+            "cannot listen on {addr}: {error}; is another server running there? try --grpc-addr"
+        )
+        .into()
+    })
+}
+
+/// Loads the queries that nearly all callers ask, until that worked once.
+async fn warm(app: &App) {
+    loop {
+        let options = ReadOptions {
+            min_version: None,
+            deadline: (Instant::now() + WARM_TIMEOUT).into_std(),
+        };
+        let queries = ListQuery::common();
+        let loads = queries.iter().map(|query| app.catalog.list(query, options));
+        match try_join_all(loads).await {
+            Ok(_) => return,
+            Err(error) => tracing::warn!(%error, "not ready yet: the catalog cannot be read"),
+        }
+        sleep(WARM_PAUSE).await;
+    }
+}
+
+/// Writes the address in one step, so that no reader sees half of it.
+async fn announce(file: &Path, addr: SocketAddr) -> Result<(), Error> {
+    let draft = file.with_extension("part");
+    let written = async {
+        tokio::fs::write(&draft, addr.to_string()).await?;
+        tokio::fs::rename(&draft, file).await
+    };
+    written
+        .await
+        .map_err(|error| format!("cannot write {}: {error}", file.display()).into())
+}
+
+async fn stop(
+    mut app: App,
+    serving: tokio::task::JoinHandle<server::Drained>,
+    config: &ServerConfig,
+    mut signals: Signals,
+) -> Result<(), Error> {
+    let leave = async {
+        app.health.set_ready(false).await;
+        tracing::info!(delay = ?config.shutdown_delay, "not serving any more");
+        sleep(config.shutdown_delay).await;
+        app.stop.cancel();
+        app.health.close(&DEPENDENCIES).await;
+        let drained = serving.await?;
+        app.tasks.close();
+        let tasks_ended = timeout(TASKS_GRACE, app.tasks.wait()).await.is_ok();
+        app.datastore.close().await;
+        tracing::info!(connections_cut = drained.cut, tasks_ended, "stopped");
+        Ok(())
+    };
+    tokio::select! {
+        left = leave => left,
+        () = signals.next() => {
+            tracing::warn!("second signal: leaving at once");
+            Ok(())
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn server_settings(config: &ServerConfig) -> ServerSettings {
+    ServerSettings {
+        max_connections: config.max_connections,
+        handshake_timeout: HANDSHAKE_TIMEOUT,
+        keepalive_interval: KEEPALIVE_INTERVAL,
+        keepalive_timeout: KEEPALIVE_TIMEOUT,
+        max_connection_age: config.connection_age,
+        max_connection_age_grace: config.connection_age_grace,
+        shutdown_grace: config.shutdown_grace,
+    }
+}

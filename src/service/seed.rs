@@ -1,0 +1,168 @@
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::domain::{ChallengeDraft, ChallengeRepository, Error, NewChallenge};
+
+/// The challenges that come with the program.
+pub const EMBEDDED: &str = include_str!("../../seeds/challenges.json");
+
+/// What seeding did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seeding {
+    /// How many challenges were offered.
+    pub read: u64,
+    /// How many of them were missing, and were added.
+    pub added: u64,
+}
+
+/// Why nothing was seeded.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// The text is not what it should be; nothing was added.
+    #[error("{}", problems(.0))]
+    Bad(Vec<SeedProblem>),
+    /// The catalog could not take them; nothing was added.
+    #[error("the challenges could not be added")]
+    Store(#[source] Error),
+}
+
+/// One thing that is wrong with the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedProblem {
+    /// The challenge's place in the list, from 1; 0 when it is the text as a whole.
+    pub row: usize,
+    /// The field, or nothing when it is the row as a whole.
+    pub field: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Adds the challenges of `json`, a list of objects, that the catalog lacks.
+/// Rows that exist stay as they are, whatever was done to them.
+///
+/// # Errors
+///
+/// [`SeedError::Bad`] names every bad row and field.
+pub async fn load(challenges: &dyn ChallengeRepository, json: &str) -> Result<Seeding, SeedError> {
+    let parsed = parse(json).map_err(SeedError::Bad)?;
+    let added = challenges
+        .insert_missing(&parsed)
+        .await
+        .map_err(SeedError::Store)?;
+    Ok(Seeding {
+        read: parsed.len() as u64,
+        added,
+    })
+}
+
+fn parse(json: &str) -> Result<Vec<NewChallenge>, Vec<SeedProblem>> {
+    let whole = |error: serde_json::Error| vec![SeedProblem::new(0, "", error.to_string())];
+    let rows: Vec<Value> = serde_json::from_str(json).map_err(whole)?;
+    let (mut challenges, mut problems) = (Vec::with_capacity(rows.len()), Vec::new());
+    let mut first_row_of = HashMap::new();
+    for (row, value) in (1..).zip(rows) {
+        match check(row, value) {
+            Ok(challenge) => {
+                if let Some(first) = first_row_of.insert(challenge.id, row) {
+                    let problem = format!("is that of row {first}");
+                    problems.push(SeedProblem::new(row, "id", problem));
+                }
+                challenges.push(challenge);
+            }
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if problems.is_empty() {
+        Ok(challenges)
+    } else {
+        Err(problems)
+    }
+}
+
+fn check(row: usize, value: Value) -> Result<NewChallenge, Vec<SeedProblem>> {
+    let draft: ChallengeDraft = serde_json::from_value(value)
+        .map_err(|error| vec![SeedProblem::new(row, "", error.to_string())])?;
+    draft.check().map_err(|wrong| {
+        let problem = |wrong: crate::domain::FieldViolation| {
+            SeedProblem::new(row, &wrong.field, wrong.problem)
+        };
+        wrong.into_iter().map(problem).collect()
+    })
+}
+
+impl SeedProblem {
+    fn new(row: usize, field: &str, problem: String) -> Self {
+        Self {
+            row,
+            field: field.to_owned(),
+            problem,
+        }
+    }
+}
+
+/// So many problems are listed.
+const LISTED_MAX: usize = 50;
+
+fn problems(problems: &[SeedProblem]) -> String {
+    let line = |at: &SeedProblem| match (at.row, at.field.as_str()) {
+        (0, _) => format!("not a list of challenges: {}", at.problem),
+        (row, "") => format!("row {row}: {}", at.problem),
+        (row, field) => format!("row {row}, {field}: {}", at.problem),
+    };
+    let mut text = problems
+        .iter()
+        .take(LISTED_MAX)
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n");
+    if problems.len() > LISTED_MAX {
+        text = format!("{text}\nand {} more", problems.len() - LISTED_MAX);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"id":"5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01","difficulty":"beginner","title":"T","points":10}"#;
+
+    fn problems_of(json: &str) -> String {
+        problems(&parse(json).unwrap_err())
+    }
+
+    #[test]
+    fn the_challenges_that_come_with_the_program_are_good() {
+        let challenges = parse(EMBEDDED).unwrap();
+        assert!(challenges.len() >= 12);
+        assert!(challenges.iter().all(|challenge| challenge.tips.is_some()));
+    }
+
+    #[test]
+    fn a_bad_row_is_named_with_its_field() {
+        let bad = GOOD
+            .replace("beginner", "easy")
+            .replace("\"points\":10", "\"points\":-5");
+        let problems = problems_of(&format!("[{GOOD},{bad}]"));
+        assert!(
+            problems.contains("row 2, difficulty: must be beginner"),
+            "{problems}"
+        );
+        assert!(
+            problems.contains("row 2, points: must be 0 to 1000, not -5"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn an_id_twice_an_unknown_field_and_a_text_that_is_no_list_are_refused() {
+        assert_eq!(
+            problems_of(&format!("[{GOOD},{GOOD}]")),
+            "row 2, id: is that of row 1"
+        );
+        let unknown = GOOD.replace("\"title\"", "\"name\"");
+        assert!(problems_of(&format!("[{unknown}]")).starts_with("row 1: unknown field `name`"));
+        assert!(problems_of("{}").starts_with("not a list of challenges"));
+    }
+}

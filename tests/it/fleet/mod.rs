@@ -1,0 +1,5 @@
+//! What several replicas promise together, on a real PostgreSQL and a real Redis.
+mod changes;
+mod herd;
+mod postgres_gone;
+mod redis_gone;

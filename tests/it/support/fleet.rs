@@ -1,0 +1,89 @@
+//! Several replicas on one PostgreSQL and one Redis.
+use challenges_catalog::pb::catalog::v1 as pb;
+use tonic::Status;
+
+use super::{
+    postgres::{self, Database},
+    program,
+    redis::{self, Redis},
+    replica::Replica,
+};
+
+/// Replicas that share a database and a Redis of their own.
+pub struct Fleet {
+    pub replicas: Vec<Replica>,
+    pub database: Database,
+    pub redis: Redis,
+}
+
+impl Fleet {
+    /// `count` replicas, serving the seeded catalog as the database's superuser.
+    pub async fn start(count: usize) -> Self {
+        let database = postgres::fresh().await;
+        let url = database.url();
+        Self::serve(database, &url, count).await
+    }
+
+    /// One replica, connected as the role that `migrations/grants.sql` describes.
+    pub async fn start_with_least_rights() -> Self {
+        let database = postgres::fresh().await;
+        let role = database.create_role("serve").await;
+        migrate(&database).await;
+        let grants = include_str!("../../../migrations/grants.sql").replace(":\"role\"", &role);
+        let statements: Vec<_> = grants
+            .lines()
+            .filter(|line| !line.starts_with('\\'))
+            .collect();
+        database.execute(&statements.join("\n")).await;
+        let url = database.url_as(&role);
+        Self::serve(database, &url, 1).await
+    }
+
+    async fn serve(database: Database, url: &str, count: usize) -> Self {
+        migrate(&database).await;
+        let redis = redis::start();
+        let environment = [
+            ("DATABASE_URL", url.to_owned()),
+            ("REDIS_URL", redis.url()),
+            ("CATALOG_LOG", "info,challenges_catalog=debug".to_owned()),
+            ("CATALOG_DB_POOL_MIN", "2".to_owned()),
+        ];
+        let replicas = (0..count).map(|_| Replica::start(&environment));
+        let replicas = futures_util::future::join_all(replicas).await;
+        Self {
+            replicas,
+            database,
+            redis,
+        }
+    }
+}
+
+/// Migrates and seeds, with the program's own commands.
+pub async fn migrate(database: &Database) {
+    let environment = [("DATABASE_URL", database.url())];
+    program::run_well(&["migrate", "up"], &environment).await;
+    program::run_well(&["seed"], &environment).await;
+}
+
+/// Lists `difficulty` at one replica.
+pub async fn list(
+    replica: &Replica,
+    difficulty: pb::Difficulty,
+    page_size: i32,
+) -> Result<pb::ListChallengesResponse, Status> {
+    let request = pb::ListChallengesRequest {
+        difficulty: difficulty.into(),
+        page_size,
+        ..Default::default()
+    };
+    let response = replica.client().await.list_challenges(request).await;
+    response.map(tonic::Response::into_inner)
+}
+
+/// The titles of a list.
+pub fn titles(list: &pb::ListChallengesResponse) -> Vec<&str> {
+    list.challenges
+        .iter()
+        .map(|challenge| challenge.title.as_str())
+        .collect()
+}
