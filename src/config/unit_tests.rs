@@ -1,0 +1,74 @@
+use super::*;
+
+const TIME: Form = Form::Duration {
+    min: Duration::from_millis(1),
+    max: Duration::from_hours(168),
+};
+const SIZE: Form = Form::Bytes {
+    min: 1,
+    max: 1 << 40,
+};
+
+#[test]
+fn a_duration_is_seconds_or_has_a_unit() {
+    for (text, ms) in [
+        ("600", 600_000),
+        ("10m", 600_000),
+        ("500ms", 500),
+        ("1h 5s", 3_605_000),
+    ] {
+        assert_eq!(number(TIME, text), Ok(ms), "{text}");
+    }
+    for text in ["", "ten", "-1", "1.5", "10 parsecs", "99999999999999999999"] {
+        assert!(number(TIME, text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_duration_out_of_range_says_the_range_and_the_unit_of_bare_numbers() {
+    let form = Form::Duration {
+        min: Duration::from_millis(1),
+        max: Duration::from_secs(5),
+    };
+    let problem = number(form, "50").unwrap_err();
+    assert_eq!(
+        problem,
+        "must be 1ms to 5s, not 50 (a number without a unit is seconds)"
+    );
+    assert_eq!(number(form, "0s").unwrap_err(), "must be 1ms to 5s, not 0s");
+}
+
+#[test]
+fn a_size_is_bytes_or_has_a_binary_unit() {
+    for (text, bytes) in [
+        ("65536", 65_536),
+        ("64MiB", 64 << 20),
+        ("1 gib", 1 << 30),
+        ("7B", 7),
+    ] {
+        assert_eq!(number(SIZE, text), Ok(bytes), "{text}");
+    }
+    for text in ["", "MiB", "-1", "1.5MiB", "1XB", "99999999999GiB", "0"] {
+        assert!(number(SIZE, text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn values_are_shown_in_their_largest_whole_unit() {
+    let shown =
+        [0, 50, 90_000, 600_000, 86_400_000].map(|ms| show_duration(Duration::from_millis(ms)));
+    assert_eq!(shown, ["0s", "50ms", "90s", "10m", "1d"]);
+    assert_eq!(
+        [show_bytes(64 << 20), show_bytes(1_025)],
+        ["64MiB", "1025B"]
+    );
+}
+
+#[test]
+fn a_switch_is_read_in_any_case() {
+    assert_eq!(
+        [switch("YES"), switch("1"), switch("off")],
+        [Ok(true), Ok(true), Ok(false)]
+    );
+    assert!(switch("maybe").is_err());
+}
