@@ -11,6 +11,7 @@
 mod architecture;
 mod examples;
 mod fleet;
+mod readme;
 mod repository;
 mod seeds;
 mod support;
