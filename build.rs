@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut protoc = protox::Compiler::new([&root])?;
     protoc.include_imports(true).include_source_info(true);
     protoc.open_files([
+        "challenges/admin/v1/cache_admin.proto",
         "challenges/catalog/v1/catalog.proto",
         "challenges/catalog/v1/errors.proto",
     ])?;
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
 
     tonic_prost_build::configure()
-        .build_server(false)
+        // Its calls are served by transport::unary.
+        .server_mod_attribute("challenges.catalog", "#[cfg(any())]")
         .compile_fds(protoc.file_descriptor_set())?;
     Ok(())
 }

@@ -6,6 +6,14 @@
     clippy::allow_attributes
 )]
 
+/// `challenges.admin.v1`.
+pub mod admin {
+    /// The one version so far.
+    pub mod v1 {
+        tonic::include_proto!("challenges.admin.v1");
+    }
+}
+
 /// `challenges.catalog.v1`.
 pub mod catalog {
     /// The one version so far.

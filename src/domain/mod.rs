@@ -3,6 +3,7 @@
 mod answer;
 mod challenge;
 mod error;
+mod fleet;
 mod ports;
 mod query;
 mod tag;
@@ -12,6 +13,7 @@ mod version;
 pub use answer::{Answer, Etag, Freshness, Source};
 pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
 pub use error::{Error, FieldViolation, Unavailability};
+pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
 pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
     FeedPage, ReadOptions, Stamped,

@@ -11,8 +11,12 @@ fn the_settings_table_is_that_of_the_program() {
 
 #[test]
 fn every_rpc_of_the_contract_has_a_row() {
-    for contract in [include_str!("../../proto/challenges/catalog/v1/catalog.proto")] {
-        let rpcs = contract.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
+    for contract in [include_str!(
+        "../../proto/challenges/catalog/v1/catalog.proto"
+    )] {
+        let rpcs = contract
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("rpc "));
         for rpc in rpcs.filter_map(|line| line.split('(').next()) {
             assert!(README.contains(&format!("| `{rpc}` |")), "{rpc}");
         }
