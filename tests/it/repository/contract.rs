@@ -1,347 +1,12 @@
 //! What both engines promise: one list of facts.
-use std::{collections::HashSet, time::Duration};
-
-use challenges_catalog::domain::{
-    Changes, Cursor, Difficulty, Error, ListQuery, PageSize, Stamp, Tag, UnixMicros,
-};
-
-use super::fixture::{Catalog, challenge, id, id_text, tag, tags};
-use crate::support::wait::eventually;
-
-fn all(size: i32) -> ListQuery {
-    ListQuery::first(None, PageSize::parse(size).unwrap())
-}
-
-async fn titles(catalog: &Catalog, query: &ListQuery) -> Vec<String> {
-    let page = catalog.store.list(query).await.unwrap().value;
-    page.challenges
-        .into_iter()
-        .map(|found| found.title)
-        .collect()
-}
-
-async fn an_empty_page_has_a_stamp_and_a_count(catalog: Catalog) {
-    let page = catalog.store.list(&all(10)).await.unwrap();
-    assert_eq!(page.stamp, catalog.store.poll(0).await.unwrap().head);
-    assert!(page.stamp.seq > 0);
-    assert_eq!((page.value.total_count, page.value.has_more), (0, false));
-    let new = challenge(1, "beginner", 10, "one");
-    catalog.store.insert_missing(&[new]).await.unwrap();
-    let behind = ListQuery {
-        after: Some(Cursor {
-            difficulty: Difficulty::Advanced,
-            points: 1_000,
-            title: "z".to_owned(),
-            id: id(9),
-        }),
-        ..all(10)
-    };
-    let page = catalog.store.list(&behind).await.unwrap();
-    assert!(page.value.challenges.is_empty());
-    assert_eq!(page.value.total_count, 1);
-    assert_eq!(page.stamp.seq, catalog.head().await);
-}
-
-async fn a_list_is_in_the_order_of_difficulty_points_title_and_id(catalog: Catalog) {
-    let rows = [
-        challenge(1, "advanced", 1, "g"),
-        challenge(2, "intermediate", 20, "f"),
-        challenge(3, "beginner", 15, "a"),
-        challenge(4, "beginner", 10, "é"),
-        challenge(5, "beginner", 10, "b"),
-        challenge(7, "beginner", 10, "B"),
-        challenge(6, "beginner", 10, "B"),
-    ];
-    catalog.store.insert_missing(&rows).await.unwrap();
-    let page = catalog.store.list(&all(10)).await.unwrap().value;
-    let ids: Vec<_> = page.challenges.iter().map(|found| found.id).collect();
-    assert_eq!(ids, [6, 7, 5, 4, 3, 2, 1].map(id));
-    let cursors: Vec<_> = page.challenges.iter().map(Cursor::from).collect();
-    assert!(cursors.is_sorted());
-}
-
-async fn pages_follow_one_another_without_gap_or_repeat(catalog: Catalog) {
-    let difficulties = ["beginner", "intermediate", "advanced"];
-    let rows: Vec<_> = (0..30)
-        .map(|n| challenge(n, difficulties[n as usize % 3], i64::from(n % 4), "same"))
-        .collect();
-    catalog.store.insert_missing(&rows).await.unwrap();
-    let mut query = all(7);
-    let mut seen = Vec::new();
-    loop {
-        let page = catalog.store.list(&query).await.unwrap().value;
-        assert_eq!(page.total_count, 30);
-        seen.extend(page.challenges.iter().map(|found| found.id));
-        let Some(next) = page.next() else { break };
-        assert_eq!(page.challenges.len(), 7);
-        query.after = Some(next);
-    }
-    assert_eq!(seen.len(), 30);
-    assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 30);
-}
-
-async fn a_page_that_is_just_full_is_the_last(catalog: Catalog) {
-    let rows = [1, 2].map(|n| challenge(n, "beginner", 10, "same"));
-    catalog.store.insert_missing(&rows).await.unwrap();
-    assert!(!catalog.store.list(&all(2)).await.unwrap().value.has_more);
-    assert!(catalog.store.list(&all(1)).await.unwrap().value.has_more);
-}
-
-async fn a_filter_lists_and_counts_one_difficulty(catalog: Catalog) {
-    let rows = [
-        challenge(1, "beginner", 10, "one"),
-        challenge(2, "intermediate", 0, "two"),
-        challenge(3, "intermediate", 5, "three"),
-        challenge(4, "advanced", 10, "four"),
-    ];
-    catalog.store.insert_missing(&rows).await.unwrap();
-    for (difficulty, expected) in [
-        (Difficulty::Beginner, vec!["one"]),
-        (Difficulty::Intermediate, vec!["two", "three"]),
-        (Difficulty::Advanced, vec!["four"]),
-    ] {
-        let mut query = ListQuery::first(Some(difficulty), PageSize::DEFAULT);
-        let page = catalog.store.list(&query).await.unwrap().value;
-        assert_eq!(page.total_count, expected.len() as u64);
-        assert_eq!(titles(&catalog, &query).await, expected);
-        // A place of an easier difficulty lies before all of it.
-        query.after = Some(Cursor::from(&page.challenges[0]));
-        assert_eq!(titles(&catalog, &query).await, expected[1..]);
-    }
-}
-
-async fn odd_values_that_others_wrote_are_listed(catalog: Catalog) {
-    let insert =
-        "INSERT INTO approach_challenges (id, difficulty, title, description, points) VALUES
-        ('00000000-0000-0000-0000-000000000000', 'beginner', '', NULL, -2147483648),
-        ('00000000-0000-4000-8000-000000000001', 'beginner', 'null points', NULL, NULL)";
-    catalog.execute(insert).await;
-    let page = catalog.store.list(&all(10)).await.unwrap().value;
-    let seen: Vec<_> = page
-        .challenges
-        .iter()
-        .map(|found| {
-            (
-                found.title.as_str(),
-                found.description.as_str(),
-                found.points,
-            )
-        })
-        .collect();
-    assert_eq!(seen, [("", "", i32::MIN), ("null points", "", 10)]);
-}
-
-async fn a_row_reads_back_as_it_was_written(catalog: Catalog) {
-    let new = challenge(1, "advanced", 77, "Ünï 'quoted' \"title\" 日本");
-    let without_tip = without_texts(challenge(2, "beginner", 0, "two"));
-    let rows = [new.clone(), without_tip];
-    assert_eq!(catalog.store.insert_missing(&rows).await.unwrap(), 2);
-    let found = catalog.store.find_many(&[id(1), id(2)]).await.unwrap();
-    assert_eq!(found.stamp.seq, catalog.head().await);
-    let first = found.value.iter().find(|row| row.id == id(1)).unwrap();
-    assert_eq!(
-        (&first.title, &first.description, first.points, &first.tips),
-        (&new.title, &new.description, 77, &new.tips)
-    );
-    assert_eq!(first.difficulty, Difficulty::Advanced);
-    // Later than this was written, and in microseconds.
-    let year_2025 = Some(UnixMicros(1_735_689_600_000_000));
-    assert!(first.created_at > year_2025 && first.updated_at > year_2025);
-    assert!(first.created_at < Some(UnixMicros(year_2025.unwrap().0 * 10)));
-    let second = found.value.iter().find(|row| row.id == id(2)).unwrap();
-    assert_eq!((second.description.as_str(), &second.tips), ("", &None));
-}
-
-fn without_texts(
-    mut new: challenges_catalog::domain::NewChallenge,
-) -> challenges_catalog::domain::NewChallenge {
-    new.tips = None;
-    new.description = String::new();
-    new
-}
-
-async fn ids_that_are_not_there_are_left_out_and_the_stamp_is_not(catalog: Catalog) {
-    let none = catalog.store.find_many(&[id(1), id(2)]).await.unwrap();
-    assert!(none.value.is_empty());
-    assert_eq!(none.stamp.seq, catalog.head().await);
-    let new = challenge(2, "beginner", 10, "two");
-    catalog.store.insert_missing(&[new]).await.unwrap();
-    let some = catalog
-        .store
-        .find_many(&[id(1), id(2), id(2)])
-        .await
-        .unwrap();
-    assert_eq!(some.value.len(), 1);
-    assert!(some.stamp > none.stamp);
-}
-
-async fn adding_what_is_there_changes_nothing(catalog: Catalog) {
-    let first = challenge(1, "beginner", 10, "first");
-    catalog.store.insert_missing(&[first]).await.unwrap();
-    let before = catalog.head().await;
-    let again = challenge(1, "advanced", 20, "again");
-    let both = [again.clone(), again];
-    assert_eq!(catalog.store.insert_missing(&both).await.unwrap(), 0);
-    assert_eq!(catalog.store.insert_missing(&[]).await.unwrap(), 0);
-    assert_eq!(catalog.head().await, before);
-    assert_eq!(titles(&catalog, &all(10)).await, ["first"]);
-}
-
-async fn the_feed_names_what_others_changed(catalog: Catalog) {
-    let row = format!("'{}'", id_text(1));
-    let insert = format!(
-        "INSERT INTO approach_challenges (id, difficulty, title) VALUES ({row}, 'beginner', 'x')"
-    );
-    let inserted = catalog.tags_of(catalog.execute(&insert)).await;
-    assert_eq!(inserted, [tag(1), "difficulty:beginner".to_owned()]);
-    let edit = format!("UPDATE approach_challenges SET title = 'y' WHERE id = {row}");
-    let edited = catalog.tags_of(catalog.execute(&edit)).await;
-    assert_eq!(edited, [tag(1), "difficulty:beginner".to_owned()]);
-    let moving = format!("UPDATE approach_challenges SET difficulty = 'advanced' WHERE id = {row}");
-    let moved = catalog.tags_of(catalog.execute(&moving)).await;
-    let both = ["difficulty:advanced", "difficulty:beginner"].map(str::to_owned);
-    assert_eq!(moved, [&[tag(1)], &both[..]].concat());
-    let delete = format!("DELETE FROM approach_challenges WHERE id = {row}");
-    let deleted = catalog.tags_of(catalog.execute(&delete)).await;
-    assert_eq!(deleted, [tag(1), "difficulty:advanced".to_owned()]);
-}
-
-async fn a_new_id_for_a_row_touches_the_old_one_too(catalog: Catalog) {
-    let new = challenge(1, "beginner", 10, "one");
-    catalog.store.insert_missing(&[new]).await.unwrap();
-    let rename = format!("UPDATE approach_challenges SET id = '{}'", id_text(2));
-    let touched = catalog.tags_of(catalog.execute(&rename)).await;
-    assert_eq!(touched, [tag(1), tag(2), "difficulty:beginner".to_owned()]);
-}
-
-async fn an_update_moves_updated_at_unless_it_sets_it(catalog: Catalog) {
-    let new = challenge(1, "beginner", 10, "one");
-    catalog.store.insert_missing(&[new]).await.unwrap();
-    let read = async || catalog.store.find_many(&[id(1)]).await.unwrap().value[0].updated_at;
-    catalog
-        .execute("UPDATE approach_challenges SET updated_at = NULL, title = 'a'")
-        .await;
-    assert_eq!(read().await, None);
-    catalog
-        .execute("UPDATE approach_challenges SET title = 'b'")
-        .await;
-    assert!(read().await.is_some());
-}
-
-async fn a_change_that_was_rolled_back_is_never_told(catalog: Catalog) {
-    let undone = "BEGIN;
-        INSERT INTO approach_challenges (id, difficulty, title)
-        VALUES ('00000000-0000-4000-8000-000000000001', 'beginner', 'x');
-        ROLLBACK;";
-    assert!(catalog.tags_of(catalog.execute(undone)).await.is_empty());
-}
-
-async fn a_statement_that_finds_no_row_tells_nothing(catalog: Catalog) {
-    let nothing = "UPDATE approach_challenges SET title = 'x' WHERE points = 7;
-        DELETE FROM approach_challenges WHERE points = 7;";
-    assert!(catalog.tags_of(catalog.execute(nothing)).await.is_empty());
-}
-
-async fn a_reader_that_is_up_to_date_hears_of_nothing(catalog: Catalog) {
-    let page = catalog.store.poll(catalog.head().await).await.unwrap();
-    assert_eq!(page.changes, Changes::All(Vec::new()));
-    assert_ne!(page.database.0, 0);
-    let again = catalog.store.poll(0).await.unwrap();
-    assert_eq!((again.database, again.head), (page.database, page.head));
-}
-
-async fn a_reader_from_another_past_has_lost_track(catalog: Catalog) {
-    let ahead = catalog.head().await + 1;
-    for after in [ahead, u64::MAX] {
-        let page = catalog.store.poll(after).await.unwrap();
-        assert_eq!(page.changes, Changes::Lost);
-    }
-}
-
-async fn more_changes_than_a_page_holds_are_lost_and_then_found_again(catalog: Catalog) {
-    let before = catalog.head().await;
-    let rows: Vec<_> = (0..1_001)
-        .map(|n| challenge(n, "beginner", 10, "x"))
-        .collect();
-    for some in rows.chunks(500) {
-        catalog.store.insert_missing(some).await.unwrap();
-    }
-    let page = catalog.store.poll(before).await.unwrap();
-    assert_eq!(page.changes, Changes::Lost);
-    let next = catalog.store.poll(page.head.seq).await.unwrap();
-    assert_eq!(next.changes, Changes::All(Vec::new()));
-}
-
-async fn seq_numbers_rise_within_one_page(catalog: Catalog) {
-    let before = catalog.head().await;
-    for n in 0..3 {
-        let new = challenge(n, "beginner", 10, "x");
-        catalog.store.insert_missing(&[new]).await.unwrap();
-    }
-    let Changes::All(changes) = catalog.store.poll(before).await.unwrap().changes else {
-        panic!("lost");
-    };
-    assert!(changes.is_sorted_by_key(|change| change.seq));
-    assert!(
-        changes
-            .iter()
-            .all(|change| change.seq > before && !change.hard)
-    );
-}
-
-async fn a_write_of_our_own_hurries_the_next_poll(catalog: Catalog) {
-    let new = challenge(1, "beginner", 10, "x");
-    catalog.store.insert_missing(&[new]).await.unwrap();
-    let hint = tokio::time::timeout(Duration::from_secs(5), catalog.store.hint());
-    hint.await.unwrap();
-}
-
-async fn the_key_of_page_tokens_stays_the_same(catalog: Catalog) {
-    let key = catalog.store.page_token_key().await.unwrap();
-    assert_eq!(catalog.store.page_token_key().await.unwrap(), key);
-    assert!(key.iter().collect::<HashSet<_>>().len() > 8);
-}
-
-async fn a_fresh_migration_is_checked_filled_and_pinged(catalog: Catalog) {
-    catalog.store.check().await.unwrap();
-    catalog.store.fill().await.unwrap();
-    assert!(catalog.store.ping().await.unwrap() < Duration::from_secs(5));
-    catalog.store.prune().await.unwrap();
-    let stamp = catalog.store.list(&all(1)).await.unwrap().stamp;
-    assert_ne!(stamp, Stamp::default());
-    catalog.store.close().await;
-    let closed = catalog.store.list(&all(1)).await.unwrap_err();
-    assert!(matches!(closed, Error::Unavailable { .. }), "{closed:?}");
-}
-
-async fn concurrent_writers_and_readers_agree_in_the_end(catalog: Catalog) {
-    let write = async |of: u32| {
-        for n in 0..10 {
-            let new = challenge(of * 100 + n, "beginner", 10, "x");
-            catalog.store.insert_missing(&[new]).await.unwrap();
-        }
-    };
-    tokio::join!(write(1), write(2), write(3), write(4));
-    eventually("every row is there", Duration::from_secs(5), async || {
-        catalog.store.list(&all(1)).await.unwrap().value.total_count == 40
-    })
-    .await;
-    let told = tags(&catalog.store.poll(0).await.unwrap().changes);
-    assert!(
-        (100..=400)
-            .step_by(100)
-            .all(|first| told.contains(&tag(first)))
-    );
-    assert!(told.contains(&Tag::Difficulty(Difficulty::Beginner).to_string()));
-}
 
 macro_rules! contract {
-    ($engine:ident, $bare:ident, [$($fact:ident),+ $(,)?]) => {
+    ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
-            use super::Catalog;
+            use crate::repository::{changes, fixture::Catalog, reads};
             $(#[tokio::test]
             async fn $fact() {
-                super::$fact(Catalog::$bare().await.migrated().await).await;
+                $room::$fact(Catalog::$bare().await.migrated().await).await;
             })+
         }
     };
@@ -355,26 +20,27 @@ macro_rules! both_engines {
 }
 
 both_engines!(
-    a_change_that_was_rolled_back_is_never_told,
-    a_filter_lists_and_counts_one_difficulty,
-    a_fresh_migration_is_checked_filled_and_pinged,
-    a_list_is_in_the_order_of_difficulty_points_title_and_id,
-    a_new_id_for_a_row_touches_the_old_one_too,
-    a_page_that_is_just_full_is_the_last,
-    a_reader_from_another_past_has_lost_track,
-    a_reader_that_is_up_to_date_hears_of_nothing,
-    a_row_reads_back_as_it_was_written,
-    a_statement_that_finds_no_row_tells_nothing,
-    a_write_of_our_own_hurries_the_next_poll,
-    adding_what_is_there_changes_nothing,
-    an_empty_page_has_a_stamp_and_a_count,
-    an_update_moves_updated_at_unless_it_sets_it,
-    concurrent_writers_and_readers_agree_in_the_end,
-    ids_that_are_not_there_are_left_out_and_the_stamp_is_not,
-    more_changes_than_a_page_holds_are_lost_and_then_found_again,
-    odd_values_that_others_wrote_are_listed,
-    pages_follow_one_another_without_gap_or_repeat,
-    seq_numbers_rise_within_one_page,
-    the_feed_names_what_others_changed,
-    the_key_of_page_tokens_stays_the_same,
+    changes::a_change_that_was_rolled_back_is_never_told,
+    changes::a_new_id_for_a_row_touches_the_old_one_too,
+    changes::a_reader_from_another_past_has_lost_track,
+    changes::a_reader_that_is_up_to_date_hears_of_nothing,
+    changes::a_statement_that_finds_no_row_tells_nothing,
+    changes::a_write_of_our_own_hurries_the_next_poll,
+    changes::adding_what_is_there_changes_nothing,
+    changes::concurrent_writers_and_readers_agree_in_the_end,
+    changes::more_changes_than_a_page_holds_are_lost_and_then_found_again,
+    changes::seeding_again_adds_nothing_and_keeps_edits,
+    changes::seq_numbers_rise_within_one_page,
+    changes::the_feed_names_what_others_changed,
+    reads::a_filter_lists_and_counts_one_difficulty,
+    reads::a_fresh_migration_is_checked_filled_and_pinged,
+    reads::a_list_is_in_the_order_of_difficulty_points_title_and_id,
+    reads::a_page_that_is_just_full_is_the_last,
+    reads::a_row_reads_back_as_it_was_written,
+    reads::an_empty_page_has_a_stamp_and_a_count,
+    reads::an_update_moves_updated_at_unless_it_sets_it,
+    reads::ids_that_are_not_there_are_left_out_and_the_stamp_is_not,
+    reads::odd_values_that_others_wrote_are_listed,
+    reads::pages_follow_one_another_without_gap_or_repeat,
+    reads::the_key_of_page_tokens_stays_the_same,
 );

@@ -1,3 +1,17 @@
 //! Both databases, by their ports and by what other programs do to them.
+#![expect(
+    clippy::large_futures,
+    reason = "a test that finds less than it looks for stops, and does not count bytes"
+)]
+
+mod adoption;
+mod changes;
+mod commit_log;
 mod contract;
 mod fixture;
+mod migrations;
+mod outages;
+mod reads;
+mod rights;
+mod statements;
+mod verify;

@@ -1,0 +1,310 @@
+//! `migrate up` and `migrate status`, on an empty database and on one that others use.
+use std::time::{Duration, Instant};
+
+use challenges_catalog::{
+    domain::Error,
+    repository::{
+        Location, MigrateSettings, MigrationError, MigrationReport, PoolSettings, migrate_up,
+        migration_status, open as open_datastore, verify,
+    },
+};
+use tempfile::TempDir;
+
+use super::fixture::{Catalog, run, session};
+use crate::support::postgres;
+
+const ALL: [&str; 4] = [
+    "0001 create challenges",
+    "0002 create commit log",
+    "0003 watch challenges",
+    "0004 order challenges",
+];
+
+fn hasty() -> MigrateSettings {
+    MigrateSettings {
+        wait: Duration::from_millis(200),
+        lock_timeout: Duration::from_millis(50),
+        attempts: 2,
+        ..MigrateSettings::default()
+    }
+}
+
+async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
+    let pending = catalog.store.check().await.unwrap_err();
+    assert_eq!(
+        pending.to_string(),
+        "the schema is at version 0 and this build needs 4: run `challenges-catalog migrate up`"
+    );
+    assert!(
+        catalog
+            .status()
+            .await
+            .iter()
+            .all(|row| row.applied_at.is_none())
+    );
+    let report = catalog.migrate().await;
+    assert_eq!(
+        (report.applied, report.adopted),
+        (ALL.map(str::to_owned).to_vec(), false)
+    );
+    let status = catalog.status().await;
+    assert!(status.iter().all(|row| row.applied_at.is_some()));
+    let names: Vec<_> = status
+        .iter()
+        .map(|row| (row.version, row.name.as_str()))
+        .collect();
+    assert_eq!(names[0], (1, "create challenges"));
+    assert_eq!(catalog.migrate().await, MigrationReport::default());
+    catalog.store.check().await.unwrap();
+}
+
+async fn four_processes_at_once_migrate_once(catalog: Catalog) {
+    let (a, b, c, d) = tokio::join!(
+        catalog.migrate(),
+        catalog.migrate(),
+        catalog.migrate(),
+        catalog.migrate()
+    );
+    let applied = [a, b, c, d].map(|report| report.applied.len());
+    assert_eq!(applied.iter().sum::<usize>(), 4);
+    assert!(applied.contains(&4), "{applied:?}");
+}
+
+mod on_postgres {
+    use super::Catalog;
+    #[tokio::test]
+    async fn a_database_is_migrated_once_and_says_so() {
+        super::a_database_is_migrated_once_and_says_so(Catalog::bare_postgres().await).await;
+    }
+    #[tokio::test]
+    async fn four_processes_at_once_migrate_once() {
+        super::four_processes_at_once_migrate_once(Catalog::bare_postgres().await).await;
+    }
+}
+
+mod on_sqlite {
+    use super::Catalog;
+    #[tokio::test]
+    async fn a_database_is_migrated_once_and_says_so() {
+        super::a_database_is_migrated_once_and_says_so(Catalog::bare_sqlite().await).await;
+    }
+    #[tokio::test]
+    async fn four_processes_at_once_migrate_once() {
+        super::four_processes_at_once_migrate_once(Catalog::bare_sqlite().await).await;
+    }
+}
+
+#[tokio::test]
+async fn the_table_alone_is_left_in_public() {
+    let database = postgres::fresh().await;
+    let theirs = "CREATE TABLE _sqlx_migrations (version bigint, of_another_program text)";
+    database.execute(theirs).await;
+    migrate_up(Location::Postgres(&database.url()), &hasty())
+        .await
+        .unwrap();
+    let names = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(
+        database.query_text(names).await,
+        "_sqlx_migrations approach_challenges approach_challenges_catalog_order \
+         approach_challenges_pkey idx_approach_challenges_difficulty"
+    );
+    let functions = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
+    assert_eq!(database.query_i64(functions).await, 0);
+}
+
+#[tokio::test]
+async fn a_migration_waits_for_another_one_but_not_for_ever() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    let mut other = session(&url).await;
+    run(&mut other, "SELECT pg_advisory_lock(7161132859655742317)").await;
+    let refused = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, MigrationError::Locked(_)), "{refused:?}");
+    run(&mut other, "SELECT pg_advisory_unlock_all()").await;
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_busy_table_is_left_alone_soon_and_can_be_migrated_later() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    let table = "CREATE TABLE approach_challenges (
+        id uuid PRIMARY KEY, difficulty varchar(50) NOT NULL, title varchar(200) NOT NULL,
+        description text, points integer DEFAULT 10, created_at timestamptz DEFAULT now())";
+    database.execute(table).await;
+    let mut reader = session(&url).await;
+    run(&mut reader, "BEGIN; SELECT FROM approach_challenges").await;
+    let asked = Instant::now();
+    let refused = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, MigrationError::Busy(2)), "{refused:?}");
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    run(&mut reader, "COMMIT").await;
+    let report = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    assert_eq!((report.applied.len(), report.adopted), (4, true));
+}
+
+#[tokio::test]
+async fn an_edited_migration_is_refused() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    let edit = "UPDATE challenges_catalog.migration SET checksum = '\\x00' WHERE version = 2";
+    database.execute(edit).await;
+    let refused = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, MigrationError::Modified(2)),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_of_a_later_release_is_fine() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    let later = "INSERT INTO challenges_catalog.migration
+        VALUES (9999, 'later', now(), true, '\\x00', 1)";
+    database.execute(later).await;
+    let report = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    assert_eq!(report, MigrationReport::default());
+    let store = open_datastore(Location::Postgres(&url), &PoolSettings::default()).unwrap();
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_vanished_is_not_made_anew() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    database.execute("DROP TABLE approach_challenges").await;
+    let refused = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, MigrationError::TableGone), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_index_that_was_left_half_built_is_built_again() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    let valid = "SELECT indisvalid::int FROM pg_index
+        WHERE indexrelid = 'approach_challenges_catalog_order'::regclass";
+    let damage = "UPDATE pg_index SET indisvalid = false
+        WHERE indexrelid = 'approach_challenges_catalog_order'::regclass";
+    database.execute(damage).await;
+    assert_eq!(database.query_i64(valid).await, 0);
+    let report = migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    assert_eq!(
+        report.notes,
+        ["built the order index without locking writers out"]
+    );
+    assert_eq!(database.query_i64(valid).await, 1);
+}
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_is_named_without_its_password() {
+    let settings = hasty();
+    for url in [
+        "postgres://ann:s3cret@127.0.0.1:1/catalog",
+        "postgres://ann:s3cret@host.invalid/catalog",
+        "postgres://ann:s3cret@127.0.0.1:port/catalog",
+        "postgres://ann:s3cret@127.0.0.1/catalog?sslmode=odd",
+        "postgres://ann:s3cret@[/catalog",
+    ] {
+        let location = Location::Postgres(url);
+        let up = migrate_up(location, &settings).await.unwrap_err();
+        let status = migration_status(location).await.unwrap_err();
+        let findings = verify(location).await.unwrap_err();
+        for error in [up, status, findings] {
+            let text = chain(&error);
+            assert!(!text.contains("s3cret") && !text.contains("ann:"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_an_outage_that_does_not_show_it() {
+    let database = postgres::fresh().await;
+    let url = database.url_with_password("wr0ng").await;
+    let location = Location::Postgres(&url);
+    let refused = migrate_up(location, &hasty()).await.unwrap_err();
+    assert!(
+        matches!(refused, MigrationError::Unreachable(_)),
+        "{refused:?}"
+    );
+    assert!(chain(&refused).contains("password authentication failed"));
+    assert!(!chain(&refused).contains("wr0ng"));
+    let store = open_datastore(location, &PoolSettings::default()).unwrap();
+    let failed = store.poll(0).await.unwrap_err();
+    assert!(matches!(failed, Error::Unavailable { .. }), "{failed:?}");
+    assert!(!chain(&failed).contains("wr0ng"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_of_sqlite_or_cannot_be_made_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let text = folder.path().join("text");
+    std::fs::write(
+        &text,
+        "this is not a database, and it is longer than a header of one ".repeat(9),
+    )
+    .unwrap();
+    let refused = migrate_up(Location::Sqlite(&text), &hasty())
+        .await
+        .unwrap_err();
+    assert!(
+        chain(&refused).contains("file is not a database"),
+        "{}",
+        chain(&refused)
+    );
+    let nowhere = folder.path().join("missing/catalog.sqlite");
+    let refused = migrate_up(Location::Sqlite(&nowhere), &hasty())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, MigrationError::Unreachable(_)),
+        "{refused:?}"
+    );
+    assert!(
+        chain(&refused).contains("unable to open"),
+        "{}",
+        chain(&refused)
+    );
+    let absent = folder.path().join("absent.sqlite");
+    verify(Location::Sqlite(&absent)).await.unwrap_err();
+    assert!(!absent.exists());
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,146 @@
+//! `serve` runs with exactly the rights of migrations/grants.sql; nobody else has any of ours.
+use std::{path::Path, time::Duration};
+
+use challenges_catalog::{
+    domain::{ListQuery, PageSize},
+    repository::{Location, MigrateSettings, PoolSettings, migrate_up, open, verify},
+};
+use tokio::process::Command;
+
+use super::fixture::{challenge, id, tags};
+use crate::support::postgres::{self, Database};
+
+async fn served() -> (Database, String) {
+    let database = postgres::fresh().await;
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Postgres(&database.url()), &settings)
+        .await
+        .unwrap();
+    // Only then is public what it is from PostgreSQL 15 on: open to read, closed to create.
+    let role = database.create_role("serve").await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/grants.sql");
+    let done = Command::new("psql")
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "--set",
+            &format!("role={role}"),
+            "--file",
+        ])
+        .arg(script)
+        .arg(database.url())
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    (database, role)
+}
+
+#[tokio::test]
+async fn the_serving_role_reads_polls_listens_and_prunes() {
+    let (database, role) = served().await;
+    let owner = open(
+        Location::Postgres(&database.url()),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    let store = open(
+        Location::Postgres(&database.url_as(&role)),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    store.check().await.unwrap();
+    store.fill().await.unwrap();
+    store.ping().await.unwrap();
+    store.prune().await.unwrap();
+    assert_eq!(
+        store.page_token_key().await.unwrap(),
+        owner.page_token_key().await.unwrap()
+    );
+    let before = store.poll(0).await.unwrap();
+    let new = challenge(1, "beginner", 10, "x");
+    let listen = async {
+        tokio::select! {
+            () = store.listen() => {}
+            // The first hint says that it listens.
+            () = async { store.hint().await; owner.insert_missing(&[new]).await.unwrap(); store.hint().await; } => {}
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), listen)
+        .await
+        .unwrap();
+    let page = store.poll(before.head.seq).await.unwrap();
+    assert_eq!(tags(&page.changes).len(), 2);
+    let query = ListQuery::first(None, PageSize::DEFAULT);
+    assert_eq!(store.list(&query).await.unwrap().value.total_count, 1);
+    assert_eq!(store.find_many(&[id(1)]).await.unwrap().value.len(), 1);
+    let report = verify(Location::Postgres(&database.url_as(&role)))
+        .await
+        .unwrap();
+    assert!(report.worst().is_none(), "{report:#?}");
+}
+
+#[tokio::test]
+async fn the_serving_role_may_not_write() {
+    let (database, role) = served().await;
+    let store = open(
+        Location::Postgres(&database.url_as(&role)),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    let new = challenge(1, "beginner", 10, "x");
+    store.insert_missing(&[new]).await.unwrap_err();
+    for statement in [
+        "DELETE FROM challenges_catalog.commit_log",
+        "UPDATE challenges_catalog.state SET floor = 9",
+        "SELECT challenges_catalog.emit(ARRAY['challenges'])",
+        "SELECT challenges_catalog.begin_new_history()",
+    ] {
+        assert!(is_refused(&database, &role, statement).await, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_has_rights_on_our_schema() {
+    let (database, _) = served().await;
+    let stranger = database.create_role("stranger").await;
+    for statement in [
+        "SELECT FROM challenges_catalog.commit_log",
+        "SELECT FROM challenges_catalog.state",
+        "SELECT challenges_catalog.timeline()",
+        "SELECT challenges_catalog.emit(ARRAY['challenges'])",
+    ] {
+        assert!(
+            is_refused(&database, &stranger, statement).await,
+            "{statement}"
+        );
+    }
+    // The schema closes the door; behind it, each function is closed too.
+    database
+        .execute(&format!(
+            "GRANT USAGE ON SCHEMA challenges_catalog TO {stranger}"
+        ))
+        .await;
+    let open_to_all = format!(
+        "SELECT count(*) FROM pg_proc
+        WHERE pronamespace = 'challenges_catalog'::regnamespace
+            AND has_function_privilege('{stranger}', oid, 'EXECUTE')"
+    );
+    assert_eq!(database.query_i64(&open_to_all).await, 0);
+}
+
+async fn is_refused(database: &Database, role: &str, statement: &str) -> bool {
+    let mut session = super::fixture::session(&database.url_as(role)).await;
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+        .execute(&mut session)
+        .await;
+    let code = done.err().and_then(|error| {
+        let error = error.into_database_error()?;
+        error.code().map(std::borrow::Cow::into_owned)
+    });
+    code.as_deref() == Some("42501")
+}

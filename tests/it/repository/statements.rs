@@ -1,0 +1,65 @@
+//! The statements behind lists read one range of one index, however long the table is.
+use challenges_catalog::repository::{Location, MigrateSettings, migrate_up};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use tempfile::TempDir;
+
+use super::fixture::{run, session};
+use crate::support::postgres;
+
+const INDEX: &str = "approach_challenges_catalog_order";
+
+#[tokio::test]
+async fn a_page_on_postgres_is_one_scan_of_the_order_index() {
+    let database = postgres::fresh().await;
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Postgres(&database.url()), &settings)
+        .await
+        .unwrap();
+    let fill = "INSERT INTO approach_challenges (difficulty, title, points)
+        SELECT (ARRAY['beginner', 'intermediate', 'advanced'])[1 + i % 3], 'title ' || i, i % 50
+        FROM generate_series(1, 5000) AS i;
+        ANALYZE approach_challenges;";
+    database.execute(fill).await;
+    let mut session = session(&database.url()).await;
+    let list = include_str!("../../../src/repository/postgres/sql/list.sql");
+    let prepare = format!(
+        "SET plan_cache_mode = force_generic_plan;
+        PREPARE list (text[], integer, integer, integer, integer, text, uuid, bigint) AS {list}"
+    );
+    run(&mut session, &prepare).await;
+    let explain = "EXPLAIN EXECUTE list (
+        '{beginner}', 1, 1, 0, 0, '', '00000000-0000-0000-0000-000000000000', 51)";
+    let plan: Vec<String> = sqlx::query_scalar(explain)
+        .fetch_all(&mut session)
+        .await
+        .unwrap();
+    let plan = plan.join("\n");
+    let scan = format!("Index Scan using {INDEX}");
+    assert_eq!(plan.matches(&scan).count(), 1, "{plan}");
+    assert!(plan.contains("Index Cond: ((CASE difficulty"), "{plan}");
+    assert!(plan.contains("ROW($4, $5, $6, $7)"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_page_on_sqlite_is_one_search_of_the_order_index() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("catalog.sqlite");
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Sqlite(&file), &settings)
+        .await
+        .unwrap();
+    let url = format!("sqlite:{}", file.display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let list = include_str!("../../../src/repository/sqlite/sql/list.sql");
+    let explain = format!("EXPLAIN QUERY PLAN {list}");
+    let steps = sqlx::query(AssertSqlSafe(explain))
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+    let search = format!("SEARCH approach_challenges USING INDEX {INDEX}");
+    assert!(
+        steps.iter().any(|step| step.starts_with(&search)),
+        "{steps:#?}"
+    );
+}

@@ -1,0 +1,314 @@
+//! `verify` finds what could make answers wrong, and nothing where nothing is.
+use challenges_catalog::{
+    domain::{Error, ListQuery, PageSize},
+    repository::{Counts, Location, MigrateSettings, Report, Severity, migrate_up, verify},
+};
+
+use super::fixture::{Catalog, challenge, id, id_text};
+use crate::support::postgres::{self, Database};
+
+async fn migrated() -> Database {
+    let database = postgres::fresh().await;
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Postgres(&database.url()), &settings)
+        .await
+        .unwrap();
+    let row = "INSERT INTO approach_challenges (difficulty, title) VALUES ('beginner', 'x')";
+    database.execute(row).await;
+    database
+        .execute("UPDATE approach_challenges SET description = ''")
+        .await;
+    database
+}
+
+async fn report(database: &Database) -> Report {
+    verify(Location::Postgres(&database.url())).await.unwrap()
+}
+
+/// The findings in one line each.
+fn lines(report: &Report) -> Vec<String> {
+    let line = |finding: &challenges_catalog::repository::Finding| {
+        format!("{} {}: {}", finding.severity, finding.subject, finding.text)
+    };
+    report.findings.iter().map(line).collect()
+}
+
+/// Runs `damage`, and gives the one finding that it causes.
+async fn finding_after(damage: &str) -> String {
+    let database = migrated().await;
+    database.execute(damage).await;
+    let mut found = lines(&report(&database).await);
+    assert_eq!(found.len(), 1, "{damage}: {found:#?}");
+    found.remove(0)
+}
+
+async fn a_sound_catalog_has_no_findings(catalog: Catalog) {
+    let rows = [
+        challenge(1, "beginner", 10, "one"),
+        challenge(2, "advanced", 50, "two"),
+    ];
+    catalog.store.insert_missing(&rows).await.unwrap();
+    let report = catalog.verify().await;
+    assert_eq!(lines(&report), Vec::<String>::new());
+    assert_eq!(report.worst(), None);
+    assert_eq!(report.facts.schema_version, 4);
+    let counts = Counts {
+        total: 2,
+        beginner: 1,
+        advanced: 1,
+        ..Counts::default()
+    };
+    assert_eq!(report.facts.challenges, Some(counts));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["facts"]["challenges"]["total"], 2);
+}
+
+async fn an_empty_catalog_wants_seeds(catalog: Catalog) {
+    assert_eq!(
+        lines(&catalog.verify().await),
+        ["warning rows: there are no challenges: run `challenges-catalog seed`"]
+    );
+}
+
+async fn a_database_that_was_never_migrated_is_an_error(catalog: Catalog) {
+    let report = catalog.verify().await;
+    assert_eq!(report.worst(), Some(Severity::Error));
+    let found = lines(&report).join("\n");
+    assert!(
+        found.contains("there is no such table: run `challenges-catalog migrate up`"),
+        "{found}"
+    );
+    assert!(
+        found.contains("error migration 0001: create challenges is pending"),
+        "{found}"
+    );
+}
+
+async fn rows_that_break_rules_are_named(catalog: Catalog) {
+    let insert = format!(
+        "INSERT INTO approach_challenges (id, difficulty, title, description, points) VALUES
+        ('{}', 'beginner', ' ', NULL, NULL), ('{}', 'beginner', 'x', 'y', 1001), ('{}', 'beginner', 'x', 'y', -1)",
+        id_text(1),
+        id_text(2),
+        id_text(3)
+    );
+    catalog.execute(&insert).await;
+    assert_eq!(
+        lines(&catalog.verify().await),
+        [
+            format!("warning rows: title is empty: {}", id_text(1)),
+            format!(
+                "warning rows: points are outside of 0 to 1000: {}, {}",
+                id_text(2),
+                id_text(3)
+            ),
+            "note description: 1 rows have none, and are shown with an empty one".to_owned(),
+            "note points: 1 rows have none, and are shown with 10".to_owned(),
+        ]
+    );
+}
+
+macro_rules! both_engines {
+    ($($fact:ident after $prepare:ident),+ $(,)?) => {
+        mod on_postgres {
+            use super::Catalog;
+            $(#[tokio::test]
+            async fn $fact() {
+                let catalog = Catalog::bare_postgres().await;
+                super::$fact(super::$prepare(catalog).await).await;
+            })+
+        }
+        mod on_sqlite {
+            use super::Catalog;
+            $(#[tokio::test]
+            async fn $fact() {
+                let catalog = Catalog::bare_sqlite().await;
+                super::$fact(super::$prepare(catalog).await).await;
+            })+
+        }
+    };
+}
+
+async fn migrating(catalog: Catalog) -> Catalog {
+    catalog.migrated().await
+}
+
+async fn nothing(catalog: Catalog) -> Catalog {
+    std::future::ready(catalog).await
+}
+
+both_engines!(
+    a_database_that_was_never_migrated_is_an_error after nothing,
+    a_sound_catalog_has_no_findings after migrating,
+    an_empty_catalog_wants_seeds after migrating,
+    rows_that_break_rules_are_named after migrating,
+);
+
+#[tokio::test]
+async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
+    for (damage, expected) in [
+        (
+            "DROP TRIGGER challenges_catalog_update ON approach_challenges",
+            "error trigger challenges_catalog_update: it is missing from approach_challenges: changes go unnoticed",
+        ),
+        (
+            "ALTER TABLE approach_challenges DISABLE TRIGGER challenges_catalog_insert",
+            "error trigger challenges_catalog_insert: it is disabled: changes go unnoticed",
+        ),
+        (
+            "ALTER TABLE challenges_catalog.commit_log ENABLE TRIGGER seal",
+            "error trigger seal: it is not ENABLE ALWAYS: changes with session_replication_role = replica go unnoticed",
+        ),
+        (
+            "ALTER FUNCTION challenges_catalog.note_truncate() SECURITY INVOKER",
+            "error trigger challenges_catalog_truncate: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
+        ),
+        (
+            "DROP EVENT TRIGGER challenges_catalog_ddl",
+            "note event trigger: there is none, so DDL on the table is noticed only when cached copies expire; `migrate up` by a superuser makes it",
+        ),
+    ] {
+        assert_eq!(finding_after(damage).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_function_whose_owner_may_not_log_is_an_error() {
+    let database = migrated().await;
+    let weak = database.create_role("weak").await;
+    let damage = format!("ALTER FUNCTION challenges_catalog.note_truncate() OWNER TO {weak}");
+    database.execute(&damage).await;
+    assert_eq!(
+        lines(&report(&database).await),
+        [
+            "error trigger challenges_catalog_truncate: the owner of its function may not write the commit log: every writer fails"
+        ]
+    );
+    database
+        .execute("DROP FUNCTION challenges_catalog.note_truncate CASCADE")
+        .await;
+}
+
+#[tokio::test]
+async fn a_lost_check_or_index_is_a_warning() {
+    for (damage, expected) in [
+        (
+            "ALTER TABLE approach_challenges DROP CONSTRAINT approach_challenges_difficulty_check",
+            "warning difficulty: no valid CHECK keeps it to beginner, intermediate and advanced",
+        ),
+        (
+            "DROP INDEX approach_challenges_catalog_order",
+            "warning index approach_challenges_catalog_order: it is missing, so long lists are slow: run `challenges-catalog migrate up`",
+        ),
+        (
+            "CREATE TABLE more () INHERITS (approach_challenges)",
+            "error public.approach_challenges: other tables inherit from it: their rows are listed, and changes made to them directly go unnoticed",
+        ),
+    ] {
+        assert_eq!(finding_after(damage).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_another_shape_is_an_error() {
+    let found = finding_after("ALTER TABLE approach_challenges ALTER COLUMN title TYPE text").await;
+    assert_eq!(
+        found,
+        "error public.approach_challenges: title: expected character varying(200) not null, found text not null"
+    );
+}
+
+#[tokio::test]
+async fn a_row_of_an_unknown_difficulty_is_an_error() {
+    let database = migrated().await;
+    let damage = format!(
+        "ALTER TABLE approach_challenges DROP CONSTRAINT approach_challenges_difficulty_check;
+        INSERT INTO approach_challenges (id, difficulty, title, description)
+        VALUES ('{}', 'easy', 'x', '')",
+        id_text(1)
+    );
+    database.execute(&damage).await;
+    let report = report(&database).await;
+    assert_eq!(report.facts.challenges.unwrap().other, 1);
+    let line = format!(
+        "error rows: difficulty is none of beginner, intermediate, advanced: never listed, and reading it by id fails: {}",
+        id_text(1)
+    );
+    assert_eq!(lines(&report)[0], line);
+    let store = super::fixture::open(Location::Postgres(&database.url()));
+    let query = ListQuery::first(None, PageSize::DEFAULT);
+    let page = store.list(&query).await.unwrap().value;
+    assert_eq!((page.challenges.len(), page.total_count), (1, 1));
+    let broken = store.find_many(&[id(1)]).await.unwrap_err();
+    assert!(matches!(broken, Error::Internal { .. }), "{broken:?}");
+}
+
+#[tokio::test]
+async fn what_other_roles_may_do_is_noted() {
+    let database = migrated().await;
+    let writer = database.create_role("writer").await;
+    let grant = format!("GRANT SELECT, INSERT, UPDATE ON approach_challenges TO {writer}");
+    database.execute(&grant).await;
+    let expected = format!("note role {writer}: may INSERT, UPDATE");
+    assert_eq!(lines(&report(&database).await), [expected]);
+}
+
+#[tokio::test]
+async fn a_role_that_policies_keep_out_sees_why() {
+    let database = migrated().await;
+    let reader = database.create_role("reader").await;
+    let grants = format!(
+        "GRANT SELECT ON approach_challenges TO {reader};
+        GRANT USAGE ON SCHEMA challenges_catalog TO {reader};
+        GRANT SELECT ON ALL TABLES IN SCHEMA challenges_catalog TO {reader};
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA challenges_catalog TO {reader};"
+    );
+    database.execute(&grants).await;
+    let seen = async || {
+        lines(
+            &verify(Location::Postgres(&database.url_as(&reader)))
+                .await
+                .unwrap(),
+        )
+    };
+    assert_eq!(seen().await, Vec::<String>::new());
+    let narrow =
+        "ALTER POLICY \"Anyone can read challenges\" ON approach_challenges USING (points > 0)";
+    database.execute(narrow).await;
+    let found = seen().await;
+    assert!(
+        found[0].starts_with("warning row level security: policies let"),
+        "{found:?}"
+    );
+    let none = "DROP POLICY \"Anyone can read challenges\" ON approach_challenges";
+    database.execute(none).await;
+    let found = seen().await;
+    assert!(
+        found[0].starts_with("error row level security: it is enabled and no policy"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_without_grants_is_told_what_it_lacks() {
+    let database = migrated().await;
+    let stranger = database.create_role("stranger").await;
+    let found = lines(
+        &verify(Location::Postgres(&database.url_as(&stranger)))
+            .await
+            .unwrap(),
+    );
+    let all = found.join("\n");
+    assert!(
+        all.contains("this role may not read public.approach_challenges"),
+        "{all}"
+    );
+    assert!(
+        all.contains("this role may not read challenges_catalog.migration"),
+        "{all}"
+    );
+    assert!(
+        all.contains("this role has no EXECUTE on challenges_catalog.timeline()"),
+        "{all}"
+    );
+}
