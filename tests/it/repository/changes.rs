@@ -107,6 +107,24 @@ pub async fn seeding_again_adds_nothing_and_keeps_edits(catalog: Catalog) {
     assert!(found.len() as u64 == first.read && found.iter().all(|title| title == "edited"));
 }
 
+pub async fn changes_of_long_ago_are_forgotten_but_the_newest(catalog: Catalog) {
+    for n in 0..3 {
+        let new = challenge(n, "beginner", 10, "x");
+        catalog.store.insert_missing(&[new]).await.unwrap();
+    }
+    let before = catalog.store.poll(0).await.unwrap();
+    catalog.store.prune().await.unwrap();
+    assert_eq!(catalog.store.poll(0).await.unwrap(), before);
+    catalog.age().await;
+    catalog.store.prune().await.unwrap();
+    let behind = catalog.store.poll(0).await.unwrap();
+    assert_eq!((behind.changes, behind.head), (Changes::Lost, before.head));
+    let beside = catalog.store.poll(before.head.seq - 1).await.unwrap();
+    assert_ne!(beside.changes, Changes::Lost);
+    catalog.store.prune().await.unwrap();
+    assert_eq!(catalog.head().await, before.head.seq);
+}
+
 pub async fn seq_numbers_rise_within_one_page(catalog: Catalog) {
     let before = catalog.head().await;
     for n in 0..3 {

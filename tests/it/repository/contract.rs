@@ -27,6 +27,7 @@ both_engines!(
     changes::a_statement_that_finds_no_row_tells_nothing,
     changes::a_write_of_our_own_hurries_the_next_poll,
     changes::adding_what_is_there_changes_nothing,
+    changes::changes_of_long_ago_are_forgotten_but_the_newest,
     changes::concurrent_writers_and_readers_agree_in_the_end,
     changes::more_changes_than_a_page_holds_are_lost_and_then_found_again,
     changes::seeding_again_adds_nothing_and_keeps_edits,
