@@ -7,10 +7,17 @@ GRANT SELECT ON
     challenges_catalog.change,
     challenges_catalog.commit_log,
     challenges_catalog.migration,
+    challenges_catalog.replica,
     challenges_catalog.state
 TO :"role";
 GRANT EXECUTE ON FUNCTION
+    challenges_catalog.acknowledge(uuid, bigint, bigint),
     challenges_catalog.database(),
+    challenges_catalog.drop_task(text, uuid),
+    challenges_catalog.invalidate(text[], boolean),
+    challenges_catalog.leave(uuid),
     challenges_catalog.prune(interval),
+    challenges_catalog.report(uuid, text, bigint, bigint, bytea),
+    challenges_catalog.take_task(text, uuid, interval),
     challenges_catalog.timeline()
 TO :"role";

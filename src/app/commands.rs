@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::{
-    compose::{location, pool_settings},
+    database::{location, pool_settings},
     view::{Error, Fact, Migrated, Migration, Report, Seeded},
 };
 use crate::{

@@ -1,24 +1,28 @@
 use std::{sync::Arc, time::Duration};
 
-use secrecy::ExposeSecret;
-use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
-use super::{clock::SystemClock, view::Error};
+use super::{
+    clock::SystemClock,
+    database::{self, Probe},
+    view::Error,
+};
 use crate::{
     cache::{
-        CacheSettings, CachedCatalog, FeedTask, Knowledge, RedisNodes, SharedCache, SharedSettings,
+        Audit, CacheSettings, CachedCatalog, FeedTask, Inspector, Knowledge, Membership,
+        RedisNodes, SharedCache, SharedSettings,
     },
-    config::{Config, DatabaseConfig, DatabaseUrl, RedisConfig, RedisUrl},
-    domain::{ListQuery, PageSize},
-    repository::{self, Datastore, Location, MigrateSettings, MigrationError, PoolSettings},
-    service::{CatalogService, seed},
-    transport::{CatalogTransport, Edge, EdgeSettings, Health, PageTokens, ProtoEncoder},
+    config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
+    domain::{CacheInspector, ReplicaId, ReplicaRegistry},
+    repository::Datastore,
+    service::{CacheAdminService, CatalogService, WarmService},
+    transport::{
+        CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, Health, PageTokens,
+        ProtoEncoder, encode_status,
+    },
 };
 
-/// A database that does not answer at the start may be starting too; after so long we give up.
-const STARTUP_PATIENCE: Duration = Duration::from_secs(10);
-const STARTUP_PAUSE: Duration = Duration::from_millis(250);
 /// How long one replica may take to fill an entry before another tries.
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -28,6 +32,7 @@ pub(super) struct App {
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) shared: Option<Arc<SharedCache>>,
+    pub(super) membership: Arc<Membership>,
     pub(super) health: Health,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
@@ -37,13 +42,12 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Storage, cache, services, gRPC: in this order, and the feed under way.
+    /// Storage, caches, what keeps them true, services, gRPC: in this order.
     pub(super) async fn build(config: &Config) -> Result<Self, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let datastore = connect_database(&config.database).await?;
+        let datastore = database::connect(&config.database).await?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let shared = connect_shared(&config.redis, &config.database.url)?;
-
         let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));
         let catalog = Arc::new(CachedCatalog::new(
             Arc::clone(&datastore) as _,
@@ -54,65 +58,88 @@ impl App {
             cache_settings(config),
             tasks.clone(),
         ));
-        let interval = config.cache.feed_poll_interval;
-        FeedTask::new(
+        let inspector: Arc<dyn CacheInspector> = Arc::new(Inspector::new(
+            Arc::clone(&catalog),
+            Arc::clone(&knowledge),
+            shared.clone(),
+            Arc::new(Probe(Arc::clone(&datastore))),
+            Arc::new(SystemClock),
+        ));
+        let own = ReplicaId(Uuid::new_v4());
+        let name = replica_name(own);
+        let membership = Arc::new(Membership::new(
+            own,
+            name.clone(),
             Arc::clone(&datastore) as _,
             Arc::clone(&knowledge),
-            interval,
-        )
-        .start(&tasks, &stop);
-        let listener = Arc::clone(&datastore);
-        let listen = async move { listener.listen().await };
-        tasks.spawn(stop.clone().run_until_cancelled_owned(listen));
+            Arc::clone(&inspector),
+            encode_status,
+        ));
 
+        let registry: Arc<dyn ReplicaRegistry> = Arc::clone(&datastore) as _;
+        let warmer = WarmService::new(Arc::clone(&catalog) as _, registry.clone(), tasks.clone());
+        let admin = CacheAdminService::new(inspector, Arc::clone(&datastore) as _, registry, own);
         let health = Health::starting().await;
+        let routes = health.routes(CacheAdminTransport::new(admin, warmer, name))?;
         let service = CatalogService::new(Arc::clone(&catalog) as _);
         let transport = CatalogTransport::new(service, page_tokens);
-        let edge = Edge::new(transport, health.routes()?, edge_settings(config));
-        Ok(Self {
+        let edge = Edge::new(transport, routes, edge_settings(config));
+        let app = Self {
             datastore,
             catalog,
             knowledge,
             shared,
+            membership,
             health,
             edge,
             tasks,
             stop,
-        })
+        };
+        app.start_upkeep(own, config).await;
+        Ok(app)
+    }
+
+    /// What keeps the caches true: the feed, the registry, the audit.
+    async fn start_upkeep(&self, own: ReplicaId, config: &Config) {
+        // Before the first poll, which confirms nothing to a replica that nobody would wait for.
+        self.membership.register().await;
+        let (feed, knowledge) = (Arc::clone(&self.datastore), Arc::clone(&self.knowledge));
+        FeedTask::new(feed as _, knowledge, own, config.cache.feed_poll_interval)
+            .start(&self.tasks, &self.stop);
+        let listener = Arc::clone(&self.datastore);
+        self.run_until_stop(async move { listener.listen().await });
+        let member = Arc::clone(&self.membership);
+        self.run_until_stop(async move { member.run().await });
+        self.run_until_stop(CachedCatalog::keep_count(Arc::clone(self.catalog.stats())));
+        let (catalog, datastore) = (Arc::clone(&self.catalog), Arc::clone(&self.datastore));
+        let interval = config.cache.audit_interval;
+        let audit = Audit::new(
+            catalog,
+            Arc::clone(&self.knowledge),
+            datastore as _,
+            interval,
+        );
+        self.run_until_stop(audit.run());
+    }
+
+    /// Runs `work` in the background until the app stops.
+    pub(super) fn run_until_stop(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks
+            .spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
 }
 
-/// Opens the database, with the schema that this build needs; the embedded one
-/// is made and seeded where it is missing.
-async fn connect_database(config: &DatabaseConfig) -> Result<Arc<dyn Datastore>, Error> {
-    let location = location(&config.url);
-    let gives_up = Instant::now() + STARTUP_PATIENCE;
-    let datastore = repository::open(location, &pool_settings(config))?;
-    loop {
-        let ready = async {
-            if config.auto_migrate {
-                repository::migrate_up(location, &MigrateSettings::default()).await?;
-            }
-            datastore.check().await
-        };
-        match ready.await {
-            Ok(()) => break,
-            Err(MigrationError::Unreachable(cause)) if Instant::now() < gives_up => {
-                tracing::warn!(cause, "waiting for the database");
-                sleep(STARTUP_PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
+/// For people: host, process and the first digits of the id.
+fn replica_name(id: ReplicaId) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().take(64).collect();
+    let short: String = id.to_string().chars().take(8).collect();
+    let process = std::process::id();
+    if host.is_empty() {
+        format!("{process}-{short}")
+    } else {
+        format!("{host}-{process}-{short}")
     }
-    if let DatabaseUrl::Sqlite(file) = &config.url {
-        let first = ListQuery::first(None, PageSize::DEFAULT);
-        if datastore.list(&first).await?.value.total_count == 0 {
-            let added = seed::load(datastore.as_ref(), seed::EMBEDDED).await?.added;
-            tracing::info!(file = %file.display(), added, "seeded a new catalog");
-        }
-    }
-    datastore.fill().await?;
-    Ok(datastore)
 }
 
 fn connect_shared(
@@ -136,24 +163,6 @@ fn connect_shared(
         lease: LEASE,
     };
     Ok(Some(Arc::new(SharedCache::connect(&settings)?)))
-}
-
-/// Where the database is, with its password: for opening, not for showing.
-pub(super) fn location(url: &DatabaseUrl) -> Location<'_> {
-    match url {
-        DatabaseUrl::Sqlite(file) => Location::Sqlite(file),
-        DatabaseUrl::Postgres(url) => Location::Postgres(url.expose_secret()),
-    }
-}
-
-pub(super) fn pool_settings(config: &DatabaseConfig) -> PoolSettings {
-    PoolSettings {
-        min_connections: config.pool_min,
-        max_connections: config.pool_max,
-        acquire_timeout: config.acquire_timeout,
-        statement_timeout: config.statement_timeout,
-        ..PoolSettings::default()
-    }
 }
 
 fn cache_settings(config: &Config) -> CacheSettings {

@@ -2,6 +2,7 @@
 mod clock;
 mod commands;
 mod compose;
+mod database;
 mod monitor;
 mod serve;
 mod view;

@@ -54,11 +54,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     }
     app.health.set("startup", true).await;
     app.health.set_ready(true).await;
-    app.tasks.spawn(
-        app.stop
-            .clone()
-            .run_until_cancelled_owned(Monitor::of(&app).watch()),
-    );
+    app.run_until_stop(Monitor::of(&app).watch());
     if let Some(file) = &config.server.port_file {
         announce(file, addr).await?;
     }
@@ -76,8 +72,9 @@ async fn bind(addr: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Loads the queries that nearly all callers ask, until that worked once.
+/// Waits for the feed, then loads the queries that nearly all callers ask, until that worked once.
 async fn warm(app: &App) {
+    app.knowledge.first_word().await;
     loop {
         let options = ReadOptions {
             min_version: None,
@@ -116,6 +113,7 @@ async fn stop(
         tracing::info!(delay = ?config.shutdown_delay, "not serving any more");
         sleep(config.shutdown_delay).await;
         app.stop.cancel();
+        app.membership.leave().await;
         app.health.close(&DEPENDENCIES).await;
         let drained = serving.await?;
         app.tasks.close();

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::{
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 use tonic::async_trait;
@@ -14,8 +14,9 @@ use super::{
     entry::Entry,
     flight::{Flights, LoadFailure, Loaded, Seat},
     key::ReadKey,
-    loader::Loader,
+    loader::{Loader, Purpose},
     near::NearCache,
+    window::Window,
 };
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error,
@@ -77,7 +78,7 @@ impl CachedCatalog {
             encoder,
             clock,
             shared,
-            near: NearCache::new(settings.near_bytes),
+            near: NearCache::new(settings.near_bytes, Arc::clone(&stats)),
             knowledge: Arc::clone(&knowledge),
             stats: Arc::clone(&stats),
             database_permits: Semaphore::new(settings.fill_concurrency),
@@ -96,8 +97,20 @@ impl CachedCatalog {
 
     /// What the cache did since the process started.
     #[must_use]
-    pub fn stats(&self) -> &CacheStats {
+    pub fn stats(&self) -> &Arc<CacheStats> {
         &self.stats
+    }
+
+    /// Notes the counts for the hit ratio of the last minutes, for ever.
+    pub async fn keep_count(stats: Arc<CacheStats>) {
+        loop {
+            sleep(Window::BEAT).await;
+            stats.window.note(stats.answers());
+        }
+    }
+
+    pub(super) fn loader(&self) -> &Arc<Loader> {
+        &self.loader
     }
 
     /// How many entries the near cache has, and how many bytes they take.
@@ -147,6 +160,7 @@ impl CachedCatalog {
         match near {
             Near::Fresh(answer) => {
                 self.stats.near_hits.add(1);
+                self.stats.hit_latency.record(called.elapsed());
                 tracing::debug!(%key, "near hit");
                 Ok(answer)
             }
@@ -154,7 +168,9 @@ impl CachedCatalog {
             Near::Miss(reason, old) => {
                 self.stats.near_miss(reason);
                 tracing::debug!(%key, reason = reason.as_str(), "near miss");
-                self.load(key, seat, old, called).await
+                let answer = self.load(key, seat, old, called).await;
+                self.stats.load_latency.record(called.elapsed());
+                answer
             }
         }
     }
@@ -163,13 +179,17 @@ impl CachedCatalog {
         let Some(entry) = self.loader.near.get(key) else {
             return Near::Miss(MissReason::Absent, None);
         };
-        if Instant::now() >= entry.expires {
+        let now = Instant::now();
+        if now >= entry.expires {
             return Near::Miss(MissReason::Expired, Some(entry));
         }
         // First the age, then what it vouches for.
         let age = self.knowledge.fresh_age();
         if !self.knowledge.is_valid(key, &entry) {
             return Near::Miss(MissReason::Changed, Some(entry));
+        }
+        if entry.refresh.is_due(now) {
+            self.refresh(key);
         }
         match age {
             Some(age) => Near::Fresh(self.answer(&entry, Source::NearCache, age, false)),
@@ -210,10 +230,20 @@ impl CachedCatalog {
         let landings: Vec<_> = landings.into_iter().flatten().collect();
         if !landings.is_empty() {
             let loader = Arc::clone(&self.loader);
-            let load = async move { loader.load(landings).await };
+            let load = async move { loader.load(landings, Purpose::Fill).await };
             self.tasks.spawn(load.in_current_span());
         }
         seats
+    }
+
+    /// Loads `key` again while its entry is still good, unless it is being loaded.
+    fn refresh(&self, key: &ReadKey) {
+        if let (_, Some(landing)) = self.flights.join(key) {
+            self.stats.early_refreshes.add(1);
+            let loader = Arc::clone(&self.loader);
+            self.tasks
+                .spawn(async move { loader.load(vec![landing], Purpose::Refresh).await });
+        }
     }
 
     /// The answer, if this caller may have what the load brought.

@@ -4,7 +4,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Knowledge, knowledge::Applied};
-use crate::domain::{ChangeFeed, Error};
+use crate::domain::{ChangeFeed, Error, ReplicaId};
 
 /// Keeps [`Knowledge`] up to date: polls on a beat, and at once on a hint.
 ///
@@ -12,6 +12,7 @@ use crate::domain::{ChangeFeed, Error};
 pub struct FeedTask {
     feed: Arc<dyn ChangeFeed>,
     knowledge: Arc<Knowledge>,
+    own: ReplicaId,
     interval: Duration,
 }
 
@@ -23,12 +24,18 @@ const LEAST_GAP: Duration = Duration::from_millis(1);
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 
 impl FeedTask {
-    /// Polls `feed` every `interval`, a tenth more or less.
+    /// Polls `feed` for the replica `own` every `interval`, a tenth more or less.
     #[must_use]
-    pub fn new(feed: Arc<dyn ChangeFeed>, knowledge: Arc<Knowledge>, interval: Duration) -> Self {
+    pub fn new(
+        feed: Arc<dyn ChangeFeed>,
+        knowledge: Arc<Knowledge>,
+        own: ReplicaId,
+        interval: Duration,
+    ) -> Self {
         Self {
             feed,
             knowledge,
+            own,
             interval,
         }
     }
@@ -61,7 +68,7 @@ impl FeedTask {
     async fn poll_once(&self) {
         let sent = Instant::now();
         let after = self.knowledge.version().stamp.seq;
-        let answer = timeout(POLL_TIMEOUT, self.feed.poll(after)).await;
+        let answer = timeout(POLL_TIMEOUT, self.feed.poll(after, self.own)).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
         match answer {
             Ok(page) => {

@@ -30,6 +30,12 @@ impl ReadKey {
         }
     }
 
+    /// Whether a change of `tag` makes the answer out of date.
+    pub(super) fn depends_on(&self, tag: Tag) -> bool {
+        let (tags, count) = self.tags();
+        tag == Tag::Everything || tags.iter().take(count).any(|own| *own == tag)
+    }
+
     /// The key in Redis. Two databases never share one, even by mistake.
     pub(super) fn in_redis(&self, database: DatabaseId) -> String {
         format!("catalog:1:{database}:{self}")

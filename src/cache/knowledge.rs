@@ -3,7 +3,7 @@ use std::{
     sync::{
         PoisonError, RwLock, RwLockReadGuard,
         atomic::{
-            AtomicU64,
+            AtomicBool, AtomicU64,
             Ordering::{Acquire, Release},
         },
     },
@@ -37,6 +37,8 @@ pub struct Knowledge {
     confirmed_us: AtomicU64,
     origin: Instant,
     poll_wanted: Notify,
+    /// Whether the last poll found this replica in the registry.
+    registered: AtomicBool,
 }
 
 /// How the feed stands.
@@ -91,10 +93,14 @@ impl Knowledge {
             confirmed_us: AtomicU64::new(0),
             origin: Instant::now(),
             poll_wanted: Notify::new(),
+            registered: AtomicBool::new(false),
         }
     }
 
     /// Takes in what a poll sent at `sent` was told.
+    ///
+    /// A replica that is not in the registry learns what changed, but confirms
+    /// nothing: whoever waits for a receipt does not wait for it.
     pub(super) fn apply(&self, page: &FeedPage, sent: Instant) -> Applied {
         let applied = {
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
@@ -104,6 +110,11 @@ impl Knowledge {
             }
             applied
         };
+        self.registered.store(page.registered, Release);
+        if !page.registered {
+            self.confirmed.send_modify(|_| {});
+            return applied;
+        }
         let since_origin = sent.saturating_duration_since(self.origin).as_micros();
         let confirmed_us = u64::try_from(since_origin)
             .unwrap_or(u64::MAX)
@@ -225,14 +236,27 @@ impl Knowledge {
         matches!(timeout_at(deadline, reached).await, Ok(Ok(_)))
     }
 
-    /// Waits until something was heard at all, be it that the database is lost.
+    /// Whether the last poll found this replica in the registry.
+    pub(super) fn is_registered(&self) -> bool {
+        self.registered.load(Acquire)
+    }
+
+    /// Waits until something else than `seen` is the newest commit applied here,
+    /// or the replica turns out not to be registered.
+    pub(super) async fn progress(&self, seen: Stamp) {
+        let mut confirmed = self.confirmed.subscribe();
+        let news = |_: &Confirmed| self.version().stamp != seen || !self.is_registered();
+        // The sender lives as long as `self`.
+        let _ = confirmed.wait_for(news).await;
+    }
+
+    /// Waits until a poll was answered for the first time: what is read before is not kept.
     pub async fn first_word(&self) {
         let mut confirmed = self.confirmed.subscribe();
-        let heard = confirmed
-            .wait_for(|confirmed| *confirmed != Confirmed::Never)
+        // The sender lives as long as `self`.
+        let _ = confirmed
+            .wait_for(|confirmed| matches!(confirmed, Confirmed::At(_)))
             .await;
-        // The sender lives as long as `self`, so there is always something to wait for.
-        drop(heard);
     }
 
     /// Waits until somebody wants a poll now.

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     CacheSettings, CacheStats, Knowledge, SharedCache,
-    entry::{self, Entry},
+    entry::{self, Entry, Refresh},
     flight::{Landing, LoadFailure, Loaded},
     key::ReadKey,
     near::NearCache,
@@ -33,6 +33,15 @@ pub(super) struct Loader {
     pub(super) settings: CacheSettings,
     pub(super) database_permits: Semaphore,
     pub(super) tasks: TaskTracker,
+}
+
+/// Why a load is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Callers wait for it.
+    Fill,
+    /// The entry is still good, but not for long.
+    Refresh,
 }
 
 /// One key to load, and what was found on the way.
@@ -58,7 +67,10 @@ const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
 
 impl Loader {
     /// Ends every one of `landings`, which are one list or any number of challenges.
-    pub(super) async fn load(&self, landings: Vec<Landing>) {
+    ///
+    /// [`Purpose::Refresh`] passes over what the shared cache has, if the lease can be had.
+    pub(super) async fn load(&self, landings: Vec<Landing>, purpose: Purpose) {
+        let mut purpose = purpose;
         let want = |landing| Want {
             landing,
             lease: None,
@@ -69,7 +81,9 @@ impl Loader {
         let mut pauses = LEASE_PAUSES_MS.into_iter();
         let mut pause_ms = 0;
         loop {
-            let (to_fill, others_fill) = self.ask_shared(wants).await;
+            let (to_fill, others_fill) = self.ask_shared(wants, purpose).await;
+            // When another replica refreshes, its result, or what was there before, is good.
+            purpose = Purpose::Fill;
             if !to_fill.is_empty() {
                 self.fill(to_fill).await;
             }
@@ -87,15 +101,17 @@ impl Loader {
     }
 
     /// Lands what the shared cache has; returns what is to be filled, and what others fill.
-    async fn ask_shared(&self, wants: Vec<Want>) -> (Vec<Want>, Vec<Want>) {
+    async fn ask_shared(&self, wants: Vec<Want>, purpose: Purpose) -> (Vec<Want>, Vec<Want>) {
         let Some((shared, (database, era))) = self.shared.as_ref().zip(self.knowledge.era()) else {
             return (wants, Vec::new());
         };
         let looks = wants.iter().map(async |want| {
             let key = want.landing.key();
-            shared
-                .get(&key.in_redis(database), self.knowledge.floor(key))
-                .await
+            let floor = match purpose {
+                Purpose::Fill => self.knowledge.floor(key),
+                Purpose::Refresh => Stamp::MAX,
+            };
+            shared.get(&key.in_redis(database), floor).await
         });
         let lookups = join_all(looks).await;
         let (mut fill, mut wait) = (Vec::new(), Vec::new());
@@ -110,6 +126,7 @@ impl Loader {
                 },
                 Lookup::Fill { lease, stale } => {
                     self.stats.shared_misses.add(1);
+                    self.stats.leases.add(1);
                     want.lease = Some(lease);
                     want.stale = stale.and_then(|packed| self.unpack(&packed, era));
                     fill.push(want);
@@ -137,7 +154,7 @@ impl Loader {
             let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
             read_from = Instant::now();
             self.stats.database_reads.add(1);
-            self.read(&wants).await
+            self.read(wants.iter().map(|want| want.landing.key())).await
         });
         let read = read
             .await
@@ -177,8 +194,19 @@ impl Loader {
         }
     }
 
-    async fn read(&self, wants: &[Want]) -> Result<Read, Error> {
-        let keys = wants.iter().map(|want| want.landing.key());
+    /// What the database has for `key`, past all caches.
+    pub(super) async fn read_one(&self, key: &ReadKey) -> Result<Option<Bytes>, Error> {
+        let permit = self.database_permits.acquire().await;
+        let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
+        let read = timeout(LOAD_TIMEOUT, self.read(std::iter::once(key))).await;
+        let read = read.map_err(|_| Error::datastore("the read timed out"))??;
+        Ok(read.into_iter().next().and_then(|(_, body)| body))
+    }
+
+    async fn read<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a ReadKey> + Clone + Send,
+    ) -> Result<Read, Error> {
         if let Some(query) = keys.clone().find_map(as_list) {
             let page = self.repository.list(query).await?;
             return Ok(vec![(
@@ -198,6 +226,7 @@ impl Loader {
     fn fail(&self, wants: Vec<Want>, error: &Error) {
         self.stats.database_errors.add(1);
         let cause = error.source().map(ToString::to_string);
+        self.stats.note_error(error.to_string());
         let failure = |stale| match error {
             Error::Unavailable { retry_after, .. } => LoadFailure::Unavailable {
                 retry_after: *retry_after,
@@ -206,6 +235,8 @@ impl Loader {
             Error::Invalid(_)
             | Error::InvalidPageToken(_)
             | Error::NotFound { .. }
+            | Error::UnknownTag(_)
+            | Error::UnderWay(_)
             | Error::DeadlineExceeded
             | Error::Internal { .. } => LoadFailure::Internal,
         };
@@ -259,6 +290,7 @@ impl Loader {
             current_at,
             expires: Instant::now() + ttl,
             expires_at: self.clock.now().plus(ttl),
+            refresh: Refresh::within(ttl),
             valid_in: AtomicU64::new(0),
         })
     }

@@ -5,24 +5,32 @@
 //! changes known here each time it is used. So a message that is lost, a fill
 //! that comes late, or a Redis that forgets or remembers too much costs a
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
+mod audit;
 mod breaker;
 mod catalog;
 mod entry;
 mod feed;
 mod flight;
+mod inspector;
 mod key;
 mod knowledge;
+mod latency;
 mod loader;
+mod membership;
 mod near;
 mod pool;
 mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod window;
 
+pub use audit::Audit;
 pub use catalog::{CacheSettings, CachedCatalog};
 pub use feed::FeedTask;
+pub use inspector::Inspector;
 pub use knowledge::Knowledge;
+pub use membership::Membership;
 pub use pool::RedisNodes;
 pub use shared::{SharedCache, SharedSettings};
 pub use stats::{CacheStats, MissReason};

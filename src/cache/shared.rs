@@ -121,6 +121,22 @@ impl SharedCache {
         pong.map(|_| started.elapsed())
     }
 
+    /// The bytes of memory that Redis uses, and the most that it may use (0 for
+    /// no limit); of a cluster, all nodes together. `None` when it does not tell.
+    pub async fn memory(&self) -> Option<(u64, u64)> {
+        let attempt = self.breaker.admit()?;
+        let mut command = redis::cmd("INFO");
+        command.arg("memory");
+        match self.run(attempt, command).await? {
+            Answer::Value(Value::Map(nodes)) => {
+                let of_nodes = nodes.into_iter().filter_map(|(_, node)| memory_of(node));
+                Some(of_nodes.fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1)))
+            }
+            Answer::Value(node) => memory_of(node),
+            Answer::NoScript => None,
+        }
+    }
+
     /// Looks `key` up; see `lua/get.lua`.
     pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
         let Some(attempt) = self.breaker.admit() else {
@@ -217,6 +233,15 @@ impl SharedCache {
 enum Answer {
     Value(Value),
     NoScript,
+}
+
+fn memory_of(info: Value) -> Option<(u64, u64)> {
+    let text: String = redis::from_redis_value(info).ok()?;
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.strip_prefix(':')?.trim().parse().ok()
+    };
+    Some((field("used_memory")?, field("maxmemory").unwrap_or(0)))
 }
 
 fn is_no_script(error: &RedisError) -> bool {

@@ -1,4 +1,12 @@
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    latency::Histogram,
+    window::{Answers, Window},
+};
 
 /// Why the near cache had no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +35,16 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         /// What the cache did since the process started.
         #[derive(Debug, Default)]
-        pub struct CacheStats { $($(#[$doc])* pub $name: Counter,)+ }
+        pub struct CacheStats {
+            $($(#[$doc])* pub $name: Counter,)+
+            /// How long answers from the near cache took.
+            pub(super) hit_latency: Histogram,
+            /// How long loads took, from a caller's question to its answer.
+            pub(super) load_latency: Histogram,
+            /// The hit ratios of the last minutes.
+            pub(super) window: Window,
+            last_error: Mutex<String>,
+        }
     };
 }
 
@@ -56,6 +73,16 @@ counters! {
     fills_outrun,
     /// Answers that were marked stale.
     stale_answers,
+    /// Leases to fill that this replica got.
+    leases,
+    /// Entries that were pushed out of the near cache for want of room.
+    evictions,
+    /// Entries that were loaded again before their time was over.
+    early_refreshes,
+    /// Entries that were read again to be checked.
+    audit_checked,
+    /// Entries that were called valid and differed from the database.
+    audit_violations,
 }
 
 impl CacheStats {
@@ -66,6 +93,36 @@ impl CacheStats {
             MissReason::Expired => self.near_expired.add(1),
             MissReason::Changed => self.near_changed.add(1),
         }
+    }
+}
+
+impl CacheStats {
+    /// All answers so far, and those of them that came from a cache.
+    pub(super) fn answers(&self) -> Answers {
+        let misses = [&self.near_absent, &self.near_expired, &self.near_changed];
+        let misses: u64 = misses.map(Counter::get).iter().sum();
+        let (near, shared) = (self.near_hits.get(), self.shared_hits.get());
+        Answers {
+            from_cache: near + shared.min(misses),
+            all: near + misses,
+        }
+    }
+
+    /// Keeps what a dependency said last; the text has no secrets.
+    pub(super) fn note_error(&self, error: String) {
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    /// What a dependency said last; empty when none did.
+    #[must_use]
+    pub fn last_error(&self) -> String {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

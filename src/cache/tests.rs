@@ -153,6 +153,7 @@ impl Fixture {
             database: DatabaseId(1),
             head: self.database.head(),
             changes,
+            registered: true,
         };
         self.knowledge.apply(&page, Instant::now());
     }

@@ -149,6 +149,7 @@ fn cache(reader: &mut Reader<'_>) -> Option<CacheConfig> {
     let feed_poll_interval = reader.duration(&table::FEED_POLL_INTERVAL);
     let stale_retention = reader.duration(&table::STALE_RETENTION);
     let fill_concurrency = reader.number(&table::FILL_CONCURRENCY);
+    let audit_interval = reader.duration(&table::AUDIT_INTERVAL);
     if let (Some(poll), Some(staleness)) = (feed_poll_interval, max_staleness)
         && poll * 2 >= staleness
     {
@@ -165,6 +166,7 @@ fn cache(reader: &mut Reader<'_>) -> Option<CacheConfig> {
         feed_poll_interval: feed_poll_interval?,
         stale_retention: stale_retention?,
         fill_concurrency: fill_concurrency?,
+        audit_interval: audit_interval?,
     })
 }
 

@@ -60,6 +60,8 @@ pub struct CacheConfig {
     pub stale_retention: Duration,
     /// How many answers are read from the database at once; 1 or more.
     pub fill_concurrency: usize,
+    /// How often a cached answer is compared with the database; zero for never.
+    pub audit_interval: Duration,
 }
 
 /// The listener and its limits.

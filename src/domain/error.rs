@@ -32,6 +32,9 @@ impl fmt::Display for FieldViolation {
 pub enum Unavailability {
     /// The database cannot be reached and no copy is at hand.
     Datastore,
+    /// The database cannot be reached, so nothing was invalidated but the near cache of this
+    /// replica, which had so many entries.
+    DatastorePurgedHere(u64),
     /// This replica did not reach the version asked for.
     VersionNotReached(Version),
     /// This replica has all the calls in hand that it may have.
@@ -55,6 +58,12 @@ pub enum Error {
         /// The names that led nowhere.
         ids: Vec<String>,
     },
+    /// There is no such cache tag.
+    #[error("no such tag: {0}")]
+    UnknownTag(String),
+    /// Somebody else in the fleet is at it.
+    #[error("{0} is under way already")]
+    UnderWay(&'static str),
     /// Nobody can answer right now.
     #[error("{}", unavailable(*.why))]
     Unavailable {
@@ -113,6 +122,10 @@ fn list(violations: &[FieldViolation]) -> String {
 fn unavailable(why: Unavailability) -> String {
     match why {
         Unavailability::Datastore => "the catalog's database cannot be reached".to_owned(),
+        Unavailability::DatastorePurgedHere(entries) => format!(
+            "the catalog's database cannot be reached: nothing was invalidated but the near cache \
+             of this replica, which had {entries} entries; try again"
+        ),
         Unavailability::VersionNotReached(version) => {
             format!("version {version} was not reached in time")
         }

@@ -1,6 +1,7 @@
 //! What the product is about, in its own words: challenges, the versions of
 //! the catalog they stand in, and the ports that adapters fill. No I/O.
 mod answer;
+mod cache_status;
 mod challenge;
 mod error;
 mod fleet;
@@ -11,6 +12,10 @@ mod time;
 mod version;
 
 pub use answer::{Answer, Etag, Freshness, Source};
+pub use cache_status::{
+    CacheInspector, CacheMode, CacheStatus, DatabaseProbe, DatabaseStatus, HitRatio, Latency,
+    NearStatus, PoolState, SharedStatus,
+};
 pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
 pub use error::{Error, FieldViolation, Unavailability};
 pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tonic::async_trait;
 
 use super::{
-    Answer, Challenge, ChallengeId, DatabaseId, Error, ListQuery, NewChallenge, Page, Stamp, Tag,
-    UnixMicros, Version,
+    Answer, Challenge, ChallengeId, DatabaseId, Error, ListQuery, NewChallenge, Page, ReplicaId,
+    Stamp, Tag, UnixMicros, Version,
 };
 
 /// A value with the last commit that its reader saw: both from one snapshot.
@@ -73,17 +73,19 @@ pub struct FeedPage {
     /// What happened after the commit that was asked about. Means nothing when
     /// the timeline or the database is another one.
     pub changes: Changes,
+    /// Whether the replica that asked stands in the registry.
+    pub registered: bool,
 }
 
 /// The ordered list of committed changes.
 #[async_trait]
 pub trait ChangeFeed: Send + Sync {
-    /// What was committed after number `after_seq`.
+    /// What was committed after number `after_seq`, for `replica`.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] when the database does not answer.
-    async fn poll(&self, after_seq: u64) -> Result<FeedPage, Error>;
+    async fn poll(&self, after_seq: u64, replica: ReplicaId) -> Result<FeedPage, Error>;
 
     /// Waits until a poll may be worth it. A hint only: it may come late, for
     /// nothing, or never.

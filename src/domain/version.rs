@@ -17,6 +17,11 @@ pub struct Stamp {
 impl Stamp {
     /// How many hexadecimal digits `Display` writes.
     pub const HEX_LEN: usize = 24;
+    /// Newer than any commit.
+    pub const MAX: Self = Self {
+        timeline: u32::MAX,
+        seq: u64::MAX,
+    };
 }
 
 impl fmt::Display for Stamp {

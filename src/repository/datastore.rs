@@ -6,7 +6,9 @@ use super::{
     MigrateSettings, MigrationError, MigrationReport, MigrationRow, PoolSettings, Report, postgres,
     sqlite,
 };
-use crate::domain::{ChallengeRepository, ChangeFeed, Error};
+use crate::domain::{
+    ChallengeRepository, ChangeFeed, Error, Invalidator, PoolState, ReplicaRegistry,
+};
 
 /// Where a database is. Has no `Debug`, because an address can hold a password.
 #[derive(Clone, Copy)]
@@ -19,7 +21,7 @@ pub enum Location<'a> {
 
 /// An open database: both of its ports, and what the process itself asks of it.
 #[async_trait]
-pub trait Datastore: ChallengeRepository + ChangeFeed {
+pub trait Datastore: ChallengeRepository + ChangeFeed + Invalidator + ReplicaRegistry {
     /// Tells whether the schema is what this build needs. A newer one is: migrations only add.
     ///
     /// # Errors
@@ -41,6 +43,9 @@ pub trait Datastore: ChallengeRepository + ChangeFeed {
     ///
     /// [`Error::Unavailable`] when the database does not answer.
     async fn ping(&self) -> Result<Duration, Error>;
+
+    /// The connections for reads.
+    fn pool(&self) -> PoolState;
 
     /// The key that page tokens are signed with: the same for every replica.
     ///

@@ -2,9 +2,11 @@
 //! as microseconds, so that one struct fits both.
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::domain::{
-    Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, Page, Stamp, Stamped,
-    Tag, UnixMicros,
+    Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Page,
+    ReplicaId, ReplicaReport, Stamp, Stamped, Tag, UnixMicros,
 };
 
 use super::fault::Broken;
@@ -52,9 +54,44 @@ pub(super) struct FeedRow {
     timeline: i64,
     head: i64,
     floor: i64,
+    registered: bool,
     seq: Option<i64>,
     tag: Option<String>,
     hard: Option<bool>,
+}
+
+/// A replica as both engines give it.
+#[derive(sqlx::FromRow)]
+pub(super) struct ReplicaRow {
+    id: String,
+    name: String,
+    timeline: i64,
+    seq: i64,
+    status: Vec<u8>,
+    heard_ago_us: i64,
+}
+
+/// The replica of a row.
+pub(super) fn replica(row: ReplicaRow) -> Result<KnownReplica, Error> {
+    let id = Uuid::try_parse(&row.id).map_err(|_| broken(format!("replica {:?}", row.id)))?;
+    Ok(KnownReplica {
+        report: ReplicaReport {
+            id: ReplicaId(id),
+            name: row.name,
+            applied: stamp(row.timeline, row.seq)?,
+            status: row.status.into(),
+        },
+        // A clock that was set back makes nobody younger than now.
+        heard_ago: Duration::from_micros(u64::try_from(row.heard_ago_us).unwrap_or(0)),
+    })
+}
+
+/// A stamp as columns.
+pub(super) fn columns(stamp: Stamp) -> (i64, i64) {
+    (
+        stamp.timeline.into(),
+        i64::try_from(stamp.seq).unwrap_or(i64::MAX),
+    )
 }
 
 /// The page of a list; `rows` are one more than `size` when another page follows.
@@ -95,6 +132,7 @@ pub(super) fn feed_page(rows: Vec<FeedRow>, after_seq: u64) -> Result<FeedPage, 
     let database = u64::from_str_radix(&first.database, 16)
         .map_err(|_| broken(format!("database id {:?}", first.database)))?;
     let head = stamp(first.timeline, first.head)?;
+    let registered = first.registered;
     // A head behind the reader is another past: restored in place, or a standby that lags.
     let is_lost = after_seq < unsigned(first.floor)? || after_seq > head.seq;
     let changes = if is_lost || rows.len() > MOST_CHANGES {
@@ -107,6 +145,7 @@ pub(super) fn feed_page(rows: Vec<FeedRow>, after_seq: u64) -> Result<FeedPage, 
         database: DatabaseId(database),
         head,
         changes,
+        registered,
     })
 }
 
@@ -144,7 +183,7 @@ fn challenge(row: ChallengeRow) -> Result<Option<Challenge>, Error> {
     }))
 }
 
-fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {
+pub(super) fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {
     Ok(Stamp {
         timeline: u32::try_from(timeline).map_err(|_| broken(format!("timeline {timeline}")))?,
         seq: unsigned(seq)?,
@@ -155,6 +194,6 @@ fn unsigned(number: i64) -> Result<u64, Error> {
     u64::try_from(number).map_err(|_| broken(format!("number {number} is negative")))
 }
 
-fn broken(problem: String) -> Error {
+pub(super) fn broken(problem: String) -> Error {
     Error::internal("reading a row", Broken(problem))
 }

@@ -1,6 +1,10 @@
 //! The use cases, in the domain's words.
+mod cache_admin;
 mod catalog;
 /// Loading challenges into a catalog that lacks them.
 pub mod seed;
+mod warm;
 
+pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
+pub use warm::{WarmPlan, WarmProgress, WarmService, WarmTally};

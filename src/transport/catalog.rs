@@ -3,10 +3,11 @@ use http::HeaderMap;
 use tonic::Status;
 
 use super::{
-    call::Call, convert::difficulty_filter, page_token::PageTokens, reply, status::to_status,
+    call::Call, convert::difficulty_filter, fields::Wrong, page_token::PageTokens, reply,
+    status::to_status,
 };
 use crate::{
-    domain::{ChallengeId, Error, FieldViolation, ListQuery, PageSize, ReadOptions, Version},
+    domain::{ChallengeId, ListQuery, PageSize, ReadOptions, Version},
     pb::catalog::v1 as pb,
     service::CatalogService,
 };
@@ -100,7 +101,7 @@ impl CatalogTransport {
     ) -> Result<Bytes, Status> {
         let answers = async {
             let mut wrong = Wrong::default();
-            let ids = wrong.ids(&request.ids);
+            let ids = wrong.ids("ids", &request.ids, IDS_MAX);
             let min_version = wrong.version(&request.min_version);
             let (Some(ids), Some(min_version)) = (ids, min_version) else {
                 return Err(wrong.into());
@@ -135,56 +136,4 @@ fn if_none_match<'a>(field: &'a str, headers: &'a HeaderMap) -> &'a str {
     header
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
-}
-
-/// Gathers what is wrong with a request, so that the caller hears all of it at once.
-#[derive(Default)]
-struct Wrong(Vec<FieldViolation>);
-
-impl Wrong {
-    fn field<T>(&mut self, field: &str, parsed: Result<T, String>) -> Option<T> {
-        parsed
-            .map_err(|problem| self.0.push(FieldViolation::new(field, problem)))
-            .ok()
-    }
-
-    #[expect(
-        clippy::option_option,
-        reason = "outer: could it be read; inner: was it given"
-    )]
-    fn version(&mut self, text: &str) -> Option<Option<Version>> {
-        if text.is_empty() {
-            return Some(None);
-        }
-        self.field("min_version", text.parse()).map(Some)
-    }
-
-    fn ids(&mut self, texts: &[String]) -> Option<Vec<ChallengeId>> {
-        if texts.is_empty() || texts.len() > IDS_MAX {
-            let problem = format!("must be 1 to {IDS_MAX} ids, not {}", texts.len());
-            return self.field("ids", Err(problem));
-        }
-        let mut ids = Vec::with_capacity(texts.len());
-        for (index, text) in texts.iter().enumerate() {
-            let field = format!("ids[{index}]");
-            if let Some(id) = self.field(&field, ChallengeId::parse(text)) {
-                if let Some(first) = ids.iter().position(|known| *known == Some(id)) {
-                    let problem = format!("repeats ids[{first}]");
-                    self.0.push(FieldViolation::new(field, problem));
-                }
-                ids.push(Some(id));
-            } else {
-                ids.push(None);
-            }
-        }
-        self.0
-            .is_empty()
-            .then(|| ids.into_iter().flatten().collect())
-    }
-}
-
-impl From<Wrong> for Error {
-    fn from(wrong: Wrong) -> Self {
-        Self::Invalid(wrong.0)
-    }
 }

@@ -49,7 +49,7 @@ pub(super) fn timestamp(at: UnixMicros) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos }
 }
 
-fn duration(duration: Duration) -> prost_types::Duration {
+pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),

@@ -6,7 +6,10 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYP
 use http_body::Body;
 use hyper::service::Service;
 use prost::Message;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tonic::{Status, service::Routes};
 use tower::ServiceExt;
 use tracing::{Instrument, info_span};
@@ -41,7 +44,11 @@ pub struct Edge {
 }
 
 /// What tonic's router answers.
-const ROUTED: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
+const ROUTED: [&str; 3] = [
+    "/grpc.health.v1.",
+    "/grpc.reflection.",
+    "/challenges.admin.v1.",
+];
 
 type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
@@ -130,17 +137,25 @@ impl Edge {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let request = request.map(tonic::body::Body::new);
-        match self.routes.oneshot(request).await {
-            Ok(response) => {
-                let mut response = response.map(ResponseBody::Routed);
-                response
-                    .headers_mut()
-                    .insert(REQUEST_ID, call.request_id.clone());
-                response
-            }
-            Err(never) => match never {},
-        }
+        let mut request = request.map(tonic::body::Body::new);
+        // Handlers find it where callers would have put it.
+        request
+            .headers_mut()
+            .insert(REQUEST_ID, call.request_id.clone());
+        // The time limit is for the answer to begin; a stream may go on.
+        let answer = timeout_at(
+            Instant::from_std(call.deadline),
+            self.routes.oneshot(request),
+        );
+        let mut response = match answer.await {
+            Ok(Ok(response)) => response.map(ResponseBody::Routed),
+            Ok(Err(never)) => match never {},
+            Err(_) => return refuse(&status::deadline_exceeded(), call),
+        };
+        response
+            .headers_mut()
+            .insert(REQUEST_ID, call.request_id.clone());
+        response
     }
 }
 

@@ -5,6 +5,9 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
+use super::admin::CacheAdminTransport;
+use crate::pb::admin::v1::cache_admin_server::CacheAdminServer;
+
 /// The name of the catalog's own health.
 const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
 
@@ -66,13 +69,16 @@ impl Health {
         }
     }
 
-    /// Health and reflection (v1, and v1alpha for older tools), with the
+    /// `admin`, health and reflection (v1, and v1alpha for older tools), with the
     /// messages that error details are made of, so that tools can show them.
     ///
     /// # Errors
     ///
     /// When the compiled-in descriptors cannot be read.
-    pub fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
+    pub fn routes(
+        &self,
+        admin: CacheAdminTransport,
+    ) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(crate::pb::DESCRIPTORS)
@@ -80,6 +86,7 @@ impl Health {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         Ok(Routes::new(self.service())
+            .add_service(CacheAdminServer::new(admin))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?))
     }

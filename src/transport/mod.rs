@@ -1,17 +1,22 @@
 //! gRPC in and out: bytes to a request, one call of a service, an answer to
 //! bytes. The only room that knows the generated messages and HTTP/2.
+mod admin;
 mod body;
+mod cache_status;
 mod call;
 mod catalog;
 mod convert;
 mod edge;
 mod encoder;
+mod fields;
 mod health;
 mod page_token;
 mod reply;
 mod status;
 mod unary;
 
+pub use admin::CacheAdminTransport;
+pub use cache_status::encode_status;
 pub use catalog::CatalogTransport;
 pub use edge::{Edge, EdgeSettings};
 pub use encoder::ProtoEncoder;

@@ -35,6 +35,15 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             let details = Bytes::copy_from_slice(details.details());
             Status::with_details(Code::NotFound, error.to_string(), details)
         }
+        Error::UnknownTag(tag) => {
+            let mut details = info(ErrorReason::TagUnknown, []);
+            details.set_resource_info("cache tag", tag, "", "there is no such tag");
+            Status::with_error_details(Code::NotFound, error.to_string(), details)
+        }
+        Error::UnderWay(_) => {
+            let details = info(ErrorReason::WarmingAlready, []);
+            Status::with_error_details(Code::Aborted, error.to_string(), details)
+        }
         Error::Unavailable {
             why, retry_after, ..
         } => {
@@ -68,7 +77,9 @@ fn invalid(violations: &[FieldViolation]) -> Status {
 
 fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> Status {
     let mut details = match why {
-        Unavailability::Datastore => info(ErrorReason::DatastoreUnavailable, []),
+        Unavailability::Datastore | Unavailability::DatastorePurgedHere(_) => {
+            info(ErrorReason::DatastoreUnavailable, [])
+        }
         Unavailability::Overloaded => info(ErrorReason::Overloaded, []),
         Unavailability::VersionNotReached(version) => info(
             ErrorReason::VersionNotReached,

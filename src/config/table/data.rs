@@ -186,6 +186,19 @@ pub(in crate::config) const STALE_RETENTION: Setting = Setting {
     help: "How long an outdated answer is kept for the time when the database is gone",
 };
 
+pub(in crate::config) const AUDIT_INTERVAL: Setting = Setting {
+    flag: "audit-interval",
+    env: "CATALOG_AUDIT_INTERVAL",
+    section: Section::Cache,
+    form: Form::Duration {
+        min: secs(0),
+        max: secs(DAY),
+    },
+    default: "1s",
+    secret: false,
+    help: "How often one random cached answer is compared with the database; 0 for never",
+};
+
 pub(in crate::config) const FILL_CONCURRENCY: Setting = Setting {
     flag: "fill-concurrency",
     env: "CATALOG_FILL_CONCURRENCY",

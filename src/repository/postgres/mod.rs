@@ -6,6 +6,7 @@ mod feed;
 mod listener;
 mod migrate;
 mod order_index;
+mod registry;
 mod shape;
 mod store;
 mod verify;

@@ -2,18 +2,19 @@ use tonic::async_trait;
 
 use super::SqliteStore;
 use crate::{
-    domain::{ChangeFeed, Error, FeedPage},
+    domain::{ChangeFeed, Error, FeedPage, ReplicaId},
     repository::row::{self, KEPT, MOST_CHANGES},
 };
 
 #[async_trait]
 impl ChangeFeed for SqliteStore {
-    async fn poll(&self, after_seq: u64) -> Result<FeedPage, Error> {
+    async fn poll(&self, after_seq: u64, replica: ReplicaId) -> Result<FeedPage, Error> {
         let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
         let limit = i64::try_from(MOST_CHANGES + 1).unwrap_or(i64::MAX);
         let read = sqlx::query_as(include_str!("sql/poll.sql"))
             .bind(after)
-            .bind(limit);
+            .bind(limit)
+            .bind(replica.0.hyphenated());
         let rows = self.fetch(&self.feed, "polling for changes", read).await?;
         row::feed_page(rows, after_seq)
     }

@@ -2,6 +2,7 @@
 mod challenges;
 mod feed;
 mod migrate;
+mod registry;
 mod store;
 mod verify;
 

@@ -16,7 +16,7 @@ use tonic::async_trait;
 
 use super::migrate;
 use crate::{
-    domain::Error,
+    domain::{Error, PoolState},
     repository::{
         Datastore, MigrationError, PoolSettings,
         fault::{Broken, NoAnswer, translate},
@@ -123,6 +123,18 @@ impl Datastore for SqliteStore {
             .next()
             .and_then(|(key,)| key.try_into().ok());
         key.ok_or_else(|| Error::internal(context, Broken("it is not 32 bytes".to_owned())))
+    }
+
+    fn pool(&self) -> PoolState {
+        let open = self.pool.size();
+        let idle = u32::try_from(self.pool.num_idle())
+            .unwrap_or(u32::MAX)
+            .min(open);
+        PoolState {
+            open,
+            idle,
+            max: self.pool.options().get_max_connections(),
+        }
     }
 
     async fn listen(&self) {

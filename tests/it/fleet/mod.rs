@@ -2,4 +2,5 @@
 mod changes;
 mod herd;
 mod postgres_gone;
+mod receipts;
 mod redis_gone;

@@ -5,7 +5,7 @@ use challenges_catalog::{
 };
 use sqlx::Row;
 
-use super::fixture::{id_text, open, run, session, tag, tags};
+use super::fixture::{ANYONE, id_text, open, run, session, tag, tags};
 use crate::support::postgres::{self, Database};
 
 /// A migrated database, and a role that may write the table and nothing else.
@@ -45,7 +45,7 @@ impl Writer {
         let mut writer = session(&self.database.url_as(role)).await;
         run(&mut writer, sql).await;
         let store = open(Location::Postgres(&self.database.url()));
-        let changes = store.poll(before).await.unwrap().changes;
+        let changes = store.poll(before, ANYONE).await.unwrap().changes;
         let mut commits: Vec<_> = match &changes {
             Changes::All(changes) => changes.iter().map(|change| change.seq).collect(),
             Changes::Lost => Vec::new(),
@@ -114,7 +114,10 @@ async fn copy_is_told() {
     copy.send(line.as_bytes()).await.unwrap();
     copy.finish().await.unwrap();
     let store = open(Location::Postgres(&writer.database.url()));
-    let page = store.poll(u64::try_from(before).unwrap()).await.unwrap();
+    let page = store
+        .poll(u64::try_from(before).unwrap(), ANYONE)
+        .await
+        .unwrap();
     assert_eq!(tags(&page.changes), [&tag(7), "difficulty:advanced"]);
 }
 
@@ -237,7 +240,10 @@ async fn numbers_are_given_in_the_order_of_commits() {
     let between = writer.head().await;
     run(&mut early, "COMMIT").await;
     let store = open(Location::Postgres(&writer.database.url()));
-    let page = store.poll(u64::try_from(between).unwrap()).await.unwrap();
+    let page = store
+        .poll(u64::try_from(between).unwrap(), ANYONE)
+        .await
+        .unwrap();
     assert_eq!(tags(&page.changes), [&tag(1), "difficulty:beginner"]);
 }
 
@@ -291,7 +297,7 @@ async fn a_restored_row_with_the_number_of_a_transaction_hides_nothing() {
     run(&mut session, &restored).await;
     let store = open(Location::Postgres(&writer.database.url()));
     let page = store
-        .poll(u64::try_from(before.max(7)).unwrap())
+        .poll(u64::try_from(before.max(7)).unwrap(), ANYONE)
         .await
         .unwrap();
     assert_eq!(tags(&page.changes), [&tag(1), "difficulty:beginner"]);
@@ -311,16 +317,16 @@ async fn a_two_phase_commit_works_and_is_told_when_it_is_committed() {
         .await
         .unwrap();
     let store = open(Location::Postgres(&url));
-    let before = store.poll(0).await.unwrap().head.seq;
+    let before = store.poll(0, ANYONE).await.unwrap().head.seq;
     let mut writer = session(&url).await;
     let prepare = format!(
         "BEGIN; {} PREPARE TRANSACTION 'ours'",
         insert(1, "beginner")
     );
     run(&mut writer, &prepare).await;
-    assert_eq!(store.poll(before).await.unwrap().head.seq, before);
+    assert_eq!(store.poll(before, ANYONE).await.unwrap().head.seq, before);
     run(&mut writer, "COMMIT PREPARED 'ours'").await;
-    let told = tags(&store.poll(before).await.unwrap().changes);
+    let told = tags(&store.poll(before, ANYONE).await.unwrap().changes);
     assert_eq!(told, [&tag(1), "difficulty:beginner"]);
     let report = verify(Location::Postgres(&url)).await.unwrap();
     let subjects: Vec<_> = report
@@ -343,7 +349,7 @@ async fn an_unknown_tag_is_everything_and_hard_is_kept() {
         .execute(&format!("BEGIN; {emit} COMMIT;"))
         .await;
     let store = open(Location::Postgres(&writer.database.url()));
-    let Changes::All(changes) = store.poll(before).await.unwrap().changes else {
+    let Changes::All(changes) = store.poll(before, ANYONE).await.unwrap().changes else {
         panic!("lost");
     };
     assert_eq!(changes.len(), 1);
@@ -365,22 +371,25 @@ async fn pruning_moves_the_floor_and_keeps_the_newest() {
     assert_eq!(writer.head().await, head);
     let store = open(Location::Postgres(&writer.database.url()));
     let floor = u64::try_from(head - 1).unwrap();
-    let behind = store.poll(floor - 1).await.unwrap();
+    let behind = store.poll(floor - 1, ANYONE).await.unwrap();
     assert_eq!(behind.changes, Changes::Lost);
     assert_eq!(behind.head.seq, floor + 1);
-    assert_eq!(tags(&store.poll(floor).await.unwrap().changes).len(), 2);
+    assert_eq!(
+        tags(&store.poll(floor, ANYONE).await.unwrap().changes).len(),
+        2
+    );
 }
 
 #[tokio::test]
 async fn a_new_history_is_another_database() {
     let writer = Writer::new().await;
     let store = open(Location::Postgres(&writer.database.url()));
-    let before = store.poll(0).await.unwrap();
+    let before = store.poll(0, ANYONE).await.unwrap();
     writer
         .database
         .execute("SELECT challenges_catalog.begin_new_history()")
         .await;
-    let after = store.poll(0).await.unwrap();
+    let after = store.poll(0, ANYONE).await.unwrap();
     assert_ne!(before.database, after.database);
     assert_eq!((before.head, before.head.timeline), (after.head, 1));
 }

@@ -2,11 +2,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use challenges_catalog::{
-    domain::{ChallengeDraft, ChallengeId, Changes, NewChallenge, Tag},
+    domain::{ChallengeDraft, ChallengeId, Changes, NewChallenge, ReplicaId, Tag},
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::support::postgres::{self, Database};
 
@@ -20,6 +21,9 @@ enum Place {
     Postgres(Database),
     Sqlite(TempDir),
 }
+
+/// Polls for nobody in particular.
+pub const ANYONE: ReplicaId = ReplicaId(Uuid::nil());
 
 impl Catalog {
     /// On PostgreSQL, not migrated.
@@ -98,14 +102,14 @@ impl Catalog {
 
     /// The last commit that changed the catalog.
     pub async fn head(&self) -> u64 {
-        self.store.poll(0).await.unwrap().head.seq
+        self.store.poll(0, ANYONE).await.unwrap().head.seq
     }
 
     /// What `work` changed, in the feed's words, sorted.
     pub async fn tags_of(&self, work: impl Future<Output = ()>) -> Vec<String> {
         let before = self.head().await;
         work.await;
-        tags(&self.store.poll(before).await.unwrap().changes)
+        tags(&self.store.poll(before, ANYONE).await.unwrap().changes)
     }
 
     async fn with_location<T>(&self, work: impl AsyncFnOnce(Location<'_>) -> T) -> T {

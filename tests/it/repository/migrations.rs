@@ -10,14 +10,15 @@ use challenges_catalog::{
 };
 use tempfile::TempDir;
 
-use super::fixture::{Catalog, run, session};
+use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 4] = [
+const ALL: [&str; 5] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
     "0004 order challenges",
+    "0005 register replicas",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -33,7 +34,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 4: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 5: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog
@@ -66,8 +67,8 @@ async fn four_processes_at_once_migrate_once(catalog: Catalog) {
         catalog.migrate()
     );
     let applied = [a, b, c, d].map(|report| report.applied.len());
-    assert_eq!(applied.iter().sum::<usize>(), 4);
-    assert!(applied.contains(&4), "{applied:?}");
+    assert_eq!(applied.iter().sum::<usize>(), ALL.len());
+    assert!(applied.contains(&ALL.len()), "{applied:?}");
 }
 
 mod on_postgres {
@@ -149,7 +150,7 @@ async fn a_busy_table_is_left_alone_soon_and_can_be_migrated_later() {
     let report = migrate_up(Location::Postgres(&url), &hasty())
         .await
         .unwrap();
-    assert_eq!((report.applied.len(), report.adopted), (4, true));
+    assert_eq!((report.applied.len(), report.adopted), (ALL.len(), true));
 }
 
 #[tokio::test]
@@ -259,7 +260,7 @@ async fn a_wrong_password_is_an_outage_that_does_not_show_it() {
     assert!(chain(&refused).contains("password authentication failed"));
     assert!(!chain(&refused).contains("wr0ng"));
     let store = open_datastore(location, &PoolSettings::default()).unwrap();
-    let failed = store.poll(0).await.unwrap_err();
+    let failed = store.poll(0, ANYONE).await.unwrap_err();
     assert!(matches!(failed, Error::Unavailable { .. }), "{failed:?}");
     assert!(!chain(&failed).contains("wr0ng"));
 }

@@ -9,7 +9,7 @@ use challenges_catalog::{
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings, migrate_up},
 };
 
-use super::fixture::{challenge, id};
+use super::fixture::{ANYONE, challenge, id};
 use crate::support::{
     postgres::{self, Database},
     wait::eventually,
@@ -56,14 +56,14 @@ async fn a_restart_of_the_server_fails_no_read() {
     let database = server.fresh().await;
     let store = migrated(&database).await;
     store.fill().await.unwrap();
-    store.poll(0).await.unwrap();
+    store.poll(0, ANYONE).await.unwrap();
     server.kill();
     server.restart();
     // Every idle connection is dead now, more of them than one retry would pass.
     let (list, found, poll, ping) = tokio::join!(
         async { store.list(&everything()).await },
         store.find_many(&[]),
-        store.poll(0),
+        store.poll(0, ANYONE),
         store.ping()
     );
     list.unwrap();
@@ -87,7 +87,7 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
         let (list, found, poll, write, ping) = tokio::join!(
             async { store.list(&everything()).await.unwrap_err() },
             async { store.find_many(&[id(1)]).await.unwrap_err() },
-            async { store.poll(0).await.unwrap_err() },
+            async { store.poll(0, ANYONE).await.unwrap_err() },
             async {
                 let new = challenge(1, "beginner", 10, "x");
                 store.insert_missing(&[new]).await.unwrap_err()
@@ -122,7 +122,7 @@ async fn a_store_opens_before_its_database_is_there() {
     let url = database.url();
     let store = repository::open(Location::Postgres(&url), &settings()).unwrap();
     store.check().await.unwrap_err();
-    assert!(is_outage(&store.poll(0).await.unwrap_err()));
+    assert!(is_outage(&store.poll(0, ANYONE).await.unwrap_err()));
     server.restart();
     let ready = async || store.check().await.is_ok() && store.fill().await.is_ok();
     eventually("it is ready", SOON, ready).await;
@@ -137,7 +137,7 @@ async fn busy_reads_do_not_keep_polls_waiting() {
     let busy = (0..16).map(|_| async { store.list(&everything()).await.unwrap_err() });
     let polls = async {
         let asked = Instant::now();
-        store.poll(0).await.unwrap();
+        store.poll(0, ANYONE).await.unwrap();
         asked.elapsed()
     };
     let (errors, poll) = tokio::join!(futures_util::future::join_all(busy), polls);

@@ -5,7 +5,7 @@ use challenges_catalog::domain::{
     Cursor, Difficulty, Error, ListQuery, PageSize, Stamp, UnixMicros,
 };
 
-use super::fixture::{Catalog, challenge, id};
+use super::fixture::{ANYONE, Catalog, challenge, id};
 
 pub fn all(size: i32) -> ListQuery {
     ListQuery::first(None, PageSize::parse(size).unwrap())
@@ -21,7 +21,10 @@ pub async fn titles(catalog: &Catalog, query: &ListQuery) -> Vec<String> {
 
 pub async fn an_empty_page_has_a_stamp_and_a_count(catalog: Catalog) {
     let page = catalog.store.list(&all(10)).await.unwrap();
-    assert_eq!(page.stamp, catalog.store.poll(0).await.unwrap().head);
+    assert_eq!(
+        page.stamp,
+        catalog.store.poll(0, ANYONE).await.unwrap().head
+    );
     assert!(page.stamp.seq > 0);
     assert_eq!((page.value.total_count, page.value.has_more), (0, false));
     let new = challenge(1, "beginner", 10, "one");

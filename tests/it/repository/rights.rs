@@ -7,7 +7,7 @@ use challenges_catalog::{
 };
 use tokio::process::Command;
 
-use super::fixture::{challenge, id, tags};
+use super::fixture::{ANYONE, challenge, id, tags};
 use crate::support::postgres::{self, Database};
 
 async fn served() -> (Database, String) {
@@ -61,7 +61,7 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
         store.page_token_key().await.unwrap(),
         owner.page_token_key().await.unwrap()
     );
-    let before = store.poll(0).await.unwrap();
+    let before = store.poll(0, ANYONE).await.unwrap();
     let new = challenge(1, "beginner", 10, "x");
     let listen = async {
         tokio::select! {
@@ -73,7 +73,7 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
     tokio::time::timeout(Duration::from_secs(20), listen)
         .await
         .unwrap();
-    let page = store.poll(before.head.seq).await.unwrap();
+    let page = store.poll(before.head.seq, ANYONE).await.unwrap();
     assert_eq!(tags(&page.changes).len(), 2);
     let query = ListQuery::first(None, PageSize::DEFAULT);
     assert_eq!(store.list(&query).await.unwrap().value.total_count, 1);

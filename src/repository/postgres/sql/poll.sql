@@ -3,7 +3,8 @@ WITH head AS MATERIALIZED (
         challenges_catalog.database() AS database,
         challenges_catalog.timeline()::bigint AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS head,
-        state.floor
+        state.floor,
+        EXISTS (SELECT FROM challenges_catalog.replica WHERE replica.id = $3) AS registered
     FROM challenges_catalog.state
 ),
 page AS (
@@ -14,7 +15,7 @@ page AS (
     ORDER BY commit_log.seq
     LIMIT $2
 )
-SELECT head.database, head.timeline, head.head, head.floor, page.seq, page.tag, page.hard
+SELECT head.database, head.timeline, head.head, head.floor, head.registered, page.seq, page.tag, page.hard
 FROM head
 LEFT JOIN page ON true
 ORDER BY page.seq

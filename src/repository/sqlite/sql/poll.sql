@@ -2,7 +2,8 @@ WITH head AS MATERIALIZED (
     SELECT
         database_id AS database,
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS head,
-        floor
+        floor,
+        EXISTS (SELECT 1 FROM catalog_replica WHERE catalog_replica.id = $3) AS registered
     FROM catalog_state
 ),
 page AS (
@@ -12,7 +13,7 @@ page AS (
     ORDER BY seq
     LIMIT $2
 )
-SELECT head.database, 0 AS timeline, head.head, head.floor, page.seq, page.tag, page.hard
+SELECT head.database, 0 AS timeline, head.head, head.floor, head.registered, page.seq, page.tag, page.hard
 FROM head
 LEFT JOIN page ON true
 ORDER BY page.seq

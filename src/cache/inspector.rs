@@ -1,0 +1,146 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use tonic::async_trait;
+
+use super::{CachedCatalog, Knowledge, SharedCache};
+use crate::domain::{
+    CacheInspector, CacheMode, CacheStatus, Clock, DatabaseProbe, DatabaseStatus, NearStatus,
+    SharedStatus, Tag, UnixMicros,
+};
+
+/// No dependency is waited for longer than this.
+const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Shows operators how the caches of this replica do.
+pub struct Inspector {
+    catalog: Arc<CachedCatalog>,
+    knowledge: Arc<Knowledge>,
+    shared: Option<Arc<SharedCache>>,
+    database: Arc<dyn DatabaseProbe>,
+    clock: Arc<dyn Clock>,
+    started_at: UnixMicros,
+}
+
+impl Inspector {
+    /// Looks at `catalog` and what it stands on.
+    #[must_use]
+    pub fn new(
+        catalog: Arc<CachedCatalog>,
+        knowledge: Arc<Knowledge>,
+        shared: Option<Arc<SharedCache>>,
+        database: Arc<dyn DatabaseProbe>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let started_at = clock.now();
+        Self {
+            catalog,
+            knowledge,
+            shared,
+            database,
+            clock,
+            started_at,
+        }
+    }
+
+    fn near(&self) -> NearStatus {
+        let (stats, near) = (self.catalog.stats(), &self.catalog.loader().near);
+        let (entries, bytes) = near.size();
+        NearStatus {
+            entries: entries as u64,
+            bytes,
+            capacity_bytes: near.capacity_bytes(),
+            hits: stats.near_hits.get(),
+            misses_absent: stats.near_absent.get(),
+            misses_expired: stats.near_expired.get(),
+            misses_changed: stats.near_changed.get(),
+            evictions: stats.evictions.get(),
+            early_refreshes: stats.early_refreshes.get(),
+        }
+    }
+
+    async fn shared(&self) -> Option<SharedStatus> {
+        let (stats, shared) = (self.catalog.stats(), self.shared.as_ref()?);
+        let ping = timeout(ASK_TIMEOUT, shared.ping()).await.ok().flatten();
+        let memory = match ping {
+            Some(_) => timeout(ASK_TIMEOUT, shared.memory()).await.ok().flatten(),
+            None => None,
+        };
+        let (used_memory_bytes, max_memory_bytes) = memory.unwrap_or_default();
+        Some(SharedStatus {
+            available: ping.is_some(),
+            hits: stats.shared_hits.get(),
+            misses: stats.shared_misses.get(),
+            errors: stats.shared_errors.get(),
+            leases: stats.leases.get(),
+            lease_waits: stats.lease_waits.get(),
+            ping,
+            used_memory_bytes,
+            max_memory_bytes,
+        })
+    }
+
+    async fn database(&self) -> DatabaseStatus {
+        let (stats, pool) = (self.catalog.stats(), self.database.pool());
+        let ping = timeout(ASK_TIMEOUT, self.database.ping()).await;
+        DatabaseStatus {
+            available: !self.knowledge.is_lost(),
+            reads: stats.database_reads.get(),
+            errors: stats.database_errors.get(),
+            fills_outrun: stats.fills_outrun.get(),
+            ping: ping.ok().and_then(Result::ok),
+            pool_open: pool.open,
+            pool_idle: pool.idle,
+            pool_max: pool.max,
+        }
+    }
+}
+
+#[async_trait]
+impl CacheInspector for Inspector {
+    async fn status(&self) -> CacheStatus {
+        let (shared, database) = tokio::join!(self.shared(), self.database());
+        let stats = self.catalog.stats();
+        let redis_works = shared.as_ref().is_some_and(|shared| shared.available);
+        CacheStatus {
+            at: self.clock.now(),
+            started_at: self.started_at,
+            version: self.knowledge.version(),
+            confirmation_age: self.knowledge.age(),
+            mode: match (database.available, redis_works) {
+                (false, _) => CacheMode::DatabaseLost,
+                (true, false) => CacheMode::RedisBypassed,
+                (true, true) => CacheMode::Normal,
+            },
+            near: self.near(),
+            shared,
+            database,
+            hit_ratio: stats.window.ratios(stats.answers()),
+            hit_latency: stats.hit_latency.summary(),
+            load_latency: stats.load_latency.summary(),
+            stale_answers: stats.stale_answers.get(),
+            audit_checked: stats.audit_checked.get(),
+            audit_violations: stats.audit_violations.get(),
+            last_error: stats.last_error(),
+        }
+    }
+
+    fn count(&self, tags: &[Tag]) -> u64 {
+        let entries = self.catalog.loader().near.iter();
+        entries
+            .filter(|(key, _)| tags.iter().any(|tag| key.depends_on(*tag)))
+            .count() as u64
+    }
+
+    fn purge(&self) -> u64 {
+        self.catalog.loader().near.clear() as u64
+    }
+
+    fn hurry(&self) {
+        self.knowledge.want_poll();
+    }
+
+    fn max_staleness(&self) -> Duration {
+        self.knowledge.max_staleness()
+    }
+}

@@ -1,0 +1,116 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use crate::domain::Latency;
+
+/// How long something took, in buckets that are an eighth apart: 64 powers of
+/// two of nanoseconds, each cut in eight. Recording is one addition.
+#[derive(Debug)]
+pub(super) struct Histogram {
+    buckets: Box<[AtomicU64]>,
+}
+
+const CUTS: u32 = 3;
+const BUCKETS: usize = 64 << CUTS;
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl Histogram {
+    pub(super) fn record(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(bucket) = self.buckets.get(bucket_of(nanos)) {
+            bucket.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn summary(&self) -> Latency {
+        let counts: Vec<u64> = self
+            .buckets
+            .iter()
+            .map(|bucket| bucket.load(Relaxed))
+            .collect();
+        let count: u64 = counts.iter().sum();
+        let percentile = |percent: u64| {
+            let rank = (count * percent).div_ceil(100).max(1);
+            let mut seen = 0;
+            let bucket = counts.iter().position(|in_bucket| {
+                seen += in_bucket;
+                seen >= rank
+            });
+            bucket.map_or(Duration::ZERO, |bucket| {
+                Duration::from_nanos(end_of(bucket))
+            })
+        };
+        Latency {
+            count,
+            p50: percentile(50),
+            p95: percentile(95),
+            p99: percentile(99),
+        }
+    }
+}
+
+/// Values below 8 have a bucket each; above, the top four bits decide.
+fn bucket_of(nanos: u64) -> usize {
+    let power = nanos.max(1).ilog2();
+    let bucket = match power.checked_sub(CUTS) {
+        None => nanos,
+        Some(shift) => (u64::from(shift + 1) << CUTS) + ((nanos >> shift) & ((1 << CUTS) - 1)),
+    };
+    usize::try_from(bucket).unwrap_or(usize::MAX)
+}
+
+/// The largest value in a bucket.
+fn end_of(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    match (bucket >> CUTS).checked_sub(1) {
+        None => bucket,
+        Some(shift) => {
+            let cut = (1 << CUTS) + (bucket & ((1 << CUTS) - 1));
+            u64::try_from(((u128::from(cut) + 1) << shift) - 1).unwrap_or(u64::MAX)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_lies_at_most_an_eighth_below_the_end_of_its_bucket() {
+        for power in 0..60 {
+            for value in [1 << power, (1 << power) + 1, (1_u64 << power) * 15 / 8] {
+                let end = end_of(bucket_of(value));
+                assert!(
+                    value <= end && end - value <= value / 8 + 1,
+                    "{value} {end}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn percentiles_are_those_of_what_was_recorded() {
+        let histogram = Histogram::default();
+        for micros in 1..=100 {
+            histogram.record(Duration::from_micros(micros));
+        }
+        let summary = histogram.summary();
+        assert_eq!(summary.count, 100);
+        for (percentile, micros) in [(summary.p50, 50), (summary.p95, 95), (summary.p99, 99)] {
+            let exact = Duration::from_micros(micros);
+            assert!(
+                percentile >= exact && percentile <= exact * 9 / 8,
+                "{percentile:?}"
+            );
+        }
+    }
+}

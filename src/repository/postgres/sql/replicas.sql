@@ -1,0 +1,9 @@
+SELECT
+    id::text AS id,
+    name,
+    timeline,
+    seq,
+    status,
+    (extract(epoch FROM clock_timestamp() - heard_at) * 1000000)::bigint AS heard_ago_us
+FROM challenges_catalog.replica
+ORDER BY name

@@ -1,0 +1,104 @@
+use std::time::Duration;
+
+use tonic::async_trait;
+
+use super::SqliteStore;
+use crate::{
+    domain::{
+        Error, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport, Stamp, Tag,
+    },
+    repository::row::{self, ReplicaRow},
+};
+
+#[async_trait]
+impl ReplicaRegistry for SqliteStore {
+    async fn report(&self, report: &ReplicaReport) -> Result<(), Error> {
+        let (timeline, seq) = row::columns(report.applied);
+        let work = async {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query(include_str!("sql/report.sql"))
+                .bind(report.id.0.hyphenated())
+                .bind(report.name.as_str())
+                .bind(timeline)
+                .bind(seq)
+                .bind(report.status.as_ref())
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query(include_str!("sql/forget_silent.sql"))
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
+        };
+        self.within("reporting", work).await
+    }
+
+    async fn acknowledge(&self, replica: ReplicaId, applied: Stamp) -> Result<(), Error> {
+        let (timeline, seq) = row::columns(applied);
+        let work = sqlx::query(include_str!("sql/acknowledge.sql"))
+            .bind(replica.0.hyphenated())
+            .bind(timeline)
+            .bind(seq)
+            .execute(&self.pool);
+        self.within("acknowledging", work).await.map(drop)
+    }
+
+    async fn leave(&self, replica: ReplicaId) -> Result<(), Error> {
+        let work = sqlx::query("DELETE FROM catalog_replica WHERE id = $1")
+            .bind(replica.0.hyphenated())
+            .execute(&self.pool);
+        self.within("leaving the registry", work).await.map(drop)
+    }
+
+    async fn replicas(&self) -> Result<Vec<KnownReplica>, Error> {
+        let read = sqlx::query_as(include_str!("sql/replicas.sql"));
+        let rows: Vec<ReplicaRow> = self.fetch(&self.pool, "reading the registry", read).await?;
+        rows.into_iter().map(row::replica).collect()
+    }
+
+    async fn take_task(
+        &self,
+        name: &'static str,
+        holder: ReplicaId,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
+        let work = sqlx::query(include_str!("sql/take_task.sql"))
+            .bind(name)
+            .bind(holder.0.hyphenated())
+            .bind(ttl_us)
+            .execute(&self.pool);
+        let done = self.within("taking a task", work).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn drop_task(&self, name: &'static str, holder: ReplicaId) -> Result<(), Error> {
+        let work = sqlx::query("DELETE FROM catalog_task WHERE name = $1 AND holder = $2")
+            .bind(name)
+            .bind(holder.0.hyphenated())
+            .execute(&self.pool);
+        self.within("giving a task back", work).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Invalidator for SqliteStore {
+    async fn invalidate(&self, tags: &[Tag], hard: bool) -> Result<Stamp, Error> {
+        let work = async {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let mut newest = 0;
+            for tag in tags {
+                let insert = "INSERT INTO catalog_change (tag, hard) VALUES ($1, $2) RETURNING seq";
+                (newest,) = sqlx::query_as(insert)
+                    .bind(tag.to_string())
+                    .bind(hard)
+                    .fetch_one(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(newest)
+        };
+        let seq: i64 = self.within("invalidating", work).await?;
+        self.changed.notify_one();
+        row::stamp(0, seq)
+    }
+}

@@ -1,0 +1,234 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::stream::{self, Stream};
+use tokio_util::task::TaskTracker;
+
+use crate::domain::{
+    Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions, ReplicaId, ReplicaRegistry,
+    Source,
+};
+
+/// What to load into the caches, beside the common queries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WarmPlan {
+    /// First pages.
+    pub queries: Vec<ListQuery>,
+    /// Challenges.
+    pub ids: Vec<ChallengeId>,
+}
+
+/// How far warming is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmProgress {
+    /// How many entries are done.
+    pub done: usize,
+    /// How many there are.
+    pub total: usize,
+    /// The entry that comes next; empty at the end.
+    pub current: String,
+    /// What was done so far.
+    pub tally: WarmTally,
+    /// How long it took so far.
+    pub took: Duration,
+}
+
+/// Where the entries came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WarmTally {
+    /// A cache had them already.
+    pub cached: usize,
+    /// They were read from the database.
+    pub loaded: usize,
+    /// They do not exist.
+    pub absent: usize,
+}
+
+/// Fills the caches, one warmer in the fleet at a time.
+#[derive(Clone)]
+pub struct WarmService {
+    catalog: Arc<dyn CatalogReader>,
+    registry: Arc<dyn ReplicaRegistry>,
+    tasks: TaskTracker,
+}
+
+const TASK: &str = "warm";
+/// A warmer that is silent for so long has died; another may start.
+const TASK_TTL: Duration = Duration::from_secs(10);
+/// One entry may take so long.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// So many challenges are loaded by one statement.
+const CHUNK: usize = 100;
+
+impl WarmService {
+    /// Warms the caches before `catalog`; what outlives a call runs on `tasks`.
+    #[must_use]
+    pub fn new(
+        catalog: Arc<dyn CatalogReader>,
+        registry: Arc<dyn ReplicaRegistry>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            catalog,
+            registry,
+            tasks,
+        }
+    }
+
+    /// Starts warming; it goes on while the stream is read, and ends when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnderWay`] while another warmer is at it;
+    /// [`Error::Unavailable`] when the database does not answer.
+    pub async fn start(
+        &self,
+        plan: WarmPlan,
+    ) -> Result<impl Stream<Item = Result<WarmProgress, Error>> + Send + use<>, Error> {
+        // Every run is a holder of its own, so that two calls on one replica exclude each other too.
+        let holder = ReplicaId(uuid::Uuid::new_v4());
+        if !self.registry.take_task(TASK, holder, TASK_TTL).await? {
+            return Err(Error::UnderWay("warming"));
+        }
+        tracing::info!("warming the caches");
+        let run = Run {
+            service: self.clone(),
+            holder,
+            steps: steps(plan).into_iter().collect(),
+            total: 0,
+            progress: WarmTally::default(),
+            done: 0,
+            started: Instant::now(),
+        };
+        Ok(run.stream())
+    }
+}
+
+/// One statement's worth of work.
+enum Step {
+    List(ListQuery),
+    Challenges(Vec<ChallengeId>),
+}
+
+impl Step {
+    fn len(&self) -> usize {
+        match self {
+            Self::List(_) => 1,
+            Self::Challenges(ids) => ids.len(),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::List(query) => {
+                let filter = query
+                    .difficulty
+                    .map_or("all", crate::domain::Difficulty::as_str);
+                format!("list:{filter}:{}", query.page_size.get())
+            }
+            Self::Challenges(ids) => ids
+                .first()
+                .map(|id| format!("challenge:{id}"))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+fn steps(plan: WarmPlan) -> Vec<Step> {
+    let mut queries = ListQuery::common().to_vec();
+    for query in plan.queries {
+        if !queries.contains(&query) {
+            queries.push(query);
+        }
+    }
+    let lists = queries.into_iter().map(Step::List);
+    let chunks = plan
+        .ids
+        .chunks(CHUNK)
+        .map(|ids| Step::Challenges(ids.to_vec()));
+    lists.chain(chunks).collect()
+}
+
+struct Run {
+    service: WarmService,
+    holder: ReplicaId,
+    steps: std::collections::VecDeque<Step>,
+    total: usize,
+    done: usize,
+    progress: WarmTally,
+    started: Instant,
+}
+
+impl Run {
+    fn stream(mut self) -> impl Stream<Item = Result<WarmProgress, Error>> + Send {
+        self.total = self.steps.iter().map(Step::len).sum();
+        // One message before the first step and one after each; then the end.
+        stream::try_unfold(Some((self, false)), |state| async move {
+            let Some((mut run, started)) = state else {
+                return Ok(None);
+            };
+            if started {
+                run.step().await?;
+            }
+            let progress = run.report();
+            let rest = (!run.steps.is_empty()).then_some((run, true));
+            Ok(Some((progress, rest)))
+        })
+    }
+
+    async fn step(&mut self) -> Result<(), Error> {
+        let Some(step) = self.steps.pop_front() else {
+            return Ok(());
+        };
+        // Renewed before each step, which takes less than the task's time.
+        let (registry, holder) = (&self.service.registry, self.holder);
+        if !registry.take_task(TASK, holder, TASK_TTL).await? {
+            return Err(Error::UnderWay("warming"));
+        }
+        let options = ReadOptions {
+            min_version: None,
+            deadline: Instant::now() + LOAD_TIMEOUT,
+        };
+        let answers = match &step {
+            Step::List(query) => vec![self.service.catalog.list(query, options).await?],
+            Step::Challenges(ids) => self.service.catalog.get_many(ids, options).await?,
+        };
+        for answer in &answers {
+            self.count(answer);
+        }
+        self.done += step.len();
+        Ok(())
+    }
+
+    fn count(&mut self, answer: &Answer) {
+        match (answer.body.is_some(), answer.freshness.source) {
+            (false, _) => self.progress.absent += 1,
+            (true, Source::NearCache | Source::SharedCache) => self.progress.cached += 1,
+            (true, Source::Database) => self.progress.loaded += 1,
+        }
+    }
+
+    fn report(&self) -> WarmProgress {
+        WarmProgress {
+            done: self.done,
+            total: self.total,
+            current: self.steps.front().map(Step::name).unwrap_or_default(),
+            tally: self.progress,
+            took: self.started.elapsed(),
+        }
+    }
+}
+
+/// At the end, and when the caller went away.
+impl Drop for Run {
+    fn drop(&mut self) {
+        let (registry, holder) = (Arc::clone(&self.service.registry), self.holder);
+        self.service.tasks.spawn(async move {
+            if let Err(error) = registry.drop_task(TASK, holder).await {
+                tracing::debug!(%error, "the task of warming was not given back; it expires");
+            }
+        });
+    }
+}

@@ -1,0 +1,254 @@
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
+
+use super::{
+    cache_status,
+    call::REQUEST_ID,
+    convert::{difficulty_filter, duration},
+    fields::Wrong,
+    status::to_status,
+};
+use crate::{
+    domain::{ChallengeId, Error, ListQuery, PageSize, Tag, Version},
+    pb::admin::v1::{self as pb, cache_admin_server::CacheAdmin},
+    service::{CacheAdminService, Mode, Receipt, Target, WarmPlan, WarmProgress, WarmService},
+};
+
+/// The service `challenges.admin.v1.CacheAdmin`: decode, one call, encode.
+#[derive(Clone)]
+pub struct CacheAdminTransport {
+    service: CacheAdminService,
+    warmer: WarmService,
+    replica: String,
+}
+
+/// The most ids that one call may name.
+const IDS_MAX: usize = 1_000;
+/// The most lists that one call may warm.
+const QUERIES_MAX: usize = 100;
+
+impl CacheAdminTransport {
+    /// Serves `service` and `warmer` on the replica that is called `replica`.
+    #[must_use]
+    pub fn new(service: CacheAdminService, warmer: WarmService, replica: String) -> Self {
+        Self {
+            service,
+            warmer,
+            replica,
+        }
+    }
+
+    async fn all_statuses(&self) -> Result<pb::GetCacheStatusResponse, Error> {
+        let (others, silent) = self.service.others().await?;
+        let mut replicas = vec![cache_status::message(
+            &self.replica,
+            &self.service.status().await,
+        )];
+        let others = others.iter();
+        replicas
+            .extend(others.filter_map(|known| cache_status::decode_status(&known.report.status)));
+        let version = |status: &pb::ReplicaCacheStatus| status.version.parse::<Version>().ok();
+        let head = replicas
+            .iter()
+            .filter_map(version)
+            .max_by_key(|version| version.stamp);
+        for status in &mut replicas {
+            let Some((head, own)) = head.zip(version(status)) else {
+                continue;
+            };
+            status.head_version = head.to_string();
+            let behind = head.stamp.seq.saturating_sub(own.stamp.seq);
+            status.lag = i64::try_from(behind).unwrap_or(i64::MAX);
+        }
+        Ok(pb::GetCacheStatusResponse { replicas, silent })
+    }
+
+    fn receipt(
+        receipt: &Receipt,
+        version: impl Fn(Receipt) -> String,
+    ) -> pb::InvalidateCacheResponse {
+        pb::InvalidateCacheResponse {
+            version: version(receipt.clone()),
+            acknowledged: receipt.acknowledged.clone(),
+            fenced: receipt.fenced.clone(),
+            entries_dropped: i64::try_from(receipt.entries).unwrap_or(i64::MAX),
+            took: Some(duration(receipt.took)),
+            tags: receipt.tags.iter().map(Tag::to_string).collect(),
+        }
+    }
+}
+
+#[async_trait]
+impl CacheAdmin for CacheAdminTransport {
+    async fn invalidate_cache(
+        &self,
+        request: Request<pb::InvalidateCacheRequest>,
+    ) -> Result<Response<pb::InvalidateCacheResponse>, Status> {
+        let request_id = request_id(request.metadata());
+        let request = request.into_inner();
+        let answer = async {
+            let (target, mode) = (target(&request), mode(&request));
+            let (target, mode) = both(target, mode)?;
+            let database = self.service.status().await.version.database;
+            let receipt = self.service.invalidate(&target, request.hard, mode).await?;
+            let version = |receipt: Receipt| {
+                let committed = receipt.committed.map(|stamp| Version { database, stamp });
+                committed
+                    .as_ref()
+                    .map(Version::to_string)
+                    .unwrap_or_default()
+            };
+            Ok(Self::receipt(&receipt, version))
+        };
+        answer
+            .await
+            .map(Response::new)
+            .map_err(|error: Error| to_status(&error, &request_id))
+    }
+
+    async fn get_cache_status(
+        &self,
+        request: Request<pb::GetCacheStatusRequest>,
+    ) -> Result<Response<pb::GetCacheStatusResponse>, Status> {
+        let request_id = request_id(request.metadata());
+        if request.get_ref().all_replicas {
+            let all = self.all_statuses().await;
+            return all
+                .map(Response::new)
+                .map_err(|error| to_status(&error, &request_id));
+        }
+        let own = cache_status::message(&self.replica, &self.service.status().await);
+        Ok(Response::new(pb::GetCacheStatusResponse {
+            replicas: vec![own],
+            silent: Vec::new(),
+        }))
+    }
+
+    type WarmCacheStream =
+        Pin<Box<dyn Stream<Item = Result<pb::WarmCacheResponse, Status>> + Send>>;
+
+    async fn warm_cache(
+        &self,
+        request: Request<pb::WarmCacheRequest>,
+    ) -> Result<Response<Self::WarmCacheStream>, Status> {
+        let request_id = request_id(request.metadata());
+        let started = async {
+            let plan = plan(request.get_ref())?;
+            self.warmer.start(plan).await
+        };
+        let progress = started
+            .await
+            .map_err(|error| to_status(&error, &request_id))?;
+        let messages = progress.map(move |progress| match progress {
+            Ok(progress) => Ok(warm_message(&progress)),
+            Err(error) => Err(to_status(&error, &request_id)),
+        });
+        Ok(Response::new(Box::pin(messages)))
+    }
+}
+
+fn request_id(metadata: &MetadataMap) -> String {
+    let id = metadata
+        .get(REQUEST_ID.as_str())
+        .and_then(|id| id.to_str().ok());
+    id.unwrap_or_default().to_owned()
+}
+
+fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(Error::Invalid(mut wrong)), Err(Error::Invalid(more))) => {
+            wrong.extend(more);
+            Err(Error::Invalid(wrong))
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// Exactly one of tag, ids and all.
+fn target(request: &pb::InvalidateCacheRequest) -> Result<Target, Error> {
+    let mut wrong = Wrong::default();
+    let given = [
+        !request.tag.is_empty(),
+        !request.ids.is_empty(),
+        request.all,
+    ];
+    match given {
+        [true, false, false] => match request.tag.parse() {
+            Ok(tag) => Ok(Target::Tag(tag)),
+            Err(_) => Err(Error::UnknownTag(request.tag.chars().take(100).collect())),
+        },
+        [false, true, false] => wrong
+            .ids("ids", &request.ids, IDS_MAX)
+            .map(Target::Challenges)
+            .ok_or(wrong.into()),
+        [false, false, true] => Ok(Target::Tag(Tag::Everything)),
+        _ => {
+            let problem = "name exactly one of tag, ids and all: nothing was invalidated";
+            wrong.note("tag", problem);
+            Err(wrong.into())
+        }
+    }
+}
+
+fn mode(request: &pb::InvalidateCacheRequest) -> Result<Mode, Error> {
+    let mut wrong = Wrong::default();
+    match pb::Wait::try_from(request.wait) {
+        Ok(_) if request.validate_only => Ok(Mode::Count),
+        Ok(pb::Wait::Unspecified | pb::Wait::All) => Ok(Mode::Prove),
+        Ok(pb::Wait::None) => Ok(Mode::Commit),
+        Err(_) => {
+            wrong.note("wait", "must be WAIT_ALL (1), WAIT_NONE (2) or unset");
+            Err(wrong.into())
+        }
+    }
+}
+
+fn plan(request: &pb::WarmCacheRequest) -> Result<WarmPlan, Error> {
+    let mut wrong = Wrong::default();
+    if request.queries.len() > QUERIES_MAX {
+        let problem = format!(
+            "must be at most {QUERIES_MAX}, not {}",
+            request.queries.len()
+        );
+        wrong.note("queries", problem);
+        return Err(wrong.into());
+    }
+    let mut queries = Vec::with_capacity(request.queries.len());
+    for (index, query) in request.queries.iter().enumerate() {
+        let field = |name: &str| format!("queries[{index}].{name}");
+        let difficulty = wrong.field(&field("difficulty"), difficulty_filter(query.difficulty));
+        let page_size = wrong.field(&field("page_size"), PageSize::parse(query.page_size));
+        queries.extend(
+            difficulty
+                .zip(page_size)
+                .map(|(d, size)| ListQuery::first(d, size)),
+        );
+    }
+    let ids: Option<Vec<ChallengeId>> = match request.ids.as_slice() {
+        [] => Some(Vec::new()),
+        ids => wrong.ids("ids", ids, IDS_MAX),
+    };
+    match ids {
+        Some(ids) if wrong.is_empty() => Ok(WarmPlan { queries, ids }),
+        Some(_) | None => Err(wrong.into()),
+    }
+}
+
+fn warm_message(progress: &WarmProgress) -> pb::WarmCacheResponse {
+    let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    let summary = progress.current.is_empty().then(|| pb::WarmSummary {
+        cached: count(progress.tally.cached),
+        loaded: count(progress.tally.loaded),
+        absent: count(progress.tally.absent),
+        took: Some(duration(progress.took)),
+    });
+    pb::WarmCacheResponse {
+        done: count(progress.done),
+        total: count(progress.total),
+        current: progress.current.clone(),
+        summary,
+    }
+}
