@@ -44,18 +44,36 @@ impl Monitor {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut database, mut redis) = (Dependency::default(), Dependency::default());
+        let (mut database_told, mut redis_told) = (Told::default(), Told::default());
+        let mut ready_told = Told(Some(true));
         loop {
             beat.tick().await;
             let database_up = database.saw(!self.knowledge.is_lost());
-            self.health.set(DATABASE, database_up).await;
+            if database_told.is_news(database_up) {
+                self.health.set(DATABASE, database_up).await;
+            }
             if let Some(shared) = &self.shared {
                 let pong = timeout(CHECK_TIMEOUT, shared.ping()).await;
                 let redis_up = redis.saw(matches!(pong, Ok(Some(_))));
-                self.health.set(REDIS, redis_up).await;
+                if redis_told.is_news(redis_up) {
+                    self.health.set(REDIS, redis_up).await;
+                }
             }
-            let has_copies = self.catalog.near_size().0 > 0;
-            self.health.set_ready(database_up || has_copies).await;
+            let ready = database_up || self.catalog.near_size().0 > 0;
+            if ready_told.is_news(ready) {
+                self.health.set_ready(ready).await;
+            }
         }
+    }
+}
+
+/// What was said last; to say it again would wake everybody who watches.
+#[derive(Default)]
+struct Told(Option<bool>);
+
+impl Told {
+    fn is_news(&mut self, up: bool) -> bool {
+        self.0.replace(up) != Some(up)
     }
 }
 

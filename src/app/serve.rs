@@ -6,6 +6,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep, timeout},
 };
+use tracing::{Instrument, info_span};
 
 use super::{
     compose::App,
@@ -48,17 +49,19 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         app.stop.clone(),
     );
     let serving = app.tasks.spawn(serving);
+    // Spans of their own tell the log lines of background work from those of calls.
+    let warmed = warm(&app).instrument(info_span!("warm"));
     tokio::select! {
-        () = warm(&app) => {}
+        () = warmed => {}
         () = signals.next() => return stop(app, serving, &config.server, signals).await,
     }
     app.health.set("startup", true).await;
     app.health.set_ready(true).await;
-    app.run_until_stop(Monitor::of(&app).watch());
+    app.run_until_stop(Monitor::of(&app).watch().instrument(info_span!("health")));
+    tracing::info!(%addr, "serving");
     if let Some(file) = &config.server.port_file {
         announce(file, addr).await?;
     }
-    tracing::info!(%addr, "serving");
     signals.next().await;
     stop(app, serving, &config.server, signals).await
 }
@@ -74,6 +77,7 @@ async fn bind(addr: SocketAddr) -> Result<TcpListener, Error> {
 
 /// Waits for the feed, then loads the queries that nearly all callers ask, until that worked once.
 async fn warm(app: &App) {
+    // An entry that was read before anything is known of changes is never valid.
     app.knowledge.first_word().await;
     loop {
         let options = ReadOptions {
@@ -109,7 +113,7 @@ async fn stop(
     mut signals: Signals,
 ) -> Result<(), Error> {
     let leave = async {
-        app.health.set_ready(false).await;
+        app.health.leave().await;
         tracing::info!(delay = ?config.shutdown_delay, "not serving any more");
         sleep(config.shutdown_delay).await;
         app.stop.cancel();

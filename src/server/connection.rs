@@ -65,8 +65,11 @@ pub(super) async fn serve<S: Served>(
     force: CancellationToken,
 ) -> End {
     // Nothing comes from a port scanner: a client that speaks HTTP/2 speaks first.
-    let first_byte = timeout(settings.handshake_timeout, stream.peek(&mut [0])).await;
-    let spoke = matches!(first_byte, Ok(Ok(1..)));
+    let mut byte = [0];
+    let first_byte = timeout(settings.handshake_timeout, stream.peek(&mut byte));
+    // Nor does anything of its own hold up the shutdown.
+    let first_byte = stop.run_until_cancelled(first_byte).await;
+    let spoke = matches!(first_byte, Some(Ok(Ok(1..))));
     if !spoke || stream.set_nodelay(true).is_err() {
         return End::Finished;
     }

@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
 use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
@@ -18,6 +23,8 @@ const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
+    /// From here on the replica is never ready again.
+    leaving: Arc<AtomicBool>,
 }
 
 /// The names that tell whether calls should come here.
@@ -28,6 +35,7 @@ impl Health {
     pub async fn starting() -> Self {
         let health = Self {
             reporter: HealthReporter::new(),
+            leaving: Arc::default(),
         };
         health.set("liveness", true).await;
         health.set("startup", false).await;
@@ -51,22 +59,38 @@ impl Health {
         self.reporter.set_service_status(name, status).await;
     }
 
-    /// Says whether calls should come here.
+    /// Says whether calls should come here. After [`Self::leave`] they never should.
     pub async fn set_ready(&self, ready: bool) {
         for name in READINESS {
             self.set(name, ready).await;
         }
+        // Looked at last: whoever leaves meanwhile has the last word.
+        if ready && self.leaving.load(SeqCst) {
+            self.not_ready().await;
+        }
     }
 
-    /// Ends every `Watch`: an open one would hold up the shutdown.
-    pub async fn close(&mut self, names: &[&str]) {
-        for name in READINESS
-            .iter()
-            .chain(["liveness", "startup"].iter())
-            .chain(names)
-        {
-            self.reporter.clear_service_status(name).await;
+    /// Says that calls should go elsewhere, for good.
+    pub async fn leave(&self) {
+        self.leaving.store(true, SeqCst);
+        self.not_ready().await;
+    }
+
+    async fn not_ready(&self) {
+        for name in READINESS {
+            self.set(name, false).await;
         }
+    }
+
+    /// Ends every `Watch`: an open one would hold up the shutdown. Who still asks, on a
+    /// connection that is not closed yet, hears of the replica what is so.
+    pub async fn close(&mut self, names: &[&str]) {
+        for name in READINESS.iter().chain(&["startup"]).chain(names) {
+            self.reporter.clear_service_status(name).await;
+            self.set(name, false).await;
+        }
+        self.reporter.clear_service_status("liveness").await;
+        self.set("liveness", true).await;
     }
 
     /// `admin`, health and reflection (v1, and v1alpha for older tools), with the
