@@ -7,6 +7,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{
     CacheSettings, CacheStats, Knowledge, SharedCache,
@@ -183,12 +184,13 @@ impl Loader {
                 });
                 let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
                 // Nobody waits for this; it is bounded by the time limit of its command.
-                self.tasks.spawn(async move {
+                let put = async move {
                     match packed {
                         Some(packed) => shared.put(&key, &lease, &packed).await,
                         None => shared.release(&key, &lease).await,
                     }
-                });
+                };
+                self.tasks.spawn(put.in_current_span());
             }
             self.land(want.landing, entry, Source::Database, Some(read_from));
         }
@@ -249,8 +251,8 @@ impl Loader {
                 (&self.shared, want.lease, self.knowledge.era())
             {
                 let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
-                self.tasks
-                    .spawn(async move { shared.release(&key, &lease).await });
+                let release = async move { shared.release(&key, &lease).await };
+                self.tasks.spawn(release.in_current_span());
             }
             want.landing.land(Err(failure(want.stale)));
         }
