@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod catalog;
 mod examples;
 mod fleet;
 mod readme;

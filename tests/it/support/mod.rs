@@ -9,3 +9,4 @@ pub mod proxy;
 pub mod redis;
 pub mod replica;
 pub mod wait;
+pub mod wire;

@@ -1,0 +1,15 @@
+//! What callers of one replica meet, through a real client or on the wire.
+mod bad_input;
+mod conditional;
+mod deadlines;
+mod freshness;
+mod health;
+mod lists;
+mod pages;
+mod reflection;
+mod refusal;
+mod request_ids;
+mod shutdown;
+mod some;
+mod versions;
+mod wire;
