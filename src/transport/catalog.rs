@@ -1,9 +1,12 @@
-use bytes::Bytes;
 use http::HeaderMap;
 use tonic::Status;
 
 use super::{
-    call::Call, convert::difficulty_filter, fields::Wrong, page_token::PageTokens, reply,
+    call::Call,
+    convert::difficulty_filter,
+    fields::Wrong,
+    page_token::PageTokens,
+    reply::{self, Reply},
     status::to_status,
 };
 use crate::{
@@ -37,7 +40,7 @@ impl CatalogTransport {
         request: pb::ListChallengesRequest,
         headers: &HeaderMap,
         call: &Call,
-    ) -> Result<Bytes, Status> {
+    ) -> Result<Reply, Status> {
         let answer = async {
             let mut wrong = Wrong::default();
             let difficulty = wrong.field("difficulty", difficulty_filter(request.difficulty));
@@ -61,7 +64,7 @@ impl CatalogTransport {
         let answer = answer
             .await
             .map_err(|error| to_status(&error, call.request_id()))?;
-        Ok(reply::frame(
+        Ok(reply::reply(
             &[answer],
             if_none_match(&request.if_none_match, headers),
         ))
@@ -72,7 +75,7 @@ impl CatalogTransport {
         request: pb::GetChallengeRequest,
         headers: &HeaderMap,
         call: &Call,
-    ) -> Result<Bytes, Status> {
+    ) -> Result<Reply, Status> {
         let answers = async {
             let mut wrong = Wrong::default();
             let id = wrong.field("id", ChallengeId::parse(&request.id));
@@ -87,7 +90,7 @@ impl CatalogTransport {
         let answers = answers
             .await
             .map_err(|error| to_status(&error, call.request_id()))?;
-        Ok(reply::frame(
+        Ok(reply::reply(
             &answers,
             if_none_match(&request.if_none_match, headers),
         ))
@@ -98,7 +101,7 @@ impl CatalogTransport {
         request: pb::BatchGetChallengesRequest,
         headers: &HeaderMap,
         call: &Call,
-    ) -> Result<Bytes, Status> {
+    ) -> Result<Reply, Status> {
         let answers = async {
             let mut wrong = Wrong::default();
             let ids = wrong.ids("ids", &request.ids, IDS_MAX);
@@ -113,7 +116,7 @@ impl CatalogTransport {
         let answers = answers
             .await
             .map_err(|error| to_status(&error, call.request_id()))?;
-        Ok(reply::frame(
+        Ok(reply::reply(
             &answers,
             if_none_match(&request.if_none_match, headers),
         ))

@@ -18,6 +18,7 @@ use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
     catalog::CatalogTransport,
+    reply::Reply as CatalogReply,
     status,
     unary::{refuse, unary},
 };
@@ -116,7 +117,12 @@ impl Edge {
         &self,
         request: Request<B>,
         call: &Call,
-        method: impl AsyncFnOnce(&CatalogTransport, M, &HeaderMap, &Call) -> Result<Bytes, Status>,
+        method: impl AsyncFnOnce(
+            &CatalogTransport,
+            M,
+            &HeaderMap,
+            &Call,
+        ) -> Result<CatalogReply, Status>,
     ) -> Response<ResponseBody>
     where
         M: Message + Default,

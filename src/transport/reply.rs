@@ -1,4 +1,5 @@
 use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, header::AGE};
 use prost::Message;
 use ring::digest;
 
@@ -11,12 +12,39 @@ use crate::{
 /// The length of what stands before every gRPC message: a flag and the message's length.
 const PREFIX_LEN: usize = 5;
 
+/// What goes back to one caller.
+pub(super) struct Reply {
+    /// The framed message.
+    pub(super) frame: Bytes,
+    /// What the answer's freshness says, once more for those who look at metadata only.
+    pub(super) metadata: Option<[(HeaderName, HeaderValue); 3]>,
+}
+
+const CACHE: HeaderName = HeaderName::from_static("x-cache");
+const VERSION: HeaderName = HeaderName::from_static("x-catalog-version");
+
+/// `x-cache` (near, shared, database or stale), `x-catalog-version`, and `age` in whole seconds.
+fn metadata(freshness: &Freshness) -> [(HeaderName, HeaderValue); 3] {
+    let cache = match (freshness.stale, freshness.source) {
+        (true, _) => "stale",
+        (false, Source::NearCache) => "near",
+        (false, Source::SharedCache) => "shared",
+        (false, Source::Database) => "database",
+    };
+    let version = HeaderValue::try_from(freshness.version.to_string());
+    [
+        (CACHE, HeaderValue::from_static(cache)),
+        (VERSION, version.unwrap_or(HeaderValue::from_static(""))),
+        (AGE, HeaderValue::from(freshness.staleness_bound.as_secs())),
+    ]
+}
+
 /// Frames an answer for one caller: the cached body as it lies, and behind it
 /// the fields that differ from call to call. Protobuf messages may be joined,
 /// so nothing is decoded or encoded again.
 ///
 /// With `if_none_match` naming the answer's content, the body is left out.
-pub(super) fn frame(answers: &[Answer], if_none_match: &str) -> Bytes {
+pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
     let etag = etag_of(answers);
     let etag_text = etag_text(etag);
     let not_modified = names(if_none_match, &etag_text);
@@ -26,7 +54,8 @@ pub(super) fn frame(answers: &[Answer], if_none_match: &str) -> Bytes {
             .filter(|_| !not_modified)
             .filter_map(|a| a.body.as_ref())
     };
-    let tail = tail(answers, etag_text, not_modified);
+    let freshness = answers.iter().map(|answer| answer.freshness).reduce(oldest);
+    let tail = tail(answers, freshness, etag_text, not_modified);
 
     let length = bodies().map(Bytes::len).sum::<usize>() + tail.encoded_len();
     let mut frame = BytesMut::with_capacity(PREFIX_LEN + length);
@@ -34,12 +63,20 @@ pub(super) fn frame(answers: &[Answer], if_none_match: &str) -> Bytes {
     frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     bodies().for_each(|body| frame.put_slice(body));
     tail.encode_raw(&mut frame);
-    frame.freeze()
+    Reply {
+        frame: frame.freeze(),
+        metadata: freshness.as_ref().map(metadata),
+    }
 }
 
 /// The fields that differ from call to call. Their numbers are the same in all
 /// three responses, so one message stands for all.
-fn tail(answers: &[Answer], etag: String, not_modified: bool) -> pb::GetChallengeResponse {
+fn tail(
+    answers: &[Answer],
+    freshness: Option<Freshness>,
+    etag: String,
+    not_modified: bool,
+) -> pb::GetChallengeResponse {
     let from_cache = |answer: &Answer| answer.freshness.source != Source::Database;
     let expires_at = answers.iter().filter_map(|answer| answer.expires_at).min();
     pb::GetChallengeResponse {
@@ -48,11 +85,7 @@ fn tail(answers: &[Answer], etag: String, not_modified: bool) -> pb::GetChalleng
         not_modified,
         cached: answers.iter().all(from_cache),
         cache_expire_time: expires_at.map(timestamp),
-        freshness: answers
-            .iter()
-            .map(|answer| answer.freshness)
-            .reduce(oldest)
-            .map(Into::into),
+        freshness: freshness.map(Into::into),
     }
 }
 

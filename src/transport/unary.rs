@@ -9,6 +9,7 @@ use tonic::Status;
 use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
+    reply::Reply,
     status,
 };
 
@@ -24,7 +25,7 @@ pub(super) async fn unary<M, B>(
     request: Request<B>,
     call: &Call,
     limit_bytes: usize,
-    handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Bytes, Status>,
+    handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Reply, Status>,
 ) -> Response<ResponseBody>
 where
     M: Message + Default,
@@ -37,7 +38,7 @@ where
     };
     let answer = timeout_at(Instant::from_std(call.deadline), answer).await;
     match answer.unwrap_or_else(|_| Err(status::deadline_exceeded())) {
-        Ok(frame) => ok(frame, call),
+        Ok(reply) => ok(reply, call),
         Err(status) => refuse(&status, call),
     }
 }
@@ -136,17 +137,18 @@ impl Received {
     }
 }
 
-fn ok(frame: Bytes, call: &Call) -> Response<ResponseBody> {
+fn ok(reply: Reply, call: &Call) -> Response<ResponseBody> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
     let body = ResponseBody::Ready {
-        message: Some(frame),
+        message: Some(reply.frame),
         trailers: Some(trailers),
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(REQUEST_ID, call.request_id.clone());
+    headers.extend(reply.metadata.into_iter().flatten());
     response
 }
 

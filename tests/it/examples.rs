@@ -15,11 +15,14 @@ type Check = fn(&str);
 
 const CHECKS: &[(&str, Check)] = &[
     ("batch-get-challenges.sh", three_in_the_order_asked_for),
+    ("cache-status.sh", one_replica_in_order),
     ("get-challenge.sh", one_challenge),
     ("health.sh", it_serves),
+    ("invalidate-cache.sh", a_receipt),
     ("list-challenges.sh", beginners_in_order),
     ("list-next-page.sh", the_second_five),
     ("reflection.sh", services_with_comments),
+    ("warm-cache.sh", steps_and_a_summary),
 ];
 
 #[tokio::test]
@@ -164,4 +167,35 @@ fn services_with_comments(answer: &str) {
     }
     let comment = "// Lists challenges, all or of one difficulty, page by page";
     assert!(answer.contains(comment), "{answer}");
+}
+
+fn a_receipt(answer: &str) {
+    let receipt = parse(answer);
+    assert_eq!(receipt["tags"], serde_json::json!(["difficulty:beginner"]));
+    assert_eq!(receipt["acknowledged"].as_array().unwrap().len(), 1);
+    assert_eq!(receipt.get("fenced"), None);
+    assert!(receipt["version"].is_string(), "{receipt}");
+}
+
+fn one_replica_in_order(answer: &str) {
+    let status = parse(answer);
+    let replicas = status["replicas"].as_array().unwrap();
+    assert_eq!(replicas.len(), 1);
+    assert_eq!(replicas[0]["mode"], "CACHE_MODE_REDIS_BYPASSED");
+    assert_eq!(replicas[0]["database"]["available"], true);
+    assert_eq!(status.get("silent"), None);
+}
+
+fn steps_and_a_summary(answer: &str) {
+    let messages = serde_json::Deserializer::from_str(answer).into_iter::<Value>();
+    let messages: Vec<_> = messages.map(Result::unwrap).collect();
+    assert_eq!(
+        messages.len(),
+        6,
+        "one before the first of five steps, one after each"
+    );
+    assert_eq!(messages[0]["current"], "list:all:50");
+    let last = messages.last().unwrap();
+    assert_eq!((&last["done"], &last["total"]), (&5.into(), &5.into()));
+    assert!(last["summary"]["took"].is_string(), "{last}");
 }

@@ -11,9 +11,11 @@ fn the_settings_table_is_that_of_the_program() {
 
 #[test]
 fn every_rpc_of_the_contract_has_a_row() {
-    for contract in [include_str!(
-        "../../proto/challenges/catalog/v1/catalog.proto"
-    )] {
+    let contracts = [
+        include_str!("../../proto/challenges/catalog/v1/catalog.proto"),
+        include_str!("../../proto/challenges/admin/v1/cache_admin.proto"),
+    ];
+    for contract in contracts {
         let rpcs = contract
             .lines()
             .filter_map(|line| line.trim().strip_prefix("rpc "));

@@ -101,7 +101,7 @@ async fn a_replica_that_left_is_not_waited_for() {
 
 #[tokio::test]
 async fn ids_and_tags_hit_what_depends_on_them_and_counting_changes_nothing() {
-    let fleet = Fleet::start(1).await;
+    let fleet = Fleet::start_with_least_rights().await;
     let replica = &fleet.replicas[0];
     let beginner = InvalidateCacheRequest {
         tag: "difficulty:beginner".to_owned(),

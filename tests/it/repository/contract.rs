@@ -3,7 +3,7 @@
 macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
-            use crate::repository::{changes, fixture::Catalog, reads};
+            use crate::repository::{changes, fixture::Catalog, reads, registry};
             $(#[tokio::test]
             async fn $fact() {
                 $room::$fact(Catalog::$bare().await.migrated().await).await;
@@ -44,4 +44,9 @@ both_engines!(
     reads::odd_values_that_others_wrote_are_listed,
     reads::pages_follow_one_another_without_gap_or_repeat,
     reads::the_key_of_page_tokens_stays_the_same,
+    registry::a_poll_tells_whether_the_replica_is_registered,
+    registry::a_report_registers_and_the_next_one_replaces_it,
+    registry::a_task_has_one_holder_until_its_time_is_over,
+    registry::an_acknowledgement_goes_forwards_only_and_registers_nobody,
+    registry::an_invalidation_is_a_commit_like_any_other,
 );

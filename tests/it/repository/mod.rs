@@ -12,6 +12,7 @@ mod fixture;
 mod migrations;
 mod outages;
 mod reads;
+mod registry;
 mod rights;
 mod statements;
 mod verify;
