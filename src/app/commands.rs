@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::{
     database::{location, pool_settings},
-    view::{Error, Fact, Migrated, Migration, Report, Seeded},
+    view::{Error, Fact, Migrated, Migration, Report, Seeded, at},
 };
 use crate::{
     config::DatabaseConfig,
@@ -17,7 +17,10 @@ use crate::{
 ///
 /// What kept it from migrating.
 pub async fn migrate_up(database: &DatabaseConfig) -> Result<Migrated, Error> {
-    Ok(repository::migrate_up(location(&database.url), &MigrateSettings::default()).await?)
+    let (url, settings) = (&database.url, MigrateSettings::default());
+    repository::migrate_up(location(url), &settings)
+        .await
+        .map_err(at(url))
 }
 
 /// Every migration of this version.
@@ -26,7 +29,9 @@ pub async fn migrate_up(database: &DatabaseConfig) -> Result<Migrated, Error> {
 ///
 /// What kept it from looking.
 pub async fn migration_status(database: &DatabaseConfig) -> Result<Vec<Migration>, Error> {
-    let rows = repository::migration_status(location(&database.url)).await?;
+    let rows = repository::migration_status(location(&database.url))
+        .await
+        .map_err(at(&database.url))?;
     let view = |row: repository::MigrationRow| Migration {
         version: row.version,
         name: row.name,
@@ -48,7 +53,7 @@ pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seed
             .map_err(|error| format!("cannot read {}: {error}", file.display()))?,
     };
     let datastore = repository::open(location(&database.url), &pool_settings(database))?;
-    datastore.check().await?;
+    datastore.check().await.map_err(at(&database.url))?;
     let seeded = seeding::load(datastore.as_ref(), &text).await;
     datastore.close().await;
     let seeded = seeded?;
@@ -64,7 +69,9 @@ pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seed
 ///
 /// What kept it from looking.
 pub async fn verify(database: &DatabaseConfig) -> Result<Report, Error> {
-    let report = repository::verify(location(&database.url)).await?;
+    let report = repository::verify(location(&database.url))
+        .await
+        .map_err(at(&database.url))?;
     Ok(Report {
         facts: facts(report.facts),
         findings: report.findings,

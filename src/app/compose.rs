@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     clock::SystemClock,
     database::{self, Probe},
-    view::Error,
+    view::{Error, at},
 };
 use crate::{
     cache::{
@@ -45,7 +45,9 @@ impl App {
     /// Storage, caches, what keeps them true, services, gRPC: in this order.
     pub(super) async fn build(config: &Config) -> Result<Self, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let datastore = database::connect(&config.database).await?;
+        let datastore = database::connect(&config.database)
+            .await
+            .map_err(at(&config.database.url))?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let shared = connect_shared(&config.redis, &config.database.url)?;
         let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));

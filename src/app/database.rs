@@ -32,7 +32,7 @@ pub(super) async fn connect(config: &DatabaseConfig) -> Result<Arc<dyn Datastore
         match ready.await {
             Ok(()) => break,
             Err(MigrationError::Unreachable(cause)) if Instant::now() < gives_up => {
-                tracing::warn!(cause, "waiting for the database");
+                tracing::warn!(database = %config.url, cause, "waiting for the database");
                 sleep(STARTUP_PAUSE).await;
             }
             Err(error) => return Err(error.into()),

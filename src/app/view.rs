@@ -1,9 +1,28 @@
 use serde::Serialize;
 
+use crate::config::DatabaseUrl;
 pub use crate::repository::{Finding, MigrationReport as Migrated, Severity};
 
 /// Why it did not work.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Which database something went wrong with; what it was is the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("database {url}")]
+struct AtDatabase {
+    /// As people may see it, without the password.
+    url: String,
+    source: Error,
+}
+
+/// Names the database in an error; for `map_err`.
+pub(super) fn at<E: Into<Error>>(url: &DatabaseUrl) -> impl FnOnce(E) -> Error {
+    let url = url.to_string();
+    move |error| {
+        let source = error.into();
+        Box::new(AtDatabase { url, source })
+    }
+}
 
 /// One migration of this version.
 #[derive(Clone, Debug, Serialize)]

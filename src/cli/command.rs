@@ -142,6 +142,7 @@ fn list() -> Command {
     let page_size = Arg::new("page-size")
         .long("page-size")
         .value_name("NUMBER")
+        .allow_negative_numbers(true)
         .value_parser(value_parser!(i32).range(1..=i64::from(PageSize::MAX.get())))
         .help(format!(
             "How many a page has; default: {}",

@@ -21,6 +21,12 @@ pub(super) fn is_dead_connection(error: &sqlx::Error) -> bool {
     }
 }
 
+/// True when the server lets this role in nowhere, or has no such database: waiting does not help.
+pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = code_of(error).unwrap_or_default();
+    code.starts_with("28") || code.starts_with("3D")
+}
+
 /// True when the table is locked, for now.
 pub(super) fn is_lock_conflict(error: &sqlx::Error) -> bool {
     matches!(code_of(error).as_deref(), Some("55P03" | "40P01"))

@@ -12,7 +12,7 @@ use tokio::{
 use tonic::async_trait;
 
 use super::{
-    codes::{fault, is_dead_connection},
+    codes::{fault, is_dead_connection, is_refusal},
     listener, migrate,
 };
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
 
 /// How much longer than the statement may run its answer is waited for.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long a command waits for its connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The catalog in PostgreSQL.
 pub(crate) struct PostgresStore {
@@ -119,12 +121,11 @@ impl PostgresStore {
 #[async_trait]
 impl Datastore for PostgresStore {
     async fn check(&self) -> Result<(), MigrationError> {
-        let mut connection = self
-            .pool
-            .acquire()
-            .await
-            .map_err(MigrationError::failed("connecting"))?;
-        migrate::check(&mut connection).await
+        // Not from the pool, which tries again until its time is over, and forgets why.
+        let mut connection = open_connection(&self.pool.connect_options()).await?;
+        let checked = migrate::check(&mut connection).await;
+        connection.close().await.ok();
+        checked
     }
 
     async fn fill(&self) -> Result<(), Error> {
@@ -177,9 +178,18 @@ impl Datastore for PostgresStore {
 
 /// One connection outside of any pool, for a command.
 pub(super) async fn connect(url: &str) -> Result<PgConnection, MigrationError> {
-    PgConnection::connect_with(&connect_options(url)?)
-        .await
-        .map_err(|error| MigrationError::Unreachable(error.into()))
+    open_connection(&connect_options(url)?).await
+}
+
+async fn open_connection(options: &PgConnectOptions) -> Result<PgConnection, MigrationError> {
+    let connecting = PgConnection::connect_with(options);
+    let unreachable = |cause| Err(MigrationError::Unreachable(cause));
+    match timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) if is_refusal(&error) => Err(MigrationError::failed("connecting")(error)),
+        Ok(Err(error)) => unreachable(error.into()),
+        Err(_) => unreachable(NoAnswer(CONNECT_TIMEOUT).into()),
+    }
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, MigrationError> {

@@ -19,7 +19,7 @@ use crate::{
     domain::{Error, PoolState},
     repository::{
         Datastore, MigrationError, PoolSettings,
-        fault::{Broken, NoAnswer, translate},
+        fault::{Broken, NoAnswer, code_of, translate},
     },
 };
 
@@ -95,7 +95,7 @@ impl SqliteStore {
 #[async_trait]
 impl Datastore for SqliteStore {
     async fn check(&self) -> Result<(), MigrationError> {
-        let mut connection = self.pool.acquire().await.map_err(unreachable)?;
+        let mut connection = self.pool.acquire().await.map_err(no_connection)?;
         migrate::check(&mut connection).await
     }
 
@@ -150,10 +150,14 @@ impl Datastore for SqliteStore {
 /// One connection outside of any pool, for a command; `create` makes the file where it is missing.
 pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, MigrationError> {
     let options = connect_options(path)?.create_if_missing(create);
-    options.connect().await.map_err(unreachable)
+    options.connect().await.map_err(no_connection)
 }
 
-fn unreachable(error: sqlx::Error) -> MigrationError {
+/// A file that is busy may be so no more in a while; one that is no database stays that.
+fn no_connection(error: sqlx::Error) -> MigrationError {
+    if code_of(&error).is_some_and(|code| !is_busy(&code)) {
+        return MigrationError::failed("opening the file")(error);
+    }
     MigrationError::Unreachable(error.into())
 }
 
@@ -168,6 +172,12 @@ fn connect_options(path: &Path) -> Result<SqliteConnectOptions, MigrationError> 
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true))
+}
+
+/// Result codes of others' work in the file: busy, locked.
+fn is_busy(code: &str) -> bool {
+    let primary = code.parse::<u32>().map(|code| code & 0xff);
+    matches!(primary, Ok(5 | 6))
 }
 
 /// Result codes of states that may pass: busy, locked, read-only, input and output, full, cannot open.
