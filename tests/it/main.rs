@@ -15,5 +15,6 @@ mod fleet;
 mod readme;
 mod repository;
 mod seeds;
+mod startup;
 mod support;
 mod support_selftest;

@@ -1,0 +1,94 @@
+//! `health`, `list`, `get`: a running server from a terminal.
+use serde_json::Value;
+
+use super::ended::run;
+use crate::support::{process::free_port, program::run_well, replica::Replica};
+
+fn address_of(replica: &Replica) -> [(&'static str, String); 1] {
+    [("CATALOG_ADDR", replica.addr().to_string())]
+}
+
+#[tokio::test]
+async fn health_tells_serving_not_serving_and_unreachable_apart() {
+    let replica = Replica::start(&[]).await;
+    let here = address_of(&replica);
+    for service in ["", "liveness", "challenges.catalog.v1.ChallengesCatalog"] {
+        let ended = run(&["health", "--service", service], &here).await;
+        ended.with(0, &[]);
+        assert_eq!(ended.out, "SERVING\n");
+    }
+    let unknown = run(&["health", "--service", "no.such.Service"], &here).await;
+    unknown.with(1, &[]);
+    assert_eq!(unknown.out, "SERVICE_UNKNOWN\n");
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let ended = run(&["health", "--addr", &nobody], &[]).await;
+    ended.with(2, &[&nobody, "nothing listens"]);
+
+    replica.pause();
+    let ended = run(&["health", "--timeout", "300ms"], &here).await;
+    ended.with(2, &[]);
+    assert!(!ended.err.is_empty());
+    replica.resume();
+}
+
+#[tokio::test]
+async fn list_shows_a_page_or_all_for_people_and_for_programs() {
+    let replica = Replica::start(&[]).await;
+    let here = address_of(&replica);
+    let all = run_well(&["list", "--all", "--page-size", "4"], &here).await;
+    assert_eq!(all.lines().count(), 18);
+    assert!(all.lines().all(|line| line.split('\t').count() == 4));
+    let page = run_well(&["list", "--page-size", "4"], &here).await;
+    assert_eq!(page.lines().count(), 4);
+    assert!(all.starts_with(&page));
+    let advanced = run_well(&["list", "--difficulty", "advanced"], &here).await;
+    assert!(advanced.lines().all(|line| line.contains("\tadvanced\t")));
+    let table = run_well(&["list", "--output", "table"], &here).await;
+    assert!(table.starts_with("ID ") && table.contains("18 of 18 challenges"));
+    let json = run_well(&["list", "--output", "json", "--page-size", "4"], &here).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["challenges"].as_array().unwrap().len(), 4);
+    assert_eq!(json["total_count"], 18);
+    assert_ne!(json["next_page_token"], "");
+
+    for arguments in [
+        &["list", "--difficulty", "hard"][..],
+        &["list", "--page-size", "101"],
+        &["list", "--page-size", "-1"],
+    ] {
+        run(arguments, &here).await.with(2, &["invalid value"]);
+    }
+}
+
+#[tokio::test]
+async fn get_shows_one_challenge_or_says_that_there_is_none() {
+    let replica = Replica::start(&[]).await;
+    let here = address_of(&replica);
+    let all = run_well(&["list"], &here).await;
+    let row: Vec<_> = all.lines().next().unwrap().split('\t').collect();
+    let [id, difficulty, points, title] = row[..] else {
+        panic!("{row:?}")
+    };
+    let plain = run_well(&["get", id], &here).await;
+    for field in [
+        format!("id\t{id}"),
+        format!("difficulty\t{difficulty}"),
+        format!("points\t{points}"),
+        format!("title\t{title}"),
+    ] {
+        assert!(plain.lines().any(|line| line == field), "{plain}");
+    }
+    let json = run_well(&["get", id, "--output", "json"], &here).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["challenge"]["title"], title);
+    let table = run_well(&["get", id, "--output", "table"], &here).await;
+    assert!(table.contains("FIELD") && table.contains("version "));
+
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    let ended = run(&["get", unknown], &here).await;
+    ended.with(
+        1,
+        &["NOT_FOUND", "CHALLENGE_NOT_FOUND", unknown, "request id"],
+    );
+    run(&["get", "beg-001"], &here).await.with(2, &["UUID"]);
+}
