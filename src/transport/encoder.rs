@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Encodes what was read as the part of the answer that is equal for every
-/// caller. The rest is appended for each call, see [`super::reply`]:
+/// caller. The rest is appended for each call, see `transport::reply`:
 /// protobuf messages may be joined.
 #[derive(Clone, Debug)]
 pub struct ProtoEncoder {
