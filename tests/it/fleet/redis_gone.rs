@@ -22,6 +22,7 @@ async fn endures(trouble: impl AsyncFnOnce(&Fleet)) {
     let newest_committed = AtomicU64::new(0);
     let commits = std::sync::Mutex::new(Vec::<(Instant, u64)>::new());
     let (reads, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let latencies = std::sync::Mutex::new(Vec::<(Instant, Duration)>::new());
     let write = async {
         while !over.load(SeqCst) {
             let revision = newest_committed.load(SeqCst) + 1;
@@ -53,12 +54,15 @@ async fn endures(trouble: impl AsyncFnOnce(&Fleet)) {
             let shown = u64::try_from(shown.unwrap()).unwrap();
             assert!(!answer.freshness.unwrap().stale, "the database is there");
             assert!(shown >= must_show(asked), "{shown} is too old");
+            latencies.lock().unwrap().push((asked, asked.elapsed()));
             reads.fetch_add(1, SeqCst);
         }
     };
     let trouble = async {
         some_reads(&reads).await;
+        let began = Instant::now();
         trouble(&fleet).await;
+        tell_p99(&latencies.lock().unwrap(), began);
         some_reads(&reads).await;
         over.store(true, SeqCst);
     };
@@ -66,6 +70,16 @@ async fn endures(trouble: impl AsyncFnOnce(&Fleet)) {
     let readers = fleet.replicas.iter().cycle().zip(start_sizes);
     let readers = readers.map(|(replica, first_size)| read(replica, first_size));
     tokio::join!(write, join_all(readers), trouble);
+}
+
+/// A figure for people; how fast it is, is for the benches to hold.
+fn tell_p99(latencies: &[(Instant, Duration)], began: Instant) {
+    let first_second = |asked: Instant| asked >= began && asked < began + Duration::from_secs(1);
+    let within = latencies.iter().filter(|(asked, _)| first_second(*asked));
+    let mut took: Vec<_> = within.map(|(_, took)| *took).collect();
+    took.sort();
+    let p99 = took.get(took.len() * 99 / 100);
+    println!("first second of trouble: {} reads, p99 {p99:?}", took.len());
 }
 
 /// Waits for three hundred more reads.
