@@ -4,8 +4,10 @@ use futures_util::future::try_join_all;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
 use super::{
@@ -42,13 +44,13 @@ pub async fn serve(config: Config) -> Result<(), Error> {
         app = App::build(&config) => app?,
         () = signals.next() => return Ok(()),
     };
-    let serving = server::serve(
-        listener,
-        app.edge.clone(),
-        server_settings(&config.server),
-        app.stop.clone(),
-    );
-    let serving = app.tasks.spawn(serving);
+    let settings = server_settings(&config.server);
+    let drain = CancellationToken::new();
+    let serving = server::serve(listener, app.edge.clone(), settings, drain.clone());
+    let serving = Serving {
+        drain,
+        drained: app.tasks.spawn(serving),
+    };
     // Spans of their own tell the log lines of background work from those of calls.
     let warmed = warm(&app).instrument(info_span!("warm"));
     tokio::select! {
@@ -106,9 +108,18 @@ async fn announce(file: &Path, addr: SocketAddr) -> Result<(), Error> {
         .map_err(|error| format!("cannot write {}: {error}", file.display()).into())
 }
 
+/// The listener and its connections.
+struct Serving {
+    /// Asks it to accept no more and to let calls finish.
+    drain: CancellationToken,
+    drained: JoinHandle<server::Drained>,
+}
+
+/// Calls may run until they are drained, so what keeps their answers true ends
+/// after them: a replica that left the registry must not call anything fresh.
 async fn stop(
     mut app: App,
-    serving: tokio::task::JoinHandle<server::Drained>,
+    serving: Serving,
     config: &ServerConfig,
     mut signals: Signals,
 ) -> Result<(), Error> {
@@ -116,10 +127,11 @@ async fn stop(
         app.health.leave().await;
         tracing::info!(delay = ?config.shutdown_delay, "not serving any more");
         sleep(config.shutdown_delay).await;
+        serving.drain.cancel();
+        app.health.close(&DEPENDENCIES).await;
+        let drained = serving.drained.await?;
         app.stop.cancel();
         app.membership.leave().await;
-        app.health.close(&DEPENDENCIES).await;
-        let drained = serving.await?;
         app.tasks.close();
         let tasks_ended = timeout(TASKS_GRACE, app.tasks.wait()).await.is_ok();
         app.datastore.close().await;
