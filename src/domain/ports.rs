@@ -73,7 +73,8 @@ pub struct FeedPage {
     /// What happened after the commit that was asked about. Means nothing when
     /// the timeline or the database is another one.
     pub changes: Changes,
-    /// Whether the replica that asked stands in the registry.
+    /// Whether the replica that asked stands in the registry, and would for half a
+    /// minute more if it told nothing.
     pub registered: bool,
 }
 

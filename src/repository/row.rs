@@ -17,6 +17,9 @@ pub(super) const MOST_CHANGES: usize = 1_000;
 /// For how long changes are kept; a replica that was away for longer starts over.
 pub(super) const KEPT: Duration = Duration::from_hours(24);
 
+/// The most that a replica tells of its caches, in bytes.
+const MOST_STATUS: usize = 64 * 1024;
+
 /// A row of the table; all `None` where a read found no row and tells its stamp only.
 #[derive(sqlx::FromRow)]
 pub(super) struct ChallengeRow {
@@ -84,6 +87,29 @@ pub(super) fn replica(row: ReplicaRow) -> Result<KnownReplica, Error> {
         // A clock that was set back makes nobody younger than now.
         heard_ago: Duration::from_micros(u64::try_from(row.heard_ago_us).unwrap_or(0)),
     })
+}
+
+/// Refuses what no registry takes.
+pub(super) fn check_report(report: &ReplicaReport) -> Result<(), Error> {
+    let wrong = |what: &str, bytes: usize| {
+        Err(Error::internal(
+            "reporting",
+            Broken(format!("a {what} of {bytes} bytes")),
+        ))
+    };
+    match (report.name.len(), report.status.len()) {
+        (name @ (0 | 201..), _) => wrong("name", name),
+        (_, status) if status > MOST_STATUS => wrong("status", status),
+        _ => Ok(()),
+    }
+}
+
+/// Tags as the log has them; there is no commit of none.
+pub(super) fn texts(tags: &[Tag]) -> Result<Vec<String>, Error> {
+    if tags.is_empty() {
+        return Err(Error::internal("invalidating", Broken("no tags".into())));
+    }
+    Ok(tags.iter().map(ToString::to_string).collect())
 }
 
 /// A stamp as columns.

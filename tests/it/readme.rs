@@ -24,3 +24,15 @@ fn every_rpc_of_the_contract_has_a_row() {
         }
     }
 }
+
+#[test]
+fn the_grants_are_those_of_the_script() {
+    let script = include_str!("../../migrations/grants.sql").replace(":\"role\"", "catalog_serve");
+    let statements = script
+        .lines()
+        .filter(|line| !line.starts_with("--") && !line.starts_with('\\'));
+    // The list that they stand in indents them.
+    let block: Vec<_> = statements.map(|line| format!("   {line}\n")).collect();
+    let block = block.concat();
+    assert!(README.contains(&block), "README.md should have:\n{block}");
+}

@@ -153,7 +153,8 @@ pub(in crate::config) const MAX_STALENESS: Setting = Setting {
     section: Section::Cache,
     form: Form::Duration {
         min: ms(100),
-        max: secs(60),
+        // A replica that was silent for so much longer is forgotten; see migrations, `report`.
+        max: secs(20),
     },
     default: "2s",
     secret: false,

@@ -69,8 +69,8 @@ impl PostgresStore {
         })
     }
 
-    /// Runs a read, again on another connection as long as the pool gives out dead ones:
-    /// after a restart of the server every idle one is.
+    /// Runs a read, or a call that may be made twice, again on another connection as long as the
+    /// pool gives out dead ones: after a restart of the server every idle one is.
     pub(super) async fn fetch<R>(
         &self,
         pool: &PgPool,

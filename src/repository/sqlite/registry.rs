@@ -13,6 +13,7 @@ use crate::{
 #[async_trait]
 impl ReplicaRegistry for SqliteStore {
     async fn report(&self, report: &ReplicaReport) -> Result<(), Error> {
+        row::check_report(report)?;
         let (timeline, seq) = row::columns(report.applied);
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -83,13 +84,14 @@ impl ReplicaRegistry for SqliteStore {
 #[async_trait]
 impl Invalidator for SqliteStore {
     async fn invalidate(&self, tags: &[Tag], hard: bool) -> Result<Stamp, Error> {
+        let tags = row::texts(tags)?;
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             let mut newest = 0;
             for tag in tags {
                 let insert = "INSERT INTO catalog_change (tag, hard) VALUES ($1, $2) RETURNING seq";
                 (newest,) = sqlx::query_as(insert)
-                    .bind(tag.to_string())
+                    .bind(tag)
                     .bind(hard)
                     .fetch_one(&mut *transaction)
                     .await?;

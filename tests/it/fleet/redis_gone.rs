@@ -79,7 +79,7 @@ fn tell_p99(latencies: &[(Instant, Duration)], began: Instant) {
     let mut took: Vec<_> = within.map(|(_, took)| *took).collect();
     took.sort();
     let p99 = took.get(took.len() * 99 / 100);
-    println!("first second of trouble: {} reads, p99 {p99:?}", took.len());
+    eprintln!("first second of trouble: {} reads, p99 {p99:?}", took.len());
 }
 
 /// Waits for three hundred more reads.

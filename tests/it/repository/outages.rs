@@ -5,11 +5,14 @@ use std::{
 };
 
 use challenges_catalog::{
-    domain::{Error, ListQuery, PageSize, Unavailability},
+    domain::{Error, ListQuery, PageSize, Stamp, Tag, Unavailability},
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings, migrate_up},
 };
 
-use super::fixture::{ANYONE, challenge, id};
+use super::{
+    fixture::{ANYONE, challenge, id},
+    registry,
+};
 use crate::support::{
     postgres::{self, Database},
     wait::eventually,
@@ -73,6 +76,29 @@ async fn a_restart_of_the_server_fails_no_read() {
 }
 
 #[tokio::test]
+async fn a_restart_of_the_server_fails_no_report_and_no_invalidation() {
+    let server = postgres::own_server();
+    let database = server.fresh().await;
+    let store = migrated(&database).await;
+    let told = registry::report(1, Stamp::default());
+    for work in ["report", "invalidate", "take a task"] {
+        store.fill().await.unwrap();
+        eventually("all wait in the pool", SOON, async || {
+            store.pool().idle == settings().min_connections
+        })
+        .await;
+        server.kill();
+        server.restart();
+        // And all are dead now.
+        match work {
+            "report" => store.report(&told).await.unwrap(),
+            "invalidate" => drop(store.invalidate(&[Tag::Everything], true).await.unwrap()),
+            _ => assert!(store.take_task("warm", told.id, SOON).await.unwrap()),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed() {
     let server = postgres::own_server();
     let database = server.fresh().await;
@@ -84,7 +110,8 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
             _ => server.kill(),
         }
         let asked = Instant::now();
-        let (list, found, poll, write, ping) = tokio::join!(
+        let told = registry::report(1, Stamp::default());
+        let (list, found, poll, write, ping, report, invalidation) = tokio::join!(
             async { store.list(&everything()).await.unwrap_err() },
             async { store.find_many(&[id(1)]).await.unwrap_err() },
             async { store.poll(0, ANYONE).await.unwrap_err() },
@@ -92,14 +119,19 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
                 let new = challenge(1, "beginner", 10, "x");
                 store.insert_missing(&[new]).await.unwrap_err()
             },
-            async { store.ping().await.unwrap_err() }
+            async { store.ping().await.unwrap_err() },
+            async { store.report(&told).await.unwrap_err() },
+            async {
+                let tags = [Tag::Everything];
+                store.invalidate(&tags, true).await.unwrap_err()
+            }
         );
         assert!(
             asked.elapsed() < Duration::from_secs(5),
             "{end}: {:?}",
             asked.elapsed()
         );
-        for error in [list, found, poll, write, ping] {
+        for error in [list, found, poll, write, ping, report, invalidation] {
             assert!(is_outage(&error), "{end}: {error:?}");
         }
         if end == "pause" {

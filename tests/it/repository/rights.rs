@@ -2,12 +2,15 @@
 use std::{path::Path, time::Duration};
 
 use challenges_catalog::{
-    domain::{ListQuery, PageSize},
+    domain::{ListQuery, PageSize, Tag},
     repository::{Location, MigrateSettings, PoolSettings, migrate_up, open, verify},
 };
 use tokio::process::Command;
 
-use super::fixture::{ANYONE, challenge, id, tags};
+use super::{
+    fixture::{ANYONE, challenge, id, tags},
+    registry,
+};
 use crate::support::postgres::{self, Database};
 
 async fn served() -> (Database, String) {
@@ -85,6 +88,51 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
 }
 
 #[tokio::test]
+async fn the_serving_role_registers_takes_tasks_and_invalidates() {
+    let (database, role) = served().await;
+    let store = open(
+        Location::Postgres(&database.url_as(&role)),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    let before = store.poll(0, ANYONE).await.unwrap();
+    let told = registry::report(1, before.head);
+    store.report(&told).await.unwrap();
+    let commit = store.invalidate(&[Tag::Everything], true).await.unwrap();
+    store.acknowledge(told.id, commit).await.unwrap();
+    assert_eq!(store.replicas().await.unwrap()[0].report.applied, commit);
+    let page = store.poll(before.head.seq, told.id).await.unwrap();
+    assert_eq!((page.head, page.registered), (commit, true));
+    assert_eq!(tags(&page.changes), ["challenges"]);
+    let minute = Duration::from_mins(1);
+    assert!(store.take_task("warm", told.id, minute).await.unwrap());
+    store.drop_task("warm", told.id).await.unwrap();
+    store.leave(told.id).await.unwrap();
+    assert!(!store.poll(0, told.id).await.unwrap().registered);
+}
+
+#[tokio::test]
+async fn a_report_and_an_acknowledgement_wait_for_no_disk() {
+    let (database, role) = served().await;
+    let mut session = super::fixture::session(&database.url_as(&role)).await;
+    for call in [
+        "report('00000000-0000-0000-0000-000000000001', 'x', 1, 1, '')",
+        "acknowledge('00000000-0000-0000-0000-000000000001', 1, 2)",
+    ] {
+        let waits = async |session: &mut sqlx::PgConnection| -> String {
+            let ask = "SELECT current_setting('synchronous_commit')";
+            sqlx::query_scalar(ask).fetch_one(session).await.unwrap()
+        };
+        let call = format!("BEGIN; SELECT challenges_catalog.{call}");
+        super::fixture::run(&mut session, &call).await;
+        // Still so when the transaction commits, and no longer.
+        assert_eq!(waits(&mut session).await, "off", "{call}");
+        super::fixture::run(&mut session, "COMMIT").await;
+        assert_eq!(waits(&mut session).await, "on", "{call}");
+    }
+}
+
+#[tokio::test]
 async fn the_serving_role_may_not_write() {
     let (database, role) = served().await;
     let store = open(
@@ -99,6 +147,8 @@ async fn the_serving_role_may_not_write() {
         "UPDATE challenges_catalog.state SET floor = 9",
         "SELECT challenges_catalog.emit(ARRAY['challenges'])",
         "SELECT challenges_catalog.begin_new_history()",
+        "UPDATE challenges_catalog.replica SET seq = 9",
+        "SELECT FROM challenges_catalog.task",
     ] {
         assert!(is_refused(&database, &role, statement).await, "{statement}");
     }
@@ -111,6 +161,7 @@ async fn nobody_else_has_rights_on_our_schema() {
     for statement in [
         "SELECT FROM challenges_catalog.commit_log",
         "SELECT FROM challenges_catalog.state",
+        "SELECT FROM challenges_catalog.replica",
         "SELECT challenges_catalog.timeline()",
         "SELECT challenges_catalog.emit(ARRAY['challenges'])",
     ] {

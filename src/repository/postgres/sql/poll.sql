@@ -4,7 +4,11 @@ WITH head AS MATERIALIZED (
         challenges_catalog.timeline()::bigint AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS head,
         state.floor,
-        EXISTS (SELECT FROM challenges_catalog.replica WHERE replica.id = $3) AS registered
+        -- Half a minute before it is forgotten: what it calls fresh until then ends while it is still waited for.
+        EXISTS (
+            SELECT FROM challenges_catalog.replica
+            WHERE replica.id = $3 AND replica.heard_at > clock_timestamp() - interval '30 seconds'
+        ) AS registered
     FROM challenges_catalog.state
 ),
 page AS (

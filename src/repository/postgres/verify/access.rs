@@ -56,7 +56,7 @@ pub(super) async fn writers(
     Ok(())
 }
 
-/// Whether the role that looks may follow the commit log, as `serve` must.
+/// Whether the role that looks may follow the commit log and register, as `serve` must.
 pub(super) async fn log(
     report: &mut Report,
     connection: &mut PgConnection,

@@ -3,7 +3,14 @@ WITH head AS MATERIALIZED (
         database_id AS database,
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS head,
         floor,
-        EXISTS (SELECT 1 FROM catalog_replica WHERE catalog_replica.id = $3) AS registered
+        -- Half a minute before it is forgotten: what it calls fresh until then ends while it is still waited for.
+        EXISTS (
+            SELECT 1
+            FROM catalog_replica
+            WHERE catalog_replica.id = $3
+                AND catalog_replica.heard_at
+                    > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) - 30000000
+        ) AS registered
     FROM catalog_state
 ),
 page AS (
