@@ -54,7 +54,8 @@ pub enum MigrationError {
     /// The address makes no sense; the text never repeats it.
     #[error("database address: {0}")]
     Url(String),
-    /// The database does not answer, or lets nobody in.
+    /// The database does not answer; it may be starting. One that answers and lets nobody in, or a
+    /// file that cannot be opened, is [`Self::Failed`]: waiting does not help.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn StdError + Send + Sync>),
     /// A table of that name has another shape. Nothing was changed.

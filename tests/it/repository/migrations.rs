@@ -248,13 +248,13 @@ async fn an_address_that_leads_nowhere_is_named_without_its_password() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_an_outage_that_does_not_show_it() {
+async fn a_wrong_password_is_no_outage_to_a_migration_and_is_never_shown() {
     let database = postgres::fresh().await;
     let url = database.url_with_password("wr0ng").await;
     let location = Location::Postgres(&url);
     let refused = migrate_up(location, &hasty()).await.unwrap_err();
     assert!(
-        matches!(refused, MigrationError::Unreachable(_)),
+        matches!(refused, MigrationError::Failed { .. }),
         "{refused:?}"
     );
     assert!(chain(&refused).contains("password authentication failed"));
@@ -287,7 +287,7 @@ async fn a_file_that_is_none_of_sqlite_or_cannot_be_made_is_refused() {
         .await
         .unwrap_err();
     assert!(
-        matches!(refused, MigrationError::Unreachable(_)),
+        matches!(refused, MigrationError::Failed { .. }),
         "{refused:?}"
     );
     assert!(
