@@ -22,6 +22,7 @@ pub(super) async fn connect(config: &DatabaseConfig) -> Result<Arc<dyn Datastore
     let location = location(&config.url);
     let gives_up = Instant::now() + STARTUP_PATIENCE;
     let datastore = repository::open(location, &pool_settings(config))?;
+    let mut told = false;
     loop {
         let ready = async {
             if config.auto_migrate {
@@ -32,7 +33,10 @@ pub(super) async fn connect(config: &DatabaseConfig) -> Result<Arc<dyn Datastore
         match ready.await {
             Ok(()) => break,
             Err(MigrationError::Unreachable(cause)) if Instant::now() < gives_up => {
-                tracing::warn!(database = %config.url, cause, "waiting for the database");
+                if !told {
+                    tracing::warn!(database = %config.url, cause, "waiting for the database");
+                    told = true;
+                }
                 sleep(STARTUP_PAUSE).await;
             }
             Err(error) => return Err(error.into()),
