@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test doc proto run
+.PHONY: help tools fmt fmt-check lint test doc proto run bench
 
 # grpcurl and buf, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -25,10 +25,15 @@ fmt-check: ## Fails on code that is not formatted
 	cargo fmt --check
 
 lint: ## Runs clippy; a warning is an error
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 doc: ## Builds the documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 
 proto: tools ## Lints the contract, checks its format, and that it breaks no caller
 	@bash .ci/check-proto
+
+bench: tools ## Measures against the limit servers; `make bench ARGS=--quick` takes 2 minutes instead of 10
+	cargo build --locked --release
+	cargo build --locked --release --package limits
+	python3 benches/run.py $(ARGS)

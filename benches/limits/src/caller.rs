@@ -1,0 +1,48 @@
+//! One HTTP/2 connection that calls one method.
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+use crate::Result;
+
+/// A connection, shared by its clones.
+#[derive(Clone)]
+pub struct Caller {
+    sender: SendRequest<Full<Bytes>>,
+    uri: String,
+}
+
+impl Caller {
+    /// Connects, to call `method`.
+    pub async fn connect(addr: &str, method: &str) -> Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let builder = http2::Builder::new(TokioExecutor::new());
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let uri = format!("http://{addr}/challenges.catalog.v1.ChallengesCatalog/{method}");
+        Ok(Self { sender, uri })
+    }
+
+    /// The message that answers the framed message `request`; an error for any status but OK.
+    pub async fn call(&mut self, request: Bytes) -> Result<Bytes> {
+        let request = Request::post(&self.uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(request))?;
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let refused = response.headers().get("grpc-message").cloned();
+        let body = response.into_body().collect().await?;
+        let status = body
+            .trailers()
+            .and_then(|trailers| trailers.get("grpc-status"));
+        if status.is_none_or(|status| status != "0") {
+            return Err(format!("not OK: {refused:?}").into());
+        }
+        Ok(body.to_bytes().slice(5..))
+    }
+}

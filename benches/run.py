@@ -1,0 +1,262 @@
+"""Measures the product against its limits and prints one table; `make bench` runs it.
+
+Every figure is a ratio of two servers that took turns (A B A B ...) on one core, with the load
+generator on the other. The median is the result, the range says how far to trust it.
+"""
+
+import argparse
+import datetime
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import wire
+from stage import LIMITS, LOAD_CORE, ROOT, Stage, free_port, run
+
+CATALOG = "/challenges.catalog.v1.ChallengesCatalog/"
+
+
+class Sample:
+    def __init__(self, rate, p99_us, cpu_us):
+        self.rate, self.p99_us, self.cpu_us = rate, p99_us, cpu_us
+
+
+class Side:
+    """One server and the way to load it."""
+
+    def __init__(self, server, load, check=None):
+        self.server, self.load, self.check = server, load, check
+
+    def sample(self, seconds):
+        if self.check:
+            self.check()
+        before = self.server.cpu_seconds()
+        rate, p99_us, answers = self.load(seconds)
+        return Sample(rate, p99_us, (self.server.cpu_seconds() - before) * 1e6 / max(answers, 1))
+
+
+class Bench:
+    def __init__(self, stage, pairs, seconds):
+        self.stage, self.pairs, self.seconds = stage, pairs, seconds
+        self.rows = []
+
+    def h2load(self, port, path, request, extra=()):
+        """25 streams on each of 4 connections; h2load counts HTTP status only, so calls are checked before."""
+        log = self.stage.folder / "h2load.log"
+
+        def load(seconds):
+            log.unlink(missing_ok=True)
+            text = run(
+                ["taskset", "-c", LOAD_CORE, "h2load", "-D", seconds, "--warm-up-time=1", "-t", 1]
+                + list(extra or ["-c", 4, "-m", 25])
+                + (["-d", request, *grpc_headers()] if request else [])
+                + [f"--log-file={log}", f"http://127.0.0.1:{port}{path}"]
+            )
+            rate, answers, failed = wire.h2load_summary(text)
+            if failed:
+                raise SystemExit(f"{failed} calls failed:\n{text}")
+            micros = sorted(int(line.split(b"\t")[2]) for line in log.read_bytes().splitlines())
+            # The log has the warm-up too, and so has the CPU time.
+            return rate, micros[len(micros) * 99 // 100], len(micros)
+
+        return load
+
+    def many(self, port, requests, connections=4, streams=25):
+        """Many different requests; that tool checks every status."""
+
+        def load(seconds):
+            argv = ["taskset", "-c", LOAD_CORE, LIMITS, "load", f"127.0.0.1:{port}", requests]
+            told = json.loads(run([*argv, connections, streams, seconds]))
+            self.from_near = told["from_near"] / told["answers"]
+            # The warm-up of one second is in the CPU time.
+            return told["rate"], told["p99_us"], told["answers"] * (seconds + 1) / seconds
+
+        return load
+
+    def compare(self, row, what, goal, ours, theirs):
+        samples = []
+        for _ in range(self.pairs):
+            samples.append((ours.sample(self.seconds), theirs.sample(self.seconds)))
+        ratio = lambda of: [of(a) / of(b) for a, b in samples]
+        rates, p99s = ratio(lambda s: s.rate), ratio(lambda s: s.p99_us)
+        cpus = [b.cpu_us / a.cpu_us for a, b in samples]
+        middle = lambda side: statistics.median(pair[side].rate for pair in samples)
+        self.add(
+            row,
+            what,
+            goal,
+            f"**{statistics.median(rates):.2f}** ({min(rates):.2f} to {max(rates):.2f})",
+            f"{statistics.median(cpus):.2f}",
+            f"{statistics.median(p99s):.2f} × ({statistics.median(a.p99_us for a, _ in samples) / 1000:.1f} ms)",
+            f"{middle(0):,.0f} / {middle(1):,.0f}".replace(",", " "),
+        )
+
+    def add(self, *cells):
+        self.rows.append(cells)
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+HEAD = ("#", "what", "goal", "answers/s, ratio", "CPU, ratio", "p99, ratio", "answers/s, ours / theirs")
+
+
+def grpc_headers():
+    return ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+
+
+def near_hits(bench, only):
+    """S1, S2, S5, S6: the near cache, with everything that is on by default."""
+    stage = bench.stage
+    database = f"sqlite:{stage.folder}/catalog.sqlite"
+    stage.seed(database, 50)
+    product = stage.product(database)
+    first = wire.call(product.port, "ListChallenges", wire.message())
+    ids = wire.ids(first)
+    sides = {}
+
+    def side(name, method, message):
+        """Ours, and the answer that the limit servers repeat."""
+        request = stage.file(f"{name}.req", wire.frame(message))
+        wire.call(product.port, method, message)  # The first is a miss, and says so.
+        answer = wire.call(product.port, method, message)
+        check = lambda: wire.same(answer, wire.call(product.port, method, message))
+        ours = Side(product, bench.h2load(product.port, CATALOG + method, request), check)
+        sides[name] = (ours, method, request, answer, message)
+        return ours
+
+    def limit(name, kind):
+        _, method, request, answer, message = sides[name]
+        file = stage.file(f"{name}.answer", wire.frame(answer))
+        server = stage.limit(kind, file)
+        check = lambda: wire.same(answer, wire.call(server.port, method, message))
+        return Side(server, bench.h2load(server.port, CATALOG + method, request), check)
+
+    side("list", "ListChallenges", wire.message())
+    side("get", "GetChallenge", wire.message((1, ids[0])))
+    side("batch", "BatchGetChallenges", wire.message(*((1, id) for id in ids)))
+    side("unchanged", "ListChallenges", wire.message((4, wire.etag(first))))
+    against = "hyper, ready bytes"
+    if "S1" in only:
+        bench.compare("S1", f"list of 50, near hit, vs {against}", "≥ 0.90", sides["list"][0], limit("list", "hyper"))
+        bench.compare("S1", "the same vs stock tonic, ready bytes", "", sides["list"][0], limit("list", "tonic"))
+    if "S2" in only:
+        replaced(bench, sides["list"][0], first)
+    if "S5" in only:
+        bench.compare("S5", f"one by id, near hit, vs {against}", "≥ 0.90", sides["get"][0], limit("get", "hyper"))
+        bench.compare("S5", f"50 by id, near hits, vs {against}", "≥ 0.90", sides["batch"][0], limit("batch", "hyper"))
+    if "S6" in only:
+        bench.compare("S6", "if_none_match hit vs S1", "≥ 1", sides["unchanged"][0], sides["list"][0])
+    product.end()
+
+
+def replaced(bench, ours, answer):
+    """S2: what callers had before; see benches/replaced."""
+    stage, folder = bench.stage, ROOT / "benches/replaced"
+    venv = ROOT / "target/bench-venv"
+    if not (venv / "ready").exists():
+        run([sys.executable, "-m", "venv", "--clear", venv])
+        run([venv / "bin/pip", "install", "--quiet", "-r", folder / "requirements.txt"])
+        (venv / "ready").touch()
+    redis = stage.redis()
+    port = free_port()
+    argv = [venv / "bin/uvicorn", "--app-dir", folder, "app:app", "--port", port, "--log-level", "warning"]
+    env = {"REDIS_URL": redis, "SEEDS": str(stage.folder / "seeds.json")}
+    server = stage.start(argv, "0", port=port, env=env)
+    load = bench.h2load(port, "/challenges", None, ["--h1", "-c", 100, "-m", 1])
+    theirs = Side(server, load)
+    bench.compare("S2", "list of 50, near hit, vs FastAPI + redis.asyncio", "≥ 30", ours, theirs)
+    server.end()
+
+
+def misses(bench, only):
+    """S3, S4: hundreds of different pages, ten times what the near cache may hold."""
+    stage = bench.stage
+    url = stage.postgres()
+    stage.seed(url, 600)
+    small = {"CATALOG_NEAR_CACHE_BYTES": "1MiB"}
+    requests = stage.folder / "many.req"
+    if "S3" in only:
+        redis = stage.redis()
+        product = stage.product(url, {**small, "REDIS_URL": redis})
+        run([LIMITS, "walk", f"127.0.0.1:{product.port}", requests, redis])
+        theirs = stage.limit("redis", redis)
+        sides = [Side(server, bench.many(server.port, requests)) for server in (product, theirs)]
+        sides[0].sample(1)
+        near = f"{bench.from_near:.0%} near hits among them"
+        bench.compare("S3", f"lists of about 50, shared hit, vs tonic + GET; {near}", "≥ 0.90", *sides)
+        product.end(), theirs.end()
+    if "S4" in only:
+        product = stage.product(url, small)
+        run([LIMITS, "walk", f"127.0.0.1:{product.port}", requests])
+        theirs = stage.limit("sql", url)
+        sides = [Side(server, bench.many(server.port, requests)) for server in (product, theirs)]
+        sides[0].sample(1)
+        near = f"{bench.from_near:.0%} near hits among them"
+        bench.compare("S4", f"lists of about 50, miss on both, vs tonic + SQL; {near}", "≥ 0.90", *sides)
+        lone = Side(product, bench.many(product.port, requests, 1, 1)).sample(bench.seconds)
+        bench.add("S4", "the same, one caller", "p99 ≤ 5 ms", "", "", f"{lone.p99_us / 1000:.2f} ms", f"{lone.rate:.0f}")
+
+
+def footprint(bench):
+    """S7: from start to SERVING with the database that the program makes itself, and memory."""
+    stage, startup = bench.stage, []
+    for number in range(bench.pairs):
+        announced = stage.folder / f"port{number}"
+        env = {"CATALOG_PORT_FILE": str(announced)}
+        product = stage.product(f"sqlite:{stage.folder}/new{number}.sqlite", env, ready=False)
+        product.wait_until(announced.exists)
+        startup.append((time.monotonic() - product.started) * 1000)
+        if number < bench.pairs - 1:
+            product.end()
+    idle = product.resident_mib()
+    request = stage.file("list.req", wire.frame(wire.message()))
+    url = f"http://127.0.0.1:{product.port}{CATALOG}ListChallenges"
+    run(["taskset", "-c", LOAD_CORE, "h2load", "-n", 1_000_000, "-c", 4, "-m", 25, "-t", 1, "-d", request, *grpc_headers(), url])
+    started = f"{statistics.median(startup):.0f} ms (to {max(startup):.0f})"
+    bench.add("S7", "start to SERVING, new SQLite file, seeded", "≤ 100 ms", started, "", "", "")
+    bench.add("S7", "resident memory, idle", "≤ 30 MiB", f"{idle:.1f} MiB", "", "", "")
+    bench.add("S7", "resident memory after 10⁶ answers", "≤ 64 MiB", f"{product.resident_mib():.1f} MiB", "", "", "")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--quick", action="store_true", help="3 pairs of 1 s instead of 5 of 4 s: about 2 minutes")
+    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7", help="rows, such as S1,S5")
+    options.add_argument("--no-save", action="store_true", help="print only")
+    given = options.parse_args()
+    only = given.only.split(",")
+    pairs, seconds = (3, 1) if given.quick else (5, 4)
+    head = [
+        f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {cpu()}, Linux {platform.release()}, "
+        f"{pairs} pairs of {seconds} s, load average {pathlib.Path('/proc/loadavg').read_text().split()[0]}, "
+        f"commit {run(['git', '-C', ROOT, 'describe', '--always', '--dirty']).strip()}",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + "---|" * len(HEAD),
+    ]
+    print("\n".join(head), flush=True)
+    with Stage() as stage:
+        bench = Bench(stage, pairs, seconds)
+        if {"S1", "S2", "S5", "S6"} & set(only):
+            near_hits(bench, only)
+        if {"S3", "S4"} & set(only):
+            misses(bench, only)
+        if "S7" in only:
+            footprint(bench)
+    if not given.no_save:
+        results = ROOT / "benches/results"
+        results.mkdir(exist_ok=True)
+        table = head + ["| " + " | ".join(row) + " |" for row in bench.rows]
+        (results / f"{datetime.date.today()}.md").write_text("\n".join(table) + "\n")
+
+
+def cpu():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()

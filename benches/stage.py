@@ -1,0 +1,176 @@
+"""Starts and ends what a measurement needs: servers on one core, everything else on the other."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PRODUCT = ROOT / "target/release/challenges-catalog"
+LIMITS = ROOT / "target/release/limits"
+SERVER_CORE, LOAD_CORE = "0", "1"
+
+
+class Process:
+    """A running program; its log is shown when it does not start."""
+
+    def __init__(self, argv, core, port=None, env=None, user=None):
+        self.log = tempfile.TemporaryFile()
+        self.port = port
+        self.started = time.monotonic()
+        self.child = subprocess.Popen(
+            ["taskset", "-c", core, *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            env={**os.environ, **(env or {})},
+            user=user,
+            cwd="/",
+        )
+        if port:
+            self.wait_until(lambda: can_connect(port))
+
+    def wait_until(self, ready, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.child.poll() is not None or time.monotonic() > deadline:
+                self.log.seek(0)
+                raise SystemExit(f"{self.child.args} did not start:\n{self.log.read().decode()}")
+            time.sleep(0.002)
+
+    def cpu_seconds(self):
+        """What its threads used so far, to the nanosecond."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.child.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def resident_mib(self):
+        status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def end(self, how=signal.SIGKILL):
+        self.child.send_signal(how)
+        self.child.wait()
+
+
+def can_connect(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Stage:
+    """One folder and the processes of one run; all end with it."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="catalog-bench-"))
+        self.folder.chmod(0o755)
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            if process.child.poll() is None:
+                process.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, argv, core, **options):
+        process = Process(argv, core, **options)
+        self.processes.append(process)
+        return process
+
+    def file(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def product(self, database, env=None, ready=True):
+        """The product as it comes: nothing is switched off for the measurement."""
+        port = free_port()
+        settings = {"DATABASE_URL": database, "CATALOG_GRPC_ADDR": f"127.0.0.1:{port}", **(env or {})}
+        server = self.start([PRODUCT, "serve"], SERVER_CORE, env=settings)
+        server.port = port
+        if ready:
+            server.wait_until(lambda: serving(port))
+        return server
+
+    def limit(self, kind, argument):
+        port = free_port()
+        return self.start([LIMITS, kind, f"127.0.0.1:{port}", argument], SERVER_CORE, port=port)
+
+    def redis(self):
+        port = free_port()
+        argv = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
+        self.start(argv, LOAD_CORE, port=port)
+        return f"redis://127.0.0.1:{port}"
+
+    def postgres(self):
+        port, data = free_port(), self.folder / "postgres"
+        data.mkdir()
+        user = None
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root.
+            user = "nobody"
+            shutil.chown(data, user)
+        made = ["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
+        subprocess.run(
+            [find("initdb"), *made, "-D", data], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL
+        )
+        settings = ["listen_addresses=127.0.0.1", "max_connections=100", "unix_socket_directories="]
+        argv = [find("postgres"), "-D", data, "-p", port, *(x for s in settings for x in ("-c", s))]
+        self.start(argv, LOAD_CORE, port=port, user=user)
+        url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        time.sleep(1)
+        return url
+
+    def seed(self, database, rows):
+        """Makes the catalog `rows` long, out of the seeds that the product comes with, cut to 11 KiB for 50."""
+        seeds = json.loads((ROOT / "seeds/challenges.json").read_text())
+        challenges = []
+        for number in range(rows):
+            like = seeds[number % len(seeds)]
+            new = {} if number < len(seeds) else {
+                "id": str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))),
+                "title": f"{like['title']} {number}",
+            }
+            short = {"description": like["description"][:70], "tips": like["tips"][:20]}
+            challenges.append({**like, **new, **short})
+        file = self.file("seeds.json", json.dumps(challenges).encode())
+        run([PRODUCT, "migrate", "up", "--database-url", database])
+        run([PRODUCT, "seed", "--file", file, "--database-url", database])
+
+
+def find(program):
+    """On PATH, or the newest where Debian puts it; resolved, because it looks for its libraries."""
+    places = [shutil.which(program), *sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))[::-1]]
+    found = next((place for place in places if place), None)
+    if not found:
+        raise SystemExit(f"{program} is missing; run `make tools`")
+    return pathlib.Path(found).resolve()
+
+
+def serving(port):
+    asked = [PRODUCT, "health", "--addr", f"http://127.0.0.1:{port}"]
+    return can_connect(port) and subprocess.run(asked, capture_output=True).returncode == 0
+
+
+def run(argv):
+    done = subprocess.run([str(x) for x in argv], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{argv}: {done.stdout}{done.stderr}")
+    return done.stdout

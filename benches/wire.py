@@ -1,0 +1,86 @@
+"""As much of gRPC as is needed to know that two servers answer the same."""
+
+import re
+import subprocess
+
+from stage import LIMITS
+
+
+def message(*fields):
+    """Of text fields: their numbers and values."""
+    parts = []
+    for number, value in fields:
+        data = value if isinstance(value, bytes) else value.encode()
+        parts.append(varint(number << 3 | 2) + varint(len(data)) + data)
+    return b"".join(parts)
+
+
+def varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def frame(message):
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def fields(message):
+    """The fields of a message that has numbers, texts and messages."""
+    at = 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    found = []
+    while at < len(message):
+        key = number()
+        if key & 7 == 0:
+            found.append((key >> 3, number()))
+        else:
+            length = number()
+            found.append((key >> 3, message[at : at + length]))
+            at += length
+    return found
+
+
+def ids(list_answer):
+    return [dict(fields(value))[1].decode() for number, value in fields(list_answer) if number == 1]
+
+
+def etag(answer):
+    return dict(fields(answer))[5].decode()
+
+
+def same(a, b):
+    """But for the fields that say when: 8 and 9."""
+    content = lambda answer: [field for field in fields(answer) if field[0] < 8]
+    if content(a) != content(b):
+        raise SystemExit("the two servers do not answer the same")
+
+
+def call(port, method, request):
+    """The message that answers; ends the program unless its status is OK."""
+    done = subprocess.run([LIMITS, "call", f"127.0.0.1:{port}", method], input=request, capture_output=True)
+    if done.returncode:
+        raise SystemExit(f"{method}: {done.stderr.decode()}")
+    return done.stdout
+
+
+def h2load_summary(text):
+    """Answers a second, how many, and how many were not answered with 2xx."""
+    rate = float(re.search(r"finished in .*?, ([\d.]+) req/s", text)[1])
+    good = int(re.search(r"status codes: (\d+) 2xx", text)[1])
+    failed = int(re.search(r"(\d+) failed", text)[1])
+    others = sum(int(n) for n in re.findall(r"(\d+) [345]xx", text))
+    return rate, good, failed + others
