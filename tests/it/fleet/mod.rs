@@ -4,3 +4,4 @@ mod herd;
 mod postgres_gone;
 mod receipts;
 mod redis_gone;
+mod upkeep;
