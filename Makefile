@@ -1,12 +1,12 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test doc proto run bench
+.PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench
 
 # grpcurl and buf, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: ## Serves on 127.0.0.1:50051 with a SQLite file, no other server needed
 	cargo run --locked
@@ -16,6 +16,17 @@ tools: ## Installs what the tests need and this machine lacks: PostgreSQL, Redis
 
 test: tools ## Runs every test, against servers that the tests start themselves
 	cargo test --locked
+
+# How long `make checker` runs, and what decides the order of things.
+SECONDS := 60
+SEED := $(shell date +%Y%m%d)
+CHECKER = cargo test --locked --profile checker --test checker
+
+checker: tools ## Breaks a fleet of four for SECONDS=60, by SEED=…, and proves that no answer lied
+	$(CHECKER) -- run $(SECONDS) $(SEED)
+
+checker-controls: tools ## Proves that the checker notices: runs it against deliberate faults, or those in FAULTS=…
+	$(CHECKER) --features negative-controls -- controls $(FAULTS)
 
 fmt: ## Formats the code and the contract
 	cargo fmt

@@ -3,7 +3,11 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Knowledge, knowledge::Applied};
+use super::{
+    Knowledge,
+    fault::{self, Fault},
+    knowledge::Applied,
+};
 use crate::domain::{ChangeFeed, Error, ReplicaId};
 
 /// Keeps [`Knowledge`] up to date: polls on a beat, and at once on a hint.
@@ -60,6 +64,11 @@ impl FeedTask {
             self.poll_once().await;
             sleep(LEAST_GAP).await;
             let beat = self.interval.mul_f64(rand::random_range(0.9..1.1));
+            let beat = if fault::is(Fault::NotifyOnly) {
+                beat * 1_000
+            } else {
+                beat
+            };
             // Whichever comes first; a hint that came during the poll is kept by the Notify.
             let _ = timeout(beat, self.knowledge.poll_wanted()).await;
         }

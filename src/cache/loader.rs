@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::{
     CacheSettings, CacheStats, Knowledge, SharedCache,
     entry::{self, Entry, Refresh},
+    fault::{self, Fault},
     flight::{Landing, LoadFailure, Loaded},
     key::ReadKey,
     near::NearCache,
@@ -109,6 +110,7 @@ impl Loader {
         let looks = wants.iter().map(async |want| {
             let key = want.landing.key();
             let floor = match purpose {
+                Purpose::Fill if fault::is(Fault::TrustShared) => Stamp::default(),
                 Purpose::Fill => self.knowledge.floor(key),
                 Purpose::Refresh => Stamp::MAX,
             };
@@ -132,6 +134,7 @@ impl Loader {
                     want.stale = stale.and_then(|packed| self.unpack(&packed, era));
                     fill.push(want);
                 }
+                Lookup::Wait { .. } if fault::is(Fault::IgnoreLease) => fill.push(want),
                 Lookup::Wait { at_most, stale } => {
                     want.stale = stale.and_then(|packed| self.unpack(&packed, era));
                     tracing::trace!(key = %want.landing.key(), ?at_most, "another replica fills");
@@ -168,6 +171,11 @@ impl Loader {
             self.knowledge.confirm(CONFIRM_WITHIN).await;
         }
         for (want, (stamp, body)) in wants.into_iter().zip(read) {
+            let stamp = if fault::is(Fault::StampAfterRead) {
+                stamp.max(self.knowledge.version().stamp)
+            } else {
+                stamp
+            };
             let ttl = self.settings.ttl.mul_f64(rand::random_range(0.9..=1.0));
             let entry = self.entry(body, stamp, era.map_or(0, |(_, era)| era), read_from, ttl);
             let kept = self.knowledge.is_valid(want.landing.key(), &entry);
@@ -303,7 +311,12 @@ impl Loader {
         let age = self.settings.ttl.saturating_sub(packed.ttl);
         let now = Instant::now();
         let current_at = now.checked_sub(age).unwrap_or(now);
-        Some(self.entry(body, packed.stamp, era, current_at, packed.ttl))
+        let stamp = if fault::is(Fault::TrustShared) {
+            self.knowledge.version().stamp
+        } else {
+            packed.stamp
+        };
+        Some(self.entry(body, stamp, era, current_at, packed.ttl))
     }
 }
 

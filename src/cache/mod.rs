@@ -9,6 +9,7 @@ mod audit;
 mod breaker;
 mod catalog;
 mod entry;
+mod fault;
 mod feed;
 mod flight;
 mod inspector;

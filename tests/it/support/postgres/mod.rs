@@ -4,4 +4,4 @@ mod server;
 
 pub use database::Database;
 use server::GUARDED_ROLE;
-pub use server::{GUARDED_PASSWORD, fresh, own_server};
+pub use server::{GUARDED_PASSWORD, Postgres, fresh, own_server};

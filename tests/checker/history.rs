@@ -1,0 +1,229 @@
+//! What was written and read, by the checker's one clock.
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
+
+use tonic::Code;
+
+use crate::catalog::{Digest, Row};
+
+/// Microseconds since the run began.
+pub type Micros = u64;
+/// The number of a commit.
+pub type Seq = u64;
+
+/// What a commit did to the catalog.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// The row is now this.
+    Put(Row),
+    /// The row is gone.
+    Gone(u32),
+    /// Every row is gone.
+    Empty,
+}
+
+/// A transaction of which COMMIT was sent.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Names the transaction in `checker.mark`.
+    pub token: i64,
+    /// Before COMMIT was sent.
+    pub sent: Micros,
+    /// After COMMIT had returned; none when that was not heard.
+    pub returned: Option<Micros>,
+    pub effects: Vec<Effect>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// The list of this index in [`crate::catalog::LISTS`].
+    List(usize),
+    /// One row by `GetChallenge`, or several by `BatchGetChallenges`.
+    Rows(Vec<u32>),
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Answer {
+        /// One for the list, or one for each row.
+        shown: Vec<Digest>,
+        version: Seq,
+        stale: bool,
+        bound: Micros,
+        near: bool,
+    },
+    /// NOT_FOUND: the one row asked for does not exist, and no older answer may say so.
+    NotFound,
+    Failed {
+        code: Code,
+        reason: String,
+    },
+}
+
+/// One call of a reader.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub replica: usize,
+    /// Counts the processes that this replica has been.
+    pub run: u32,
+    pub called: Micros,
+    pub returned: Micros,
+    pub asked: Asked,
+    /// The `min_version` that was passed on.
+    pub ticket: Option<Seq>,
+    pub outcome: Outcome,
+}
+
+/// An invalidation that came back with a receipt.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    pub version: Seq,
+    pub returned: Micros,
+    pub took: Micros,
+    pub fenced: usize,
+}
+
+/// What a fault can excuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The replica could not answer at all: stopped, killed, starting.
+    Replica(usize),
+    /// The database was out of reach for one replica.
+    Database(usize),
+    /// The database was out of reach for all.
+    Databases,
+}
+
+/// From the first harm until everything is whole again.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub trouble: Trouble,
+    pub from: Micros,
+    pub until: Micros,
+}
+
+/// The log of one run.
+pub struct History {
+    began: Instant,
+    writes: Mutex<Vec<Write>>,
+    reads: Mutex<Vec<Read>>,
+    receipts: Mutex<Vec<Receipt>>,
+    windows: Mutex<Vec<Window>>,
+    contents: Mutex<HashMap<Digest, String>>,
+    newest: Mutex<String>,
+}
+
+/// A window that is still open.
+pub struct OpenWindow(usize);
+
+impl History {
+    pub fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            writes: Mutex::default(),
+            reads: Mutex::default(),
+            receipts: Mutex::default(),
+            windows: Mutex::default(),
+            contents: Mutex::default(),
+            newest: Mutex::default(),
+        }
+    }
+
+    pub fn now(&self) -> Micros {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap()
+    }
+
+    /// To be called before COMMIT is sent; the number is for [`History::wrote`].
+    pub fn commits(&self, token: i64, effects: Vec<Effect>) -> usize {
+        let mut writes = lock(&self.writes);
+        writes.push(Write {
+            token,
+            sent: self.now(),
+            returned: None,
+            effects,
+        });
+        writes.len() - 1
+    }
+
+    /// COMMIT has returned.
+    pub fn wrote(&self, write: usize) {
+        let now = self.now();
+        lock(&self.writes)[write].returned = Some(now);
+    }
+
+    pub fn read(&self, read: Read) {
+        lock(&self.reads).push(read);
+    }
+
+    pub fn receipt(&self, receipt: Receipt) {
+        lock(&self.receipts).push(receipt);
+    }
+
+    /// Remembers what a digest stands for, for people.
+    pub fn describe(&self, digest: Digest, describe: impl FnOnce() -> String) {
+        lock(&self.contents).entry(digest).or_insert_with(describe);
+    }
+
+    pub fn description(&self, digest: Digest) -> String {
+        let contents = lock(&self.contents);
+        contents.get(&digest).cloned().unwrap_or_default()
+    }
+
+    /// Trouble begins now and lasts until it is closed.
+    pub fn open_window(&self, trouble: Trouble) -> OpenWindow {
+        let mut windows = lock(&self.windows);
+        windows.push(Window {
+            trouble,
+            from: self.now(),
+            until: Micros::MAX,
+        });
+        OpenWindow(windows.len() - 1)
+    }
+
+    /// The trouble is over, all its consequences `after` from now.
+    pub fn close_window(&self, window: &OpenWindow, after: Micros) {
+        let until = self.now() + after;
+        lock(&self.windows)[window.0].until = until;
+    }
+
+    /// The newest version that any replica has shown.
+    pub fn newest_version(&self) -> String {
+        lock(&self.newest).clone()
+    }
+
+    pub fn saw_version(&self, version: &str) {
+        let mut newest = lock(&self.newest);
+        if version > newest.as_str() {
+            version.clone_into(&mut newest);
+        }
+    }
+
+    /// The reads so far, and then, so that none shows a write that is missing, the writes.
+    pub fn so_far(&self) -> (Vec<Read>, Vec<Write>, Vec<Receipt>, Vec<Window>) {
+        let reads = lock(&self.reads).clone();
+        let receipts = lock(&self.receipts).clone();
+        let windows = lock(&self.windows).clone();
+        (reads, lock(&self.writes).clone(), receipts, windows)
+    }
+
+    pub fn read_count(&self) -> usize {
+        lock(&self.reads).len()
+    }
+}
+
+/// The commit in a version, `<database>-<timeline><seq>`.
+pub fn seq_of(version: &str) -> Seq {
+    let digits = version.get(version.len().saturating_sub(16)..);
+    digits
+        .and_then(|digits| Seq::from_str_radix(digits, 16).ok())
+        .unwrap_or(0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}

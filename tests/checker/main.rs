@@ -1,0 +1,73 @@
+//! The checker: replicas as real processes on a real PostgreSQL and a real Redis, other programs that
+//! write, callers that read, a nemesis that breaks things; and a judge who looks for an answer that lied.
+//! `docs/consistency.md` says what is checked and how to run it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a check that cannot go on stops; its report is for people; nothing here is seen from outside"
+)]
+
+mod catalog;
+mod controls;
+mod history;
+mod nemesis;
+mod phases;
+mod readers;
+mod report;
+mod run;
+mod servers;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "shared with the behaviour tests, which use the rest"
+)]
+#[path = "../it/support/mod.rs"]
+mod support;
+mod timeline;
+mod verdict;
+mod writers;
+
+use std::{env, process::ExitCode, time::Duration};
+
+use nemesis::Harm;
+use run::Plan;
+
+const USAGE: &str = "usage: checker run SECONDS SEED | checker controls [NAME]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let is_well = runtime.block_on(async {
+        match arguments.as_slice() {
+            ["run", seconds, seed] => check(seconds, seed).await,
+            ["controls", names @ ..] => controls::all_caught(names).await,
+            _ => {
+                println!("{USAGE}");
+                false
+            }
+        }
+    });
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn check(seconds: &str, seed: &str) -> bool {
+    let plan = Plan {
+        seed: seed.parse().expect("SEED is a number"),
+        length: Duration::from_secs(seconds.parse().expect("SECONDS is a number")),
+        harms: [&Harm::REDIS, &Harm::DATABASE],
+        fault: None,
+        sql_fault: None,
+        until_caught: false,
+    };
+    let findings = run::run(&plan).await;
+    report::print(&plan, &findings)
+}

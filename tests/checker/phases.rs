@@ -1,0 +1,178 @@
+//! What is checked by an experiment of its own rather than from the history.
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use challenges_catalog::pb::admin::v1::InvalidateCacheRequest;
+use futures_util::future::join_all;
+use rand::{SeedableRng, rngs::StdRng};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use crate::{
+    catalog::{ABSENT, Digest, HOT_ROWS, LISTS, id_of},
+    history::{Asked, History, Outcome, Receipt, seq_of},
+    readers::{Question, ask},
+    servers::{Servers, Slot},
+    timeline::{Key, digests_of},
+    verdict::{MAX_STALENESS, Property, Violation},
+    writers::{Change, transact},
+};
+
+/// P4: everything is healed and nobody writes. Gives how long the slowest replica took.
+pub async fn convergence(servers: &Servers, history: &History) -> Result<Duration, Violation> {
+    let limit = Duration::from_micros(MAX_STALENESS) + Duration::from_secs(1);
+    let healed = Instant::now();
+    let wanted = digests_of(servers.rows().await);
+    let keys = (0..LISTS.len()).map(Key::List);
+    let keys: Vec<Key> = keys.chain((1..=HOT_ROWS).map(Key::Row)).collect();
+    loop {
+        let replicas = servers.slots.iter();
+        let different = replicas.map(|slot| different(slot, history, &keys, &wanted));
+        let different: Vec<String> = join_all(different).await.into_iter().flatten().collect();
+        let took = healed.elapsed();
+        if different.is_empty() {
+            return Ok(took);
+        }
+        if took > limit {
+            let detail = format!("{took:?} after all was healed: {}", different.join("; "));
+            return Err(Violation {
+                property: Property::Convergence,
+                detail,
+            });
+        }
+    }
+}
+
+async fn different(
+    slot: &Slot,
+    history: &History,
+    keys: &[Key],
+    wanted: &HashMap<Key, Digest>,
+) -> Option<String> {
+    for key in keys {
+        let asked = match key {
+            Key::List(index) => Asked::List(*index),
+            Key::Row(number) => Asked::Rows(vec![*number]),
+        };
+        let ticket = String::new();
+        let told = ask(slot, history, Question { asked, ticket }).await;
+        let wanted = wanted.get(key).copied().unwrap_or(ABSENT);
+        let is_right = match told.as_ref().map(|(outcome, _)| outcome) {
+            Some(Outcome::Answer { shown, stale, .. }) => !stale && *shown == [wanted],
+            Some(Outcome::NotFound) => wanted == ABSENT,
+            Some(Outcome::Failed { .. }) | None => false,
+        };
+        if !is_right {
+            return Some(format!("replica {} {key:?}: {told:?}", slot.index));
+        }
+    }
+    None
+}
+
+/// What the herd cost.
+pub struct Herd {
+    pub callers: usize,
+    pub changes: i64,
+    pub statements: i64,
+}
+
+/// P5: many callers of one list on all replicas, beside changes of it. Counts the list
+/// statements that PostgreSQL ran for it.
+pub async fn herd(servers: &Servers, history: &History) -> Herd {
+    const CALLERS: usize = 40;
+    const CHANGES: i64 = 20;
+    // The ten first of the beginners, of whom row 3 is one.
+    let question = || Question {
+        asked: Asked::List(5),
+        ticket: String::new(),
+    };
+    let reads = "%approach_challenges%LIMIT%";
+    for slot in &servers.slots {
+        ask(slot, history, question()).await;
+    }
+    let before = servers.database.calls_of(reads).await;
+    let over = CancellationToken::new();
+    let caller = async |number: usize| {
+        let slot = &servers.slots[number % servers.slots.len()];
+        while !over.is_cancelled() {
+            ask(slot, history, question()).await;
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let change = async {
+        let mut db = servers.database.connect().await;
+        let mut rng = StdRng::seed_from_u64(1);
+        for _ in 0..CHANGES {
+            transact(&mut db, history, &[Change::Retitle(3)], &mut rng)
+                .await
+                .unwrap();
+            sleep(Duration::from_millis(120)).await;
+        }
+        over.cancel();
+    };
+    tokio::join!(join_all((0..CALLERS).map(caller)), change);
+    Herd {
+        callers: CALLERS,
+        changes: CHANGES,
+        statements: servers.database.calls_of(reads).await - before,
+    }
+}
+
+impl Herd {
+    /// One statement for each change, and a little for what was outrun on the way.
+    pub fn violation(&self) -> Option<Violation> {
+        let most = self.changes + self.changes / 5;
+        (self.statements > most).then(|| Violation {
+            property: Property::Herd,
+            detail: format!(
+                "{} statements for {} changes of one key, asked by {} callers",
+                self.statements, self.changes, self.callers
+            ),
+        })
+    }
+}
+
+/// P2: asks for receipts every `pace` until `stop`. False as soon as the server says that it gives none.
+pub async fn receipts(
+    servers: &Servers,
+    history: &History,
+    pace: Duration,
+    stop: &CancellationToken,
+) -> bool {
+    let mut number: u32 = 0;
+    while !stop.is_cancelled() {
+        sleep(pace).await;
+        number += 1;
+        let slot = &servers.slots[number as usize % servers.slots.len()];
+        let Some(mut admin) = slot.admin() else {
+            continue;
+        };
+        let mut request = InvalidateCacheRequest::default();
+        match number % 3 {
+            0 => request.all = true,
+            1 => "difficulty:beginner".clone_into(&mut request.tag),
+            _ => request.ids = vec![id_of(number % HOT_ROWS + 1)],
+        }
+        let called = history.now();
+        let answer = tokio::time::timeout(Duration::from_secs(10), admin.invalidate_cache(request));
+        match answer.await {
+            Ok(Ok(receipt)) => {
+                let receipt = receipt.into_inner();
+                let returned = history.now();
+                history.receipt(Receipt {
+                    version: seq_of(&receipt.version),
+                    returned,
+                    took: returned - called,
+                    fenced: receipt.fenced.len(),
+                });
+            }
+            Ok(Err(status)) if status.code() == Code::Unimplemented => return false,
+            // Its replica or the database is away; without a receipt nothing is promised.
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+    true
+}

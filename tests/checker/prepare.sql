@@ -1,0 +1,34 @@
+-- What the checker adds to a migrated database, before the replicas start.
+CREATE SCHEMA checker;
+
+-- Tells, for each transaction of the checker that took effect, which one it was. Numbers of transactions alone do not:
+-- one whose COMMIT a crash undid leaves its number to another.
+CREATE TABLE checker.mark (token bigint PRIMARY KEY, xid xid8 NOT NULL DEFAULT pg_current_xact_id());
+
+-- Commits that were pruned, whose numbers the judge still needs.
+CREATE TABLE checker.pruned (xid xid8, seq bigint);
+CREATE FUNCTION checker.keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO checker.pruned VALUES (OLD.xid, OLD.seq);
+    RETURN OLD;
+END
+$$;
+CREATE TRIGGER keep BEFORE DELETE ON challenges_catalog.commit_log FOR EACH ROW EXECUTE FUNCTION checker.keep();
+
+-- How long every statement of the serving role holds its snapshot open, once it has taken it.
+CREATE TABLE checker.pace (seconds float8);
+INSERT INTO checker.pace VALUES (0);
+CREATE FUNCTION checker.pause() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    wanted float8;
+BEGIN
+    SELECT seconds INTO wanted FROM checker.pace;
+    IF wanted > 0 THEN
+        PERFORM pg_sleep(random() * wanted);
+    END IF;
+    RETURN true;
+END
+$$;
+GRANT USAGE ON SCHEMA checker TO PUBLIC;
+-- A sub-select, so that it is evaluated once for each statement and not for each row.
+CREATE POLICY pace ON public.approach_challenges AS RESTRICTIVE FOR SELECT USING ((SELECT checker.pause()));

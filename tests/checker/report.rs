@@ -1,0 +1,100 @@
+//! Tells people what was found.
+use std::time::Duration;
+
+use crate::{
+    run::{Findings, Plan},
+    verdict::Property,
+};
+
+/// So many violations of one property are told in full.
+const TOLD: usize = 5;
+
+/// Prints everything; true when nothing was found.
+pub fn print(plan: &Plan, findings: &Findings) -> bool {
+    let verdict = &findings.verdict;
+    let checked: usize = verdict.checked.values().sum();
+    println!(
+        "\nseed {}, {:.0} s, {} commits",
+        plan.seed,
+        findings.took.as_secs_f64(),
+        findings.commits
+    );
+    println!(
+        "{} calls, {checked} answers checked: {:?}; {} contents",
+        findings.reads, verdict.checked, verdict.contents
+    );
+    println!(
+        "in flight across a stop or kill: {}, judged like all others (0 excluded)",
+        verdict.across_pauses
+    );
+    println!(
+        "failed and excused: {} at a stopped or killed replica, {} without a copy or for a ticket while the database was away",
+        verdict.excused_by_replica, verdict.excused_by_database
+    );
+    for (property, name) in Property::ALL {
+        let of_it = verdict
+            .violations
+            .iter()
+            .filter(|violation| violation.property == property);
+        println!(
+            "{name:26} {:4} violations  {}",
+            of_it.count(),
+            note(property, findings)
+        );
+    }
+    for (property, _) in Property::ALL {
+        let of_it = verdict.violations.iter();
+        let of_it = of_it.filter(|violation| violation.property == property);
+        for violation in of_it.take(TOLD) {
+            println!("  {:?}: {}", violation.property, violation.detail);
+        }
+    }
+    if verdict.violations.is_empty() {
+        let bound = 3.0 / verdict.contents.max(1) as f64;
+        println!(
+            "0 violations in {} checks: less than {bound:.1e} of them, at 95 %",
+            verdict.contents
+        );
+    }
+    verdict.violations.is_empty()
+}
+
+fn note(property: Property, findings: &Findings) -> String {
+    let verdict = &findings.verdict;
+    match property {
+        Property::BoundedStaleness | Property::NoPhantom => String::new(),
+        Property::Ticket => format!("{} answers to a ticket", verdict.with_ticket),
+        Property::Convergence => {
+            format!("after {:?} each time all was healed", findings.convergences)
+        }
+        Property::Herd => {
+            let herd = &findings.herd;
+            format!(
+                "{} statements for {} changes of a key with {} callers",
+                herd.statements, herd.changes, herd.callers
+            )
+        }
+        Property::Availability => {
+            let excused = verdict.excused_by_replica + verdict.excused_by_database;
+            format!("{excused} failures excused, see above")
+        }
+        Property::Receipt => match &findings.receipts {
+            None => "SKIPPED: the server answers InvalidateCache with UNIMPLEMENTED".to_owned(),
+            Some(receipts) => {
+                let mut took: Vec<_> = receipts
+                    .iter()
+                    .map(|receipt| Duration::from_micros(receipt.took))
+                    .collect();
+                took.sort_unstable();
+                let fenced = receipts.iter().filter(|receipt| receipt.fenced > 0).count();
+                format!(
+                    "{} receipts, {fenced} with a fenced replica, took p50 {:?} max {:?}; {} answers after one",
+                    receipts.len(),
+                    took.get(took.len() / 2),
+                    took.last(),
+                    verdict.after_receipt
+                )
+            }
+        },
+    }
+}

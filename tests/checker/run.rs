@@ -1,0 +1,193 @@
+//! One run: servers, workload, nemesis, judgement.
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::RwLock, task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    history::{History, Receipt},
+    nemesis::{Harm, nemesis},
+    phases::{Herd, convergence, herd, receipts},
+    readers::reader,
+    servers::Servers,
+    timeline::Timeline,
+    verdict::{Judge, Verdict, Violation},
+    writers::{first_rows, writer},
+};
+
+const READERS: u64 = 48;
+const READ_PACE: Duration = Duration::from_millis(12);
+const SMALL_WRITERS: u64 = 5;
+const SMALL_WRITE_PACE: Duration = Duration::from_millis(200);
+const LARGE_WRITE_PACE: Duration = Duration::from_millis(2_500);
+const RECEIPT_PACE: Duration = Duration::from_millis(500);
+
+/// What to do.
+#[derive(Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub length: Duration,
+    /// Two lanes: what is in one runs beside what is in the other.
+    pub harms: [&'static [Harm]; 2],
+    /// A deliberate fault of the replicas.
+    pub fault: Option<&'static str>,
+    /// A deliberate fault of the database: statements that make it.
+    pub sql_fault: Option<&'static str>,
+    /// Judge every few seconds and end with the first violation.
+    pub until_caught: bool,
+}
+
+pub struct World {
+    pub servers: Servers,
+    pub history: History,
+    /// Writers and nemesis hold it while they work, so that who takes it alone has peace.
+    held: RwLock<()>,
+    stop: CancellationToken,
+}
+
+/// What came of a run.
+pub struct Findings {
+    pub verdict: Verdict,
+    pub herd: Herd,
+    pub convergences: Vec<Duration>,
+    /// None when the server gives no receipts yet.
+    pub receipts: Option<Vec<Receipt>>,
+    pub commits: usize,
+    pub reads: usize,
+    pub took: Duration,
+}
+
+pub async fn run(plan: &Plan) -> Findings {
+    let world = start(plan).await;
+    let herd = herd(&world.servers, &world.history).await;
+    let began = Instant::now();
+    let mut tasks = JoinSet::new();
+    spawn_workload(&mut tasks, &world, plan);
+    let receipts = {
+        let world = Arc::clone(&world);
+        let mut set = JoinSet::new();
+        set.spawn(async move {
+            receipts(&world.servers, &world.history, RECEIPT_PACE, &world.stop).await
+        });
+        set
+    };
+    let mut peace = Vec::new();
+    if plan.until_caught {
+        until_caught(&world, &herd, began, plan.length).await;
+    } else {
+        let halves = (plan.length.as_secs() / 60).max(1) * 2;
+        for _ in 0..halves {
+            sleep(plan.length / u32::try_from(halves).unwrap()).await;
+            let _peace = world.held.write().await;
+            peace.push(convergence(&world.servers, &world.history).await);
+        }
+    }
+    world.stop.cancel();
+    let gives_receipts = receipts.join_all().await.into_iter().all(|gives| gives);
+    tasks.join_all().await;
+    let took = began.elapsed();
+    let mut findings = judge(&world, herd).await;
+    findings.took = took;
+    findings.receipts = findings.receipts.filter(|_| gives_receipts);
+    for peace in peace {
+        match peace {
+            Ok(took) => findings.convergences.push(took),
+            Err(violation) => findings.verdict.violations.push(violation),
+        }
+    }
+    findings
+}
+
+async fn start(plan: &Plan) -> Arc<World> {
+    let world = World {
+        servers: Servers::start(plan.fault).await,
+        history: History::new(),
+        held: RwLock::default(),
+        stop: CancellationToken::new(),
+    };
+    if let Some(fault) = plan.sql_fault {
+        world.servers.database.execute(fault).await;
+    }
+    first_rows(&world.servers, &world.history).await;
+    world.servers.start_replicas().await;
+    Arc::new(world)
+}
+
+fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
+    let long = plan.length >= Duration::from_secs(120);
+    for number in 0..READERS {
+        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + number);
+        tasks.spawn(async move {
+            reader(&world.servers, &world.history, seed, READ_PACE, &world.stop).await;
+        });
+    }
+    for number in 0..=SMALL_WRITERS {
+        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + 500 + number);
+        let is_large = number == SMALL_WRITERS;
+        let pace = if is_large {
+            LARGE_WRITE_PACE
+        } else {
+            SMALL_WRITE_PACE
+        };
+        tasks.spawn(async move {
+            let World {
+                servers,
+                history,
+                held,
+                stop,
+            } = &*world;
+            writer(servers, history, (seed, is_large, pace), held, stop).await;
+        });
+    }
+    for (lane, harms) in (900..).zip(plan.harms) {
+        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + lane);
+        tasks.spawn(async move {
+            let World {
+                servers,
+                history,
+                held,
+                stop,
+            } = &*world;
+            nemesis(servers, history, (harms, seed, long), held, stop).await;
+        });
+    }
+}
+
+async fn until_caught(world: &Arc<World>, herd: &Herd, began: Instant, length: Duration) {
+    if herd.violation().is_some() {
+        return;
+    }
+    while began.elapsed() < length {
+        sleep(Duration::from_secs(3)).await;
+        let _peace = world.held.write().await;
+        if !verdict(world).await.0.violations.is_empty() {
+            return;
+        }
+    }
+}
+
+async fn judge(world: &World, herd: Herd) -> Findings {
+    let (mut verdict, commits) = verdict(world).await;
+    let herd_violation: Option<Violation> = herd.violation();
+    verdict.violations.extend(herd_violation);
+    Findings {
+        verdict,
+        herd,
+        convergences: Vec::new(),
+        receipts: Some(world.history.so_far().2),
+        commits,
+        reads: world.history.read_count(),
+        took: Duration::ZERO,
+    }
+}
+
+async fn verdict(world: &World) -> (Verdict, usize) {
+    let (reads, writes, receipts, windows) = world.history.so_far();
+    let seqs = world.servers.seqs().await;
+    let timeline = Timeline::of(&writes, &seqs);
+    let judge = Judge::new(&world.history, &timeline, &windows, receipts);
+    (judge.judge(&reads), timeline.commits())
+}
