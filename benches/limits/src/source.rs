@@ -102,7 +102,6 @@ impl Pages {
         let reply = Reply {
             challenges: challenges.map(Challenge::from).collect(),
             total_count: i32::try_from(total_count)?,
-            ..Reply::default()
         };
         Ok(reply.encode_to_vec().into())
     }

@@ -7,14 +7,14 @@ use tonic_types::StatusExt;
 
 use crate::support::{
     fleet::{self, list, titles},
-    postgres,
+    postgres::{self, Postgres},
     replica::Replica,
     wait::eventually,
 };
 
 #[tokio::test]
 async fn without_the_database_copies_are_marked_stale_and_the_rest_is_unavailable() {
-    let server = postgres::own_server();
+    let server: Postgres = postgres::own_server();
     let database = server.fresh().await;
     fleet::migrate(&database).await;
     let replica = Replica::start(&[("DATABASE_URL", database.url())]).await;
