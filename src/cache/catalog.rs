@@ -13,15 +13,16 @@ use super::{
     CacheStats, Knowledge, MissReason, SharedCache,
     entry::Entry,
     fault::{self, Fault},
-    flight::{Flights, LoadFailure, Loaded, Seat},
+    flight::{Flights, LoadFailure, Seat},
     key::ReadKey,
     loader::{Loader, Purpose},
     near::NearCache,
+    serving::{CONFIRM_WITHIN, Caller},
     window::Window,
 };
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error,
-    FieldViolation, Freshness, ListQuery, ReadOptions, Source, Unavailability, Version,
+    ListQuery, ReadOptions, Source,
 };
 
 /// How long and how much is kept.
@@ -41,14 +42,12 @@ pub struct CacheSettings {
 pub struct CachedCatalog {
     loader: Arc<Loader>,
     flights: Arc<Flights>,
-    knowledge: Arc<Knowledge>,
-    stats: Arc<CacheStats>,
-    stale_retention: Duration,
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) stats: Arc<CacheStats>,
+    pub(super) stale_retention: Duration,
     tasks: TaskTracker,
 }
 
-/// A caller waits no longer than this for proof that an entry is current.
-const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
 /// So often a caller joins a load that the catalog then outran.
 const ATTEMPTS: u32 = 4;
 
@@ -122,7 +121,7 @@ impl CachedCatalog {
 
     /// An answer for each of `keys`, waiting no longer than the caller does.
     async fn read(&self, keys: Vec<ReadKey>, options: ReadOptions) -> Result<Vec<Answer>, Error> {
-        let called = Instant::now();
+        let arrived = Instant::now();
         let deadline = Instant::from_std(options.deadline);
         if let Some(version) = options
             .min_version
@@ -130,6 +129,13 @@ impl CachedCatalog {
         {
             self.reach(version, deadline).await?;
         }
+        // Only now: what was read while the version was waited for could be older than it.
+        let caller = Caller {
+            arrived,
+            called: Instant::now(),
+            deadline,
+            least: options.min_version.map(|version| version.stamp),
+        };
         let look = || keys.iter().map(|key| self.near(key)).collect::<Vec<_>>();
         let mut near = look();
         if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
@@ -145,7 +151,7 @@ impl CachedCatalog {
         let mut seats = self.start(missing).into_iter();
         let seated = keys.iter().zip(near).map(|(key, near)| {
             let seat = if is_miss(&near) { seats.next() } else { None };
-            self.finish(key, near, seat, called)
+            self.finish(key, near, seat, caller)
         });
         let answers = timeout_at(deadline, join_all(seated)).await;
         answers
@@ -159,12 +165,12 @@ impl CachedCatalog {
         key: &ReadKey,
         near: Near,
         seat: Option<Seat>,
-        called: Instant,
+        caller: Caller,
     ) -> Result<Answer, Error> {
         match near {
             Near::Fresh(answer) => {
                 self.stats.near_hits.add(1);
-                self.stats.hit_latency.record(called.elapsed());
+                self.stats.hit_latency.record(caller.arrived.elapsed());
                 tracing::debug!(%key, "near hit");
                 Ok(answer)
             }
@@ -172,8 +178,8 @@ impl CachedCatalog {
             Near::Miss(reason, old) => {
                 self.stats.near_miss(reason);
                 tracing::debug!(%key, reason = reason.as_str(), "near miss");
-                let answer = self.load(key, seat, old, called).await;
-                self.stats.load_latency.record(called.elapsed());
+                let answer = self.load(key, seat, old, caller).await;
+                self.stats.load_latency.record(caller.arrived.elapsed());
                 answer
             }
         }
@@ -196,7 +202,7 @@ impl CachedCatalog {
             self.refresh(key);
         }
         match age {
-            Some(age) => Near::Fresh(self.answer(&entry, Source::NearCache, age, false)),
+            Some(age) => Near::Fresh(self.answer(key, &entry, Source::NearCache, age, false)),
             None => Near::Unconfirmed(entry),
         }
     }
@@ -208,16 +214,23 @@ impl CachedCatalog {
         key: &ReadKey,
         mut seat: Option<Seat>,
         old: Option<Arc<Entry>>,
-        called: Instant,
+        caller: Caller,
     ) -> Result<Answer, Error> {
+        let has_copy = old
+            .as_ref()
+            .is_some_and(|old| self.may_have_stale(key, old, caller));
         for _ in 0..ATTEMPTS {
             let next = seat.take().or_else(|| self.start([key]).pop());
             let Some(next) = next else { break };
-            let loaded = match next.outcome().await {
-                Ok(loaded) => loaded,
-                Err(failure) => return self.instead(key, failure, old),
+            let outcome = tokio::select! {
+                outcome = next.outcome() => outcome,
+                () = self.patience(caller), if has_copy => Err(LoadFailure::too_slow()),
             };
-            if let Some(answer) = self.accept(key, &loaded, called).await {
+            let loaded = match outcome {
+                Ok(loaded) => loaded,
+                Err(failure) => return self.instead(key, failure, old, caller),
+            };
+            if let Some(answer) = self.accept(key, &loaded, caller).await {
                 return Ok(answer);
             }
         }
@@ -248,123 +261,6 @@ impl CachedCatalog {
             self.tasks
                 .spawn(async move { loader.load(vec![landing], Purpose::Refresh).await });
         }
-    }
-
-    /// The answer, if this caller may have what the load brought.
-    ///
-    /// Two things allow it: the entry is valid and knowledge is fresh; or it
-    /// was read after the caller called, so that nothing committed before the
-    /// call is missing, whatever was committed since.
-    async fn accept(&self, key: &ReadKey, loaded: &Loaded, called: Instant) -> Option<Answer> {
-        let entry = &loaded.entry;
-        if let Some(read_from) = loaded.read_from.filter(|read_from| *read_from >= called) {
-            let age = read_from.elapsed();
-            if age <= self.knowledge.max_staleness() {
-                return Some(self.answer(entry, loaded.source, age, false));
-            }
-        }
-        if self.knowledge.fresh_age().is_none() {
-            self.knowledge.confirm(CONFIRM_WITHIN).await;
-        }
-        let age = self.knowledge.fresh_age();
-        if !self.knowledge.is_valid(key, entry) {
-            return None;
-        }
-        Some(match age {
-            Some(age) => self.answer(entry, loaded.source, age, false),
-            None => self.stale(key, entry, loaded.source),
-        })
-    }
-
-    /// An older copy in place of a failed load, if there is one that may be served.
-    fn instead(
-        &self,
-        key: &ReadKey,
-        failure: LoadFailure,
-        old: Option<Arc<Entry>>,
-    ) -> Result<Answer, Error> {
-        let copies = match &failure {
-            LoadFailure::Unavailable { stale, .. } => [
-                (old, Source::NearCache),
-                (stale.clone(), Source::SharedCache),
-            ],
-            LoadFailure::Internal => [(None, Source::NearCache), (None, Source::SharedCache)],
-        };
-        let servable = |(copy, source): (Option<Arc<Entry>>, Source)| {
-            let entry = copy?;
-            let young = entry.current_at.elapsed() <= self.stale_retention;
-            (young && self.knowledge.may_serve_stale(key, &entry)).then_some((entry, source))
-        };
-        let newest = copies
-            .into_iter()
-            .filter_map(servable)
-            .max_by_key(|(entry, _)| entry.stamp);
-        match newest {
-            Some((entry, source)) => Ok(self.stale(key, &entry, source)),
-            None => Err(failure.into_error()),
-        }
-    }
-
-    fn stale(&self, key: &ReadKey, entry: &Arc<Entry>, source: Source) -> Answer {
-        self.stats.stale_answers.add(1);
-        tracing::debug!(%key, "stale answer");
-        let known_for = self
-            .knowledge
-            .age()
-            .filter(|_| self.knowledge.is_valid(key, entry));
-        let age = known_for.unwrap_or_else(|| entry.current_at.elapsed());
-        self.answer(entry, source, age, true)
-    }
-
-    fn answer(&self, entry: &Entry, source: Source, bound: Duration, stale: bool) -> Answer {
-        let known = self.knowledge.version();
-        // A fresh answer shows all that is known here, and perhaps more.
-        let stamp = if stale {
-            entry.stamp
-        } else {
-            entry.stamp.max(known.stamp)
-        };
-        Answer {
-            body: entry.body.clone(),
-            etag: entry.etag,
-            expires_at: Some(entry.expires_at),
-            freshness: Freshness {
-                version: Version {
-                    database: known.database,
-                    stamp,
-                },
-                source,
-                stale,
-                staleness_bound: bound,
-            },
-        }
-    }
-
-    /// Waits until `version` was applied here.
-    async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error> {
-        let known = self.knowledge.version();
-        let foreign = |problem| {
-            Err(Error::Invalid(vec![FieldViolation::new(
-                "min_version",
-                problem,
-            )]))
-        };
-        if version.database != known.database && self.knowledge.era().is_some() {
-            return foreign("is a version of another database");
-        }
-        if version.stamp.timeline < known.stamp.timeline {
-            return foreign("is from a history of the database that has ended");
-        }
-        // A little early, so that the caller hears why instead of running out of time.
-        let margin = (deadline - Instant::now()) / 10;
-        if self.knowledge.reach(version.stamp, deadline - margin).await {
-            return Ok(());
-        }
-        Err(Error::Unavailable {
-            why: Unavailability::VersionNotReached(version),
-            retry_after: Duration::from_millis(100),
-            source: None,
-        })
     }
 }
 

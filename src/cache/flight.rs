@@ -35,6 +35,14 @@ pub(super) enum LoadFailure {
 }
 
 impl LoadFailure {
+    /// The caller cannot wait for the load any longer.
+    pub(super) const fn too_slow() -> Self {
+        Self::Unavailable {
+            retry_after: Duration::from_millis(100),
+            stale: None,
+        }
+    }
+
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Unavailable { retry_after, .. } => Error::Unavailable {

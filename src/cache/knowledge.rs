@@ -277,6 +277,14 @@ impl Knowledge {
         self.poll_wanted.notify_one();
     }
 
+    /// Waits until a poll has failed, unless the last one has.
+    pub(super) async fn lost(&self) {
+        let mut confirmed = self.confirmed.subscribe();
+        let lost = confirmed.wait_for(|confirmed| matches!(confirmed, Confirmed::Lost(_)));
+        // The sender lives as long as `self`, so there is always something to wait for.
+        drop(lost.await);
+    }
+
     /// Whether the last poll failed.
     #[must_use]
     pub fn is_lost(&self) -> bool {

@@ -20,6 +20,9 @@ mod loader;
 mod membership;
 mod near;
 mod pool;
+mod serving;
+#[cfg(test)]
+mod serving_tests;
 mod shared;
 mod stats;
 #[cfg(test)]

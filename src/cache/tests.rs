@@ -19,11 +19,11 @@ use crate::domain::{
     PageSize, ReadOptions, Source, Stamp, Stamped, Tag, UnixMicros,
 };
 
-const MAX_STALENESS: Duration = Duration::from_secs(2);
+pub(super) const MAX_STALENESS: Duration = Duration::from_secs(2);
 const TTL: Duration = Duration::from_mins(10);
 
 /// A database whose list is its commit number, and whose reads can be held open.
-struct FakeDatabase {
+pub(super) struct FakeDatabase {
     seq: AtomicU64,
     timeline: Mutex<u32>,
     reads: AtomicU64,
@@ -69,6 +69,12 @@ impl ChallengeRepository for FakeDatabase {
 }
 
 impl FakeDatabase {
+    /// From here on it answers that it is down.
+    pub(super) fn go_down(&self) {
+        *self.is_up.lock().unwrap() = false;
+        self.gate.add_permits(10);
+    }
+
     fn head(&self) -> Stamp {
         Stamp {
             timeline: *self.timeline.lock().unwrap(),
@@ -108,14 +114,14 @@ impl Clock for Plain {
     }
 }
 
-struct Fixture {
-    database: Arc<FakeDatabase>,
-    knowledge: Arc<Knowledge>,
-    catalog: Arc<CachedCatalog>,
+pub(super) struct Fixture {
+    pub(super) database: Arc<FakeDatabase>,
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) catalog: Arc<CachedCatalog>,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let database = Arc::new(FakeDatabase {
             seq: AtomicU64::new(1),
             timeline: Mutex::new(1),
@@ -159,21 +165,21 @@ impl Fixture {
     }
 
     /// Commits a change of the beginner list; the feed has not heard of it yet.
-    fn commit(&self) -> u64 {
+    pub(super) fn commit(&self) -> u64 {
         self.database.seq.fetch_add(1, SeqCst) + 1
     }
 
-    fn hear_of(&self, seq: u64, hard: bool) {
+    pub(super) fn hear_of(&self, seq: u64, hard: bool) {
         let tag = Tag::Difficulty(Difficulty::Beginner);
         self.poll(Changes::All(vec![Change { seq, tag, hard }]));
     }
 
-    async fn list(&self) -> Result<Answer, Error> {
+    pub(super) async fn list(&self) -> Result<Answer, Error> {
         list(&self.catalog).await
     }
 
     /// Lists with nothing holding the database back.
-    async fn list_now(&self) -> Answer {
+    pub(super) async fn list_now(&self) -> Answer {
         self.database.gate.add_permits(1);
         let answer = self.list().await.unwrap();
         self.database.gate.forget_permits(1);
@@ -185,7 +191,7 @@ impl Fixture {
     }
 
     /// Starts a list whose read is held open in the database.
-    async fn held_list(&self) -> tokio::task::JoinHandle<Result<Answer, Error>> {
+    pub(super) async fn held_list(&self) -> tokio::task::JoinHandle<Result<Answer, Error>> {
         let (reads, catalog) = (self.reads(), Arc::clone(&self.catalog));
         let tasks = TaskTracker::new();
         let held = tasks.spawn(async move { list(&catalog).await });
@@ -195,7 +201,7 @@ impl Fixture {
         held
     }
 
-    fn release(&self) {
+    pub(super) fn release(&self) {
         self.database.gate.add_permits(1);
     }
 }
@@ -205,14 +211,14 @@ async fn list(catalog: &CachedCatalog) -> Result<Answer, Error> {
     catalog.list(&query, options()).await
 }
 
-fn options() -> ReadOptions {
+pub(super) fn options() -> ReadOptions {
     ReadOptions {
         min_version: None,
         deadline: (Instant::now() + TTL).into_std(),
     }
 }
 
-fn text(answer: &Answer) -> &str {
+pub(super) fn text(answer: &Answer) -> &str {
     std::str::from_utf8(answer.body.as_ref().unwrap()).unwrap()
 }
 
@@ -251,11 +257,9 @@ async fn a_fill_that_raced_an_update_is_never_kept() {
     let seq = fixture.commit();
     fixture.hear_of(seq, false);
     fixture.release();
-    assert_eq!(
-        text(&held.await.unwrap().unwrap()),
-        "1",
-        "it was asked for before the change"
-    );
+    let outrun = held.await.unwrap().unwrap();
+    assert_eq!(text(&outrun), "1", "it was asked for before the change");
+    assert_eq!(outrun.freshness.version.stamp.seq, 1, "nor does it say so");
     assert_eq!(text(&fixture.list_now().await), "2");
     assert_eq!(fixture.catalog.stats().fills_outrun.get(), 1);
 }
@@ -322,8 +326,7 @@ async fn without_the_database_even_an_outdated_copy_is_served_unless_it_was_revo
         fixture.list_now().await;
         let seq = fixture.commit();
         fixture.hear_of(seq, hard);
-        *fixture.database.is_up.lock().unwrap() = false;
-        fixture.database.gate.add_permits(10);
+        fixture.database.go_down();
         let answer = fixture.list().await;
         assert_eq!(
             answer.is_ok_and(|answer| answer.freshness.stale),

@@ -1,6 +1,11 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::domain::{Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions};
+use crate::domain::{
+    Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions, Unavailability,
+};
+
+/// When it may be worth to ask again for a challenge that an old copy says is absent.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads of the catalog.
 #[derive(Clone)]
@@ -39,6 +44,14 @@ impl CatalogService {
             .iter()
             .zip(&answers)
             .filter(|(_, answer)| answer.body.is_none());
+        // "There is none" carries no label, so it must not rest on a copy that would need one.
+        if absent.clone().any(|(_, answer)| answer.freshness.stale) {
+            return Err(Error::Unavailable {
+                why: Unavailability::Datastore,
+                retry_after: RETRY_AFTER,
+                source: None,
+            });
+        }
         let absent: Vec<_> = absent.map(|(id, _)| id.to_string()).collect();
         if absent.is_empty() {
             Ok(answers)
@@ -47,6 +60,60 @@ impl CatalogService {
                 kind: "challenge",
                 ids: absent,
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::async_trait;
+
+    use super::*;
+    use crate::domain::{DatabaseId, Etag, Freshness, Source, Stamp, Version};
+
+    /// Has a copy that says that there is nothing.
+    struct NothingThere {
+        stale: bool,
+    }
+
+    #[async_trait]
+    impl CatalogReader for NothingThere {
+        async fn list(&self, _: &ListQuery, _: ReadOptions) -> Result<Answer, Error> {
+            Err(Error::DeadlineExceeded)
+        }
+
+        async fn get_many(&self, _: &[ChallengeId], _: ReadOptions) -> Result<Vec<Answer>, Error> {
+            let version = Version {
+                database: DatabaseId(1),
+                stamp: Stamp::default(),
+            };
+            let freshness = Freshness {
+                version,
+                source: Source::NearCache,
+                stale: self.stale,
+                staleness_bound: Duration::ZERO,
+            };
+            Ok(vec![Answer {
+                body: None,
+                etag: Etag([0; 8]),
+                expires_at: None,
+                freshness,
+            }])
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_copy_that_is_fresh_can_say_that_there_is_nothing() {
+        let id = ChallengeId::from(uuid::Uuid::nil());
+        for (stale, is_not_found) in [(false, true), (true, false)] {
+            let service = CatalogService::new(Arc::new(NothingThere { stale }));
+            let options = ReadOptions {
+                min_version: None,
+                deadline: std::time::Instant::now(),
+            };
+            let error = service.get_many(&[id], options).await.unwrap_err();
+            let not_found = matches!(error, Error::NotFound { .. });
+            assert_eq!(not_found, is_not_found, "{error}");
         }
     }
 }

@@ -1,0 +1,91 @@
+//! What callers with tickets, and callers in a hurry, are given.
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::tests::{Fixture, MAX_STALENESS, options, text};
+use crate::domain::{
+    Answer, CatalogReader, DatabaseId, Difficulty, Error, ListQuery, PageSize, ReadOptions, Stamp,
+    Version,
+};
+
+/// Lists the beginners.
+async fn list(fixture: &Fixture, options: ReadOptions) -> Result<Answer, Error> {
+    let query = ListQuery::first(Some(Difficulty::Beginner), PageSize::DEFAULT);
+    fixture.catalog.list(&query, options).await
+}
+
+fn ticket(seq: u64) -> ReadOptions {
+    let stamp = Stamp { timeline: 1, seq };
+    let database = DatabaseId(1);
+    ReadOptions {
+        min_version: Some(Version { database, stamp }),
+        ..options()
+    }
+}
+
+fn in_a_hurry() -> ReadOptions {
+    ReadOptions {
+        deadline: (Instant::now() + Duration::from_secs(3)).into_std(),
+        ..options()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_read_while_the_ticket_was_waited_for_does_not_meet_it() {
+    let fixture = Fixture::new();
+    let with_ticket = list(&fixture, ticket(2));
+    let race = async {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let early = fixture.held_list().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let seq = fixture.commit();
+        fixture.hear_of(seq, false);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        fixture.release();
+        early.await.unwrap().unwrap();
+        fixture.release();
+    };
+    let (answer, ()) = tokio::join!(with_ticket, race);
+    let answer = answer.unwrap();
+    assert_eq!(
+        (text(&answer), answer.freshness.version.stamp.seq),
+        ("2", 2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_from_before_the_ticket_is_not_served_even_as_stale() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    fixture.database.go_down();
+    let error = list(&fixture, ticket(seq)).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    assert_eq!(text(&fixture.list().await.unwrap()), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_with_a_copy_does_not_wait_for_a_load_beyond_its_time() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    let answer = list(&fixture, in_a_hurry()).await.unwrap();
+    assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_with_a_copy_hardly_waits_once_the_database_is_known_to_be_lost() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    tokio::time::advance(MAX_STALENESS * 2).await;
+    fixture.knowledge.lose();
+    let called = Instant::now();
+    let answer = list(&fixture, options()).await.unwrap();
+    assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+    assert!(called.elapsed() < Duration::from_millis(200));
+}
