@@ -19,9 +19,14 @@ pub struct Fleet {
 impl Fleet {
     /// `count` replicas, serving the seeded catalog as the database's superuser.
     pub async fn start(count: usize) -> Self {
+        Self::start_with(count, &[]).await
+    }
+
+    /// As [`Fleet::start`], with settings beside the usual ones.
+    pub async fn start_with(count: usize, settings: &[(&'static str, &str)]) -> Self {
         let database = postgres::fresh().await;
         let url = database.url();
-        Self::serve(database, &url, count).await
+        Self::serve(database, &url, count, settings).await
     }
 
     /// One replica, connected as the role that `migrations/grants.sql` describes.
@@ -36,13 +41,18 @@ impl Fleet {
             .collect();
         database.execute(&statements.join("\n")).await;
         let url = database.url_as(&role);
-        Self::serve(database, &url, 1).await
+        Self::serve(database, &url, 1, &[]).await
     }
 
-    async fn serve(database: Database, url: &str, count: usize) -> Self {
+    async fn serve(
+        database: Database,
+        url: &str,
+        count: usize,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         migrate(&database).await;
         let redis = redis::start();
-        let environment = [
+        let mut environment = vec![
             ("DATABASE_URL", url.to_owned()),
             ("REDIS_URL", redis.url()),
             ("CATALOG_LOG", "info,challenges_catalog=debug".to_owned()),
@@ -50,6 +60,10 @@ impl Fleet {
             // Its statements would be counted as those of calls.
             ("CATALOG_AUDIT_INTERVAL", "0".to_owned()),
         ];
+        let settings = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        environment.extend(settings);
         let replicas = (0..count).map(|_| Replica::start(&environment));
         let replicas = futures_util::future::join_all(replicas).await;
         Self {
