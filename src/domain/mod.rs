@@ -9,6 +9,9 @@ mod ports;
 mod query;
 mod tag;
 mod time;
+mod tip;
+mod tip_store;
+mod tip_writer;
 mod version;
 
 pub use answer::{Answer, Etag, Freshness, Source};
@@ -26,4 +29,9 @@ pub use ports::{
 pub use query::{Cursor, ListQuery, Page, PageSize};
 pub use tag::Tag;
 pub use time::UnixMicros;
+pub use tip::{Epoch, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, Usage};
+pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
+pub use tip_writer::{
+    Ending, FailureKind, Prompt, PromptBook, Route, TipWriter, Verdict, WriteFailure, Writing,
+};
 pub use version::{DatabaseId, Stamp, Version};

@@ -1,0 +1,220 @@
+use std::{fmt, str::FromStr};
+
+use super::{Challenge, ChallengeId, Difficulty, UnixMicros};
+
+/// The language that a tip is to be written in: a language, perhaps a script
+/// and a region, as in BCP 47, such as `en`, `de-AT` or `zh-Hant-TW`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Locale(String);
+
+impl Locale {
+    /// The language as it is spelled everywhere: `de-AT`, never `DE_at`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Locale {
+    fn default() -> Self {
+        Self("en".to_owned())
+    }
+}
+
+impl FromStr for Locale {
+    type Err = String;
+
+    /// Reads a language of 2 or 3 letters, then perhaps a script of 4 letters and a
+    /// region of 2 letters or 3 digits, in either case, with hyphens.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || "must be a language such as en, de-AT or zh-Hant-TW".to_owned();
+        let mut parts = text.split('-').peekable();
+        let is_letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let language = parts
+            .next()
+            .filter(|part| matches!(part.len(), 2 | 3) && is_letters(part))
+            .ok_or_else(wrong)?;
+        let mut spelled = language.to_ascii_lowercase();
+        if let Some(script) = parts.next_if(|part| part.len() == 4 && is_letters(part)) {
+            let (first, rest) = script.split_at(1);
+            spelled.push('-');
+            spelled.push_str(&first.to_ascii_uppercase());
+            spelled.push_str(&rest.to_ascii_lowercase());
+        }
+        let is_region = |part: &&str| {
+            (part.len() == 2 && is_letters(part))
+                || (part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if let Some(region) = parts.next_if(is_region) {
+            spelled.push('-');
+            spelled.push_str(&region.to_ascii_uppercase());
+        }
+        match parts.next() {
+            None => Ok(Self(spelled)),
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Locale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The voice of a coach, by its name in the settings: 1 to 40 of `a-z`, `0-9` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PersonaName(String);
+
+impl PersonaName {
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PersonaName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_ordinary =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if (1..=40).contains(&text.len()) && text.bytes().all(is_ordinary) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be 1 to 40 lower-case letters, digits and hyphens".to_owned())
+        }
+    }
+}
+
+impl fmt::Display for PersonaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a tip is about: as much of a challenge as decides its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TipSubject {
+    /// The challenge.
+    pub challenge: ChallengeId,
+    /// How hard it is.
+    pub difficulty: Difficulty,
+    /// Its title, as other programs wrote it: it may hold anything.
+    pub title: String,
+    /// Its description, likewise; may be empty.
+    pub description: String,
+    /// The tip that a person wrote, if there is one.
+    pub static_tip: Option<String>,
+}
+
+impl From<&Challenge> for TipSubject {
+    fn from(challenge: &Challenge) -> Self {
+        Self {
+            challenge: challenge.id,
+            difficulty: challenge.difficulty,
+            title: challenge.title.clone(),
+            description: challenge.description.clone(),
+            static_tip: challenge.tips.clone(),
+        }
+    }
+}
+
+/// Names a tip: equal for equal challenge text, language, voice, prompt and route, and for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TipKey(pub [u8; 32]);
+
+impl fmt::Display for TipKey {
+    /// 64 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Counts the generations of one tip: what an older one sends counts for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// Why a provider stopped writing, where the text is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It had said what it had to say.
+    EndTurn,
+    /// It wrote a text that was to end it.
+    StopSequence,
+}
+
+impl Stop {
+    /// The word that stores and callers see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::StopSequence => "stop_sequence",
+        }
+    }
+}
+
+/// What an attempt cost, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens read, those from the provider's cache with them.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// True when the provider did not tell the end of it, so that this is a guess from what was seen.
+    pub is_estimated: bool,
+}
+
+/// A tip that was written to its end by a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Names it.
+    pub key: TipKey,
+    /// Which of its generations wrote it.
+    pub epoch: Epoch,
+    /// The text: 1 byte to the configured cap.
+    pub text: String,
+    /// SHA-256 of the text.
+    pub sha256: [u8; 32],
+    /// Who wrote it, such as `anthropic`.
+    pub provider: String,
+    /// With what, as the provider named it.
+    pub model: String,
+    /// Why it ended.
+    pub stop: Stop,
+    /// What it cost.
+    pub usage: Usage,
+    /// When it was finished.
+    pub created_at: UnixMicros,
+    /// From when on it is not to be called current.
+    pub expires_at: UnixMicros,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_has_one_spelling() {
+        for (given, spelled) in [
+            ("en", "en"),
+            ("DE-at", "de-AT"),
+            ("zh-hant-tw", "zh-Hant-TW"),
+            ("es-419", "es-419"),
+            ("fil", "fil"),
+        ] {
+            assert_eq!(given.parse::<Locale>().unwrap().as_str(), spelled);
+        }
+    }
+
+    #[test]
+    fn what_is_no_locale_is_refused() {
+        for text in [
+            "", "e", "engl", "en_US", "en-", "-en", "en-US-x", "de-AT-", "12", "ën", "en\n",
+        ] {
+            assert!(text.parse::<Locale>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use tonic::async_trait;
+
+use super::{ChallengeId, Epoch, Error, Locale, PersonaName, Tip, TipKey, UnixMicros, Usage};
+
+/// What a finished tip was written for; beside its key, for those who look for it in another way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TipOrigin {
+    /// The challenge.
+    pub challenge: ChallengeId,
+    /// SHA-256 of those texts of the challenge that decide the tip.
+    pub content: [u8; 32],
+    /// The language.
+    pub locale: Locale,
+    /// The voice.
+    pub persona: PersonaName,
+    /// The wording of the prompt, see [`super::PromptBook::edition`].
+    pub edition: String,
+}
+
+/// One attempt with a provider, for the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// The tip it was for.
+    pub key: TipKey,
+    /// In which generation.
+    pub epoch: Epoch,
+    /// With whom.
+    pub provider: String,
+    /// With what.
+    pub model: String,
+    /// `success`, or the word of the [`super::FailureKind`], or `aborted`.
+    pub outcome: String,
+    /// What it cost in tokens.
+    pub usage: Usage,
+    /// What that costs, in millionths of a US dollar.
+    pub cost_micro_usd: u64,
+    /// When it ended.
+    pub ended_at: UnixMicros,
+}
+
+/// Where finished tips are kept for good.
+#[async_trait]
+pub trait TipStore: Send + Sync {
+    /// The tip of this name, expired or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn find(&self, key: TipKey) -> Result<Option<Tip>, Error>;
+
+    /// The newest tip for the challenge in this language and voice, whatever text, prompt or
+    /// route it was written for: better than none while the providers are away.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    async fn newest(
+        &self,
+        challenge: ChallengeId,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> Result<Option<Tip>, Error>;
+
+    /// Keeps the tip, unless one of a later epoch is there; tells whether it was kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    async fn save(&self, tip: &Tip, origin: &TipOrigin) -> Result<bool, Error>;
+
+    /// Notes what an attempt cost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    async fn record(&self, attempt: &AttemptRecord) -> Result<(), Error>;
+}
