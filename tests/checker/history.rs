@@ -97,6 +97,10 @@ pub enum Trouble {
     Database(usize),
     /// The database was out of reach for all.
     Databases,
+    /// The database took its time for every fill.
+    Fills,
+    /// The replica missed changes that are listed nowhere, or was emptied: it has no copy from before.
+    Forgot(usize),
 }
 
 /// From the first harm until everything is whole again.
@@ -189,6 +193,13 @@ impl History {
     pub fn close_window(&self, window: &OpenWindow, after: Micros) {
         let until = self.now() + after;
         lock(&self.windows)[window.0].until = until;
+    }
+
+    /// There was no trouble.
+    pub fn drop_window(&self, window: &OpenWindow) {
+        let mut windows = lock(&self.windows);
+        let window = &mut windows[window.0];
+        (window.from, window.until) = (Micros::MAX, 0);
     }
 
     /// The newest version that any replica has shown.

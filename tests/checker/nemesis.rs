@@ -157,11 +157,13 @@ impl Inflict<'_> {
     async fn slow_fills(&self, length: Duration) {
         let pace = |seconds: &str| format!("UPDATE checker.pace SET seconds = {seconds}");
         // The database may be away: another round will do.
+        let window = self.history.open_window(Trouble::Fills);
         self.try_execute(&pace("0.3")).await;
         sleep(length).await;
         while !self.try_execute(&pace("0")).await {
             sleep(Duration::from_millis(50)).await;
         }
+        self.history.close_window(&window, AFTERMATH);
     }
 
     async fn try_execute(&self, statement: &str) -> bool {
@@ -214,12 +216,14 @@ impl Inflict<'_> {
 
     /// A replica that wakes to find that the changes it missed are no longer listed.
     async fn stop_and_prune(&self, slot: &Slot, rng: &mut StdRng) {
+        let window = self.history.open_window(Trouble::Forgot(slot.index));
         let prune = async {
             sleep(Duration::from_millis(700)).await;
             self.try_execute("SELECT challenges_catalog.prune(interval '0')")
                 .await;
         };
         tokio::join!(self.stop(slot, Duration::from_millis(1_200), rng), prune);
+        self.history.close_window(&window, AFTERMATH);
     }
 
     async fn kill(&self, slot: &Slot, pause: Duration) {

@@ -28,8 +28,9 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
         verdict.across_pauses
     );
     println!(
-        "failed and excused: {} at a stopped or killed replica, {} without a copy or for a ticket while the database was away",
-        verdict.excused_by_replica, verdict.excused_by_database
+        "failed and excused: {} at a stopped or killed replica; without a copy or for a ticket: {} refused while the \
+         database was away, {} out of time while it was slow or away",
+        verdict.excused_by_replica, verdict.excused_by_database, verdict.excused_by_slow_fills
     );
     for (property, name) in Property::ALL {
         let of_it = verdict
@@ -75,8 +76,15 @@ fn note(property: Property, findings: &Findings) -> String {
             )
         }
         Property::Availability => {
-            let excused = verdict.excused_by_replica + verdict.excused_by_database;
-            format!("{excused} failures excused, see above")
+            let excused = [
+                verdict.excused_by_replica,
+                verdict.excused_by_database,
+                verdict.excused_by_slow_fills,
+            ];
+            format!(
+                "{} failures excused, see above",
+                excused.iter().sum::<usize>()
+            )
         }
         Property::Receipt => match &findings.receipts {
             None => "SKIPPED: the server answers InvalidateCache with UNIMPLEMENTED".to_owned(),

@@ -63,6 +63,8 @@ pub struct Verdict {
     pub excused_by_replica: usize,
     /// Failures of keys without a copy, or of tickets, while the database was away.
     pub excused_by_database: usize,
+    /// Calls of the same kind whose time was over while the database was slow or away.
+    pub excused_by_slow_fills: usize,
     /// Calls in flight while their replica was stopped or killed; judged like all others.
     pub across_pauses: usize,
 }
@@ -73,8 +75,8 @@ pub struct Judge<'a> {
     pub windows: &'a [Window],
     pub receipts: Vec<Receipt>,
     verdict: Verdict,
-    /// What a replica has shown from its near cache: (replica, run, key).
-    warm: HashMap<(usize, u32, Key), Micros>,
+    /// When a replica has shown what from its near cache: (replica, run, key).
+    warm: HashMap<(usize, u32, Key), Vec<Micros>>,
 }
 
 impl<'a> Judge<'a> {
@@ -99,11 +101,8 @@ impl<'a> Judge<'a> {
         for read in reads {
             if matches!(read.outcome, Outcome::Answer { near: true, .. }) {
                 for key in keys(&read.asked) {
-                    let since = self
-                        .warm
-                        .entry((read.replica, read.run, key))
-                        .or_insert(Micros::MAX);
-                    *since = read.returned.min(*since);
+                    let shown = self.warm.entry((read.replica, read.run, key));
+                    shown.or_default().push(read.returned);
                 }
             }
         }
@@ -228,13 +227,25 @@ impl<'a> Judge<'a> {
             .iter()
             .filter(|window| away(window.trouble) && overlap(window, read));
         let began = began.map(|window| window.from).min();
+        let until = began.unwrap_or(read.called);
+        let forgot = self.windows.iter().filter(|window| {
+            window.trouble == Trouble::Forgot(read.replica) && window.from <= read.returned
+        });
+        let from = forgot.map(|window| window.until).max().unwrap_or(0);
         let is_warm = |key| {
-            let since = self.warm.get(&(read.replica, read.run, key));
-            since.is_some_and(|since| began.is_none_or(|began| *since < began))
+            let shown = self.warm.get(&(read.replica, read.run, key));
+            shown.is_some_and(|times| times.iter().any(|at| (from..until).contains(at)))
         };
         let all_warm = keys(&read.asked).into_iter().all(is_warm);
-        if code == Code::Unavailable && began.is_some() && (read.ticket.is_some() || !all_warm) {
+        // An older copy would do for a caller without a ticket, so nothing excuses that it got none.
+        let needs_database = read.ticket.is_some() || !all_warm;
+        if needs_database && code == Code::Unavailable && began.is_some() {
             self.verdict.excused_by_database += 1;
+            return;
+        }
+        let was_slow = began.is_some() || self.overlaps(read, |trouble| trouble == Trouble::Fills);
+        if needs_database && was_slow && is_out_of_time(code, reason) {
+            self.verdict.excused_by_slow_fills += 1;
             return;
         }
         self.violation(
@@ -278,6 +289,12 @@ impl<'a> Judge<'a> {
         );
         self.verdict.violations.push(Violation { property, detail });
     }
+}
+
+/// The server says so, or the client does, which knows the deadline too.
+fn is_out_of_time(code: Code, reason: &str) -> bool {
+    code == Code::DeadlineExceeded
+        || (code == Code::Cancelled && reason.ends_with("Timeout expired"))
 }
 
 fn overlap(window: &Window, read: &Read) -> bool {
