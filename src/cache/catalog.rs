@@ -10,7 +10,8 @@ use tonic::async_trait;
 use tracing::Instrument;
 
 use super::{
-    CacheStats, Knowledge, MissReason, SharedCache,
+    CacheStats, Knowledge, SharedCache,
+    at_hand::Near,
     entry::Entry,
     fault::{self, Fault},
     flight::{Flights, LoadFailure, Seat},
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error,
-    ListQuery, ReadOptions, Source,
+    ListQuery, ReadOptions, Source, Version,
 };
 
 /// How long and how much is kept.
@@ -41,23 +42,15 @@ pub struct CacheSettings {
 /// The catalog, read through the near cache, the shared cache and the database.
 pub struct CachedCatalog {
     loader: Arc<Loader>,
-    flights: Arc<Flights>,
+    pub(super) flights: Arc<Flights>,
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) stats: Arc<CacheStats>,
     pub(super) stale_retention: Duration,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
 }
 
 /// So often a caller joins a load that the catalog then outran.
 const ATTEMPTS: u32 = 4;
-
-/// What the near cache has for a caller.
-enum Near {
-    Fresh(Answer),
-    /// Valid by all that is known, but nobody confirmed that lately.
-    Unconfirmed(Arc<Entry>),
-    Miss(MissReason, Option<Arc<Entry>>),
-}
 
 impl CachedCatalog {
     /// Puts the caches before `repository`. Loads run on `tasks`, which shutdown waits for.
@@ -136,7 +129,11 @@ impl CachedCatalog {
             deadline,
             least: options.min_version.map(|version| version.stamp),
         };
-        let look = || keys.iter().map(|key| self.near(key)).collect::<Vec<_>>();
+        let look = || {
+            let (now, view) = (Instant::now(), self.knowledge.view());
+            let near = keys.iter().map(|key| self.near(key, now, view));
+            near.collect::<Vec<_>>()
+        };
         let mut near = look();
         if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
             self.knowledge.confirm(CONFIRM_WITHIN).await;
@@ -185,28 +182,6 @@ impl CachedCatalog {
         }
     }
 
-    fn near(&self, key: &ReadKey) -> Near {
-        let Some(entry) = self.loader.near.get(key) else {
-            return Near::Miss(MissReason::Absent, None);
-        };
-        let now = Instant::now();
-        if now >= entry.expires {
-            return Near::Miss(MissReason::Expired, Some(entry));
-        }
-        // First the age, then what it vouches for.
-        let age = self.knowledge.fresh_age();
-        if !self.knowledge.is_valid(key, &entry) {
-            return Near::Miss(MissReason::Changed, Some(entry));
-        }
-        if entry.refresh.is_due(now) {
-            self.refresh(key);
-        }
-        match age {
-            Some(age) => Near::Fresh(self.answer(key, &entry, Source::NearCache, age, false)),
-            None => Near::Unconfirmed(entry),
-        }
-    }
-
     /// Waits for loads of `key` until one brings an answer that may be called
     /// fresh for this caller, or shows that none is to be had.
     async fn load(
@@ -252,20 +227,24 @@ impl CachedCatalog {
         }
         seats
     }
-
-    /// Loads `key` again while its entry is still good, unless it is being loaded.
-    fn refresh(&self, key: &ReadKey) {
-        if let (_, Some(landing)) = self.flights.join(key) {
-            self.stats.early_refreshes.add(1);
-            let loader = Arc::clone(&self.loader);
-            self.tasks
-                .spawn(async move { loader.load(vec![landing], Purpose::Refresh).await });
-        }
-    }
 }
 
 #[async_trait]
 impl CatalogReader for CachedCatalog {
+    fn list_at_hand(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer> {
+        let key = ReadKey::List(query.clone());
+        self.at_hand([key].into_iter(), min_version)?.pop()
+    }
+
+    fn many_at_hand(
+        &self,
+        ids: &[ChallengeId],
+        min_version: Option<Version>,
+    ) -> Option<Vec<Answer>> {
+        let keys = ids.iter().copied().map(ReadKey::Challenge);
+        self.at_hand(keys, min_version)
+    }
+
     async fn list(&self, query: &ListQuery, options: ReadOptions) -> Result<Answer, Error> {
         let mut answers = self
             .read(vec![ReadKey::List(query.clone())], options)

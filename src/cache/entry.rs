@@ -8,7 +8,7 @@ use ring::digest;
 use tokio::time::Instant;
 
 use super::key::ReadKey;
-use crate::domain::{Etag, Stamp, UnixMicros};
+use crate::domain::{Answer, Etag, Freshness, Source, Stamp, UnixMicros, Version};
 
 /// A cached answer and what is known of it.
 #[derive(Debug)]
@@ -65,6 +65,27 @@ impl Refresh {
 const ENTRY_OVERHEAD_BYTES: usize = 160;
 
 impl Entry {
+    /// The answer that this entry makes, `bound` old at most.
+    pub(super) fn answer(
+        &self,
+        source: Source,
+        version: Version,
+        bound: Duration,
+        stale: bool,
+    ) -> Answer {
+        Answer {
+            body: self.body.clone(),
+            etag: self.etag,
+            expires_at: Some(self.expires_at),
+            freshness: Freshness {
+                version,
+                source,
+                stale,
+                staleness_bound: bound,
+            },
+        }
+    }
+
     /// How many bytes the entry takes under `key`.
     pub(super) fn weight(&self, key: &ReadKey) -> u64 {
         let body = self.body.as_ref().map_or(0, Bytes::len);

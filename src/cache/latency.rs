@@ -25,9 +25,14 @@ impl Default for Histogram {
 
 impl Histogram {
     pub(super) fn record(&self, took: Duration) {
+        self.record_times(1, took);
+    }
+
+    /// Records `times` that took as long.
+    pub(super) fn record_times(&self, times: u64, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(nanos)) {
-            bucket.fetch_add(1, Relaxed);
+            bucket.fetch_add(times, Relaxed);
         }
     }
 

@@ -5,6 +5,7 @@
 //! changes known here each time it is used. So a message that is lost, a fill
 //! that comes late, or a Redis that forgets or remembers too much costs a
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
+mod at_hand;
 mod audit;
 mod breaker;
 mod catalog;
@@ -27,6 +28,7 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod view;
 mod window;
 
 pub use audit::Audit;

@@ -9,9 +9,7 @@ use super::{
     flight::{LoadFailure, Loaded},
     key::ReadKey,
 };
-use crate::domain::{
-    Answer, Error, FieldViolation, Freshness, Source, Stamp, Unavailability, Version,
-};
+use crate::domain::{Answer, Error, FieldViolation, Source, Stamp, Unavailability, Version};
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
@@ -139,18 +137,17 @@ impl CachedCatalog {
     /// and must not be told as the version that made it so.
     fn version_shown(&self, key: &ReadKey, entry: &Entry) -> Version {
         let known = self.knowledge.version();
-        let stamp = if self.knowledge.is_valid(key, entry) {
-            entry.stamp.max(known.stamp)
+        if self.knowledge.is_valid(key, entry) {
+            known.shown_by(entry.stamp)
         } else {
-            entry.stamp
-        };
-        Version {
-            database: known.database,
-            stamp,
+            Version {
+                stamp: entry.stamp,
+                ..known
+            }
         }
     }
 
-    pub(super) fn answer(
+    fn answer(
         &self,
         key: &ReadKey,
         entry: &Entry,
@@ -158,17 +155,7 @@ impl CachedCatalog {
         bound: Duration,
         stale: bool,
     ) -> Answer {
-        Answer {
-            body: entry.body.clone(),
-            etag: entry.etag,
-            expires_at: Some(entry.expires_at),
-            freshness: Freshness {
-                version: self.version_shown(key, entry),
-                source,
-                stale,
-                staleness_bound: bound,
-            },
-        }
+        entry.answer(source, self.version_shown(key, entry), bound, stale)
     }
 
     /// Waits until `version` was applied here.

@@ -120,6 +120,17 @@ pub trait AnswerEncoder: Send + Sync {
 /// The catalog as it is read: encoded answers that know their age.
 #[async_trait]
 pub trait CatalogReader: Send + Sync {
+    /// What [`Self::list`] would answer, when it need not wait for anything:
+    /// the copy is in memory, fresh, and at least as new as `min_version`.
+    fn list_at_hand(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer>;
+
+    /// As [`Self::list_at_hand`], for all of `ids`.
+    fn many_at_hand(
+        &self,
+        ids: &[ChallengeId],
+        min_version: Option<Version>,
+    ) -> Option<Vec<Answer>>;
+
     /// One page of challenges.
     ///
     /// # Errors

@@ -14,6 +14,21 @@ pub struct Stamp {
     pub seq: u64,
 }
 
+/// The lowest `N` hexadecimal digits of `number`. Every answer has some, and `{:x}` takes its time.
+fn hex<const N: usize>(mut number: u64) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        let value = (number & 15) as u8;
+        *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
+        number >>= 4;
+    }
+    digits
+}
+
+fn text_of(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
+}
+
 impl Stamp {
     /// How many hexadecimal digits `Display` writes.
     pub const HEX_LEN: usize = 24;
@@ -26,7 +41,8 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}{:016x}", self.timeline, self.seq)
+        f.write_str(text_of(&hex::<8>(self.timeline.into())))?;
+        f.write_str(text_of(&hex::<16>(self.seq)))
     }
 }
 
@@ -52,7 +68,7 @@ pub struct DatabaseId(pub u64);
 
 impl fmt::Display for DatabaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(text_of(&hex::<16>(self.0)))
     }
 }
 
@@ -65,9 +81,30 @@ pub struct Version {
     pub stamp: Stamp,
 }
 
+impl Version {
+    /// Whether whoever knows this version has seen `asked`: the same history, as far or farther.
+    #[must_use]
+    pub fn reaches(self, asked: Self) -> bool {
+        self.database == asked.database
+            && self.stamp.timeline == asked.stamp.timeline
+            && self.stamp >= asked.stamp
+    }
+
+    /// The version that an answer of `stamp` shows, when it is valid by all of this version.
+    #[must_use]
+    pub fn shown_by(self, stamp: Stamp) -> Self {
+        Self {
+            stamp: self.stamp.max(stamp),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.database, self.stamp)
+        self.database.fmt(f)?;
+        f.write_str("-")?;
+        self.stamp.fmt(f)
     }
 }
 
@@ -125,6 +162,21 @@ mod tests {
             },
         };
         assert_eq!(version.to_string().parse(), Ok(version));
+    }
+
+    #[test]
+    fn a_version_is_shown_in_lower_case_hexadecimal_digits() {
+        let version = Version {
+            database: DatabaseId(0x0123_4567_89ab_cdef),
+            stamp: Stamp {
+                timeline: 0xa,
+                seq: 0xf09,
+            },
+        };
+        assert_eq!(
+            version.to_string(),
+            "0123456789abcdef-0000000a0000000000000f09"
+        );
     }
 
     #[test]

@@ -1,17 +1,29 @@
-use std::{convert::Infallible, error::Error, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
-use bytes::Bytes;
+use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http2, service::Service};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::ServerSettings;
+use super::{
+    ServerSettings,
+    eager::Eager,
+    gather::{Gathered, Spare},
+};
+
 /// What can be served on a connection.
 ///
 /// Nothing but a name for what hyper asks for; it is implemented for all that fits.
@@ -23,7 +35,7 @@ pub trait Served:
     + 'static
 {
     /// The body of its responses.
-    type Reply: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Reply: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 }
 
 impl<S, B> Served for S
@@ -33,7 +45,7 @@ where
         + Send
         + Sync
         + 'static,
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     type Reply = B;
 }
@@ -58,7 +70,7 @@ pub(super) enum End {
 
 /// Serves one connection until it ends, is too old, or `stop` was asked for and `force` came.
 pub(super) async fn serve<S: Served>(
-    stream: TcpStream,
+    (stream, spare): (TcpStream, Spare),
     service: S,
     settings: ServerSettings,
     stop: CancellationToken,
@@ -73,9 +85,11 @@ pub(super) async fn serve<S: Served>(
     if !spoke || stream.set_nodelay(true).is_err() {
         return End::Finished;
     }
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Eager::default());
     builder
         .timer(TokioTimer::new())
+        // gRPC has no use for it.
+        .auto_date_header(false)
         .max_concurrent_streams(STREAMS_MAX)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_header_list_size(HEADERS_MAX_BYTES)
@@ -83,22 +97,38 @@ pub(super) async fn serve<S: Served>(
         .initial_stream_window_size(WINDOW_BYTES)
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let socket = Gathered::new(stream, spare);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
 
     // Connections that were opened together must not end together.
     let age = settings
         .max_connection_age
         .mul_f64(rand::random_range(0.9..1.1));
     let patience = tokio::select! {
+        // Polled for every call: what comes first is looked at first, and in no order drawn by lot.
+        biased;
         // A connection that broke has nothing to tell anyone.
-        _ = connection.as_mut() => return End::Finished,
+        () = gathering(connection.as_mut(), &socket) => return End::Finished,
         () = sleep(age) => settings.max_connection_age_grace,
         () = stop.cancelled() => Duration::MAX,
     };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        _ = connection.as_mut() => End::Finished,
+        () = gathering(connection.as_mut(), &socket) => End::Finished,
         () = sleep(patience.min(settings.max_connection_age_grace)), if !stop.is_cancelled() => End::Cut,
         () = force.cancelled() => End::Cut,
     }
+}
+
+/// Runs `connection`, and sends what it wrote each time that it has nothing more to do for now.
+async fn gathering<C: Future>(mut connection: Pin<&mut C>, socket: &Gathered) {
+    poll_fn(|cx| {
+        let served = connection.as_mut().poll(cx);
+        match socket.send(cx) {
+            // A socket that broke has nothing to tell anyone.
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(())) | Poll::Pending => served.map(drop),
+        }
+    })
+    .await;
 }

@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connection::{self, End, Served};
+use super::{
+    connection::{self, End, Served},
+    gather::Spare,
+};
 
 /// Bounds of listening and leaving.
 #[derive(Clone, Debug)]
@@ -54,10 +57,11 @@ pub async fn serve<S: Served>(
     let (connections, force) = (TaskTracker::new(), CancellationToken::new());
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let cut = Arc::new(AtomicUsize::new(0));
+    let spare = Spare::default();
     let accepting = accept(&listener, &room, |stream, permit| {
         let (cut, settings) = (Arc::clone(&cut), settings.clone());
         let served = connection::serve(
-            stream,
+            (stream, spare.clone()),
             service.clone(),
             settings,
             stop.clone(),

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::domain::{
-    Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions, Unavailability,
+    Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions, Unavailability, Version,
 };
 
 /// When it may be worth to ask again for a challenge that an old copy says is absent.
@@ -18,6 +18,23 @@ impl CatalogService {
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogReader>) -> Self {
         Self { catalog }
+    }
+
+    /// What [`Self::list`] would answer, when that is at hand and nothing need be waited for.
+    #[must_use]
+    pub fn list_at_hand(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer> {
+        self.catalog.list_at_hand(query, min_version)
+    }
+
+    /// What [`Self::get_many`] would answer, when that is at hand and nothing need be waited for.
+    #[must_use]
+    pub fn many_at_hand(
+        &self,
+        ids: &[ChallengeId],
+        min_version: Option<Version>,
+    ) -> Option<Result<Vec<Answer>, Error>> {
+        let answers = self.catalog.many_at_hand(ids, min_version)?;
+        Some(all_there(ids, answers))
     }
 
     /// One page of challenges.
@@ -40,27 +57,32 @@ impl CatalogService {
         options: ReadOptions,
     ) -> Result<Vec<Answer>, Error> {
         let answers = self.catalog.get_many(ids, options).await?;
-        let absent = ids
-            .iter()
-            .zip(&answers)
-            .filter(|(_, answer)| answer.body.is_none());
-        // "There is none" carries no label, so it must not rest on a copy that would need one.
-        if absent.clone().any(|(_, answer)| answer.freshness.stale) {
-            return Err(Error::Unavailable {
-                why: Unavailability::Datastore,
-                retry_after: RETRY_AFTER,
-                source: None,
-            });
-        }
-        let absent: Vec<_> = absent.map(|(id, _)| id.to_string()).collect();
-        if absent.is_empty() {
-            Ok(answers)
-        } else {
-            Err(Error::NotFound {
-                kind: "challenge",
-                ids: absent,
-            })
-        }
+        all_there(ids, answers)
+    }
+}
+
+/// The answers, when each of them has something.
+fn all_there(ids: &[ChallengeId], answers: Vec<Answer>) -> Result<Vec<Answer>, Error> {
+    let absent = ids
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| answer.body.is_none());
+    // "There is none" carries no label, so it must not rest on a copy that would need one.
+    if absent.clone().any(|(_, answer)| answer.freshness.stale) {
+        return Err(Error::Unavailable {
+            why: Unavailability::Datastore,
+            retry_after: RETRY_AFTER,
+            source: None,
+        });
+    }
+    let absent: Vec<_> = absent.map(|(id, _)| id.to_string()).collect();
+    if absent.is_empty() {
+        Ok(answers)
+    } else {
+        Err(Error::NotFound {
+            kind: "challenge",
+            ids: absent,
+        })
     }
 }
 
@@ -69,7 +91,7 @@ mod tests {
     use tonic::async_trait;
 
     use super::*;
-    use crate::domain::{DatabaseId, Etag, Freshness, Source, Stamp, Version};
+    use crate::domain::{DatabaseId, Etag, Freshness, Source, Stamp};
 
     /// Has a copy that says that there is nothing.
     struct NothingThere {
@@ -78,6 +100,14 @@ mod tests {
 
     #[async_trait]
     impl CatalogReader for NothingThere {
+        fn list_at_hand(&self, _: &ListQuery, _: Option<Version>) -> Option<Answer> {
+            None
+        }
+
+        fn many_at_hand(&self, _: &[ChallengeId], _: Option<Version>) -> Option<Vec<Answer>> {
+            None
+        }
+
         async fn list(&self, _: &ListQuery, _: ReadOptions) -> Result<Answer, Error> {
             Err(Error::DeadlineExceeded)
         }

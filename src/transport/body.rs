@@ -3,16 +3,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, buf::Chain};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+
+/// Bytes to send: what was made for one caller, and behind it what all share, which nobody copies.
+pub(super) type Pieces = Chain<Bytes, Bytes>;
 
 /// A response's body: a message that is ready, or what a routed service makes.
 pub enum ResponseBody {
     /// One framed message and the trailers that end it.
     Ready {
-        /// The frame; taken when it was sent.
-        message: Option<Bytes>,
+        /// The framed message in two parts; taken when it was sent.
+        message: Option<Pieces>,
         /// The trailers; taken when they were sent.
         trailers: Option<HeaderMap>,
     },
@@ -31,13 +34,13 @@ impl Default for ResponseBody {
 }
 
 impl Body for ResponseBody {
-    type Data = Bytes;
+    type Data = Pieces;
     type Error = tonic::Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.get_mut() {
             Self::Ready { message, trailers } => Poll::Ready(
                 message
@@ -46,7 +49,9 @@ impl Body for ResponseBody {
                     .or_else(|| trailers.take().map(Frame::trailers))
                     .map(Ok),
             ),
-            Self::Routed(body) => Pin::new(body).poll_frame(cx),
+            Self::Routed(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_ok(|frame| frame.map_data(|data| data.chain(Bytes::new()))),
         }
     }
 
@@ -57,11 +62,10 @@ impl Body for ResponseBody {
         }
     }
 
+    /// Trailers follow, so a `content-length` would say nothing: only tonic's own is passed on.
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Ready { message, .. } => {
-                SizeHint::with_exact(message.as_ref().map_or(0, |message| message.len() as u64))
-            }
+            Self::Ready { .. } => SizeHint::default(),
             Self::Routed(body) => body.size_hint(),
         }
     }

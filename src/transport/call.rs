@@ -1,6 +1,11 @@
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, uri::PathAndQuery};
+use tonic::Status;
+use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
+
+use super::status::to_status;
+use crate::domain::Error;
 
 /// The correlation id, in requests and responses.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -14,11 +19,17 @@ pub(super) struct Call {
     pub(super) request_id: HeaderValue,
     /// When the call's time is over: the caller's limit or ours, whichever is earlier.
     pub(super) deadline: Instant,
+    path: Option<PathAndQuery>,
 }
 
 impl Call {
-    /// Reads the headers of a call that starts now and may take `at_most`.
-    pub(super) fn start(headers: &HeaderMap, at_most: Duration) -> Self {
+    /// Reads the head of a call that starts now and may take `at_most`.
+    pub(super) fn start<B>(request: &Request<B>, at_most: Duration) -> Self {
+        let path = request.uri().path_and_query().cloned();
+        Self::with_headers(request.headers(), at_most, path)
+    }
+
+    fn with_headers(headers: &HeaderMap, at_most: Duration, path: Option<PathAndQuery>) -> Self {
         let limit = headers.get("grpc-timeout").and_then(grpc_timeout);
         let limit = limit.map_or(at_most, |theirs| theirs.min(at_most));
         let usable = headers
@@ -27,7 +38,47 @@ impl Call {
         Self {
             request_id: usable.cloned().unwrap_or_else(new_request_id),
             deadline: Instant::now() + limit,
+            path,
         }
+    }
+
+    /// What the log lines of this call stand in, whatever the log's filter lets through.
+    ///
+    /// Made where something may be logged: it costs more than the rest of a near hit.
+    pub(super) fn span(&self) -> Span {
+        let method = self.path.as_ref().map_or("", PathAndQuery::path);
+        error_span!("call", request_id = self.request_id(), method)
+    }
+
+    /// Does what needs no waiting, and logs at most for those who debug.
+    pub(super) fn at_once<T>(&self, work: impl FnOnce() -> T) -> T {
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            self.span().in_scope(work)
+        } else {
+            work()
+        }
+    }
+
+    /// Does what may take time, fail, and be logged.
+    pub(super) async fn waiting<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Status> {
+        let answer = async { work.await.map_err(|error| self.refused(&error)) };
+        answer.instrument(self.span()).await
+    }
+
+    /// What the caller is told of `error`.
+    pub(super) fn refused(&self, error: &Error) -> Status {
+        to_status(error, self.request_id())
+    }
+
+    /// The correlation id as it goes back. No two are alike, so HPACK's table is
+    /// spared: it would drop for them what all answers share.
+    pub(super) fn returned_id(&self) -> HeaderValue {
+        let mut id = self.request_id.clone();
+        id.set_sensitive(true);
+        id
     }
 
     /// The correlation id as text.
@@ -42,8 +93,12 @@ fn is_usable(id: &[u8]) -> bool {
 }
 
 fn new_request_id() -> HeaderValue {
-    let id = format!("{:032x}", rand::random::<u128>());
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    let digits = rand::random::<[u8; 16]>().map(|byte| {
+        let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+        [digit(byte >> 4), digit(byte & 15)]
+    });
+    let id = HeaderValue::from_bytes(digits.as_flattened());
+    id.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// `TimeoutValue TimeoutUnit` of the gRPC protocol: 1 to 8 digits and one of H, M, S, m, u, n.
@@ -87,7 +142,7 @@ mod tests {
         let with = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
-            Call::start(&headers, Duration::from_secs(1))
+            Call::with_headers(&headers, Duration::from_secs(1), None)
                 .request_id()
                 .to_owned()
         };

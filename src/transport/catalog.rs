@@ -7,10 +7,9 @@ use super::{
     fields::Wrong,
     page_token::PageTokens,
     reply::{self, Reply},
-    status::to_status,
 };
 use crate::{
-    domain::{ChallengeId, ListQuery, PageSize, ReadOptions, Version},
+    domain::{Answer, ChallengeId, Error, ListQuery, PageSize, ReadOptions, Version},
     pb::catalog::v1 as pb,
     service::CatalogService,
 };
@@ -41,33 +40,17 @@ impl CatalogTransport {
         headers: &HeaderMap,
         call: &Call,
     ) -> Result<Reply, Status> {
-        let answer = async {
-            let mut wrong = Wrong::default();
-            let difficulty = wrong.field("difficulty", difficulty_filter(request.difficulty));
-            let page_size = wrong.field("page_size", PageSize::parse(request.page_size));
-            let min_version = wrong.version(&request.min_version);
-            let (Some(difficulty), Some(page_size), Some(min_version)) =
-                (difficulty, page_size, min_version)
-            else {
-                return Err(wrong.into());
-            };
-            let after = self
-                .page_tokens
-                .read(&request.page_token, difficulty, page_size)?;
-            let query = ListQuery {
-                difficulty,
-                page_size,
-                after,
-            };
-            self.service.list(&query, options(min_version, call)).await
+        let asked = self.list_query(&request);
+        let (query, min_version) = asked.map_err(|error| call.refused(&error))?;
+        let at_hand = call.at_once(|| self.service.list_at_hand(&query, min_version));
+        let answer = if let Some(answer) = at_hand {
+            answer
+        } else {
+            let options = options(min_version, call);
+            call.waiting(self.service.list(&query, options)).await?
         };
-        let answer = answer
-            .await
-            .map_err(|error| to_status(&error, call.request_id()))?;
-        Ok(reply::reply(
-            &[answer],
-            if_none_match(&request.if_none_match, headers),
-        ))
+        let known = if_none_match(&request.if_none_match, headers);
+        Ok(reply::reply(&[answer], known))
     }
 
     pub(super) async fn get(
@@ -76,24 +59,15 @@ impl CatalogTransport {
         headers: &HeaderMap,
         call: &Call,
     ) -> Result<Reply, Status> {
-        let answers = async {
-            let mut wrong = Wrong::default();
-            let id = wrong.field("id", ChallengeId::parse(&request.id));
-            let min_version = wrong.version(&request.min_version);
-            let (Some(id), Some(min_version)) = (id, min_version) else {
-                return Err(wrong.into());
-            };
-            self.service
-                .get_many(&[id], options(min_version, call))
-                .await
+        let mut wrong = Wrong::default();
+        let id = wrong.field("id", ChallengeId::parse(&request.id));
+        let min_version = wrong.version(&request.min_version);
+        let (Some(id), Some(min_version)) = (id, min_version) else {
+            return Err(call.refused(&wrong.into()));
         };
-        let answers = answers
-            .await
-            .map_err(|error| to_status(&error, call.request_id()))?;
-        Ok(reply::reply(
-            &answers,
-            if_none_match(&request.if_none_match, headers),
-        ))
+        let answers = self.many(&[id], min_version, call).await?;
+        let known = if_none_match(&request.if_none_match, headers);
+        Ok(reply::reply(&answers, known))
     }
 
     pub(super) async fn batch_get(
@@ -102,24 +76,51 @@ impl CatalogTransport {
         headers: &HeaderMap,
         call: &Call,
     ) -> Result<Reply, Status> {
-        let answers = async {
-            let mut wrong = Wrong::default();
-            let ids = wrong.ids("ids", &request.ids, IDS_MAX);
-            let min_version = wrong.version(&request.min_version);
-            let (Some(ids), Some(min_version)) = (ids, min_version) else {
-                return Err(wrong.into());
-            };
-            self.service
-                .get_many(&ids, options(min_version, call))
-                .await
+        let mut wrong = Wrong::default();
+        let ids = wrong.ids("ids", &request.ids, IDS_MAX);
+        let min_version = wrong.version(&request.min_version);
+        let (Some(ids), Some(min_version)) = (ids, min_version) else {
+            return Err(call.refused(&wrong.into()));
         };
-        let answers = answers
-            .await
-            .map_err(|error| to_status(&error, call.request_id()))?;
-        Ok(reply::reply(
-            &answers,
-            if_none_match(&request.if_none_match, headers),
-        ))
+        let answers = self.many(&ids, min_version, call).await?;
+        let known = if_none_match(&request.if_none_match, headers);
+        Ok(reply::reply(&answers, known))
+    }
+
+    async fn many(
+        &self,
+        ids: &[ChallengeId],
+        min_version: Option<Version>,
+        call: &Call,
+    ) -> Result<Vec<Answer>, Status> {
+        if let Some(answers) = call.at_once(|| self.service.many_at_hand(ids, min_version)) {
+            return answers.map_err(|error| call.refused(&error));
+        }
+        let options = options(min_version, call);
+        call.waiting(self.service.get_many(ids, options)).await
+    }
+
+    fn list_query(
+        &self,
+        request: &pb::ListChallengesRequest,
+    ) -> Result<(ListQuery, Option<Version>), Error> {
+        let mut wrong = Wrong::default();
+        let difficulty = wrong.field("difficulty", difficulty_filter(request.difficulty));
+        let page_size = wrong.field("page_size", PageSize::parse(request.page_size));
+        let min_version = wrong.version(&request.min_version);
+        let (Some(difficulty), Some(page_size), Some(min_version)) =
+            (difficulty, page_size, min_version)
+        else {
+            return Err(wrong.into());
+        };
+        let tokens = &self.page_tokens;
+        let after = tokens.read(&request.page_token, difficulty, page_size)?;
+        let query = ListQuery {
+            difficulty,
+            page_size,
+            after,
+        };
+        Ok((query, min_version))
     }
 }
 

@@ -76,5 +76,9 @@ impl From<Freshness> for pb::Freshness {
 /// not equal bytes.
 pub(super) fn etag_text(etag: Etag) -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(etag.0))
+    let mut text = String::with_capacity(16);
+    text.push_str("W/\"");
+    URL_SAFE_NO_PAD.encode_string(etag.0, &mut text);
+    text.push('"');
+    text
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tonic::{Status, service::Routes};
 use tower::ServiceExt;
-use tracing::{Instrument, info_span};
+use tracing::Instrument;
 
 use super::{
     body::ResponseBody,
@@ -37,11 +37,13 @@ pub struct EdgeSettings {
 /// Where every call comes in: gives it its correlation id and deadline, finds
 /// its method, and answers even when the method's code panics.
 #[derive(Clone)]
-pub struct Edge {
+pub struct Edge(Arc<Inner>);
+
+struct Inner {
     catalog: CatalogTransport,
     routes: Routes,
     settings: EdgeSettings,
-    calls: Arc<Semaphore>,
+    calls: Semaphore,
 }
 
 /// What tonic's router answers.
@@ -57,16 +59,18 @@ impl Edge {
     /// Serves the catalog, and beside it the services of `routes` (health, reflection).
     #[must_use]
     pub fn new(catalog: CatalogTransport, routes: Routes, settings: EdgeSettings) -> Self {
-        let calls = Arc::new(Semaphore::new(settings.max_calls));
-        Self {
+        let calls = Semaphore::new(settings.max_calls);
+        Self(Arc::new(Inner {
             catalog,
             routes,
             settings,
             calls,
-        }
+        }))
     }
+}
 
-    async fn answer<B>(self, request: Request<B>) -> Response<ResponseBody>
+impl Inner {
+    async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -80,20 +84,16 @@ impl Edge {
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = Call::start(request.headers(), self.settings.request_timeout);
-        let span = info_span!(
-            "call",
-            request_id = call.request_id(),
-            method = request.uri().path()
-        );
+        let call = Call::start(&request, self.settings.request_timeout);
         let answer = AssertUnwindSafe(self.dispatch(request, &call)).catch_unwind();
-        answer.instrument(span.clone()).await.unwrap_or_else(|_| {
-            span.in_scope(|| tracing::error!("the method panicked"));
+        answer.await.unwrap_or_else(|_| {
+            call.span()
+                .in_scope(|| tracing::error!("the method panicked"));
             refuse(&status::internal(call.request_id()), &call)
         })
     }
 
-    async fn dispatch<B>(self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    async fn dispatch<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -107,7 +107,9 @@ impl Edge {
                     .await
             }
             None if ROUTED.iter().any(|package| path.starts_with(package)) => {
-                self.routed(request, call).await
+                // Boxed, because it is larger than all that the catalog's calls need.
+                let routed = Box::pin(self.routed(request, call));
+                routed.instrument(call.span()).await
             }
             Some(_) | None => refuse(&status::unknown_method(path), call),
         }
@@ -138,7 +140,7 @@ impl Edge {
         unary(request, call, limit, handle).await
     }
 
-    async fn routed<B>(self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    async fn routed<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -151,7 +153,7 @@ impl Edge {
         // The time limit is for the answer to begin; a stream may go on.
         let answer = timeout_at(
             Instant::from_std(call.deadline),
-            self.routes.oneshot(request),
+            self.routes.clone().oneshot(request),
         );
         let mut response = match answer.await {
             Ok(Ok(response)) => response.map(ResponseBody::Routed),
@@ -175,6 +177,6 @@ where
     type Future = Reply;
 
     fn call(&self, request: Request<B>) -> Reply {
-        Box::pin(self.clone().answer(request).map(Ok))
+        Box::pin(Arc::clone(&self.0).answer(request).map(Ok))
     }
 }

@@ -48,15 +48,17 @@ impl Wrong {
         let mut ids = Vec::with_capacity(texts.len());
         let mut first_index_of = HashMap::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let place = format!("{field}[{index}]");
-            let Some(id) = self.field(&place, ChallengeId::parse(text)) else {
-                continue;
-            };
-            let first = *first_index_of.entry(id).or_insert(index);
-            if first != index {
-                self.note(&place, format!("repeats {field}[{first}]"));
+            let place = || format!("{field}[{index}]");
+            match ChallengeId::parse(text) {
+                Ok(id) => {
+                    let first = *first_index_of.entry(id).or_insert(index);
+                    if first != index {
+                        self.note(&place(), format!("repeats {field}[{first}]"));
+                    }
+                    ids.push(id);
+                }
+                Err(problem) => self.note(&place(), problem),
             }
-            ids.push(id);
         }
         self.is_empty().then_some(ids)
     }

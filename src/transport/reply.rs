@@ -1,9 +1,12 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header::AGE};
 use prost::Message;
 use ring::digest;
 
-use super::convert::{etag_text, timestamp};
+use super::{
+    body::Pieces,
+    convert::{etag_text, timestamp},
+};
 use crate::{
     domain::{Answer, Etag, Freshness, Source},
     pb::catalog::v1 as pb,
@@ -15,7 +18,7 @@ const PREFIX_LEN: usize = 5;
 /// What goes back to one caller.
 pub(super) struct Reply {
     /// The framed message.
-    pub(super) frame: Bytes,
+    pub(super) frame: Pieces,
     /// What the answer's freshness says, once more for those who look at metadata only.
     pub(super) metadata: Option<[(HeaderName, HeaderValue); 3]>,
 }
@@ -39,9 +42,9 @@ fn metadata(freshness: &Freshness) -> [(HeaderName, HeaderValue); 3] {
     ]
 }
 
-/// Frames an answer for one caller: the cached body as it lies, and behind it
-/// the fields that differ from call to call. Protobuf messages may be joined,
-/// so nothing is decoded or encoded again.
+/// Frames an answer for one caller: the fields that differ from call to call,
+/// and behind them the cached body as it lies. Protobuf messages may be joined
+/// in any order, so nothing is decoded or encoded again, and one body is not even copied.
 ///
 /// With `if_none_match` naming the answer's content, the body is left out.
 pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
@@ -57,14 +60,22 @@ pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
     let freshness = answers.iter().map(|answer| answer.freshness).reduce(oldest);
     let tail = tail(answers, freshness, etag_text, not_modified);
 
-    let length = bodies().map(Bytes::len).sum::<usize>() + tail.encoded_len();
-    let mut frame = BytesMut::with_capacity(PREFIX_LEN + length);
+    let own_length = tail.encoded_len();
+    let length = bodies().map(Bytes::len).sum::<usize>() + own_length;
+    let shared = answers
+        .first()
+        .filter(|_| answers.len() == 1 && !not_modified);
+    let shared = shared.and_then(|answer| answer.body.clone());
+    let copied = if shared.is_some() { own_length } else { length };
+    let mut frame = BytesMut::with_capacity(PREFIX_LEN + copied);
     frame.put_u8(0);
     frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    bodies().for_each(|body| frame.put_slice(body));
     tail.encode_raw(&mut frame);
+    if shared.is_none() {
+        bodies().for_each(|body| frame.put_slice(body));
+    }
     Reply {
-        frame: frame.freeze(),
+        frame: frame.freeze().chain(shared.unwrap_or_default()),
         metadata: freshness.as_ref().map(metadata),
     }
 }
@@ -130,11 +141,12 @@ fn etag_of(answers: &[Answer]) -> Etag {
 
 /// Whether an `if_none_match` names `etag`: a list as in HTTP, compared weakly, or `*`.
 fn names(if_none_match: &str, etag: &str) -> bool {
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let etag = etag.trim_start_matches("W/");
     !if_none_match.is_empty()
         && if_none_match
             .split(',')
-            .any(|tag| tag.trim() == "*" || bare(tag) == bare(etag))
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
 #[cfg(test)]

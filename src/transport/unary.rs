@@ -1,5 +1,7 @@
+use std::{future::poll_fn, pin::pin, task::Poll};
+
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::BodyExt;
 use prost::Message;
@@ -13,7 +15,9 @@ use super::{
     status,
 };
 
-const GRPC_STATUS: &str = "grpc-status";
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// How many headers an answer has: their map need not grow.
+const HEADERS: usize = 5;
 
 /// Answers one unary call: reads its message, hands it to `handle`, and sends
 /// the framed answer back; in time, or says that time is over.
@@ -36,10 +40,23 @@ where
         let message = read(body, &head.headers, limit_bytes).await?;
         handle(M::decode(message).map_err(not_protobuf)?, &head.headers).await
     };
-    let answer = timeout_at(Instant::from_std(call.deadline), answer).await;
-    match answer.unwrap_or_else(|_| Err(status::deadline_exceeded())) {
+    let answer = in_time(call, answer).await;
+    match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
         Ok(reply) => ok(reply, call),
         Err(status) => refuse(&status, call),
+    }
+}
+
+/// What `work` gives before the call's time is over. What is ready at once needs no timer.
+async fn in_time<T>(call: &Call, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+    match first {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => {
+            let deadline = Instant::from_std(call.deadline);
+            timeout_at(deadline, work).await.ok()
+        }
     }
 }
 
@@ -146,9 +163,12 @@ fn ok(reply: Reply, call: &Call) -> Response<ResponseBody> {
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(REQUEST_ID, call.request_id.clone());
-    headers.extend(reply.metadata.into_iter().flatten());
+    headers.insert(REQUEST_ID, call.returned_id());
+    for (name, value) in reply.metadata.into_iter().flatten() {
+        headers.insert(name, value);
+    }
     response
 }
 

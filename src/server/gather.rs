@@ -1,0 +1,234 @@
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// A connection's socket that gathers what is written to it until [`Gathered::send`].
+///
+/// HTTP/2 flushes after every frame, and each flush would be a system call: nearly two for
+/// each answer, which cost more than all else about it. Gathered, the answers that are ready
+/// at one time leave in one call. Clones are the same socket.
+#[derive(Clone)]
+pub(super) struct Gathered(Arc<Mutex<Socket>>);
+
+struct Socket {
+    stream: TcpStream,
+    /// What is to be sent; the first `sent` bytes of it have been.
+    gathered: Vec<u8>,
+    sent: usize,
+    spare: Spare,
+}
+
+/// When so much is gathered, it is sent first.
+const GATHERED_MAX_BYTES: usize = 64 << 10;
+
+impl Gathered {
+    pub(super) fn new(stream: TcpStream, spare: Spare) -> Self {
+        Self(Arc::new(Mutex::new(Socket {
+            stream,
+            gathered: Vec::new(),
+            sent: 0,
+            spare,
+        })))
+    }
+
+    /// Sends what was gathered. To be called whenever the connection was polled, and polled
+    /// itself until it is ready.
+    pub(super) fn send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket().send(cx)
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Socket> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Socket {
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest @ [_, ..]) = self.gathered.get(self.sent..) {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                sent => self.sent += sent,
+            }
+        }
+        if self.sent > 0 {
+            self.sent = 0;
+            self.spare.put(mem::take(&mut self.gathered));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// How many more bytes can be gathered; sends what there is when that is none.
+    fn room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.gathered.len() >= GATHERED_MAX_BYTES {
+            ready!(self.send(cx))?;
+        }
+        if self.gathered.capacity() == 0 {
+            self.gathered = self.spare.take();
+        }
+        Poll::Ready(Ok(GATHERED_MAX_BYTES - self.gathered.len()))
+    }
+
+    fn gather(&mut self, bytes: &[u8], room: usize) -> usize {
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.gathered.extend_from_slice(taken);
+        taken.len()
+    }
+}
+
+impl AsyncRead for Gathered {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket().stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Gathered {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut socket = self.socket();
+        let room = ready!(socket.room(cx))?;
+        Poll::Ready(Ok(socket.gather(bytes, room)))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut socket = self.socket();
+        let room = ready!(socket.room(cx))?;
+        let mut taken = 0;
+        for piece in pieces {
+            taken += socket.gather(piece, room - taken);
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Nothing: this is the flush after every frame.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut socket = self.socket();
+        ready!(socket.send(cx))?;
+        Pin::new(&mut socket.stream).poll_shutdown(cx)
+    }
+}
+
+/// Buffers between uses. One is needed for as long as a connection is being polled, or for as
+/// long as its peer does not read; so idle connections hold none.
+#[derive(Clone, Default)]
+pub(super) struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// More are not kept: about as many as there are threads.
+const SPARE_MAX: usize = 64;
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        let spare = self.buffers().pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(GATHERED_MAX_BYTES))
+    }
+
+    fn put(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut buffers = self.buffers();
+        if buffers.len() < SPARE_MAX {
+            buffers.push(buffer);
+        }
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn pair() -> (Gathered, Spare, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (stream, _) = listener.accept().await.unwrap();
+        let spare = Spare::default();
+        (Gathered::new(stream, spare.clone()), spare, peer.unwrap())
+    }
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length)
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_flushed_is_sent_only_when_asked_and_then_all_of_it() {
+        let (mut socket, spare, mut peer) = pair().await;
+        socket.write_all(b"one ").await.unwrap();
+        socket.flush().await.unwrap();
+        socket.write_all(b"two").await.unwrap();
+        assert_eq!(
+            peer.try_read(&mut [0; 8]).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+        poll_fn(|cx| socket.send(cx)).await.unwrap();
+        let mut read = [0; 7];
+        peer.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"one two");
+        assert_eq!(spare.buffers().len(), 1, "the buffer is free again");
+    }
+
+    #[tokio::test]
+    async fn much_more_than_the_bound_arrives_in_order() {
+        let (mut socket, _, mut peer) = pair().await;
+        let all = pattern(5 << 20);
+        let mut read = Vec::new();
+        let writing = async {
+            for piece in all.chunks(7_919) {
+                socket.write_all(piece).await?;
+                assert!(socket.socket().gathered.len() <= GATHERED_MAX_BYTES);
+            }
+            socket.shutdown().await
+        };
+        let (written, length) = tokio::join!(writing, peer.read_to_end(&mut read));
+        written.unwrap();
+        assert_eq!(length.unwrap(), all.len());
+        assert!(read == all);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_holds_its_writer_up() {
+        let (mut socket, _, _peer) = pair().await;
+        let piece = pattern(GATHERED_MAX_BYTES);
+        let writing = async { while socket.write_all(&piece).await.is_ok() {} };
+        let held_up = tokio::time::timeout(std::time::Duration::from_millis(200), writing).await;
+        assert!(held_up.is_err());
+        assert!(socket.socket().gathered.len() <= GATHERED_MAX_BYTES);
+    }
+}
