@@ -234,7 +234,9 @@ impl<'a> Judge<'a> {
         let from = forgot.map(|window| window.until).max().unwrap_or(0);
         let is_warm = |key| {
             let shown = self.warm.get(&(read.replica, read.run, key));
-            shown.is_some_and(|times| times.iter().any(|at| (from..until).contains(at)))
+            let times = shown.into_iter().flatten();
+            let last = times.filter(|at| (from..until).contains(at)).max();
+            last.is_some_and(|at| !self.was_absent(key, *at, read.returned))
         };
         let all_warm = keys(&read.asked).into_iter().all(is_warm);
         // An older copy would do for a caller without a ticket, so nothing excuses that it got none.
@@ -253,6 +255,14 @@ impl<'a> Judge<'a> {
             read,
             &format!("{code:?} {reason}, warm: {all_warm}"),
         );
+    }
+
+    /// Whether there was no such row at some time: a copy that says so does not do without its label.
+    fn was_absent(&self, key: Key, from: Micros, until: Micros) -> bool {
+        let from = self.timeline.returned_before(from);
+        let until = self.timeline.sent_before(until);
+        let absent = self.timeline.spans(key, ABSENT);
+        absent.iter().any(|span| span.0 <= until && span.1 > from)
     }
 
     fn overlaps(&self, read: &Read, is: impl Fn(Trouble) -> bool) -> bool {
