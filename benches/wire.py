@@ -28,7 +28,7 @@ def frame(message):
 
 
 def fields(message):
-    """The fields of a message that has numbers, texts and messages."""
+    """The fields of a message that has numbers, doubles, texts and messages."""
     at = 0
 
     def number():
@@ -47,6 +47,9 @@ def fields(message):
         key = number()
         if key & 7 == 0:
             found.append((key >> 3, number()))
+        elif key & 7 == 1:
+            found.append((key >> 3, message[at : at + 8]))
+            at += 8
         else:
             length = number()
             found.append((key >> 3, message[at : at + length]))
@@ -67,6 +70,26 @@ def same(a, b):
     content = lambda answer: [field for field in fields(answer) if field[0] < 8]
     if content(a) != content(b):
         raise SystemExit("the two servers do not answer the same")
+
+
+def seconds(duration):
+    """Of a google.protobuf.Duration."""
+    parts = dict(fields(duration))
+    return parts.get(1, 0) + parts.get(2, 0) / 1e9
+
+
+def cache_status(port):
+    """The fields of ReplicaCacheStatus."""
+    answer = call(port, "challenges.admin.v1.CacheAdmin/GetCacheStatus", b"")
+    return dict(fields(dict(fields(answer))[1]))
+
+
+def near_entries(port):
+    return dict(fields(cache_status(port)[9])).get(1, 0)
+
+
+def database_reads(port):
+    return dict(fields(cache_status(port)[11])).get(2, 0)
 
 
 def call(port, method, request):

@@ -16,14 +16,18 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Connects, to call `method`.
+    /// Connects, to call `method` of the catalog, or `package.Service/Method` of another service.
     pub async fn connect(addr: &str, method: &str) -> Result<Self> {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
         let builder = http2::Builder::new(TokioExecutor::new());
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let uri = format!("http://{addr}/challenges.catalog.v1.ChallengesCatalog/{method}");
+        let uri = if method.contains('/') {
+            format!("http://{addr}/{method}")
+        } else {
+            format!("http://{addr}/challenges.catalog.v1.ChallengesCatalog/{method}")
+        };
         Ok(Self { sender, uri })
     }
 

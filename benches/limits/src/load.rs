@@ -27,7 +27,7 @@ struct Seen {
 /// Asks for `seconds` after a warm-up of a second; prints one line of JSON.
 pub async fn load(
     addr: &str,
-    file: &str,
+    (method, file): (&str, &str),
     connections: usize,
     streams: usize,
     seconds: u64,
@@ -38,7 +38,7 @@ pub async fn load(
     let ends = begins + Duration::from_secs(seconds);
     let mut callers = JoinSet::new();
     for _ in 0..connections {
-        let caller = Caller::connect(addr, "ListChallenges").await?;
+        let caller = Caller::connect(addr, method).await?;
         for _ in 0..streams {
             let (caller, requests, next) =
                 (caller.clone(), Arc::clone(&requests), Arc::clone(&next));
@@ -55,10 +55,11 @@ pub async fn load(
     let count = micros.len().max(1);
     let at = |percent: usize| micros.get(count * percent / 100).copied().unwrap_or(0);
     println!(
-        "{{\"answers\": {count}, \"rate\": {}, \"p50_us\": {}, \"p99_us\": {}, \"from_near\": {from_near}}}",
+        "{{\"answers\": {count}, \"rate\": {}, \"p50_us\": {}, \"p99_us\": {}, \"max_us\": {}, \"from_near\": {from_near}}}",
         count as u64 / seconds,
         at(50),
         at(99),
+        micros.last().copied().unwrap_or(0),
     );
     Ok(())
 }

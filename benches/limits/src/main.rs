@@ -7,7 +7,7 @@
 //! limits sql   ADDR DATABASE_URL    stock tonic and the product's own list statement for each call
 //! limits walk  ADDR FILE [REDIS_URL]   asks the product for every page of many lists; keeps the requests
 //!                                   in FILE, and the answers in Redis for `limits redis`
-//! limits load  ADDR FILE CONNECTIONS STREAMS SECONDS   sends those requests, all different, in turn
+//! limits load  ADDR METHOD FILE CONNECTIONS STREAMS SECONDS   sends the requests of FILE in turn
 //! limits call  ADDR METHOD         sends standard input as a message, and writes the answer to standard output
 //! ```
 //!
@@ -72,10 +72,10 @@ async fn main() -> Result<()> {
         }
         ["walk", addr, file] => walk::walk(addr, file, None).await,
         ["walk", addr, file, redis] => walk::walk(addr, file, Some(redis)).await,
-        ["load", addr, file, connections, streams, seconds] => {
+        ["load", addr, method, file, connections, streams, seconds] => {
             load::load(
                 addr,
-                file,
+                (method, file),
                 connections.parse()?,
                 streams.parse()?,
                 seconds.parse()?,
