@@ -5,6 +5,7 @@ mod cache_status;
 mod challenge;
 mod error;
 mod fleet;
+mod generic_tip;
 mod ports;
 mod query;
 mod tag;
@@ -22,6 +23,7 @@ pub use cache_status::{
 pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
 pub use error::{Error, FieldViolation, Unavailability};
 pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
+pub use generic_tip::generic_tip;
 pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
     FeedPage, ReadOptions, Stamped,

@@ -167,6 +167,35 @@ pub struct Usage {
     pub is_estimated: bool,
 }
 
+impl Usage {
+    /// A token is about four characters of English text, says the providers' own rule of thumb
+    /// (platform.openai.com/tokenizer). Here it is four bytes, rounded up, which errs upwards for
+    /// other languages: money is better counted twice than not.
+    pub const BYTES_PER_TOKEN: u64 = 4;
+
+    /// A guess from the bytes of text that were sent and received.
+    #[must_use]
+    pub const fn estimated(input_bytes: u64, output_bytes: u64) -> Self {
+        Self {
+            input_tokens: input_bytes.div_ceil(Self::BYTES_PER_TOKEN),
+            output_tokens: output_bytes.div_ceil(Self::BYTES_PER_TOKEN),
+            is_estimated: true,
+        }
+    }
+
+    /// What was known early on, after so many bytes of text, when nobody will tell the end of it:
+    /// for an attempt that was given up.
+    #[must_use]
+    pub fn cut_short(self, output_bytes: u64) -> Self {
+        let seen = Self::estimated(0, output_bytes);
+        Self {
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens.max(seen.output_tokens),
+            is_estimated: true,
+        }
+    }
+}
+
 /// A tip that was written to its end by a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tip {
@@ -207,6 +236,20 @@ mod tests {
         ] {
             assert_eq!(given.parse::<Locale>().unwrap().as_str(), spelled);
         }
+    }
+
+    #[test]
+    fn a_guess_counts_every_started_token_and_never_less_than_was_told() {
+        let guess = Usage::estimated(9, 4);
+        assert_eq!((guess.input_tokens, guess.output_tokens), (3, 1));
+        assert_eq!(Usage::estimated(9, 0).cut_short(4), guess);
+        let told = Usage {
+            input_tokens: 7,
+            output_tokens: 5,
+            is_estimated: false,
+        };
+        assert_eq!(told.cut_short(1).output_tokens, 5);
+        assert!(told.cut_short(1).is_estimated);
     }
 
     #[test]
