@@ -6,6 +6,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod llm;
 pub mod pb;
 pub mod repository;
 pub mod server;

@@ -125,7 +125,7 @@ macro_rules! failure_kinds {
 failure_kinds! {
     /// No connection, or it broke before an answer began.
     Connect = "connect",
-    /// The answer, its first text, or the next byte did not come in time.
+    /// The answer, its first text, or the next byte did not come in time; or 408, our order did not.
     TooSlow = "too_slow",
     /// 429: too many calls, or too many tokens.
     RateLimited = "rate_limited",
@@ -133,7 +133,7 @@ failure_kinds! {
     SpendLimit = "spend_limit",
     /// 503 or 529, or the like told within the stream.
     Overloaded = "overloaded",
-    /// Another 5xx, or the like told within the stream.
+    /// 409 or another 5xx, or the like told within the stream.
     ServerFault = "server_fault",
     /// 400, 404, 413 or another 4xx: this order is wrong.
     Rejected = "rejected",

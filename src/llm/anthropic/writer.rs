@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::decoder::MessageDecoder;
+use crate::{
+    domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
+    llm::{ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally},
+};
+
+const KEY: HeaderName = HeaderName::from_static("x-api-key");
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// Writes with a model of Anthropic's.
+pub struct AnthropicWriter {
+    endpoint: Endpoint,
+    route: Route,
+    temperature: Option<f64>,
+}
+
+impl AnthropicWriter {
+    /// Orders go to `v1/messages` below the base URL. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] when the key cannot be sent, or TLS cannot be set up.
+    pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(VERSION, HeaderValue::from_static("2023-06-01"));
+        if let Some(key) = &settings.key {
+            let key = HeaderValue::from_str(key.expose_secret());
+            let mut key = key.map_err(|_| SetupError::Key)?;
+            key.set_sensitive(true);
+            headers.insert(KEY, key);
+        }
+        Ok(Self {
+            endpoint: Endpoint::new(settings, "/v1/messages", headers, clock)?,
+            route: settings.route("anthropic"),
+            temperature: settings.temperature(),
+        })
+    }
+
+    fn order(&self, prompt: &Prompt) -> Vec<u8> {
+        let order = Order {
+            model: &self.route.model,
+            max_tokens: self.route.max_output_tokens,
+            temperature: self.temperature,
+            stream: true,
+            system: &prompt.system,
+            messages: [Turn {
+                role: "user",
+                content: &prompt.user,
+            }],
+        };
+        // Text and numbers under fixed names can always be written.
+        serde_json::to_vec(&order).unwrap_or_default()
+    }
+}
+
+impl TipWriter for AnthropicWriter {
+    fn route(&self) -> &Route {
+        &self.route
+    }
+
+    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>> {
+        let decoder = MessageDecoder::new(Tally::of(prompt), self.route.model.clone());
+        attempt::write(self.endpoint.clone(), self.order(prompt), decoder)
+    }
+}
+
+#[derive(Serialize)]
+struct Order<'a> {
+    model: &'a str,
+    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    stream: bool,
+    system: &'a str,
+    messages: [Turn<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: &'a str,
+}

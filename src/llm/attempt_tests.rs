@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    TimeLimits, anthropic::MessageDecoder, attempt::read, flaw::Flaw, tally::Tally,
+    timing::Deadlines,
+};
+use crate::domain::{FailureKind, Prompt, WriteFailure, Writing};
+
+const LIMITS: TimeLimits = TimeLimits {
+    connect: Duration::from_secs(1),
+    first_text: Duration::from_secs(10),
+    idle: Duration::from_secs(6),
+    text_idle: Duration::from_secs(20),
+    total: Duration::from_mins(1),
+};
+
+const WHOLE: &str = "\u{FEFF}: hello\r\nevent: message_start\r\n\
+    data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":{\"input_tokens\":9}}}\r\n\r\n\
+    event: from_the_future\ndata: {\"type\":\"from_the_future\"}\n\n\
+    data: {\"type\":\"content_block_delta\",\"index\":0,\rdata: \"delta\":{\"type\":\"text_delta\",\"text\":\"Gr\u{FC}\u{DF} \"}}\r\r\
+    data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"dich \u{1F642}.\"}}\n\n\
+    data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":4}}\n\n\
+    data: {\"type\":\"message_stop\"}\n\nthis is not read any more";
+
+fn attempt(
+    body: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
+) -> impl Stream<Item = Result<Writing, WriteFailure>> {
+    let prompt = Prompt {
+        system: String::new(),
+        user: "1234".to_owned(),
+    };
+    let decoder = MessageDecoder::new(Tally::of(&prompt), "m".to_owned());
+    let deadlines = Deadlines::from_now(LIMITS);
+    read(body, LIMITS, deadlines, decoder, Some("req_1".to_owned()))
+}
+
+fn text_of(writings: &[Result<Writing, WriteFailure>]) -> String {
+    let texts = writings.iter().filter_map(|writing| match writing {
+        Ok(Writing::Text(text)) => Some(text.as_str()),
+        Ok(Writing::Accepted { .. } | Writing::Alive | Writing::Ended(_)) | Err(_) => None,
+    });
+    texts.collect()
+}
+
+/// How an attempt fails, and after how many seconds.
+async fn failure(
+    body: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
+) -> (WriteFailure, u64) {
+    let started = Instant::now();
+    let mut writings: Vec<_> = attempt(body).collect().await;
+    let failure = writings.pop().unwrap().unwrap_err();
+    assert!(
+        writings.iter().all(Result::is_ok),
+        "one failure, at the end"
+    );
+    (failure, started.elapsed().as_secs())
+}
+
+fn text(text: &str) -> Bytes {
+    let delta = r#""delta":{"type":"text_delta","text":""#;
+    let event = format!(r#"{{"type":"content_block_delta","index":0,{delta}{text}"}}}}"#);
+    Bytes::from(format!("data: {event}\n\n"))
+}
+
+/// The same chunk again and again, this many seconds apart.
+fn every(secs: u64, chunk: Bytes) -> impl Stream<Item = Result<Bytes, Flaw>> + Send {
+    stream::repeat(chunk).then(move |chunk| async move {
+        sleep(Duration::from_secs(secs)).await;
+        Ok(chunk)
+    })
+}
+
+#[tokio::test]
+async fn any_split_of_the_bytes_gives_the_same_tip() {
+    let bytes = WHOLE.as_bytes();
+    for size in 1..=bytes.len() {
+        let pieces: Vec<_> = bytes
+            .chunks(size)
+            .map(Bytes::copy_from_slice)
+            .map(Ok)
+            .collect();
+        let writings: Vec<_> = attempt(stream::iter(pieces)).collect().await;
+        assert_eq!(
+            text_of(&writings),
+            "Gr\u{FC}\u{DF} dich \u{1F642}.",
+            "{size}"
+        );
+        assert!(
+            matches!(writings.last(), Some(Ok(Writing::Ended(_)))),
+            "{size}"
+        );
+        let accepted = writings.iter().find_map(|writing| match writing {
+            Ok(Writing::Accepted { attempt_id, .. }) => attempt_id.as_deref(),
+            Ok(Writing::Text(_) | Writing::Alive | Writing::Ended(_)) | Err(_) => None,
+        });
+        assert_eq!(accepted, Some("req_1"), "the header's name wins");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_end_nothing_is_read_or_waited_for() {
+    let body = stream::iter([Ok(Bytes::from_static(WHOLE.as_bytes()))]);
+    let writings: Vec<_> = attempt(body.chain(stream::pending())).collect().await;
+    assert!(matches!(writings.last(), Some(Ok(Writing::Ended(_)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_do_not_stand_for_the_first_text() {
+    let pings = every(2, Bytes::from_static(b"data: {\"type\":\"ping\"}\n\n"));
+    let (failure, secs) = failure(pings).await;
+    assert_eq!((failure.kind, secs), (FailureKind::TooSlow, 10));
+    assert_eq!(failure.detail, "no text in time");
+    assert_eq!(failure.attempt_id.as_deref(), Some("req_1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_do_they_stand_for_the_next() {
+    let pings = every(2, Bytes::from_static(b": ping\n\n"));
+    let (failure, secs) = failure(stream::iter([Ok(text("Hi"))]).chain(pings)).await;
+    assert_eq!((failure.kind, secs), (FailureKind::TooSlow, 20));
+    assert_eq!(failure.usage.output_tokens, 1, "what was seen is counted");
+    assert!(failure.usage.is_estimated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_noticed_sooner() {
+    let (failure, secs) = failure(stream::iter([Ok(text("Hi"))]).chain(stream::pending())).await;
+    assert_eq!((failure.kind, secs), (FailureKind::TooSlow, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_that_drips_for_ever_is_ended_by_the_limit_for_all() {
+    let (failure, secs) = failure(every(5, text("x"))).await;
+    assert_eq!((failure.kind, secs), (FailureKind::TooSlow, 60));
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_is_truncated_and_its_text_was_passed_on() {
+    let broken = Err(Flaw::new(FailureKind::Truncated, "reset"));
+    let writings: Vec<_> = attempt(stream::iter([Ok(text("Hi")), broken]))
+        .collect()
+        .await;
+    assert_eq!(text_of(&writings), "Hi");
+    let failure = writings.last().unwrap().as_ref().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Truncated);
+}

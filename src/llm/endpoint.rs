@@ -1,0 +1,135 @@
+use std::{error::Error, iter, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::{Client, Response, redirect};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use url::Url;
+
+use super::{ProviderSettings, SetupError, TimeLimits, flaw::Flaw, refusal::Head};
+use crate::domain::{Clock, FailureKind, UnixMicros};
+
+/// Connections that wait for the next order, at most.
+const IDLE_CONNECTIONS: usize = 16;
+
+/// The bytes of an answer, as they come.
+pub(super) type Body = BoxStream<'static, Result<Bytes, Flaw>>;
+
+/// One address of one provider, and the connections to it.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+    limits: TimeLimits,
+    clock: Arc<dyn Clock>,
+}
+
+impl Endpoint {
+    /// Where orders go: `path` behind the base URL, with `headers` and those that every order has.
+    /// Nothing is connected yet.
+    pub(super) fn new(
+        settings: &ProviderSettings,
+        path: &str,
+        mut headers: HeaderMap,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SetupError> {
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        let events = HeaderValue::from_static("text/event-stream");
+        headers.insert(header::ACCEPT, events);
+        let mut url = settings.base_url.clone();
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        Ok(Self {
+            client: client(&url, settings.limits)?,
+            url,
+            headers,
+            limits: settings.limits,
+            clock,
+        })
+    }
+
+    pub(super) fn limits(&self) -> TimeLimits {
+        self.limits
+    }
+
+    pub(super) fn now(&self) -> UnixMicros {
+        self.clock.now()
+    }
+
+    /// Sends one order, and waits for the head of the answer. The connection ends with the body.
+    pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
+        let request = self.client.post(self.url.clone());
+        let request = request.headers(self.headers.clone()).body(order);
+        let sent = request.send().await;
+        let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
+        let head = Head {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+        };
+        Ok((head, body(response)))
+    }
+}
+
+fn body(response: Response) -> Body {
+    let chunks = response.bytes_stream();
+    chunks
+        .map(|chunk| chunk.map_err(|error| flaw(FailureKind::Truncated, &error)))
+        .boxed()
+}
+
+/// A client that does what it is told and no more: no redirect, no second try, no proxy from the
+/// environment, no decompression.
+fn client(url: &Url, limits: TimeLimits) -> Result<Client, SetupError> {
+    Client::builder()
+        .tls_backend_preconfigured(tls(url)?)
+        .connect_timeout(limits.connect)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .user_agent(concat!("challenges-catalog/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| SetupError::Client(error.without_url().into()))
+}
+
+/// TLS with the one crypto provider of the program and the certificates that the machine trusts.
+/// Handed over ready, because the client would otherwise look for a provider that somebody
+/// installed for the whole process, and panic without.
+fn tls(url: &Url) -> Result<ClientConfig, SetupError> {
+    let mut roots = RootCertStore::empty();
+    if url.scheme() == "https" {
+        let (added, _) =
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(SetupError::NoRoots);
+        }
+    }
+    let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SetupError::Client(error.into()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+/// `kind`, unless what came is not HTTP. The detail is the innermost cause, which names no URL.
+fn flaw(kind: FailureKind, error: &reqwest::Error) -> Flaw {
+    let causes = || iter::successors(error.source(), |&cause| cause.source());
+    let is_garbage = causes().any(|cause| {
+        let http = cause.downcast_ref::<hyper::Error>();
+        http.is_some_and(hyper::Error::is_parse)
+    });
+    let kind = if is_garbage {
+        FailureKind::Malformed
+    } else {
+        kind
+    };
+    let detail = causes().last().map(ToString::to_string);
+    Flaw::new(
+        kind,
+        detail.unwrap_or_else(|| "the order failed".to_owned()),
+    )
+}

@@ -1,0 +1,32 @@
+//! The providers that write tips, and the prompts they are given: adapters of
+//! [`TipWriter`](crate::domain::TipWriter) and [`PromptBook`](crate::domain::PromptBook).
+//!
+//! One order is one HTTP request and never a second: whether to ask again is decided elsewhere.
+//! What comes back is a tip only after the protocol's own end. A provider is not trusted: every
+//! wait has a limit, every size a cap, no redirect is followed, and nothing that it says gets
+//! into a log as it is.
+mod anthropic;
+mod attempt;
+#[cfg(test)]
+mod attempt_tests;
+mod decoder;
+mod endpoint;
+mod fault;
+mod flaw;
+mod name;
+mod openai;
+mod prompt;
+mod refusal;
+mod retry_after;
+mod settings;
+mod sse;
+mod tally;
+mod timing;
+mod untrusted;
+mod wording;
+
+pub use anthropic::AnthropicWriter;
+pub use openai::OpenAiWriter;
+pub use prompt::{BadPrompt, BundledPrompts};
+pub use settings::{ProviderSettings, SetupError};
+pub use timing::TimeLimits;

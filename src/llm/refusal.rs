@@ -1,0 +1,183 @@
+use std::{pin::pin, time::Duration};
+
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    fault::{self, Fault},
+    flaw::Flaw,
+    name::name,
+    retry_after::{retry_after, should_retry},
+};
+use crate::domain::{FailureKind, UnixMicros, Usage, WriteFailure};
+
+/// No more of an error's body is read, in bytes.
+const BODY_BYTES: usize = 64 * 1024;
+/// An error's body is not waited for longer: status and headers say nearly all.
+const BODY_PATIENCE: Duration = Duration::from_secs(2);
+/// What the two protocols call it.
+const ATTEMPT_IDS: [HeaderName; 2] = [
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// The head of an answer.
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+}
+
+impl Head {
+    /// Whether an event stream follows.
+    pub(super) fn is_event_stream(&self) -> bool {
+        let kind = self.headers.get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        self.status == StatusCode::OK && essence.eq_ignore_ascii_case("text/event-stream")
+    }
+
+    /// The provider's name for the attempt, if it is one.
+    pub(super) fn attempt_id(&self) -> Option<String> {
+        let mut ids = ATTEMPT_IDS
+            .into_iter()
+            .filter_map(|id| self.headers.get(id));
+        ids.find_map(|id| name(id.to_str().ok()?))
+    }
+
+    /// What an answer without an event stream means: it cost nothing, and it may say when to come again.
+    pub(super) async fn refusal<B: AsRef<[u8]>>(
+        &self,
+        body: impl Stream<Item = Result<B, Flaw>>,
+        now: UnixMicros,
+    ) -> WriteFailure {
+        let flaw = if self.status.is_success() {
+            Flaw::new(
+                FailureKind::Malformed,
+                format!("{} without an event stream", self.status.as_u16()),
+            )
+        } else {
+            self.told(&first_of(body).await)
+        };
+        WriteFailure {
+            retry_after: retry_after(&self.headers, now),
+            should_retry: should_retry(&self.headers),
+            ..flaw.into_failure(self.attempt_id(), Usage::default())
+        }
+    }
+
+    /// By the status; only that the money is spent is told by the body alone.
+    fn told(&self, body: &[u8]) -> Flaw {
+        let status = self.status.as_u16();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let told = body.get("error").and_then(|error| Fault(error).kind());
+        let (kind, word) = match told {
+            Some((FailureKind::SpendLimit, word)) => (FailureKind::SpendLimit, word),
+            Some((_, word)) => (fault::of_status(status), word),
+            None => (fault::of_status(status), "no word that is known"),
+        };
+        Flaw::new(kind, format!("status {status}, {word}"))
+    }
+}
+
+/// The beginning of a body; what cannot be read, or not in time, is left out.
+async fn first_of<B: AsRef<[u8]>>(body: impl Stream<Item = Result<B, Flaw>>) -> Vec<u8> {
+    let mut body = pin!(body);
+    let mut first = Vec::new();
+    let deadline = Instant::now() + BODY_PATIENCE;
+    while let Ok(Some(Ok(chunk))) = timeout_at(deadline, body.next()).await {
+        let room = BODY_BYTES - first.len();
+        first.extend(chunk.as_ref().iter().take(room));
+        if first.len() == BODY_BYTES {
+            break;
+        }
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn head(status: u16, headers: &[(&'static str, &str)]) -> Head {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        Head {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.collect(),
+        }
+    }
+
+    async fn refusal(head: Head, body: &str) -> WriteFailure {
+        let body = stream::iter([Ok(body.as_bytes())]);
+        head.refusal(body, UnixMicros(0)).await
+    }
+
+    #[tokio::test]
+    async fn the_status_decides_unless_the_body_says_that_the_money_is_spent() {
+        let spent = r#"{"error":{"type":"rate_limit_error","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+        let limited = r#"{"error":{"type":"rate_limit_error","message":"a secret"}}"#;
+        let headers = [
+            ("retry-after", "2"),
+            ("request-id", "req_1"),
+            ("x-should-retry", "false"),
+        ];
+        let failure = refusal(head(429, &headers), limited).await;
+        assert_eq!(failure.kind, FailureKind::RateLimited);
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(2)));
+        assert_eq!(failure.attempt_id.as_deref(), Some("req_1"));
+        assert_eq!(failure.should_retry, Some(false));
+        assert_eq!(failure.detail, "status 429, rate_limit_error");
+        assert_eq!(
+            refusal(head(429, &[]), spent).await.kind,
+            FailureKind::SpendLimit
+        );
+        assert_eq!(
+            refusal(head(400, &[]), "<html>").await.kind,
+            FailureKind::Rejected
+        );
+        assert_eq!(
+            refusal(head(200, &[]), "{}").await.kind,
+            FailureKind::Malformed
+        );
+    }
+
+    #[tokio::test]
+    async fn of_an_endless_body_only_the_beginning_is_read() {
+        let endless = stream::repeat_with(|| Ok(vec![b'x'; 1_000])).enumerate();
+        let counted = endless.map(|(count, chunk)| {
+            assert!(count < 66, "it goes on reading");
+            chunk
+        });
+        assert_eq!(first_of(counted).await.len(), BODY_BYTES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_not_waited_for() {
+        let stalled = stream::iter([Ok("half")]).chain(stream::pending());
+        let started = Instant::now();
+        assert_eq!(first_of(stalled).await, b"half");
+        assert_eq!(started.elapsed(), BODY_PATIENCE);
+    }
+
+    #[test]
+    fn an_event_stream_is_told_by_status_and_type() {
+        let is = |status, kind| head(status, &[("content-type", kind)]).is_event_stream();
+        assert!(is(200, "text/event-stream") && is(200, "Text/Event-Stream; charset=utf-8"));
+        assert!(!is(200, "text/html") && !is(201, "text/event-stream"));
+        assert!(!head(200, &[]).is_event_stream());
+    }
+
+    #[test]
+    fn the_first_header_that_names_the_attempt_does() {
+        let id = |headers| head(200, headers).attempt_id();
+        assert_eq!(id(&[("x-request-id", "req_2")]).as_deref(), Some("req_2"));
+        let both = [("request-id", "a b"), ("x-request-id", "req_2")];
+        assert_eq!(id(&both).as_deref(), Some("req_2"), "the other is no name");
+        assert_eq!(id(&[]), None);
+    }
+}
