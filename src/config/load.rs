@@ -8,6 +8,7 @@ use super::{
     given::{Flags, Sources},
     near::nearest,
     problem::{Problem, Problems},
+    providers,
     reader::{Reader, optional},
     setting::Setting,
     table, text, unit,
@@ -79,12 +80,14 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let database = database(reader);
     let redis = redis(reader);
     let cache = cache(reader);
+    let providers = providers::providers(reader);
     let server = server(reader);
     let log = log(reader);
     Some(Config {
         database: database?,
         redis: redis?,
         cache: cache?,
+        providers: providers?,
         server: server?,
         log: log?,
     })
@@ -251,6 +254,7 @@ fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(providers::warnings(&config.providers));
     warnings.extend(near_misses(environment));
     warnings
 }

@@ -13,6 +13,8 @@ pub enum Section {
     Redis,
     /// What is remembered, and for how long.
     Cache,
+    /// Who writes tips.
+    Providers,
     /// The listener and its limits.
     Server,
     /// What is written to standard error.
@@ -30,6 +32,7 @@ impl Section {
             Self::Database => "Database",
             Self::Redis => "Shared cache (Redis)",
             Self::Cache => "Caching",
+            Self::Providers => "Providers of tips",
             Self::Server => "Server",
             Self::Log => "Log",
             Self::Client => "Client",

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{DatabaseUrl, RedisUrl};
+use super::{DatabaseUrl, ProvidersConfig, RedisUrl};
 
 /// Every value in force, checked. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Config {
     pub redis: RedisConfig,
     /// What is remembered, and for how long.
     pub cache: CacheConfig,
+    /// Who writes tips.
+    pub providers: ProvidersConfig,
     /// The listener and its limits.
     pub server: ServerConfig,
     /// What is logged.

@@ -1,6 +1,7 @@
 //! The table of settings. One that is missing here does not exist.
 mod data;
 mod list;
+mod providers;
 mod server;
 
 pub(super) use data::{
@@ -9,6 +10,11 @@ pub(super) use data::{
     NEAR_CACHE_BYTES, REDIS_POOL, REDIS_TIMEOUT, REDIS_URL, STALE_RETENTION,
 };
 pub use list::SETTINGS;
+pub(super) use providers::{
+    ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL, ANTHROPIC_MODEL, OPENAI_API_KEY, OPENAI_BASE_URL,
+    OPENAI_MODEL, TIP_CONNECT_TIMEOUT, TIP_FIRST_TEXT_TIMEOUT, TIP_IDLE_TIMEOUT, TIP_MAX_TOKENS,
+    TIP_TEMPERATURE, TIP_TEXT_IDLE_TIMEOUT, TIP_TIMEOUT,
+};
 pub use server::{CONFIG_FILE, LOG};
 pub(super) use server::{
     CONNECTION_AGE, CONNECTION_AGE_GRACE, GRPC_ADDR, INSECURE, LOG_FORMAT, MAX_CALLS,

@@ -1,0 +1,199 @@
+//! What the settings of a provider of tips must look like.
+use std::fmt;
+
+use secrecy::SecretString;
+use url::Url;
+
+const KNOWN: &str = "use http:// or https://HOST[:PORT][/PATH]";
+/// The longest key and the longest name of a model, in bytes.
+const MAX_BYTES: usize = 4_096;
+
+/// Where a provider is: `http` or `https` with a host, without credentials, query and fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderUrl(Url);
+
+impl ProviderUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// What is expected. The text itself is never repeated, as it may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {KNOWN}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("is not HTTP; {KNOWN}"));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(format!("names no host; {KNOWN}"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("takes no user and password; the key has a setting of its own".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("takes no query and no fragment; {KNOWN}"));
+        }
+        Ok(Self(url))
+    }
+
+    /// The URL itself.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Whether others may read on the way what is sent there.
+    pub(super) fn is_open_to_readers(&self) -> bool {
+        let is_local = match self.0.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+            None => false,
+        };
+        self.0.scheme() == "http" && !is_local
+    }
+}
+
+impl fmt::Display for ProviderUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// A key that can be sent: visible ASCII, without spaces. The error never repeats it.
+pub(super) fn key(text: &str) -> Result<SecretString, String> {
+    let problem = if text.trim().is_empty() {
+        "is empty"
+    } else if text.contains(['\n', '\r']) {
+        "has a line break in it; a key is one line"
+    } else if text.len() > MAX_BYTES {
+        "is too long for a key"
+    } else if !is_visible(text) {
+        "has characters that no key has: spaces, control characters or other than ASCII"
+    } else {
+        return Ok(text.into());
+    };
+    Err(problem.to_owned())
+}
+
+/// The name of a model.
+pub(super) fn model(text: &str) -> Result<String, String> {
+    if is_visible(text) && (1..=MAX_BYTES).contains(&text.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "must be a model's name, without spaces, not {text:?}"
+        ))
+    }
+}
+
+/// A decimal number from 0 to 2 with at most three places, in thousandths.
+pub(super) fn thousandths(text: &str) -> Result<u32, String> {
+    let read = || {
+        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(places) || !(1..=3).contains(&places.len()) {
+            return None;
+        }
+        let whole: u32 = whole.parse().ok()?;
+        let places: u32 = format!("{places:0<3}").parse().ok()?;
+        let milli = whole.checked_mul(1_000)?.checked_add(places)?;
+        (milli <= 2_000).then_some(milli)
+    };
+    read().ok_or_else(|| {
+        format!("must be 0 to 2, such as 0.7, with three places at most, not {text:?}")
+    })
+}
+
+/// The same, as one would write it.
+pub(super) fn show_thousandths(milli: u32) -> String {
+    (f64::from(milli) / 1_000.0).to_string()
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_url_is_http_with_a_host_and_may_have_a_path() {
+        for (text, shown) in [
+            ("https://api.anthropic.com", "https://api.anthropic.com"),
+            (
+                "http://127.0.0.1:8000/anthropic/",
+                "http://127.0.0.1:8000/anthropic",
+            ),
+            ("http://[::1]:1/v1", "http://[::1]:1/v1"),
+        ] {
+            assert_eq!(ProviderUrl::parse(text).unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "api.anthropic.com",
+            "ftp://S3CR3T",
+            "file:///S3CR3T",
+            "https://",
+            "https://u:S3CR3T@a",
+            "https://S3CR3T@a",
+            "http://a?S3CR3T",
+            "http://a#S3CR3T",
+            "http://S3CR3T:99999",
+        ] {
+            let problem = ProviderUrl::parse(text).unwrap_err();
+            assert!(!problem.contains("S3CR3T"), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_open_to_readers_unless_it_stays_on_this_machine() {
+        let is_open = |text: &str| ProviderUrl::parse(text).unwrap().is_open_to_readers();
+        assert!(is_open("http://llm:8000") && is_open("http://10.0.0.1"));
+        assert!(!is_open("https://llm") && !is_open("http://localhost:1"));
+        assert!(!is_open("http://127.0.0.1:1") && !is_open("http://[::1]:1"));
+    }
+
+    #[test]
+    fn a_key_is_one_visible_line_and_never_repeated() {
+        assert_eq!(key("sk-ant_1").unwrap().expose_secret(), "sk-ant_1");
+        let long = "S3CR3T".repeat(1_000);
+        for text in [
+            "",
+            " ",
+            "S3CR3T\nx",
+            "S3CR3T\r",
+            "S3 CR3T",
+            "S3CR3T\0",
+            "S3CR3Té",
+            &long,
+        ] {
+            let problem = key(text).unwrap_err();
+            assert!(!problem.contains("S3"), "{text:?}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_temperature_has_three_places_at_most() {
+        for (text, milli) in [
+            ("0", 0),
+            ("1", 1_000),
+            ("0.7", 700),
+            ("2.0", 2_000),
+            ("0.125", 125),
+        ] {
+            assert_eq!(thousandths(text), Ok(milli), "{text}");
+        }
+        for text in [
+            "", "-1", "2.001", "0.1234", "0.", ".5", "1e0", "NaN", "warm",
+        ] {
+            assert!(thousandths(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            (show_thousandths(1_000), show_thousandths(125)),
+            ("1".into(), "0.125".into())
+        );
+    }
+}

@@ -1,0 +1,169 @@
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{
+    entry::Origin,
+    provider::{self, ProviderUrl},
+    reader::{Reader, optional},
+    setting::Setting,
+    table,
+};
+
+/// Who writes tips. Anthropic is asked first, if it is there; with nobody, static tips are served.
+#[derive(Clone, Debug)]
+pub struct ProvidersConfig {
+    /// Anthropic; there when it has a key.
+    pub anthropic: Option<ProviderConfig>,
+    /// A server with `OpenAI`'s chat completions; there when it has a base URL.
+    pub openai: Option<ProviderConfig>,
+    /// 0 to 2 000, in thousandths; 1 000 at most with Anthropic.
+    pub temperature_milli: u32,
+    /// Where a model is stopped; 16 to 4 096.
+    pub max_output_tokens: u32,
+    /// How long an attempt may take.
+    pub timeouts: ProviderTimeouts,
+}
+
+/// One provider.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Where it is.
+    pub base_url: ProviderUrl,
+    /// What proves who we are; visible ASCII. Always there for Anthropic.
+    pub key: Option<SecretString>,
+    /// The model, as the provider names it.
+    pub model: String,
+}
+
+/// How long an attempt may take; each up to a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderTimeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// From the order to the first text.
+    pub first_text: Duration,
+    /// Between any two reads of the answer.
+    pub idle: Duration,
+    /// Between two pieces of text.
+    pub text_idle: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+/// A problem was noted: there is no value to go on with.
+struct Noted;
+
+/// Reads all of it, in the table's order.
+pub(super) fn providers(reader: &mut Reader<'_>) -> Option<ProvidersConfig> {
+    let anthropic = anthropic(reader);
+    let openai = openai(reader);
+    let setting = &table::TIP_TEMPERATURE;
+    let parse = provider::thousandths;
+    let temperature_milli = reader.read(setting, setting.default, parse, |milli| {
+        provider::show_thousandths(*milli)
+    });
+    let max_output_tokens = reader.number(&table::TIP_MAX_TOKENS);
+    let timeouts = timeouts(reader);
+    if let (Ok(Some(_)), Some(1_001..)) = (&anthropic, temperature_milli) {
+        reader.refuse(setting, "must be 1 at most with Anthropic".to_owned());
+    }
+    Some(ProvidersConfig {
+        anthropic: anthropic.ok()?,
+        openai: openai.ok()?,
+        temperature_milli: temperature_milli?,
+        max_output_tokens: max_output_tokens?,
+        timeouts: timeouts?,
+    })
+}
+
+fn anthropic(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
+    let key = key(reader, &table::ANTHROPIC_API_KEY);
+    let setting = &table::ANTHROPIC_BASE_URL;
+    let parse = ProviderUrl::parse;
+    let base_url = reader.read(setting, setting.default, parse, ToString::to_string);
+    let setting = &table::ANTHROPIC_MODEL;
+    let model = reader.read(setting, setting.default, provider::model, Clone::clone);
+    let (key, base_url, model) = (key?, base_url.ok_or(Noted)?, model.ok_or(Noted)?);
+    Ok(key.map(|key| ProviderConfig {
+        base_url,
+        key: Some(key),
+        model,
+    }))
+}
+
+fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
+    let parse = optional(ProviderUrl::parse);
+    let base_url = reader.read(&table::OPENAI_BASE_URL, "", parse, |url| {
+        url.as_ref().map(ToString::to_string).unwrap_or_default()
+    });
+    let key = key(reader, &table::OPENAI_API_KEY);
+    let parse = optional(provider::model);
+    let model = reader.read(&table::OPENAI_MODEL, "", parse, |model| {
+        model.clone().unwrap_or_default()
+    });
+    let (setting, missing) = match (base_url.ok_or(Noted)?, key?, model.ok_or(Noted)?) {
+        (Some(base_url), key, Some(model)) => {
+            return Ok(Some(ProviderConfig {
+                base_url,
+                key,
+                model,
+            }));
+        }
+        (None, None, None) => return Ok(None),
+        (Some(_), _, None) => (&table::OPENAI_BASE_URL, &table::OPENAI_MODEL),
+        (None, _, Some(_)) => (&table::OPENAI_MODEL, &table::OPENAI_BASE_URL),
+        (None, Some(_), None) => (&table::OPENAI_API_KEY, &table::OPENAI_BASE_URL),
+    };
+    reader.refuse(setting, format!("is of no use without {}", missing.env));
+    Err(Noted)
+}
+
+/// A key that is given must be one: an empty one was meant to be something.
+fn key(reader: &mut Reader<'_>, setting: &'static Setting) -> Result<Option<SecretString>, Noted> {
+    let shown = |key: &Option<_>| key.as_ref().map_or("", |_| "***").to_owned();
+    let key = reader.read(setting, "", optional(provider::key), shown);
+    let key = key.ok_or(Noted)?;
+    if key.is_none() && reader.origin(setting) != Origin::Default {
+        reader.refuse(setting, "is empty; leave it out to do without".to_owned());
+        return Err(Noted);
+    }
+    Ok(key)
+}
+
+fn timeouts(reader: &mut Reader<'_>) -> Option<ProviderTimeouts> {
+    let connect = reader.duration(&table::TIP_CONNECT_TIMEOUT);
+    let first_text = reader.duration(&table::TIP_FIRST_TEXT_TIMEOUT);
+    let idle = reader.duration(&table::TIP_IDLE_TIMEOUT);
+    let text_idle = reader.duration(&table::TIP_TEXT_IDLE_TIMEOUT);
+    let total = reader.duration(&table::TIP_TIMEOUT);
+    Some(ProviderTimeouts {
+        connect: connect?,
+        first_text: first_text?,
+        idle: idle?,
+        text_idle: text_idle?,
+        total: total?,
+    })
+}
+
+/// Keys that others could read on their way.
+pub(super) fn warnings(config: &ProvidersConfig) -> impl Iterator<Item = String> {
+    let providers = [
+        (&table::ANTHROPIC_BASE_URL, &config.anthropic),
+        (&table::OPENAI_BASE_URL, &config.openai),
+    ];
+    providers.into_iter().filter_map(|(setting, provider)| {
+        let provider = provider.as_ref()?;
+        let is_exposed = provider.key.is_some() && provider.base_url.is_open_to_readers();
+        is_exposed.then(|| {
+            format!(
+                "{} is plain http: the key can be read on its way",
+                setting.env
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+#[path = "providers_tests.rs"]
+mod tests;

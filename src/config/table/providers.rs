@@ -1,0 +1,163 @@
+//! Who writes tips, and how long that may take.
+use std::time::Duration;
+
+use crate::config::setting::{Form, Section, Setting};
+
+const fn timeout(
+    flag: &'static str,
+    env: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        flag,
+        env,
+        section: Section::Providers,
+        form: Form::Duration {
+            min: Duration::from_millis(10),
+            max: Duration::from_mins(1),
+        },
+        default,
+        secret: false,
+        help,
+    }
+}
+
+pub(in crate::config) const ANTHROPIC_API_KEY: Setting = Setting {
+    flag: "anthropic-api-key",
+    env: "ANTHROPIC_API_KEY",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "KEY",
+        expected: "a key, on one line",
+    },
+    default: "",
+    secret: true,
+    help: "Lets Anthropic write tips, before any other provider",
+};
+
+pub(in crate::config) const ANTHROPIC_BASE_URL: Setting = Setting {
+    flag: "anthropic-base-url",
+    env: "ANTHROPIC_BASE_URL",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "URL",
+        expected: "http:// or https://HOST[:PORT][/PATH], without credentials",
+    },
+    default: "https://api.anthropic.com",
+    secret: false,
+    help: "Where Anthropic's Messages API is; v1/messages is put behind it",
+};
+
+pub(in crate::config) const ANTHROPIC_MODEL: Setting = Setting {
+    flag: "anthropic-model",
+    env: "CATALOG_ANTHROPIC_MODEL",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "MODEL",
+        expected: "a model's name",
+    },
+    default: "claude-haiku-4-5",
+    secret: false,
+    help: "Which model of Anthropic's writes",
+};
+
+pub(in crate::config) const OPENAI_BASE_URL: Setting = Setting {
+    flag: "openai-base-url",
+    env: "CATALOG_OPENAI_BASE_URL",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "URL",
+        expected: "http:// or https://HOST[:PORT][/PATH], without credentials",
+    },
+    default: "",
+    secret: false,
+    help: "Lets a server with OpenAI's chat completions write tips; most URLs end in /v1",
+};
+
+pub(in crate::config) const OPENAI_API_KEY: Setting = Setting {
+    flag: "openai-api-key",
+    env: "CATALOG_OPENAI_API_KEY",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "KEY",
+        expected: "a key, on one line",
+    },
+    default: "",
+    secret: true,
+    help: "The key for that server, if it wants one",
+};
+
+pub(in crate::config) const OPENAI_MODEL: Setting = Setting {
+    flag: "openai-model",
+    env: "CATALOG_OPENAI_MODEL",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "MODEL",
+        expected: "a model's name",
+    },
+    default: "",
+    secret: false,
+    help: "Which model of that server writes; needed with openai-base-url",
+};
+
+pub(in crate::config) const TIP_TEMPERATURE: Setting = Setting {
+    flag: "tip-temperature",
+    env: "CATALOG_TIP_TEMPERATURE",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "NUMBER",
+        expected: "0 to 2, or to 1 with Anthropic, in thousandths",
+    },
+    default: "1",
+    secret: false,
+    help: "How freely models choose words; only 1 goes with every model",
+};
+
+pub(in crate::config) const TIP_MAX_TOKENS: Setting = Setting {
+    flag: "tip-max-tokens",
+    env: "CATALOG_TIP_MAX_TOKENS",
+    section: Section::Providers,
+    form: Form::Count {
+        min: 16,
+        max: 4_096,
+    },
+    default: "400",
+    secret: false,
+    help: "Where a model is stopped; a tip that is cut off is not used",
+};
+
+pub(in crate::config) const TIP_CONNECT_TIMEOUT: Setting = timeout(
+    "tip-connect-timeout",
+    "CATALOG_TIP_CONNECT_TIMEOUT",
+    "5s",
+    "How long a connection to a provider may take",
+);
+
+pub(in crate::config) const TIP_FIRST_TEXT_TIMEOUT: Setting = timeout(
+    "tip-first-text-timeout",
+    "CATALOG_TIP_FIRST_TEXT_TIMEOUT",
+    "20s",
+    "How long a provider may take until its first text; pings do not count",
+);
+
+pub(in crate::config) const TIP_IDLE_TIMEOUT: Setting = timeout(
+    "tip-idle-timeout",
+    "CATALOG_TIP_IDLE_TIMEOUT",
+    "20s",
+    "How long a provider's answer may be silent",
+);
+
+pub(in crate::config) const TIP_TEXT_IDLE_TIMEOUT: Setting = timeout(
+    "tip-text-idle-timeout",
+    "CATALOG_TIP_TEXT_IDLE_TIMEOUT",
+    "30s",
+    "How long it may go on without text, pings or not",
+);
+
+pub(in crate::config) const TIP_TIMEOUT: Setting = timeout(
+    "tip-timeout",
+    "CATALOG_TIP_TIMEOUT",
+    "1m",
+    "How long one attempt may take in all",
+);
