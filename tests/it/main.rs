@@ -12,6 +12,7 @@ mod architecture;
 mod catalog;
 mod examples;
 mod fleet;
+mod llm;
 mod readme;
 mod repository;
 mod seeds;

@@ -6,13 +6,16 @@ use std::{
 
 use bb8_redis::redis::{self, cluster::ClusterClient};
 use challenges_catalog::pb::catalog::v1::ListChallengesRequest;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
-    postgres,
+    llmock, postgres,
     proxy::{Mode, Proxy},
     redis as servers,
     replica::Replica,
+    scripted::{Act, Scripted},
     wait::eventually,
 };
 
@@ -236,6 +239,44 @@ async fn a_replica_that_is_killed_refuses_connections() {
     let replica = Replica::start(&[]).await;
     replica.kill().await;
     assert!(TcpStream::connect(replica.addr()).is_err());
+}
+
+#[tokio::test]
+async fn a_scripted_server_plays_and_notes_what_it_was_asked_and_who_left() {
+    let script = vec![
+        Act::Send(b"one".to_vec()),
+        Act::Drip(b", two".to_vec()),
+        Act::Hold,
+    ];
+    let server = Scripted::playing(script).await;
+    let address = server.url().replace("http://", "");
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = b"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi";
+    client.write_all(request).await.unwrap();
+    let mut played = [0; 8];
+    client.read_exact(&mut played).await.unwrap();
+    assert_eq!(&played, b"one, two");
+    let exchange = server.exchanges().remove(0);
+    assert!(exchange.head.starts_with("POST /x ") && exchange.body == "hi");
+    assert!(!server.client_left());
+    drop(client);
+    eventually("it sees that", SOON, || async { server.client_left() }).await;
+}
+
+#[test]
+fn an_llmock_takes_orders_and_has_served_nobody_yet() {
+    let server = llmock::start();
+    server.next(&json!({"type": "fail", "status": 529}));
+    assert!(server.requests().is_empty());
+    assert!(
+        TcpStream::connect(
+            server
+                .openai_url()
+                .replace("http://", "")
+                .replace("/v1", "")
+        )
+        .is_ok()
+    );
 }
 
 #[tokio::test]

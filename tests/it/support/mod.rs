@@ -2,11 +2,13 @@
 //!
 //! Every server is on a free port of its own and dies with the test process.
 pub mod fleet;
+pub mod llmock;
 pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod redis;
 pub mod replica;
+pub mod scripted;
 pub mod wait;
 pub mod wire;

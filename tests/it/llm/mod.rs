@@ -1,0 +1,8 @@
+//! What becomes of whatever a provider may send, seen from the port `TipWriter`.
+mod aborts;
+mod answers;
+mod fixture;
+mod orders;
+mod refusals;
+mod simulator;
+mod slowness;

@@ -1,0 +1,191 @@
+//! A server that answers every request with the same script of bytes: just enough HTTP/1.1 to say
+//! whatever a provider of tips might, and what none should.
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    task::JoinSet,
+    time,
+};
+
+/// One step of a script. After the last, the connection is closed in good order.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Sends these bytes.
+    Send(Vec<u8>),
+    /// Sends each of these bytes in a segment of its own.
+    Drip(Vec<u8>),
+    /// Sends these bytes again and again, as long as somebody reads.
+    Flood(Vec<u8>),
+    /// Sends these bytes again and again with a pause in between.
+    Repeat(Vec<u8>, Duration),
+    /// Sends nothing more, and waits until the client leaves.
+    Hold,
+    /// Breaks the connection.
+    Reset,
+}
+
+/// One request, and how its client behaved.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// The request line and the headers.
+    pub head: String,
+    /// The body.
+    pub body: String,
+    /// True when the client closed the connection before the script was over.
+    pub client_left: bool,
+}
+
+/// A server that runs as long as the value lives, on the test's runtime.
+pub struct Scripted {
+    port: u16,
+    exchanges: Arc<Mutex<Vec<Exchange>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Scripted {
+    /// Starts to play `script` to everybody.
+    pub async fn playing(script: Vec<Act>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let exchanges = Arc::default();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, script, Arc::clone(&exchanges)));
+        Self {
+            port,
+            exchanges,
+            _tasks: tasks,
+        }
+    }
+
+    /// Where it listens, as a base URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it was asked so far.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.exchanges.lock().unwrap().clone()
+    }
+
+    /// Whether the one client left before the script was over.
+    pub fn client_left(&self) -> bool {
+        matches!(&*self.exchanges(), [exchange] if exchange.client_left)
+    }
+}
+
+async fn accept(listener: TcpListener, script: Vec<Act>, exchanges: Arc<Mutex<Vec<Exchange>>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (script, exchanges) = (script.clone(), Arc::clone(&exchanges));
+        connections.spawn(async move {
+            // A client that leaves is noted; it is no fault of the server's.
+            serve(stream, script, &exchanges).await.ok();
+        });
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    script: Vec<Act>,
+    exchanges: &Mutex<Vec<Exchange>>,
+) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.into_split();
+    let exchange = request(&mut reader).await?;
+    let number = {
+        let mut exchanges = exchanges.lock().unwrap();
+        exchanges.push(exchange);
+        exchanges.len() - 1
+    };
+    let played = tokio::select! {
+        played = play(&mut writer, script) => played,
+        () = gone(&mut reader) => Err(io::ErrorKind::BrokenPipe.into()),
+    };
+    exchanges.lock().unwrap()[number].client_left = played.is_err();
+    match played {
+        Ok(End::Reset) => {
+            // Dropped as usual, it would say goodbye first.
+            writer.forget();
+            Ok(())
+        }
+        Ok(End::InOrder) | Err(_) => writer.shutdown().await,
+    }
+}
+
+/// How a connection ends.
+enum End {
+    InOrder,
+    Reset,
+}
+
+async fn request(reader: &mut OwnedReadHalf) -> io::Result<Exchange> {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        let length = reader.read(&mut chunk).await?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&chunk[..length]);
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && body.len() >= content_length(head)
+        {
+            return Ok(Exchange {
+                head: head.to_owned(),
+                body: body.to_owned(),
+                client_left: false,
+            });
+        }
+    }
+}
+
+fn content_length(head: &str) -> usize {
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    length.map_or(0, |(_, length)| length.parse().unwrap())
+}
+
+/// Waits for the end of what the client sends.
+async fn gone(reader: &mut OwnedReadHalf) {
+    let mut chunk = [0; 64];
+    while matches!(reader.read(&mut chunk).await, Ok(1..)) {}
+}
+
+async fn play(writer: &mut OwnedWriteHalf, script: Vec<Act>) -> io::Result<End> {
+    for act in script {
+        match act {
+            Act::Send(bytes) => writer.write_all(&bytes).await?,
+            Act::Drip(bytes) => {
+                for byte in bytes {
+                    writer.write_all(&[byte]).await?;
+                    // Or the kernel may put it into one segment with the next.
+                    writer.flush().await?;
+                    tokio::task::yield_now().await;
+                }
+            }
+            Act::Flood(bytes) => loop {
+                writer.write_all(&bytes).await?;
+            },
+            Act::Repeat(bytes, pause) => loop {
+                writer.write_all(&bytes).await?;
+                time::sleep(pause).await;
+            },
+            Act::Hold => std::future::pending().await,
+            Act::Reset => {
+                writer.as_ref().set_zero_linger()?;
+                return Ok(End::Reset);
+            }
+        }
+    }
+    Ok(End::InOrder)
+}
