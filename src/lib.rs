@@ -8,6 +8,7 @@ pub mod config;
 pub mod domain;
 pub mod llm;
 pub mod pb;
+pub mod redis;
 pub mod repository;
 pub mod server;
 pub mod service;

@@ -11,10 +11,11 @@ use super::{
 use crate::{
     cache::{
         Audit, CacheSettings, CachedCatalog, FeedTask, Inspector, Knowledge, Membership,
-        RedisNodes, SharedCache, SharedSettings,
+        SharedCache, SharedSettings,
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
     domain::{CacheInspector, ReplicaId, ReplicaRegistry},
+    redis::RedisNodes,
     repository::Datastore,
     service::{CacheAdminService, CatalogService, WarmService},
     transport::{

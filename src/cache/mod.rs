@@ -7,7 +7,6 @@
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
 mod at_hand;
 mod audit;
-mod breaker;
 mod catalog;
 mod entry;
 mod fault;
@@ -20,7 +19,6 @@ mod latency;
 mod loader;
 mod membership;
 mod near;
-mod pool;
 mod serving;
 #[cfg(test)]
 mod serving_tests;
@@ -37,6 +35,5 @@ pub use feed::FeedTask;
 pub use inspector::Inspector;
 pub use knowledge::Knowledge;
 pub use membership::Membership;
-pub use pool::RedisNodes;
 pub use shared::{SharedCache, SharedSettings};
 pub use stats::{CacheStats, MissReason};

@@ -1,36 +1,16 @@
 use std::{sync::LazyLock, time::Duration};
 
-use bb8_redis::{
-    bb8,
-    redis::{self, ErrorKind, RedisError, Script, ServerErrorKind, Value},
-};
+use bb8_redis::redis::{self, Value};
 use bytes::Bytes;
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{
-    breaker::{Attempt, Breaker, Turn},
-    pool::{self, Manager, RedisNodes},
+use crate::{
+    domain::Stamp,
+    redis::{Link, LinkSettings, RedisNodes, Script},
 };
-use crate::domain::Stamp;
 
-static GET: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("lua/get.lua")));
-static PUT: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("lua/put.lua")));
-
-/// A script, and the name that Redis knows it by once it ran there.
-struct Source {
-    code: &'static str,
-    sha1: String,
-}
-
-impl Source {
-    fn new(code: &'static str) -> Self {
-        Self {
-            code,
-            sha1: Script::new(code).get_hash().to_owned(),
-        }
-    }
-}
+static GET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/get.lua")));
+static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/put.lua")));
 
 /// How to reach the shared cache.
 #[derive(Clone, Debug)]
@@ -47,9 +27,7 @@ pub struct SharedSettings {
 
 /// The cache that the replicas share. Losing it, or what it holds, costs misses only.
 pub struct SharedCache {
-    pool: bb8::Pool<Manager>,
-    breaker: Breaker,
-    timeout: Duration,
+    link: Link,
     lease: Duration,
 }
 
@@ -90,65 +68,50 @@ impl SharedCache {
     ///
     /// A sentence when the URL is not one.
     pub fn connect(settings: &SharedSettings) -> Result<Self, String> {
-        let manager = Manager::open(&settings.nodes, settings.timeout)
-            .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
-        let pool = bb8::Pool::builder()
-            .max_size(settings.connections)
-            .connection_timeout(settings.timeout)
-            .queue_strategy(bb8::QueueStrategy::Fifo)
-            .test_on_check_out(false)
-            .retry_connection(false)
-            .build_unchecked(manager);
-        let (timeout, lease) = (settings.timeout, settings.lease);
-        Ok(Self {
-            pool,
-            breaker: Breaker::closed(),
-            timeout,
-            lease,
-        })
+        let link = Link::connect(&LinkSettings {
+            name: "shared cache",
+            nodes: settings.nodes.clone(),
+            timeout: settings.timeout,
+            connections: settings.connections,
+        })?;
+        let lease = settings.lease;
+        Ok(Self { link, lease })
     }
 
     /// Whether callers are kept away from it because it does not answer.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
-        self.breaker.is_open()
+        self.link.is_bypassed()
     }
 
     /// How long it takes to answer at all; `None` when it does not in time.
     pub async fn ping(&self) -> Option<Duration> {
-        let started = tokio::time::Instant::now();
-        let pong = self.run(Attempt::Probe, redis::cmd("PING")).await;
-        pong.map(|_| started.elapsed())
+        self.link.ping().await
     }
 
     /// The bytes of memory that Redis uses, and the most that it may use (0 for
     /// no limit); of a cluster, all nodes together. `None` when it does not tell.
     pub async fn memory(&self) -> Option<(u64, u64)> {
-        let attempt = self.breaker.admit()?;
         let mut command = redis::cmd("INFO");
         command.arg("memory");
-        match self.run(attempt, command).await? {
-            Answer::Value(Value::Map(nodes)) => {
-                let of_nodes = nodes.into_iter().filter_map(|(_, node)| memory_of(node));
-                Some(of_nodes.fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1)))
-            }
-            Answer::Value(node) => memory_of(node),
-            Answer::NoScript => None,
+        let answer = self.link.ask(command).await?;
+        if let Value::Map(nodes) = answer {
+            let of_nodes = nodes.into_iter().filter_map(|(_, node)| memory_of(node));
+            Some(of_nodes.fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1)))
+        } else {
+            memory_of(answer)
         }
     }
 
     /// Looks `key` up; see `lua/get.lua`.
     pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
-        let Some(attempt) = self.breaker.admit() else {
-            return Lookup::Unavailable;
-        };
         let lease = Lease(Uuid::new_v4());
         let arguments = [
             floor.to_string().into_bytes(),
             lease.0.as_bytes().to_vec(),
             self.lease.as_millis().to_string().into_bytes(),
         ];
-        let answer = self.eval(attempt, &GET, key, &arguments).await;
+        let answer = self.link.eval(&GET, &[key], &arguments).await;
         answer
             .and_then(|answer| lookup(answer, lease))
             .unwrap_or(Lookup::Unavailable)
@@ -167,9 +130,6 @@ impl SharedCache {
     }
 
     async fn settle(&self, key: &str, lease: &Lease, stamp: Stamp, ttl_ms: u128, bytes: &[u8]) {
-        let Some(attempt) = self.breaker.admit() else {
-            return;
-        };
         let arguments = [
             stamp.to_string().into_bytes(),
             lease.0.as_bytes().to_vec(),
@@ -177,62 +137,8 @@ impl SharedCache {
             bytes.to_vec(),
         ];
         // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
-        self.eval(attempt, &PUT, key, &arguments).await;
+        self.link.eval(&PUT, &[key], &arguments).await;
     }
-
-    async fn eval(
-        &self,
-        attempt: Attempt,
-        script: &Source,
-        key: &str,
-        arguments: &[Vec<u8>],
-    ) -> Option<Value> {
-        let command = |verb: &str, what: &str| {
-            let mut command = redis::cmd(verb);
-            command.arg(what).arg(1).arg(key).arg(arguments);
-            command
-        };
-        let known = self.run(attempt, command("EVALSHA", &script.sha1)).await?;
-        match known {
-            Answer::Value(value) => Some(value),
-            // A server that was restarted, or another node of the cluster: EVAL teaches it.
-            Answer::NoScript => match self.run(attempt, command("EVAL", script.code)).await? {
-                Answer::Value(value) => Some(value),
-                Answer::NoScript => None,
-            },
-        }
-    }
-
-    /// Runs one command within the time limit and tells the breaker how it went.
-    async fn run(&self, attempt: Attempt, command: redis::Cmd) -> Option<Answer> {
-        let answer = timeout(self.timeout, async {
-            let mut connection = pool::shared(&self.pool).await?;
-            command
-                .query_async::<Value>(&mut connection)
-                .await
-                .map_err(bb8::RunError::User)
-        });
-        let (answer, problem) = match answer.await {
-            Ok(Ok(value)) => (Some(Answer::Value(value)), None),
-            Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
-                (Some(Answer::NoScript), None)
-            }
-            Ok(Err(bb8::RunError::User(error))) => (None, Some(error.category().to_owned())),
-            Ok(Err(bb8::RunError::TimedOut)) => (None, Some("cannot connect".to_owned())),
-            Err(_) => (None, Some(format!("no answer within {:?}", self.timeout))),
-        };
-        match self.breaker.report(attempt, problem.is_none()) {
-            Turn::Opened => tracing::warn!(problem, "shared cache is gone; going on without it"),
-            Turn::Closed => tracing::info!("shared cache is back"),
-            Turn::None => tracing::debug!(problem, "shared cache asked"),
-        }
-        answer
-    }
-}
-
-enum Answer {
-    Value(Value),
-    NoScript,
 }
 
 fn memory_of(info: Value) -> Option<(u64, u64)> {
@@ -242,10 +148,6 @@ fn memory_of(info: Value) -> Option<(u64, u64)> {
         line.strip_prefix(':')?.trim().parse().ok()
     };
     Some((field("used_memory")?, field("maxmemory").unwrap_or(0)))
-}
-
-fn is_no_script(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// Reads what `lua/get.lua` returned; `None` when it is something else.

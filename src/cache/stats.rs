@@ -1,12 +1,10 @@
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::{Mutex, PoisonError};
 
 use super::{
     latency::Histogram,
     window::{Answers, Window},
 };
+use crate::telemetry::Counter;
 
 /// Why the near cache had no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,22 +121,5 @@ impl CacheStats {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts `n` more.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
-    }
-
-    /// The number so far.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
     }
 }

@@ -42,13 +42,18 @@ const RULES: &[Rule] = &[
         may_not_name: &[REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
+        room: "redis",
+        may_import: &["telemetry"],
+        may_not_name: &[SQL, GRPC[0], GRPC[1]],
+    },
+    Rule {
         room: "cache",
-        may_import: &["domain", "telemetry"],
+        may_import: &["domain", "redis", "telemetry"],
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
         room: "tips",
-        may_import: &["domain", "telemetry"],
+        may_import: &["domain", "redis", "telemetry"],
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
@@ -74,6 +79,7 @@ const RULES: &[Rule] = &[
             "transport",
             "server",
             "repository",
+            "redis",
             "cache",
             "tips",
             "llm",

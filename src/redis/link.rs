@@ -1,0 +1,164 @@
+use std::time::Duration;
+
+use bb8_redis::{
+    bb8,
+    redis::{self, ErrorKind, RedisError, ServerErrorKind, Value},
+};
+use tokio::time::{Instant, timeout};
+
+use super::{
+    RedisNodes, Script,
+    breaker::{Attempt, Breaker, Turn},
+    pool::{self, Manager},
+};
+
+/// How to reach Redis.
+#[derive(Clone, Debug)]
+pub struct LinkSettings {
+    /// What it is used for, for the log, such as `shared cache`.
+    pub name: &'static str,
+    /// One server or a cluster.
+    pub nodes: RedisNodes,
+    /// No caller waits longer than this for one command.
+    pub timeout: Duration,
+    /// Connections; each carries the commands of many tasks at once.
+    pub connections: u32,
+}
+
+/// A way to Redis that costs its users little while Redis is away: after a few failures in a row
+/// they are turned back at once, but for a probe now and then.
+pub struct Link {
+    name: &'static str,
+    pool: bb8::Pool<Manager>,
+    breaker: Breaker,
+    timeout: Duration,
+    is_cluster: bool,
+}
+
+enum Answer {
+    Value(Value),
+    NoScript,
+}
+
+impl Link {
+    /// Reads the URL and makes the pool. Connecting is left to its first users:
+    /// a Redis that is away must not keep the service from starting.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when the URL is not one.
+    pub fn connect(settings: &LinkSettings) -> Result<Self, String> {
+        let manager = Manager::open(&settings.nodes, settings.timeout)
+            .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
+        let pool = bb8::Pool::builder()
+            .max_size(settings.connections)
+            .connection_timeout(settings.timeout)
+            .queue_strategy(bb8::QueueStrategy::Fifo)
+            .test_on_check_out(false)
+            .retry_connection(false)
+            .build_unchecked(manager);
+        Ok(Self {
+            name: settings.name,
+            pool,
+            breaker: Breaker::closed(),
+            timeout: settings.timeout,
+            is_cluster: matches!(settings.nodes, RedisNodes::Cluster(_)),
+        })
+    }
+
+    /// Whether callers are kept away from it because it does not answer.
+    #[must_use]
+    pub fn is_bypassed(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// The command that sends a message within a script: in a cluster one that stays in the shard.
+    #[must_use]
+    pub const fn publish_command(&self) -> &'static str {
+        if self.is_cluster {
+            "SPUBLISH"
+        } else {
+            "PUBLISH"
+        }
+    }
+
+    /// How long it takes to answer at all; `None` when it does not in time.
+    pub async fn ping(&self) -> Option<Duration> {
+        let started = Instant::now();
+        let pong = self.run(Attempt::Probe, redis::cmd("PING")).await;
+        pong.map(|_| started.elapsed())
+    }
+
+    /// What Redis says to a command; `None` when it says nothing in time.
+    pub async fn ask(&self, command: redis::Cmd) -> Option<Value> {
+        let attempt = self.breaker.admit()?;
+        match self.run(attempt, command).await? {
+            Answer::Value(value) => Some(value),
+            Answer::NoScript => None,
+        }
+    }
+
+    /// What a script returns; `None` when it returns nothing in time. In a cluster the keys must
+    /// share a hash tag.
+    pub async fn eval<K: AsRef<str> + Sync>(
+        &self,
+        script: &Script,
+        keys: &[K],
+        arguments: &[Vec<u8>],
+    ) -> Option<Value> {
+        let attempt = self.breaker.admit()?;
+        let command = |verb: &str, what: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(what).arg(keys.len());
+            for key in keys {
+                command.arg(key.as_ref());
+            }
+            command.arg(arguments);
+            command
+        };
+        let known = self.run(attempt, command("EVALSHA", &script.sha1)).await?;
+        match known {
+            Answer::Value(value) => Some(value),
+            // A server that was restarted, or another node of the cluster: EVAL teaches it.
+            Answer::NoScript => match self.run(attempt, command("EVAL", script.code)).await? {
+                Answer::Value(value) => Some(value),
+                Answer::NoScript => None,
+            },
+        }
+    }
+
+    /// Runs one command within the time limit and tells the breaker how it went.
+    async fn run(&self, attempt: Attempt, command: redis::Cmd) -> Option<Answer> {
+        let answer = timeout(self.timeout, async {
+            let mut connection = pool::shared(&self.pool).await?;
+            command
+                .query_async::<Value>(&mut connection)
+                .await
+                .map_err(bb8::RunError::User)
+        });
+        let (answer, problem) = match answer.await {
+            Ok(Ok(value)) => (Some(Answer::Value(value)), None),
+            Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
+                (Some(Answer::NoScript), None)
+            }
+            Ok(Err(bb8::RunError::User(error))) => (None, Some(problem_of(&error))),
+            Ok(Err(bb8::RunError::TimedOut)) => (None, Some("cannot connect".to_owned())),
+            Err(_) => (None, Some(format!("no answer within {:?}", self.timeout))),
+        };
+        match self.breaker.report(attempt, problem.is_none()) {
+            Turn::Opened => tracing::warn!(problem, "{} is gone; going on without it", self.name),
+            Turn::Closed => tracing::info!("{} is back", self.name),
+            Turn::None => tracing::debug!(problem, "{} asked", self.name),
+        }
+        answer
+    }
+}
+
+fn is_no_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// What went wrong, without what was sent.
+fn problem_of(error: &RedisError) -> String {
+    error.category().to_owned()
+}

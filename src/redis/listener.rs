@@ -1,0 +1,216 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use bb8_redis::redis::{
+    Client, ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value, aio::SendError,
+    cluster::ClusterClient, cluster_async::ClusterConnection,
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use secrecy::ExposeSecret;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{sleep, timeout},
+};
+
+use super::RedisNodes;
+
+/// So many messages wait for one listener; more are lost, which it must be able to bear.
+const QUEUE: usize = 256;
+/// A connection that breaks is made again after this.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A connection that carries nothing is looked at this often.
+const CHECK: Duration = Duration::from_secs(5);
+
+/// Messages of Redis, on one connection for the whole process, sharded in a cluster.
+///
+/// They are hints: some are lost when a connection breaks or a listener is slow, and nobody is
+/// told. Who listens must read the truth elsewhere now and then.
+pub struct Listener {
+    nodes: RedisNodes,
+    timeout: Duration,
+    channels: Arc<Channels>,
+}
+
+#[derive(Default)]
+struct Channels {
+    open: Mutex<HashMap<String, mpsc::Sender<Bytes>>>,
+    changed: Notify,
+}
+
+/// One channel that is listened to, until this is dropped.
+pub struct Channel {
+    name: String,
+    messages: mpsc::Receiver<Bytes>,
+    channels: Weak<Channels>,
+}
+
+impl Listener {
+    /// Nothing is connected before [`Listener::run`].
+    #[must_use]
+    pub fn new(nodes: RedisNodes, timeout: Duration) -> Self {
+        let channels = Arc::default();
+        Self {
+            nodes,
+            timeout,
+            channels,
+        }
+    }
+
+    /// Listens to a channel. One that is listened to already changes its listener.
+    #[must_use]
+    pub fn open(&self, name: &str) -> Channel {
+        let (sender, messages) = mpsc::channel(QUEUE);
+        self.channels.lock().insert(name.to_owned(), sender);
+        self.channels.changed.notify_one();
+        Channel {
+            name: name.to_owned(),
+            messages,
+            channels: Arc::downgrade(&self.channels),
+        }
+    }
+
+    /// Keeps a connection, and the subscriptions on it, as long as it is polled.
+    pub async fn run(&self) {
+        loop {
+            let ended = match &self.nodes {
+                RedisNodes::Single(url) => self.on_server(url.expose_secret()).await,
+                RedisNodes::Cluster(urls) => {
+                    let urls = urls.iter().map(ExposeSecret::expose_secret);
+                    self.on_cluster(urls.collect()).await
+                }
+            };
+            let problem = ended.err().map(|error| error.category().to_owned());
+            tracing::debug!(problem, "messages of Redis interrupted");
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn on_server(&self, url: &str) -> RedisResult<()> {
+        let client = Client::open(url)?;
+        let connection = timeout(self.timeout, client.get_async_pubsub()).await;
+        let (mut sink, mut stream) = connection.map_err(|_| too_slow())??.split();
+        let mut subscribed = Vec::new();
+        loop {
+            let (more, less) = self.channels.difference(&subscribed);
+            for name in more {
+                let done = timeout(self.timeout, sink.subscribe(&name)).await;
+                done.map_err(|_| too_slow())??;
+                subscribed.push(name);
+            }
+            for name in less {
+                let done = timeout(self.timeout, sink.unsubscribe(&name)).await;
+                done.map_err(|_| too_slow())??;
+                subscribed.retain(|subscribed| *subscribed != name);
+            }
+            tokio::select! {
+                () = self.channels.changed.notified() => {}
+                message = stream.next() => match message {
+                    Some(message) => {
+                        let payload = Bytes::copy_from_slice(message.get_payload_bytes());
+                        self.channels.deliver(message.get_channel_name(), payload);
+                    }
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// The cluster's connection finds the shard of each channel, and subscribes again when it
+    /// had to reconnect.
+    async fn on_cluster(&self, urls: Vec<&str>) -> RedisResult<()> {
+        let channels = Arc::clone(&self.channels);
+        let deliver = move |push: PushInfo| {
+            channels.deliver_push(push);
+            Ok::<(), SendError>(())
+        };
+        let client = ClusterClient::builder(urls)
+            .connection_timeout(self.timeout)
+            .response_timeout(self.timeout)
+            .use_protocol(ProtocolVersion::RESP3)
+            .push_sender(deliver)
+            .retries(1)
+            .build()?;
+        let mut connection: ClusterConnection = client.get_async_connection().await?;
+        let mut subscribed: Vec<String> = Vec::new();
+        loop {
+            let (more, less) = self.channels.difference(&subscribed);
+            for name in more {
+                connection.ssubscribe(&name).await?;
+                subscribed.push(name);
+            }
+            for name in less {
+                connection.sunsubscribe(&name).await?;
+                subscribed.retain(|subscribed| *subscribed != name);
+            }
+            let _ = timeout(CHECK, self.channels.changed.notified()).await;
+        }
+    }
+}
+
+impl Channels {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Bytes>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be subscribed, and what is to be left.
+    fn difference(&self, subscribed: &[String]) -> (Vec<String>, Vec<String>) {
+        let open = self.lock();
+        let more = open.keys().filter(|name| !subscribed.contains(name));
+        let less = subscribed.iter().filter(|name| !open.contains_key(*name));
+        (more.cloned().collect(), less.cloned().collect())
+    }
+
+    fn deliver(&self, name: &str, payload: Bytes) {
+        if let Some(listener) = self.lock().get(name) {
+            // A full queue loses it; see `Listener`.
+            let _ = listener.try_send(payload);
+        }
+    }
+
+    fn deliver_push(&self, push: PushInfo) {
+        if push.kind != PushKind::SMessage {
+            return;
+        }
+        let mut data = push.data.into_iter();
+        if let (Some(Value::BulkString(name)), Some(Value::BulkString(payload))) =
+            (data.next(), data.next())
+            && let Ok(name) = std::str::from_utf8(&name)
+        {
+            self.deliver(name, payload.into());
+        }
+    }
+}
+
+impl Channel {
+    /// The next message. Pending for ever when there is none.
+    pub async fn next(&mut self) -> Bytes {
+        match self.messages.recv().await {
+            Some(message) => message,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let Some(channels) = self.channels.upgrade() else {
+            return;
+        };
+        self.messages.close();
+        let mut open = channels.lock();
+        // A later listener may have taken the name over.
+        if open.get(&self.name).is_some_and(mpsc::Sender::is_closed) {
+            open.remove(&self.name);
+        }
+        drop(open);
+        channels.changed.notify_one();
+    }
+}
+
+fn too_slow() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
