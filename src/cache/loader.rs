@@ -247,6 +247,8 @@ impl Loader {
             | Error::NotFound { .. }
             | Error::UnknownTag(_)
             | Error::UnderWay(_)
+            | Error::Exhausted { .. }
+            | Error::Declined
             | Error::DeadlineExceeded
             | Error::Internal { .. } => LoadFailure::Internal,
         };

@@ -39,6 +39,8 @@ pub enum Unavailability {
     VersionNotReached(Version),
     /// This replica has all the calls in hand that it may have.
     Overloaded,
+    /// No provider writes tips, and nothing may stand in for them.
+    TipsProvider,
 }
 
 /// Why a call failed. `Display` never repeats the source; whoever logs, logs the chain.
@@ -75,6 +77,17 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
+    /// The caller has or asks for more than it may.
+    #[error("too many {what}")]
+    Exhausted {
+        /// Of what, such as `tip streams at once`.
+        what: &'static str,
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
+    /// A provider was asked, and what it wrote or would not write cannot be given.
+    #[error("no tip could be written for this challenge")]
+    Declined,
     /// The time for this call is over.
     #[error("deadline exceeded")]
     DeadlineExceeded,
@@ -130,5 +143,6 @@ fn unavailable(why: Unavailability) -> String {
             format!("version {version} was not reached in time")
         }
         Unavailability::Overloaded => "this replica has too many calls in hand".to_owned(),
+        Unavailability::TipsProvider => "no provider writes tips right now".to_owned(),
     }
 }

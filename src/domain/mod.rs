@@ -12,6 +12,7 @@ mod tag;
 mod time;
 mod tip;
 mod tip_store;
+mod tip_stream;
 mod tip_writer;
 mod version;
 
@@ -33,6 +34,10 @@ pub use tag::Tag;
 pub use time::UnixMicros;
 pub use tip::{Epoch, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, Usage};
 pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
+pub use tip_stream::{
+    CallerId, FallbackCause, ResetCause, ResumePoint, TipBoard, TipDone, TipEvent, TipEventKind,
+    TipMode, TipPhase, TipRequest, TipRole, TipSource,
+};
 pub use tip_writer::{
     Ending, FailureKind, Prompt, PromptBook, Route, TipWriter, Verdict, WriteFailure, Writing,
 };

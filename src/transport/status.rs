@@ -50,6 +50,11 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             log_chain(error, tracing::Level::WARN);
             unavailable(*why, error.to_string(), *retry_after)
         }
+        Error::Exhausted { retry_after, .. } => exhausted(error.to_string(), *retry_after),
+        Error::Declined => {
+            let details = info(ErrorReason::TipDeclined, []);
+            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
+        }
         Error::DeadlineExceeded => deadline_exceeded(),
         Error::Internal { .. } => {
             log_chain(error, tracing::Level::ERROR);
@@ -81,6 +86,7 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
             info(ErrorReason::DatastoreUnavailable, [])
         }
         Unavailability::Overloaded => info(ErrorReason::Overloaded, []),
+        Unavailability::TipsProvider => info(ErrorReason::TipsUnavailable, []),
         Unavailability::VersionNotReached(version) => info(
             ErrorReason::VersionNotReached,
             [("version", version.to_string())],
@@ -93,6 +99,12 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
     let pushback = MetadataValue::from(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
     status.metadata_mut().insert(PUSHBACK, pushback);
     status
+}
+
+fn exhausted(message: String, retry_after: Duration) -> Status {
+    let mut details = info(ErrorReason::TooMuchAsked, []);
+    details.set_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 /// The time for a call is over.

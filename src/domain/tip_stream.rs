@@ -1,0 +1,292 @@
+use std::time::{Duration, Instant};
+
+use futures_util::stream::BoxStream;
+use tonic::async_trait;
+
+use super::{
+    Epoch, Error, FailureKind, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, UnixMicros,
+    Usage,
+};
+
+/// Who calls, as far as limits are concerned: whatever tells one caller from another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallerId(pub String);
+
+/// How much a caller wants of a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TipMode {
+    /// A current tip: one that is kept, or one that is written now.
+    #[default]
+    Default,
+    /// What is there already; nothing is written for this caller.
+    CachedOnly,
+    /// A tip that is written now, whatever is kept.
+    Refresh,
+}
+
+/// Where a reader stopped, so that it need not read again what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// The tip that it read.
+    pub key: TipKey,
+    /// Which generation of it.
+    pub epoch: Epoch,
+    /// How many bytes of text it has.
+    pub offset: u64,
+    /// The first 8 bytes of the SHA-256 of that text.
+    pub prefix_hash: [u8; 8],
+}
+
+/// A question for a tip.
+#[derive(Clone, Debug)]
+pub struct TipRequest {
+    /// What about.
+    pub subject: TipSubject,
+    /// In which language.
+    pub locale: Locale,
+    /// In which voice; one that the prompts lack is their default.
+    pub persona: PersonaName,
+    /// At what cost.
+    pub mode: TipMode,
+    /// Rather an error than a tip that a person wrote.
+    pub no_static_fallback: bool,
+    /// Where an earlier stream was left. One that does not fit costs a [`TipEventKind::Reset`].
+    pub resume: Option<ResumePoint>,
+    /// A sign of life when nothing else came for so long; less than 100 ms counts as 100 ms.
+    pub heartbeat: Option<Duration>,
+    /// Who asks.
+    pub caller: CallerId,
+    /// When the caller stops waiting. It ends this stream only.
+    pub deadline: Instant,
+}
+
+/// What a reader is to the generation that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TipRole {
+    /// The first here, at the replica that has the text written.
+    Leader,
+    /// It reads along.
+    Follower,
+    /// The text was there.
+    Replay,
+}
+
+/// Where a text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TipSource {
+    /// A provider, now.
+    Ai,
+    /// A provider, before: it is current.
+    Cache,
+    /// A provider, before: for an older text or prompt, or past its time.
+    Stale,
+    /// A person.
+    Static,
+}
+
+/// Why text that was sent is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// The resume point does not fit the text.
+    Resume,
+    /// The provider failed with the text half written; it begins anew.
+    Restart,
+    /// The replica that had it written was lost; another one begins anew.
+    Takeover,
+    /// No provider brings it to an end; another text takes its place.
+    Fallback,
+}
+
+/// What is being waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TipPhase {
+    /// A turn.
+    Queued,
+    /// The provider's answer.
+    Connecting,
+    /// More text.
+    Generating,
+}
+
+/// Why a text is not the one that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FallbackCause {
+    /// No provider is configured.
+    NoProvider,
+    /// The caller wanted none to be asked, and nothing current is kept.
+    NotCached,
+    /// The last attempt failed so.
+    Provider(FailureKind),
+    /// What was written breaks the rules for tips.
+    Rules,
+    /// The providers failed so often that they are left alone for a while.
+    Unwell,
+    /// The providers are called as often as they may be.
+    Limited,
+    /// The day's money is spent.
+    Budget,
+    /// Time ran out.
+    TimedOut,
+    /// It failed a moment ago, and is not tried again yet.
+    Recent,
+    /// Nobody was left to read it, or this replica stops.
+    Abandoned,
+}
+
+macro_rules! words {
+    ($($name:ident { $($variant:ident = $word:literal,)+ })+) => {$(
+        impl $name {
+            /// The word for logs and metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+    )+};
+}
+
+words! {
+    TipRole { Leader = "leader", Follower = "follower", Replay = "replay", }
+    TipSource { Ai = "ai", Cache = "cache", Stale = "stale", Static = "static", }
+    ResetCause { Resume = "resume", Restart = "restart", Takeover = "takeover", Fallback = "fallback", }
+    TipPhase { Queued = "queued", Connecting = "connecting", Generating = "generating", }
+}
+
+impl FallbackCause {
+    const PLAIN: [Self; 9] = [
+        Self::NoProvider,
+        Self::NotCached,
+        Self::Rules,
+        Self::Unwell,
+        Self::Limited,
+        Self::Budget,
+        Self::TimedOut,
+        Self::Recent,
+        Self::Abandoned,
+    ];
+
+    /// The word for logs, metrics and other replicas.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider(kind) => kind.as_str(),
+            Self::NoProvider => "no_provider",
+            Self::NotCached => "not_cached",
+            Self::Rules => "rules",
+            Self::Unwell => "unwell",
+            Self::Limited => "limited",
+            Self::Budget => "budget",
+            Self::TimedOut => "timed_out",
+            Self::Recent => "recent",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// The cause of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        let kinds = FailureKind::ALL.iter().copied().map(Self::Provider);
+        let mut all = Self::PLAIN.into_iter().chain(kinds);
+        all.find(|cause| cause.as_str() == word)
+    }
+}
+
+/// The end of a stream, and what the whole text is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TipDone {
+    /// SHA-256 of the text since the last reset.
+    pub sha256: [u8; 32],
+    /// Its length.
+    pub bytes: u64,
+    /// Where it comes from.
+    pub source: TipSource,
+    /// Why it is not what was asked for, if it is not.
+    pub fallback: Option<FallbackCause>,
+    /// Why the provider stopped, if one wrote it.
+    pub stop: Option<Stop>,
+    /// What writing it cost, if a provider wrote it.
+    pub usage: Option<Usage>,
+    /// The model that wrote it, if one did.
+    pub model: Option<String>,
+    /// When it was finished, if a provider wrote it.
+    pub created_at: Option<UnixMicros>,
+}
+
+/// What happens in a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TipEventKind {
+    /// The first event.
+    Accepted {
+        /// What this reader is to the text.
+        role: TipRole,
+        /// Where the text is to come from.
+        source: TipSource,
+        /// Names it, for a resume point.
+        key: TipKey,
+    },
+    /// More text, never empty.
+    Delta {
+        /// Whole characters.
+        text: String,
+    },
+    /// What was read so far is void.
+    Reset {
+        /// Why.
+        cause: ResetCause,
+        /// Where the text that follows comes from.
+        new_source: TipSource,
+    },
+    /// Nothing happened for the interval that was asked for.
+    Heartbeat {
+        /// Since the last event that was no heartbeat.
+        waiting: Duration,
+        /// What is being waited for.
+        phase: TipPhase,
+    },
+    /// The end; nothing follows.
+    Done(Box<TipDone>),
+}
+
+/// One event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TipEvent {
+    /// The generation that the text is of; 0 for one that a person wrote.
+    pub epoch: Epoch,
+    /// How many bytes of text the reader has after this event: a border of characters.
+    pub offset: u64,
+    /// What happened.
+    pub kind: TipEventKind,
+}
+
+/// Tips as they are written: one generation, many readers.
+#[async_trait]
+pub trait TipBoard: Send + Sync {
+    /// The events of one tip, from [`TipEventKind::Accepted`] to [`TipEventKind::Done`].
+    ///
+    /// The one error that may end it instead is [`Error::DeadlineExceeded`],
+    /// [`Error::Exhausted`] when the caller has or asks for too many streams, and for those who
+    /// want no static fallback [`Error::Unavailable`] or [`Error::Declined`].
+    fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>>;
+
+    /// The tip that is current now, without having one written.
+    async fn cached(
+        &self,
+        subject: &TipSubject,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> Option<Tip>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_found_by_its_word() {
+        let kinds = FailureKind::ALL.iter().copied();
+        let causes = kinds.map(FallbackCause::Provider);
+        for cause in causes.chain(FallbackCause::PLAIN) {
+            assert_eq!(FallbackCause::named(cause.as_str()), Some(cause));
+        }
+    }
+}
