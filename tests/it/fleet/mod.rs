@@ -5,3 +5,4 @@ mod postgres_gone;
 mod receipts;
 mod redis_gone;
 mod upkeep;
+mod warming;
