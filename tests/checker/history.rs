@@ -97,6 +97,8 @@ pub enum Trouble {
     Database(usize),
     /// The database was out of reach for all.
     Databases,
+    /// The replica woke: what it had asked the database before it was stopped ran out of time.
+    Waking(usize),
     /// The database took its time for every fill.
     Fills,
     /// The replica missed changes that are listed nowhere, or was emptied: it has no copy from before.

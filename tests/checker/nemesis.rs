@@ -52,6 +52,8 @@ impl Harm {
 
 /// How long after the harm its last consequence may show in a call.
 const AFTERMATH: Micros = 3_000_000;
+/// So long may a replica that woke be busy with what it had under way.
+const WAKING: Micros = 1_000_000;
 
 /// Does all of `harms`, again and again in another order, until `stop`. Heals what it harmed.
 pub async fn nemesis(
@@ -208,8 +210,10 @@ impl Inflict<'_> {
         let late = (0..).zip(questions).map(call);
         let wake = async {
             sleep(length).await;
+            let waking = self.history.open_window(Trouble::Waking(slot.index));
             block_in_place(|| slot.resume());
             self.history.close_window(&window, 0);
+            self.history.close_window(&waking, WAKING);
         };
         tokio::join!(futures_util::future::join_all(late), wake);
     }

@@ -220,7 +220,9 @@ impl<'a> Judge<'a> {
             return;
         }
         let away = |trouble| {
-            matches!(trouble, Trouble::Databases) || trouble == Trouble::Database(read.replica)
+            matches!(trouble, Trouble::Databases)
+                || trouble == Trouble::Database(read.replica)
+                || trouble == Trouble::Waking(read.replica)
         };
         let began = self
             .windows
