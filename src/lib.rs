@@ -13,4 +13,5 @@ pub mod repository;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+pub mod tips;
 pub mod transport;

@@ -19,3 +19,4 @@ mod seeds;
 mod startup;
 mod support;
 mod support_selftest;
+mod tips;

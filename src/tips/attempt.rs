@@ -1,0 +1,169 @@
+use tokio::time::{Instant, timeout};
+
+use super::{
+    board::{Core, STORE_TIMEOUT},
+    breaker::{Outcome, Permit},
+    budget::Reserve,
+    order::Order,
+    plan::Bar,
+    supplier::{Supplier, input_guess, output_guess},
+};
+use crate::domain::{AttemptRecord, Epoch, FailureKind, Usage, Verdict, WriteFailure};
+
+/// An order that was let through, from the moment that it may be sent to the entry in the books.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) provider: usize,
+    epoch: Epoch,
+    permit: Permit,
+    reserve: Reserve,
+    began: Instant,
+    /// What the provider told so far.
+    pub(super) usage: Usage,
+    /// How much text it brought.
+    pub(super) text_bytes: usize,
+}
+
+/// How an attempt ended, for the books.
+pub(super) enum Ended<'a> {
+    Well(Usage),
+    Badly(&'a WriteFailure),
+    /// It was we who ended it.
+    Aborted,
+}
+
+impl Core {
+    /// Asks all who may object to an attempt: its provider's health, the money, the limits.
+    pub(super) async fn admit(
+        &self,
+        provider: usize,
+        supplier: &Supplier,
+        order: &Order,
+        epoch: Epoch,
+    ) -> Result<Attempt, Bar> {
+        let permit = supplier.breaker.enter().map_err(Bar::Unwell)?;
+        let most = supplier.most_cost(&order.prompt);
+        let Some(reserve) = self.budget.reserve(most).await else {
+            self.stats.over_budget.add(1);
+            return Err(Bar::Budget);
+        };
+        let wants = supplier.wants(&order.prompt);
+        if let Err(wait) = self.limiter.take(&supplier.name, &wants).await {
+            self.stats.limited.add(1);
+            self.budget.settle(reserve, 0).await;
+            return Err(Bar::Limited(wait));
+        }
+        supplier.retries.deposit();
+        self.stats.attempts.add(1);
+        Ok(Attempt {
+            provider,
+            epoch,
+            permit,
+            reserve,
+            began: Instant::now(),
+            usage: Usage::default(),
+            text_bytes: 0,
+        })
+    }
+
+    /// Tells everybody how it went, and enters it in the books.
+    pub(super) async fn close(
+        &self,
+        attempt: Attempt,
+        supplier: &Supplier,
+        order: &Order,
+        ended: Ended<'_>,
+    ) {
+        let (outcome, usage, word) = match &ended {
+            Ended::Well(usage) => (Outcome::Success, *usage, "success"),
+            Ended::Badly(failure) => (
+                match failure.kind.verdict() {
+                    Verdict::Failure => Outcome::Failure,
+                    Verdict::Neutral => Outcome::Neutral,
+                },
+                failure.usage,
+                failure.kind.as_str(),
+            ),
+            Ended::Aborted => (Outcome::Neutral, attempt.guess(order), "aborted"),
+        };
+        if attempt.permit.report(outcome) {
+            self.stats.breaker_opened.add(1);
+            tracing::warn!(
+                provider = supplier.name,
+                "provider is left alone for a while"
+            );
+        }
+        let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
+        self.budget.settle(attempt.reserve, cost).await;
+        self.count(&ended, usage, cost);
+        let route = supplier.writer.route();
+        tracing::info!(
+            gen_ai.operation.name = "chat",
+            gen_ai.provider.name = route.provider,
+            gen_ai.request.model = route.model,
+            gen_ai.usage.input_tokens = usage.input_tokens,
+            gen_ai.usage.output_tokens = usage.output_tokens,
+            error.r#type = (word != "success").then_some(word),
+            tip = %order.key,
+            epoch = attempt.epoch.0,
+            cost_micro_usd = cost,
+            estimated = usage.is_estimated,
+            took = ?attempt.began.elapsed(),
+            "tip attempt ended"
+        );
+        let record = AttemptRecord {
+            key: order.key,
+            epoch: attempt.epoch,
+            provider: route.provider.clone(),
+            model: route.model.clone(),
+            outcome: word.to_owned(),
+            usage,
+            cost_micro_usd: cost,
+            ended_at: self.clock.now(),
+        };
+        // Nobody waits for the books; it is bounded by its time limit.
+        let (store, stats) = (self.store.clone(), self.stats.clone());
+        self.tasks.spawn(async move {
+            let recorded = timeout(STORE_TIMEOUT, store.record(&record)).await;
+            if !matches!(recorded, Ok(Ok(()))) {
+                stats.store_errors.add(1);
+                let (tip, cost) = (record.key, record.cost_micro_usd);
+                tracing::warn!(%tip, cost, "an attempt is missing in the books");
+            }
+        });
+    }
+
+    fn count(&self, ended: &Ended<'_>, usage: Usage, cost: u64) {
+        match ended {
+            Ended::Well(_) => self.stats.attempts_succeeded.add(1),
+            Ended::Badly(failure) => self.stats.count_failure(failure.kind),
+            Ended::Aborted => self.stats.aborted.add(1),
+        }
+        self.stats.input_tokens.add(usage.input_tokens);
+        self.stats.output_tokens.add(usage.output_tokens);
+        self.stats.cost_micro_usd.add(cost);
+    }
+}
+
+impl Attempt {
+    /// What it cost so far, as far as can be told from here.
+    pub(super) fn guess(&self, order: &Order) -> Usage {
+        let input = match self.usage.input_tokens {
+            0 => input_guess(&order.prompt),
+            told => told,
+        };
+        Usage {
+            input_tokens: input,
+            output_tokens: output_guess(self.text_bytes).max(self.usage.output_tokens),
+            is_estimated: true,
+        }
+    }
+
+    /// A failure that was noticed here.
+    pub(super) fn failure(&self, kind: FailureKind, order: &Order) -> WriteFailure {
+        WriteFailure {
+            usage: self.guess(order),
+            ..WriteFailure::new(kind)
+        }
+    }
+}

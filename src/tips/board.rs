@@ -1,0 +1,313 @@
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::async_trait;
+use tracing::Instrument;
+
+use super::{
+    Provider, TipSettings, TipStats,
+    budget::Budget,
+    callers::{Callers, Turn},
+    cursor::Terms,
+    desk::Desks,
+    duty::Duty,
+    fanout::{Fanout, Names},
+    limiter::{Limiter, Quota},
+    log::{End, Failed, Log, Seat},
+    memory::Memory,
+    order::Order,
+    reader::Reader,
+    supplier::Supplier,
+};
+use crate::{
+    domain::{
+        Clock, Error, FallbackCause, Locale, PersonaName, PromptBook, Tip, TipBoard, TipEvent,
+        TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipSubject,
+    },
+    redis::{Link, Listener},
+};
+
+/// The store is waited for no longer than this.
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the board is made of.
+pub struct TipParts {
+    /// Words the prompts.
+    pub book: Arc<dyn PromptBook>,
+    /// Who writes, in the order in which they are asked; none for static tips only.
+    pub providers: Vec<Provider>,
+    /// Where finished tips are kept.
+    pub store: Arc<dyn TipStore>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// How the replicas reach each other; `None` for one that is alone.
+    pub redis: Option<(Arc<Link>, Arc<Listener>)>,
+    /// All background work.
+    pub tasks: TaskTracker,
+    /// Ends it: leases are given back, so that other replicas go on at once.
+    pub stop: CancellationToken,
+}
+
+/// The tips of one replica: what is kept, what is being written, and who reads it.
+pub struct Board(Arc<Core>);
+
+/// What all parts of a board share.
+pub(super) struct Core {
+    pub(super) settings: TipSettings,
+    pub(super) book: Arc<dyn PromptBook>,
+    pub(super) suppliers: Vec<Supplier>,
+    pub(super) store: Arc<dyn TipStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) fanout: Option<Fanout>,
+    pub(super) memory: Memory,
+    pub(super) limiter: Limiter,
+    pub(super) budget: Budget,
+    pub(super) stats: Arc<TipStats>,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+    callers: Arc<Callers>,
+    desks: Arc<Desks>,
+}
+
+impl Board {
+    /// Puts a board together, and starts to listen to the other replicas.
+    #[must_use]
+    pub fn new(settings: TipSettings, parts: TipParts) -> Self {
+        let link = parts.redis.as_ref().map(|(link, _)| Arc::clone(link));
+        if let Some((_, listener)) = &parts.redis {
+            let (listener, stop) = (Arc::clone(listener), parts.stop.clone());
+            let listening = async move { listener.run().await };
+            parts.tasks.spawn(stop.run_until_cancelled_owned(listening));
+        }
+        Self(Arc::new(Core {
+            limiter: Limiter::new(link.clone(), settings.replicas),
+            budget: Budget::new(
+                link,
+                settings.daily_budget_micro_usd,
+                settings.replicas,
+                Arc::clone(&parts.clock),
+            ),
+            memory: Memory::new(settings.memory_bytes),
+            callers: Callers::new(settings.caller.at_once),
+            desks: Arc::default(),
+            stats: Arc::default(),
+            fanout: parts
+                .redis
+                .map(|(link, listener)| Fanout::new(link, listener)),
+            suppliers: parts.providers.into_iter().map(Supplier::from).collect(),
+            book: parts.book,
+            store: parts.store,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            stop: parts.stop,
+            settings,
+        }))
+    }
+
+    /// What the tips did so far.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<TipStats> {
+        &self.0.stats
+    }
+}
+
+#[async_trait]
+impl TipBoard for Board {
+    fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>> {
+        let core = Arc::clone(&self.0);
+        let deadline = Instant::from_std(request.deadline);
+        let reader = async move {
+            let reader = timeout_at(deadline, core.reader(request, deadline)).await;
+            reader.unwrap_or(Err(Error::DeadlineExceeded))
+        };
+        stream::once(reader)
+            .map_ok(Reader::events)
+            .try_flatten()
+            .boxed()
+    }
+
+    async fn cached(
+        &self,
+        subject: &TipSubject,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> Option<Tip> {
+        let order = self.0.order(subject, locale, persona);
+        self.0.kept(order.key).await.map(|tip| (*tip).clone())
+    }
+}
+
+impl Core {
+    fn order(&self, subject: &TipSubject, locale: &Locale, persona: &PersonaName) -> Order {
+        let route = self
+            .suppliers
+            .first()
+            .map(|supplier| supplier.writer.route());
+        Order::new(&*self.book, route, subject, locale, persona)
+    }
+
+    async fn reader(
+        self: Arc<Self>,
+        request: TipRequest,
+        deadline: Instant,
+    ) -> Result<Reader, Error> {
+        let turn = self.turn(&request).await?;
+        let order = self.order(&request.subject, &request.locale, &request.persona);
+        let key = order.key;
+        let (seat, came_first) = self.seat(order, request.mode).await;
+        let static_tip = request
+            .subject
+            .static_tip
+            .filter(|tip| !tip.trim().is_empty());
+        let terms = Terms {
+            key,
+            static_tip: static_tip
+                .as_deref()
+                .unwrap_or(&self.settings.general_tip)
+                .into(),
+            no_static_fallback: request.no_static_fallback,
+            resume: request.resume,
+            came_first,
+        };
+        let stats = Arc::clone(&self.stats);
+        Ok(Reader::new(
+            terms,
+            seat,
+            deadline,
+            request.heartbeat,
+            stats,
+            turn,
+        ))
+    }
+
+    /// Holds the caller to its limits.
+    async fn turn(&self, request: &TipRequest) -> Result<Turn, Error> {
+        self.stats.streams.add(1);
+        let too_many = |what, retry_after| {
+            self.stats.streams_refused.add(1);
+            Error::Exhausted { what, retry_after }
+        };
+        let turn = self.callers.enter(&request.caller);
+        let turn = turn.ok_or_else(|| too_many("tip streams at once", Duration::from_secs(1)))?;
+        let limits = self.settings.caller;
+        let quota = Quota {
+            per_minute: limits.per_minute,
+            burst: limits.burst,
+        };
+        let subject = format!("caller {}", request.caller.0);
+        let taken = self.limiter.take(&subject, &[("streams", quota, 1)]).await;
+        taken.map_err(|wait| too_many("tip streams in a minute", wait))?;
+        Ok(turn)
+    }
+
+    /// A seat at a log that has the tip, or gets it; and whether it was opened for this seat.
+    async fn seat(self: &Arc<Self>, order: Order, mode: TipMode) -> (Seat, bool) {
+        let replay = |tip| {
+            let source = TipSource::Cache;
+            (Log::ended(End::Whole { tip, source }).join(), false)
+        };
+        let kept = match mode {
+            TipMode::Default => self.memory.tip(order.key, self.clock.now()),
+            TipMode::CachedOnly => self.kept(order.key).await,
+            TipMode::Refresh => None,
+        };
+        if let Some(tip) = kept {
+            self.stats.memory_hits.add(1);
+            return replay(tip);
+        }
+        let cause = match mode {
+            _ if self.suppliers.is_empty() => Some(FallbackCause::NoProvider),
+            TipMode::CachedOnly => Some(FallbackCause::NotCached),
+            TipMode::Default | TipMode::Refresh => None,
+        };
+        if let Some(cause) = cause {
+            let mut failed = Failed::new(cause);
+            failed.stale = self.newest(&order.origin).await;
+            return (Log::ended(End::Failed(failed)).join(), false);
+        }
+        if mode == TipMode::Default
+            && let Some(failed) = self.memory.failure(order.key)
+        {
+            return (Log::ended(End::Failed(failed)).join(), false);
+        }
+        let (seat, desk) = self.desks.join(order.key);
+        let came_first = desk.is_some();
+        match desk {
+            None => self.stats.joins_follower.add(1),
+            Some(desk) => {
+                self.stats.joins_leader.add(1);
+                let is_refresh = mode == TipMode::Refresh;
+                let duty = Duty::new(Arc::clone(self), order, desk, is_refresh);
+                self.tasks.spawn(duty.run().in_current_span());
+            }
+        }
+        (seat, came_first)
+    }
+
+    /// The tip that is current, wherever it is kept.
+    async fn kept(&self, key: TipKey) -> Option<Arc<Tip>> {
+        let now = self.clock.now();
+        if let Some(tip) = self.memory.tip(key, now) {
+            return Some(tip);
+        }
+        let shared = match &self.fanout {
+            Some(fanout) => fanout.done(&Names::new(key)).await,
+            None => None,
+        };
+        let tip = match shared.filter(|tip| now < tip.expires_at) {
+            Some(tip) => Some(tip),
+            None => self.find(key).await,
+        };
+        let tip = Arc::new(tip?);
+        self.memory.keep(Arc::clone(&tip));
+        Some(tip)
+    }
+
+    /// The tip that the store has, if it is current.
+    pub(super) async fn find(&self, key: TipKey) -> Option<Tip> {
+        let found = timeout(STORE_TIMEOUT, self.store.find(key)).await;
+        let tip = self.of_store("find", found)??;
+        let is_current = self.clock.now() < tip.expires_at;
+        if is_current {
+            self.stats.store_hits.add(1);
+        }
+        is_current.then_some(tip)
+    }
+
+    /// A tip of any age that may stand in.
+    pub(super) async fn newest(&self, origin: &TipOrigin) -> Option<Arc<Tip>> {
+        let newest = self
+            .store
+            .newest(origin.challenge, &origin.locale, &origin.persona);
+        let newest = timeout(STORE_TIMEOUT, newest).await;
+        self.of_store("newest", newest)?.map(Arc::new)
+    }
+
+    /// Keeps a tip for good. Readers have it by now, so a failure is told here and nowhere else.
+    pub(super) async fn save(&self, tip: &Tip, origin: &TipOrigin) {
+        let saved = timeout(STORE_TIMEOUT, self.store.save(tip, origin)).await;
+        if let Some(was_kept) = self.of_store("save", saved) {
+            tracing::debug!(tip = %tip.key, was_kept, "tip saved");
+        }
+    }
+
+    fn of_store<T>(
+        &self,
+        what: &'static str,
+        answer: Result<Result<T, Error>, tokio::time::error::Elapsed>,
+    ) -> Option<T> {
+        let problem = match answer {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {STORE_TIMEOUT:?}"),
+        };
+        self.stats.store_errors.add(1);
+        tracing::warn!(what, problem, "the store of tips failed");
+        None
+    }
+}

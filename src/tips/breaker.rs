@@ -1,0 +1,231 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Leaves a provider alone that fails again and again.
+///
+/// It is told how an attempt went when the stream is over, not when it begins: a provider that
+/// accepts and then breaks off is unwell too. While half open it lets exactly one attempt through.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        pause: Duration,
+    },
+    /// One attempt finds out; its verdict decides.
+    Probing {
+        pause: Duration,
+    },
+}
+
+/// How an attempt went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// To its verified end.
+    Success,
+    /// The provider is unwell.
+    Failure,
+    /// It says nothing about the provider.
+    Neutral,
+}
+
+/// The right to make one attempt. Dropped without a word it counts as [`Outcome::Neutral`].
+#[derive(Debug)]
+pub(super) struct Permit {
+    breaker: Arc<Breaker>,
+    is_probe: bool,
+    is_told: bool,
+}
+
+impl Breaker {
+    /// So many failures in a row open it.
+    pub(super) const FAILURES: u32 = 5;
+    const FIRST_PAUSE: Duration = Duration::from_secs(5);
+    const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+    pub(super) fn closed() -> Arc<Self> {
+        let state = State::Closed { failures: 0 };
+        Arc::new(Self {
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Whether an attempt may be made; else when to ask again.
+    pub(super) fn enter(self: &Arc<Self>) -> Result<Permit, Duration> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let is_probe = match *state {
+            State::Closed { .. } => false,
+            State::Open { until, pause } if until <= now => {
+                *state = State::Probing { pause };
+                true
+            }
+            State::Open { until, .. } => return Err(until - now),
+            State::Probing { pause } => return Err(pause),
+        };
+        drop(state);
+        Ok(Permit {
+            breaker: Arc::clone(self),
+            is_probe,
+            is_told: false,
+        })
+    }
+
+    /// Keeps everybody away for at least so long, whatever it was told.
+    pub(super) fn open_for(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut state = self.lock();
+        if !matches!(*state, State::Open { until: other, .. } if other >= until) {
+            let pause = Self::FIRST_PAUSE;
+            *state = State::Open { until, pause };
+        }
+    }
+
+    /// Takes one outcome; tells whether it opened the breaker.
+    fn note(&self, is_probe: bool, outcome: Outcome) -> bool {
+        let mut state = self.lock();
+        let open = |pause: Duration| State::Open {
+            until: Instant::now() + pause.mul_f64(rand::random_range(1.0..1.25)),
+            pause,
+        };
+        *state = match (*state, is_probe, outcome) {
+            (State::Closed { .. }, _, Outcome::Success)
+            | (State::Probing { .. }, true, Outcome::Success) => State::Closed { failures: 0 },
+            (State::Closed { failures }, _, Outcome::Failure) if failures + 1 < Self::FAILURES => {
+                State::Closed {
+                    failures: failures + 1,
+                }
+            }
+            (State::Closed { .. }, _, Outcome::Failure) => open(Self::FIRST_PAUSE),
+            (State::Probing { pause }, true, Outcome::Failure) => {
+                open((pause * 2).min(Self::LONGEST_PAUSE))
+            }
+            // It found nothing out; the next one may.
+            (State::Probing { pause }, true, Outcome::Neutral) => State::Open {
+                until: Instant::now(),
+                pause,
+            },
+            // Attempts from before it opened say nothing new.
+            (same, _, _) => same,
+        };
+        matches!(*state, State::Open { .. }) && outcome == Outcome::Failure
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Tells how the attempt went; returns whether that leaves the provider alone from now on.
+    pub(super) fn report(mut self, outcome: Outcome) -> bool {
+        self.is_told = true;
+        self.breaker.note(self.is_probe, outcome)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.breaker.note(self.is_probe, Outcome::Neutral);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn fail(breaker: &Arc<Breaker>) -> bool {
+        breaker.enter().unwrap().report(Outcome::Failure)
+    }
+
+    fn opened() -> Arc<Breaker> {
+        let breaker = Breaker::closed();
+        let opened: Vec<_> = (0..Breaker::FAILURES).map(|_| fail(&breaker)).collect();
+        assert_eq!(opened, [false, false, false, false, true]);
+        breaker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_between_failures_keeps_it_closed_and_what_is_neutral_does_not() {
+        let breaker = Breaker::closed();
+        for _ in 0..3 {
+            (1..Breaker::FAILURES).for_each(|_| assert!(!fail(&breaker)));
+            breaker.enter().unwrap().report(Outcome::Success);
+        }
+        (1..Breaker::FAILURES).for_each(|_| assert!(!fail(&breaker)));
+        breaker.enter().unwrap().report(Outcome::Neutral);
+        drop(breaker.enter().unwrap());
+        assert!(fail(&breaker));
+    }
+
+    /// P13: however many ask, one finds out whether the provider is well again.
+    #[tokio::test(start_paused = true)]
+    async fn after_the_pause_one_of_a_thousand_goes_through() {
+        let breaker = opened();
+        assert!(breaker.enter().is_err());
+        advance(Breaker::FIRST_PAUSE * 5 / 4).await;
+        let mut permits: Vec<_> = (0..1_000).filter_map(|_| breaker.enter().ok()).collect();
+        assert_eq!(permits.len(), 1);
+        permits.pop().unwrap().report(Outcome::Success);
+        assert!((0..1_000).all(|_| breaker.enter().is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_without_a_verdict_leaves_its_place_to_the_next() {
+        let breaker = opened();
+        advance(Breaker::FIRST_PAUSE * 5 / 4).await;
+        drop(breaker.enter().unwrap());
+        let probe = breaker.enter().unwrap();
+        assert!(breaker.enter().is_err());
+        drop(probe);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_up_to_the_longest() {
+        let breaker = opened();
+        for pause in [5, 10, 20, 40, 60, 60] {
+            let pause = Duration::from_secs(pause);
+            advance(pause.checked_sub(Duration::from_millis(1)).unwrap()).await;
+            assert!(breaker.enter().is_err(), "{pause:?}");
+            advance(pause / 4 + Duration::from_millis(1)).await;
+            assert!(fail(&breaker), "{pause:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_were_under_way_when_it_opened_change_nothing() {
+        let breaker = Breaker::closed();
+        let early = [breaker.enter().unwrap(), breaker.enter().unwrap()];
+        assert!((0..Breaker::FAILURES).any(|_| fail(&breaker)));
+        let outcomes = [Outcome::Success, Outcome::Failure];
+        for (permit, outcome) in early.into_iter().zip(outcomes) {
+            permit.report(outcome);
+        }
+        assert!(breaker.enter().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spend_limit_keeps_everybody_away_for_its_whole_time() {
+        let breaker = Breaker::closed();
+        breaker.open_for(Duration::from_mins(10));
+        advance(Duration::from_secs(599)).await;
+        assert!(breaker.enter().is_err());
+        advance(Duration::from_secs(1)).await;
+        assert!(breaker.enter().is_ok());
+    }
+}

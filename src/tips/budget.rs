@@ -1,0 +1,188 @@
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use bb8_redis::redis::FromRedisValue;
+
+use crate::{
+    domain::Clock,
+    redis::{Link, Script},
+};
+
+static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
+static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/settle.lua")));
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The money of a day (UTC), for the whole fleet, in millionths of a US dollar.
+///
+/// The most that an attempt may cost is taken before it is made, and what it did not cost is given
+/// back afterwards. So the budget is never overspent, whatever becomes of the attempt or of us.
+/// While Redis is away a replica spends at most its part of what it knows to be left.
+pub(super) struct Budget {
+    link: Option<Arc<Link>>,
+    limit: Option<u64>,
+    replicas: u64,
+    clock: Arc<dyn Clock>,
+    known: Mutex<Known>,
+}
+
+/// What this replica knows of a day.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    day: i64,
+    /// Spent by the fleet, when Redis last told.
+    by_fleet: u64,
+    /// Spent here since, and not told to Redis yet.
+    here: i64,
+}
+
+/// Money that was taken for one attempt.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub(super) struct Reserve {
+    micro_usd: u64,
+    day: i64,
+    is_shared: bool,
+}
+
+impl Budget {
+    pub(super) fn new(
+        link: Option<Arc<Link>>,
+        limit: Option<u64>,
+        replicas: u32,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            link,
+            limit,
+            replicas: replicas.max(1).into(),
+            clock,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Takes `micro_usd`; `None` when the day has not so much left.
+    pub(super) async fn reserve(&self, micro_usd: u64) -> Option<Reserve> {
+        let day = self.clock.now().0.div_euclid(DAY_MICROS);
+        let reserve = |is_shared| Reserve {
+            micro_usd,
+            day,
+            is_shared,
+        };
+        let Some(limit) = self.limit else {
+            return Some(reserve(false));
+        };
+        // What was spent here is told with this question, by nobody else meanwhile.
+        let (by_fleet, here) = {
+            let mut known = self.known(day);
+            (known.by_fleet, std::mem::take(&mut known.here))
+        };
+        if let Some((is_granted, spent)) = self
+            .ask(
+                day,
+                [signed(limit), signed(micro_usd), signed(by_fleet), here],
+            )
+            .await
+        {
+            self.known(day).by_fleet = spent;
+            return is_granted.then(|| reserve(true));
+        }
+        let mut known = self.known(day);
+        known.here += here;
+        let part = limit.saturating_sub(known.by_fleet) / self.replicas;
+        let after = known.here.saturating_add(signed(micro_usd));
+        (after <= signed(part)).then(|| {
+            known.here = after;
+            reserve(false)
+        })
+    }
+
+    /// Gives back what an attempt did not cost.
+    pub(super) async fn settle(&self, reserve: Reserve, cost_micro_usd: u64) {
+        let difference = signed(cost_micro_usd) - signed(reserve.micro_usd);
+        if self.limit.is_none() || difference == 0 {
+            return;
+        }
+        if reserve.is_shared
+            && let Some(link) = &self.link
+        {
+            let difference = difference.to_string().into_bytes();
+            let settled = link.eval(&SETTLE, &[key(reserve.day)], &[difference]).await;
+            if settled.is_some() {
+                return;
+            }
+        }
+        self.known(reserve.day).here += difference;
+    }
+
+    async fn ask(&self, day: i64, numbers: [i64; 4]) -> Option<(bool, u64)> {
+        let arguments = numbers.map(|number| number.to_string().into_bytes());
+        let link = self.link.as_ref()?;
+        let answer = link.eval(&RESERVE, &[key(day)], &arguments).await?;
+        let (granted, spent) = <(i64, i64)>::from_redis_value(answer).ok()?;
+        Some((granted == 1, u64::try_from(spent).unwrap_or(0)))
+    }
+
+    /// What is known of `day`; the first word of a new day forgets the old one.
+    fn known(&self, day: i64) -> MutexGuard<'_, Known> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.day < day {
+            *known = Known {
+                day,
+                ..Known::default()
+            };
+        }
+        known
+    }
+}
+
+fn signed(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+fn key(day: i64) -> String {
+    format!("tip:budget:{day}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
+    use super::*;
+    use crate::domain::UnixMicros;
+
+    #[derive(Default)]
+    struct Hands(AtomicI64);
+
+    impl Clock for Hands {
+        fn now(&self) -> UnixMicros {
+            UnixMicros(self.0.load(SeqCst))
+        }
+    }
+
+    /// P15, without Redis.
+    #[tokio::test]
+    async fn what_is_reserved_is_never_more_than_this_replicas_part() {
+        let budget = Budget::new(None, Some(100), 2, Arc::new(Hands::default()));
+        let first = budget.reserve(30).await.unwrap();
+        assert!(budget.reserve(30).await.is_none());
+        budget.settle(first, 5).await;
+        assert!(budget.reserve(45).await.is_some());
+        assert!(budget.reserve(1).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_new_day_has_its_whole_budget() {
+        let clock = Arc::new(Hands::default());
+        let budget = Budget::new(None, Some(100), 1, Arc::clone(&clock) as _);
+        assert!(budget.reserve(100).await.is_some());
+        assert!(budget.reserve(1).await.is_none());
+        clock.0.store(DAY_MICROS, SeqCst);
+        assert!(budget.reserve(100).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn without_a_limit_everything_is_granted() {
+        let budget = Budget::new(None, None, 1, Arc::new(Hands::default()));
+        assert!(budget.reserve(u64::MAX).await.is_some());
+    }
+}

@@ -1,0 +1,78 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::domain::CallerId;
+
+/// How many streams every caller has at this replica. It knows only those who have one.
+#[derive(Debug)]
+pub(super) struct Callers {
+    at_once: usize,
+    streams: Mutex<HashMap<CallerId, usize>>,
+}
+
+/// One stream of a caller, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    caller: CallerId,
+    callers: Arc<Callers>,
+}
+
+impl Callers {
+    pub(super) fn new(at_once: usize) -> Arc<Self> {
+        Arc::new(Self {
+            at_once,
+            streams: Mutex::default(),
+        })
+    }
+
+    /// One more stream, unless the caller has as many as it may.
+    pub(super) fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<Turn> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = streams.get(caller).copied().unwrap_or(0);
+        if count >= self.at_once {
+            return None;
+        }
+        streams.insert(caller.clone(), count + 1);
+        Some(Turn {
+            caller: caller.clone(),
+            callers: Arc::clone(self),
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let streams = &self.callers.streams;
+        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        match streams.get_mut(&self.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(streams.remove(&self.caller)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_ends_makes_room_and_others_are_not_counted() {
+        let callers = Callers::new(2);
+        let (ann, ben) = (CallerId("ann".into()), CallerId("ben".into()));
+        let first = callers.enter(&ann).unwrap();
+        let _second = callers.enter(&ann).unwrap();
+        assert!(callers.enter(&ann).is_none());
+        assert!(callers.enter(&ben).is_some());
+        drop(first);
+        assert!(callers.enter(&ann).is_some());
+    }
+
+    #[test]
+    fn a_caller_without_streams_is_forgotten() {
+        let callers = Callers::new(2);
+        drop(callers.enter(&CallerId("ann".into())));
+        assert!(callers.streams.lock().unwrap().is_empty());
+    }
+}

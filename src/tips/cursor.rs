@@ -1,0 +1,238 @@
+use std::sync::Arc;
+
+use super::{
+    key::{sha256, short_hash},
+    log::{End, Page},
+};
+use crate::domain::{
+    Epoch, Error, FallbackCause, ResetCause, ResumePoint, Tip, TipDone, TipEvent, TipEventKind,
+    TipKey, TipPhase, TipRole, TipSource,
+};
+
+/// What one reader may be given.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) key: TipKey,
+    /// Stands in when no tip was written.
+    pub(super) static_tip: Arc<str>,
+    pub(super) no_static_fallback: bool,
+    pub(super) resume: Option<ResumePoint>,
+    /// Whether it was this reader who had the generation started.
+    pub(super) came_first: bool,
+}
+
+/// How far one reader is: turns what stands in a log into the events that this reader lacks.
+/// Pure: it never waits, and asks no clock.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    terms: Terms,
+    at: Option<Place>,
+    /// Left to tell, before anything else.
+    next: Next,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    epoch: Epoch,
+    offset: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Accept,
+    /// The resume point did not fit.
+    Void,
+    Text,
+}
+
+/// What a reader does next.
+#[derive(Debug)]
+pub(super) enum Step {
+    Tell(TipEvent),
+    /// And no more.
+    Last(TipEvent),
+    Fail(Error),
+    /// Until the log changes.
+    Wait,
+}
+
+/// A page as this reader is to see it.
+struct View<'a> {
+    epoch: Epoch,
+    text: &'a str,
+    source: TipSource,
+    /// Whether the text is all there is; with the tip that it is of, and what went wrong.
+    ended: Option<(Option<&'a Tip>, Option<FallbackCause>)>,
+}
+
+impl Cursor {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            at: None,
+            next: Next::Accept,
+        }
+    }
+
+    /// The next event, given what stands in the log now.
+    pub(super) fn step(&mut self, page: &Page) -> Step {
+        if !page.is_open {
+            return Step::Wait;
+        }
+        let static_tip = Arc::clone(&self.terms.static_tip);
+        let view = match view(page, &static_tip, self.terms.no_static_fallback) {
+            Ok(view) => view,
+            Err(error) => return Step::Fail(error),
+        };
+        let place = self.at.unwrap_or_else(|| self.first_place(&view));
+        let kind = if self.next == Next::Accept {
+            self.next = if self.terms.resume.is_some() && place.offset == 0 {
+                Next::Void
+            } else {
+                Next::Text
+            };
+            TipEventKind::Accepted {
+                role: self.role(page),
+                source: view.source,
+                key: self.terms.key,
+            }
+        } else if self.next == Next::Void {
+            self.next = Next::Text;
+            TipEventKind::Reset {
+                cause: ResetCause::Resume,
+                new_source: view.source,
+            }
+        } else if place.epoch != view.epoch {
+            return self.begin_again(page, &view);
+        } else if let Some(text) = view.text.get(place.offset..).filter(|new| !new.is_empty()) {
+            TipEventKind::Delta {
+                text: text.to_owned(),
+            }
+        } else if let Some((tip, fallback)) = view.ended {
+            let done = done(&view, tip, fallback);
+            return Step::Last(event(place, TipEventKind::Done(Box::new(done))));
+        } else {
+            return Step::Wait;
+        };
+        let offset = match &kind {
+            TipEventKind::Delta { text } => place.offset + text.len(),
+            TipEventKind::Accepted { .. }
+            | TipEventKind::Reset { .. }
+            | TipEventKind::Heartbeat { .. }
+            | TipEventKind::Done(_) => place.offset,
+        };
+        let place = Place { offset, ..place };
+        self.at = Some(place);
+        Step::Tell(event(place, kind))
+    }
+
+    /// Whether it has told anything.
+    pub(super) fn has_begun(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// A sign of life.
+    pub(super) fn heartbeat(&self, waiting: std::time::Duration, phase: TipPhase) -> TipEvent {
+        let nowhere = Place {
+            epoch: Epoch::default(),
+            offset: 0,
+        };
+        let kind = TipEventKind::Heartbeat { waiting, phase };
+        event(self.at.unwrap_or(nowhere), kind)
+    }
+
+    fn first_place(&self, view: &View<'_>) -> Place {
+        let offset = self.terms.resume.and_then(|point| {
+            let fits = point.key == self.terms.key && point.epoch == view.epoch;
+            let offset = usize::try_from(point.offset).ok().filter(|_| fits)?;
+            let hash = short_hash(view.text.get(..offset)?);
+            (hash == point.prefix_hash).then_some(offset)
+        });
+        Place {
+            epoch: view.epoch,
+            offset: offset.unwrap_or(0),
+        }
+    }
+
+    fn begin_again(&mut self, page: &Page, view: &View<'_>) -> Step {
+        let place = Place {
+            epoch: view.epoch,
+            offset: 0,
+        };
+        self.at = Some(place);
+        let cause = match view.source {
+            TipSource::Ai | TipSource::Cache => page.began_by,
+            TipSource::Stale | TipSource::Static => ResetCause::Fallback,
+        };
+        let new_source = view.source;
+        Step::Tell(event(place, TipEventKind::Reset { cause, new_source }))
+    }
+
+    fn role(&self, page: &Page) -> TipRole {
+        match &page.end {
+            Some(End::Failed(_)) => TipRole::Replay,
+            Some(End::Whole { source, .. }) if *source != TipSource::Ai => TipRole::Replay,
+            Some(End::Whole { .. }) | None if self.terms.came_first && page.leads => {
+                TipRole::Leader
+            }
+            Some(End::Whole { .. }) | None => TipRole::Follower,
+        }
+    }
+}
+
+fn view<'a>(
+    page: &'a Page,
+    static_tip: &'a str,
+    no_static_fallback: bool,
+) -> Result<View<'a>, Error> {
+    Ok(match &page.end {
+        None => View {
+            epoch: page.epoch,
+            text: &page.text,
+            source: TipSource::Ai,
+            ended: None,
+        },
+        Some(End::Whole { tip, source }) => View {
+            epoch: tip.epoch,
+            text: &tip.text,
+            source: *source,
+            ended: Some((Some(tip), None)),
+        },
+        Some(End::Failed(failed)) => match &failed.stale {
+            Some(tip) => View {
+                epoch: tip.epoch,
+                text: &tip.text,
+                source: TipSource::Stale,
+                ended: Some((Some(tip), Some(failed.cause))),
+            },
+            None if no_static_fallback => return Err(failed.error()),
+            None => View {
+                epoch: Epoch::default(),
+                text: static_tip,
+                source: TipSource::Static,
+                ended: Some((None, Some(failed.cause))),
+            },
+        },
+    })
+}
+
+fn event(place: Place, kind: TipEventKind) -> TipEvent {
+    TipEvent {
+        epoch: place.epoch,
+        offset: place.offset as u64,
+        kind,
+    }
+}
+
+fn done(view: &View<'_>, tip: Option<&Tip>, fallback: Option<FallbackCause>) -> TipDone {
+    TipDone {
+        sha256: tip.map_or_else(|| sha256(view.text), |tip| tip.sha256),
+        bytes: view.text.len() as u64,
+        source: view.source,
+        fallback,
+        stop: tip.map(|tip| tip.stop),
+        usage: tip.map(|tip| tip.usage),
+        model: tip.map(|tip| tip.model.clone()),
+        created_at: tip.map(|tip| tip.created_at),
+    }
+}

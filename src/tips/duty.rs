@@ -1,0 +1,282 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Abandoned,
+    board::Core,
+    desk::Desk,
+    fanout::{Fanout, Lease, NO_EPOCH, Names, Part},
+    fence::Fence,
+    follower::{Followed, Follower},
+    frame::Entry,
+    generation::Generation,
+    log::{End, Failed},
+    memory::Memory,
+    order::Order,
+    plan::Setback,
+    publisher::{Demoted, Publisher},
+};
+use crate::domain::{Epoch, FallbackCause, ResetCause, Tip, TipSource};
+
+/// Followers that saw their leader vanish do not all ask at once.
+const JITTER: Duration = Duration::from_millis(250);
+
+/// Fills one log, whatever it takes: leads, follows, takes over, or does without Redis.
+/// It belongs to the replica and not to any caller.
+pub(super) struct Duty {
+    core: Arc<Core>,
+    order: Order,
+    desk: Desk,
+    names: Names,
+    is_refresh: bool,
+}
+
+/// How one turn as the leader ended.
+enum Led {
+    /// The log has its end.
+    Over,
+    Demoted,
+}
+
+/// What ends the writing of a leader.
+enum Writing {
+    Ended(Box<Result<Tip, Setback>>),
+    Demoted,
+    Deserted,
+    Stopped,
+}
+
+impl Duty {
+    pub(super) fn new(core: Arc<Core>, order: Order, desk: Desk, is_refresh: bool) -> Self {
+        Self {
+            names: Names::new(order.key),
+            core,
+            order,
+            desk,
+            is_refresh,
+        }
+    }
+
+    /// Works until the log has its end, or nobody wants it.
+    pub(super) async fn run(self) {
+        // Twice the time of one generation: a takeover may come late.
+        let limit = Instant::now() + 2 * self.core.settings.time_limit;
+        let mut floor = if self.is_refresh { NO_EPOCH } else { Epoch(0) };
+        while Instant::now() < limit {
+            let Some(fanout) = &self.core.fanout else {
+                return self.lead_alone().await;
+            };
+            match fanout.join(&self.names, floor).await {
+                None => return self.lead_alone().await,
+                Some(Part::Done(tip)) => {
+                    self.core.stats.shared_hits.add(1);
+                    return self.replay(*tip);
+                }
+                Some(Part::Recent(cause)) => return self.fail(Failed::new(cause), None).await,
+                Some(Part::Poisoned) => {
+                    return self.fail(Failed::new(FallbackCause::Recent), None).await;
+                }
+                Some(Part::Lead(lease)) => {
+                    floor = self.floor(lease.epoch);
+                    match self.lead(Some((fanout, lease))).await {
+                        Led::Over => return,
+                        Led::Demoted => self.core.stats.demotions.add(1),
+                    }
+                }
+                Some(Part::Follow) => {
+                    let mut follower = Follower::new(fanout, &self.names, &self.desk.log);
+                    let end = tokio::select! {
+                        end = follower.run() => end,
+                        () = self.core.stop.cancelled() => Followed::Failed(FallbackCause::Abandoned),
+                    };
+                    floor = follower.epoch().map_or(floor, |epoch| self.floor(epoch));
+                    match end {
+                        Followed::Whole(tip) => return self.core.memory.keep(Arc::new(tip)),
+                        Followed::Failed(cause) => {
+                            return self.fail(Failed::new(cause), None).await;
+                        }
+                        Followed::RedisLost => return self.lead_alone().await,
+                        Followed::Deserted if self.desk.close_if_deserted() => return,
+                        Followed::Deserted => {}
+                        Followed::LeaderLost => sleep(JITTER.mul_f64(rand::random())).await,
+                    }
+                }
+            }
+        }
+        self.fail(Failed::new(FallbackCause::TimedOut), None).await;
+    }
+
+    /// A tip that is older than the generation that was asked for will not do.
+    fn floor(&self, epoch: Epoch) -> Epoch {
+        if self.is_refresh { epoch } else { Epoch(0) }
+    }
+
+    async fn lead_alone(&self) {
+        // Without a lease there is nobody to be demoted by.
+        let _ = self.lead(None).await;
+    }
+
+    /// Has the tip written, with the lease or, without Redis, for this replica alone.
+    async fn lead(&self, lease: Option<(&Fanout, Lease)>) -> Led {
+        let log = &self.desk.log;
+        let epoch = lease
+            .as_ref()
+            .map_or_else(|| self.epoch_alone(), |(_, lease)| lease.epoch);
+        let fence = lease
+            .as_ref()
+            .map_or_else(Fence::open, |(_, lease)| Fence::held(lease.asked));
+        let mut publisher =
+            lease.map(|(fanout, lease)| Publisher::new(fanout, &self.names, log, &fence, lease));
+        if !self.is_refresh
+            && let Some(tip) = self.core.find(self.order.key).await
+        {
+            if let Some(publisher) = &mut publisher
+                && publisher.whole(&tip, self.core.clock.now()).await.is_err()
+            {
+                return Led::Demoted;
+            }
+            self.replay(tip);
+            return Led::Over;
+        }
+        self.core.stats.generations.add(1);
+        if log.length() > 0 {
+            self.core.stats.takeovers.add(1);
+        }
+        log.write(|page| page.begin(epoch, true, ResetCause::Takeover));
+        let mut generation = Generation::new(&self.core, &self.order, log, &fence, epoch);
+        let writing = self.write(&mut generation, publisher.as_mut()).await;
+        match writing {
+            Writing::Ended(result) => match *result {
+                Ok(tip) => self.keep(tip, publisher).await,
+                Err(setback) => self.give_up(&setback, publisher).await,
+            },
+            Writing::Demoted => {
+                generation.abandon().await;
+                return Led::Demoted;
+            }
+            Writing::Deserted | Writing::Stopped => {
+                generation.abandon().await;
+                if let Some(publisher) = publisher {
+                    publisher.release().await;
+                }
+                self.fail(Failed::new(FallbackCause::Abandoned), None).await;
+            }
+        }
+        Led::Over
+    }
+
+    async fn write(
+        &self,
+        generation: &mut Generation<'_>,
+        publisher: Option<&mut Publisher<'_>>,
+    ) -> Writing {
+        let followers = publisher.as_ref().map(|publisher| publisher.followers());
+        let demotion = async {
+            match publisher {
+                Some(publisher) => publisher.run().await,
+                None => std::future::pending::<Demoted>().await,
+            }
+        };
+        tokio::select! {
+            ended = generation.run() => Writing::Ended(Box::new(ended)),
+            Demoted = demotion => Writing::Demoted,
+            () = self.deserted(followers) => Writing::Deserted,
+            () = self.core.stop.cancelled() => Writing::Stopped,
+        }
+    }
+
+    /// Waits until nobody has wanted the tip for a while, if that is to end it.
+    async fn deserted(&self, followers: Option<Arc<AtomicUsize>>) {
+        let ends = self.is_refresh || self.core.settings.abandoned == Abandoned::Abort;
+        if !ends {
+            return std::future::pending().await;
+        }
+        let has_followers = || {
+            let count = followers.as_ref();
+            count.is_some_and(|count| count.load(Relaxed) > 0)
+        };
+        loop {
+            self.desk.log.deserted().await;
+            sleep(self.core.settings.linger).await;
+            if !has_followers() && self.desk.close_if_deserted() {
+                return;
+            }
+        }
+    }
+
+    /// Without Redis epochs come from the clock, as they do there.
+    fn epoch_alone(&self) -> Epoch {
+        let now = self.core.clock.now().0.div_euclid(1_000);
+        let before = self.desk.log.epoch();
+        Epoch(u64::try_from(now).unwrap_or(0).max(before.0 + 1))
+    }
+
+    fn replay(&self, tip: Tip) {
+        let tip = Arc::new(tip);
+        self.core.memory.keep(Arc::clone(&tip));
+        let source = TipSource::Cache;
+        self.desk.log.end(End::Whole { tip, source });
+    }
+
+    /// Readers first, then the fleet, then for good.
+    async fn keep(&self, tip: Tip, publisher: Option<Publisher<'_>>) {
+        let tip = Arc::new(tip);
+        self.core.memory.keep(Arc::clone(&tip));
+        let end = End::Whole {
+            tip: Arc::clone(&tip),
+            source: TipSource::Ai,
+        };
+        self.desk.log.end(end);
+        if let Some(mut publisher) = publisher
+            && publisher.whole(&tip, self.core.clock.now()).await.is_err()
+        {
+            // The store takes it only if no later epoch is there, so it may still be offered.
+            tracing::info!(tip = %tip.key, "another replica leads; its tip will be the one");
+        }
+        self.core.save(&tip, &self.order.origin).await;
+    }
+
+    async fn give_up(&self, setback: &Setback, publisher: Option<Publisher<'_>>) {
+        let pause = if setback.cost_an_attempt() {
+            Memory::pause()
+        } else {
+            Duration::ZERO
+        };
+        let mut failed = Failed::new(setback.cause());
+        failed.retry_after = setback
+            .retry_after()
+            .unwrap_or(failed.retry_after)
+            .max(pause);
+        let cause = failed.cause;
+        tracing::warn!(
+            tip = %self.order.key,
+            challenge = %self.order.origin.challenge,
+            cause = cause.as_str(),
+            "no tip was written; another text stands in"
+        );
+        self.core.stats.fallbacks.add(1);
+        self.fail(failed, Some(pause)).await;
+        if let Some(mut publisher) = publisher {
+            // A newer leader, if there is one, has its own end.
+            let _ = publisher.failed(&Entry::Failed(cause), pause).await;
+        }
+    }
+
+    /// Ends the log without a tip; an older one may stand in. The failure is remembered for `pause`.
+    async fn fail(&self, mut failed: Failed, pause: Option<Duration>) {
+        failed.stale = self.core.newest(&self.order.origin).await;
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
+            self.core
+                .memory
+                .keep_failure(self.order.key, failed.clone(), pause);
+        }
+        self.desk.log.end(End::Failed(failed));
+    }
+}

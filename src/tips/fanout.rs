@@ -1,0 +1,308 @@
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use bb8_redis::redis::{FromRedisValue, Value, cmd};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::frame::{Entry, Frame, Position, unpack};
+use crate::{
+    domain::{Epoch, FallbackCause, Tip, TipKey},
+    redis::{Channel, Link, Listener, Script},
+};
+
+static JOIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/join.lua")));
+static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/append.lua")));
+static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/close.lua")));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
+static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/tail.lua")));
+
+/// A leader that was not heard of for so long is lost.
+pub(super) const LEASE: Duration = Duration::from_secs(3);
+/// A log without an end is kept so long, and one with an end so long after it.
+const LOG_LIFE: Duration = Duration::from_mins(2);
+/// A replica that follows says so at least this often.
+const FOLLOWER_LIFE: Duration = Duration::from_secs(3);
+/// A tip that lost more leaders in a minute is left alone.
+const TAKEOVERS_A_MINUTE: u32 = 2;
+/// So many entries are read at once.
+const BATCH: usize = 500;
+/// No epoch is as high, and a Lua number still holds it.
+pub(super) const NO_EPOCH: Epoch = Epoch(1 << 53);
+
+/// The replicas that write tips together, by way of Redis: who leads, and what was written.
+///
+/// A stream holds the truth, and messages hurry it along. Its ids are `<epoch>-<number>`; Redis
+/// takes no id below the last one, so the first entry of an epoch shuts out all earlier leaders.
+pub(super) struct Fanout {
+    link: Arc<Link>,
+    listener: Arc<Listener>,
+    /// Names this replica.
+    node: String,
+}
+
+/// The names of all that belongs to one tip; they share a hash tag, hence a shard.
+pub(super) struct Names {
+    key: TipKey,
+    tag: String,
+}
+
+/// The right to write, as long as it is renewed.
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    owner: String,
+    pub(super) epoch: Epoch,
+    /// When it was asked for.
+    pub(super) asked: Instant,
+}
+
+/// What a replica is to a tip.
+#[derive(Debug)]
+pub(super) enum Part {
+    Done(Box<Tip>),
+    Recent(FallbackCause),
+    Follow,
+    /// It lost too many leaders.
+    Poisoned,
+    Lead(Lease),
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It stands, and so many other replicas follow.
+    Yes { followers: usize },
+    /// There is a newer leader.
+    Lost,
+    /// Redis forgot the log.
+    Gone,
+}
+
+/// What there is after a position.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) has_leader: bool,
+    pub(super) frames: Vec<Frame>,
+}
+
+impl Fanout {
+    pub(super) fn new(link: Arc<Link>, listener: Arc<Listener>) -> Self {
+        Self {
+            link,
+            listener,
+            node: Uuid::new_v4().simple().to_string(),
+        }
+    }
+
+    /// Finds out who writes the tip, and takes the lease when nobody does. A finished tip of
+    /// an epoch below `floor` will not do. `None` when Redis does not answer.
+    pub(super) async fn join(&self, names: &Names, floor: Epoch) -> Option<Part> {
+        let keys = names.of(["lease", "ep", "log", "done", "neg", "att"], true);
+        let owner = format!("{}:{}", self.node, Uuid::new_v4().simple());
+        let asked = Instant::now();
+        let arguments = [
+            owner.clone().into_bytes(),
+            millis(LEASE),
+            millis(LOG_LIFE),
+            number(floor.0),
+            number(TAKEOVERS_A_MINUTE.into()),
+            self.publish(),
+        ];
+        let answer = self.link.eval(&JOIN, &keys, &arguments).await?;
+        let (kind, word) = word_and(answer)?;
+        let word = || word.and_then(|word| Vec::<u8>::from_redis_value(word).ok());
+        Some(match kind.as_str() {
+            "H" => Part::Done(Box::new(unpack(names.key, &word()?)?)),
+            "N" => {
+                let cause = String::from_utf8(word()?).ok();
+                let cause = cause.and_then(|cause| FallbackCause::named(&cause));
+                Part::Recent(cause.unwrap_or(FallbackCause::Recent))
+            }
+            "F" => Part::Follow,
+            "P" => Part::Poisoned,
+            "L" => {
+                let epoch = String::from_utf8(word()?).ok()?.parse().ok()?;
+                let epoch = Epoch(epoch);
+                Part::Lead(Lease {
+                    owner,
+                    epoch,
+                    asked,
+                })
+            }
+            _ => return None,
+        })
+    }
+
+    /// The finished tip, if Redis has it.
+    pub(super) async fn done(&self, names: &Names) -> Option<Tip> {
+        let mut command = cmd("HGET");
+        command.arg(names.one("done")).arg("t");
+        let answer = self.link.ask(command).await?;
+        let packed = Option::<Vec<u8>>::from_redis_value(answer).ok()??;
+        unpack(names.key, &packed)
+    }
+
+    /// Adds an entry, or only renews the lease. `None` when Redis does not answer: then the entry
+    /// may stand or not, and the same one may be sent again.
+    pub(super) async fn append(
+        &self,
+        names: &Names,
+        lease: &Lease,
+        epoch: Epoch,
+        entry: Option<(u64, &Entry)>,
+    ) -> Option<Kept> {
+        let keys = names.of(["lease", "log", "ep", "subs"], true);
+        let mut arguments = vec![
+            lease.owner.clone().into_bytes(),
+            millis(LEASE),
+            millis(LOG_LIFE),
+            self.publish(),
+            number(epoch.0),
+        ];
+        match entry {
+            Some((at, entry)) => arguments.extend([
+                number(at),
+                entry.kind().into(),
+                number(entry.offset()),
+                entry.payload(),
+            ]),
+            None => arguments.extend([const { Vec::new() }; 4]),
+        }
+        let answer = self.link.eval(&APPEND, &keys, &arguments).await?;
+        let (kind, followers) = word_and(answer)?;
+        let followers = followers.and_then(|count| usize::from_redis_value(count).ok());
+        kept(&kind, followers.unwrap_or(0))
+    }
+
+    /// Ends the generation for the fleet; what ended it is kept for so long.
+    pub(super) async fn close(
+        &self,
+        names: &Names,
+        lease: &Lease,
+        at: Position,
+        end: &Entry,
+        keep: Duration,
+    ) -> Option<Kept> {
+        let keys = names.of(["lease", "log", "ep", "done", "neg"], true);
+        let arguments = [
+            lease.owner.clone().into_bytes(),
+            number(at.epoch.0),
+            number(at.number),
+            end.kind().into(),
+            end.payload(),
+            millis(keep),
+            millis(LOG_LIFE),
+            self.publish(),
+        ];
+        let answer = self.link.eval(&CLOSE, &keys, &arguments).await?;
+        kept(&word_and(answer)?.0, 0)
+    }
+
+    /// Gives the lease back, so that a follower may go on at once.
+    pub(super) async fn release(&self, names: &Names, lease: &Lease) {
+        let keys = names.of(["lease"], true);
+        let arguments = [lease.owner.clone().into_bytes(), self.publish()];
+        // Without an answer the lease runs out by itself.
+        let _ = self.link.eval(&RELEASE, &keys, &arguments).await;
+    }
+
+    /// What follows `from`, the beginning for `None`; and tells that this replica follows.
+    pub(super) async fn tail(&self, names: &Names, from: Option<Position>) -> Option<Tail> {
+        let keys = names.of(["lease", "log", "subs"], false);
+        let arguments = [
+            self.node.clone().into_bytes(),
+            millis(FOLLOWER_LIFE),
+            from.map(|from| from.id().into_bytes()).unwrap_or_default(),
+            number(BATCH as u64),
+        ];
+        let answer = self.link.eval(&TAIL, &keys, &arguments).await?;
+        let (has_leader, entries) = <(bool, Vec<Value>)>::from_redis_value(answer).ok()?;
+        let frames = entries
+            .into_iter()
+            .map(|entry| read_entry(names.key, entry));
+        Some(Tail {
+            has_leader,
+            frames: frames.collect::<Option<_>>()?,
+        })
+    }
+
+    /// Tells that this replica follows no more.
+    pub(super) async fn leave(&self, names: &Names) {
+        let mut command = cmd("ZREM");
+        command.arg(names.one("subs")).arg(&self.node);
+        // Without an answer it is forgotten after a while.
+        let _ = self.link.ask(command).await;
+    }
+
+    /// Messages about the tip. They are hints; see [`Listener`].
+    pub(super) fn hints(&self, names: &Names) -> Channel {
+        self.listener.open(&names.one("w"))
+    }
+
+    fn publish(&self) -> Vec<u8> {
+        self.link.publish_command().into()
+    }
+}
+
+impl Names {
+    pub(super) fn new(key: TipKey) -> Self {
+        let tag = key.to_string().chars().take(32).collect();
+        Self { key, tag }
+    }
+
+    pub(super) fn key(&self) -> TipKey {
+        self.key
+    }
+
+    fn one(&self, name: &str) -> String {
+        format!("tip:{{{}}}:{name}", self.tag)
+    }
+
+    fn of<const N: usize>(&self, names: [&str; N], with_channel: bool) -> Vec<String> {
+        let channel = with_channel.then_some("w");
+        let names = names.into_iter().chain(channel);
+        names.map(|name| self.one(name)).collect()
+    }
+}
+
+fn number(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+fn millis(duration: Duration) -> Vec<u8> {
+    duration.as_millis().to_string().into_bytes()
+}
+
+fn kept(kind: &str, followers: usize) -> Option<Kept> {
+    match kind {
+        "K" => Some(Kept::Yes { followers }),
+        "L" => Some(Kept::Lost),
+        "G" => Some(Kept::Gone),
+        _ => None,
+    }
+}
+
+/// The word that an answer begins with, and what follows it.
+fn word_and(answer: Value) -> Option<(String, Option<Value>)> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let mut parts = parts.into_iter();
+    let word = String::from_redis_value(parts.next()?).ok()?;
+    Some((word, parts.next()))
+}
+
+/// Reads `[id, [k, kind, o, offset, b, payload]]`.
+fn read_entry(key: TipKey, entry: Value) -> Option<Frame> {
+    let (id, fields) = <(String, Vec<Vec<u8>>)>::from_redis_value(entry).ok()?;
+    let [_, kind, _, offset, _, payload] = fields.as_slice() else {
+        return None;
+    };
+    let (kind, offset) = (
+        std::str::from_utf8(kind).ok()?,
+        std::str::from_utf8(offset).ok()?,
+    );
+    Frame::read(key, &id, kind, offset, payload)
+}

@@ -1,0 +1,222 @@
+use std::{
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bb8_redis::redis::{FromRedisValue, Value};
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use super::key::short_hash;
+use crate::redis::{Link, Script};
+
+static LIMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/limit.lua")));
+static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/pause.lua")));
+
+/// How many are remembered while Redis is away; a forgotten one starts afresh.
+const REMEMBERED: usize = 10_000;
+
+/// How often something may be done: so many a minute, of which some may come together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quota {
+    pub(super) per_minute: u32,
+    pub(super) burst: u32,
+}
+
+/// One thing to take: its name, what is allowed, and how many units are wanted.
+pub(super) type Want = (&'static str, Quota, u32);
+
+/// Limits over the whole fleet: the generic cell rate algorithm in Redis, by its clock. While
+/// Redis is away every replica keeps its part of them by itself.
+pub(super) struct Limiter {
+    link: Option<Arc<Link>>,
+    replicas: u32,
+    started: Instant,
+    local: Cache<String, Arc<Mutex<Cell>>>,
+}
+
+/// The limits of one subject, and until when nothing at all may be done.
+#[derive(Debug, Default)]
+struct Cell {
+    /// By the name of the limit: when it would be empty.
+    full: Vec<(&'static str, Duration)>,
+    paused: Duration,
+}
+
+impl Quota {
+    /// The time that one unit takes.
+    fn unit(self) -> Duration {
+        Duration::from_mins(1) / self.per_minute.max(1)
+    }
+
+    /// More than a burst is never granted, so it is not asked for.
+    fn most(self, wanted: u32) -> u32 {
+        wanted.min(self.burst.max(1))
+    }
+}
+
+impl Limiter {
+    pub(super) fn new(link: Option<Arc<Link>>, replicas: u32) -> Self {
+        Self {
+            link,
+            replicas: replicas.max(1),
+            started: Instant::now(),
+            local: Cache::new(REMEMBERED),
+        }
+    }
+
+    /// Takes all of `wants` for `subject` or none; then tells how long to wait.
+    pub(super) async fn take(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
+        // Here first: a pause that was told here holds even when Redis forgot it.
+        self.check_pause(subject)?;
+        match self.take_shared(subject, wants).await {
+            Some(Duration::ZERO) => {
+                // What was taken there is missing here, should Redis go away next.
+                let _ = self.take_here(subject, wants);
+                Ok(())
+            }
+            Some(wait) => Err(wait),
+            None => self.take_here(subject, wants),
+        }
+    }
+
+    /// Keeps the whole fleet away from `subject` for so long.
+    pub(super) async fn pause(&self, subject: &str, pause: Duration) {
+        self.pause_here(subject, pause);
+        if let Some(link) = &self.link {
+            let millis = pause.as_millis().max(1).to_string().into_bytes();
+            link.eval(&PAUSE, &[key(subject, "pause")], &[millis]).await;
+        }
+    }
+
+    fn pause_here(&self, subject: &str, pause: Duration) {
+        let until = self.started.elapsed() + pause;
+        let cell = self.cell(subject);
+        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        cell.paused = cell.paused.max(until);
+    }
+
+    async fn take_shared(&self, subject: &str, wants: &[Want]) -> Option<Duration> {
+        let link = self.link.as_ref()?;
+        let names = wants.iter().map(|(name, ..)| *name);
+        let keys: Vec<_> = std::iter::once("pause").chain(names).collect();
+        let keys: Vec<_> = keys.into_iter().map(|name| key(subject, name)).collect();
+        let arguments = wants.iter().flat_map(|(_, quota, wanted)| {
+            let unit = quota.unit().as_micros();
+            let numbers = [unit, quota.burst.max(1).into(), quota.most(*wanted).into()];
+            numbers.map(|number| number.to_string().into_bytes())
+        });
+        let arguments: Vec<_> = arguments.collect();
+        let answer: Value = link.eval(&LIMIT, &keys, &arguments).await?;
+        let wait = i64::from_redis_value(answer).ok()?;
+        Some(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
+    }
+
+    fn take_here(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
+        let now = self.started.elapsed();
+        let cell = self.cell(subject);
+        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut filled = Vec::with_capacity(wants.len());
+        let mut wait = Duration::ZERO;
+        for (name, quota, wanted) in wants {
+            let unit = quota.unit() * self.replicas;
+            let burst = (quota.burst / self.replicas).max(1);
+            let full = cell.full.iter().find(|(other, _)| other == name);
+            let full = full.map_or(now, |(_, full)| (*full).max(now)) + unit * (*wanted).min(burst);
+            wait = wait.max(full.saturating_sub(now + unit * burst));
+            filled.push((*name, full));
+        }
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        cell.full = filled;
+        Ok(())
+    }
+
+    fn check_pause(&self, subject: &str) -> Result<(), Duration> {
+        let Some(cell) = self.local.get(subject) else {
+            return Ok(());
+        };
+        let paused = cell.lock().unwrap_or_else(PoisonError::into_inner).paused;
+        match paused.checked_sub(self.started.elapsed()) {
+            Some(wait) if !wait.is_zero() => Err(wait),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn cell(&self, subject: &str) -> Arc<Mutex<Cell>> {
+        let made: Result<_, std::convert::Infallible> = self
+            .local
+            .get_or_insert_with(subject, || Ok(Arc::default()));
+        match made {
+            Ok(cell) => cell,
+        }
+    }
+}
+
+/// The subject goes in as a hash: it may be a caller's name, and hold anything.
+fn key(subject: &str, name: &str) -> String {
+    let tag = u64::from_be_bytes(short_hash(subject));
+    format!("tip:limit:{{{tag:016x}}}:{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SIX: Quota = Quota {
+        per_minute: 6,
+        burst: 2,
+    };
+
+    async fn takes(limiter: &Limiter, subject: &str, times: usize) -> usize {
+        let mut taken = 0;
+        for _ in 0..times {
+            taken += usize::from(limiter.take(subject, &[("calls", SIX, 1)]).await.is_ok());
+        }
+        taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_through_and_then_one_for_each_interval() {
+        let limiter = Limiter::new(None, 1);
+        assert_eq!(takes(&limiter, "ann", 5).await, 2);
+        let wait = limiter.take("ann", &[("calls", SIX, 1)]).await.unwrap_err();
+        assert_eq!(wait, Duration::from_secs(10));
+        advance(wait).await;
+        assert_eq!(takes(&limiter, "ann", 5).await, 1);
+        assert_eq!(takes(&limiter, "ben", 5).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_is_alone_takes_its_part_of_the_limit() {
+        let limiter = Limiter::new(None, 2);
+        assert_eq!(takes(&limiter, "ann", 5).await, 1);
+        advance(Duration::from_secs(19)).await;
+        assert_eq!(takes(&limiter, "ann", 5).await, 0);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(takes(&limiter, "ann", 5).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_limit_refuses_is_not_taken_from_the_other() {
+        let limiter = Limiter::new(None, 1);
+        let both = [("calls", SIX, 1), ("tokens", SIX, 2)];
+        assert!(limiter.take("p", &both).await.is_ok());
+        assert!(limiter.take("p", &both).await.is_err());
+        assert!(limiter.take("p", &[("calls", SIX, 1)]).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_for_its_time_and_a_shorter_one_does_not_shorten_it() {
+        let limiter = Limiter::new(None, 1);
+        limiter.pause("p", Duration::from_secs(30)).await;
+        limiter.pause("p", Duration::from_secs(5)).await;
+        let wait = limiter.take("p", &[]).await.unwrap_err();
+        assert_eq!(wait, Duration::from_secs(30));
+        advance(wait).await;
+        assert!(limiter.take("p", &[]).await.is_ok());
+    }
+}

@@ -1,0 +1,188 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::domain::{
+    Epoch, Error, FailureKind, FallbackCause, ResetCause, Tip, TipPhase, TipSource, Unavailability,
+};
+
+/// The text of one generation as it grows, for any number of readers.
+///
+/// Readers keep a cursor each and look when they like. Nobody waits for anybody, and one that
+/// never looks costs its cursor: there is one copy of the text, and no queue. The length is
+/// bounded by the [rules](super::rules::Rules) that the text passes before it comes here.
+#[derive(Debug)]
+pub(super) struct Log {
+    page: watch::Sender<Page>,
+    /// Counts the readers; carries nothing.
+    readers: watch::Sender<()>,
+}
+
+/// What there is to read at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    /// Whether it is known by now where the text comes from.
+    pub(super) is_open: bool,
+    /// Whether this replica has it written.
+    pub(super) leads: bool,
+    pub(super) epoch: Epoch,
+    /// What made this epoch, for readers who hold text of an earlier one.
+    pub(super) began_by: ResetCause,
+    pub(super) text: String,
+    pub(super) phase: TipPhase,
+    pub(super) end: Option<End>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// With a tip, whose text is the text.
+    Whole { tip: Arc<Tip>, source: TipSource },
+    /// Without; the text so far is void.
+    Failed(Failed),
+}
+
+/// No tip came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    pub(super) cause: FallbackCause,
+    /// When it is worth another try.
+    pub(super) retry_after: Duration,
+    /// An older tip that may stand in.
+    pub(super) stale: Option<Arc<Tip>>,
+}
+
+/// A place at a log. The log knows how many are taken.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) page: watch::Receiver<Page>,
+    _reader: watch::Receiver<()>,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// A log of which all is known already.
+    pub(super) fn ended(end: End) -> Self {
+        Self::with(Some(end))
+    }
+
+    fn with(end: Option<End>) -> Self {
+        let page = Page {
+            is_open: end.is_some(),
+            leads: false,
+            epoch: Epoch::default(),
+            began_by: ResetCause::Takeover,
+            text: String::new(),
+            phase: TipPhase::Queued,
+            end,
+        };
+        Self {
+            page: watch::Sender::new(page),
+            readers: watch::Sender::new(()),
+        }
+    }
+
+    /// Takes a place.
+    pub(super) fn join(&self) -> Seat {
+        Seat {
+            page: self.page.subscribe(),
+            _reader: self.readers.subscribe(),
+        }
+    }
+
+    /// A way to follow the text without counting as a reader.
+    pub(super) fn watch(&self) -> watch::Receiver<Page> {
+        self.page.subscribe()
+    }
+
+    pub(super) fn has_readers(&self) -> bool {
+        self.readers.receiver_count() > 0
+    }
+
+    /// Waits until nobody reads.
+    pub(super) async fn deserted(&self) {
+        self.readers.closed().await;
+    }
+
+    /// Changes several things at once: readers see all of them or none.
+    pub(super) fn write(&self, change: impl FnOnce(&mut Page)) {
+        self.page.send_modify(change);
+    }
+
+    pub(super) fn append(&self, text: &str) {
+        self.write(|page| {
+            page.phase = TipPhase::Generating;
+            page.text.push_str(text);
+        });
+    }
+
+    pub(super) fn set_phase(&self, phase: TipPhase) {
+        self.write(|page| page.phase = phase);
+    }
+
+    /// Ends it, unless it has ended.
+    pub(super) fn end(&self, end: End) {
+        self.write(|page| {
+            page.is_open = true;
+            page.end.get_or_insert(end);
+        });
+    }
+
+    /// How many bytes were published in this epoch.
+    pub(super) fn length(&self) -> usize {
+        self.page.borrow().text.len()
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.page.borrow().text.clone()
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.page.borrow().epoch
+    }
+}
+
+impl Page {
+    /// Starts an epoch with no text.
+    pub(super) fn begin(&mut self, epoch: Epoch, leads: bool, cause: ResetCause) {
+        self.is_open = true;
+        self.leads = leads;
+        self.epoch = epoch;
+        self.began_by = cause;
+        self.phase = TipPhase::Queued;
+        self.text.clear();
+    }
+}
+
+impl Failed {
+    pub(super) fn new(cause: FallbackCause) -> Self {
+        Self {
+            cause,
+            retry_after: Duration::from_secs(1),
+            stale: None,
+        }
+    }
+
+    /// What those get who want no static tip.
+    pub(super) fn error(&self) -> Error {
+        match self.cause {
+            FallbackCause::Rules | FallbackCause::Provider(FailureKind::Refused) => Error::Declined,
+            FallbackCause::TimedOut
+            | FallbackCause::NoProvider
+            | FallbackCause::NotCached
+            | FallbackCause::Provider(_)
+            | FallbackCause::Unwell
+            | FallbackCause::Limited
+            | FallbackCause::Budget
+            | FallbackCause::Recent
+            | FallbackCause::Abandoned => Error::Unavailable {
+                why: Unavailability::TipsProvider,
+                retry_after: self.retry_after,
+                source: None,
+            },
+        }
+    }
+}

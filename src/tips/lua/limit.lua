@@ -1,0 +1,19 @@
+-- Takes from several limits at once, or from none: the generic cell rate algorithm, by this server's clock.
+-- KEYS     pause, then one for each limit: the time in us at which it would be empty
+-- ARGV     for each limit: us for one unit; units in a burst; units wanted
+-- Returns  0, or how long to wait in us
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local wait = math.max(0, redis.call('PTTL', KEYS[1])) * 1000
+local full = {}
+for i = 2, #KEYS do
+  local at = 3 * (i - 2)
+  local unit, burst, wanted = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  full[i] = math.max(tonumber(redis.call('GET', KEYS[i])) or now, now) + unit * wanted
+  wait = math.max(wait, full[i] - now - unit * burst)
+end
+if wait > 0 then return math.ceil(wait) end
+for i = 2, #KEYS do
+  redis.call('SET', KEYS[i], string.format('%.0f', full[i]), 'PX', math.ceil((full[i] - now) / 1000) + 1)
+end
+return 0

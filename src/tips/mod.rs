@@ -1,0 +1,38 @@
+//! Tips as they are written: one generation, many readers.
+//!
+//! A generation belongs to the replica and not to a request. Its text stands in one log, and
+//! every reader has a cursor there; on other replicas one follower fills the same kind of log
+//! from Redis. Before the first byte of text is published everything may be tried again unseen;
+//! after it readers are told to forget what they have. Whatever fails, they end with a tip.
+mod attempt;
+mod board;
+mod breaker;
+mod budget;
+mod callers;
+mod cursor;
+#[cfg(test)]
+mod cursor_tests;
+mod desk;
+mod duty;
+mod fanout;
+mod fence;
+mod follower;
+mod frame;
+mod generation;
+mod key;
+mod limiter;
+mod log;
+mod memory;
+mod order;
+mod plan;
+mod publisher;
+mod reader;
+mod retries;
+mod rules;
+mod settings;
+mod stats;
+mod supplier;
+
+pub use board::{Board, TipParts};
+pub use settings::{Abandoned, CallerLimits, Price, Provider, TipSettings};
+pub use stats::TipStats;

@@ -1,0 +1,356 @@
+use std::time::Duration;
+
+use super::rules::Breach;
+use crate::domain::{FailureKind, FallbackCause, WriteFailure};
+
+/// Why a tip was not written just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setback {
+    /// The provider was asked, and failed.
+    Write(WriteFailure),
+    /// It wrote what it must not.
+    Breach(Breach),
+    /// The provider must not be asked.
+    Barred(Bar),
+    /// The time for the whole generation is over.
+    TimedOut,
+}
+
+/// Why a provider must not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bar {
+    /// It failed too often, for this long.
+    Unwell(Duration),
+    /// It is asked often enough, for this long.
+    Limited(Duration),
+    /// The money is spent.
+    Budget,
+}
+
+/// What the next step depends on, beside what happened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation {
+    /// Whether readers have text.
+    pub(super) is_published: bool,
+    pub(super) time_left: Duration,
+    /// Whether the provider's retry budget has one.
+    pub(super) may_retry: bool,
+    /// 0 to 1, at random.
+    pub(super) jitter: f64,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Ask the same provider again.
+    Again { after: Duration },
+    /// Ask the next one.
+    Next,
+    /// Wait until the same provider may be asked.
+    Wait { after: Duration },
+    /// No more attempts.
+    GiveUp,
+}
+
+/// Decides what follows a setback. Pure: it asks no clock, no network and no chance.
+#[derive(Debug)]
+pub(super) struct Plan {
+    providers: usize,
+    provider: usize,
+    attempts: u32,
+    retries_here: u32,
+    restarts: u32,
+    waits: u32,
+}
+
+impl Plan {
+    /// All attempts of one generation, with all providers.
+    const ATTEMPTS: u32 = 4;
+    const RETRIES_EACH: u32 = 2;
+    /// After readers had text; a text that begins twice is enough.
+    const RESTARTS: u32 = 1;
+    /// With another provider at hand nobody waits longer for the same one.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    /// An attempt that would have less time is not begun.
+    const LEAST_TIME: Duration = Duration::from_secs(1);
+    /// The pauses of the providers' own clients: 0.5 s, doubled, at most 8 s, up to a quarter less.
+    const FIRST_PAUSE: Duration = Duration::from_millis(500);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+    pub(super) fn new(providers: usize) -> Self {
+        Self {
+            providers,
+            provider: 0,
+            attempts: 0,
+            retries_here: 0,
+            restarts: 0,
+            waits: 0,
+        }
+    }
+
+    /// Whose turn it is, counted from 0.
+    pub(super) fn provider(&self) -> usize {
+        self.provider
+    }
+
+    /// An order was sent.
+    pub(super) fn count_attempt(&mut self) {
+        self.attempts += 1;
+    }
+
+    pub(super) fn after(&mut self, setback: &Setback, now: Situation) -> Step {
+        match setback {
+            Setback::Breach(_) | Setback::TimedOut => Step::GiveUp,
+            Setback::Barred(bar) => self.after_bar(*bar, now),
+            Setback::Write(failure) => self.after_failure(failure, now),
+        }
+    }
+
+    fn after_failure(&mut self, failure: &WriteFailure, now: Situation) -> Step {
+        if self.attempts >= Self::ATTEMPTS {
+            return Step::GiveUp;
+        }
+        if now.is_published {
+            if self.restarts >= Self::RESTARTS {
+                return Step::GiveUp;
+            }
+            self.restarts += 1;
+        }
+        let pause = failure
+            .retry_after
+            .unwrap_or_else(|| self.pause(now.jitter));
+        let has_patience = !self.has_next() || pause <= Self::PATIENCE;
+        let may = now.may_retry && self.retries_here < Self::RETRIES_EACH;
+        if failure.is_worth_retrying() && may && has_patience && Self::fits(pause, now) {
+            self.retries_here += 1;
+            return Step::Again { after: pause };
+        }
+        self.next(now)
+    }
+
+    fn after_bar(&mut self, bar: Bar, now: Situation) -> Step {
+        let step = self.next(now);
+        match bar {
+            // A turn that comes soon is worth waiting for, once or twice.
+            Bar::Limited(wait)
+                if step == Step::GiveUp
+                    && wait <= Self::PATIENCE
+                    && self.waits < Self::RETRIES_EACH
+                    && Self::fits(wait, now) =>
+            {
+                self.waits += 1;
+                Step::Wait { after: wait }
+            }
+            Bar::Limited(_) | Bar::Unwell(_) | Bar::Budget => step,
+        }
+    }
+
+    fn next(&mut self, now: Situation) -> Step {
+        if !self.has_next() || !Self::fits(Duration::ZERO, now) {
+            return Step::GiveUp;
+        }
+        self.provider += 1;
+        self.retries_here = 0;
+        Step::Next
+    }
+
+    fn has_next(&self) -> bool {
+        self.provider + 1 < self.providers
+    }
+
+    fn fits(pause: Duration, now: Situation) -> bool {
+        pause + Self::LEAST_TIME <= now.time_left
+    }
+
+    fn pause(&self, jitter: f64) -> Duration {
+        let pause = Self::FIRST_PAUSE * 2_u32.saturating_pow(self.retries_here);
+        let less = 0.25 * jitter.clamp(0.0, 1.0);
+        pause.min(Self::LONGEST_PAUSE).mul_f64(1.0 - less)
+    }
+}
+
+impl Setback {
+    /// What readers are told when nothing comes after it.
+    pub(super) fn cause(&self) -> FallbackCause {
+        match self {
+            Self::Write(failure) => FallbackCause::Provider(failure.kind),
+            Self::Breach(Breach::TooLong) => FallbackCause::Provider(FailureKind::CutOff),
+            Self::Breach(Breach::Link | Breach::Contact | Breach::Phone | Breach::Control) => {
+                FallbackCause::Rules
+            }
+            Self::Barred(Bar::Unwell(_)) => FallbackCause::Unwell,
+            Self::Barred(Bar::Limited(_)) => FallbackCause::Limited,
+            Self::Barred(Bar::Budget) => FallbackCause::Budget,
+            Self::TimedOut => FallbackCause::TimedOut,
+        }
+    }
+
+    /// When another generation is worth a try, where that is known.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Write(failure) => failure.retry_after,
+            Self::Barred(Bar::Unwell(wait) | Bar::Limited(wait)) => Some(*wait),
+            Self::Barred(Bar::Budget) | Self::Breach(_) | Self::TimedOut => None,
+        }
+    }
+
+    /// Whether a provider was asked for nothing, so that the next reader should not ask at once.
+    pub(super) fn cost_an_attempt(&self) -> bool {
+        match self {
+            Self::Write(_) | Self::Breach(_) | Self::TimedOut => true,
+            Self::Barred(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALM: Situation = Situation {
+        is_published: false,
+        time_left: Duration::from_mins(1),
+        may_retry: true,
+        jitter: 0.0,
+    };
+    const PUBLISHED: Situation = Situation {
+        is_published: true,
+        ..CALM
+    };
+
+    fn failure(kind: FailureKind) -> Setback {
+        Setback::Write(WriteFailure::new(kind))
+    }
+
+    fn later(kind: FailureKind, seconds: u64) -> Setback {
+        Setback::Write(WriteFailure {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..WriteFailure::new(kind)
+        })
+    }
+
+    /// What follows each of a row of equal setbacks, up to the last.
+    fn steps(providers: usize, setback: &Setback, now: Situation) -> Vec<Step> {
+        let mut plan = Plan::new(providers);
+        let mut steps = Vec::new();
+        while steps.last() != Some(&Step::GiveUp) && steps.len() < 20 {
+            plan.count_attempt();
+            steps.push(plan.after(setback, now));
+        }
+        steps
+    }
+
+    fn again(millis: u64) -> Step {
+        let after = Duration::from_millis(millis);
+        Step::Again { after }
+    }
+
+    /// P11, before the first text: every kind of failure, with one provider and with two.
+    #[test]
+    fn before_text_two_retries_then_the_next_provider_and_four_attempts_in_all() {
+        for kind in FailureKind::ALL {
+            let (one, two) = if kind.is_worth_retrying() {
+                (
+                    vec![again(500), again(1_000), Step::GiveUp],
+                    vec![again(500), again(1_000), Step::Next, Step::GiveUp],
+                )
+            } else {
+                (vec![Step::GiveUp], vec![Step::Next, Step::GiveUp])
+            };
+            assert_eq!(steps(1, &failure(*kind), CALM), one, "{kind:?}");
+            assert_eq!(steps(2, &failure(*kind), CALM), two, "{kind:?}");
+        }
+    }
+
+    /// P11, after the first text.
+    #[test]
+    fn after_text_there_is_one_restart() {
+        for kind in FailureKind::ALL {
+            let first = if kind.is_worth_retrying() {
+                again(500)
+            } else {
+                Step::Next
+            };
+            let expected = [first, Step::GiveUp];
+            assert_eq!(steps(2, &failure(*kind), PUBLISHED), expected, "{kind:?}");
+        }
+    }
+
+    /// P12: no attempt comes before the provider said it may.
+    #[test]
+    fn retry_after_is_honoured_where_it_fits_and_another_provider_is_asked_where_not() {
+        let limited = |seconds| later(FailureKind::RateLimited, seconds);
+        assert_eq!(steps(1, &limited(20), CALM)[0], again(20_000));
+        assert_eq!(steps(2, &limited(20), CALM)[0], Step::Next);
+        assert_eq!(steps(2, &limited(5), CALM)[0], again(5_000));
+        assert_eq!(steps(1, &limited(60), CALM)[0], Step::GiveUp);
+    }
+
+    #[test]
+    fn the_providers_own_word_on_retries_wins() {
+        let told = |should_retry, kind| {
+            Setback::Write(WriteFailure {
+                should_retry: Some(should_retry),
+                ..WriteFailure::new(kind)
+            })
+        };
+        assert_eq!(
+            steps(1, &told(false, FailureKind::Overloaded), CALM)[0],
+            Step::GiveUp
+        );
+        assert_eq!(
+            steps(1, &told(true, FailureKind::Rejected), CALM)[0],
+            again(500)
+        );
+    }
+
+    #[test]
+    fn without_a_retry_in_the_budget_or_time_the_same_provider_is_not_asked_again() {
+        let spent = Situation {
+            may_retry: false,
+            ..CALM
+        };
+        assert_eq!(
+            steps(2, &failure(FailureKind::Overloaded), spent)[0],
+            Step::Next
+        );
+        let late = Situation {
+            time_left: Duration::from_millis(900),
+            ..CALM
+        };
+        assert_eq!(
+            steps(2, &failure(FailureKind::Overloaded), late)[0],
+            Step::GiveUp
+        );
+    }
+
+    #[test]
+    fn a_breach_is_not_tried_again() {
+        for breach in [Breach::Link, Breach::TooLong] {
+            assert_eq!(steps(2, &Setback::Breach(breach), CALM), [Step::GiveUp]);
+        }
+    }
+
+    #[test]
+    fn a_barred_provider_costs_no_attempt_and_a_short_limit_is_waited_for() {
+        let soon = Duration::from_secs(2);
+        let limited = Setback::Barred(Bar::Limited(soon));
+        let wait = Step::Wait { after: soon };
+        assert_eq!(steps(1, &limited, CALM), [wait, wait, Step::GiveUp]);
+        assert_eq!(steps(2, &limited, CALM)[0], Step::Next);
+        let unwell = Setback::Barred(Bar::Unwell(soon));
+        assert_eq!(steps(2, &unwell, CALM), [Step::Next, Step::GiveUp]);
+    }
+
+    #[test]
+    fn jitter_takes_at_most_a_quarter_of_the_pause() {
+        let jittery = Situation {
+            jitter: 1.0,
+            ..CALM
+        };
+        assert_eq!(
+            steps(1, &failure(FailureKind::Connect), jittery)[0],
+            again(375)
+        );
+    }
+}

@@ -1,0 +1,118 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::domain::TipWriter;
+
+/// How tips are made and kept.
+#[derive(Clone, Debug)]
+pub struct TipSettings {
+    /// How long a tip is current.
+    pub ttl: Duration,
+    /// The longest tip, in bytes.
+    pub max_bytes: usize,
+    /// How long one generation may take, with all its attempts; at most a minute.
+    pub time_limit: Duration,
+    /// What becomes of a generation that nobody reads any more.
+    pub abandoned: Abandoned,
+    /// How long it goes on, when it does not go on to its end.
+    pub linger: Duration,
+    /// The memory for finished tips, in bytes.
+    pub memory_bytes: u64,
+    /// The static tip of challenges that have none.
+    pub general_tip: String,
+    /// What one caller may ask for.
+    pub caller: CallerLimits,
+    /// What may be spent in a day (UTC), in millionths of a US dollar.
+    pub daily_budget_micro_usd: Option<u64>,
+    /// How many replicas there are: while Redis is away each takes this part of a limit.
+    pub replicas: u32,
+}
+
+/// What becomes of a generation that nobody reads any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It goes on: most of it is paid for, and the next reader finds it.
+    Finish,
+    /// It ends after [`TipSettings::linger`].
+    Abort,
+}
+
+/// What one caller may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct CallerLimits {
+    /// Streams in a minute, over the whole fleet.
+    pub per_minute: u32,
+    /// So many of them may come together.
+    pub burst: u32,
+    /// Streams at once, at one replica.
+    pub at_once: usize,
+}
+
+/// One provider that tips are ordered from. The first in a list is asked first.
+pub struct Provider {
+    /// Writes.
+    pub writer: Arc<dyn TipWriter>,
+    /// What it takes for that.
+    pub price: Price,
+    /// How many orders it may get in a minute, from the whole fleet; `None` for any number.
+    pub requests_per_minute: Option<u32>,
+    /// How many tokens it may read and write in a minute, likewise.
+    pub tokens_per_minute: Option<u32>,
+}
+
+/// What a provider takes, in millionths of a US dollar for a million tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Price {
+    /// For those it reads.
+    pub input: u64,
+    /// For those it writes.
+    pub output: u64,
+}
+
+impl Price {
+    /// What so many tokens cost, in millionths of a US dollar, rounded up.
+    #[must_use]
+    pub fn of(self, input_tokens: u64, output_tokens: u64) -> u64 {
+        let input = u128::from(self.input) * u128::from(input_tokens);
+        let output = u128::from(self.output) * u128::from(output_tokens);
+        u64::try_from((input + output).div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for TipSettings {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_hours(7 * 24),
+            max_bytes: 4_096,
+            time_limit: Duration::from_mins(1),
+            abandoned: Abandoned::Finish,
+            linger: Duration::from_secs(2),
+            memory_bytes: 8 << 20,
+            general_tip: "Take one slow breath, be kind to yourself, and make the first step a \
+                          small and honest one."
+                .to_owned(),
+            caller: CallerLimits {
+                per_minute: 60,
+                burst: 20,
+                at_once: 16,
+            },
+            daily_budget_micro_usd: None,
+            replicas: 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_rounded_up_and_never_overflows() {
+        let price = Price {
+            input: 800_000,
+            output: 4_000_000,
+        };
+        assert_eq!(price.of(100, 50), 280);
+        assert_eq!(price.of(1, 0), 1);
+        assert_eq!(price.of(u64::MAX, u64::MAX), u64::MAX);
+    }
+}

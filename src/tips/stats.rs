@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use crate::{domain::FailureKind, telemetry::Counter};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// What the tips did since the process started.
+        #[derive(Debug, Default)]
+        pub struct TipStats {
+            $($(#[$doc])* pub $name: Counter,)+
+            failures: [Counter; FailureKind::ALL.len()],
+        }
+    };
+}
+
+counters! {
+    /// Streams that were opened.
+    streams,
+    /// Streams that were refused because of the caller's limits.
+    streams_refused,
+    /// Streams that had a generation started.
+    joins_leader,
+    /// Streams that joined one that was under way here.
+    joins_follower,
+    /// Streams whose text was in memory.
+    memory_hits,
+    /// Tips that were found in Redis.
+    shared_hits,
+    /// Tips that were found in the store.
+    store_hits,
+    /// Streams that ended with a tip that was written for them.
+    ends_ai,
+    /// Streams that ended with a tip that was kept.
+    ends_cache,
+    /// Streams that ended with an older tip.
+    ends_stale,
+    /// Streams that ended with a tip that a person wrote.
+    ends_static,
+    /// Times that text was void for a reader.
+    resets,
+    /// Streams that got text.
+    first_texts,
+    /// How long they waited for it, all together, in microseconds.
+    first_text_micros,
+    /// Generations that this replica led.
+    generations,
+    /// Generations that this replica took over from another.
+    takeovers,
+    /// Generations that were lost to another replica.
+    demotions,
+    /// Generations that ended without a tip.
+    fallbacks,
+    /// Generations that nobody wanted to the end.
+    aborted,
+    /// Orders that were sent to a provider.
+    attempts,
+    /// Orders that brought a tip.
+    attempts_succeeded,
+    /// Tokens that providers read.
+    input_tokens,
+    /// Tokens that providers wrote.
+    output_tokens,
+    /// What it all cost, in millionths of a US dollar.
+    cost_micro_usd,
+    /// Times that a provider was to be left alone from then on.
+    breaker_opened,
+    /// Attempts that were not made because of the provider's limits.
+    limited,
+    /// Attempts that were not made because of the budget.
+    over_budget,
+    /// Tips that broke the rules.
+    breaches,
+    /// What the store could not do.
+    store_errors,
+}
+
+impl TipStats {
+    /// How many attempts failed so.
+    #[must_use]
+    pub fn failures(&self, kind: FailureKind) -> u64 {
+        self.failure(kind).map_or(0, Counter::get)
+    }
+
+    pub(super) fn count_failure(&self, kind: FailureKind) {
+        if let Some(counter) = self.failure(kind) {
+            counter.add(1);
+        }
+    }
+
+    pub(super) fn first_text(&self, after: Duration) {
+        self.first_texts.add(1);
+        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+        self.first_text_micros.add(micros);
+    }
+
+    fn failure(&self, kind: FailureKind) -> Option<&Counter> {
+        let at = FailureKind::ALL.iter().position(|each| *each == kind)?;
+        self.failures.get(at)
+    }
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use super::{
+    Price, Provider,
+    breaker::Breaker,
+    limiter::{Quota, Want},
+    retries::RetryBudget,
+};
+use crate::domain::{Prompt, TipWriter};
+
+/// A provider, and what is known here of its health and its limits.
+pub(super) struct Supplier {
+    pub(super) writer: Arc<dyn TipWriter>,
+    pub(super) price: Price,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) retries: RetryBudget,
+    /// Names it among the limits.
+    pub(super) name: String,
+    requests: Option<Quota>,
+    tokens: Option<Quota>,
+}
+
+impl From<Provider> for Supplier {
+    fn from(provider: Provider) -> Self {
+        let route = provider.writer.route();
+        let name = format!("provider {} {}", route.provider, route.model);
+        // Providers count in buckets of a minute or less; sending a whole one at once is a sharp
+        // ramp, which some of them refuse, so requests come a tenth at a time.
+        let requests = provider.requests_per_minute.map(|per_minute| Quota {
+            per_minute,
+            burst: (per_minute / 10).max(1),
+        });
+        let tokens = provider.tokens_per_minute.map(|per_minute| Quota {
+            per_minute,
+            burst: per_minute,
+        });
+        Self {
+            price: provider.price,
+            breaker: Breaker::closed(),
+            retries: RetryBudget::new(),
+            name,
+            requests,
+            tokens,
+            writer: provider.writer,
+        }
+    }
+}
+
+impl Supplier {
+    /// What one attempt takes from the limits.
+    pub(super) fn wants(&self, prompt: &Prompt) -> Vec<Want> {
+        let requests = self.requests.map(|quota| ("requests", quota, 1));
+        let most = input_guess(prompt) + self.most_output();
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let tokens = self.tokens.map(|quota| ("tokens", quota, most));
+        requests.into_iter().chain(tokens).collect()
+    }
+
+    /// The most that one attempt may cost, in millionths of a US dollar.
+    pub(super) fn most_cost(&self, prompt: &Prompt) -> u64 {
+        self.price.of(most_input(prompt), self.most_output())
+    }
+
+    fn most_output(&self) -> u64 {
+        self.writer.route().max_output_tokens.into()
+    }
+}
+
+/// A token is about four bytes of English.
+const BYTES_A_TOKEN: u64 = 4;
+/// What the protocol adds to a prompt.
+const ENVELOPE_TOKENS: u64 = 32;
+
+/// About how many tokens a prompt has.
+pub(super) fn input_guess(prompt: &Prompt) -> u64 {
+    prompt_bytes(prompt) / BYTES_A_TOKEN + ENVELOPE_TOKENS
+}
+
+/// About how many tokens a text has.
+pub(super) fn output_guess(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_A_TOKEN)
+}
+
+/// No token is shorter than a byte.
+fn most_input(prompt: &Prompt) -> u64 {
+    prompt_bytes(prompt) + ENVELOPE_TOKENS
+}
+
+fn prompt_bytes(prompt: &Prompt) -> u64 {
+    (prompt.system.len() + prompt.user.len()) as u64
+}

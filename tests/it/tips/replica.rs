@@ -1,0 +1,213 @@
+//! Boards: one in the test's own runtime, or several that stand for replicas.
+use std::{sync::Arc, time::Duration};
+
+use bb8_redis::redis::IntoConnectionInfo;
+use challenges_catalog::{
+    domain::{Error, TipBoard, TipRequest, TipWriter},
+    redis::{Link, LinkSettings, Listener, RedisNodes},
+    tips::{Board, CallerLimits, Price, Provider, TipParts, TipSettings, TipStats},
+};
+use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    parts::{Book, Store, TestClock},
+    reading::{Reading, read_on},
+    writer::Writer,
+};
+
+/// What a tip of [`super::writer::USAGE`] costs, in millionths of a dollar.
+pub const COST: u64 = 300;
+const PRICE: Price = Price {
+    input: 1_000_000,
+    output: 4_000_000,
+};
+
+/// Settings that limit nobody.
+pub fn settings() -> TipSettings {
+    TipSettings {
+        caller: CallerLimits {
+            per_minute: 1_000_000,
+            burst: 1_000_000,
+            at_once: 100_000,
+        },
+        ..TipSettings::default()
+    }
+}
+
+/// A board without Redis, in the runtime of the test.
+pub struct Alone {
+    pub board: Board,
+    pub store: Arc<Store>,
+    pub tasks: TaskTracker,
+}
+
+impl Alone {
+    pub fn new(writers: &[&Arc<Writer>]) -> Self {
+        Self::with(settings(), writers.iter().copied().map(provider).collect())
+    }
+
+    pub fn with(settings: TipSettings, providers: Vec<Provider>) -> Self {
+        let (store, tasks) = (Arc::<Store>::default(), TaskTracker::new());
+        let parts = TipParts {
+            book: Book::new(),
+            providers,
+            store: Arc::clone(&store) as _,
+            clock: Arc::new(TestClock::new()),
+            redis: None,
+            tasks: tasks.clone(),
+            stop: CancellationToken::new(),
+        };
+        let board = Board::new(settings, parts);
+        Self {
+            board,
+            store,
+            tasks,
+        }
+    }
+
+    pub async fn read(&self, request: TipRequest) -> Reading {
+        self.try_read(request).await.unwrap()
+    }
+
+    pub async fn try_read(&self, request: TipRequest) -> Result<Reading, Error> {
+        read_on(String::new(), self.board.open(request)).await
+    }
+
+    /// Waits for all background work.
+    pub async fn settle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+}
+
+/// A provider that nothing limits.
+pub fn provider(writer: &Arc<Writer>) -> Provider {
+    Provider {
+        writer: Arc::clone(writer) as Arc<dyn TipWriter>,
+        price: PRICE,
+        requests_per_minute: None,
+        tokens_per_minute: None,
+    }
+}
+
+/// A board with a runtime and connections of its own, as a replica has them.
+pub struct Replica {
+    runtime: Option<Runtime>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+}
+
+impl Replica {
+    pub fn start(nodes: &RedisNodes, writer: &Arc<Writer>, store: &Arc<Store>) -> Self {
+        let providers = vec![provider(writer)];
+        let timeout = Duration::from_millis(500);
+        Self::with(settings(), nodes, providers, store, timeout)
+    }
+
+    /// One that waits for Redis as long as it takes: for what holds while Redis is there.
+    pub fn patient(
+        settings: TipSettings,
+        nodes: &RedisNodes,
+        providers: Vec<Provider>,
+        store: &Arc<Store>,
+    ) -> Self {
+        Self::with(settings, nodes, providers, store, Duration::from_secs(20))
+    }
+
+    fn with(
+        settings: TipSettings,
+        nodes: &RedisNodes,
+        providers: Vec<Provider>,
+        store: &Arc<Store>,
+        timeout: Duration,
+    ) -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        // One thread, so that one task that blocks it freezes the whole replica.
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let link = Link::connect(&LinkSettings {
+            name: "tip board",
+            nodes: nodes.clone(),
+            timeout,
+            connections: 2,
+        });
+        let stop = CancellationToken::new();
+        let inside = runtime.enter();
+        let parts = TipParts {
+            book: Book::new(),
+            providers,
+            store: Arc::clone(store) as _,
+            clock: Arc::new(TestClock::new()),
+            redis: Some((
+                Arc::new(link.unwrap()),
+                Arc::new(Listener::new(nodes.clone(), timeout)),
+            )),
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+        };
+        let board = Arc::new(Board::new(settings, parts));
+        drop(inside);
+        Self {
+            runtime: Some(runtime),
+            board,
+            stop,
+        }
+    }
+
+    /// Reads a tip, on this replica's runtime.
+    pub fn read(&self, request: TipRequest) -> JoinHandle<Reading> {
+        self.read_on(String::new(), request)
+    }
+
+    /// As [`Replica::read`], by a reader who has text already.
+    pub fn read_on(&self, held: String, request: TipRequest) -> JoinHandle<Reading> {
+        let board = Arc::clone(&self.board);
+        self.runtime()
+            .spawn(async move { read_on(held, board.open(request)).await.unwrap() })
+    }
+
+    pub fn stats(&self) -> &TipStats {
+        self.board.stats()
+    }
+
+    /// The end of a process: its tasks stop where they are, its connections break.
+    pub fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// What SIGTERM leads to, once its own calls are over.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Nothing here moves for so long, as after SIGSTOP.
+    pub fn freeze(&self, pause: Duration) {
+        self.runtime()
+            .spawn(async move { std::thread::sleep(pause) });
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the replica lives")
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// One server, as the product's settings name it.
+pub fn server(url: &str) -> RedisNodes {
+    assert!(url.into_connection_info().is_ok());
+    RedisNodes::Single(url.to_owned().into())
+}
+
+/// A cluster, by the ports of its nodes.
+pub fn cluster(ports: impl IntoIterator<Item = u16>) -> RedisNodes {
+    let url = |port| format!("redis://127.0.0.1:{port}").into();
+    RedisNodes::Cluster(ports.into_iter().map(url).collect())
+}
