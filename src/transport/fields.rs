@@ -46,26 +46,59 @@ impl Wrong {
             return self.field(field, Err(problem));
         }
         let mut ids = Vec::with_capacity(texts.len());
-        let mut first_index_of = HashMap::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let place = || format!("{field}[{index}]");
             match ChallengeId::parse(text) {
-                Ok(id) => {
-                    let first = *first_index_of.entry(id).or_insert(index);
-                    if first != index {
-                        self.note(&place(), format!("repeats {field}[{first}]"));
-                    }
-                    ids.push(id);
-                }
-                Err(problem) => self.note(&place(), problem),
+                Ok(id) => ids.push(id),
+                Err(problem) => self.note(&format!("{field}[{index}]"), problem),
             }
+        }
+        if has_repeats(&ids) {
+            self.note_repeats(field, texts);
         }
         self.is_empty().then_some(ids)
     }
 }
 
+impl Wrong {
+    fn note_repeats(&mut self, field: &str, texts: &[String]) {
+        let mut first_index_of = HashMap::with_capacity(texts.len());
+        let ids = texts.iter().map(|text| ChallengeId::parse(text));
+        for (index, id) in ids.enumerate() {
+            let Ok(id) = id else { continue };
+            let first = *first_index_of.entry(id).or_insert(index);
+            if first != index {
+                let problem = format!("repeats {field}[{first}]");
+                self.note(&format!("{field}[{index}]"), problem);
+            }
+        }
+    }
+}
+
+/// Sorting tells it faster than a map, and nearly always the answer is no.
+fn has_repeats(ids: &[ChallengeId]) -> bool {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.array_windows().any(|[a, b]| a == b)
+}
+
 impl From<Wrong> for Error {
     fn from(wrong: Wrong) -> Self {
         Self::Invalid(wrong.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_that_is_wrong_or_repeated_is_named_with_its_place() {
+        let id = "5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01".to_owned();
+        let texts = [id.clone(), "x".to_owned(), id.to_uppercase()];
+        let mut wrong = Wrong::default();
+        assert!(wrong.ids("ids", &texts, 3).is_none());
+        let places: Vec<_> = wrong.0.iter().map(ToString::to_string).collect();
+        assert!(places[0].starts_with("ids[1]: must be a UUID"));
+        assert_eq!(places[1..], ["ids[2]: repeats ids[0]"]);
     }
 }
