@@ -57,7 +57,7 @@ pub enum Outcome {
         bound: Micros,
         near: bool,
     },
-    /// NOT_FOUND: the one row asked for does not exist, and no older answer may say so.
+    /// `NOT_FOUND`: the one row asked for does not exist, and no older answer may say so.
     NotFound,
     Failed {
         code: Code,

@@ -52,6 +52,8 @@ impl Harm {
 
 /// How long after the harm its last consequence may show in a call.
 const AFTERMATH: Micros = 3_000_000;
+/// By then every replica in reach of the database has polled and read anew.
+const RESYNCED: Micros = 1_500_000;
 /// So long may a replica that woke be busy with what it had under way.
 const WAKING: Micros = 1_000_000;
 
@@ -223,8 +225,16 @@ impl Inflict<'_> {
         let window = self.history.open_window(Trouble::Forgot(slot.index));
         let prune = async {
             sleep(Duration::from_millis(700)).await;
+            // The others may miss the commits of the moment.
+            let others = self.servers.slots.iter();
+            let others: Vec<_> = others
+                .map(|other| self.history.open_window(Trouble::Forgot(other.index)))
+                .collect();
             self.try_execute("SELECT challenges_catalog.prune(interval '0')")
                 .await;
+            for other in &others {
+                self.history.close_window(other, RESYNCED);
+            }
         };
         tokio::join!(self.stop(slot, Duration::from_millis(1_200), rng), prune);
         self.history.close_window(&window, AFTERMATH);

@@ -51,7 +51,8 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
         }
     }
     if verdict.violations.is_empty() {
-        let bound = 3.0 / verdict.contents.max(1) as f64;
+        let checks = u32::try_from(verdict.contents.max(1)).unwrap_or(u32::MAX);
+        let bound = 3.0 / f64::from(checks);
         println!(
             "0 violations in {} checks: less than {bound:.1e} of them, at 95 %",
             verdict.contents

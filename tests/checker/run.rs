@@ -117,7 +117,7 @@ async fn start(plan: &Plan) -> Arc<World> {
 }
 
 fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
-    let long = plan.length >= Duration::from_secs(120);
+    let long = plan.length >= Duration::from_mins(2);
     for number in 0..READERS {
         let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + number);
         tasks.spawn(async move {

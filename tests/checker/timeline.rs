@@ -164,7 +164,9 @@ impl State {
 /// What the lists and rows are by the database's own word.
 pub fn digests_of(rows: Vec<Row>) -> HashMap<Key, Digest> {
     let mut state = State::default();
-    rows.into_iter().for_each(|row| state.put(row));
+    for row in rows {
+        state.put(row);
+    }
     let lists = LISTS
         .into_iter()
         .enumerate()

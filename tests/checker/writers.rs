@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{ALL_ROWS, HOT_ROWS, LASTING_ROWS, Row, difficulty_name, id_of},
-    history::{Effect, History},
+    history::{Effect, History, Micros, Trouble},
     servers::{Servers, SqlRow, row, sql},
 };
 
@@ -232,6 +232,9 @@ pub async fn first_rows(servers: &Servers, history: &History) {
     }
 }
 
+/// So long may the readers take that a lock has held up.
+const LOCK_AFTERMATH: Micros = 500_000;
+
 /// Writes every `pace`, more or less, until `stop`; `held` holds it back. A lost connection is made anew.
 pub async fn writer(
     servers: &Servers,
@@ -256,9 +259,14 @@ pub async fn writer(
                 .map(|_| Change::small(&mut rng))
                 .collect()
         };
+        // TRUNCATE holds every reader of the table up until its COMMIT.
+        let locked = is_large.then(|| history.open_window(Trouble::Fills));
         // A deadlock or a restart: whether a COMMIT took effect is asked at the end.
         if transact(db, history, &changes, &mut rng).await.is_err() {
             session = None;
+        }
+        if let Some(locked) = locked {
+            history.close_window(&locked, LOCK_AFTERMATH);
         }
     }
 }
