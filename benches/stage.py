@@ -122,7 +122,8 @@ class Stage:
         return f"redis://127.0.0.1:{port}"
 
     def postgres(self):
-        port, data = free_port(), self.folder / "postgres"
+        port = free_port()
+        data = self.folder / f"postgres{port}"
         data.mkdir()
         user = None
         if os.getuid() == 0:  # PostgreSQL refuses to run as root.

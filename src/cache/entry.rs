@@ -103,31 +103,28 @@ pub(super) fn etag(body: Option<&Bytes>) -> Etag {
     Etag(name)
 }
 
-/// The first byte of what Redis holds: the body follows, or the catalog has nothing there.
+/// The first byte of what Redis holds: the body follows its name, or the catalog has nothing there.
 const PRESENT: u8 = b'P';
 const ABSENT: u8 = b'A';
 
-/// What Redis holds for `body`.
-pub(super) fn pack(body: Option<&Bytes>) -> Bytes {
-    let Some(body) = body else {
-        return Bytes::from_static(&[ABSENT]);
-    };
-    let mut packed = BytesMut::with_capacity(1 + body.len());
-    packed.put_u8(PRESENT);
-    packed.put_slice(body);
+/// What Redis holds for `body`, which `etag` names.
+pub(super) fn pack(etag: Etag, body: Option<&Bytes>) -> Bytes {
+    let mut packed = BytesMut::with_capacity(1 + etag.0.len() + body.map_or(0, Bytes::len));
+    packed.put_u8(if body.is_some() { PRESENT } else { ABSENT });
+    packed.put_slice(&etag.0);
+    packed.put_slice(body.map_or(&[], |body| body));
     packed.freeze()
 }
 
 /// Reads what [`pack`] wrote; `None` when it did not.
-#[expect(
-    clippy::option_option,
-    reason = "outer: was it readable; inner: is there a body"
-)]
-pub(super) fn unpack(packed: &Bytes) -> Option<Option<Bytes>> {
-    match packed.first() {
-        Some(&PRESENT) => Some(Some(packed.slice(1..))),
-        Some(&ABSENT) if packed.len() == 1 => Some(None),
-        Some(_) | None => None,
+pub(super) fn unpack(packed: &Bytes) -> Option<(Etag, Option<Bytes>)> {
+    let (kind, rest) = packed.split_first()?;
+    let etag = Etag(*rest.first_chunk()?);
+    let body = packed.slice(1 + etag.0.len()..);
+    match *kind {
+        PRESENT => Some((etag, Some(body))),
+        ABSENT if body.is_empty() => Some((etag, None)),
+        _ => None,
     }
 }
 
@@ -138,13 +135,14 @@ mod tests {
     #[test]
     fn an_empty_body_is_not_an_absent_one() {
         for body in [None, Some(Bytes::new()), Some(Bytes::from_static(b"abc"))] {
-            assert_eq!(unpack(&pack(body.as_ref())), Some(body));
+            let name = etag(body.as_ref());
+            assert_eq!(unpack(&pack(name, body.as_ref())), Some((name, body)));
         }
     }
 
     #[test]
     fn bytes_that_nobody_packed_are_not_read() {
-        for bytes in [&b""[..], b"x", b"Abc"] {
+        for bytes in [&b""[..], b"x", b"P1234567", b"x12345678", b"A12345678abc"] {
             assert_eq!(unpack(&Bytes::from_static(bytes)), None);
         }
     }

@@ -36,9 +36,10 @@ impl ReadKey {
         tag == Tag::Everything || tags.iter().take(count).any(|own| *own == tag)
     }
 
-    /// The key in Redis. Two databases never share one, even by mistake.
+    /// The key in Redis. Two databases never share one, even by mistake; nor do two versions of
+    /// the program that pack entries in another way: the number counts these ways.
     pub(super) fn in_redis(&self, database: DatabaseId) -> String {
-        format!("catalog:1:{database}:{self}")
+        format!("catalog:2:{database}:{self}")
     }
 
     /// About how many bytes the key holds in memory.

@@ -19,7 +19,7 @@ use super::{
     shared::{Lease, Lookup, Packed},
 };
 use crate::domain::{
-    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, ListQuery, Source, Stamp,
+    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, ListQuery, Source, Stamp,
 };
 
 /// Brings answers that the near cache lacks: from the shared cache, or from
@@ -109,12 +109,14 @@ impl Loader {
         };
         let looks = wants.iter().map(async |want| {
             let key = want.landing.key();
-            let floor = match purpose {
-                Purpose::Fill if fault::is(Fault::TrustShared) => Stamp::default(),
-                Purpose::Fill => self.knowledge.floor(key),
-                Purpose::Refresh => Stamp::MAX,
-            };
-            shared.get(&key.in_redis(database), floor).await
+            let name = key.in_redis(database);
+            match purpose {
+                Purpose::Fill if fault::is(Fault::TrustShared) => {
+                    shared.get(&name, Stamp::default()).await
+                }
+                Purpose::Fill => shared.get(&name, self.knowledge.floor(key)).await,
+                Purpose::Refresh => shared.get_or_lease(&name, Stamp::MAX).await,
+            }
         });
         let lookups = join_all(looks).await;
         let (mut fill, mut wait) = (Vec::new(), Vec::new());
@@ -177,7 +179,14 @@ impl Loader {
                 stamp
             };
             let ttl = self.settings.ttl.mul_f64(rand::random_range(0.9..=1.0));
-            let entry = self.entry(body, stamp, era.map_or(0, |(_, era)| era), read_from, ttl);
+            let etag = entry::etag(body.as_ref());
+            let entry = self.entry(
+                (etag, body),
+                stamp,
+                era.map_or(0, |(_, era)| era),
+                read_from,
+                ttl,
+            );
             let kept = self.knowledge.is_valid(want.landing.key(), &entry);
             if !kept {
                 self.stats.fills_outrun.add(1);
@@ -187,7 +196,7 @@ impl Loader {
             {
                 let packed = kept.then(|| Packed {
                     stamp,
-                    bytes: entry::pack(entry.body.as_ref()),
+                    bytes: entry::pack(entry.etag, entry.body.as_ref()),
                     ttl,
                 });
                 let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
@@ -288,14 +297,14 @@ impl Loader {
 
     fn entry(
         &self,
-        body: Option<Bytes>,
+        (etag, body): (Etag, Option<Bytes>),
         stamp: Stamp,
         era: u64,
         current_at: Instant,
         ttl: Duration,
     ) -> Arc<Entry> {
         Arc::new(Entry {
-            etag: entry::etag(body.as_ref()),
+            etag,
             body,
             stamp,
             era,
@@ -308,7 +317,7 @@ impl Loader {
     }
 
     fn unpack(&self, packed: &Packed, era: u64) -> Option<Arc<Entry>> {
-        let body = entry::unpack(&packed.bytes)?;
+        let (etag, body) = entry::unpack(&packed.bytes)?;
         // Redis tells how long it keeps it, by its own clock; from that its age is bounded.
         let age = self.settings.ttl.saturating_sub(packed.ttl);
         let now = Instant::now();
@@ -318,7 +327,7 @@ impl Loader {
         } else {
             packed.stamp
         };
-        Some(self.entry(body, stamp, era, current_at, packed.ttl))
+        Some(self.entry((etag, body), stamp, era, current_at, packed.ttl))
     }
 }
 

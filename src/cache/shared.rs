@@ -103,8 +103,24 @@ impl SharedCache {
         }
     }
 
-    /// Looks `key` up; see `lua/get.lua`.
+    /// Looks `key` up, for an entry at or above `floor`.
+    ///
+    /// A hit takes two plain commands: through a script, which may also take the lease, it costs
+    /// Redis several times as much.
     pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
+        // The time to live first: if a newer entry comes in between, it is taken for older than it is.
+        let mut look = redis::pipe();
+        look.cmd("PTTL").arg(key);
+        look.cmd("HMGET").arg(key).arg("s").arg("b");
+        match self.link.ask_all(look).await.map(found) {
+            Some(Some(packed)) if packed.stamp >= floor => Lookup::Hit(packed),
+            Some(_) => self.get_or_lease(key, floor).await,
+            None => Lookup::Unavailable,
+        }
+    }
+
+    /// Looks `key` up and takes the lease if it is to be filled; see `lua/get.lua`.
+    pub(super) async fn get_or_lease(&self, key: &str, floor: Stamp) -> Lookup {
         let lease = Lease(Uuid::new_v4());
         let arguments = [
             floor.to_string().into_bytes(),
@@ -150,6 +166,23 @@ fn memory_of(info: Value) -> Option<(u64, u64)> {
     Some((field("used_memory")?, field("maxmemory").unwrap_or(0)))
 }
 
+/// Reads what PTTL and HMGET returned; `None` when there is no entry.
+fn found(answers: Vec<Value>) -> Option<Packed> {
+    let [Value::Int(ttl_ms), Value::Array(fields)] = <[Value; 2]>::try_from(answers).ok()? else {
+        return None;
+    };
+    let [stamp, body] = <[Value; 2]>::try_from(fields).ok()?;
+    packed(&bytes(stamp)?, bytes(body)?, ttl_ms)
+}
+
+fn packed(stamp: &Bytes, bytes: Bytes, ttl_ms: i64) -> Option<Packed> {
+    Some(Packed {
+        stamp: std::str::from_utf8(stamp).ok()?.parse().ok()?,
+        bytes,
+        ttl: Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0)),
+    })
+}
+
 /// Reads what `lua/get.lua` returned; `None` when it is something else.
 fn lookup(answer: Value, lease: Lease) -> Option<Lookup> {
     let Value::Array(parts) = answer else {
@@ -160,26 +193,19 @@ fn lookup(answer: Value, lease: Lease) -> Option<Lookup> {
     let stamp = parts.next().and_then(bytes);
     let body = parts.next().and_then(bytes);
     let millis = match parts.next() {
-        Some(Value::Int(millis)) => Duration::from_millis(u64::try_from(millis).unwrap_or(0)),
-        Some(_) | None => Duration::ZERO,
+        Some(Value::Int(millis)) => millis,
+        Some(_) | None => 0,
     };
-    let packed = |ttl| {
-        let stamp = std::str::from_utf8(stamp.as_ref()?).ok()?.parse().ok()?;
-        Some(Packed {
-            stamp,
-            bytes: body?,
-            ttl,
-        })
-    };
+    let packed = |ttl_ms| packed(stamp.as_ref()?, body?, ttl_ms);
     match kind.as_ref() {
         b"H" => packed(millis).map(Lookup::Hit),
         b"F" => Some(Lookup::Fill {
             lease,
-            stale: packed(Duration::ZERO),
+            stale: packed(0),
         }),
         b"W" => Some(Lookup::Wait {
-            at_most: millis,
-            stale: packed(Duration::ZERO),
+            at_most: Duration::from_millis(u64::try_from(millis).unwrap_or(0)),
+            stale: packed(0),
         }),
         _ => None,
     }

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use bb8_redis::{
     bb8,
-    redis::{self, ErrorKind, RedisError, ServerErrorKind, Value},
+    redis::{self, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value},
 };
 use tokio::time::{Instant, timeout};
 
 use super::{
     RedisNodes, Script,
     breaker::{Attempt, Breaker, Turn},
-    pool::{self, Manager},
+    pool::{self, Connection, Manager},
 };
 
 /// How to reach Redis.
@@ -35,8 +35,8 @@ pub struct Link {
     is_cluster: bool,
 }
 
-enum Answer {
-    Value(Value),
+enum Answer<T> {
+    Value(T),
     NoScript,
 }
 
@@ -85,15 +85,26 @@ impl Link {
     /// How long it takes to answer at all; `None` when it does not in time.
     pub async fn ping(&self) -> Option<Duration> {
         let started = Instant::now();
-        let pong = self.run(Attempt::Probe, redis::cmd("PING")).await;
+        let pong = self.run_one(Attempt::Probe, redis::cmd("PING")).await;
         pong.map(|_| started.elapsed())
     }
 
     /// What Redis says to a command; `None` when it says nothing in time.
     pub async fn ask(&self, command: redis::Cmd) -> Option<Value> {
         let attempt = self.breaker.admit()?;
-        match self.run(attempt, command).await? {
+        match self.run_one(attempt, command).await? {
             Answer::Value(value) => Some(value),
+            Answer::NoScript => None,
+        }
+    }
+
+    /// What Redis says to several commands, which travel together; in a cluster their keys must
+    /// share a hash tag. `None` when it does not say everything in time.
+    pub async fn ask_all(&self, commands: redis::Pipeline) -> Option<Vec<Value>> {
+        let attempt = self.breaker.admit()?;
+        let ask = async |mut connection| commands.query_async(&mut connection).await;
+        match self.run(attempt, ask).await? {
+            Answer::Value(values) => Some(values),
             Answer::NoScript => None,
         }
     }
@@ -116,25 +127,33 @@ impl Link {
             command.arg(arguments);
             command
         };
-        let known = self.run(attempt, command("EVALSHA", &script.sha1)).await?;
+        let known = self
+            .run_one(attempt, command("EVALSHA", &script.sha1))
+            .await?;
         match known {
             Answer::Value(value) => Some(value),
             // A server that was restarted, or another node of the cluster: EVAL teaches it.
-            Answer::NoScript => match self.run(attempt, command("EVAL", script.code)).await? {
+            Answer::NoScript => match self.run_one(attempt, command("EVAL", script.code)).await? {
                 Answer::Value(value) => Some(value),
                 Answer::NoScript => None,
             },
         }
     }
 
-    /// Runs one command within the time limit and tells the breaker how it went.
-    async fn run(&self, attempt: Attempt, command: redis::Cmd) -> Option<Answer> {
+    async fn run_one(&self, attempt: Attempt, command: redis::Cmd) -> Option<Answer<Value>> {
+        let ask = async |mut connection| command.query_async(&mut connection).await;
+        self.run(attempt, ask).await
+    }
+
+    /// Does `ask` within the time limit and tells the breaker how it went.
+    async fn run<T>(
+        &self,
+        attempt: Attempt,
+        ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
+    ) -> Option<Answer<T>> {
         let answer = timeout(self.timeout, async {
-            let mut connection = pool::shared(&self.pool).await?;
-            command
-                .query_async::<Value>(&mut connection)
-                .await
-                .map_err(bb8::RunError::User)
+            let connection = pool::shared(&self.pool).await?;
+            ask(connection).await.map_err(bb8::RunError::User)
         });
         let (answer, problem) = match answer.await {
             Ok(Ok(value)) => (Some(Answer::Value(value)), None),

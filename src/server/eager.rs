@@ -1,5 +1,9 @@
 use std::{
     future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Waker},
 };
 
@@ -12,7 +16,33 @@ use hyper_util::rt::TokioExecutor;
 /// Nearly every call finds its answer in memory, and then needs no task, no queue and no waking
 /// of the connection; so the answers to all requests that came together leave together.
 #[derive(Clone, Default)]
-pub(super) struct Eager(TokioExecutor);
+pub(super) struct Eager {
+    executor: TokioExecutor,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Eager {
+    /// Whether any call had to wait, and still does.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+}
+
+/// Counts one call that waits, however it ends.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn count(waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Relaxed);
+        Self(Arc::clone(waiting))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
 
 impl<F> Executor<F> for Eager
 where
@@ -23,7 +53,11 @@ where
         // Whoever is to be woken is told in the next poll, which is the task's first.
         let begun = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if begun.is_pending() {
-            self.0.execute(call);
+            let waiting = Waiting::count(&self.waiting);
+            self.executor.execute(async move {
+                call.await;
+                drop(waiting);
+            });
         }
     }
 }
@@ -53,6 +87,7 @@ mod tests {
             finished.notify_one();
         });
         assert_eq!(*told.lock().unwrap(), ["begun"]);
+        assert!(executor.has_waiting());
         go_on.notify_one();
         done.notified().await;
         assert_eq!(*told.lock().unwrap(), ["begun", "ended"]);

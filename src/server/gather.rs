@@ -46,6 +46,11 @@ impl Gathered {
         self.socket().send(cx)
     }
 
+    /// Whether there is anything to send.
+    pub(super) fn has_gathered(&self) -> bool {
+        !self.socket().gathered.is_empty()
+    }
+
     fn socket(&self) -> MutexGuard<'_, Socket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
