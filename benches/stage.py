@@ -161,7 +161,8 @@ class Stage:
         """Adds `rows` more, and gives their ids."""
         text = "INSERT INTO public.approach_challenges (id, difficulty, title, description) SELECT md5(n::text)::uuid, "
         text += f"'beginner', 'Challenge ' || n, repeat('What to do. ', 6) FROM generate_series(1, {rows}) AS n"
-        run([find("psql"), "--quiet", database, "-c", text])
+        # Not the one on PATH: Debian's is a wrapper that does nothing under another name.
+        run([find("initdb").parent / "psql", "--quiet", database, "-c", text])
         return [str(uuid.UUID(hashlib.md5(str(n).encode()).hexdigest())) for n in range(1, rows + 1)]
 
 

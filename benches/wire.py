@@ -84,8 +84,10 @@ def cache_status(port):
     return dict(fields(dict(fields(answer))[1]))
 
 
-def near_entries(port):
-    return dict(fields(cache_status(port)[9])).get(1, 0)
+def near_state(port):
+    """How many entries the near cache has, and how many were pushed out."""
+    near = dict(fields(cache_status(port)[9]))
+    return near.get(1, 0), near.get(8, 0)
 
 
 def database_reads(port):
