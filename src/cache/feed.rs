@@ -24,6 +24,8 @@ pub struct FeedTask {
 const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 /// Hints that come thicker than this share a poll.
 const LEAST_GAP: Duration = Duration::from_millis(1);
+/// After the first poll that failed; twice as long after each further one, up to the interval.
+const RETRY: Duration = Duration::from_millis(25);
 /// Old changes are pruned about this often, by every replica: it costs one statement.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -60,10 +62,15 @@ impl FeedTask {
     }
 
     async fn poll(self) {
+        let mut failures = 0;
         loop {
-            self.poll_once().await;
+            failures = if self.poll_once().await {
+                0
+            } else {
+                failures + 1
+            };
             sleep(LEAST_GAP).await;
-            let beat = self.interval.mul_f64(rand::random_range(0.9..1.1));
+            let beat = self.beat(failures);
             let beat = if fault::is(Fault::NotifyOnly) {
                 beat * 1_000
             } else {
@@ -74,7 +81,18 @@ impl FeedTask {
         }
     }
 
-    async fn poll_once(&self) {
+    /// How long to wait for a hint. A poll that failed for once, as the first after the process
+    /// was stopped does, is made up for soon.
+    fn beat(&self, failures: u32) -> Duration {
+        let beat = match failures.checked_sub(1) {
+            None => self.interval,
+            Some(before) => (RETRY * 2_u32.saturating_pow(before)).min(self.interval),
+        };
+        beat.mul_f64(rand::random_range(0.9..1.1))
+    }
+
+    /// Tells whether the database answered.
+    async fn poll_once(&self) -> bool {
         let sent = Instant::now();
         let after = self.knowledge.version().stamp.seq;
         let answer = timeout(POLL_TIMEOUT, self.feed.poll(after, self.own)).await;
@@ -93,12 +111,14 @@ impl FeedTask {
                 if was_lost {
                     tracing::info!("database is back");
                 }
+                true
             }
             Err(error) => {
                 if self.knowledge.lose() {
                     let cause = error.source().map(ToString::to_string);
                     tracing::warn!(%error, cause, "database is lost; answers will be marked stale");
                 }
+                false
             }
         }
     }

@@ -55,7 +55,7 @@ const AFTERMATH: Micros = 3_000_000;
 /// By then every replica in reach of the database has polled and read anew.
 const RESYNCED: Micros = 1_500_000;
 /// So long may a replica that woke be busy with what it had under way.
-const WAKING: Micros = 1_000_000;
+const WAKING: Micros = 2_000_000;
 
 /// Does all of `harms`, again and again in another order, until `stop`. Heals what it harmed.
 pub async fn nemesis(

@@ -98,6 +98,8 @@ impl Servers {
             ("CATALOG_LOG", "warn".to_owned()),
             // It would mend what the checker is to see.
             ("CATALOG_AUDIT_INTERVAL", "0s".to_owned()),
+            // A client that learns too late that its connection is to end cancels its own call.
+            ("CATALOG_CONNECTION_AGE", "1d".to_owned()),
         ];
         environment.extend(self.fault.map(|fault| ("CATALOG_FAULT", fault.to_owned())));
         let replica = Replica::start(&environment).await;
