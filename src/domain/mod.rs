@@ -3,6 +3,7 @@
 mod answer;
 mod cache_status;
 mod challenge;
+mod content;
 mod error;
 mod fleet;
 mod generic_tip;
@@ -22,6 +23,7 @@ pub use cache_status::{
     NearStatus, PoolState, SharedStatus,
 };
 pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
+pub use content::content_hash;
 pub use error::{Error, FieldViolation, Unavailability};
 pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
 pub use generic_tip::generic_tip;

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use super::{Challenge, ChallengeId, Difficulty, UnixMicros};
+use super::{Challenge, ChallengeId, Difficulty, UnixMicros, content_hash};
 
 /// The language that a tip is to be written in: a language, perhaps a script
 /// and a region, as in BCP 47, such as `en`, `de-AT` or `zh-Hant-TW`.
@@ -109,6 +109,14 @@ pub struct TipSubject {
     pub static_tip: Option<String>,
 }
 
+impl TipSubject {
+    /// Names the texts that decide the tip, see [`content_hash`].
+    #[must_use]
+    pub fn content_hash(&self) -> [u8; 32] {
+        content_hash(&self.title, &self.description, self.difficulty)
+    }
+}
+
 impl From<&Challenge> for TipSubject {
     fn from(challenge: &Challenge) -> Self {
         Self {
@@ -146,6 +154,9 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::EndTurn, Self::StopSequence];
+
     /// The word that stores and callers see.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -153,6 +164,16 @@ impl Stop {
             Self::EndTurn => "end_turn",
             Self::StopSequence => "stop_sequence",
         }
+    }
+}
+
+impl FromStr for Stop {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|stop| stop.as_str() == text)
+            .ok_or_else(|| format!("must be end_turn or stop_sequence, not {text:?}"))
     }
 }
 
@@ -250,6 +271,14 @@ mod tests {
         };
         assert_eq!(told.cut_short(1).output_tokens, 5);
         assert!(told.cut_short(1).is_estimated);
+    }
+
+    #[test]
+    fn a_stop_reads_back_as_it_is_kept_and_no_other_word_does() {
+        for stop in Stop::ALL {
+            assert_eq!(stop.as_str().parse(), Ok(stop));
+        }
+        assert!("max_tokens".parse::<Stop>().is_err());
     }
 
     #[test]

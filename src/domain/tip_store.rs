@@ -7,7 +7,7 @@ use super::{ChallengeId, Epoch, Error, Locale, PersonaName, Tip, TipKey, UnixMic
 pub struct TipOrigin {
     /// The challenge.
     pub challenge: ChallengeId,
-    /// SHA-256 of those texts of the challenge that decide the tip.
+    /// Names those texts of the challenge that decide the tip, see [`super::content_hash`].
     pub content: [u8; 32],
     /// The language.
     pub locale: Locale,
@@ -15,6 +15,9 @@ pub struct TipOrigin {
     pub persona: PersonaName,
     /// The wording of the prompt, see [`super::PromptBook::edition`].
     pub edition: String,
+    /// Whether the catalog shows it beside the challenge, where nobody chooses a language or a
+    /// voice: both are the default.
+    pub shown: bool,
 }
 
 /// One attempt with a provider, for the books.

@@ -152,8 +152,7 @@ pub(super) fn pack(tip: &Tip) -> Vec<u8> {
 /// Reads it back; `None` when it is damaged, or another version's.
 pub(super) fn unpack(key: TipKey, bytes: &[u8]) -> Option<Tip> {
     let packed: Packed = serde_json::from_slice(bytes).ok()?;
-    let stop = [Stop::EndTurn, Stop::StopSequence];
-    let stop = stop.into_iter().find(|stop| stop.as_str() == packed.stop)?;
+    let stop: Stop = packed.stop.parse().ok()?;
     (sha256(&packed.text) == packed.sha256).then_some(Tip {
         key,
         epoch: Epoch(packed.epoch),

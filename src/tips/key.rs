@@ -19,15 +19,6 @@ pub(super) fn short_hash(text: &str) -> [u8; 8] {
     hash.first_chunk().copied().unwrap_or_default()
 }
 
-/// SHA-256 of those texts of a challenge that decide its tip.
-pub(super) fn content_hash(subject: &TipSubject) -> [u8; 32] {
-    let mut fields = Fields::new();
-    fields.text(&subject.title);
-    fields.text(&subject.description);
-    fields.text(subject.difficulty.as_str());
-    fields.hash()
-}
-
 /// Names the tip: whatever may change its text goes in, and the route of the provider that is
 /// asked first stands for all of them, so that the second one's tip is found again too.
 pub(super) fn tip_key(
@@ -40,7 +31,7 @@ pub(super) fn tip_key(
     let mut fields = Fields::new();
     fields.number(SCHEMA);
     fields.bytes(subject.challenge.uuid().as_bytes());
-    fields.bytes(&content_hash(subject));
+    fields.bytes(&subject.content_hash());
     fields.text(locale.as_str());
     fields.text(persona.as_str());
     fields.text(edition);

@@ -1,4 +1,4 @@
-use super::key::{content_hash, tip_key};
+use super::key::tip_key;
 use crate::domain::{
     Locale, PersonaName, Prompt, PromptBook, Route, TipKey, TipOrigin, TipSubject,
 };
@@ -28,12 +28,63 @@ impl Order {
             key: tip_key(subject, locale, persona, edition, route),
             origin: TipOrigin {
                 challenge: subject.challenge,
-                content: content_hash(subject),
+                content: subject.content_hash(),
                 locale: locale.clone(),
                 persona: persona.clone(),
                 edition: edition.to_owned(),
+                shown: *locale == Locale::default() && voices.first() == Some(persona),
             },
             prompt: book.prompt(subject, locale, persona),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::Difficulty;
+
+    struct Voices(Vec<PersonaName>);
+
+    impl PromptBook for Voices {
+        fn edition(&self) -> &'static str {
+            "1"
+        }
+
+        fn personas(&self) -> &[PersonaName] {
+            &self.0
+        }
+
+        fn prompt(&self, _: &TipSubject, _: &Locale, _: &PersonaName) -> Prompt {
+            Prompt {
+                system: String::new(),
+                user: String::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_tip_in_the_default_language_and_voice_is_shown_beside_its_challenge() {
+        let book = Voices(["warm", "brief"].map(|name| name.parse().unwrap()).to_vec());
+        let subject = TipSubject {
+            challenge: Uuid::nil().into(),
+            difficulty: Difficulty::Beginner,
+            title: "Say hello".to_owned(),
+            description: String::new(),
+            static_tip: None,
+        };
+        for (locale, persona, shown) in [
+            ("en", "warm", true),
+            ("en", "nobody", true),
+            ("en", "brief", false),
+            ("de", "warm", false),
+            ("en-GB", "warm", false),
+        ] {
+            let (locale, persona) = (locale.parse().unwrap(), persona.parse().unwrap());
+            let order = Order::new(&book, None, &subject, &locale, &persona);
+            assert_eq!(order.origin.shown, shown, "{locale} {persona}");
         }
     }
 }

@@ -48,6 +48,7 @@ impl Store {
             locale: Locale::default(),
             persona: persona(),
             edition: "0".to_owned(),
+            shown: true,
         };
         self.tips.lock().unwrap().insert(tip.key, (tip, origin));
     }

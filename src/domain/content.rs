@@ -1,0 +1,51 @@
+use ring::digest::{Context, SHA256};
+
+use super::Difficulty;
+
+/// Names those texts of a challenge that decide its tip: SHA-256 over the title, the description
+/// and the word of the difficulty, each behind its length in bytes (64 bits, little-endian), so
+/// that no text can run into the next.
+///
+/// Stores keep it beside every tip: another definition would make all of them tips of other texts.
+#[must_use]
+pub fn content_hash(title: &str, description: &str, difficulty: Difficulty) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    for field in [title, description, difficulty.as_str()] {
+        hash.update(&(field.len() as u64).to_le_bytes());
+        hash.update(field.as_bytes());
+    }
+    let mut bytes = [0; 32];
+    // Both are 32 bytes long: SHA-256 has no other length.
+    for (to, from) in bytes.iter_mut().zip(hash.finish().as_ref()) {
+        *to = *from;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::TipKey;
+
+    /// By `printf '\x09\0\0\0\0\0\0\0Say hello\x0d\0\0\0\0\0\0\0To a stranger\x08\0\0\0\0\0\0\0beginner' | sha256sum`.
+    #[test]
+    fn what_stores_keep_is_found_again_by_every_release() {
+        let hash = content_hash("Say hello", "To a stranger", Difficulty::Beginner);
+        assert_eq!(
+            TipKey(hash).to_string(),
+            "ec29b0cd740f3fc00dca5b36d90694a21cec8c2c8c359a6239c6c0ab7ca8ee3c"
+        );
+    }
+
+    #[test]
+    fn every_text_counts_and_none_runs_into_the_next() {
+        let plain = content_hash("ab", "c", Difficulty::Beginner);
+        for other in [
+            content_hash("a", "bc", Difficulty::Beginner),
+            content_hash("ab", "", Difficulty::Beginner),
+            content_hash("ab", "c", Difficulty::Advanced),
+        ] {
+            assert_ne!(other, plain);
+        }
+    }
+}
