@@ -4,10 +4,12 @@
 GRANT USAGE ON SCHEMA challenges_catalog TO :"role";
 GRANT SELECT ON public.approach_challenges TO :"role";
 GRANT SELECT ON
+    challenges_catalog.challenge_tips,
     challenges_catalog.change,
     challenges_catalog.commit_log,
     challenges_catalog.migration,
     challenges_catalog.replica,
+    challenges_catalog.shown_tips,
     challenges_catalog.state
 TO :"role";
 GRANT EXECUTE ON FUNCTION
@@ -15,8 +17,14 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.database(),
     challenges_catalog.drop_task(text, uuid),
     challenges_catalog.invalidate(text[], boolean),
+    challenges_catalog.keep_tip(
+        bytea, uuid, bytea, text, text, text, bigint, text, bytea, text, text, text, bigint, bigint, boolean,
+        timestamptz, timestamptz, boolean
+    ),
     challenges_catalog.leave(uuid),
+    challenges_catalog.note_attempt(timestamptz, bytea, bigint, text, text, text, bigint, bigint, boolean, bigint),
     challenges_catalog.prune(interval),
+    challenges_catalog.prune_tips(interval, interval, bigint),
     challenges_catalog.report(uuid, text, bigint, bigint, bytea),
     challenges_catalog.take_task(text, uuid, interval),
     challenges_catalog.timeline()

@@ -92,7 +92,8 @@ pub trait ChangeFeed: Send + Sync {
     /// nothing, or never.
     async fn hint(&self);
 
-    /// Forgets changes that no replica can still need. Calling it often is harmless.
+    /// Takes what has had its time out of the catalog, such as tips, which is a change like any
+    /// other, and forgets changes that no replica can still need. Calling it often is harmless.
     ///
     /// # Errors
     ///

@@ -41,7 +41,7 @@ pub struct AttemptRecord {
     pub ended_at: UnixMicros,
 }
 
-/// Where finished tips are kept for good.
+/// Where finished tips are kept for good: until 30 days after their time, and the books for 90 days.
 #[async_trait]
 pub trait TipStore: Send + Sync {
     /// The tip of this name, expired or not.
@@ -51,8 +51,8 @@ pub trait TipStore: Send + Sync {
     /// [`Error::Unavailable`] when the database does not answer.
     async fn find(&self, key: TipKey) -> Result<Option<Tip>, Error>;
 
-    /// The newest tip for the challenge in this language and voice, whatever text, prompt or
-    /// route it was written for: better than none while the providers are away.
+    /// The newest tip for the challenge in this language and voice, expired or not, whatever text,
+    /// prompt or route it was written for: better than none while the providers are away.
     ///
     /// # Errors
     ///
@@ -64,17 +64,21 @@ pub trait TipStore: Send + Sync {
         persona: &PersonaName,
     ) -> Result<Option<Tip>, Error>;
 
-    /// Keeps the tip, unless one of a later epoch is there; tells whether it was kept.
+    /// Keeps the tip, unless one of the same or a later epoch is there, and tells whether it did.
+    ///
+    /// One that the catalog shows is shown from here on, in one transaction with the commit that
+    /// says so to every replica, unless a newer one of another name is shown.
     ///
     /// # Errors
     ///
-    /// As [`Self::find`].
+    /// As [`Self::find`]; [`Error::Internal`] for a text that is empty, longer than 64 KiB, or holds
+    /// NUL. Then nothing was kept.
     async fn save(&self, tip: &Tip, origin: &TipOrigin) -> Result<bool, Error>;
 
-    /// Notes what an attempt cost.
+    /// Notes what an attempt cost. The same attempt counts once, however often it is told.
     ///
     /// # Errors
     ///
-    /// As [`Self::find`].
+    /// As [`Self::find`]; [`Error::Internal`] for a name that holds NUL.
     async fn record(&self, attempt: &AttemptRecord) -> Result<(), Error>;
 }

@@ -7,7 +7,7 @@ use super::{
     sqlite,
 };
 use crate::domain::{
-    ChallengeRepository, ChangeFeed, Error, Invalidator, PoolState, ReplicaRegistry,
+    ChallengeRepository, ChangeFeed, Error, Invalidator, PoolState, ReplicaRegistry, TipStore,
 };
 
 /// Where a database is. Has no `Debug`, because an address can hold a password.
@@ -19,9 +19,11 @@ pub enum Location<'a> {
     Sqlite(&'a Path),
 }
 
-/// An open database: both of its ports, and what the process itself asks of it.
+/// An open database: all of its ports, and what the process itself asks of it.
 #[async_trait]
-pub trait Datastore: ChallengeRepository + ChangeFeed + Invalidator + ReplicaRegistry {
+pub trait Datastore:
+    ChallengeRepository + ChangeFeed + Invalidator + ReplicaRegistry + TipStore
+{
     /// Tells whether the schema is what this build needs. A newer one is: migrations only add.
     ///
     /// # Errors

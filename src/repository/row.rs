@@ -216,7 +216,7 @@ pub(super) fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {
     })
 }
 
-fn unsigned(number: i64) -> Result<u64, Error> {
+pub(super) fn unsigned(number: i64) -> Result<u64, Error> {
     u64::try_from(number).map_err(|_| broken(format!("number {number} is negative")))
 }
 

@@ -30,6 +30,6 @@ impl ChangeFeed for PostgresStore {
             .bind(KEPT.as_secs_f64())
             .execute(&self.pool);
         self.write("pruning the commit log", prune).await?;
-        Ok(())
+        self.prune_tips().await
     }
 }

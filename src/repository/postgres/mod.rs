@@ -9,6 +9,7 @@ mod order_index;
 mod registry;
 mod shape;
 mod store;
+mod tips;
 mod verify;
 
 pub(super) use migrate::{migrate_up, migration_status};

@@ -104,7 +104,7 @@ impl Invalidator for PostgresStore {
 
 impl PostgresStore {
     /// Calls a function that gives nothing.
-    async fn call(
+    pub(super) async fn call(
         &self,
         context: &'static str,
         call: impl Fn() -> Query<()> + Send + Sync,

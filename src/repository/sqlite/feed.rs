@@ -38,6 +38,7 @@ impl ChangeFeed for SqliteStore {
             .await?;
             transaction.commit().await
         };
-        self.within("pruning the list of changes", prune).await
+        self.within("pruning the list of changes", prune).await?;
+        self.prune_tips().await
     }
 }

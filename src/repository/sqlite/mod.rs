@@ -4,6 +4,7 @@ mod feed;
 mod migrate;
 mod registry;
 mod store;
+mod tips;
 mod verify;
 
 pub(super) use migrate::{migrate_up, migration_status};

@@ -9,11 +9,14 @@ use crate::repository::{
 };
 
 /// Every trigger that stamps depend on, and the index behind lists.
-const TRIGGERS: [&str; 4] = [
+const TRIGGERS: [&str; 7] = [
     "challenges_catalog_delete",
     "challenges_catalog_insert",
     "challenges_catalog_replace",
     "challenges_catalog_update",
+    "shown_tips_delete",
+    "shown_tips_insert",
+    "shown_tips_update",
 ];
 
 /// Everything, with one connection.

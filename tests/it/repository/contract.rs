@@ -3,7 +3,7 @@
 macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
-            use crate::repository::{changes, fixture::Catalog, reads, registry};
+            use crate::repository::{changes, fixture::Catalog, reads, registry, tips};
             $(#[tokio::test]
             async fn $fact() {
                 $room::$fact(Catalog::$bare().await.migrated().await).await;
@@ -60,4 +60,14 @@ both_engines!(
     registry::of_many_who_take_a_task_at_once_one_gets_it,
     registry::only_a_report_makes_a_replica_young_again,
     registry::the_pool_tells_how_many_connections_it_has,
+    tips::a_later_epoch_replaces_a_tip_and_an_equal_or_older_one_does_not,
+    tips::a_shown_tip_is_a_change_of_its_challenge_and_of_every_list,
+    tips::a_tip_beyond_its_bounds_is_a_fault_and_is_not_kept,
+    tips::a_tip_reads_back_as_it_was_saved,
+    tips::a_tip_that_is_shown_as_before_or_not_at_all_is_no_change,
+    tips::an_attempt_counts_once_however_often_it_is_told,
+    tips::of_many_who_save_a_tip_at_once_the_latest_epoch_stays,
+    tips::the_newest_tip_in_a_language_and_voice_is_found_whatever_it_was_written_for,
+    tips::what_had_its_time_is_pruned_and_nothing_else,
+    tips::without_a_database_every_call_is_an_outage,
 );

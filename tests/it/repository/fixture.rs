@@ -89,6 +89,24 @@ impl Catalog {
         }
     }
 
+    /// How many rows one of the tables of tips has.
+    pub async fn count_of(&self, table: &str) -> i64 {
+        match &self.place {
+            Place::Postgres(database) => {
+                let count = format!("SELECT count(*) FROM challenges_catalog.{table}");
+                database.query_i64(&count).await
+            }
+            Place::Sqlite(folder) => {
+                let url = format!("sqlite:{}", file(folder).display());
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                let count = sqlx::query_scalar(count).fetch_one(&mut connection).await;
+                connection.close().await.unwrap();
+                count.unwrap()
+            }
+        }
+    }
+
     /// Makes every change so far one of long ago.
     pub async fn age(&self) {
         let age = match &self.place {

@@ -15,4 +15,6 @@ mod reads;
 mod registry;
 mod rights;
 mod statements;
+mod tip_writers;
+mod tips;
 mod verify;

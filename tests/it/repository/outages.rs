@@ -11,7 +11,7 @@ use challenges_catalog::{
 
 use super::{
     fixture::{ANYONE, challenge, id},
-    registry,
+    registry, tips,
 };
 use crate::support::{
     postgres::{self, Database},
@@ -76,12 +76,14 @@ async fn a_restart_of_the_server_fails_no_read() {
 }
 
 #[tokio::test]
-async fn a_restart_of_the_server_fails_no_report_and_no_invalidation() {
+async fn a_restart_of_the_server_fails_no_report_no_invalidation_and_no_tip() {
     let server = postgres::own_server();
     let database = server.fresh().await;
     let store = migrated(&database).await;
     let told = registry::report(1, Stamp::default());
-    for work in ["report", "invalidate", "take a task"] {
+    let (tip, origin) = (tips::tip(1, 1, "text"), tips::origin(1));
+    let attempt = tips::attempt(tips::days_from_now(0));
+    for work in ["report", "invalidate", "save", "record", "take a task"] {
         store.fill().await.unwrap();
         eventually("all wait in the pool", SOON, async || {
             store.pool().idle == settings().min_connections
@@ -92,6 +94,8 @@ async fn a_restart_of_the_server_fails_no_report_and_no_invalidation() {
         // And all are dead now.
         match work {
             "report" => store.report(&told).await.unwrap(),
+            "save" => assert!(store.save(&tip, &origin).await.unwrap()),
+            "record" => store.record(&attempt).await.unwrap(),
             "invalidate" => drop(store.invalidate(&[Tag::Everything], true).await.unwrap()),
             _ => assert!(store.take_task("warm", told.id, SOON).await.unwrap()),
         }
@@ -111,7 +115,7 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
         }
         let asked = Instant::now();
         let told = registry::report(1, Stamp::default());
-        let (list, found, poll, write, ping, report, invalidation) = tokio::join!(
+        let (list, found, poll, write, ping, report, invalidation, save) = tokio::join!(
             async { store.list(&everything()).await.unwrap_err() },
             async { store.find_many(&[id(1)]).await.unwrap_err() },
             async { store.poll(0, ANYONE).await.unwrap_err() },
@@ -124,6 +128,10 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
             async {
                 let tags = [Tag::Everything];
                 store.invalidate(&tags, true).await.unwrap_err()
+            },
+            async {
+                let (tip, origin) = (tips::tip(1, 1, "text"), tips::origin(1));
+                store.save(&tip, &origin).await.unwrap_err()
             }
         );
         assert!(
@@ -131,7 +139,7 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
             "{end}: {:?}",
             asked.elapsed()
         );
-        for error in [list, found, poll, write, ping, report, invalidation] {
+        for error in [list, found, poll, write, ping, report, invalidation, save] {
             assert!(is_outage(&error), "{end}: {error:?}");
         }
         if end == "pause" {

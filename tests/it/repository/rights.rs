@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::{
     fixture::{ANYONE, challenge, id, tags},
-    registry,
+    registry, tips,
 };
 use crate::support::postgres::{self, Database};
 
@@ -112,6 +112,25 @@ async fn the_serving_role_registers_takes_tasks_and_invalidates() {
 }
 
 #[tokio::test]
+async fn the_serving_role_keeps_tips_and_books() {
+    let (database, role) = served().await;
+    let store = open(
+        Location::Postgres(&database.url_as(&role)),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    let (tip, origin) = (tips::tip(1, 1, "text"), tips::origin(1));
+    assert!(store.save(&tip, &origin).await.unwrap());
+    assert_eq!(store.find(tip.key).await.unwrap(), Some(tip.clone()));
+    let newest = store.newest(origin.challenge, &origin.locale, &origin.persona);
+    assert_eq!(newest.await.unwrap(), Some(tip));
+    let attempt = tips::attempt(tips::days_from_now(0));
+    store.record(&attempt).await.unwrap();
+    let booked = "SELECT count(*) FROM challenges_catalog.tip_attempts";
+    assert_eq!(database.query_i64(booked).await, 1);
+}
+
+#[tokio::test]
 async fn a_report_and_an_acknowledgement_wait_for_no_disk() {
     let (database, role) = served().await;
     let mut session = super::fixture::session(&database.url_as(&role)).await;
@@ -149,6 +168,9 @@ async fn the_serving_role_may_not_write() {
         "SELECT challenges_catalog.begin_new_history()",
         "UPDATE challenges_catalog.replica SET seq = 9",
         "SELECT FROM challenges_catalog.task",
+        "DELETE FROM challenges_catalog.challenge_tips",
+        "UPDATE challenges_catalog.shown_tips SET text = 'x'",
+        "SELECT FROM challenges_catalog.tip_attempts",
     ] {
         assert!(is_refused(&database, &role, statement).await, "{statement}");
     }
@@ -162,6 +184,8 @@ async fn nobody_else_has_rights_on_our_schema() {
         "SELECT FROM challenges_catalog.commit_log",
         "SELECT FROM challenges_catalog.state",
         "SELECT FROM challenges_catalog.replica",
+        "SELECT FROM challenges_catalog.challenge_tips",
+        "SELECT FROM challenges_catalog.shown_tips",
         "SELECT challenges_catalog.timeline()",
         "SELECT challenges_catalog.emit(ARRAY['challenges'])",
     ] {

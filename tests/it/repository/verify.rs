@@ -51,7 +51,7 @@ async fn a_sound_catalog_has_no_findings(catalog: Catalog) {
     let report = catalog.verify().await;
     assert_eq!(lines(&report), Vec::<String>::new());
     assert_eq!(report.worst(), None);
-    assert_eq!(report.facts.schema_version, 5);
+    assert_eq!(report.facts.schema_version, 6);
     let counts = Counts {
         total: 2,
         beginner: 1,
@@ -160,8 +160,16 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
             "error trigger seal: it is not ENABLE ALWAYS: changes with session_replication_role = replica go unnoticed",
         ),
         (
-            "ALTER FUNCTION challenges_catalog.note_truncate() SECURITY INVOKER",
-            "error trigger challenges_catalog_truncate: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
+            "DROP TRIGGER note_change ON challenges_catalog.shown_tips",
+            "error trigger note_change: it is missing from shown_tips: changes go unnoticed",
+        ),
+        (
+            "ALTER TABLE challenges_catalog.shown_tips DISABLE TRIGGER note_truncate",
+            "error trigger note_truncate: it is disabled: changes go unnoticed",
+        ),
+        (
+            "ALTER FUNCTION challenges_catalog.touch() SECURITY INVOKER",
+            "error trigger challenges_catalog_touch: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
         ),
         (
             "DROP EVENT TRIGGER challenges_catalog_ddl",
@@ -181,7 +189,8 @@ async fn a_function_whose_owner_may_not_log_is_an_error() {
     assert_eq!(
         lines(&report(&database).await),
         [
-            "error trigger challenges_catalog_truncate: the owner of its function may not write the commit log: every writer fails"
+            "error trigger challenges_catalog_truncate: the owner of its function may not write the commit log: every writer fails",
+            "error trigger note_truncate: the owner of its function may not write the commit log: every writer fails"
         ]
     );
     database
@@ -324,5 +333,5 @@ async fn a_role_without_grants_is_told_what_it_lacks() {
         assert!(all.contains(&needed), "{needed}: {all}");
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 18);
 }

@@ -6,7 +6,7 @@ SELECT 'SELECT on challenges_catalog.' || c.relname
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'challenges_catalog'
-    AND c.relname IN ('change', 'commit_log', 'replica', 'state')
+    AND c.relname IN ('challenge_tips', 'change', 'commit_log', 'replica', 'shown_tips', 'state')
     AND NOT has_table_privilege(c.oid, 'SELECT')
 UNION ALL
 SELECT 'EXECUTE on challenges_catalog.' || p.proname || '()'
@@ -14,7 +14,8 @@ FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = 'challenges_catalog'
     AND p.proname IN (
-        'acknowledge', 'database', 'drop_task', 'invalidate', 'leave', 'prune', 'report', 'take_task', 'timeline'
+        'acknowledge', 'database', 'drop_task', 'invalidate', 'keep_tip', 'leave', 'note_attempt', 'prune', 'prune_tips',
+        'report', 'take_task', 'timeline'
     )
     AND NOT has_function_privilege(p.oid, 'EXECUTE')
 ORDER BY 1

@@ -15,4 +15,6 @@ JOIN pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_namespace AS ours ON ours.nspname = 'challenges_catalog'
 LEFT JOIN pg_class AS l ON l.relnamespace = ours.oid AND l.relname = 'commit_log'
 WHERE NOT t.tgisinternal
-    AND (n.nspname, c.relname) IN (('public', 'approach_challenges'), ('challenges_catalog', 'commit_log'))
+    AND (n.nspname, c.relname) IN (
+        ('public', 'approach_challenges'), ('challenges_catalog', 'commit_log'), ('challenges_catalog', 'shown_tips')
+    )
