@@ -36,8 +36,8 @@ impl ReadKey {
         tag == Tag::Everything || tags.iter().take(count).any(|own| *own == tag)
     }
 
-    /// The key in Redis. Two databases never share one, even by mistake; nor do two versions of
-    /// the program that pack entries in another way: the number counts these ways.
+    /// The key in Redis. Two databases never share one, even by mistake; nor do releases that put
+    /// different things into a body, or pack it in another way, which the number tells.
     pub(super) fn in_redis(&self, database: DatabaseId) -> String {
         format!("catalog:2:{database}:{self}")
     }

@@ -91,6 +91,7 @@ fn challenge(id: ChallengeId) -> Challenge {
         description: String::new(),
         points: 10,
         tips: None,
+        written_tip: None,
         created_at: None,
         updated_at: None,
     }

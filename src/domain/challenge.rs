@@ -114,10 +114,21 @@ pub struct Challenge {
     pub points: i32,
     /// A short coaching tip that a person wrote.
     pub tips: Option<String>,
+    /// The newest tip that a provider wrote for these very texts, in the default language and
+    /// voice, while it is current.
+    pub written_tip: Option<String>,
     /// When the row was added, where known.
     pub created_at: Option<UnixMicros>,
     /// When the row was last changed, where known.
     pub updated_at: Option<UnixMicros>,
+}
+
+impl Challenge {
+    /// The tip that the catalog shows: the one that was written for it, else the static one.
+    #[must_use]
+    pub fn shown_tip(&self) -> Option<&str> {
+        self.written_tip.as_deref().or(self.tips.as_deref())
+    }
 }
 
 /// A challenge as somebody proposes it: nothing is checked yet.

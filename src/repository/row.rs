@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Page,
-    ReplicaId, ReplicaReport, Stamp, Stamped, Tag, UnixMicros,
+    ReplicaId, ReplicaReport, Stamp, Stamped, Tag, UnixMicros, content_hash,
 };
 
 use super::fault::Broken;
@@ -29,6 +29,8 @@ pub(super) struct ChallengeRow {
     description: Option<String>,
     points: Option<i64>,
     tips: Option<String>,
+    written_tip: Option<String>,
+    written_for: Option<Vec<u8>>,
     created_at: Option<i64>,
     updated_at: Option<i64>,
 }
@@ -193,17 +195,26 @@ fn challenge(row: ChallengeRow) -> Result<Option<Challenge>, Error> {
     };
     let wrong = |problem: String| broken(format!("challenge {id}: {problem}"));
     let points = row.points.unwrap_or(10);
+    let difficulty = row
+        .difficulty
+        .unwrap_or_default()
+        .parse()
+        .map_err(|problem| wrong(format!("difficulty {problem}")))?;
+    let title = row.title.unwrap_or_default();
+    let description = row.description.unwrap_or_default();
+    // A tip for other texts than these is not shown; it may fit again when they are changed back.
+    let fits = |content: Vec<u8>| content == content_hash(&title, &description, difficulty);
+    let written_tip = row
+        .written_tip
+        .filter(|_| row.written_for.is_some_and(fits));
     Ok(Some(Challenge {
         id: ChallengeId::parse(&id).map_err(|problem| wrong(format!("id {problem}")))?,
-        difficulty: row
-            .difficulty
-            .unwrap_or_default()
-            .parse()
-            .map_err(|problem| wrong(format!("difficulty {problem}")))?,
-        title: row.title.unwrap_or_default(),
-        description: row.description.unwrap_or_default(),
+        difficulty,
+        title,
+        description,
         points: i32::try_from(points).map_err(|_| wrong(format!("points {points}")))?,
         tips: row.tips,
+        written_tip,
         created_at: row.created_at.map(UnixMicros),
         updated_at: row.updated_at.map(UnixMicros),
     }))

@@ -37,7 +37,7 @@ impl From<&Challenge> for pb::Challenge {
             title: challenge.title.clone(),
             description: challenge.description.clone(),
             points: challenge.points,
-            tips: challenge.tips.clone(),
+            tips: challenge.shown_tip().map(str::to_owned),
             create_time: challenge.created_at.map(timestamp),
             update_time: challenge.updated_at.map(timestamp),
         }

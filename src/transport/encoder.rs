@@ -66,8 +66,30 @@ mod tests {
             description: String::new(),
             points: 40,
             tips: None,
+            written_tip: None,
             created_at: None,
             updated_at: None,
+        }
+    }
+
+    #[test]
+    fn the_tip_that_was_written_goes_before_the_static_one() {
+        let encoder = ProtoEncoder::new(PageTokens::new(b"key"));
+        let texts = |text: Option<&str>| text.map(str::to_owned);
+        for (tips, written_tip, shown) in [
+            (None, None, None),
+            (Some("static"), None, Some("static")),
+            (None, Some("written"), Some("written")),
+            (Some("static"), Some("written"), Some("written")),
+        ] {
+            let challenge = Challenge {
+                tips: texts(tips),
+                written_tip: texts(written_tip),
+                ..challenge(1)
+            };
+            let body = encoder.challenge(&challenge);
+            let answer = pb::GetChallengeResponse::decode(body).unwrap();
+            assert_eq!(answer.challenge.unwrap().tips.as_deref(), shown);
         }
     }
 

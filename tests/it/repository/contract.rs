@@ -3,7 +3,7 @@
 macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
-            use crate::repository::{changes, fixture::Catalog, reads, registry, tips};
+            use crate::repository::{changes, fixture::Catalog, reads, registry, shown, tips};
             $(#[tokio::test]
             async fn $fact() {
                 $room::$fact(Catalog::$bare().await.migrated().await).await;
@@ -60,6 +60,11 @@ both_engines!(
     registry::of_many_who_take_a_task_at_once_one_gets_it,
     registry::only_a_report_makes_a_replica_young_again,
     registry::the_pool_tells_how_many_connections_it_has,
+    shown::a_challenge_has_its_tip_in_lists_and_by_id_and_no_other_has_it,
+    shown::a_tip_for_other_texts_is_not_shown_until_they_fit_again,
+    shown::a_tip_that_is_not_to_be_shown_is_not,
+    shown::a_tip_whose_time_is_over_is_taken_out_by_pruning,
+    shown::the_newest_of_two_tips_is_shown_and_of_one_the_latest_epoch,
     tips::a_later_epoch_replaces_a_tip_and_an_equal_or_older_one_does_not,
     tips::a_shown_tip_is_a_change_of_its_challenge_and_of_every_list,
     tips::a_tip_beyond_its_bounds_is_a_fault_and_is_not_kept,

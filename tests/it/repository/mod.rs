@@ -14,6 +14,7 @@ mod outages;
 mod reads;
 mod registry;
 mod rights;
+mod shown;
 mod statements;
 mod tip_writers;
 mod tips;

@@ -18,7 +18,9 @@ async fn a_page_on_postgres_is_one_scan_of_the_order_index() {
     let fill = "INSERT INTO approach_challenges (difficulty, title, points)
         SELECT (ARRAY['beginner', 'intermediate', 'advanced'])[1 + i % 3], 'title ' || i, i % 50
         FROM generate_series(1, 5000) AS i;
-        ANALYZE approach_challenges;";
+        INSERT INTO challenges_catalog.shown_tips
+        SELECT id, '', '', 'tip', now(), now() FROM approach_challenges;
+        ANALYZE;";
     database.execute(fill).await;
     let mut session = session(&database.url()).await;
     let list = include_str!("../../../src/repository/postgres/sql/list.sql");
@@ -38,6 +40,10 @@ async fn a_page_on_postgres_is_one_scan_of_the_order_index() {
     assert_eq!(plan.matches(&scan).count(), 1, "{plan}");
     assert!(plan.contains("Index Cond: ((CASE difficulty"), "{plan}");
     assert!(plan.contains("ROW($4, $5, $6, $7)"), "{plan}");
+    // Once for each row of the page, which has its limit.
+    let tips = "Index Scan using shown_tips_pkey on shown_tips tip";
+    assert_eq!(plan.matches(tips).count(), 1, "{plan}");
+    assert_eq!(plan.matches("shown_tips").count(), 2, "{plan}");
 }
 
 #[tokio::test]
@@ -58,8 +64,13 @@ async fn a_page_on_sqlite_is_one_search_of_the_order_index() {
         .unwrap();
     let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
     let search = format!("SEARCH approach_challenges USING INDEX {INDEX}");
-    assert!(
-        steps.iter().any(|step| step.starts_with(&search)),
-        "{steps:#?}"
-    );
+    let tips = "SEARCH shown USING INDEX sqlite_autoindex_shown_tips_1 (challenge=?)";
+    for expected in [&search, tips] {
+        let is_expected = |step: &String| step.starts_with(expected);
+        assert_eq!(
+            steps.iter().filter(|step| is_expected(step)).count(),
+            1,
+            "{steps:#?}"
+        );
+    }
 }

@@ -41,8 +41,17 @@ SELECT
     page.description,
     page.points::bigint AS points,
     page.tips,
+    shown.text AS written_tip,
+    shown.content AS written_for,
     CASE WHEN isfinite(page.created_at) THEN (extract(epoch FROM page.created_at) * 1000000)::bigint END AS created_at,
     CASE WHEN isfinite(page.updated_at) THEN (extract(epoch FROM page.updated_at) * 1000000)::bigint END AS updated_at
 FROM head
 LEFT JOIN page ON true
+-- The limit, beyond which a key has no rows, keeps the planner from reading all tips for the few on the page.
+LEFT JOIN LATERAL (
+    SELECT tip.text, tip.content
+    FROM challenges_catalog.shown_tips AS tip
+    WHERE tip.challenge = page.id
+    LIMIT 1
+) AS shown ON true
 ORDER BY page.rank, page.points, page.title COLLATE "C", page.id

@@ -45,8 +45,11 @@ SELECT
     page.description,
     page.points,
     page.tips,
+    shown.text AS written_tip,
+    shown.content AS written_for,
     page.created_at,
     page.updated_at
 FROM head
 LEFT JOIN page ON true
+LEFT JOIN shown_tips AS shown ON shown.challenge = page.id
 ORDER BY page.rank, page.points, page.title, page.id
