@@ -23,7 +23,7 @@ use super::{
 };
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error,
-    ListQuery, ReadOptions, Source, Version,
+    Freshness, ListQuery, ReadOptions, Source, TipSubject, Version,
 };
 
 /// How long and how much is kept.
@@ -266,5 +266,27 @@ impl CatalogReader for CachedCatalog {
             options,
         )
         .await
+    }
+
+    async fn subjects(
+        &self,
+        ids: &[ChallengeId],
+        options: ReadOptions,
+    ) -> Result<Vec<(Option<TipSubject>, Freshness)>, Error> {
+        let keys = ids.iter().copied().map(ReadKey::Subject).collect();
+        let answers = self.read(keys, options).await?.into_iter();
+        let unreadable = || Error::Internal {
+            context: "reading what a tip is about",
+            source: None,
+        };
+        let read = |body| {
+            self.loader
+                .encoder
+                .read_subject(&body)
+                .ok_or_else(unreadable)
+        };
+        answers
+            .map(|answer| Ok((answer.body.map(read).transpose()?, answer.freshness)))
+            .collect()
     }
 }

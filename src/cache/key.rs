@@ -9,6 +9,8 @@ pub(super) enum ReadKey {
     List(ListQuery),
     /// One challenge, or that there is none.
     Challenge(ChallengeId),
+    /// What a tip about one challenge is written from, or that there is none.
+    Subject(ChallengeId),
 }
 
 impl ReadKey {
@@ -26,7 +28,7 @@ impl ReadKey {
                 difficulty: Some(only),
                 ..
             }) => ([Tag::Difficulty(*only); 3], 1),
-            Self::Challenge(id) => ([Tag::Challenge(*id); 3], 1),
+            Self::Challenge(id) | Self::Subject(id) => ([Tag::Challenge(*id); 3], 1),
         }
     }
 
@@ -46,17 +48,18 @@ impl ReadKey {
     pub(super) fn weight(&self) -> usize {
         let beyond = match self {
             Self::List(query) => query.after.as_ref().map_or(0, |cursor| cursor.title.len()),
-            Self::Challenge(_) => 0,
+            Self::Challenge(_) | Self::Subject(_) => 0,
         };
         size_of::<Self>() + beyond
     }
 }
 
-/// `list:<difficulty or all>:<page size>[:<place>]` or `challenge:<id>`.
+/// `list:<difficulty or all>:<page size>[:<place>]`, `challenge:<id>` or `subject:<id>`.
 impl fmt::Display for ReadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Challenge(id) => write!(f, "challenge:{id}"),
+            Self::Subject(id) => write!(f, "subject:{id}"),
             Self::List(query) => {
                 let filter = query.difficulty.map_or("all", Difficulty::as_str);
                 write!(f, "list:{filter}:{}", query.page_size.get())?;

@@ -233,13 +233,17 @@ impl Loader {
                 Some(self.encoder.page(query, &page.value)),
             )]);
         }
-        let ids: Vec<ChallengeId> = keys.filter_map(as_challenge).collect();
+        let ids: Vec<ChallengeId> = keys.clone().filter_map(about).collect();
         let found = self.repository.find_many(&ids).await?;
-        let body = |id: &ChallengeId| {
-            let challenge = found.value.iter().find(|challenge| challenge.id == *id)?;
-            Some(self.encoder.challenge(challenge))
+        let body = |key: &ReadKey| {
+            let id = about(key)?;
+            let challenge = found.value.iter().find(|challenge| challenge.id == id)?;
+            Some(match key {
+                ReadKey::Subject(_) => self.encoder.subject(&challenge.into()),
+                ReadKey::Challenge(_) | ReadKey::List(_) => self.encoder.challenge(challenge),
+            })
         };
-        Ok(ids.iter().map(|id| (found.stamp, body(id))).collect())
+        Ok(keys.map(|key| (found.stamp, body(key))).collect())
     }
 
     fn fail(&self, wants: Vec<Want>, error: &Error) {
@@ -334,13 +338,14 @@ impl Loader {
 fn as_list(key: &ReadKey) -> Option<&ListQuery> {
     match key {
         ReadKey::List(query) => Some(query),
-        ReadKey::Challenge(_) => None,
+        ReadKey::Challenge(_) | ReadKey::Subject(_) => None,
     }
 }
 
-fn as_challenge(key: &ReadKey) -> Option<ChallengeId> {
+/// The one challenge that the answer is about.
+fn about(key: &ReadKey) -> Option<ChallengeId> {
     match key {
-        ReadKey::Challenge(id) => Some(*id),
+        ReadKey::Challenge(id) | ReadKey::Subject(id) => Some(*id),
         ReadKey::List(_) => None,
     }
 }

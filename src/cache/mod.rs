@@ -25,6 +25,8 @@ mod serving_tests;
 mod shared;
 mod stats;
 #[cfg(test)]
+mod subject_tests;
+#[cfg(test)]
 mod tests;
 mod view;
 mod window;

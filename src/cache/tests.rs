@@ -16,7 +16,7 @@ use super::{CacheSettings, CachedCatalog, Knowledge};
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengeRepository, Change,
     Changes, Clock, DatabaseId, Difficulty, Error, FeedPage, ListQuery, NewChallenge, Page,
-    PageSize, ReadOptions, Source, Stamp, Stamped, Tag, UnixMicros,
+    PageSize, ReadOptions, Source, Stamp, Stamped, Tag, TipSubject, UnixMicros,
 };
 
 pub(super) const MAX_STALENESS: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ impl FakeDatabase {
     }
 }
 
-fn challenge(id: ChallengeId) -> Challenge {
+pub(super) fn challenge(id: ChallengeId) -> Challenge {
     Challenge {
         id,
         difficulty: Difficulty::Beginner,
@@ -106,6 +106,15 @@ impl AnswerEncoder for Plain {
 
     fn challenge(&self, challenge: &Challenge) -> Bytes {
         challenge.id.to_string().into()
+    }
+
+    fn subject(&self, subject: &TipSubject) -> Bytes {
+        subject.challenge.to_string().into()
+    }
+
+    fn read_subject(&self, body: &Bytes) -> Option<TipSubject> {
+        let id = ChallengeId::parse(std::str::from_utf8(body).ok()?).ok()?;
+        Some(TipSubject::from(&challenge(id)))
     }
 }
 
@@ -155,7 +164,7 @@ impl Fixture {
         fixture
     }
 
-    fn poll(&self, changes: Changes) {
+    pub(super) fn poll(&self, changes: Changes) {
         let page = FeedPage {
             database: DatabaseId(1),
             head: self.database.head(),
@@ -187,7 +196,7 @@ impl Fixture {
         answer
     }
 
-    fn reads(&self) -> u64 {
+    pub(super) fn reads(&self) -> u64 {
         self.database.reads.load(SeqCst)
     }
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tonic::async_trait;
 
 use super::{
-    Answer, Challenge, ChallengeId, DatabaseId, Error, ListQuery, NewChallenge, Page, ReplicaId,
-    Stamp, Tag, UnixMicros, Version,
+    Answer, Challenge, ChallengeId, DatabaseId, Error, Freshness, ListQuery, NewChallenge, Page,
+    ReplicaId, Stamp, Tag, TipSubject, UnixMicros, Version,
 };
 
 /// A value with the last commit that its reader saw: both from one snapshot.
@@ -116,6 +116,10 @@ pub trait AnswerEncoder: Send + Sync {
     fn page(&self, query: &ListQuery, page: &Page) -> Bytes;
     /// The body of one challenge; several of them joined are the body of several.
     fn challenge(&self, challenge: &Challenge) -> Bytes;
+    /// What a tip is written from, for caches only: no caller gets it.
+    fn subject(&self, subject: &TipSubject) -> Bytes;
+    /// Reads what [`Self::subject`] made; `None` when it is something else.
+    fn read_subject(&self, body: &Bytes) -> Option<TipSubject>;
 }
 
 /// The catalog as it is read: encoded answers that know their age.
@@ -149,6 +153,19 @@ pub trait CatalogReader: Send + Sync {
         ids: &[ChallengeId],
         options: ReadOptions,
     ) -> Result<Vec<Answer>, Error>;
+
+    /// What a tip about each of `ids` is written from, in their order, and how old that can be;
+    /// `None` for those that do not exist. The tip in it is the static one, whatever is shown.
+    /// One that the near cache has costs no word to anybody.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::list`].
+    async fn subjects(
+        &self,
+        ids: &[ChallengeId],
+        options: ReadOptions,
+    ) -> Result<Vec<(Option<TipSubject>, Freshness)>, Error>;
 }
 
 /// The time of day. Durations are measured with a monotonic clock, never with this.

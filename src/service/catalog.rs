@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::domain::{
-    Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions, Unavailability, Version,
+    Answer, CatalogReader, ChallengeId, Error, Freshness, ListQuery, ReadOptions, TipSubject,
+    Unavailability, Version,
 };
 
 /// When it may be worth to ask again for a challenge that an old copy says is absent.
@@ -34,7 +35,7 @@ impl CatalogService {
         min_version: Option<Version>,
     ) -> Option<Result<Vec<Answer>, Error>> {
         let answers = self.catalog.many_at_hand(ids, min_version)?;
-        Some(all_there(ids, answers))
+        Some(all_there(ids, answers.iter().map(said)).map(|()| answers))
     }
 
     /// One page of challenges.
@@ -57,18 +58,43 @@ impl CatalogService {
         options: ReadOptions,
     ) -> Result<Vec<Answer>, Error> {
         let answers = self.catalog.get_many(ids, options).await?;
-        all_there(ids, answers)
+        all_there(ids, answers.iter().map(said))?;
+        Ok(answers)
+    }
+
+    /// What a tip about each of `ids` is written from, in their order, and how old that can be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get_many`].
+    pub async fn tip_subjects(
+        &self,
+        ids: &[ChallengeId],
+        options: ReadOptions,
+    ) -> Result<Vec<(TipSubject, Freshness)>, Error> {
+        let found = self.catalog.subjects(ids, options).await?;
+        let said = |(subject, freshness): &(Option<_>, _)| (subject.is_some(), *freshness);
+        all_there(ids, found.iter().map(said))?;
+        let subjects = found
+            .into_iter()
+            .filter_map(|(subject, freshness)| Some((subject?, freshness)));
+        Ok(subjects.collect())
     }
 }
 
-/// The answers, when each of them has something.
-fn all_there(ids: &[ChallengeId], answers: Vec<Answer>) -> Result<Vec<Answer>, Error> {
-    let absent = ids
-        .iter()
-        .zip(&answers)
-        .filter(|(_, answer)| answer.body.is_none());
+/// Whether something is there, and how well that is known.
+fn said(answer: &Answer) -> (bool, Freshness) {
+    (answer.body.is_some(), answer.freshness)
+}
+
+/// Refuses when any of `ids` is absent, by what is said of each.
+fn all_there(
+    ids: &[ChallengeId],
+    said: impl Iterator<Item = (bool, Freshness)> + Clone,
+) -> Result<(), Error> {
+    let absent = ids.iter().zip(said).filter(|(_, (is_there, _))| !is_there);
     // "There is none" carries no label, so it must not rest on a copy that would need one.
-    if absent.clone().any(|(_, answer)| answer.freshness.stale) {
+    if absent.clone().any(|(_, (_, freshness))| freshness.stale) {
         return Err(Error::Unavailable {
             why: Unavailability::Datastore,
             retry_after: RETRY_AFTER,
@@ -77,7 +103,7 @@ fn all_there(ids: &[ChallengeId], answers: Vec<Answer>) -> Result<Vec<Answer>, E
     }
     let absent: Vec<_> = absent.map(|(id, _)| id.to_string()).collect();
     if absent.is_empty() {
-        Ok(answers)
+        Ok(())
     } else {
         Err(Error::NotFound {
             kind: "challenge",
@@ -91,7 +117,7 @@ mod tests {
     use tonic::async_trait;
 
     use super::*;
-    use crate::domain::{DatabaseId, Etag, Freshness, Source, Stamp};
+    use crate::domain::{DatabaseId, Etag, Source, Stamp};
 
     /// Has a copy that says that there is nothing.
     struct NothingThere {
@@ -113,22 +139,34 @@ mod tests {
         }
 
         async fn get_many(&self, _: &[ChallengeId], _: ReadOptions) -> Result<Vec<Answer>, Error> {
-            let version = Version {
-                database: DatabaseId(1),
-                stamp: Stamp::default(),
-            };
-            let freshness = Freshness {
-                version,
-                source: Source::NearCache,
-                stale: self.stale,
-                staleness_bound: Duration::ZERO,
-            };
             Ok(vec![Answer {
                 body: None,
                 etag: Etag([0; 8]),
                 expires_at: None,
-                freshness,
+                freshness: self.freshness(),
             }])
+        }
+
+        async fn subjects(
+            &self,
+            _: &[ChallengeId],
+            _: ReadOptions,
+        ) -> Result<Vec<(Option<TipSubject>, Freshness)>, Error> {
+            Ok(vec![(None, self.freshness())])
+        }
+    }
+
+    impl NothingThere {
+        fn freshness(&self) -> Freshness {
+            Freshness {
+                version: Version {
+                    database: DatabaseId(1),
+                    stamp: Stamp::default(),
+                },
+                source: Source::NearCache,
+                stale: self.stale,
+                staleness_bound: Duration::ZERO,
+            }
         }
     }
 
@@ -141,9 +179,13 @@ mod tests {
                 min_version: None,
                 deadline: std::time::Instant::now(),
             };
-            let error = service.get_many(&[id], options).await.unwrap_err();
-            let not_found = matches!(error, Error::NotFound { .. });
-            assert_eq!(not_found, is_not_found, "{error}");
+            for error in [
+                service.get_many(&[id], options).await.unwrap_err(),
+                service.tip_subjects(&[id], options).await.unwrap_err(),
+            ] {
+                let not_found = matches!(error, Error::NotFound { .. });
+                assert_eq!(not_found, is_not_found, "{error}");
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::page_token::PageTokens;
+use super::{convert::difficulty_filter, page_token::PageTokens};
 use crate::{
-    domain::{AnswerEncoder, Challenge, ListQuery, Page},
+    domain::{AnswerEncoder, Challenge, ChallengeId, ListQuery, Page, TipSubject},
     pb::catalog::v1 as pb,
 };
 
@@ -51,12 +51,36 @@ impl AnswerEncoder for ProtoEncoder {
         };
         answer.encode_to_vec().into()
     }
+
+    /// A challenge with as much as decides its tip, and the static tip.
+    fn subject(&self, subject: &TipSubject) -> Bytes {
+        let body = pb::Challenge {
+            id: subject.challenge.to_string(),
+            difficulty: pb::Difficulty::from(subject.difficulty).into(),
+            title: subject.title.clone(),
+            description: subject.description.clone(),
+            tips: subject.static_tip.clone(),
+            ..Default::default()
+        };
+        body.encode_to_vec().into()
+    }
+
+    fn read_subject(&self, body: &Bytes) -> Option<TipSubject> {
+        let body = pb::Challenge::decode(body.clone()).ok()?;
+        Some(TipSubject {
+            challenge: ChallengeId::parse(&body.id).ok()?,
+            difficulty: difficulty_filter(body.difficulty).ok()??,
+            title: body.title,
+            description: body.description,
+            static_tip: body.tips,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ChallengeId, Difficulty};
+    use crate::domain::Difficulty;
 
     fn challenge(number: u128) -> Challenge {
         Challenge {
@@ -90,6 +114,25 @@ mod tests {
             let body = encoder.challenge(&challenge);
             let answer = pb::GetChallengeResponse::decode(body).unwrap();
             assert_eq!(answer.challenge.unwrap().tips.as_deref(), shown);
+        }
+    }
+
+    #[test]
+    fn what_a_tip_is_about_reads_back_with_the_static_tip() {
+        let encoder = ProtoEncoder::new(PageTokens::new(b"key"));
+        for tips in [None, Some(String::new()), Some("static".to_owned())] {
+            let challenge = Challenge {
+                tips,
+                written_tip: Some("written".to_owned()),
+                ..challenge(1)
+            };
+            let subject = TipSubject::from(&challenge);
+            assert_eq!(subject.static_tip, challenge.tips);
+            let body = encoder.subject(&subject);
+            assert_eq!(encoder.read_subject(&body), Some(subject));
+        }
+        for body in [&b""[..], b"\xff", b"\x0a\x01x"] {
+            assert_eq!(encoder.read_subject(&Bytes::from_static(body)), None);
         }
     }
 
