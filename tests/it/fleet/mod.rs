@@ -6,3 +6,4 @@ mod receipts;
 mod redis_gone;
 mod upkeep;
 mod warming;
+mod written_tips;
