@@ -24,10 +24,10 @@ pub enum TipMode {
     Refresh,
 }
 
-/// Where a reader stopped, so that it need not read again what it has.
+/// How far a reader is, so that it need not read again what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// The tip that it read.
+    /// The tip that it reads.
     pub key: TipKey,
     /// Which generation of it.
     pub epoch: Epoch,
@@ -221,8 +221,6 @@ pub enum TipEventKind {
         role: TipRole,
         /// Where the text is to come from.
         source: TipSource,
-        /// Names it, for a resume point.
-        key: TipKey,
     },
     /// More text, never empty.
     Delta {
@@ -250,10 +248,9 @@ pub enum TipEventKind {
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TipEvent {
-    /// The generation that the text is of; 0 for one that a person wrote.
-    pub epoch: Epoch,
-    /// How many bytes of text the reader has after this event: a border of characters.
-    pub offset: u64,
+    /// Where the reader is after this event: on a border of characters. The epoch is 0 for a
+    /// text that a person wrote.
+    pub at: ResumePoint,
     /// What happened.
     pub kind: TipEventKind,
 }

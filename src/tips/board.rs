@@ -27,7 +27,7 @@ use super::{
 use crate::{
     domain::{
         Clock, Error, FallbackCause, Locale, PersonaName, PromptBook, Tip, TipBoard, TipEvent,
-        TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipSubject,
+        TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipSubject, generic_tip,
     },
     redis::{Link, Listener},
 };
@@ -109,6 +109,13 @@ impl Board {
         }))
     }
 
+    /// Whether any provider may be asked, as far as it is known here; false without providers.
+    #[must_use]
+    pub fn has_provider(&self) -> bool {
+        let mut suppliers = self.0.suppliers.iter();
+        suppliers.any(|supplier| supplier.breaker.is_closed())
+    }
+
     /// What the tips did so far.
     #[must_use]
     pub fn stats(&self) -> &Arc<TipStats> {
@@ -160,16 +167,14 @@ impl Core {
         let order = self.order(&request.subject, &request.locale, &request.persona);
         let key = order.key;
         let (seat, came_first) = self.seat(order, request.mode).await;
+        let generic = generic_tip(request.subject.difficulty);
         let static_tip = request
             .subject
             .static_tip
             .filter(|tip| !tip.trim().is_empty());
         let terms = Terms {
             key,
-            static_tip: static_tip
-                .as_deref()
-                .unwrap_or(&self.settings.general_tip)
-                .into(),
+            static_tip: static_tip.as_deref().unwrap_or(generic).into(),
             no_static_fallback: request.no_static_fallback,
             resume: request.resume,
             came_first,

@@ -82,6 +82,11 @@ impl Breaker {
         })
     }
 
+    /// Whether attempts go through as far as it is known: false until a probe has succeeded.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.lock(), State::Closed { .. })
+    }
+
     /// Keeps everybody away for at least so long, whatever it was told.
     pub(super) fn open_for(&self, pause: Duration) {
         let until = Instant::now() + pause;
@@ -181,7 +186,9 @@ mod tests {
         advance(Breaker::FIRST_PAUSE * 5 / 4).await;
         let mut permits: Vec<_> = (0..1_000).filter_map(|_| breaker.enter().ok()).collect();
         assert_eq!(permits.len(), 1);
+        assert!(!breaker.is_closed(), "it is not known to be well yet");
         permits.pop().unwrap().report(Outcome::Success);
+        assert!(breaker.is_closed());
         assert!((0..1_000).all(|_| breaker.enter().is_ok()));
     }
 

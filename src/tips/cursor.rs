@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    key::{sha256, short_hash},
+    key::{Growing, sha256, short_hash},
     log::{End, Page},
 };
 use crate::domain::{
@@ -27,6 +27,8 @@ pub(super) struct Terms {
 pub(super) struct Cursor {
     terms: Terms,
     at: Option<Place>,
+    /// What the reader has, as a hash.
+    held: Growing,
     /// Left to tell, before anything else.
     next: Next,
 }
@@ -70,6 +72,7 @@ impl Cursor {
         Self {
             terms,
             at: None,
+            held: Growing::new(),
             next: Next::Accept,
         }
     }
@@ -86,7 +89,9 @@ impl Cursor {
         };
         let place = self.at.unwrap_or_else(|| self.first_place(&view));
         let kind = if self.next == Next::Accept {
-            self.next = if self.terms.resume.is_some() && place.offset == 0 {
+            self.held.push(view.text.get(..place.offset).unwrap_or(""));
+            let has_text = self.terms.resume.is_some_and(|point| point.offset > 0);
+            self.next = if has_text && place.offset == 0 {
                 Next::Void
             } else {
                 Next::Text
@@ -94,7 +99,6 @@ impl Cursor {
             TipEventKind::Accepted {
                 role: self.role(page),
                 source: view.source,
-                key: self.terms.key,
             }
         } else if self.next == Next::Void {
             self.next = Next::Text;
@@ -105,12 +109,13 @@ impl Cursor {
         } else if place.epoch != view.epoch {
             return self.begin_again(page, &view);
         } else if let Some(text) = view.text.get(place.offset..).filter(|new| !new.is_empty()) {
+            self.held.push(text);
             TipEventKind::Delta {
                 text: text.to_owned(),
             }
         } else if let Some((tip, fallback)) = view.ended {
             let done = done(&view, tip, fallback);
-            return Step::Last(event(place, TipEventKind::Done(Box::new(done))));
+            return Step::Last(self.event(place, TipEventKind::Done(Box::new(done))));
         } else {
             return Step::Wait;
         };
@@ -123,7 +128,7 @@ impl Cursor {
         };
         let place = Place { offset, ..place };
         self.at = Some(place);
-        Step::Tell(event(place, kind))
+        Step::Tell(self.event(place, kind))
     }
 
     /// Whether it has told anything.
@@ -138,7 +143,19 @@ impl Cursor {
             offset: 0,
         };
         let kind = TipEventKind::Heartbeat { waiting, phase };
-        event(self.at.unwrap_or(nowhere), kind)
+        self.event(self.at.unwrap_or(nowhere), kind)
+    }
+
+    fn event(&self, place: Place, kind: TipEventKind) -> TipEvent {
+        TipEvent {
+            at: ResumePoint {
+                key: self.terms.key,
+                epoch: place.epoch,
+                offset: place.offset as u64,
+                prefix_hash: self.held.short_hash(),
+            },
+            kind,
+        }
     }
 
     fn first_place(&self, view: &View<'_>) -> Place {
@@ -160,12 +177,13 @@ impl Cursor {
             offset: 0,
         };
         self.at = Some(place);
+        self.held = Growing::new();
         let cause = match view.source {
             TipSource::Ai | TipSource::Cache => page.began_by,
             TipSource::Stale | TipSource::Static => ResetCause::Fallback,
         };
         let new_source = view.source;
-        Step::Tell(event(place, TipEventKind::Reset { cause, new_source }))
+        Step::Tell(self.event(place, TipEventKind::Reset { cause, new_source }))
     }
 
     fn role(&self, page: &Page) -> TipRole {
@@ -214,14 +232,6 @@ fn view<'a>(
             },
         },
     })
-}
-
-fn event(place: Place, kind: TipEventKind) -> TipEvent {
-    TipEvent {
-        epoch: place.epoch,
-        offset: place.offset as u64,
-        kind,
-    }
 }
 
 fn done(view: &View<'_>, tip: Option<&Tip>, fallback: Option<FallbackCause>) -> TipDone {

@@ -102,7 +102,8 @@ fn read(held: &str, events: &[TipEvent]) -> String {
             }
             TipEventKind::Accepted { .. } | TipEventKind::Heartbeat { .. } => continue,
         }
-        assert_eq!(event.offset, text.len() as u64);
+        assert_eq!(event.at.offset, text.len() as u64);
+        assert_eq!(event.at.prefix_hash, short_hash(&text));
     }
     text
 }
@@ -126,7 +127,7 @@ fn resets(events: &[TipEvent]) -> usize {
 #[test]
 fn a_reader_resumes_from_every_border() {
     let borders = TEXT.char_indices().map(|(at, _)| at).chain([TEXT.len()]);
-    for offset in borders.filter(|offset| *offset > 0) {
+    for offset in borders {
         let events = events(&mut cursor(Some(point(5, offset))), &[whole(5)]);
         assert_eq!(resets(&events), 0, "{offset}");
         assert_eq!(read(&TEXT[..offset], &events), TEXT);

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use ring::digest::{Context, SHA256};
 
 use super::rules;
@@ -17,6 +19,31 @@ pub(super) fn sha256(text: &str) -> [u8; 32] {
 pub(super) fn short_hash(text: &str) -> [u8; 8] {
     let hash = sha256(text);
     hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// The [`short_hash`] of a text that grows, without hashing it anew each time.
+#[derive(Clone)]
+pub(super) struct Growing(Context);
+
+impl Growing {
+    pub(super) fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        self.0.update(text.as_bytes());
+    }
+
+    pub(super) fn short_hash(&self) -> [u8; 8] {
+        let hash = bytes_of(self.0.clone());
+        hash.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Growing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Growing({:02x?})", self.short_hash())
+    }
 }
 
 /// Names the tip: whatever may change its text goes in, and the route of the provider that is
@@ -115,6 +142,16 @@ mod tests {
     }
 
     /// P18: whatever may change the text changes the key, and fields cannot be shifted.
+    #[test]
+    fn a_growing_text_has_the_hash_of_the_whole_at_every_moment() {
+        let mut growing = Growing::new();
+        assert_eq!(growing.short_hash(), short_hash(""));
+        for (piece, whole) in [("Say ", "Say "), ("„Hallo“", "Say „Hallo“")] {
+            growing.push(piece);
+            assert_eq!(growing.short_hash(), short_hash(whole));
+        }
+    }
+
     #[test]
     fn every_field_changes_the_key_and_no_field_runs_into_the_next() {
         let plain = subject();

@@ -139,7 +139,7 @@ impl Reader {
                 let fallback = done.fallback.map(FallbackCause::as_str);
                 tracing::debug!(source = done.source.as_str(), fallback, "tip read");
             }
-            TipEventKind::Accepted { role, source, .. } => {
+            TipEventKind::Accepted { role, source } => {
                 tracing::debug!(role = role.as_str(), source = source.as_str(), "tip joined");
             }
             TipEventKind::Delta { .. } | TipEventKind::Heartbeat { .. } => {}

@@ -17,8 +17,6 @@ pub struct TipSettings {
     pub linger: Duration,
     /// The memory for finished tips, in bytes.
     pub memory_bytes: u64,
-    /// The static tip of challenges that have none.
-    pub general_tip: String,
     /// What one caller may ask for.
     pub caller: CallerLimits,
     /// What may be spent in a day (UTC), in millionths of a US dollar.
@@ -87,9 +85,6 @@ impl Default for TipSettings {
             abandoned: Abandoned::Finish,
             linger: Duration::from_secs(2),
             memory_bytes: 8 << 20,
-            general_tip: "Take one slow breath, be kind to yourself, and make the first step a \
-                          small and honest one."
-                .to_owned(),
             caller: CallerLimits {
                 per_minute: 60,
                 burst: 20,

@@ -2,7 +2,10 @@
 use std::time::Duration;
 
 use challenges_catalog::{
-    domain::{CallerId, Error, FailureKind, FallbackCause, TipBoard, TipMode, TipRole, TipSource},
+    domain::{
+        CallerId, Error, FailureKind, FallbackCause, TipBoard, TipMode, TipRole, TipSource,
+        generic_tip,
+    },
     tips::{Abandoned, CallerLimits, TipSettings},
 };
 use futures_util::{StreamExt, future::join_all};
@@ -84,7 +87,7 @@ async fn a_reader_who_never_reads_slows_nobody() {
     sleep(Duration::from_secs(10)).await;
     let delta = stuck.next().await.unwrap().unwrap();
     assert_eq!(
-        delta.offset,
+        delta.at.offset,
         TEXT.len() as u64,
         "it catches up in one event"
     );
@@ -108,7 +111,7 @@ async fn an_abandoned_tip_is_finished_and_kept() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let alone = Alone::new(&[&writer]);
     let mut stream = alone.board.open(question());
-    while stream.next().await.unwrap().unwrap().offset == 0 {}
+    while stream.next().await.unwrap().unwrap().at.offset == 0 {}
     drop(stream);
     alone.settle().await;
     let replay = alone.read(question()).await;
@@ -208,10 +211,8 @@ async fn without_a_provider_the_static_tip_comes_at_once() {
     assert_eq!(reading.done.fallback, Some(FallbackCause::NoProvider));
     let mut bare = question();
     bare.subject.static_tip = None;
-    assert_eq!(
-        alone.read(bare).await.text,
-        TipSettings::default().general_tip
-    );
+    let generic = generic_tip(bare.subject.difficulty);
+    assert_eq!(alone.read(bare).await.text, generic);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,7 +34,7 @@ pub async fn read_on(
     mut stream: impl Stream<Item = Result<TipEvent, Error>> + Unpin,
 ) -> Result<Reading, Error> {
     let first = stream.next().await.expect("a stream is never empty")?;
-    let TipEventKind::Accepted { role, source, key } = first.kind else {
+    let TipEventKind::Accepted { role, source } = first.kind else {
         panic!("a stream begins with Accepted, not with {first:?}");
     };
     let (mut text, mut resets, mut points, mut heartbeats) = (held, vec![], vec![], 0);
@@ -74,12 +74,8 @@ pub async fn read_on(
                 });
             }
         }
-        assert_eq!(event.offset, text.len() as u64, "offsets are contiguous");
-        points.push(ResumePoint {
-            key,
-            epoch: event.epoch,
-            offset: event.offset,
-            prefix_hash: *sha256(&text).first_chunk().unwrap(),
-        });
+        assert_eq!(event.at.offset, text.len() as u64, "offsets are contiguous");
+        assert_eq!(&event.at.prefix_hash, sha256(&text).first_chunk().unwrap());
+        points.push(event.at);
     }
 }
