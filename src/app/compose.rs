@@ -1,31 +1,26 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    clock::SystemClock,
-    database::{self, Probe},
+    caches::{Caches, redis_nodes},
+    database,
+    tips::Tips,
     view::{Error, at},
 };
 use crate::{
-    cache::{
-        Audit, CacheSettings, CachedCatalog, FeedTask, Inspector, Knowledge, Membership,
-        SharedCache, SharedSettings,
-    },
-    config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
-    domain::{CacheInspector, ReplicaId, ReplicaRegistry},
-    redis::RedisNodes,
+    cache::{Audit, CachedCatalog, FeedTask, Knowledge, Membership, SharedCache},
+    config::Config,
+    domain::{ReplicaId, ReplicaRegistry},
     repository::Datastore,
     service::{CacheAdminService, CatalogService, WarmService},
+    tips::Board,
     transport::{
         CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, Health, PageTokens,
-        ProtoEncoder, encode_status,
+        ProtoEncoder, TipsTransport, encode_status,
     },
 };
-
-/// How long one replica may take to fill an entry before another tries.
-const LEASE: Duration = Duration::from_secs(2);
 
 /// Everything that runs, put together.
 pub(super) struct App {
@@ -34,10 +29,14 @@ pub(super) struct App {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) membership: Arc<Membership>,
+    /// Writes tips; absent when nobody is configured to.
+    pub(super) writing: Option<Arc<Board>>,
     pub(super) health: Health,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
     pub(super) tasks: TaskTracker,
+    /// Ends streams, whose callers go on elsewhere: this replica leaves.
+    pub(super) leaving: CancellationToken,
     /// Ends the background work.
     pub(super) stop: CancellationToken,
 }
@@ -50,31 +49,17 @@ impl App {
             .await
             .map_err(at(&config.database.url))?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
-        let shared = connect_shared(&config.redis, &config.database.url)?;
-        let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));
-        let catalog = Arc::new(CachedCatalog::new(
-            Arc::clone(&datastore) as _,
-            Arc::new(ProtoEncoder::new(page_tokens.clone())),
-            Arc::new(SystemClock),
-            shared.clone(),
-            Arc::clone(&knowledge),
-            cache_settings(config),
-            tasks.clone(),
-        ));
-        let inspector: Arc<dyn CacheInspector> = Arc::new(Inspector::new(
-            Arc::clone(&catalog),
-            Arc::clone(&knowledge),
-            shared.clone(),
-            Arc::new(Probe(Arc::clone(&datastore))),
-            Arc::new(SystemClock),
-        ));
+        let nodes = redis_nodes(&config.redis, &config.database.url);
+        let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
+        let caches = Caches::build(config, &datastore, nodes.as_ref(), encoder, &tasks)?;
+        let (catalog, inspector) = (caches.catalog, caches.inspector);
         let own = ReplicaId(Uuid::new_v4());
         let name = replica_name(own);
         let membership = Arc::new(Membership::new(
             own,
             name.clone(),
             Arc::clone(&datastore) as _,
-            Arc::clone(&knowledge),
+            Arc::clone(&caches.knowledge),
             Arc::clone(&inspector),
             encode_status,
         ));
@@ -85,17 +70,27 @@ impl App {
         let health = Health::starting().await;
         let routes = health.routes(CacheAdminTransport::new(admin, warmer, name))?;
         let service = CatalogService::new(Arc::clone(&catalog) as _);
-        let transport = CatalogTransport::new(service, page_tokens);
-        let edge = Edge::new(transport, routes, edge_settings(config));
+        let transport = CatalogTransport::new(service.clone(), page_tokens);
+        let tips = Tips::build(config, &datastore, service, nodes.as_ref(), &tasks, &stop)?;
+        let leaving = CancellationToken::new();
+        let edge = Edge::new(
+            transport,
+            TipsTransport::new(tips.service, config.tips.heartbeat),
+            routes,
+            edge_settings(config),
+            leaving.clone(),
+        );
         let app = Self {
             datastore,
             catalog,
-            knowledge,
-            shared,
+            knowledge: caches.knowledge,
+            shared: caches.shared,
             membership,
+            writing: tips.has_providers.then_some(tips.board),
             health,
             edge,
             tasks,
+            leaving,
             stop,
         };
         app.start_upkeep(own, config).await;
@@ -145,42 +140,12 @@ fn replica_name(id: ReplicaId) -> String {
     }
 }
 
-fn connect_shared(
-    config: &RedisConfig,
-    database: &DatabaseUrl,
-) -> Result<Option<Arc<SharedCache>>, Error> {
-    let Some(url) = &config.url else {
-        return Ok(None);
-    };
-    if matches!(database, DatabaseUrl::Sqlite(_)) {
-        tracing::warn!("REDIS_URL is not used: a SQLite catalog belongs to one process");
-        return Ok(None);
-    }
-    let settings = SharedSettings {
-        nodes: match url {
-            RedisUrl::Single(url) => RedisNodes::Single(url.clone()),
-            RedisUrl::Cluster(urls) => RedisNodes::Cluster(urls.clone()),
-        },
-        timeout: config.timeout,
-        connections: config.pool,
-        lease: LEASE,
-    };
-    Ok(Some(Arc::new(SharedCache::connect(&settings)?)))
-}
-
-fn cache_settings(config: &Config) -> CacheSettings {
-    CacheSettings {
-        ttl: config.cache.ttl,
-        near_bytes: config.cache.near_bytes,
-        stale_retention: config.cache.stale_retention,
-        fill_concurrency: config.cache.fill_concurrency,
-    }
-}
-
 fn edge_settings(config: &Config) -> EdgeSettings {
     EdgeSettings {
         request_timeout: config.server.request_timeout,
+        stream_timeout: config.server.stream_timeout,
         max_message_bytes: config.server.max_message_bytes,
         max_calls: config.server.max_calls,
+        max_streams: config.server.max_streams,
     }
 }

@@ -1,10 +1,12 @@
 //! The composition root: the only module that names both ports and adapters.
+mod caches;
 mod clock;
 mod commands;
 mod compose;
 mod database;
 mod monitor;
 mod serve;
+mod tips;
 mod view;
 
 pub use commands::{migrate_up, migration_status, seed, verify};

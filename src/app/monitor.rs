@@ -5,6 +5,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::compose::App;
 use crate::{
     cache::{CachedCatalog, Knowledge, SharedCache},
+    tips::Board,
     transport::Health,
 };
 
@@ -22,12 +23,14 @@ pub(super) struct Monitor {
     catalog: Arc<CachedCatalog>,
     knowledge: Arc<Knowledge>,
     shared: Option<Arc<SharedCache>>,
+    writing: Option<Arc<Board>>,
 }
 
 /// The health names of dependencies.
-pub(super) const DEPENDENCIES: [&str; 2] = [DATABASE, REDIS];
+pub(super) const DEPENDENCIES: [&str; 3] = [DATABASE, REDIS, TIPS];
 const DATABASE: &str = "dependency/postgres";
 const REDIS: &str = "dependency/redis";
+const TIPS: &str = "dependency/tips";
 
 impl Monitor {
     pub(super) fn of(app: &App) -> Self {
@@ -36,6 +39,7 @@ impl Monitor {
             catalog: Arc::clone(&app.catalog),
             knowledge: Arc::clone(&app.knowledge),
             shared: app.shared.clone(),
+            writing: app.writing.clone(),
         }
     }
 
@@ -45,6 +49,7 @@ impl Monitor {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut database, mut redis) = (Dependency::default(), Dependency::default());
         let (mut database_told, mut redis_told) = (Told::default(), Told::default());
+        let mut tips_told = Told::default();
         let mut ready_told = Told(Some(true));
         loop {
             beat.tick().await;
@@ -57,6 +62,13 @@ impl Monitor {
                 let redis_up = redis.saw(matches!(pong, Ok(Some(_))));
                 if redis_told.is_news(redis_up) {
                     self.health.set(REDIS, redis_up).await;
+                }
+            }
+            if let Some(writing) = &self.writing {
+                // It counts failures by itself, and costs no call to look at.
+                let tips_up = writing.has_provider();
+                if tips_told.is_news(tips_up) {
+                    self.health.set(TIPS, tips_up).await;
                 }
             }
             let ready = database_up || self.catalog.near_size().0 > 0;

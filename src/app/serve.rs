@@ -46,7 +46,9 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     };
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
-    let serving = server::serve(listener, app.edge.clone(), settings, drain.clone());
+    let edge = app.edge.clone();
+    let facing = move |peer: SocketAddr| edge.facing(peer.ip());
+    let serving = server::serve(listener, facing, settings, drain.clone());
     let serving = Serving {
         drain,
         drained: app.tasks.spawn(serving),
@@ -115,7 +117,7 @@ struct Serving {
     drained: JoinHandle<server::Drained>,
 }
 
-/// Calls may run until they are drained, so what keeps their answers true ends
+/// Calls may run until they are drained, and streams are told to go on elsewhere; so what keeps their answers true ends
 /// after them: a replica that left the registry must not call anything fresh.
 async fn stop(
     mut app: App,
@@ -128,6 +130,7 @@ async fn stop(
         tracing::info!(delay = ?config.shutdown_delay, "not serving any more");
         sleep(config.shutdown_delay).await;
         serving.drain.cancel();
+        app.leaving.cancel();
         app.health.close(&DEPENDENCIES).await;
         let drained = serving.drained.await?;
         app.stop.cancel();

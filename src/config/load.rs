@@ -11,7 +11,7 @@ use super::{
     providers,
     reader::{Reader, optional},
     setting::Setting,
-    table, text, unit,
+    table, text, tips, unit,
 };
 
 /// The settings in force.
@@ -81,6 +81,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let redis = redis(reader);
     let cache = cache(reader);
     let providers = providers::providers(reader);
+    let tips = tips::tips(reader);
     let server = server(reader);
     let log = log(reader);
     Some(Config {
@@ -88,6 +89,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         redis: redis?,
         cache: cache?,
         providers: providers?,
+        tips: tips?,
         server: server?,
         log: log?,
     })
@@ -188,8 +190,10 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
             .unwrap_or_default()
     });
     let request_timeout = reader.duration(&table::REQUEST_TIMEOUT);
+    let stream_timeout = reader.duration(&table::STREAM_TIMEOUT);
     let max_message_bytes = reader.number(&table::MAX_MESSAGE_BYTES);
     let max_calls = reader.number(&table::MAX_CALLS);
+    let max_streams = reader.number(&table::MAX_STREAMS);
     let max_connections = reader.number(&table::MAX_CONNECTIONS);
     let local = grpc_addr.is_none_or(text::is_loopback);
     let shutdown_delay =
@@ -205,8 +209,10 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
         insecure: insecure?,
         port_file: port_file?,
         request_timeout: request_timeout?,
+        stream_timeout: stream_timeout?,
         max_message_bytes: max_message_bytes?,
         max_calls: max_calls?,
+        max_streams: max_streams?,
         max_connections: max_connections?,
         shutdown_delay: shutdown_delay?,
         shutdown_grace: shutdown_grace?,

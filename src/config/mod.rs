@@ -19,6 +19,7 @@ mod redis_url;
 mod setting;
 mod table;
 mod text;
+mod tips;
 mod unit;
 mod values;
 
@@ -31,11 +32,12 @@ pub use given::Flags;
 pub use load::{Loaded, load};
 pub use problem::{Problem, Problems};
 pub use provider::ProviderUrl;
-pub use providers::{ProviderConfig, ProviderTimeouts, ProvidersConfig};
+pub use providers::{ProviderConfig, ProviderLimits, ProviderTimeouts, ProvidersConfig};
 pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;
 pub use setting::{Form, Section, Setting};
 pub use table::{CONFIG_FILE, LOG, SETTINGS};
+pub use tips::{AbandonedTips, TipsConfig};
 pub use values::{
     CacheConfig, Config, DatabaseConfig, LogConfig, LogFormat, RedisConfig, ServerConfig,
 };

@@ -34,6 +34,21 @@ pub struct ProviderConfig {
     pub key: Option<SecretString>,
     /// The model, as the provider names it.
     pub model: String,
+    /// How often it may be asked, and what it takes for that.
+    pub limits: ProviderLimits,
+}
+
+/// How often a provider may be asked, by all replicas together, and what it takes for that.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderLimits {
+    /// Orders in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens read and written in a minute.
+    pub tokens_per_minute: Option<u32>,
+    /// For a million tokens read, in millionths of a US dollar.
+    pub input_price: u64,
+    /// For a million tokens written, likewise.
+    pub output_price: u64,
 }
 
 /// How long an attempt may take; each up to a minute.
@@ -84,11 +99,14 @@ fn anthropic(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
     let base_url = reader.read(setting, setting.default, parse, ToString::to_string);
     let setting = &table::ANTHROPIC_MODEL;
     let model = reader.read(setting, setting.default, provider::model, Clone::clone);
+    let limits = limits(reader, &ANTHROPIC_LIMITS);
     let (key, base_url, model) = (key?, base_url.ok_or(Noted)?, model.ok_or(Noted)?);
+    let limits = limits.ok_or(Noted)?;
     Ok(key.map(|key| ProviderConfig {
         base_url,
         key: Some(key),
         model,
+        limits,
     }))
 }
 
@@ -102,12 +120,14 @@ fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
     let model = reader.read(&table::OPENAI_MODEL, "", parse, |model| {
         model.clone().unwrap_or_default()
     });
+    let limits = limits(reader, &OPENAI_LIMITS);
     let (setting, missing) = match (base_url.ok_or(Noted)?, key?, model.ok_or(Noted)?) {
         (Some(base_url), key, Some(model)) => {
             return Ok(Some(ProviderConfig {
                 base_url,
                 key,
                 model,
+                limits: limits.ok_or(Noted)?,
             }));
         }
         (None, None, None) => return Ok(None),
@@ -117,6 +137,36 @@ fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
     };
     reader.refuse(setting, format!("is of no use without {}", missing.env));
     Err(Noted)
+}
+
+/// Requests, tokens, and both prices.
+type LimitSettings = [&'static Setting; 4];
+
+static ANTHROPIC_LIMITS: LimitSettings = [
+    &table::ANTHROPIC_REQUESTS_PER_MINUTE,
+    &table::ANTHROPIC_TOKENS_PER_MINUTE,
+    &table::ANTHROPIC_INPUT_PRICE,
+    &table::ANTHROPIC_OUTPUT_PRICE,
+];
+
+static OPENAI_LIMITS: LimitSettings = [
+    &table::OPENAI_REQUESTS_PER_MINUTE,
+    &table::OPENAI_TOKENS_PER_MINUTE,
+    &table::OPENAI_INPUT_PRICE,
+    &table::OPENAI_OUTPUT_PRICE,
+];
+
+fn limits(reader: &mut Reader<'_>, settings: &LimitSettings) -> Option<ProviderLimits> {
+    let [requests, tokens, input, output] = *settings;
+    let requests_per_minute = reader.unless_zero(requests);
+    let tokens_per_minute = reader.unless_zero(tokens);
+    let (input_price, output_price) = (reader.number(input), reader.number(output));
+    Some(ProviderLimits {
+        requests_per_minute: requests_per_minute?,
+        tokens_per_minute: tokens_per_minute?,
+        input_price: input_price?,
+        output_price: output_price?,
+    })
 }
 
 /// A key that is given must be one: an empty one was meant to be something.

@@ -93,6 +93,19 @@ impl<'a> Reader<'a> {
             .map(|(value, _)| value)
     }
 
+    /// A count of which 0 says that there is no limit.
+    #[expect(
+        clippy::option_option,
+        reason = "outer: could it be read; inner: is there a limit"
+    )]
+    pub(super) fn unless_zero<T: TryFrom<u64> + Default + PartialEq>(
+        &mut self,
+        setting: &'static Setting,
+    ) -> Option<Option<T>> {
+        let count: T = self.number(setting)?;
+        Some((count != T::default()).then_some(count))
+    }
+
     /// On or off; `always` on where a switch has no say.
     pub(super) fn switch(&mut self, setting: &'static Setting, always: bool) -> Option<bool> {
         let parse = |text: &str| unit::switch(text).map(|on| on || always);

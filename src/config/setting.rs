@@ -15,6 +15,8 @@ pub enum Section {
     Cache,
     /// Who writes tips.
     Providers,
+    /// How tips are made, kept and limited.
+    Tips,
     /// The listener and its limits.
     Server,
     /// What is written to standard error.
@@ -33,6 +35,7 @@ impl Section {
             Self::Redis => "Shared cache (Redis)",
             Self::Cache => "Caching",
             Self::Providers => "Providers of tips",
+            Self::Tips => "Tips",
             Self::Server => "Server",
             Self::Log => "Log",
             Self::Client => "Client",

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{DatabaseUrl, ProvidersConfig, RedisUrl};
+use super::{DatabaseUrl, ProvidersConfig, RedisUrl, TipsConfig};
 
 /// Every value in force, checked. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// Who writes tips.
     pub providers: ProvidersConfig,
+    /// How tips are made, kept and limited.
+    pub tips: TipsConfig,
     /// The listener and its limits.
     pub server: ServerConfig,
     /// What is logged.
@@ -77,10 +79,14 @@ pub struct ServerConfig {
     pub port_file: Option<PathBuf>,
     /// How long a call may take that brings no deadline; 30 seconds at most.
     pub request_timeout: Duration,
+    /// How long a stream may last at most.
+    pub stream_timeout: Duration,
     /// How large a request may be.
     pub max_message_bytes: usize,
     /// How many calls run at once; 1 or more.
     pub max_calls: usize,
+    /// How many streams run at once; 1 or more.
+    pub max_streams: usize,
     /// How many connections are open at once; 1 or more.
     pub max_connections: usize,
     /// How long a stopping server says `NOT_SERVING` and still takes calls; may be zero.

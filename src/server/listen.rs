@@ -1,5 +1,6 @@
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -8,8 +9,8 @@ use std::{
 };
 
 use tokio::{
-    net::TcpListener,
-    sync::Semaphore,
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,11 +47,12 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Serves `service` on `listener` until `stop`; then stops accepting, tells every
-/// connection to finish, and cuts what has not finished after the grace.
+/// Serves on `listener` until `stop`, each connection with what `service` makes for its peer; then
+/// stops accepting, tells every connection to finish, and cuts what has not finished after the
+/// grace.
 pub async fn serve<S: Served>(
     listener: TcpListener,
-    service: S,
+    service: impl Fn(SocketAddr) -> S,
     settings: ServerSettings,
     stop: CancellationToken,
 ) -> Drained {
@@ -58,11 +60,11 @@ pub async fn serve<S: Served>(
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let cut = Arc::new(AtomicUsize::new(0));
     let spare = Spare::default();
-    let accepting = accept(&listener, &room, |stream, permit| {
+    let accepting = accept(&listener, &room, |(stream, peer), permit| {
         let (cut, settings) = (Arc::clone(&cut), settings.clone());
         let served = connection::serve(
             (stream, spare.clone()),
-            service.clone(),
+            service(peer),
             settings,
             stop.clone(),
             force.clone(),
@@ -93,14 +95,14 @@ pub async fn serve<S: Served>(
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-    mut handle: impl FnMut(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit),
+    mut handle: impl FnMut((TcpStream, SocketAddr), OwnedSemaphorePermit),
 ) {
     loop {
         let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, _)) => handle(stream, permit),
+            Ok(accepted) => handle(accepted, permit),
             Err(error) => {
                 // Out of file descriptors, say: the connection stays in the queue meanwhile.
                 if !is_about_one_connection(&error) {

@@ -3,8 +3,10 @@ mod cache_admin;
 mod catalog;
 /// Loading challenges into a catalog that lacks them.
 pub mod seed;
+mod tips;
 mod warm;
 
 pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
+pub use tips::{TipEvents, TipTerms, TipsOfMany, TipsService};
 pub use warm::{WarmPlan, WarmProgress, WarmService, WarmTally};

@@ -7,10 +7,18 @@ use bytes::{Buf, Bytes, buf::Chain};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use super::stream::Streamed;
+
 /// Bytes to send: what was made for one caller, and behind it what all share, which nobody copies.
 pub(super) type Pieces = Chain<Bytes, Bytes>;
 
-/// A response's body: a message that is ready, or what a routed service makes.
+/// Nothing is shared behind it.
+fn alone(data: Bytes) -> Pieces {
+    data.chain(Bytes::new())
+}
+
+/// A response's body: a message that is ready, messages as they are made, or what a routed
+/// service makes.
 pub enum ResponseBody {
     /// One framed message and the trailers that end it.
     Ready {
@@ -19,6 +27,8 @@ pub enum ResponseBody {
         /// The trailers; taken when they were sent.
         trailers: Option<HeaderMap>,
     },
+    /// A stream of messages.
+    Streamed(Box<Streamed>),
     /// A body of tonic's.
     Routed(tonic::body::Body),
 }
@@ -49,15 +59,19 @@ impl Body for ResponseBody {
                     .or_else(|| trailers.take().map(Frame::trailers))
                     .map(Ok),
             ),
+            Self::Streamed(messages) => messages
+                .poll(cx)
+                .map(|frame| frame.map(|frame| Ok(frame.map_data(alone)))),
             Self::Routed(body) => Pin::new(body)
                 .poll_frame(cx)
-                .map_ok(|frame| frame.map_data(|data| data.chain(Bytes::new()))),
+                .map_ok(|frame| frame.map_data(alone)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Ready { message, trailers } => message.is_none() && trailers.is_none(),
+            Self::Streamed(messages) => messages.is_over(),
             Self::Routed(body) => body.is_end_stream(),
         }
     }
@@ -65,7 +79,7 @@ impl Body for ResponseBody {
     /// Trailers follow, so a `content-length` would say nothing: only tonic's own is passed on.
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Ready { .. } => SizeHint::default(),
+            Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
             Self::Routed(body) => body.size_hint(),
         }
     }

@@ -1,4 +1,6 @@
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -10,6 +12,7 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
 use tower::ServiceExt;
 use tracing::Instrument;
@@ -19,7 +22,10 @@ use super::{
     call::{Call, REQUEST_ID},
     catalog::CatalogTransport,
     reply::Reply as CatalogReply,
+    rpc::Rpc,
     status,
+    stream::{Bounds, Messages, streaming},
+    tips::{Origin, TipsTransport},
     unary::{refuse, unary},
 };
 
@@ -28,49 +34,77 @@ use super::{
 pub struct EdgeSettings {
     /// A call that names no deadline gets this one; none gets more.
     pub request_timeout: Duration,
+    /// The same for a stream.
+    pub stream_timeout: Duration,
     /// The largest request message.
     pub max_message_bytes: usize,
-    /// So many calls are in hand at once; more are refused. Health and reflection do not count.
+    /// So many calls are in hand at once; more are refused. Streams, health and reflection do
+    /// not count.
     pub max_calls: usize,
+    /// So many streams are in hand at once; more are refused.
+    pub max_streams: usize,
 }
 
 /// Where every call comes in: gives it its correlation id and deadline, finds
 /// its method, and answers even when the method's code panics.
 #[derive(Clone)]
-pub struct Edge(Arc<Inner>);
+pub struct Edge {
+    inner: Arc<Inner>,
+    /// Whose connection this one serves.
+    peer: Option<IpAddr>,
+}
 
 struct Inner {
     catalog: CatalogTransport,
+    tips: TipsTransport,
     routes: Routes,
     settings: EdgeSettings,
     calls: Semaphore,
+    streams: Arc<Semaphore>,
+    leaving: CancellationToken,
 }
-
-/// What tonic's router answers.
-const ROUTED: [&str; 3] = [
-    "/grpc.health.v1.",
-    "/grpc.reflection.",
-    "/challenges.admin.v1.",
-];
 
 type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 impl Edge {
-    /// Serves the catalog, and beside it the services of `routes` (health, reflection).
+    /// Serves the catalog and its tips, and beside them the services of `routes` (health,
+    /// reflection). Streams end when `leaving` is cancelled.
     #[must_use]
-    pub fn new(catalog: CatalogTransport, routes: Routes, settings: EdgeSettings) -> Self {
-        let calls = Semaphore::new(settings.max_calls);
-        Self(Arc::new(Inner {
+    pub fn new(
+        catalog: CatalogTransport,
+        tips: TipsTransport,
+        routes: Routes,
+        settings: EdgeSettings,
+        leaving: CancellationToken,
+    ) -> Self {
+        let inner = Arc::new(Inner {
             catalog,
+            tips,
             routes,
+            calls: Semaphore::new(settings.max_calls),
+            streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
-            calls,
-        }))
+            leaving,
+        });
+        Self { inner, peer: None }
+    }
+
+    /// The same, for a connection from `peer`.
+    #[must_use]
+    pub fn facing(&self, peer: IpAddr) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            peer: Some(peer),
+        }
     }
 }
 
 impl Inner {
-    async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Response<ResponseBody>
+    async fn answer<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+        peer: Option<IpAddr>,
+    ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -84,8 +118,10 @@ impl Inner {
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let call = Call::start(&request, self.settings.request_timeout);
-        let answer = AssertUnwindSafe(self.dispatch(request, &call)).catch_unwind();
+        let rpc = Rpc::of(request.uri().path());
+        let call = Call::start(&request, self.time_limit(rpc));
+        let answer = self.dispatch(request, rpc, &call, peer);
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         answer.await.unwrap_or_else(|_| {
             call.span()
                 .in_scope(|| tracing::error!("the method panicked"));
@@ -93,25 +129,47 @@ impl Inner {
         })
     }
 
-    async fn dispatch<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    fn time_limit(&self, rpc: Rpc) -> Duration {
+        match rpc {
+            Rpc::StreamTips | Rpc::StreamTipsBatch => self.settings.stream_timeout,
+            Rpc::List | Rpc::Get | Rpc::BatchGet | Rpc::Routed | Rpc::Unknown => {
+                self.settings.request_timeout
+            }
+        }
+    }
+
+    async fn dispatch<B>(
+        &self,
+        request: Request<B>,
+        rpc: Rpc,
+        call: &Call,
+        peer: Option<IpAddr>,
+    ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let path = request.uri().path();
-        match path.strip_prefix("/challenges.catalog.v1.ChallengesCatalog/") {
-            Some("ListChallenges") => self.catalog(request, call, CatalogTransport::list).await,
-            Some("GetChallenge") => self.catalog(request, call, CatalogTransport::get).await,
-            Some("BatchGetChallenges") => {
-                self.catalog(request, call, CatalogTransport::batch_get)
-                    .await
+        match rpc {
+            Rpc::List => self.catalog(request, call, CatalogTransport::list).await,
+            Rpc::Get => self.catalog(request, call, CatalogTransport::get).await,
+            Rpc::BatchGet => {
+                let method = CatalogTransport::batch_get;
+                self.catalog(request, call, method).await
             }
-            None if ROUTED.iter().any(|package| path.starts_with(package)) => {
-                // Boxed, because it is larger than all that the catalog's calls need.
+            // The others are boxed, because they are larger than all that the reads need.
+            Rpc::StreamTips => {
+                let method = TipsTransport::stream;
+                Box::pin(self.tips(request, call, peer, method)).await
+            }
+            Rpc::StreamTipsBatch => {
+                let method = TipsTransport::batch;
+                Box::pin(self.tips(request, call, peer, method)).await
+            }
+            Rpc::Routed => {
                 let routed = Box::pin(self.routed(request, call));
                 routed.instrument(call.span()).await
             }
-            Some(_) | None => refuse(&status::unknown_method(path), call),
+            Rpc::Unknown => refuse(&status::unknown_method(request.uri().path()), call),
         }
     }
 
@@ -138,6 +196,32 @@ impl Inner {
             method(&self.catalog, message, headers, call).await
         };
         unary(request, call, limit, handle).await
+    }
+
+    async fn tips<M, R, B>(
+        &self,
+        request: Request<B>,
+        call: &Call,
+        peer: Option<IpAddr>,
+        method: impl AsyncFnOnce(&TipsTransport, M, Origin<'_>, &Call) -> Result<Messages<R>, Status>,
+    ) -> Response<ResponseBody>
+    where
+        M: Message + Default,
+        R: Message + 'static,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
+            return refuse(&status::overloaded(), call);
+        };
+        let bounds = Bounds {
+            permit,
+            leaving: self.leaving.clone(),
+        };
+        let limit = self.settings.max_message_bytes;
+        let handle = async |message, headers: &HeaderMap| {
+            method(&self.tips, message, Origin { headers, peer }, call).await
+        };
+        streaming(request, call, limit, bounds, handle).await
     }
 
     async fn routed<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
@@ -177,6 +261,7 @@ where
     type Future = Reply;
 
     fn call(&self, request: Request<B>) -> Reply {
-        Box::pin(Arc::clone(&self.0).answer(request).map(Ok))
+        let inner = Arc::clone(&self.inner);
+        Box::pin(inner.answer(request, self.peer).map(Ok))
     }
 }

@@ -6,14 +6,12 @@ use ring::digest;
 use super::{
     body::Pieces,
     convert::{etag_text, timestamp},
+    unary::PREFIX_LEN,
 };
 use crate::{
     domain::{Answer, Etag, Freshness, Source},
     pb::catalog::v1 as pb,
 };
-
-/// The length of what stands before every gRPC message: a flag and the message's length.
-const PREFIX_LEN: usize = 5;
 
 /// What goes back to one caller.
 pub(super) struct Reply {

@@ -4,12 +4,15 @@ use bytes::Bytes;
 use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::convert::duration;
 use crate::{
     domain::{Error, FieldViolation, Unavailability},
-    pb::catalog::v1::ErrorReason,
+    pb::catalog::v1::{ErrorReason, TipFailure},
 };
 
 const DOMAIN: &str = "challenges-catalog";
+/// What every reason begins with in the contract, and not on the wire.
+const PREFIX: &str = "ERROR_REASON_";
 /// So many wrong fields are named; details must stay under 4 KiB.
 const VIOLATIONS_MAX: usize = 20;
 /// So many names of what was not found.
@@ -113,6 +116,33 @@ pub(super) fn deadline_exceeded() -> Status {
     Status::with_error_details(Code::DeadlineExceeded, "deadline exceeded", details)
 }
 
+/// This replica leaves, and with it the stream: others go on with it at once.
+pub(super) fn shutting_down() -> Status {
+    let mut details = info(ErrorReason::ShuttingDown, []);
+    details.set_retry_info(Some(Duration::ZERO));
+    let message = "this replica is shutting down; go on elsewhere with the last resume_token";
+    let mut status = Status::with_error_details(Code::Unavailable, message, details);
+    let pushback = MetadataValue::from(0_u64);
+    status.metadata_mut().insert(PUSHBACK, pushback);
+    status
+}
+
+/// What became of one tip of several, in a message instead of a status.
+pub(super) fn failure(status: &Status) -> TipFailure {
+    let details = status.get_error_details();
+    let reason = details.error_info().and_then(|info| {
+        let name = format!("{PREFIX}{}", info.reason);
+        ErrorReason::from_str_name(&name)
+    });
+    let delay = details.retry_info().and_then(|info| info.retry_delay);
+    TipFailure {
+        code: status.code().into(),
+        reason: reason.unwrap_or_default().into(),
+        message: status.message().to_owned(),
+        retry_delay: delay.map(duration),
+    }
+}
+
 /// A fault of ours: the caller gets what finds the log lines, and nothing else.
 pub(super) fn internal(request_id: &str) -> Status {
     let details = info(
@@ -173,7 +203,7 @@ pub(super) fn compressed() -> Status {
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {
     let name = reason.as_str_name();
-    let name = name.strip_prefix("ERROR_REASON_").unwrap_or(name);
+    let name = name.strip_prefix(PREFIX).unwrap_or(name);
     let metadata: HashMap<String, String> = metadata
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -216,6 +246,19 @@ mod tests {
             let wire = format!("{status:?} {:?}", String::from_utf8_lossy(status.details()));
             assert!(!wire.contains("hunter2"), "{wire}");
         }
+    }
+
+    #[test]
+    fn a_failure_says_what_the_status_says() {
+        let error = Error::Exhausted {
+            what: "tip streams at once",
+            retry_after: Duration::from_secs(2),
+        };
+        let failure = failure(&to_status(&error, "id-1"));
+        assert_eq!(failure.code, i32::from(Code::ResourceExhausted));
+        assert_eq!(failure.reason(), ErrorReason::TooMuchAsked);
+        assert_eq!(failure.message, "too many tip streams at once");
+        assert_eq!(failure.retry_delay.map(|delay| delay.seconds), Some(2));
     }
 
     #[test]

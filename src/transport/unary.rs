@@ -15,7 +15,7 @@ use super::{
     status,
 };
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// How many headers an answer has: their map need not grow.
 const HEADERS: usize = 5;
 
@@ -38,7 +38,7 @@ where
     let (head, body) = request.into_parts();
     let answer = async {
         let message = read(body, &head.headers, limit_bytes).await?;
-        handle(M::decode(message).map_err(not_protobuf)?, &head.headers).await
+        handle(message, &head.headers).await
     };
     let answer = in_time(call, answer).await;
     match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
@@ -48,7 +48,7 @@ where
 }
 
 /// What `work` gives before the call's time is over. What is ready at once needs no timer.
-async fn in_time<T>(call: &Call, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn in_time<T>(call: &Call, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
     match first {
@@ -65,8 +65,26 @@ fn not_protobuf(error: prost::DecodeError) -> Status {
     status::malformed(&error.to_string())
 }
 
+/// The one message of a request.
+pub(super) async fn read<M, B>(
+    body: B,
+    headers: &HeaderMap,
+    limit_bytes: usize,
+) -> Result<M, Status>
+where
+    M: Message + Default,
+    B: Body<Data = Bytes> + Unpin,
+{
+    let message = read_bytes(body, headers, limit_bytes).await?;
+    M::decode(message).map_err(not_protobuf)
+}
+
 /// The message's bytes, without its prefix.
-async fn read<B>(mut body: B, headers: &HeaderMap, limit_bytes: usize) -> Result<Bytes, Status>
+async fn read_bytes<B>(
+    mut body: B,
+    headers: &HeaderMap,
+    limit_bytes: usize,
+) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -99,7 +117,8 @@ where
     Ok(message)
 }
 
-const PREFIX_LEN: usize = 5;
+/// The length of what stands before every gRPC message: a flag and the message's length.
+pub(super) const PREFIX_LEN: usize = 5;
 
 /// What came so far. Nearly every request is one piece, which is then not copied.
 enum Received {

@@ -23,6 +23,22 @@ const fn timeout(
     }
 }
 
+/// A limit that a provider's account has, over all replicas.
+const fn limit(
+    flag: &'static str,
+    env: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        form: Form::Count {
+            min: 0,
+            max: 1_000_000_000,
+        },
+        ..timeout(flag, env, default, help)
+    }
+}
+
 pub(in crate::config) const ANTHROPIC_API_KEY: Setting = Setting {
     flag: "anthropic-api-key",
     env: "ANTHROPIC_API_KEY",
@@ -62,6 +78,34 @@ pub(in crate::config) const ANTHROPIC_MODEL: Setting = Setting {
     help: "Which model of Anthropic's writes",
 };
 
+pub(in crate::config) const ANTHROPIC_REQUESTS_PER_MINUTE: Setting = limit(
+    "anthropic-requests-per-minute",
+    "CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE",
+    "0",
+    "How many orders Anthropic may get in a minute; 0 for any number",
+);
+
+pub(in crate::config) const ANTHROPIC_TOKENS_PER_MINUTE: Setting = limit(
+    "anthropic-tokens-per-minute",
+    "CATALOG_ANTHROPIC_TOKENS_PER_MINUTE",
+    "0",
+    "How many tokens Anthropic may read and write in a minute; 0 for any number",
+);
+
+pub(in crate::config) const ANTHROPIC_INPUT_PRICE: Setting = limit(
+    "anthropic-input-price",
+    "CATALOG_ANTHROPIC_INPUT_PRICE",
+    "1000000",
+    "What Anthropic takes for a million tokens read, in millionths of a US dollar",
+);
+
+pub(in crate::config) const ANTHROPIC_OUTPUT_PRICE: Setting = limit(
+    "anthropic-output-price",
+    "CATALOG_ANTHROPIC_OUTPUT_PRICE",
+    "5000000",
+    "What Anthropic takes for a million tokens written, likewise",
+);
+
 pub(in crate::config) const OPENAI_BASE_URL: Setting = Setting {
     flag: "openai-base-url",
     env: "CATALOG_OPENAI_BASE_URL",
@@ -100,6 +144,34 @@ pub(in crate::config) const OPENAI_MODEL: Setting = Setting {
     secret: false,
     help: "Which model of that server writes; needed with openai-base-url",
 };
+
+pub(in crate::config) const OPENAI_REQUESTS_PER_MINUTE: Setting = limit(
+    "openai-requests-per-minute",
+    "CATALOG_OPENAI_REQUESTS_PER_MINUTE",
+    "0",
+    "How many orders that server may get in a minute; 0 for any number",
+);
+
+pub(in crate::config) const OPENAI_TOKENS_PER_MINUTE: Setting = limit(
+    "openai-tokens-per-minute",
+    "CATALOG_OPENAI_TOKENS_PER_MINUTE",
+    "0",
+    "How many tokens that server may read and write in a minute; 0 for any number",
+);
+
+pub(in crate::config) const OPENAI_INPUT_PRICE: Setting = limit(
+    "openai-input-price",
+    "CATALOG_OPENAI_INPUT_PRICE",
+    "0",
+    "What that server takes for a million tokens read, in millionths of a US dollar",
+);
+
+pub(in crate::config) const OPENAI_OUTPUT_PRICE: Setting = limit(
+    "openai-output-price",
+    "CATALOG_OPENAI_OUTPUT_PRICE",
+    "0",
+    "What that server takes for a million tokens written, likewise",
+);
 
 pub(in crate::config) const TIP_TEMPERATURE: Setting = Setting {
     flag: "tip-temperature",

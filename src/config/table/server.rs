@@ -78,6 +78,19 @@ pub(in crate::config) const REQUEST_TIMEOUT: Setting = Setting {
     help: "How long a call may take that brings no deadline",
 };
 
+pub(in crate::config) const STREAM_TIMEOUT: Setting = Setting {
+    flag: "stream-timeout",
+    env: "CATALOG_STREAM_TIMEOUT",
+    section: Section::Server,
+    form: Form::Duration {
+        min: ms(10),
+        max: secs(3600),
+    },
+    default: "5m",
+    secret: false,
+    help: "How long a stream of tips may last at most",
+};
+
 pub(in crate::config) const MAX_MESSAGE_BYTES: Setting = Setting {
     flag: "max-message-bytes",
     env: "CATALOG_MAX_MESSAGE_BYTES",
@@ -102,6 +115,19 @@ pub(in crate::config) const MAX_CALLS: Setting = Setting {
     default: "1024",
     secret: false,
     help: "How many calls run at once; more are refused as OVERLOADED",
+};
+
+pub(in crate::config) const MAX_STREAMS: Setting = Setting {
+    flag: "max-streams",
+    env: "CATALOG_MAX_STREAMS",
+    section: Section::Server,
+    form: Form::Count {
+        min: 1,
+        max: 1_000_000,
+    },
+    default: "10000",
+    secret: false,
+    help: "How many streams of tips run at once; more are refused as OVERLOADED",
 };
 
 pub(in crate::config) const MAX_CONNECTIONS: Setting = Setting {

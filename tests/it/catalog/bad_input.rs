@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use super::refusal::{Refusal, refusal};
+use crate::support::refusal::{Refusal, refusal};
 use crate::support::replica::Replica;
 
 async fn list(replica: &Replica, difficulty: i32, page_size: i32, min_version: &str) -> Refusal {

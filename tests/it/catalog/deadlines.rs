@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, Executor};
 use tonic::Code;
 
-use super::refusal::Refusal;
+use crate::support::refusal::Refusal;
 use crate::support::{
     fleet, postgres,
     replica::Replica,

@@ -7,7 +7,6 @@ mod health;
 mod lists;
 mod pages;
 mod reflection;
-mod refusal;
 mod request_ids;
 mod shutdown;
 mod some;

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tonic::Code;
 use uuid::Uuid;
 
-use super::refusal::{Refusal, refusal};
+use crate::support::refusal::{Refusal, refusal};
 use crate::support::{
     fleet::{Fleet, list},
     replica::Replica,

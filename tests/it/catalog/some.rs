@@ -6,7 +6,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use super::refusal::Refusal;
+use crate::support::refusal::Refusal;
 use crate::support::{fleet::list, replica::Replica};
 
 async fn all(replica: &Replica) -> Vec<Challenge> {

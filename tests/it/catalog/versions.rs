@@ -10,7 +10,7 @@ use challenges_catalog::{
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use super::refusal::{Refusal, refusal};
+use crate::support::refusal::{Refusal, refusal};
 use crate::support::{
     fleet::{self, list},
     postgres,

@@ -6,7 +6,7 @@ use prost::Message;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::refusal::Refusal;
+use crate::support::refusal::Refusal;
 use crate::support::{
     fleet::list,
     replica::Replica,

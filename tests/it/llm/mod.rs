@@ -1,7 +1,7 @@
 //! What becomes of whatever a provider may send, seen from the port `TipWriter`.
 mod aborts;
 mod answers;
-mod fixture;
+pub mod fixture;
 mod orders;
 mod refusals;
 mod simulator;

@@ -51,8 +51,25 @@ impl Fleet {
         settings: &[(&'static str, &str)],
     ) -> Self {
         migrate(&database).await;
+        let each = vec![settings.to_vec(); count];
+        Self::serve_each(database, url, &each).await
+    }
+
+    /// One replica for each of `settings`, which they have beside the usual ones.
+    pub async fn start_each(settings: &[Vec<(&'static str, &str)>]) -> Self {
+        let database = postgres::fresh().await;
+        let url = database.url();
+        migrate(&database).await;
+        Self::serve_each(database, &url, settings).await
+    }
+
+    async fn serve_each(
+        database: Database,
+        url: &str,
+        settings: &[Vec<(&'static str, &str)>],
+    ) -> Self {
         let redis = redis::start();
-        let mut environment = vec![
+        let usual = [
             ("DATABASE_URL", url.to_owned()),
             ("REDIS_URL", redis.url()),
             ("CATALOG_LOG", "info,challenges_catalog=debug".to_owned()),
@@ -60,11 +77,12 @@ impl Fleet {
             // Its statements would be counted as those of calls.
             ("CATALOG_AUDIT_INTERVAL", "0".to_owned()),
         ];
-        let settings = settings
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
-        environment.extend(settings);
-        let replicas = (0..count).map(|_| Replica::start(&environment));
+        let replicas = settings.iter().map(async |settings| {
+            let own = settings.iter();
+            let own = own.map(|(name, value)| (*name, (*value).to_owned()));
+            let environment: Vec<_> = usual.iter().cloned().chain(own).collect();
+            Replica::start(&environment).await
+        });
         let replicas = futures_util::future::join_all(replicas).await;
         Self {
             replicas,

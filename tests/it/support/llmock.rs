@@ -63,6 +63,11 @@ impl Llmock {
         serde_json::from_value(answer["requests"].take()).unwrap()
     }
 
+    /// What it thinks of its clients so far: see its `/_llmock/verdict`.
+    pub fn verdict(&self) -> Value {
+        self.ask("GET", "verdict", &Value::Null)
+    }
+
     /// Talks to its control interface.
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let body = body.to_string();

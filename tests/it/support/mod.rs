@@ -8,6 +8,7 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod redis;
+pub mod refusal;
 pub mod replica;
 pub mod scripted;
 pub mod wait;

@@ -12,6 +12,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::Semaphore,
     task::JoinSet,
     time,
 };
@@ -27,6 +28,10 @@ pub enum Act {
     Flood(Vec<u8>),
     /// Sends these bytes again and again with a pause in between.
     Repeat(Vec<u8>, Duration),
+    /// Waits for so long.
+    Pause(Duration),
+    /// Waits until the test opens one gate more.
+    Gate,
     /// Sends nothing more, and waits until the client leaves.
     Hold,
     /// Breaks the connection.
@@ -48,6 +53,7 @@ pub struct Exchange {
 pub struct Scripted {
     port: u16,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
+    gates: Arc<Semaphore>,
     _tasks: JoinSet<()>,
 }
 
@@ -57,11 +63,14 @@ impl Scripted {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let exchanges = Arc::default();
+        let gates = Arc::new(Semaphore::new(0));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, script, Arc::clone(&exchanges)));
+        let stage = (Arc::clone(&exchanges), Arc::clone(&gates));
+        tasks.spawn(accept(listener, script, stage));
         Self {
             port,
             exchanges,
+            gates,
             _tasks: tasks,
         }
     }
@@ -76,30 +85,34 @@ impl Scripted {
         self.exchanges.lock().unwrap().clone()
     }
 
+    /// Lets so many gates be passed.
+    pub fn open(&self, gates: usize) {
+        self.gates.add_permits(gates);
+    }
+
     /// Whether the one client left before the script was over.
     pub fn client_left(&self) -> bool {
         matches!(&*self.exchanges(), [exchange] if exchange.client_left)
     }
 }
 
-async fn accept(listener: TcpListener, script: Vec<Act>, exchanges: Arc<Mutex<Vec<Exchange>>>) {
+/// What all connections share.
+type Stage = (Arc<Mutex<Vec<Exchange>>>, Arc<Semaphore>);
+
+async fn accept(listener: TcpListener, script: Vec<Act>, stage: Stage) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (script, exchanges) = (script.clone(), Arc::clone(&exchanges));
+        let (script, stage) = (script.clone(), stage.clone());
         connections.spawn(async move {
             // A client that leaves is noted; it is no fault of the server's.
-            serve(stream, script, &exchanges).await.ok();
+            serve(stream, script, &stage).await.ok();
         });
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    script: Vec<Act>,
-    exchanges: &Mutex<Vec<Exchange>>,
-) -> io::Result<()> {
+async fn serve(stream: TcpStream, script: Vec<Act>, (exchanges, gates): &Stage) -> io::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
     let exchange = request(&mut reader).await?;
     let number = {
@@ -108,7 +121,7 @@ async fn serve(
         exchanges.len() - 1
     };
     let played = tokio::select! {
-        played = play(&mut writer, script) => played,
+        played = play(&mut writer, script, gates) => played,
         () = gone(&mut reader) => Err(io::ErrorKind::BrokenPipe.into()),
     };
     exchanges.lock().unwrap()[number].client_left = played.is_err();
@@ -161,7 +174,7 @@ async fn gone(reader: &mut OwnedReadHalf) {
     while matches!(reader.read(&mut chunk).await, Ok(1..)) {}
 }
 
-async fn play(writer: &mut OwnedWriteHalf, script: Vec<Act>) -> io::Result<End> {
+async fn play(writer: &mut OwnedWriteHalf, script: Vec<Act>, gates: &Semaphore) -> io::Result<End> {
     for act in script {
         match act {
             Act::Send(bytes) => writer.write_all(&bytes).await?,
@@ -180,6 +193,8 @@ async fn play(writer: &mut OwnedWriteHalf, script: Vec<Act>) -> io::Result<End> 
                 writer.write_all(&bytes).await?;
                 time::sleep(pause).await;
             },
+            Act::Pause(pause) => time::sleep(pause).await,
+            Act::Gate => gates.acquire().await.unwrap().forget(),
             Act::Hold => std::future::pending().await,
             Act::Reset => {
                 writer.as_ref().set_zero_linger()?;

@@ -1,10 +1,19 @@
 //! Tips as they are written: one generation, many readers, whatever fails.
 mod alone;
+mod bad_input;
+mod batches;
+mod everywhere;
 mod faults;
 mod fleet;
 mod guards;
+mod hearing;
+mod limits;
+mod losses;
 mod lost;
 mod parts;
+mod provider;
 mod reading;
 mod replica;
+mod simulator;
+mod streams;
 mod writer;

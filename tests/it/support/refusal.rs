@@ -3,15 +3,15 @@ use tonic_types::StatusExt;
 
 /// The parts of a refusal that callers act on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) code: Code,
-    pub(super) reason: String,
+pub struct Refusal {
+    pub code: Code,
+    pub reason: String,
     /// The fields that are named as wrong, in order.
-    pub(super) fields: Vec<String>,
+    pub fields: Vec<String>,
 }
 
 impl Refusal {
-    pub(super) fn new(code: Code, reason: &str, fields: &[&str]) -> Self {
+    pub fn new(code: Code, reason: &str, fields: &[&str]) -> Self {
         Self {
             code,
             reason: reason.to_owned(),
@@ -20,7 +20,7 @@ impl Refusal {
     }
 
     /// `INVALID_ARGUMENT` that names these fields.
-    pub(super) fn invalid(fields: &[&str]) -> Self {
+    pub fn invalid(fields: &[&str]) -> Self {
         Self::new(Code::InvalidArgument, "INVALID_FIELDS", fields)
     }
 }
@@ -44,6 +44,6 @@ impl From<Status> for Refusal {
 }
 
 /// The refusal of a call that must not work.
-pub(super) fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> Refusal {
+pub fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> Refusal {
     answer.unwrap_err().into()
 }

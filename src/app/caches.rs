@@ -1,0 +1,94 @@
+//! The read-through cache, put together.
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::task::TaskTracker;
+
+use super::{clock::SystemClock, database::Probe, view::Error};
+use crate::{
+    cache::{CacheSettings, CachedCatalog, Inspector, Knowledge, SharedCache, SharedSettings},
+    config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
+    domain::{AnswerEncoder, CacheInspector},
+    redis::RedisNodes,
+    repository::Datastore,
+};
+
+/// How long one replica may take to fill an entry before another tries.
+const LEASE: Duration = Duration::from_secs(2);
+
+/// The cache with its parts, for those who look at them.
+pub(super) struct Caches {
+    pub(super) catalog: Arc<CachedCatalog>,
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) shared: Option<Arc<SharedCache>>,
+    pub(super) inspector: Arc<dyn CacheInspector>,
+}
+
+impl Caches {
+    /// A cache of what `encoder` makes of the rows.
+    pub(super) fn build(
+        config: &Config,
+        datastore: &Arc<dyn Datastore>,
+        nodes: Option<&RedisNodes>,
+        encoder: Arc<dyn AnswerEncoder>,
+        tasks: &TaskTracker,
+    ) -> Result<Self, Error> {
+        let shared = nodes
+            .map(|nodes| connect_shared(&config.redis, nodes))
+            .transpose()?;
+        let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));
+        let catalog = Arc::new(CachedCatalog::new(
+            Arc::clone(datastore) as _,
+            encoder,
+            Arc::new(SystemClock),
+            shared.clone(),
+            Arc::clone(&knowledge),
+            cache_settings(config),
+            tasks.clone(),
+        ));
+        let inspector = Arc::new(Inspector::new(
+            Arc::clone(&catalog),
+            Arc::clone(&knowledge),
+            shared.clone(),
+            Arc::new(Probe(Arc::clone(datastore))),
+            Arc::new(SystemClock),
+        ));
+        Ok(Self {
+            catalog,
+            knowledge,
+            shared,
+            inspector,
+        })
+    }
+}
+
+/// The Redis that the replicas share, if there can be others.
+pub(super) fn redis_nodes(config: &RedisConfig, database: &DatabaseUrl) -> Option<RedisNodes> {
+    let url = config.url.as_ref()?;
+    if matches!(database, DatabaseUrl::Sqlite(_)) {
+        tracing::warn!("REDIS_URL is not used: a SQLite catalog belongs to one process");
+        return None;
+    }
+    Some(match url {
+        RedisUrl::Single(url) => RedisNodes::Single(url.clone()),
+        RedisUrl::Cluster(urls) => RedisNodes::Cluster(urls.clone()),
+    })
+}
+
+fn connect_shared(config: &RedisConfig, nodes: &RedisNodes) -> Result<Arc<SharedCache>, Error> {
+    let settings = SharedSettings {
+        nodes: nodes.clone(),
+        timeout: config.timeout,
+        connections: config.pool,
+        lease: LEASE,
+    };
+    Ok(Arc::new(SharedCache::connect(&settings)?))
+}
+
+fn cache_settings(config: &Config) -> CacheSettings {
+    CacheSettings {
+        ttl: config.cache.ttl,
+        near_bytes: config.cache.near_bytes,
+        stale_retention: config.cache.stale_retention,
+        fill_concurrency: config.cache.fill_concurrency,
+    }
+}

@@ -1,0 +1,140 @@
+//! The tips of this replica, put together.
+use std::sync::Arc;
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{clock::SystemClock, view::Error};
+use crate::{
+    config::{AbandonedTips, Config, ProviderConfig, ProviderLimits, RedisConfig},
+    domain::{Clock, PromptBook, TipWriter},
+    llm::{AnthropicWriter, BundledPrompts, OpenAiWriter, ProviderSettings, TimeLimits},
+    redis::{Link, LinkSettings, Listener, RedisNodes},
+    repository::Datastore,
+    service::{CatalogService, TipsService},
+    tips::{Abandoned, Board, CallerLimits, Price, Provider, TipParts, TipSettings},
+};
+
+/// Those who write tips, those who keep them, and those who ask for them.
+pub(super) struct Tips {
+    pub(super) board: Arc<Board>,
+    pub(super) service: TipsService,
+    /// Whether anybody writes; without, tips that persons wrote are served.
+    pub(super) has_providers: bool,
+}
+
+impl Tips {
+    /// A board that keeps tips in `datastore`, reaches the other replicas through `nodes`, and
+    /// works until `stop`; for tips about the challenges of `catalog`.
+    pub(super) fn build(
+        config: &Config,
+        datastore: &Arc<dyn Datastore>,
+        catalog: CatalogService,
+        nodes: Option<&RedisNodes>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let book = Arc::new(BundledPrompts::load()?);
+        let providers = providers(config)?;
+        let has_providers = !providers.is_empty();
+        let parts = TipParts {
+            book: Arc::clone(&book) as _,
+            providers,
+            store: Arc::clone(datastore) as _,
+            clock: Arc::new(SystemClock),
+            redis: nodes
+                .map(|nodes| connect(&config.redis, nodes))
+                .transpose()?,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let board = Arc::new(Board::new(settings(config), parts));
+        let service = TipsService::new(Arc::clone(&board) as _, catalog, book.personas());
+        Ok(Self {
+            board,
+            service,
+            has_providers,
+        })
+    }
+}
+
+fn connect(config: &RedisConfig, nodes: &RedisNodes) -> Result<(Arc<Link>, Arc<Listener>), Error> {
+    let link = Link::connect(&LinkSettings {
+        name: "the board of tips",
+        nodes: nodes.clone(),
+        timeout: config.timeout,
+        connections: config.pool,
+    })?;
+    let listener = Listener::new(nodes.clone(), config.timeout);
+    Ok((Arc::new(link), Arc::new(listener)))
+}
+
+/// Who writes, in the order in which they are asked.
+fn providers(config: &Config) -> Result<Vec<Provider>, Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut providers = Vec::new();
+    if let Some(anthropic) = &config.providers.anthropic {
+        let settings = provider_settings(anthropic, config);
+        let writer = AnthropicWriter::new(&settings, Arc::clone(&clock));
+        let writer = writer.map_err(|error| format!("Anthropic cannot write tips: {error}"))?;
+        providers.push(provider(Arc::new(writer), anthropic.limits));
+    }
+    if let Some(openai) = &config.providers.openai {
+        let settings = provider_settings(openai, config);
+        let writer = OpenAiWriter::new(&settings, clock);
+        let writer =
+            writer.map_err(|error| format!("{} cannot write tips: {error}", openai.base_url))?;
+        providers.push(provider(Arc::new(writer), openai.limits));
+    }
+    Ok(providers)
+}
+
+fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSettings {
+    let timeouts = config.providers.timeouts;
+    ProviderSettings {
+        base_url: provider.base_url.url().clone(),
+        key: provider.key.clone(),
+        model: provider.model.clone(),
+        temperature_milli: config.providers.temperature_milli,
+        max_output_tokens: config.providers.max_output_tokens,
+        limits: TimeLimits {
+            connect: timeouts.connect,
+            first_text: timeouts.first_text,
+            idle: timeouts.idle,
+            text_idle: timeouts.text_idle,
+            total: timeouts.total,
+        },
+    }
+}
+
+fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> Provider {
+    Provider {
+        writer,
+        price: Price {
+            input: limits.input_price,
+            output: limits.output_price,
+        },
+        requests_per_minute: limits.requests_per_minute,
+        tokens_per_minute: limits.tokens_per_minute,
+    }
+}
+
+fn settings(config: &Config) -> TipSettings {
+    let tips = &config.tips;
+    TipSettings {
+        ttl: tips.ttl,
+        max_bytes: tips.max_bytes,
+        time_limit: tips.time_limit,
+        abandoned: match tips.abandoned {
+            AbandonedTips::Finish => Abandoned::Finish,
+            AbandonedTips::Abort => Abandoned::Abort,
+        },
+        caller: CallerLimits {
+            per_minute: tips.streams_per_minute,
+            burst: tips.streams_per_minute.div_ceil(2),
+            at_once: tips.streams_at_once,
+        },
+        daily_budget_micro_usd: tips.daily_budget_micro_usd,
+        replicas: tips.replicas,
+        ..TipSettings::default()
+    }
+}

@@ -1,0 +1,55 @@
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::domain::CallerId;
+
+/// Tells callers apart that come from one address.
+pub(super) const CALLER_ID: HeaderName = HeaderName::from_static("x-caller-id");
+const MAX_BYTES: usize = 128;
+
+/// Who calls: whom the metadata names, or else the address. Callers are other backends of the
+/// same owner; they are believed, and a name can never pass for an address.
+pub(super) fn caller(headers: &HeaderMap, peer: Option<IpAddr>) -> Result<CallerId, String> {
+    let Some(name) = headers.get(CALLER_ID) else {
+        let address = peer.map(|peer| peer.to_canonical().to_string());
+        return Ok(CallerId(format!("address {}", address.unwrap_or_default())));
+    };
+    let name = usable(name).ok_or_else(|| {
+        format!("must be 1 to {MAX_BYTES} letters, digits and -_.:/+=@, or left out")
+    })?;
+    Ok(CallerId(format!("name {name}")))
+}
+
+fn usable(name: &HeaderValue) -> Option<&str> {
+    let ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
+    let name = name.to_str().ok()?;
+    let fits = (1..=MAX_BYTES).contains(&name.len()) && name.bytes().all(ordinary);
+    fits.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Result<String, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CALLER_ID, HeaderValue::from_str(name).unwrap());
+        caller(&headers, Some([10, 0, 0, 1].into())).map(|caller| caller.0)
+    }
+
+    #[test]
+    fn a_caller_is_known_by_its_name_or_else_by_its_address() {
+        assert_eq!(named("ann@example.org").unwrap(), "name ann@example.org");
+        let v6: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+        let address = caller(&HeaderMap::new(), Some(v6)).unwrap();
+        assert_eq!(address.0, "address 10.0.0.1");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_one_is_refused() {
+        for name in ["", "two words", "ä", &"x".repeat(MAX_BYTES + 1)] {
+            assert!(named(name).is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rpc {
+    List,
+    Get,
+    BatchGet,
+    StreamTips,
+    StreamTipsBatch,
+    /// One of those that tonic's router answers.
+    Routed,
+    Unknown,
+}
+
+/// What tonic's router answers.
+const ROUTED: [&str; 3] = [
+    "/grpc.health.v1.",
+    "/grpc.reflection.",
+    "/challenges.admin.v1.",
+];
+
+impl Rpc {
+    /// The method of this path.
+    pub(super) fn of(path: &str) -> Self {
+        match path.strip_prefix("/challenges.catalog.v1.ChallengesCatalog/") {
+            Some("ListChallenges") => Self::List,
+            Some("GetChallenge") => Self::Get,
+            Some("BatchGetChallenges") => Self::BatchGet,
+            Some("StreamTips") => Self::StreamTips,
+            Some("StreamTipsBatch") => Self::StreamTipsBatch,
+            None if ROUTED.iter().any(|package| path.starts_with(package)) => Self::Routed,
+            Some(_) | None => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn every_rpc_of_the_catalog_is_served() {
+        let files = prost_types::FileDescriptorSet::decode(crate::pb::DESCRIPTORS).unwrap();
+        let services = files.file.iter().flat_map(|file| {
+            let service = file.service.iter();
+            service.map(|service| (file.package(), service))
+        });
+        let mut seen = 0;
+        for (package, service) in services {
+            for method in &service.method {
+                let path = format!("/{package}.{}/{}", service.name(), method.name());
+                assert_ne!(Rpc::of(&path), Rpc::Unknown, "{path}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 5);
+    }
+}

@@ -1,0 +1,175 @@
+use std::{net::IpAddr, time::Duration};
+
+use futures_util::{StreamExt, TryStreamExt};
+use http::HeaderMap;
+use tonic::Status;
+
+use super::{
+    call::Call,
+    caller::{CALLER_ID, caller},
+    fields::Wrong,
+    resume_token,
+    status::failure,
+    stream::Messages,
+    tip_events::mode,
+};
+use crate::{
+    domain::{ChallengeId, Error, Locale},
+    pb::catalog::v1::{self as pb, stream_tips_batch_response::Result as Outcome},
+    service::{TipTerms, TipsService},
+};
+
+/// The streams of `challenges.catalog.v1.ChallengesCatalog`: decode, one call, encode.
+#[derive(Clone)]
+pub struct TipsTransport {
+    service: TipsService,
+    /// For callers who ask for no interval; zero for none.
+    heartbeat: Duration,
+}
+
+/// The most tips that one batch may ask for.
+const IDS_MAX: usize = 50;
+/// The intervals that a caller may ask for.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
+
+/// Whom a call comes from, and what it says beside its message.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) peer: Option<IpAddr>,
+}
+
+impl TipsTransport {
+    /// Serves `service`. Who asks for no interval gets a sign of life after `heartbeat` without
+    /// another event; zero for none.
+    #[must_use]
+    pub fn new(service: TipsService, heartbeat: Duration) -> Self {
+        Self { service, heartbeat }
+    }
+
+    pub(super) async fn stream(
+        &self,
+        request: pb::StreamTipsRequest,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<Messages<pb::StreamTipsResponse>, Status> {
+        let mut wrong = Wrong::default();
+        let id = wrong.field("challenge_id", ChallengeId::parse(&request.challenge_id));
+        let wanted = Wanted {
+            locale: &request.locale,
+            persona: &request.persona,
+            mode: request.mode,
+            no_static_fallback: request.no_static_fallback,
+            heartbeat: request.heartbeat_interval.as_ref(),
+        };
+        let terms = self.terms(&mut wrong, &wanted, origin, call);
+        let (Some(id), Some(terms)) = (id, terms) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let resume = resume_token::read(&request.resume_token);
+        let events = call.waiting(self.service.stream(id, resume, terms)).await?;
+        Ok(events.map_ok(Into::into).boxed())
+    }
+
+    pub(super) async fn batch(
+        &self,
+        request: pb::StreamTipsBatchRequest,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<Messages<pb::StreamTipsBatchResponse>, Status> {
+        let mut wrong = Wrong::default();
+        let ids = wrong.ids("challenge_ids", &request.challenge_ids, IDS_MAX);
+        let wanted = Wanted {
+            locale: &request.locale,
+            persona: &request.persona,
+            mode: request.mode,
+            no_static_fallback: request.no_static_fallback,
+            heartbeat: request.heartbeat_interval.as_ref(),
+        };
+        let terms = self.terms(&mut wrong, &wanted, origin, call);
+        let (Some(ids), Some(terms)) = (ids, terms) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let events = call.waiting(self.service.batch(&ids, terms)).await?;
+        let call = call.clone();
+        let messages = events.map(move |(id, event)| {
+            let outcome = match event {
+                Ok(event) => Outcome::Tip(event.into()),
+                // The time of one is the time of all.
+                Err(Error::DeadlineExceeded) => return Err(Error::DeadlineExceeded),
+                Err(error) => Outcome::Failure(failure(&call.refused(&error))),
+            };
+            Ok(pb::StreamTipsBatchResponse {
+                challenge_id: id.to_string(),
+                result: Some(outcome),
+            })
+        });
+        Ok(messages.boxed())
+    }
+
+    fn terms(
+        &self,
+        wrong: &mut Wrong,
+        wanted: &Wanted<'_>,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Option<TipTerms> {
+        let locale = match wanted.locale {
+            "" => Ok(Locale::default()),
+            text => text.parse(),
+        };
+        let locale = wrong.field("locale", locale);
+        let persona = wrong.field("persona", self.service.persona(wanted.persona));
+        let mode = wrong.field("mode", mode(wanted.mode));
+        let heartbeat = wanted
+            .heartbeat
+            .map_or(Ok(self.heartbeat), heartbeat_interval);
+        let heartbeat = wrong.field("heartbeat_interval", heartbeat);
+        let caller = caller(origin.headers, origin.peer);
+        let caller = wrong.field(CALLER_ID.as_str(), caller);
+        Some(TipTerms {
+            locale: locale?,
+            persona: persona?,
+            mode: mode?,
+            no_static_fallback: wanted.no_static_fallback,
+            heartbeat: heartbeat.map(|every| (!every.is_zero()).then_some(every))?,
+            caller: caller?,
+            deadline: call.deadline,
+        })
+    }
+}
+
+/// The fields that both requests have.
+struct Wanted<'a> {
+    locale: &'a str,
+    persona: &'a str,
+    mode: i32,
+    no_static_fallback: bool,
+    heartbeat: Option<&'a prost_types::Duration>,
+}
+
+fn heartbeat_interval(asked: &prost_types::Duration) -> Result<Duration, String> {
+    let every = Duration::try_from(*asked).ok();
+    every
+        .filter(|every| every.is_zero() || (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(every))
+        .ok_or_else(|| {
+            format!("must be {HEARTBEAT_MIN:?} to {HEARTBEAT_MAX:?}, 0s for none, or unset")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_none_or_between_a_tenth_of_a_second_and_a_minute() {
+        let read = |seconds, nanos| heartbeat_interval(&prost_types::Duration { seconds, nanos });
+        assert_eq!(read(0, 0), Ok(Duration::ZERO));
+        assert_eq!(read(0, 100_000_000), Ok(HEARTBEAT_MIN));
+        assert_eq!(read(60, 0), Ok(HEARTBEAT_MAX));
+        for (seconds, nanos) in [(0, 99_999_999), (60, 1), (-1, 0), (i64::MAX, 0)] {
+            assert!(read(seconds, nanos).is_err(), "{seconds} {nanos}");
+        }
+    }
+}
