@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use super::{output, settings};
+use super::{output, settings, tips};
 use crate::domain::{ChallengeId, Difficulty, PageSize};
 
 /// The binary's name.
@@ -42,7 +42,7 @@ pub(super) fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .args(settings::serve_args().into_iter().map(|arg| arg.hide(true)))
         .subcommands([serve(), migrate(), seed(), verify(), config()])
-        .subcommands([health(), list(), get(), version(), completions()])
+        .subcommands([health(), list(), get(), tips(), version(), completions()])
 }
 
 fn serve() -> Command {
@@ -185,6 +185,28 @@ fn get() -> Command {
         .about("Shows one challenge of a running server")
         .args([id, output::arg()])
         .args(settings::client_args())
+}
+
+fn tips() -> Command {
+    tips::command()
+        .args(settings::client_args())
+        .after_help(examples(
+            &[
+                (
+                    "challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e",
+                    "the text as it comes, then its source and how long it took",
+                ),
+                (
+                    "challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e | fmt",
+                    "in a pipe the whole text, once",
+                ),
+                (
+                    "challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e --output json",
+                    "one event a line",
+                ),
+            ],
+            "A tip may take as long as it needs; --timeout is for silence.",
+        ))
 }
 
 fn version() -> Command {

@@ -14,6 +14,9 @@ mod run;
 mod runtime;
 mod serve;
 mod settings;
+mod tip_page;
+mod tip_view;
+mod tips;
 mod verify;
 mod view;
 

@@ -101,6 +101,13 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
     writeln!(stdout().lock(), "{text}").map_err(|error| closed(&error))
 }
 
+/// Writes a piece of a line, so that it is seen at once.
+pub(super) fn piece(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    let written = write!(out, "{text}").and_then(|()| out.flush());
+    written.map_err(|error| closed(&error))
+}
+
 /// Writes one JSON value: indented, so that people can read it too.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(&serde_json::to_string_pretty(value).map_err(|error| no_json(&error))?)
@@ -116,6 +123,13 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
 pub(super) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// As [`clean`], for text that may have several lines.
+pub(super) fn clean_lines(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect()
 }
 
@@ -176,6 +190,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(clean("a\tb\n\u{1b}[31mc"), "a b  [31mc");
+        assert_eq!(clean_lines("a\tb\n\u{1b}[31mc"), "a b\n [31mc");
     }
 
     #[test]

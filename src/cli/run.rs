@@ -8,7 +8,7 @@ use clap::ArgMatches;
 
 use super::{
     command::command, completions, config, database, failure::Failure, get, health, list, serve,
-    verify,
+    tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -36,6 +36,7 @@ fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Failu
         Some(("health", matches)) => health::run(matches, environment),
         Some(("list", matches)) => list::run(matches, environment),
         Some(("get", matches)) => get::run(matches, environment),
+        Some(("tips", matches)) => tips::run(matches, environment),
         Some(("version", matches)) => completions::version(matches, environment),
         Some(("completions", matches)) => completions::completions(matches),
         Some(("serve", matches)) => serve::run(matches, environment),

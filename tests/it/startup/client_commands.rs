@@ -1,4 +1,4 @@
-//! `health`, `list`, `get`: a running server from a terminal.
+//! `health`, `list`, `get`, `tips`: a running server from a terminal.
 use serde_json::Value;
 
 use super::ended::run;
@@ -91,4 +91,41 @@ async fn get_shows_one_challenge_or_says_that_there_is_none() {
         &["NOT_FOUND", "CHALLENGE_NOT_FOUND", unknown, "request id"],
     );
     run(&["get", "beg-001"], &here).await.with(2, &["UUID"]);
+}
+
+#[tokio::test]
+async fn tips_shows_a_tip_for_people_and_for_programs() {
+    let replica = Replica::start(&[]).await;
+    let here = address_of(&replica);
+    let all = run_well(&["list"], &here).await;
+    let id = all.split('\t').next().unwrap();
+    let json = run_well(&["tips", id, "--output", "json"], &here).await;
+    let events: Vec<Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [accepted, delta, done] = &events[..] else {
+        panic!("{json}")
+    };
+    assert_eq!(accepted["accepted"]["source"], "static");
+    assert_eq!(done["done"]["fallback"], "no_provider");
+    let text = delta["delta"]["text"].as_str().unwrap();
+    assert_eq!(run_well(&["tips", id], &here).await, format!("{text}\n"));
+    let table = run_well(
+        &["tips", id, "--output", "table", "--locale", "de-at"],
+        &here,
+    )
+    .await;
+    assert!(table.starts_with(text), "{table}");
+    let summary = "written by a person, because of: no_provider; first text after ";
+    assert!(table.contains(summary), "{table}");
+
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    let ended = run(&["tips", unknown], &here).await;
+    ended.with(1, &["NOT_FOUND", unknown, "request id"]);
+    let ended = run(&["tips", id, "--persona", "loud"], &here).await;
+    ended.with(1, &["INVALID_ARGUMENT", "persona: must be one of"]);
+    for wrong in [&["tips", "beg-001"][..], &["tips", id, "--mode", "x"]] {
+        run(wrong, &here).await.with(2, &["invalid value"]);
+    }
 }

@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    failure::Failure,
+    output::{self, Color, Output, clean_lines},
+    tip_view::word,
+};
+use crate::pb::catalog::v1::{
+    StreamTipsResponse, TipDone, TipFallback, TipReset, TipResetCause, TipSource,
+    stream_tips_response::Event,
+};
+
+/// A tip as it comes, for people.
+///
+/// On a terminal each piece is shown at once, and text that becomes void is followed by a word
+/// about it. A pipe cannot take text back, so there it is written once, when it is whole.
+pub(super) struct TipPage {
+    output: Output,
+    asked: Instant,
+    first_text: Option<Duration>,
+    text: String,
+    is_done: bool,
+}
+
+impl TipPage {
+    pub(super) fn new(output: Output, asked: Instant) -> Self {
+        Self {
+            output,
+            asked,
+            first_text: None,
+            text: String::new(),
+            is_done: false,
+        }
+    }
+
+    /// Takes in the next event.
+    pub(super) fn turn(&mut self, message: StreamTipsResponse) -> Result<(), Failure> {
+        match message.event {
+            Some(Event::Delta(delta)) => {
+                self.first_text.get_or_insert_with(|| self.asked.elapsed());
+                self.text.push_str(&delta.text);
+                if self.output.is_table() {
+                    output::piece(&clean_lines(&delta.text))?;
+                }
+            }
+            Some(Event::Reset(reset)) => {
+                self.text.clear();
+                if self.output.is_table() {
+                    let notice = self.output.paint(Color::Yellow, notice(reset));
+                    output::line(&format!("\n\n[{notice}]\n"))?;
+                }
+            }
+            Some(Event::Done(done)) => {
+                self.is_done = true;
+                self.close(&done)?;
+            }
+            Some(Event::Accepted(_) | Event::Heartbeat(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// To be told that nothing more comes.
+    pub(super) fn finished(self) -> Result<(), Failure> {
+        if self.is_done {
+            Ok(())
+        } else {
+            Err(Failure::failed("the stream ended before the tip was whole"))
+        }
+    }
+
+    fn close(&self, done: &TipDone) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return Ok(());
+        }
+        if !self.output.is_table() {
+            return output::line(&clean_lines(&self.text));
+        }
+        let total = self.asked.elapsed();
+        output::line(&format!("\n\n{}", summary(done, self.first_text, total)))
+    }
+}
+
+/// Why text above does not count, and what follows.
+fn notice(reset: TipReset) -> &'static str {
+    match reset.cause() {
+        TipResetCause::Restart => "the provider broke off; it begins again",
+        TipResetCause::Takeover => "the server that had it written was lost; another begins again",
+        TipResetCause::Fallback => "it could not be written to its end; this stands in",
+        TipResetCause::Resume | TipResetCause::Unspecified => "it begins again",
+    }
+}
+
+fn summary(done: &TipDone, first_text: Option<Duration>, total: Duration) -> String {
+    let source = match done.source() {
+        TipSource::Ai => "written now",
+        TipSource::Cache => "written before",
+        TipSource::Stale => "written before, no longer current",
+        TipSource::Static => "written by a person",
+        TipSource::Unspecified => "of unknown source",
+    };
+    let model = match done.model.as_str() {
+        "" => String::new(),
+        model => format!(" by {}", output::clean(model)),
+    };
+    let reason = match (done.fallback(), done.provider_failure.as_str()) {
+        (TipFallback::Unspecified, _) => String::new(),
+        (fallback, "") => format!(
+            ", because of: {}",
+            word(fallback.as_str_name(), "TIP_FALLBACK_")
+        ),
+        (_, failure) => format!(", because of: {}", output::clean(failure)),
+    };
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    let first = first_text.map_or("none".to_owned(), seconds);
+    let total = seconds(total);
+    format!("{source}{model}{reason}; first text after {first}, all after {total}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_who_wrote_and_how_long_it_took() {
+        let times = (
+            Some(Duration::from_millis(420)),
+            Duration::from_millis(1_870),
+        );
+        let done = TipDone {
+            source: TipSource::Ai.into(),
+            model: "m-1".to_owned(),
+            ..TipDone::default()
+        };
+        assert_eq!(
+            summary(&done, times.0, times.1),
+            "written now by m-1; first text after 0.42 s, all after 1.87 s"
+        );
+        let done = TipDone {
+            source: TipSource::Static.into(),
+            fallback: TipFallback::NoProvider.into(),
+            ..TipDone::default()
+        };
+        assert_eq!(
+            summary(&done, times.0, times.1),
+            "written by a person, because of: no_provider; first text after 0.42 s, all after 1.87 s"
+        );
+    }
+}
