@@ -22,6 +22,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("list-challenges.sh", beginners_in_order),
     ("list-next-page.sh", the_second_five),
     ("reflection.sh", services_with_comments),
+    ("stream-tips-batch.sh", two_tips_in_one_stream),
+    ("stream-tips.sh", a_tip_event_by_event),
     ("warm-cache.sh", steps_and_a_summary),
 ];
 
@@ -165,8 +167,13 @@ fn services_with_comments(answer: &str) {
             "{service}: {answer}"
         );
     }
-    let comment = "// Lists challenges, all or of one difficulty, page by page";
-    assert!(answer.contains(comment), "{answer}");
+    for text in [
+        "// Lists challenges, all or of one difficulty, page by page",
+        "// Streams a coaching tip for one challenge as it is written.",
+        "rpc StreamTips ( .challenges.catalog.v1.StreamTipsRequest ) returns ( stream ",
+    ] {
+        assert!(answer.contains(text), "{text}: {answer}");
+    }
 }
 
 fn a_receipt(answer: &str) {
@@ -186,9 +193,38 @@ fn one_replica_in_order(answer: &str) {
     assert_eq!(status.get("silent"), None);
 }
 
-fn steps_and_a_summary(answer: &str) {
+/// The messages of a stream.
+fn parse_all(answer: &str) -> Vec<Value> {
     let messages = serde_json::Deserializer::from_str(answer).into_iter::<Value>();
-    let messages: Vec<_> = messages.map(Result::unwrap).collect();
+    messages.map(Result::unwrap).collect()
+}
+
+fn a_tip_event_by_event(answer: &str) {
+    let events = parse_all(answer);
+    let [accepted, delta, done] = &events[..] else {
+        panic!("{answer}");
+    };
+    assert_eq!(accepted["accepted"]["source"], "TIP_SOURCE_STATIC");
+    let text = delta["delta"]["text"].as_str().unwrap();
+    assert!(text.contains("You are not performing"), "{text}");
+    assert_eq!(done["done"]["fallback"], "TIP_FALLBACK_NO_PROVIDER");
+    assert_eq!(done["done"]["length"], text.len().to_string());
+    assert!(events.iter().all(|event| event["resumeToken"].is_string()));
+}
+
+fn two_tips_in_one_stream(answer: &str) {
+    let messages = parse_all(answer);
+    let is_done = |message: &&Value| message["tip"]["done"].is_object();
+    let done: BTreeSet<_> = messages
+        .iter()
+        .filter(is_done)
+        .map(|message| message["challengeId"].as_str().unwrap())
+        .collect();
+    assert_eq!(done.len(), 2, "{answer}");
+}
+
+fn steps_and_a_summary(answer: &str) {
+    let messages = parse_all(answer);
     assert_eq!(
         messages.len(),
         6,
