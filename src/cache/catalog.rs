@@ -1,18 +1,18 @@
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 use tonic::async_trait;
-use tracing::Instrument;
 
 use super::{
     CacheStats, Knowledge, SharedCache,
     at_hand::Near,
     entry::Entry,
+    errand::Errand,
     fault::{self, Fault},
     flight::{Flights, LoadFailure, Seat},
     key::ReadKey,
@@ -145,12 +145,13 @@ impl CachedCatalog {
             .zip(&near)
             .filter(|(_, near)| is_miss(near))
             .map(|(key, _)| key);
-        let mut seats = self.start(missing).into_iter();
+        let (seats, load) = self.join(missing);
+        let mut seats = seats.into_iter();
         let seated = keys.iter().zip(near).map(|(key, near)| {
             let seat = if is_miss(&near) { seats.next() } else { None };
             self.finish(key, near, seat, caller)
         });
-        let answers = timeout_at(deadline, join_all(seated)).await;
+        let answers = timeout_at(deadline, load.beside(join_all(seated))).await;
         answers
             .map_err(|_| Error::DeadlineExceeded)?
             .into_iter()
@@ -195,7 +196,8 @@ impl CachedCatalog {
             .as_ref()
             .is_some_and(|old| self.may_have_stale(key, old, caller));
         for _ in 0..ATTEMPTS {
-            let next = seat.take().or_else(|| self.start([key]).pop());
+            // A load that is begun here is left to a task: it is a second try, and rare.
+            let next = seat.take().or_else(|| self.join([key]).0.pop());
             let Some(next) = next else { break };
             let outcome = tokio::select! {
                 outcome = next.outcome() => outcome,
@@ -215,17 +217,15 @@ impl CachedCatalog {
         })
     }
 
-    /// Joins the loads of `keys`; those that nobody loads yet are loaded together.
-    fn start<'a>(&self, keys: impl IntoIterator<Item = &'a ReadKey>) -> Vec<Seat> {
+    /// Joins the loads of `keys`; those that nobody loads yet are loaded together, by the caller.
+    fn join<'a>(&self, keys: impl IntoIterator<Item = &'a ReadKey>) -> (Vec<Seat>, Errand) {
         let joined = keys.into_iter().map(|key| self.flights.join(key));
         let (seats, landings): (Vec<_>, Vec<_>) = joined.unzip();
         let landings: Vec<_> = landings.into_iter().flatten().collect();
-        if !landings.is_empty() {
-            let loader = Arc::clone(&self.loader);
-            let load = async move { loader.load(landings, Purpose::Fill).await };
-            self.tasks.spawn(load.in_current_span());
-        }
-        seats
+        let loader = Arc::clone(&self.loader);
+        let load = (!landings.is_empty())
+            .then(|| async move { loader.load(landings, Purpose::Fill).await }.boxed());
+        (seats, Errand::new(load, self.tasks.clone()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use quick_cache::DefaultHashBuilder;
 use tokio::{sync::watch, time::Instant};
 
 use super::{entry::Entry, key::ReadKey};
@@ -58,10 +59,13 @@ impl LoadFailure {
     }
 }
 
+/// With the near cache's hasher: keys are long, and every load hashes its key twice.
+type UnderWay = HashMap<ReadKey, watch::Receiver<Option<Outcome>>, DefaultHashBuilder>;
+
 /// The loads under way: one for each key, however many wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    under_way: Mutex<HashMap<ReadKey, watch::Receiver<Option<Outcome>>>>,
+    under_way: Mutex<UnderWay>,
 }
 
 /// The duty to say how the load of one key ended. Dropped without a word, it says `Internal`.
@@ -93,7 +97,7 @@ impl Flights {
         (Seat(receiver), Some(landing))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ReadKey, watch::Receiver<Option<Outcome>>>> {
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

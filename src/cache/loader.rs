@@ -60,8 +60,9 @@ type Read = Vec<(Stamp, Option<Bytes>)>;
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a load asks again while another replica fills; the last repeats.
 const LEASE_PAUSES_MS: [u64; 3] = [10, 25, 50];
-/// No load waits longer for another replica's fill.
-const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+/// No load waits longer for another replica's fill, which may have stopped with the lease in its
+/// hand: a caller with two seconds must not lose them all to it.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 /// A fill that took longer than this asks what changed meanwhile before it is kept.
 const QUICK_FILL: Duration = Duration::from_millis(20);
 /// How long a fill waits for that.

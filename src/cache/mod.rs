@@ -9,6 +9,7 @@ mod at_hand;
 mod audit;
 mod catalog;
 mod entry;
+mod errand;
 mod fault;
 mod feed;
 mod flight;

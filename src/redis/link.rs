@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     RedisNodes, Script,
     breaker::{Attempt, Breaker, Turn},
-    pool::{self, Connection, Manager},
+    pool::{Connection, Lines, Manager, Seal},
 };
 
 /// How to reach Redis.
@@ -29,7 +29,7 @@ pub struct LinkSettings {
 /// they are turned back at once, but for a probe now and then.
 pub struct Link {
     name: &'static str,
-    pool: bb8::Pool<Manager>,
+    lines: Lines,
     breaker: Breaker,
     timeout: Duration,
     is_cluster: bool,
@@ -50,16 +50,9 @@ impl Link {
     pub fn connect(settings: &LinkSettings) -> Result<Self, String> {
         let manager = Manager::open(&settings.nodes, settings.timeout)
             .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
-        let pool = bb8::Pool::builder()
-            .max_size(settings.connections)
-            .connection_timeout(settings.timeout)
-            .queue_strategy(bb8::QueueStrategy::Fifo)
-            .test_on_check_out(false)
-            .retry_connection(false)
-            .build_unchecked(manager);
         Ok(Self {
             name: settings.name,
-            pool,
+            lines: Lines::new(manager, settings.connections, settings.timeout),
             breaker: Breaker::closed(),
             timeout: settings.timeout,
             is_cluster: matches!(settings.nodes, RedisNodes::Cluster(_)),
@@ -151,8 +144,10 @@ impl Link {
         attempt: Attempt,
         ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
     ) -> Option<Answer<T>> {
+        let mut seal = None;
         let answer = timeout(self.timeout, async {
-            let connection = pool::shared(&self.pool).await?;
+            let connection = self.lines.next().await?;
+            seal = connection.seal();
             ask(connection).await.map_err(bb8::RunError::User)
         });
         let (answer, problem) = match answer.await {
@@ -162,7 +157,11 @@ impl Link {
             }
             Ok(Err(bb8::RunError::User(error))) => (None, Some(problem_of(&error))),
             Ok(Err(bb8::RunError::TimedOut)) => (None, Some("cannot connect".to_owned())),
-            Err(_) => (None, Some(format!("no answer within {:?}", self.timeout))),
+            Err(_) => {
+                // Whatever is on the way may never come, and all that follows waits behind it.
+                seal.iter().for_each(Seal::breaks);
+                (None, Some(format!("no answer within {:?}", self.timeout)))
+            }
         };
         match self.breaker.report(attempt, problem.is_none()) {
             Turn::Opened => tracing::warn!(problem, "{} is gone; going on without it", self.name),

@@ -1,7 +1,8 @@
 use std::{
+    num::NonZero,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -67,26 +68,96 @@ impl Manager {
                 return Ok(Self::Cluster(cluster));
             }
         };
-        // A burst of misses is one pipeline; the default of 50 would make callers queue.
+        // A burst of misses is one pipeline; the default of 50 would make callers queue. How long an
+        // answer may take is the link's matter: one timer for each command is enough.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout))
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(1024);
         let info = url.into_connection_info()?.set_tcp_settings(tcp);
         Ok(Self::Single(Client::open(info)?, config))
     }
 }
 
-/// A connection to share: the pool has it back at once, and commands of many
-/// tasks travel down it together, which is what makes it fast.
-pub(super) async fn shared(
-    pool: &bb8::Pool<Manager>,
-) -> Result<Connection, bb8::RunError<RedisError>> {
-    loop {
-        let connection = pool.get().await?;
-        if !connection.broken.load(Relaxed) {
-            return Ok(connection.clone());
-        } // else the pool drops it as it comes back
+/// The connections of a pool, to share: the pool has each back at once, and commands of many tasks
+/// travel down it together, which is what makes it fast. One that was taken is used until it breaks.
+pub(super) struct Lines {
+    pool: bb8::Pool<Manager>,
+    open: Vec<Mutex<Option<Connection>>>,
+    turn: AtomicUsize,
+}
+
+impl Lines {
+    /// At most `connections`, and no more than there are cores: each is read by a task of its own,
+    /// and what travels together costs least. Nothing is connected yet.
+    pub(super) fn new(manager: Manager, connections: u32, timeout: Duration) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+        let connections = connections.min(cores);
+        let pool = bb8::Pool::builder()
+            .max_size(connections)
+            .connection_timeout(timeout)
+            .queue_strategy(bb8::QueueStrategy::Fifo)
+            .test_on_check_out(false)
+            .retry_connection(false)
+            .build_unchecked(manager);
+        Self {
+            pool,
+            open: (0..connections).map(|_| Mutex::default()).collect(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// The one whose turn it is.
+    pub(super) async fn next(&self) -> Result<Connection, bb8::RunError<RedisError>> {
+        let turn = self.turn.fetch_add(1, Relaxed) % self.open.len().max(1);
+        let slot = self.open.get(turn);
+        let usable = slot.and_then(|slot| lock(slot).clone().filter(Connection::is_usable));
+        if let Some(connection) = usable {
+            return Ok(connection);
+        }
+        let connection = self.checked_out().await?;
+        if let Some(slot) = slot {
+            *lock(slot) = Some(connection.clone());
+        }
+        Ok(connection)
+    }
+
+    async fn checked_out(&self) -> Result<Connection, bb8::RunError<RedisError>> {
+        loop {
+            let connection = self.pool.get().await?;
+            if connection.is_usable() {
+                return Ok(connection.clone());
+            } // else the pool drops it as it comes back
+        }
+    }
+}
+
+fn lock(slot: &Mutex<Option<Connection>>) -> std::sync::MutexGuard<'_, Option<Connection>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    fn is_usable(&self) -> bool {
+        !self.broken.load(Relaxed)
+    }
+
+    /// What sees to it that nobody uses the connection again; `None` for a cluster's, which
+    /// reconnects by itself.
+    pub(super) fn seal(&self) -> Option<Seal> {
+        match self.wire {
+            Wire::Single(_) => Some(Seal(Arc::clone(&self.broken))),
+            Wire::Cluster(_) => None,
+        }
+    }
+}
+
+/// Breaks a connection, for all its clones.
+pub(super) struct Seal(Arc<AtomicBool>);
+
+impl Seal {
+    pub(super) fn breaks(&self) {
+        self.0.store(true, Relaxed);
     }
 }
 

@@ -118,7 +118,7 @@ pub(in crate::config) const REDIS_POOL: Setting = Setting {
     form: Form::Count { min: 1, max: 32 },
     default: "3",
     secret: false,
-    help: "How many connections to Redis; each carries many calls at once",
+    help: "How many connections to Redis, though no more than cores; each carries many calls at once",
 };
 
 pub(in crate::config) const CACHE_TTL: Setting = Setting {
