@@ -14,98 +14,15 @@ import subprocess
 import sys
 import time
 
+import tips
 import wire
+from bench import Bench, Side, grpc_headers
 from stage import LIMITS, LOAD_CORE, ROOT, Stage, free_port, run
 
 CATALOG = "/challenges.catalog.v1.ChallengesCatalog/"
 
 
-class Sample:
-    def __init__(self, rate, p99_us, cpu_us):
-        self.rate, self.p99_us, self.cpu_us = rate, p99_us, cpu_us
-
-
-class Side:
-    """One server and the way to load it."""
-
-    def __init__(self, server, load, check=None):
-        self.server, self.load, self.check = server, load, check
-
-    def sample(self, seconds):
-        if self.check:
-            self.check()
-        before = self.server.cpu_seconds()
-        rate, p99_us, answers = self.load(seconds)
-        return Sample(rate, p99_us, (self.server.cpu_seconds() - before) * 1e6 / max(answers, 1))
-
-
-class Bench:
-    def __init__(self, stage, pairs, seconds):
-        self.stage, self.pairs, self.seconds = stage, pairs, seconds
-        self.rows = []
-
-    def h2load(self, port, path, request, extra=()):
-        """25 streams on each of 4 connections; h2load counts HTTP status only, so calls are checked before."""
-        log = self.stage.folder / "h2load.log"
-
-        def load(seconds):
-            log.unlink(missing_ok=True)
-            text = run(
-                ["taskset", "-c", LOAD_CORE, "h2load", "-D", seconds, "--warm-up-time=1", "-t", 1]
-                + list(extra or ["-c", 4, "-m", 25])
-                + (["-d", request, *grpc_headers()] if request else [])
-                + [f"--log-file={log}", f"http://127.0.0.1:{port}{path}"]
-            )
-            rate, answers, failed = wire.h2load_summary(text)
-            if failed:
-                raise SystemExit(f"{failed} calls failed:\n{text}")
-            micros = sorted(int(line.split(b"\t")[2]) for line in log.read_bytes().splitlines())
-            # The log has the warm-up too, and so has the CPU time.
-            return rate, micros[len(micros) * 99 // 100], len(micros)
-
-        return load
-
-    def many(self, port, requests, connections=4, streams=25, method="ListChallenges"):
-        """Many different requests; that tool checks every status."""
-
-        def load(seconds):
-            argv = ["taskset", "-c", LOAD_CORE, LIMITS, "load", f"127.0.0.1:{port}", method, requests]
-            told = json.loads(run([*argv, connections, streams, seconds]))
-            self.max_us = told["max_us"]
-            self.from_near = told["from_near"] / told["answers"]
-            # The warm-up of one second is in the CPU time.
-            return told["rate"], told["p99_us"], told["answers"] * (seconds + 1) / seconds
-
-        return load
-
-    def compare(self, row, what, goal, ours, theirs):
-        samples = []
-        for _ in range(self.pairs):
-            samples.append((ours.sample(self.seconds), theirs.sample(self.seconds)))
-        ratio = lambda of: [of(a) / of(b) for a, b in samples]
-        rates, p99s = ratio(lambda s: s.rate), ratio(lambda s: s.p99_us)
-        cpus = [b.cpu_us / a.cpu_us for a, b in samples]
-        middle = lambda side: statistics.median(pair[side].rate for pair in samples)
-        self.add(
-            row,
-            what,
-            goal,
-            f"**{statistics.median(rates):.2f}** ({min(rates):.2f} to {max(rates):.2f})",
-            f"{statistics.median(cpus):.2f}",
-            f"{statistics.median(p99s):.2f} × ({statistics.median(a.p99_us for a, _ in samples) / 1000:.1f} ms)",
-            f"{middle(0):,.0f} / {middle(1):,.0f}".replace(",", " "),
-        )
-
-    def add(self, *cells):
-        self.rows.append(cells)
-        print("| " + " | ".join(cells) + " |", flush=True)
-
-
 HEAD = ("#", "what", "goal", "answers/s, ratio", "CPU, ratio", "p99, ratio", "answers/s, ours / theirs")
-
-
-def grpc_headers():
-    return ["-H", "content-type: application/grpc", "-H", "te: trailers"]
 
 
 def near_hits(bench, only):
@@ -311,7 +228,7 @@ def read_all(bench, url, requests, near_mib):
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--quick", action="store_true", help="3 pairs of 1 s instead of 5 of 4 s: about 2 minutes")
-    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7,S8,R,N", help="rows, such as S1,S5")
+    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7,S8,R,N,T1,T2,T3,T4", help="rows, such as S1,S5")
     options.add_argument("--no-save", action="store_true", help="print only")
     given = options.parse_args()
     only = given.only.split(",")
@@ -339,6 +256,8 @@ def main():
             receipts(bench)
         if "N" in only:
             many_keys(bench)
+        if {"T1", "T2", "T3", "T4"} & set(only):
+            tips.rows(bench, only)
     if not given.no_save:
         results = ROOT / "benches/results"
         results.mkdir(exist_ok=True)

@@ -111,9 +111,13 @@ class Stage:
             server.wait_until(lambda: serving(port))
         return server
 
-    def limit(self, kind, argument):
+    def free(self, argv, core):
+        """A server at a port of its own."""
         port = free_port()
-        return self.start([LIMITS, kind, f"127.0.0.1:{port}", argument], SERVER_CORE, port=port)
+        return self.start(argv(port), core, port=port)
+
+    def limit(self, kind, argument):
+        return self.free(lambda port: [LIMITS, kind, f"127.0.0.1:{port}", argument], SERVER_CORE)
 
     def redis(self):
         port = free_port()

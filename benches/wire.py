@@ -96,7 +96,16 @@ def database_reads(port):
 
 def call(port, method, request):
     """The message that answers; ends the program unless its status is OK."""
-    done = subprocess.run([LIMITS, "call", f"127.0.0.1:{port}", method], input=request, capture_output=True)
+    return asked("call", port, method, request)
+
+
+def frames(port, method, request):
+    """All messages of a stream, framed."""
+    return asked("frames", port, method, request)
+
+
+def asked(how, port, method, request):
+    done = subprocess.run([LIMITS, how, f"127.0.0.1:{port}", method], input=request, capture_output=True)
     if done.returncode:
         raise SystemExit(f"{method}: {done.stderr.decode()}")
     return done.stdout

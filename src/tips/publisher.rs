@@ -18,6 +18,10 @@ use crate::domain::{Epoch, Tip, UnixMicros};
 
 /// The lease is renewed at least this often.
 const BEAT: Duration = Duration::from_secs(1);
+/// While no other replica follows, text goes to Redis at most so often: nobody reads it there, and
+/// half of what a piece of text costs is its way to Redis (row T1 of `make bench`). Who comes to
+/// follow has what there is at once, and waits so long, once, for the rest.
+const ALONE: Duration = Duration::from_millis(200);
 /// After Redis did not answer it is asked again so soon.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -89,6 +93,7 @@ impl<'a> Publisher<'a> {
                     // A change wakes it at once, time at the next beat.
                     let _ = timeout(BEAT, page.changed()).await;
                 }
+                Ok(true) if self.followers.load(Relaxed) == 0 => sleep(ALONE).await,
                 Ok(true) => {}
                 Ok(false) => sleep(PAUSE).await,
                 Err(demoted) => return demoted,

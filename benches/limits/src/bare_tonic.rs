@@ -8,9 +8,9 @@ use tonic::{
     Status,
     body::Body,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    codegen::{Service, tokio_stream::wrappers::TcpListenerStream},
+    codegen::Service,
     server::{Grpc, NamedService, UnaryService},
-    transport::Server,
+    transport::{Server, server::TcpIncoming},
 };
 
 use crate::{Result, source::Source};
@@ -19,7 +19,7 @@ type Pinned<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Messages as they lie.
 #[derive(Default)]
-struct AsBytes;
+pub struct AsBytes;
 
 impl Codec for AsBytes {
     type Encode = Bytes;
@@ -98,7 +98,7 @@ impl Service<Request<Body>> for Source {
 
 /// Serves until the process is ended.
 pub async fn serve(listener: TcpListener, source: Source) -> Result<()> {
-    let incoming = TcpListenerStream::new(listener);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder().add_service(source);
     Ok(server.serve_with_incoming(incoming).await?)
 }

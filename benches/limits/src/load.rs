@@ -53,12 +53,11 @@ pub async fn load(
     }
     micros.sort_unstable();
     let count = micros.len().max(1);
-    let at = |percent: usize| micros.get(count * percent / 100).copied().unwrap_or(0);
     println!(
         "{{\"answers\": {count}, \"rate\": {}, \"p50_us\": {}, \"p99_us\": {}, \"max_us\": {}, \"from_near\": {from_near}}}",
         count as u64 / seconds,
-        at(50),
-        at(99),
+        percentile(&micros, 50),
+        percentile(&micros, 99),
         micros.last().copied().unwrap_or(0),
     );
     Ok(())
@@ -89,8 +88,14 @@ async fn ask(
     }
 }
 
-/// The framed messages that lie in `all` one behind the other.
-fn split(mut all: Bytes) -> Vec<Bytes> {
+/// The value that so many percent of the sorted `figures` do not exceed.
+pub fn percentile(figures: &[u64], percent: usize) -> u64 {
+    let at = figures.len() * percent / 100;
+    figures.get(at).copied().unwrap_or(0)
+}
+
+/// The framed messages that lie in `all` one behind the other, each with its prefix.
+pub fn split(mut all: Bytes) -> Vec<Bytes> {
     let mut frames = Vec::new();
     while all.len() >= 5 {
         let length = 5 + (&all[1..5]).get_u32() as usize;

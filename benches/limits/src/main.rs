@@ -9,28 +9,41 @@
 //!                                   in FILE, and the answers in Redis for `limits redis`
 //! limits load  ADDR METHOD FILE CONNECTIONS STREAMS SECONDS   sends the requests of FILE in turn
 //! limits call  ADDR METHOD         sends standard input as a message, and writes the answer to standard output
+//! limits frames ADDR METHOD        the same, for all messages of a stream, framed
+//! limits stream ADDR ANSWER        stock tonic that streams the ready messages
+//! limits provider ADDR PIECES MILLISECONDS   writes tips as Anthropic does, a piece of text at a time
+//! limits proxy ADDR PROVIDER       stock tonic that hands on what a provider sends
+//! limits tips  ADDR[,ADDR] FILE COUNT AT_ONCE MILLISECONDS   reads streams of tips that begin within that time, and
+//!                                   tells when their text came
 //! ```
 //!
-//! ANSWER is a file with the framed message that the product answers with.
+//! ANSWER is a file with the framed messages that the product answers with.
 mod bare_http;
+mod bare_stream;
 mod bare_tonic;
 mod caller;
 mod load;
 mod messages;
+mod provider;
+mod readers;
 mod source;
+mod stamp;
 mod walk;
 
 use std::{
     error::Error,
     fs,
     io::{self, Read, Write},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 
+use bare_stream::Messenger;
 use caller::Caller;
+use provider::Pace;
 use source::Source;
 
 /// The product's own, so that the allocator makes no difference.
@@ -45,30 +58,36 @@ async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
-        ["hyper", addr, answer] => {
-            bare_http::serve(
-                TcpListener::bind(addr).await?,
-                Bytes::from(fs::read(answer)?),
-            )
-            .await
-        }
-        ["tonic", addr, answer] => {
-            // tonic writes the frame's five bytes itself.
-            let message = Bytes::from(fs::read(answer)?).slice(5..);
-            bare_tonic::serve(TcpListener::bind(addr).await?, Source::Ready(message)).await
-        }
-        ["redis", addr, url] => {
-            bare_tonic::serve(TcpListener::bind(addr).await?, Source::redis(url).await?).await
-        }
-        ["sql", addr, url] => {
-            bare_tonic::serve(TcpListener::bind(addr).await?, Source::sql(url).await?).await
-        }
+        [
+            kind @ ("hyper" | "tonic" | "redis" | "sql" | "stream" | "proxy"),
+            addr,
+            what,
+        ] => serve(kind, TcpListener::bind(addr).await?, what).await,
         ["call", addr, method] => {
             let mut request = Vec::new();
             io::stdin().read_to_end(&mut request)?;
             let mut caller = Caller::connect(addr, method).await?;
             let answer = caller.call(walk::framed(&request)).await?;
             Ok(io::stdout().write_all(&answer)?)
+        }
+        ["frames", addr, method] => {
+            let mut request = Vec::new();
+            io::stdin().read_to_end(&mut request)?;
+            let mut caller = Caller::connect(addr, method).await?;
+            let answer = caller.frames(walk::framed(&request)).await?;
+            Ok(io::stdout().write_all(&answer)?)
+        }
+        ["provider", addr, pieces, interval_ms] => {
+            let pace = Pace {
+                pieces: pieces.parse()?,
+                interval: Duration::from_millis(interval_ms.parse()?),
+            };
+            provider::serve(TcpListener::bind(addr).await?, pace).await
+        }
+        ["tips", addrs, file, count, at_once, spread_ms] => {
+            let spread = Duration::from_millis(spread_ms.parse()?);
+            let counts = (count.parse()?, at_once.parse()?);
+            readers::read(addrs, file, counts, spread).await
         }
         ["walk", addr, file] => walk::walk(addr, file, None).await,
         ["walk", addr, file, redis] => walk::walk(addr, file, Some(redis)).await,
@@ -83,5 +102,20 @@ async fn main() -> Result<()> {
             .await
         }
         _ => Err("see the top of benches/limits/src/main.rs".into()),
+    }
+}
+
+async fn serve(kind: &str, listener: TcpListener, what: &str) -> Result<()> {
+    match kind {
+        "hyper" => bare_http::serve(listener, Bytes::from(fs::read(what)?)).await,
+        // tonic writes the frame's five bytes itself.
+        "tonic" => {
+            let message = Bytes::from(fs::read(what)?).slice(5..);
+            bare_tonic::serve(listener, Source::Ready(message)).await
+        }
+        "redis" => bare_tonic::serve(listener, Source::redis(what).await?).await,
+        "sql" => bare_tonic::serve(listener, Source::sql(what).await?).await,
+        "stream" => bare_stream::serve(listener, Messenger::ready(fs::read(what)?.into())).await,
+        _ => bare_stream::serve(listener, Messenger::Provider(what.to_owned())).await,
     }
 }
