@@ -1,6 +1,10 @@
 //! However many ask at once, the database is asked once.
-use challenges_catalog::pb::catalog::v1::Difficulty;
+use std::time::Duration;
+
+use bb8_redis::redis;
+use challenges_catalog::pb::catalog::v1::{self as pb, Difficulty};
 use futures_util::future::join_all;
+use tonic::Request;
 
 use crate::support::fleet::{Fleet, list};
 
@@ -19,4 +23,28 @@ async fn a_thousand_callers_of_a_cold_key_over_three_replicas_cost_one_statement
         assert_eq!(answer.unwrap().challenges.len(), 18);
     }
     assert_eq!(fleet.database.calls_of(reads).await - before, 1);
+}
+
+/// The holder of a lease may have stopped with it in its hand.
+#[tokio::test]
+async fn a_caller_with_two_seconds_does_not_lose_them_to_the_lease_of_another() {
+    let fleet = Fleet::start(1).await;
+    let replica = &fleet.replicas[0];
+    list(replica, Difficulty::Unspecified, 33).await.unwrap();
+    let find = redis::cmd("KEYS").arg("catalog:*:list:all:33").take();
+    let known: Vec<String> = fleet.redis.ask(&find);
+    let cold = known[0].replace("all:33", "all:34");
+    let far_away = "9999999999999";
+    let held = redis::cmd("HSET")
+        .arg(cold)
+        .arg(&["t", "another", "x", far_away])
+        .take();
+    let _: i64 = fleet.redis.ask(&held);
+    let mut request = Request::new(pb::ListChallengesRequest {
+        page_size: 34,
+        ..Default::default()
+    });
+    request.set_timeout(Duration::from_secs(2));
+    let answer = replica.client().await.list_challenges(request).await;
+    assert_eq!(answer.unwrap().into_inner().challenges.len(), 18);
 }
