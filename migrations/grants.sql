@@ -10,22 +10,32 @@ GRANT SELECT ON
     challenges_catalog.migration,
     challenges_catalog.replica,
     challenges_catalog.shown_tips,
-    challenges_catalog.state
+    challenges_catalog.state,
+    challenges_catalog.tip_batch_orders,
+    challenges_catalog.tip_batches
 TO :"role";
 GRANT EXECUTE ON FUNCTION
     challenges_catalog.acknowledge(uuid, bigint, bigint),
+    challenges_catalog.close_tip_batch(uuid, boolean),
     challenges_catalog.database(),
     challenges_catalog.drop_task(text, uuid),
+    challenges_catalog.end_tip_batch(uuid, timestamptz),
+    challenges_catalog.hand_in_tip_batch(uuid, timestamptz),
     challenges_catalog.invalidate(text[], boolean),
     challenges_catalog.keep_tip(
         bytea, uuid, bytea, text, text, text, bigint, text, bytea, text, text, text, bigint, bigint, boolean,
         timestamptz, timestamptz, boolean
     ),
     challenges_catalog.leave(uuid),
+    challenges_catalog.name_tip_batch(uuid, text),
     challenges_catalog.note_attempt(timestamptz, bytea, bigint, text, text, text, bigint, bigint, boolean, bigint),
+    challenges_catalog.note_tip_batch(
+        uuid, text, text, text, text, text, boolean, uuid, bigint, timestamptz, bytea[], uuid[], bytea[], bigint[]
+    ),
     challenges_catalog.prune(interval),
     challenges_catalog.prune_tips(interval, interval, bigint),
     challenges_catalog.report(uuid, text, bigint, bigint, bytea),
+    challenges_catalog.settle_tip_batch(uuid, integer[], text[], bigint[], bigint[], boolean[], bigint[]),
     challenges_catalog.take_task(text, uuid, interval),
     challenges_catalog.timeline()
 TO :"role";

@@ -12,6 +12,9 @@ mod query;
 mod tag;
 mod time;
 mod tip;
+mod tip_account;
+mod tip_batch;
+mod tip_batch_store;
 mod tip_store;
 mod tip_stream;
 mod tip_writer;
@@ -35,6 +38,13 @@ pub use query::{Cursor, ListQuery, Page, PageSize};
 pub use tag::Tag;
 pub use time::UnixMicros;
 pub use tip::{Epoch, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, Usage};
+pub use tip_account::{Spent, TipAccount};
+pub use tip_batch::{
+    BatchOrder, BatchOutcome, BatchResult, BatchStatus, ProviderBatchId, TipBatchWriter,
+};
+pub use tip_batch_store::{
+    BatchId, BatchState, NewBatch, NewOrder, NotedBatch, NotedOrder, SettledOrder, TipBatchStore,
+};
 pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
 pub use tip_stream::{
     CallerId, FallbackCause, ResetCause, ResumePoint, TipBoard, TipDone, TipEvent, TipEventKind,

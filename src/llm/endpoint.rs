@@ -2,8 +2,8 @@ use std::{error::Error, iter, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use http::{HeaderMap, HeaderValue, header};
-use reqwest::{Client, Response, redirect};
+use http::{HeaderMap, HeaderValue, Method, header};
+use reqwest::{Client, RequestBuilder, Response, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use url::Url;
 
@@ -61,15 +61,33 @@ impl Endpoint {
     /// Sends one order, and waits for the head of the answer. The connection ends with the body.
     pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
         let request = self.client.post(self.url.clone());
-        let request = request.headers(self.headers.clone()).body(order);
-        let sent = request.send().await;
-        let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
-        let head = Head {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-        };
-        Ok((head, body(response)))
+        answer(request.headers(self.headers.clone()).body(order)).await
     }
+
+    /// As [`Self::send`], with another method, to a place at or below this one: `path` is put behind
+    /// the address, and what comes back is not to be an event stream.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(Head, Body), Flaw> {
+        let mut headers = self.headers.clone();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let url = format!("{}{path}", self.url);
+        let request = self.client.request(method, url).headers(headers);
+        answer(request.body(body)).await
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Result<(Head, Body), Flaw> {
+    let sent = request.send().await;
+    let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
+    let head = Head {
+        status: response.status(),
+        headers: std::mem::take(response.headers_mut()),
+    };
+    Ok((head, body(response)))
 }
 
 fn body(response: Response) -> Body {

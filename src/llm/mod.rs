@@ -13,6 +13,7 @@ mod decoder;
 mod endpoint;
 mod fault;
 mod flaw;
+mod json_lines;
 mod name;
 mod openai;
 mod prompt;
@@ -25,7 +26,7 @@ mod timing;
 mod untrusted;
 mod wording;
 
-pub use anthropic::AnthropicWriter;
+pub use anthropic::{AnthropicBatches, AnthropicWriter};
 pub use openai::OpenAiWriter;
 pub use prompt::{BadPrompt, BundledPrompts};
 pub use settings::{ProviderSettings, SetupError};

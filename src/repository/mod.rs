@@ -11,6 +11,7 @@ mod row;
 mod rows_check;
 mod settings;
 mod sqlite;
+mod tip_batch_row;
 mod tip_row;
 
 pub use datastore::{Datastore, Location, migrate_up, migration_status, open, verify};

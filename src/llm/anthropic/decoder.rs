@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
 
-use super::event::{Block, Counts, Delta, Event, Message};
+use super::{
+    event::{Block, Counts, Delta, Event, Message},
+    stop,
+};
 use crate::{
     domain::{Ending, FailureKind, Stop, Usage, Writing},
     llm::{decoder::Decoder, fault::Fault, flaw::Flaw, name::name, tally::Tally},
@@ -66,22 +69,8 @@ impl MessageDecoder {
 
     /// What the reason to stop says; nothing before there is one.
     fn verdict(&self) -> Option<Result<Stop, Flaw>> {
-        let flaw = |kind, detail| Err(Flaw::new(kind, detail));
-        let whole = |stop| {
-            let empty = || Flaw::new(FailureKind::Empty, "ended without text");
-            self.tally.has_text().then_some(stop).ok_or_else(empty)
-        };
-        Some(match self.stop_reason.as_deref()? {
-            "end_turn" => whole(Stop::EndTurn),
-            "stop_sequence" => whole(Stop::StopSequence),
-            "max_tokens" => flaw(FailureKind::CutOff, "max_tokens"),
-            "model_context_window_exceeded" => {
-                flaw(FailureKind::CutOff, "model_context_window_exceeded")
-            }
-            "refusal" => flaw(FailureKind::Refused, "refusal"),
-            // No tool was offered, so there is none to use and no turn to pause.
-            _ => flaw(FailureKind::Malformed, "an unexpected reason to stop"),
-        })
+        let reason = self.stop_reason.as_deref()?;
+        Some(stop::meaning(reason, self.tally.has_text()))
     }
 
     fn end(&mut self) -> Result<Writing, Flaw> {

@@ -28,14 +28,7 @@ impl AnthropicWriter {
     ///
     /// [`SetupError`] when the key cannot be sent, or TLS cannot be set up.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(VERSION, HeaderValue::from_static("2023-06-01"));
-        if let Some(key) = &settings.key {
-            let key = HeaderValue::from_str(key.expose_secret());
-            let mut key = key.map_err(|_| SetupError::Key)?;
-            key.set_sensitive(true);
-            headers.insert(KEY, key);
-        }
+        let headers = headers(settings)?;
         Ok(Self {
             endpoint: Endpoint::new(settings, "/v1/messages", headers, clock)?,
             route: settings.route("anthropic"),
@@ -45,15 +38,8 @@ impl AnthropicWriter {
 
     fn order(&self, prompt: &Prompt) -> Vec<u8> {
         let order = Order {
-            model: &self.route.model,
-            max_tokens: self.route.max_output_tokens,
-            temperature: self.temperature,
-            stream: true,
-            system: &prompt.system,
-            messages: [Turn {
-                role: "user",
-                content: &prompt.user,
-            }],
+            stream: Some(true),
+            ..Order::whole(&self.route, self.temperature, prompt)
         };
         // Text and numbers under fixed names can always be written.
         serde_json::to_vec(&order).unwrap_or_default()
@@ -71,15 +57,47 @@ impl TipWriter for AnthropicWriter {
     }
 }
 
+/// What every call of Anthropic's API has.
+pub(super) fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(VERSION, HeaderValue::from_static("2023-06-01"));
+    if let Some(key) = &settings.key {
+        let key = HeaderValue::from_str(key.expose_secret());
+        let mut key = key.map_err(|_| SetupError::Key)?;
+        key.set_sensitive(true);
+        headers.insert(KEY, key);
+    }
+    Ok(headers)
+}
+
 #[derive(Serialize)]
-struct Order<'a> {
+pub(super) struct Order<'a> {
     model: &'a str,
     max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    stream: bool,
+    /// Batches take no word about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
     system: &'a str,
     messages: [Turn<'a>; 1],
+}
+
+impl<'a> Order<'a> {
+    /// For an answer that comes whole.
+    pub(super) fn whole(route: &'a Route, temperature: Option<f64>, prompt: &'a Prompt) -> Self {
+        Self {
+            model: &route.model,
+            max_tokens: route.max_output_tokens,
+            temperature,
+            stream: None,
+            system: &prompt.system,
+            messages: [Turn {
+                role: "user",
+                content: &prompt.user,
+            }],
+        }
+    }
 }
 
 #[derive(Serialize)]

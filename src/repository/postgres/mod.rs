@@ -9,6 +9,7 @@ mod order_index;
 mod registry;
 mod shape;
 mod store;
+mod tip_batches;
 mod tips;
 mod verify;
 

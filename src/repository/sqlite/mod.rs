@@ -4,6 +4,7 @@ mod feed;
 mod migrate;
 mod registry;
 mod store;
+mod tip_batches;
 mod tips;
 mod verify;
 

@@ -1,6 +1,7 @@
 //! What becomes of whatever a provider may send, seen from the port `TipWriter`.
 mod aborts;
 mod answers;
+mod batches;
 pub mod fixture;
 mod orders;
 mod refusals;

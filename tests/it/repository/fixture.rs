@@ -2,7 +2,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use challenges_catalog::{
-    domain::{ChallengeDraft, ChallengeId, Changes, NewChallenge, ReplicaId, Tag},
+    domain::{BatchId, ChallengeDraft, ChallengeId, Changes, NewChallenge, ReplicaId, Tag},
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -130,6 +130,18 @@ impl Catalog {
             }
         };
         self.execute(&hush).await;
+    }
+
+    /// Makes a closed batch of tips one that was closed half a year ago.
+    pub async fn age_closed_batch(&self, id: BatchId) {
+        let age = match &self.place {
+            Place::Postgres(_) => format!(
+                "UPDATE challenges_catalog.tip_batches SET closed_at = closed_at - interval '180 days'
+                WHERE id = '{id}'"
+            ),
+            Place::Sqlite(_) => format!("UPDATE tip_batches SET closed_at = 0 WHERE id = '{id}'"),
+        };
+        self.execute(&age).await;
     }
 
     /// The last commit that changed the catalog.

@@ -13,13 +13,14 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 6] = [
+const ALL: [&str; 7] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
     "0004 order challenges",
     "0005 register replicas",
     "0006 keep tips",
+    "0009 batch tips",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -35,7 +36,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 6: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 9: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog

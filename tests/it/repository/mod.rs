@@ -16,6 +16,7 @@ mod registry;
 mod rights;
 mod shown;
 mod statements;
+mod tip_batches;
 mod tip_writers;
 mod tips;
 mod verify;

@@ -2,14 +2,14 @@
 use std::{path::Path, time::Duration};
 
 use challenges_catalog::{
-    domain::{ListQuery, PageSize, Tag},
+    domain::{ListQuery, PageSize, ProviderBatchId, Tag},
     repository::{Location, MigrateSettings, PoolSettings, migrate_up, open, verify},
 };
 use tokio::process::Command;
 
 use super::{
     fixture::{ANYONE, challenge, id, tags},
-    registry, tips,
+    registry, tip_batches, tips,
 };
 use crate::support::postgres::{self, Database};
 
@@ -131,6 +131,29 @@ async fn the_serving_role_keeps_tips_and_books() {
 }
 
 #[tokio::test]
+async fn the_serving_role_notes_batches_of_tips() {
+    let (database, role) = served().await;
+    let store = open(
+        Location::Postgres(&database.url_as(&role)),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    let (first, repeat) = (tip_batches::batch(1, 2), tip_batches::batch(2, 1));
+    store.note(&first).await.unwrap();
+    let at = Some(first.created_at);
+    store.handed_in(first.id, at).await.unwrap();
+    let name = ProviderBatchId("msgbatch_1".to_owned());
+    store.submitted(first.id, &name).await.unwrap();
+    store.ended(first.id, first.created_at).await.unwrap();
+    let settled = [tip_batches::settled(0, "success")];
+    store.settle(first.id, &settled).await.unwrap();
+    assert_eq!(store.orders(first.id).await.unwrap().len(), 2);
+    let closed = store.close_batch(first.id, false, Some(&repeat)).await;
+    assert!(closed.unwrap());
+    assert_eq!(store.open_batches().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_report_and_an_acknowledgement_wait_for_no_disk() {
     let (database, role) = served().await;
     let mut session = super::fixture::session(&database.url_as(&role)).await;
@@ -171,6 +194,8 @@ async fn the_serving_role_may_not_write() {
         "DELETE FROM challenges_catalog.challenge_tips",
         "UPDATE challenges_catalog.shown_tips SET text = 'x'",
         "SELECT FROM challenges_catalog.tip_attempts",
+        "UPDATE challenges_catalog.tip_batches SET ended_at = now()",
+        "DELETE FROM challenges_catalog.tip_batch_orders",
     ] {
         assert!(is_refused(&database, &role, statement).await, "{statement}");
     }

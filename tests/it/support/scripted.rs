@@ -1,4 +1,4 @@
-//! A server that answers every request with the same script of bytes: just enough HTTP/1.1 to say
+//! A server that answers requests with scripts of bytes: just enough HTTP/1.1 to say
 //! whatever a provider of tips might, and what none should.
 use std::{
     io,
@@ -60,13 +60,18 @@ pub struct Scripted {
 impl Scripted {
     /// Starts to play `script` to everybody.
     pub async fn playing(script: Vec<Act>) -> Self {
+        Self::answering(move |_| script.clone()).await
+    }
+
+    /// Starts to play to everybody what `author` has for the request.
+    pub async fn answering(author: impl Fn(&Exchange) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let exchanges = Arc::default();
         let gates = Arc::new(Semaphore::new(0));
         let mut tasks = JoinSet::new();
         let stage = (Arc::clone(&exchanges), Arc::clone(&gates));
-        tasks.spawn(accept(listener, script, stage));
+        tasks.spawn(accept(listener, Arc::new(author), stage));
         Self {
             port,
             exchanges,
@@ -99,22 +104,26 @@ impl Scripted {
 /// What all connections share.
 type Stage = (Arc<Mutex<Vec<Exchange>>>, Arc<Semaphore>);
 
-async fn accept(listener: TcpListener, script: Vec<Act>, stage: Stage) {
+/// What is played to whom.
+type Author = dyn Fn(&Exchange) -> Vec<Act> + Send + Sync;
+
+async fn accept(listener: TcpListener, author: Arc<Author>, stage: Stage) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let (script, stage) = (script.clone(), stage.clone());
+        let (author, stage) = (Arc::clone(&author), stage.clone());
         connections.spawn(async move {
             // A client that leaves is noted; it is no fault of the server's.
-            serve(stream, script, &stage).await.ok();
+            serve(stream, &*author, &stage).await.ok();
         });
     }
 }
 
-async fn serve(stream: TcpStream, script: Vec<Act>, (exchanges, gates): &Stage) -> io::Result<()> {
+async fn serve(stream: TcpStream, author: &Author, (exchanges, gates): &Stage) -> io::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
     let exchange = request(&mut reader).await?;
+    let script = author(&exchange);
     let number = {
         let mut exchanges = exchanges.lock().unwrap();
         exchanges.push(exchange);
@@ -149,16 +158,19 @@ async fn request(reader: &mut OwnedReadHalf) -> io::Result<Exchange> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         bytes.extend_from_slice(&chunk[..length]);
-        let text = String::from_utf8_lossy(&bytes);
-        if let Some((head, body)) = text.split_once("\r\n\r\n")
-            && body.len() >= content_length(head)
-        {
-            return Ok(Exchange {
-                head: head.to_owned(),
-                body: body.to_owned(),
-                client_left: false,
-            });
-        }
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            continue;
+        };
+        let mut body = bytes.split_off(end + 4);
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let read = body.len();
+        body.resize(read.max(content_length(&head)), 0);
+        reader.read_exact(&mut body[read..]).await?;
+        return Ok(Exchange {
+            head,
+            body: String::from_utf8_lossy(&body).into_owned(),
+            client_left: false,
+        });
     }
 }
 
