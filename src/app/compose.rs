@@ -18,7 +18,7 @@ use crate::{
     tips::Board,
     transport::{
         CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, Health, PageTokens,
-        ProtoEncoder, TipsTransport, encode_status,
+        ProtoEncoder, TipsAdminTransport, TipsTransport, encode_status,
     },
 };
 
@@ -64,14 +64,15 @@ impl App {
             encode_status,
         ));
 
+        let service = CatalogService::new(Arc::clone(&catalog) as _);
+        let transport = CatalogTransport::new(service.clone(), page_tokens);
+        let tips = Tips::build(config, &datastore, service, nodes.as_ref(), &tasks, &stop)?;
         let registry: Arc<dyn ReplicaRegistry> = Arc::clone(&datastore) as _;
         let warmer = WarmService::new(Arc::clone(&catalog) as _, registry.clone(), tasks.clone());
         let admin = CacheAdminService::new(inspector, Arc::clone(&datastore) as _, registry, own);
         let health = Health::starting().await;
-        let routes = health.routes(CacheAdminTransport::new(admin, warmer, name))?;
-        let service = CatalogService::new(Arc::clone(&catalog) as _);
-        let transport = CatalogTransport::new(service.clone(), page_tokens);
-        let tips = Tips::build(config, &datastore, service, nodes.as_ref(), &tasks, &stop)?;
+        let admin = CacheAdminTransport::new(admin, warmer, name);
+        let routes = health.routes(admin, TipsAdminTransport::new(tips.generating))?;
         let leaving = CancellationToken::new();
         let edge = Edge::new(
             transport,

@@ -7,17 +7,25 @@ use super::{clock::SystemClock, view::Error};
 use crate::{
     config::{AbandonedTips, Config, ProviderConfig, ProviderLimits, RedisConfig},
     domain::{Clock, PromptBook, TipWriter},
-    llm::{AnthropicWriter, BundledPrompts, OpenAiWriter, ProviderSettings, TimeLimits},
+    llm::{
+        AnthropicBatches, AnthropicWriter, BundledPrompts, OpenAiWriter, ProviderSettings,
+        TimeLimits,
+    },
     redis::{Link, LinkSettings, Listener, RedisNodes},
     repository::Datastore,
-    service::{CatalogService, TipsService},
-    tips::{Abandoned, Board, CallerLimits, Price, Provider, TipParts, TipSettings},
+    service::{Batching, CatalogService, GenerateTipsService, TipsService},
+    tips::{
+        Abandoned, BatchDesk, BatchParts, Board, CallerLimits, Price, Provider, TipParts,
+        TipSettings,
+    },
 };
 
 /// Those who write tips, those who keep them, and those who ask for them.
 pub(super) struct Tips {
     pub(super) board: Arc<Board>,
     pub(super) service: TipsService,
+    /// For operators, who have many written beforehand.
+    pub(super) generating: GenerateTipsService,
     /// Whether anybody writes; without, tips that persons wrote are served.
     pub(super) has_providers: bool,
 }
@@ -49,9 +57,26 @@ impl Tips {
         };
         let board = Arc::new(Board::new(settings(config), parts));
         let service = TipsService::new(Arc::clone(&board) as _, catalog, book.personas());
+        let generating = GenerateTipsService::new(
+            Arc::clone(&board) as _,
+            service.clone(),
+            Arc::clone(datastore) as _,
+            Arc::clone(datastore) as _,
+            tasks.clone(),
+        );
+        let generating = match batching(config, &board, datastore)? {
+            Some(batching) => {
+                let registry = Arc::clone(datastore) as _;
+                let collecting = batching.clone().collect(registry, tasks.clone());
+                tasks.spawn(stop.clone().run_until_cancelled_owned(collecting));
+                generating.with_batches(batching)
+            }
+            None => generating,
+        };
         Ok(Self {
             board,
             service,
+            generating,
             has_providers,
         })
     }
@@ -88,6 +113,28 @@ fn providers(config: &Config) -> Result<Vec<Provider>, Error> {
     Ok(providers)
 }
 
+/// Who takes orders in batches, if anybody does.
+fn batching(
+    config: &Config,
+    board: &Board,
+    datastore: &Arc<dyn Datastore>,
+) -> Result<Option<Batching>, Error> {
+    let Some(anthropic) = &config.providers.anthropic else {
+        return Ok(None);
+    };
+    let settings = provider_settings(anthropic, config);
+    let writer = AnthropicBatches::new(&settings, Arc::new(SystemClock));
+    let writer = writer.map_err(|error| format!("Anthropic cannot write tips: {error}"))?;
+    let parts = BatchParts {
+        writer: Arc::new(writer),
+        price: price(anthropic.limits).for_batches(),
+        store: Arc::clone(datastore) as _,
+        challenges: Arc::clone(datastore) as _,
+    };
+    let desk = Arc::new(BatchDesk::new(board, parts));
+    Ok(Some(Batching::new(desk, Arc::clone(datastore) as _)))
+}
+
 fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSettings {
     let timeouts = config.providers.timeouts;
     ProviderSettings {
@@ -109,12 +156,16 @@ fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSett
 fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> Provider {
     Provider {
         writer,
-        price: Price {
-            input: limits.input_price,
-            output: limits.output_price,
-        },
+        price: price(limits),
         requests_per_minute: limits.requests_per_minute,
         tokens_per_minute: limits.tokens_per_minute,
+    }
+}
+
+fn price(limits: ProviderLimits) -> Price {
+    Price {
+        input: limits.input_price,
+        output: limits.output_price,
     }
 }
 

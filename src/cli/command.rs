@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use super::{output, settings, tips};
+use super::{admin, output, settings, tips};
 use crate::domain::{ChallengeId, Difficulty, PageSize};
 
 /// The binary's name.
@@ -43,6 +43,7 @@ pub(super) fn command() -> Command {
         .args(settings::serve_args().into_iter().map(|arg| arg.hide(true)))
         .subcommands([serve(), migrate(), seed(), verify(), config()])
         .subcommands([health(), list(), get(), tips(), version(), completions()])
+        .subcommand(admin::command())
 }
 
 fn serve() -> Command {

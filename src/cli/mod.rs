@@ -1,5 +1,6 @@
 //! The command line: what the one binary can do. The top of the house; it
 //! parses, calls and prints, and decides nothing about challenges.
+mod admin;
 mod client;
 mod command;
 mod completions;

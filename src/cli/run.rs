@@ -7,8 +7,8 @@ use std::{
 use clap::ArgMatches;
 
 use super::{
-    command::command, completions, config, database, failure::Failure, get, health, list, serve,
-    tips, verify,
+    admin, command::command, completions, config, database, failure::Failure, get, health, list,
+    serve, tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -37,6 +37,7 @@ fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Failu
         Some(("list", matches)) => list::run(matches, environment),
         Some(("get", matches)) => get::run(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
+        Some(("admin", matches)) => admin::run(matches, environment),
         Some(("version", matches)) => completions::version(matches, environment),
         Some(("completions", matches)) => completions::completions(matches),
         Some(("serve", matches)) => serve::run(matches, environment),

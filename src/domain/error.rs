@@ -2,6 +2,15 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use super::Version;
 
+/// What only one in the fleet does at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chore {
+    /// Filling the caches.
+    Warming,
+    /// Having tips written for an operator.
+    Generating,
+}
+
 /// What is wrong with one field of a request, in the caller's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldViolation {
@@ -64,8 +73,8 @@ pub enum Error {
     #[error("no such tag: {0}")]
     UnknownTag(String),
     /// Somebody else in the fleet is at it.
-    #[error("{0} is under way already")]
-    UnderWay(&'static str),
+    #[error("{} under way already", chore(*.0))]
+    UnderWay(Chore),
     /// Nobody can answer right now.
     #[error("{}", unavailable(*.why))]
     Unavailable {
@@ -121,6 +130,13 @@ impl Error {
             context,
             source: Some(source.into()),
         }
+    }
+}
+
+fn chore(chore: Chore) -> &'static str {
+    match chore {
+        Chore::Warming => "warming is",
+        Chore::Generating => "a run that generates tips is",
     }
 }
 

@@ -15,6 +15,7 @@ mod tip;
 mod tip_account;
 mod tip_batch;
 mod tip_batch_store;
+mod tip_batches;
 mod tip_store;
 mod tip_stream;
 mod tip_writer;
@@ -27,7 +28,7 @@ pub use cache_status::{
 };
 pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
 pub use content::content_hash;
-pub use error::{Error, FieldViolation, Unavailability};
+pub use error::{Chore, Error, FieldViolation, Unavailability};
 pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
 pub use generic_tip::generic_tip;
 pub use ports::{
@@ -45,10 +46,11 @@ pub use tip_batch::{
 pub use tip_batch_store::{
     BatchId, BatchState, NewBatch, NewOrder, NotedBatch, NotedOrder, SettledOrder, TipBatchStore,
 };
+pub use tip_batches::{BatchesOrdered, Shortage, TipBatches};
 pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
 pub use tip_stream::{
-    CallerId, FallbackCause, ResetCause, ResumePoint, TipBoard, TipDone, TipEvent, TipEventKind,
-    TipMode, TipPhase, TipRequest, TipRole, TipSource,
+    Asker, CallerId, FallbackCause, ResetCause, ResumePoint, TipBoard, TipDone, TipEvent,
+    TipEventKind, TipMode, TipPhase, TipRequest, TipRole, TipSource,
 };
 pub use tip_writer::{
     Ending, FailureKind, Prompt, PromptBook, Route, TipWriter, Verdict, WriteFailure, Writing,

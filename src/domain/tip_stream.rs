@@ -1,16 +1,28 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::stream::BoxStream;
 use tonic::async_trait;
 
 use super::{
-    Epoch, Error, FailureKind, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, UnixMicros,
-    Usage,
+    Epoch, Error, FailureKind, Locale, PersonaName, Stop, Tip, TipAccount, TipKey, TipSubject,
+    UnixMicros, Usage,
 };
 
 /// Who calls, as far as limits are concerned: whatever tells one caller from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallerId(pub String);
+
+/// Who asks for a tip, and so whose limits hold and who is told what it cost.
+#[derive(Clone, Debug)]
+pub enum Asker {
+    /// One of many callers, with limits for each.
+    Caller(CallerId),
+    /// A run that an operator started. It paces itself, and what it has written goes to its account.
+    Run(Arc<TipAccount>),
+}
 
 /// How much a caller wants of a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +67,7 @@ pub struct TipRequest {
     /// A sign of life when nothing else came for so long; less than 100 ms counts as 100 ms.
     pub heartbeat: Option<Duration>,
     /// Who asks.
-    pub caller: CallerId,
+    pub asker: Asker,
     /// When the caller stops waiting. It ends this stream only.
     pub deadline: Instant,
 }
@@ -202,6 +214,8 @@ pub struct TipDone {
     pub source: TipSource,
     /// Why it is not what was asked for, if it is not.
     pub fallback: Option<FallbackCause>,
+    /// When it is worth another try, if it is not what was asked for.
+    pub retry_after: Option<Duration>,
     /// Why the provider stopped, if one wrote it.
     pub stop: Option<Stop>,
     /// What writing it cost, if a provider wrote it.
@@ -272,6 +286,15 @@ pub trait TipBoard: Send + Sync {
         locale: &Locale,
         persona: &PersonaName,
     ) -> Option<Tip>;
+
+    /// The most that one attempt to write this tip may cost, with the dearest provider, in
+    /// millionths of a US dollar; `None` when nobody writes.
+    fn most_cost(
+        &self,
+        subject: &TipSubject,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> Option<u64>;
 }
 
 #[cfg(test)]

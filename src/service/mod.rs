@@ -1,12 +1,18 @@
 //! The use cases, in the domain's words.
 mod cache_admin;
 mod catalog;
+mod generate;
 /// Loading challenges into a catalog that lacks them.
 pub mod seed;
+mod task_lease;
 mod tips;
 mod warm;
 
 pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
+pub use generate::{
+    Batching, GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating,
+    RunEnd, Scope, TipOutcome, TipsPerMinute, Way,
+};
 pub use tips::{TipEvents, TipTerms, TipsOfMany, TipsService};
 pub use warm::{WarmPlan, WarmProgress, WarmService, WarmTally};

@@ -10,7 +10,7 @@ use futures_util::{
 
 use super::CatalogService;
 use crate::domain::{
-    CallerId, ChallengeId, Error, Locale, PersonaName, ReadOptions, ResumePoint, TipBoard,
+    Asker, CallerId, ChallengeId, Error, Locale, PersonaName, ReadOptions, ResumePoint, TipBoard,
     TipEvent, TipMode, TipRequest, TipSubject,
 };
 
@@ -144,7 +144,7 @@ fn request(subject: TipSubject, resume: Option<ResumePoint>, terms: TipTerms) ->
         no_static_fallback: terms.no_static_fallback,
         resume,
         heartbeat: terms.heartbeat,
-        caller: terms.caller,
+        asker: Asker::Caller(terms.caller),
         deadline: terms.deadline,
     }
 }

@@ -52,6 +52,10 @@ impl TipBoard for SlowBoard {
     async fn cached(&self, _: &TipSubject, _: &Locale, _: &PersonaName) -> Option<Tip> {
         None
     }
+
+    fn most_cost(&self, _: &TipSubject, _: &Locale, _: &PersonaName) -> Option<u64> {
+        None
+    }
 }
 
 /// Knows what the challenges 1 to 50 are about.

@@ -7,8 +7,8 @@ use futures_util::stream::{self, Stream};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::{
-    Answer, CatalogReader, ChallengeId, Error, ListQuery, ReadOptions, ReplicaId, ReplicaRegistry,
-    Source,
+    Answer, CatalogReader, ChallengeId, Chore, Error, ListQuery, ReadOptions, ReplicaId,
+    ReplicaRegistry, Source,
 };
 
 /// What to load into the caches, beside the common queries.
@@ -90,7 +90,7 @@ impl WarmService {
         // Every run is a holder of its own, so that two calls on one replica exclude each other too.
         let holder = ReplicaId(uuid::Uuid::new_v4());
         if !self.registry.take_task(TASK, holder, TASK_TTL).await? {
-            return Err(Error::UnderWay("warming"));
+            return Err(Error::UnderWay(Chore::Warming));
         }
         tracing::info!("warming the caches");
         let run = Run {
@@ -185,7 +185,7 @@ impl Run {
         // Renewed before each step, which takes less than the task's time.
         let (registry, holder) = (&self.service.registry, self.holder);
         if !registry.take_task(TASK, holder, TASK_TTL).await? {
-            return Err(Error::UnderWay("warming"));
+            return Err(Error::UnderWay(Chore::Warming));
         }
         let options = ReadOptions {
             min_version: None,

@@ -17,6 +17,8 @@ pub(super) struct Attempt {
     epoch: Epoch,
     permit: Permit,
     reserve: Reserve,
+    /// The most that it may cost.
+    most: u64,
     began: Instant,
     /// What the provider told so far.
     pub(super) usage: Usage,
@@ -43,13 +45,24 @@ impl Core {
     ) -> Result<Attempt, Bar> {
         let permit = supplier.breaker.enter().map_err(Bar::Unwell)?;
         let most = supplier.most_cost(&order.prompt);
+        let account = order.account.as_ref();
+        if account.is_some_and(|account| !account.reserve(most)) {
+            return Err(Bar::Budget);
+        }
+        let give_back = || {
+            if let Some(account) = account {
+                account.give_back(most);
+            }
+        };
         let Some(reserve) = self.budget.reserve(most).await else {
+            give_back();
             self.stats.over_budget.add(1);
             return Err(Bar::Budget);
         };
         let wants = supplier.wants(&order.prompt);
         if let Err(wait) = self.limiter.take(&supplier.name, &wants).await {
             self.stats.limited.add(1);
+            give_back();
             self.budget.settle(reserve, 0).await;
             return Err(Bar::Limited(wait));
         }
@@ -60,6 +73,7 @@ impl Core {
             epoch,
             permit,
             reserve,
+            most,
             began: Instant::now(),
             usage: Usage::default(),
             text_bytes: 0,
@@ -94,7 +108,8 @@ impl Core {
             );
         }
         let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
-        self.budget.settle(attempt.reserve, cost).await;
+        let reserved = (attempt.reserve, attempt.most);
+        self.pay(reserved, order, usage, cost).await;
         self.count(&ended, usage, cost);
         let route = supplier.writer.route();
         tracing::info!(
@@ -131,6 +146,14 @@ impl Core {
                 tracing::warn!(%tip, cost, "an attempt is missing in the books");
             }
         });
+    }
+
+    /// Puts what an attempt cost in place of what was reserved for it.
+    async fn pay(&self, (reserve, most): (Reserve, u64), order: &Order, usage: Usage, cost: u64) {
+        if let Some(account) = &order.account {
+            account.enter(most, usage, cost);
+        }
+        self.budget.settle(reserve, cost).await;
     }
 
     fn count(&self, ended: &Ended<'_>, usage: Usage, cost: u64) {

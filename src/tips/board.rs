@@ -26,8 +26,9 @@ use super::{
 };
 use crate::{
     domain::{
-        Clock, Error, FallbackCause, Locale, PersonaName, PromptBook, Tip, TipBoard, TipEvent,
-        TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipSubject, generic_tip,
+        Asker, CallerId, Clock, Error, FallbackCause, Locale, PersonaName, PromptBook, Tip,
+        TipBoard, TipEvent, TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore,
+        TipSubject, generic_tip,
     },
     redis::{Link, Listener},
 };
@@ -116,6 +117,11 @@ impl Board {
         suppliers.any(|supplier| supplier.breaker.is_closed())
     }
 
+    /// For those who work for it.
+    pub(super) fn core(&self) -> Arc<Core> {
+        Arc::clone(&self.0)
+    }
+
     /// What the tips did so far.
     #[must_use]
     pub fn stats(&self) -> &Arc<TipStats> {
@@ -147,6 +153,19 @@ impl TipBoard for Board {
         let order = self.0.order(subject, locale, persona);
         self.0.kept(order.key).await.map(|tip| (*tip).clone())
     }
+
+    fn most_cost(
+        &self,
+        subject: &TipSubject,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> Option<u64> {
+        let order = self.0.order(subject, locale, persona);
+        let suppliers = self.0.suppliers.iter();
+        suppliers
+            .map(|supplier| supplier.most_cost(&order.prompt))
+            .max()
+    }
 }
 
 impl Core {
@@ -163,8 +182,15 @@ impl Core {
         request: TipRequest,
         deadline: Instant,
     ) -> Result<Reader, Error> {
-        let turn = self.turn(&request).await?;
-        let order = self.order(&request.subject, &request.locale, &request.persona);
+        self.stats.streams.add(1);
+        let mut order = self.order(&request.subject, &request.locale, &request.persona);
+        let turn = match request.asker {
+            Asker::Caller(caller) => Some(self.turn(&caller).await?),
+            Asker::Run(account) => {
+                order.account = Some(account);
+                None
+            }
+        };
         let key = order.key;
         let (seat, came_first) = self.seat(order, request.mode).await;
         let generic = generic_tip(request.subject.difficulty);
@@ -191,20 +217,19 @@ impl Core {
     }
 
     /// Holds the caller to its limits.
-    async fn turn(&self, request: &TipRequest) -> Result<Turn, Error> {
-        self.stats.streams.add(1);
+    async fn turn(&self, caller: &CallerId) -> Result<Turn, Error> {
         let too_many = |what, retry_after| {
             self.stats.streams_refused.add(1);
             Error::Exhausted { what, retry_after }
         };
-        let turn = self.callers.enter(&request.caller);
+        let turn = self.callers.enter(caller);
         let turn = turn.ok_or_else(|| too_many("tip streams at once", Duration::from_secs(1)))?;
         let limits = self.settings.caller;
         let quota = Quota {
             per_minute: limits.per_minute,
             burst: limits.burst,
         };
-        let subject = format!("caller {}", request.caller.0);
+        let subject = format!("caller {}", caller.0);
         let taken = self.limiter.take(&subject, &[("streams", quota, 1)]).await;
         taken.map_err(|wait| too_many("tip streams in a minute", wait))?;
         Ok(turn)

@@ -3,7 +3,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use bb8_redis::redis::FromRedisValue;
 
 use crate::{
-    domain::Clock,
+    domain::{Clock, UnixMicros},
     redis::{Link, Script},
 };
 
@@ -114,6 +114,15 @@ impl Budget {
         self.known(reserve.day).here += difference;
     }
 
+    /// What was taken at that time, by whichever replica, and is noted elsewhere.
+    pub(super) fn taken(&self, micro_usd: u64, at: UnixMicros) -> Reserve {
+        Reserve {
+            micro_usd,
+            day: at.0.div_euclid(DAY_MICROS),
+            is_shared: self.link.is_some(),
+        }
+    }
+
     async fn ask(&self, day: i64, numbers: [i64; 4]) -> Option<(bool, u64)> {
         let arguments = numbers.map(|number| number.to_string().into_bytes());
         let link = self.link.as_ref()?;
@@ -148,7 +157,6 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
     use super::*;
-    use crate::domain::UnixMicros;
 
     #[derive(Default)]
     struct Hands(AtomicI64);

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use super::{
     key::{Growing, sha256, short_hash},
-    log::{End, Page},
+    log::{End, Failed, Page},
 };
 use crate::domain::{
-    Epoch, Error, FallbackCause, ResetCause, ResumePoint, Tip, TipDone, TipEvent, TipEventKind,
-    TipKey, TipPhase, TipRole, TipSource,
+    Epoch, Error, ResetCause, ResumePoint, Tip, TipDone, TipEvent, TipEventKind, TipKey, TipPhase,
+    TipRole, TipSource,
 };
 
 /// What one reader may be given.
@@ -64,7 +64,7 @@ struct View<'a> {
     text: &'a str,
     source: TipSource,
     /// Whether the text is all there is; with the tip that it is of, and what went wrong.
-    ended: Option<(Option<&'a Tip>, Option<FallbackCause>)>,
+    ended: Option<(Option<&'a Tip>, Option<&'a Failed>)>,
 }
 
 impl Cursor {
@@ -113,8 +113,8 @@ impl Cursor {
             TipEventKind::Delta {
                 text: text.to_owned(),
             }
-        } else if let Some((tip, fallback)) = view.ended {
-            let done = done(&view, tip, fallback);
+        } else if let Some((tip, failed)) = view.ended {
+            let done = done(&view, tip, failed);
             return Step::Last(self.event(place, TipEventKind::Done(Box::new(done))));
         } else {
             return Step::Wait;
@@ -221,25 +221,26 @@ fn view<'a>(
                 epoch: tip.epoch,
                 text: &tip.text,
                 source: TipSource::Stale,
-                ended: Some((Some(tip), Some(failed.cause))),
+                ended: Some((Some(tip), Some(failed))),
             },
             None if no_static_fallback => return Err(failed.error()),
             None => View {
                 epoch: Epoch::default(),
                 text: static_tip,
                 source: TipSource::Static,
-                ended: Some((None, Some(failed.cause))),
+                ended: Some((None, Some(failed))),
             },
         },
     })
 }
 
-fn done(view: &View<'_>, tip: Option<&Tip>, fallback: Option<FallbackCause>) -> TipDone {
+fn done(view: &View<'_>, tip: Option<&Tip>, failed: Option<&Failed>) -> TipDone {
     TipDone {
         sha256: tip.map_or_else(|| sha256(view.text), |tip| tip.sha256),
         bytes: view.text.len() as u64,
         source: view.source,
-        fallback,
+        fallback: failed.map(|failed| failed.cause),
+        retry_after: failed.map(|failed| failed.retry_after),
         stop: tip.map(|tip| tip.stop),
         usage: tip.map(|tip| tip.usage),
         model: tip.map(|tip| tip.model.clone()),

@@ -5,6 +5,7 @@
 //! from Redis. Before the first byte of text is published everything may be tried again unseen;
 //! after it readers are told to forget what they have. Whatever fails, they end with a tip.
 mod attempt;
+mod batches;
 mod board;
 mod breaker;
 mod budget;
@@ -33,6 +34,7 @@ mod settings;
 mod stats;
 mod supplier;
 
+pub use batches::{BatchDesk, BatchParts};
 pub use board::{Board, TipParts};
 pub use settings::{Abandoned, CallerLimits, Price, Provider, TipSettings};
 pub use stats::TipStats;

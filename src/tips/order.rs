@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use super::key::tip_key;
 use crate::domain::{
-    Locale, PersonaName, Prompt, PromptBook, Route, TipKey, TipOrigin, TipSubject,
+    Locale, PersonaName, Prompt, PromptBook, Route, TipAccount, TipKey, TipOrigin, TipSubject,
 };
 
 /// One tip to be written: its name, what it is for, and what a provider is told.
@@ -9,6 +11,8 @@ pub(super) struct Order {
     pub(super) key: TipKey,
     pub(super) origin: TipOrigin,
     pub(super) prompt: Prompt,
+    /// Where its attempts are entered, beside the books.
+    pub(super) account: Option<Arc<TipAccount>>,
 }
 
 impl Order {
@@ -35,6 +39,7 @@ impl Order {
                 shown: *locale == Locale::default() && voices.first() == Some(persona),
             },
             prompt: book.prompt(subject, locale, persona),
+            account: None,
         }
     }
 }

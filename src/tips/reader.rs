@@ -31,7 +31,7 @@ pub(super) struct Reader {
     is_over: bool,
     stats: Arc<TipStats>,
     /// One of the streams that the caller may have at once.
-    _turn: Turn,
+    _turn: Option<Turn>,
 }
 
 impl Reader {
@@ -41,7 +41,7 @@ impl Reader {
         deadline: Instant,
         heartbeat: Option<Duration>,
         stats: Arc<TipStats>,
-        turn: Turn,
+        turn: Option<Turn>,
     ) -> Self {
         let now = Instant::now();
         Self {

@@ -6,7 +6,7 @@ use super::{
     limiter::{Quota, Want},
     retries::RetryBudget,
 };
-use crate::domain::{Prompt, TipWriter};
+use crate::domain::{Prompt, Route, TipWriter};
 
 /// A provider, and what is known here of its health and its limits.
 pub(super) struct Supplier {
@@ -23,7 +23,7 @@ pub(super) struct Supplier {
 impl From<Provider> for Supplier {
     fn from(provider: Provider) -> Self {
         let route = provider.writer.route();
-        let name = format!("provider {} {}", route.provider, route.model);
+        let name = provider_name(route);
         // Providers count in buckets of a minute or less; sending a whole one at once is a sharp
         // ramp, which some of them refuse, so requests come a tenth at a time.
         let requests = provider.requests_per_minute.map(|per_minute| Quota {
@@ -66,6 +66,11 @@ impl Supplier {
     }
 }
 
+/// The name of a provider among the limits.
+pub(super) fn provider_name(route: &Route) -> String {
+    format!("provider {} {}", route.provider, route.model)
+}
+
 /// A token is about four bytes of English.
 const BYTES_A_TOKEN: u64 = 4;
 /// What the protocol adds to a prompt.
@@ -82,7 +87,7 @@ pub(super) fn output_guess(bytes: usize) -> u64 {
 }
 
 /// No token is shorter than a byte.
-fn most_input(prompt: &Prompt) -> u64 {
+pub(super) fn most_input(prompt: &Prompt) -> u64 {
     prompt_bytes(prompt) + ENVELOPE_TOKENS
 }
 

@@ -149,7 +149,7 @@ impl CacheAdmin for CacheAdminTransport {
     }
 }
 
-fn request_id(metadata: &MetadataMap) -> String {
+pub(super) fn request_id(metadata: &MetadataMap) -> String {
     let id = metadata
         .get(REQUEST_ID.as_str())
         .and_then(|id| id.to_str().ok());

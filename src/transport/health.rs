@@ -10,8 +10,10 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-use super::admin::CacheAdminTransport;
-use crate::pb::admin::v1::cache_admin_server::CacheAdminServer;
+use super::{admin::CacheAdminTransport, tips_admin::TipsAdminTransport};
+use crate::pb::admin::v1::{
+    cache_admin_server::CacheAdminServer, tips_admin_server::TipsAdminServer,
+};
 
 /// The name of the catalog's own health.
 const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
@@ -93,7 +95,7 @@ impl Health {
         self.set("liveness", true).await;
     }
 
-    /// `admin`, health and reflection (v1, and v1alpha for older tools), with the
+    /// `admin`, `tips`, health and reflection (v1, and v1alpha for older tools), with the
     /// messages that error details are made of, so that tools can show them.
     ///
     /// # Errors
@@ -102,6 +104,7 @@ impl Health {
     pub fn routes(
         &self,
         admin: CacheAdminTransport,
+        tips: TipsAdminTransport,
     ) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -111,6 +114,7 @@ impl Health {
         };
         Ok(Routes::new(self.service())
             .add_service(CacheAdminServer::new(admin))
+            .add_service(TipsAdminServer::new(tips))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?))
     }

@@ -19,6 +19,7 @@ mod status;
 mod stream;
 mod tip_events;
 mod tips;
+mod tips_admin;
 mod unary;
 
 pub use admin::CacheAdminTransport;
@@ -29,3 +30,4 @@ pub use encoder::ProtoEncoder;
 pub use health::Health;
 pub use page_token::PageTokens;
 pub use tips::TipsTransport;
+pub use tips_admin::TipsAdminTransport;

@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::convert::duration;
 use crate::{
-    domain::{Error, FieldViolation, Unavailability},
+    domain::{Chore, Error, FieldViolation, Unavailability},
     pb::catalog::v1::{ErrorReason, TipFailure},
 };
 
@@ -43,8 +43,12 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             details.set_resource_info("cache tag", tag, "", "there is no such tag");
             Status::with_error_details(Code::NotFound, error.to_string(), details)
         }
-        Error::UnderWay(_) => {
-            let details = info(ErrorReason::WarmingAlready, []);
+        Error::UnderWay(chore) => {
+            let reason = match chore {
+                Chore::Warming => ErrorReason::WarmingAlready,
+                Chore::Generating => ErrorReason::GeneratingAlready,
+            };
+            let details = info(reason, []);
             Status::with_error_details(Code::Aborted, error.to_string(), details)
         }
         Error::Unavailable {

@@ -15,6 +15,7 @@ type Check = fn(&str);
 
 const CHECKS: &[(&str, Check)] = &[
     ("batch-get-challenges.sh", three_in_the_order_asked_for),
+    ("batch-generate-tips.sh", nobody_writes_here),
     ("cache-status.sh", one_replica_in_order),
     ("get-challenge.sh", one_challenge),
     ("health.sh", it_serves),
@@ -221,6 +222,16 @@ fn two_tips_in_one_stream(answer: &str) {
         .map(|message| message["challengeId"].as_str().unwrap())
         .collect();
     assert_eq!(done.len(), 2, "{answer}");
+}
+
+fn nobody_writes_here(answer: &str) {
+    let messages = parse_all(answer);
+    let [first, last] = &messages[..] else {
+        panic!("{answer}");
+    };
+    assert_eq!((&first["total"], &last["total"]), (&6.into(), &6.into()));
+    assert_eq!(last["summary"]["end"], "GENERATION_END_PROVIDER_AWAY");
+    assert_eq!(last["summary"]["untried"], 6);
 }
 
 fn steps_and_a_summary(answer: &str) {

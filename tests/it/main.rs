@@ -20,3 +20,4 @@ mod startup;
 mod support;
 mod support_selftest;
 mod tips;
+mod tips_batch;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use challenges_catalog::{
     domain::{
-        CallerId, Error, FailureKind, FallbackCause, TipBoard, TipMode, TipRole, TipSource,
+        Asker, CallerId, Error, FailureKind, FallbackCause, TipBoard, TipMode, TipRole, TipSource,
         generic_tip,
     },
     tips::{Abandoned, CallerLimits, TipSettings},
@@ -288,7 +288,7 @@ async fn a_caller_is_held_to_its_limits_and_others_are_not() {
     };
     let alone = Alone::with(settings, vec![provider(&writer)]);
     let mut ben = question_about(8);
-    ben.caller = CallerId("ben".to_owned());
+    ben.asker = Asker::Caller(CallerId("ben".to_owned()));
     let streams = tokio::join!(
         alone.try_read(question()),
         alone.try_read(question()),

@@ -6,9 +6,9 @@ use std::{
 };
 
 use challenges_catalog::domain::{
-    AttemptRecord, CallerId, ChallengeId, Clock, Difficulty, Epoch, Error, Locale, PersonaName,
-    Prompt, PromptBook, Stop, Tip, TipKey, TipMode, TipOrigin, TipRequest, TipStore, TipSubject,
-    UnixMicros, Usage,
+    Asker, AttemptRecord, CallerId, ChallengeId, Clock, Difficulty, Epoch, Error, Locale,
+    PersonaName, Prompt, PromptBook, Stop, Tip, TipKey, TipMode, TipOrigin, TipRequest, TipStore,
+    TipSubject, UnixMicros, Usage,
 };
 use tokio::time::Instant;
 use tonic::async_trait;
@@ -173,7 +173,7 @@ pub fn question() -> TipRequest {
         no_static_fallback: false,
         resume: None,
         heartbeat: None,
-        caller: CallerId("ann".to_owned()),
+        asker: Asker::Caller(CallerId("ann".to_owned())),
         deadline: (Instant::now() + Duration::from_mins(2)).into_std(),
     }
 }

@@ -1,0 +1,212 @@
+//! `admin tips`.
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use tokio::time::timeout;
+use tonic::Streaming;
+
+use super::tips_view::{ProgressView, batch_line, counts, summary_rows};
+use crate::{
+    cli::{
+        client,
+        failure::Failure,
+        output::{self, Color, Output, clean},
+        runtime, settings,
+    },
+    config::{ClientConfig, Environment},
+    domain::{ChallengeId, Difficulty, Locale, PersonaName},
+    pb::{
+        admin::v1::{
+            BatchGenerateTipsRequest, BatchGenerateTipsResponse, GeneratedTipOutcome,
+            GenerationEnd, tips_admin_client::TipsAdminClient,
+        },
+        catalog::v1 as catalog,
+    },
+};
+
+/// `admin tips` with its commands.
+pub(super) fn command() -> Command {
+    Command::new("tips")
+        .about("Has tips written beforehand")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(generate())
+}
+
+fn generate() -> Command {
+    let ids = Arg::new("id")
+        .value_name("ID")
+        .num_args(1..)
+        .value_parser(|text: &str| ChallengeId::parse(text))
+        .help("Challenges by their UUIDs");
+    let difficulty = Arg::new("difficulty")
+        .long("difficulty")
+        .value_name("DIFFICULTY")
+        .value_parser(Difficulty::ALL.map(Difficulty::as_str))
+        .help("All challenges of this difficulty");
+    let scope = ArgGroup::new("scope").args(["id", "difficulty", "all"]);
+    Command::new("generate")
+        .about("Has the tips of many challenges written; what is kept already is left alone")
+        .args([ids, difficulty, switch("all", "All challenges")])
+        .group(scope.required(true))
+        .args(terms())
+        .args(settings::client_args())
+        .after_help(
+            "Stopping the command ends a live run, and leaves batches running; what was written stays. \
+             The same command again goes on with what is missing.",
+        )
+}
+
+fn terms() -> [Arg; 8] {
+    let locale = Arg::new("locale")
+        .long("locale")
+        .value_name("LOCALE")
+        .value_parser(|text: &str| text.parse::<Locale>())
+        .help("The language to write in, such as de-AT; default: en");
+    let persona = Arg::new("persona")
+        .long("persona")
+        .value_name("NAME")
+        .value_parser(|text: &str| text.parse::<PersonaName>())
+        .help("The voice to write in; default: the server's");
+    let pace = Arg::new("tips-per-minute")
+        .long("tips-per-minute")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(i32).range(1..=600))
+        .help("How many tips are begun in a minute, 1 to 600; default: 30");
+    let budget = Arg::new("budget-micro-usd")
+        .long("budget-micro-usd")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(u64).range(1..))
+        .help("The most that this run may spend, in millionths of a US dollar");
+    [
+        locale,
+        persona,
+        pace,
+        budget,
+        switch(
+            "message-batches",
+            "Orders them through the provider's batches: half the price, and up to a day",
+        )
+        .conflicts_with("tips-per-minute"),
+        switch("refresh", "Writes every tip anew"),
+        switch(
+            "validate-only",
+            "Only tells how many would be written, and the most that may cost",
+        ),
+        output::arg(),
+    ]
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+/// Does what was typed behind `admin tips`.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let Some(("generate", matches)) = matches.subcommand() else {
+        // clap asks for one.
+        return Ok(());
+    };
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    runtime::command()?.block_on(async {
+        let mut admin = TipsAdminClient::new(client::connect(&config).await?);
+        let answer = timeout(config.timeout, admin.batch_generate_tips(request(matches)));
+        let answer = answer.await.map_err(|_| silent(&config))?;
+        let progress = answer.map_err(|status| client::refused(&status))?;
+        follow(output, &config, progress.into_inner()).await
+    })
+}
+
+fn request(matches: &ArgMatches) -> BatchGenerateTipsRequest {
+    let text = |text: Option<String>| text.unwrap_or_default();
+    let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
+    let difficulty = matches.get_one::<String>("difficulty").map(String::as_str);
+    let difficulty = match difficulty {
+        Some("beginner") => catalog::Difficulty::Beginner,
+        Some("intermediate") => catalog::Difficulty::Intermediate,
+        Some("advanced") => catalog::Difficulty::Advanced,
+        Some(_) | None => catalog::Difficulty::Unspecified,
+    };
+    let locale = matches.get_one::<Locale>("locale");
+    let persona = matches.get_one::<PersonaName>("persona");
+    let (pace, budget) = (
+        matches.get_one::<i32>("tips-per-minute").copied(),
+        matches.get_one::<u64>("budget-micro-usd").copied(),
+    );
+    BatchGenerateTipsRequest {
+        ids: ids.map(ToString::to_string).collect(),
+        difficulty: difficulty.into(),
+        all: matches.get_flag("all"),
+        locale: text(locale.map(ToString::to_string)),
+        persona: text(persona.map(ToString::to_string)),
+        refresh: matches.get_flag("refresh"),
+        tips_per_minute: pace.unwrap_or_default(),
+        message_batches: matches.get_flag("message-batches"),
+        validate_only: matches.get_flag("validate-only"),
+        budget_micro_usd: budget.unwrap_or_default(),
+    }
+}
+
+/// Reads to the end. The server says something every 10 s, so a shorter silence is none.
+async fn follow(
+    output: Output,
+    config: &ClientConfig,
+    mut messages: Streaming<BatchGenerateTipsResponse>,
+) -> Result<(), Failure> {
+    let patience = config.timeout.max(2 * SIGN_OF_LIFE);
+    loop {
+        let next = timeout(patience, messages.message()).await;
+        let next = next.map_err(|_| silent(config))?;
+        let Some(message) = next.map_err(|status| client::refused(&status))? else {
+            return Err(Failure::failed("the run ended without a summary"));
+        };
+        show(output, &message)?;
+        if let Some(summary) = &message.summary {
+            return match (summary.end(), summary.failed) {
+                (GenerationEnd::Complete | GenerationEnd::Validated, 0) => Ok(()),
+                _ => Err(Failure::quiet(1)),
+            };
+        }
+    }
+}
+
+/// How often a server says that it is at it, as the contract has it.
+const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// One line for each challenge, and the sums at the end.
+fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failure> {
+    if output.is_json() {
+        return output::json_line(&ProgressView::from(message));
+    }
+    if let Some(last) = &message.last {
+        let (color, word) = match last.outcome() {
+            GeneratedTipOutcome::Written => (Color::Green, "written"),
+            GeneratedTipOutcome::Kept => (Color::Green, "kept"),
+            GeneratedTipOutcome::Failed | GeneratedTipOutcome::Unspecified => {
+                (Color::Red, "failed")
+            }
+        };
+        let counts = counts(message);
+        let (id, reason) = (clean(&last.challenge_id), clean(&last.reason));
+        let line = format!("{counts}\t{id}\t{}\t{reason}", output.paint(color, word));
+        output::line(line.trim_end())?;
+    }
+    if message.last.is_none() {
+        for batch in &message.batches {
+            output::line(&batch_line(batch))?;
+        }
+    }
+    match &message.summary {
+        Some(summary) => output.rows(["SUMMARY", ""], summary_rows(summary)),
+        None => Ok(()),
+    }
+}
+
+fn silent(config: &ClientConfig) -> Failure {
+    let (addr, timeout) = (&config.addr, config.timeout);
+    Failure::failed(format!(
+        "{addr} said nothing for {timeout:?}; --timeout grants more"
+    ))
+}

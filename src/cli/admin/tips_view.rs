@@ -1,0 +1,195 @@
+//! The progress of a run as JSON and as rows: the field names of the proto, enums as plain words.
+use serde::Serialize;
+
+use crate::{
+    cli::output::clean,
+    pb::admin::v1::{BatchGenerateTipsResponse, BatchGenerateTipsSummary, GeneratedTip, TipBatch},
+};
+
+/// One message.
+#[derive(Debug, Serialize)]
+pub(super) struct ProgressView {
+    done: i32,
+    total: i32,
+    current: String,
+    last: Option<TipView>,
+    batches: Vec<BatchView>,
+    summary: Option<SummaryView>,
+}
+
+#[derive(Debug, Serialize)]
+struct TipView {
+    challenge_id: String,
+    outcome: String,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct BatchView {
+    id: String,
+    provider_batch_id: String,
+    state: String,
+    orders: i32,
+    written: i32,
+    failed: i32,
+    cost_micro_usd: u64,
+    create_time: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SummaryView {
+    end: String,
+    written: i32,
+    kept: i32,
+    failed: i32,
+    untried: i32,
+    failures: Vec<TipView>,
+    attempts: i32,
+    input_tokens: u64,
+    output_tokens: u64,
+    estimated: bool,
+    cost_micro_usd: u64,
+    most_cost_micro_usd: u64,
+    took: Option<String>,
+}
+
+impl From<&BatchGenerateTipsResponse> for ProgressView {
+    fn from(message: &BatchGenerateTipsResponse) -> Self {
+        Self {
+            done: message.done,
+            total: message.total,
+            current: message.current.clone(),
+            last: message.last.as_ref().map(TipView::from),
+            batches: message.batches.iter().map(BatchView::from).collect(),
+            summary: message.summary.as_ref().map(SummaryView::from),
+        }
+    }
+}
+
+impl From<&GeneratedTip> for TipView {
+    fn from(tip: &GeneratedTip) -> Self {
+        Self {
+            challenge_id: tip.challenge_id.clone(),
+            outcome: word(tip.outcome().as_str_name(), "GENERATED_TIP_OUTCOME_"),
+            reason: tip.reason.clone(),
+        }
+    }
+}
+
+impl From<&TipBatch> for BatchView {
+    fn from(batch: &TipBatch) -> Self {
+        Self {
+            id: batch.id.clone(),
+            provider_batch_id: batch.provider_batch_id.clone(),
+            state: word(batch.state().as_str_name(), "TIP_BATCH_STATE_"),
+            orders: batch.orders,
+            written: batch.written,
+            failed: batch.failed,
+            cost_micro_usd: batch.cost_micro_usd,
+            create_time: batch.create_time.map(|time| time.to_string()),
+        }
+    }
+}
+
+impl From<&BatchGenerateTipsSummary> for SummaryView {
+    fn from(summary: &BatchGenerateTipsSummary) -> Self {
+        let usage = summary.usage.unwrap_or_default();
+        Self {
+            end: word(summary.end().as_str_name(), END),
+            written: summary.written,
+            kept: summary.kept,
+            failed: summary.failed,
+            untried: summary.untried,
+            failures: summary.failures.iter().map(TipView::from).collect(),
+            attempts: summary.attempts,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            estimated: usage.estimated,
+            cost_micro_usd: summary.cost_micro_usd,
+            most_cost_micro_usd: summary.most_cost_micro_usd,
+            took: summary.took.map(|took| took.to_string()),
+        }
+    }
+}
+
+const END: &str = "GENERATION_END_";
+
+/// The enum's name as a plain word.
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+/// How far a run is, such as `3/18`.
+pub(super) fn counts(message: &BatchGenerateTipsResponse) -> String {
+    format!("{}/{}", message.done, message.total)
+}
+
+/// One batch in a line, for people.
+pub(super) fn batch_line(batch: &TipBatch) -> String {
+    let view = BatchView::from(batch);
+    let name = match view.provider_batch_id.as_str() {
+        "" => clean(&view.id),
+        name => clean(name),
+    };
+    let (state, orders, written, failed) = (view.state, view.orders, view.written, view.failed);
+    format!("batch {name}\t{state}\t{written}/{orders} written\t{failed} failed")
+}
+
+/// The sums, for people.
+pub(super) fn summary_rows(summary: &BatchGenerateTipsSummary) -> Vec<[String; 2]> {
+    let usage = summary.usage.unwrap_or_default();
+    let estimated = if usage.estimated { ", estimated" } else { "" };
+    let row = |name: &str, value: String| [name.to_owned(), value];
+    let mut rows = vec![
+        row("end", word(summary.end().as_str_name(), END)),
+        row("written", summary.written.to_string()),
+        row("kept", summary.kept.to_string()),
+        row("failed", summary.failed.to_string()),
+        row("untried", summary.untried.to_string()),
+        row("attempts", summary.attempts.to_string()),
+        row(
+            "tokens",
+            format!(
+                "{} read, {} written{estimated}",
+                usage.input_tokens, usage.output_tokens
+            ),
+        ),
+        row("cost", dollars(summary.cost_micro_usd)),
+    ];
+    if summary.most_cost_micro_usd > 0 {
+        rows.push(row("most cost", dollars(summary.most_cost_micro_usd)));
+    }
+    if let Some(took) = summary.took {
+        rows.push(row("took", took.to_string()));
+    }
+    rows
+}
+
+/// An amount for people, to the last millionth.
+fn dollars(micro_usd: u64) -> String {
+    format!("${}.{:06}", micro_usd / 1_000_000, micro_usd % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::admin::v1::{GeneratedTipOutcome, GenerationEnd};
+
+    #[test]
+    fn enums_are_plain_words_and_amounts_are_dollars() {
+        let tip = GeneratedTip {
+            challenge_id: "id".to_owned(),
+            outcome: GeneratedTipOutcome::Failed.into(),
+            reason: "rules".to_owned(),
+        };
+        assert_eq!(TipView::from(&tip).outcome, "failed");
+        let summary = BatchGenerateTipsSummary {
+            end: GenerationEnd::RunBudget.into(),
+            cost_micro_usd: 1_200_034,
+            ..Default::default()
+        };
+        assert_eq!(SummaryView::from(&summary).end, "run_budget");
+        let rows = summary_rows(&summary);
+        assert!(rows.contains(&["cost".to_owned(), "$1.200034".to_owned()]));
+    }
+}

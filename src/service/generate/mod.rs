@@ -1,0 +1,18 @@
+//! Tips of many challenges, written beforehand.
+mod batches;
+mod collector;
+mod live;
+#[cfg(test)]
+mod live_tests;
+mod pace;
+mod plan;
+mod progress;
+mod scope;
+mod start;
+mod verdict;
+
+pub use collector::Batching;
+pub use pace::TipsPerMinute;
+pub use plan::{GeneratePlan, Scope, Way};
+pub use progress::{GenerateProgress, GenerateSummary, RunEnd, TipOutcome};
+pub use start::{GenerateTipsService, Generating};

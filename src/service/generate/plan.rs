@@ -1,0 +1,41 @@
+use super::TipsPerMinute;
+use crate::domain::{ChallengeId, Difficulty, Locale, PersonaName};
+
+/// Which tips to have written, and how.
+#[derive(Clone, Debug)]
+pub struct GeneratePlan {
+    /// Of which challenges.
+    pub scope: Scope,
+    /// In which language.
+    pub locale: Locale,
+    /// In which voice.
+    pub persona: PersonaName,
+    /// Also those of which a current one is kept.
+    pub refresh: bool,
+    /// Through which door of the provider.
+    pub way: Way,
+    /// Only tell what would be done.
+    pub validate_only: bool,
+    /// The most that may be spent, in millionths of a US dollar; `None` for the daily budget alone.
+    pub budget_micro_usd: Option<u64>,
+}
+
+/// Some challenges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// These.
+    Challenges(Vec<ChallengeId>),
+    /// All of a difficulty.
+    Difficulty(Difficulty),
+    /// All.
+    All,
+}
+
+/// How tips are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One by one, as for a caller who waits, at this pace.
+    Live(TipsPerMinute),
+    /// Together, at half the price and with a day's time.
+    Batches,
+}

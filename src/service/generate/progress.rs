@@ -1,0 +1,154 @@
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
+
+use crate::domain::{ChallengeId, NotedBatch, Spent};
+
+/// So many failures are named in a summary.
+const NAMED_FAILURES: usize = 100;
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerateProgress {
+    /// How many challenges had their turn.
+    pub done: usize,
+    /// How many there are.
+    pub total: usize,
+    /// The one whose tip was begun last.
+    pub current: Option<ChallengeId>,
+    /// The one that was finished last, where this tells of one.
+    pub last: Option<(ChallengeId, TipOutcome)>,
+    /// The batches that are open, and those that this run saw end; the oldest first.
+    pub batches: Vec<NotedBatch>,
+    /// At the end.
+    pub summary: Option<Box<GenerateSummary>>,
+}
+
+/// What became of the tip of a challenge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TipOutcome {
+    /// It was written.
+    Written,
+    /// A current one was there.
+    Kept,
+    /// It could not be written; with a word for why.
+    Failed(Cow<'static, str>),
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Every challenge had its turn.
+    Complete,
+    /// It was only to be told what would be done.
+    Validated,
+    /// The run's own budget has no room for the next order.
+    RunBudget,
+    /// The daily budget has none.
+    DailyBudget,
+    /// The provider stayed unwell or limited, or refuses us.
+    ProviderAway,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerateSummary {
+    /// Why it ended.
+    pub end: RunEnd,
+    /// Tips that were written.
+    pub written: usize,
+    /// Challenges that had a current tip already.
+    pub kept: usize,
+    /// Challenges whose tip could not be written.
+    pub failed: usize,
+    /// Challenges whose turn did not come, or whose tip is on its way in an open batch.
+    pub untried: usize,
+    /// The first of those that failed, 100 at most.
+    pub failures: Vec<(ChallengeId, Cow<'static, str>)>,
+    /// What all attempts took.
+    pub spent: Spent,
+    /// The most that what is missing may cost, where only that was asked.
+    pub most_cost_micro_usd: u64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Counts what becomes of the challenges of a run.
+#[derive(Debug)]
+pub(super) struct Tally {
+    total: usize,
+    written: usize,
+    kept: usize,
+    failed: usize,
+    failures: Vec<(ChallengeId, Cow<'static, str>)>,
+    started: Instant,
+}
+
+impl Tally {
+    pub(super) fn of(total: usize) -> Self {
+        Self {
+            total,
+            written: 0,
+            kept: 0,
+            failed: 0,
+            failures: Vec::new(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn count(&mut self, challenge: ChallengeId, outcome: &TipOutcome) {
+        match outcome {
+            TipOutcome::Written => self.written += 1,
+            TipOutcome::Kept => self.kept += 1,
+            TipOutcome::Failed(cause) => {
+                self.failed += 1;
+                if self.failures.len() < NAMED_FAILURES {
+                    self.failures.push((challenge, cause.clone()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn progress(
+        &self,
+        current: Option<ChallengeId>,
+        last: Option<(ChallengeId, TipOutcome)>,
+    ) -> GenerateProgress {
+        GenerateProgress {
+            done: self.done(),
+            total: self.total,
+            current,
+            last,
+            batches: Vec::new(),
+            summary: None,
+        }
+    }
+
+    pub(super) fn summary(
+        &self,
+        end: RunEnd,
+        spent: Spent,
+        most_cost_micro_usd: u64,
+    ) -> GenerateProgress {
+        let summary = GenerateSummary {
+            end,
+            written: self.written,
+            kept: self.kept,
+            failed: self.failed,
+            untried: self.total.saturating_sub(self.done()),
+            failures: self.failures.clone(),
+            spent,
+            most_cost_micro_usd,
+            took: self.started.elapsed(),
+        };
+        GenerateProgress {
+            summary: Some(Box::new(summary)),
+            ..self.progress(None, None)
+        }
+    }
+
+    fn done(&self) -> usize {
+        self.written + self.kept + self.failed
+    }
+}

@@ -1,0 +1,128 @@
+use super::desk::BatchDesk;
+use crate::{
+    domain::{
+        AttemptRecord, BatchOutcome, Ending, Error, FailureKind, NotedBatch, NotedOrder,
+        SettledOrder, Tip, TipOrigin, UnixMicros, Usage,
+    },
+    tips::{
+        fanout::Names,
+        key::sha256,
+        rules::{Breach, Rules},
+    },
+};
+
+/// The word for an order that brought a tip.
+pub(super) const SUCCESS: &str = "success";
+/// The word for one whose turn never came.
+pub(super) const EXPIRED: &str = "expired";
+const CANCELED: &str = "canceled";
+
+impl BatchDesk {
+    /// Takes one result over: the tip first, then the books. Taken again it changes nothing, because
+    /// epoch and time are those that were noted before.
+    pub(super) async fn take(
+        &self,
+        noted: &NotedBatch,
+        ended_at: UnixMicros,
+        order: &NotedOrder,
+        outcome: BatchOutcome,
+    ) -> Result<SettledOrder, Error> {
+        let (word, usage) = match outcome {
+            BatchOutcome::Written(text, ending) => {
+                let usage = ending.usage;
+                let word = match self.breach(&text) {
+                    None => self.keep(noted, ended_at, order, text, ending).await?,
+                    Some(breach) => breach,
+                };
+                (word, usage)
+            }
+            BatchOutcome::Failed(failure) => (failure.kind.as_str(), failure.usage),
+            BatchOutcome::Expired => (EXPIRED, Usage::default()),
+            BatchOutcome::Canceled => (CANCELED, Usage::default()),
+        };
+        let price = self.parts.price;
+        let cost = price.of(usage.input_tokens, usage.output_tokens);
+        let record = AttemptRecord {
+            key: order.order.key,
+            epoch: order.order.epoch,
+            provider: noted.batch.provider.clone(),
+            model: noted.batch.model.clone(),
+            outcome: word.to_owned(),
+            usage,
+            cost_micro_usd: cost,
+            ended_at,
+        };
+        self.core.store.record(&record).await?;
+        let stats = &self.core.stats;
+        stats.attempts.add(1);
+        stats.input_tokens.add(usage.input_tokens);
+        stats.output_tokens.add(usage.output_tokens);
+        stats.cost_micro_usd.add(cost);
+        Ok(SettledOrder {
+            number: order.number,
+            outcome: word.to_owned(),
+            usage,
+            cost_micro_usd: cost,
+        })
+    }
+
+    /// The word for what a text breaks of the rules, if it does.
+    fn breach(&self, text: &str) -> Option<&'static str> {
+        let breach = Rules::new(self.core.settings.max_bytes).read(text).err()?;
+        self.core.stats.breaches.add(1);
+        Some(match breach {
+            Breach::TooLong => FailureKind::CutOff.as_str(),
+            Breach::Link | Breach::Contact | Breach::Phone | Breach::Control => "rules",
+        })
+    }
+
+    /// Keeps a tip under the name that it was ordered by: if the challenge has changed meanwhile, it
+    /// is a tip for texts that are gone, and shows nowhere.
+    async fn keep(
+        &self,
+        noted: &NotedBatch,
+        ended_at: UnixMicros,
+        order: &NotedOrder,
+        text: String,
+        ending: Ending,
+    ) -> Result<&'static str, Error> {
+        let batch = &noted.batch;
+        let tip = Tip {
+            key: order.order.key,
+            epoch: order.order.epoch,
+            sha256: sha256(&text),
+            text,
+            provider: batch.provider.clone(),
+            model: ending.model,
+            stop: ending.stop,
+            usage: ending.usage,
+            created_at: ended_at,
+            expires_at: ended_at.plus(self.core.settings.ttl),
+        };
+        let origin = TipOrigin {
+            challenge: order.order.challenge,
+            content: order.order.content,
+            locale: batch.locale.clone(),
+            persona: batch.persona.clone(),
+            edition: batch.edition.clone(),
+            shown: batch.shown,
+        };
+        if self.core.store.save(&tip, &origin).await? {
+            self.replace_older(tip).await;
+        }
+        Ok(SUCCESS)
+    }
+
+    /// Readers look in memory and in Redis first; there, too, the new tip takes the place of an old
+    /// one. Where none is, the store is asked.
+    async fn replace_older(&self, tip: Tip) {
+        if let Some(fanout) = &self.core.fanout {
+            let names = Names::new(tip.key);
+            let older = fanout.done(&names).await;
+            if older.is_some_and(|older| older.epoch < tip.epoch) {
+                fanout.replace(&names, &tip, self.core.clock.now()).await;
+            }
+        }
+        self.core.memory.keep(tip.into());
+    }
+}

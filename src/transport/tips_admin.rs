@@ -1,0 +1,204 @@
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{
+    admin::request_id,
+    convert::{difficulty_filter, duration, timestamp},
+    fields::Wrong,
+    status::to_status,
+};
+use crate::{
+    domain::{BatchState, ChallengeId, Error, Locale, NotedBatch},
+    pb::admin::v1::{self as pb, tips_admin_server::TipsAdmin},
+    service::{
+        GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, RunEnd, Scope,
+        TipOutcome, TipsPerMinute, Way,
+    },
+};
+
+/// The service `challenges.admin.v1.TipsAdmin`: decode, one call, encode.
+#[derive(Clone)]
+pub struct TipsAdminTransport {
+    service: GenerateTipsService,
+}
+
+/// The most ids that one call may name.
+const IDS_MAX: usize = 1_000;
+
+impl TipsAdminTransport {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: GenerateTipsService) -> Self {
+        Self { service }
+    }
+
+    /// What is asked for, or all that is wrong with it.
+    fn plan(&self, request: &pb::BatchGenerateTipsRequest) -> Result<GeneratePlan, Error> {
+        let mut wrong = Wrong::default();
+        let scope = scope(&mut wrong, request);
+        let locale = match request.locale.as_str() {
+            "" => Ok(Locale::default()),
+            text => text.parse(),
+        };
+        let locale = wrong.field("locale", locale);
+        let persona = wrong.field("persona", self.service.persona(&request.persona));
+        let way = self.way(&mut wrong, request);
+        let plan = || {
+            Some(GeneratePlan {
+                scope: scope?,
+                locale: locale?,
+                persona: persona?,
+                refresh: request.refresh,
+                way: way?,
+                validate_only: request.validate_only,
+                budget_micro_usd: (request.budget_micro_usd > 0)
+                    .then_some(request.budget_micro_usd),
+            })
+        };
+        plan().ok_or_else(|| wrong.into())
+    }
+
+    fn way(&self, wrong: &mut Wrong, request: &pb::BatchGenerateTipsRequest) -> Option<Way> {
+        if !request.message_batches {
+            let pace = TipsPerMinute::parse(request.tips_per_minute);
+            return wrong.field("tips_per_minute", pace).map(Way::Live);
+        }
+        if request.tips_per_minute != 0 {
+            wrong.note("tips_per_minute", "is not to be set with message_batches");
+        }
+        if !self.service.takes_batches() {
+            wrong.note(
+                "message_batches",
+                "no provider of this server takes batches",
+            );
+        }
+        wrong.is_empty().then_some(Way::Batches)
+    }
+}
+
+#[async_trait]
+impl TipsAdmin for TipsAdminTransport {
+    type BatchGenerateTipsStream =
+        Pin<Box<dyn Stream<Item = Result<pb::BatchGenerateTipsResponse, Status>> + Send>>;
+
+    async fn batch_generate_tips(
+        &self,
+        request: Request<pb::BatchGenerateTipsRequest>,
+    ) -> Result<Response<Self::BatchGenerateTipsStream>, Status> {
+        let request_id = request_id(request.metadata());
+        let started = async {
+            let plan = self.plan(request.get_ref())?;
+            self.service.start(plan).await
+        };
+        let progress = started
+            .await
+            .map_err(|error| to_status(&error, &request_id))?;
+        let messages = progress.map(move |progress| match progress {
+            Ok(progress) => Ok(progress.into()),
+            Err(error) => Err(to_status(&error, &request_id)),
+        });
+        Ok(Response::new(Box::pin(messages)))
+    }
+}
+
+/// Exactly one of ids, difficulty and all.
+fn scope(wrong: &mut Wrong, request: &pb::BatchGenerateTipsRequest) -> Option<Scope> {
+    let difficulty = wrong.field("difficulty", difficulty_filter(request.difficulty))?;
+    match (request.ids.as_slice(), difficulty, request.all) {
+        ([_, ..], None, false) => wrong
+            .ids("ids", &request.ids, IDS_MAX)
+            .map(Scope::Challenges),
+        ([], Some(difficulty), false) => Some(Scope::Difficulty(difficulty)),
+        ([], None, true) => Some(Scope::All),
+        _ => {
+            wrong.note("ids", "name exactly one of ids, difficulty and all");
+            None
+        }
+    }
+}
+
+impl From<GenerateProgress> for pb::BatchGenerateTipsResponse {
+    fn from(progress: GenerateProgress) -> Self {
+        let current = progress.current;
+        Self {
+            done: count(progress.done),
+            total: count(progress.total),
+            current: current.map(|id| id.to_string()).unwrap_or_default(),
+            last: progress.last.map(|(id, outcome)| generated(id, &outcome)),
+            batches: progress.batches.into_iter().map(Into::into).collect(),
+            summary: progress.summary.map(|summary| (*summary).into()),
+        }
+    }
+}
+
+impl From<NotedBatch> for pb::TipBatch {
+    fn from(noted: NotedBatch) -> Self {
+        let count = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
+        let state = match noted.state {
+            BatchState::Noted => pb::TipBatchState::Noted,
+            BatchState::Submitted => pb::TipBatchState::Submitted,
+            BatchState::Ended => pb::TipBatchState::Ended,
+            BatchState::Imported => pb::TipBatchState::Imported,
+            BatchState::Lost => pb::TipBatchState::Lost,
+        };
+        Self {
+            id: noted.batch.id.to_string(),
+            provider_batch_id: noted.provider_id.map(|id| id.0).unwrap_or_default(),
+            state: state.into(),
+            orders: count(noted.orders),
+            written: count(noted.written),
+            failed: count(noted.failed),
+            cost_micro_usd: noted.spent.cost_micro_usd,
+            create_time: Some(timestamp(noted.batch.created_at)),
+        }
+    }
+}
+
+impl From<GenerateSummary> for pb::BatchGenerateTipsSummary {
+    fn from(summary: GenerateSummary) -> Self {
+        let failures = summary.failures.into_iter();
+        let failure = |(id, word)| generated(id, &TipOutcome::Failed(word));
+        Self {
+            end: end(summary.end).into(),
+            written: count(summary.written),
+            kept: count(summary.kept),
+            failed: count(summary.failed),
+            untried: count(summary.untried),
+            failures: failures.map(failure).collect(),
+            attempts: i32::try_from(summary.spent.attempts).unwrap_or(i32::MAX),
+            usage: Some(summary.spent.usage.into()),
+            cost_micro_usd: summary.spent.cost_micro_usd,
+            most_cost_micro_usd: summary.most_cost_micro_usd,
+            took: Some(duration(summary.took)),
+        }
+    }
+}
+
+fn generated(id: ChallengeId, outcome: &TipOutcome) -> pb::GeneratedTip {
+    let (outcome, reason) = match outcome {
+        TipOutcome::Written => (pb::GeneratedTipOutcome::Written, ""),
+        TipOutcome::Kept => (pb::GeneratedTipOutcome::Kept, ""),
+        TipOutcome::Failed(word) => (pb::GeneratedTipOutcome::Failed, word.as_ref()),
+    };
+    pb::GeneratedTip {
+        challenge_id: id.to_string(),
+        outcome: outcome.into(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn end(end: RunEnd) -> pb::GenerationEnd {
+    match end {
+        RunEnd::Complete => pb::GenerationEnd::Complete,
+        RunEnd::Validated => pb::GenerationEnd::Validated,
+        RunEnd::RunBudget => pb::GenerationEnd::RunBudget,
+        RunEnd::DailyBudget => pb::GenerationEnd::DailyBudget,
+        RunEnd::ProviderAway => pb::GenerationEnd::ProviderAway,
+    }
+}
+
+fn count(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

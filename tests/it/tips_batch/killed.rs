@@ -1,0 +1,91 @@
+//! A replica that dies in the middle of a run loses nothing that was written.
+use std::time::Duration;
+
+use challenges_catalog::pb::admin::v1::{BatchGenerateTipsRequest, GenerationEnd};
+
+use super::calling::{all, begin, begin_when_free, drain_meanwhile, generate, read, some};
+use crate::{
+    support::{fleet::Fleet, wait::eventually},
+    tips::{
+        hearing::OTHERS,
+        provider::{PIECES, gated, ordering_at},
+    },
+};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Each tip is stored once and paid once, but for those under way, which died with the replica.
+#[tokio::test]
+async fn after_a_kill_in_a_live_run_the_next_call_writes_what_is_missing() {
+    let provider = gated().await;
+    let url = provider.url();
+    let fleet = Fleet::start_with(2, &ordering_at(&url)).await;
+    // So many tips are written to their ends; then the gates are shut.
+    provider.open(5 * (PIECES.len() + 1));
+    let told = begin(&fleet.replicas[0], all()).await.unwrap();
+    let reading = drain_meanwhile(told);
+    let count = "SELECT count(*) FROM challenges_catalog.challenge_tips";
+    eventually("some are kept", SOON, async || {
+        fleet.database.query_i64(count).await > 0
+    })
+    .await;
+    fleet.replicas[0].kill().await;
+    reading.end().await;
+    let kept = fleet.database.query_i64(count).await;
+    let ordered = provider.exchanges().len();
+    assert!(kept < 18, "it died in the middle");
+
+    provider.open(1_000);
+    let next = begin_when_free(&fleet.replicas[1], all()).await;
+    let summary = read(next).await.summary;
+    assert_eq!(summary.end(), GenerationEnd::Complete);
+    assert_eq!(i64::from(summary.kept), kept);
+    assert_eq!(i64::from(summary.written), 18 - kept);
+    assert_eq!(fleet.database.query_i64(count).await, 18);
+    // None that was kept is ordered again.
+    let missing = usize::try_from(18 - kept).unwrap();
+    assert_eq!(provider.exchanges().len(), ordered + missing);
+    let paid = "SELECT count(*) FROM challenges_catalog.tip_attempts WHERE outcome = 'success'";
+    eventually("the books are complete", SOON, async || {
+        fleet.database.query_i64(paid).await == 18
+    })
+    .await;
+    assert_eq!(generate(&fleet.replicas[1], all()).await.summary.kept, 18);
+}
+
+/// P23: the books have every attempt as the provider counted it; one that was cut off is a guess,
+/// and says so.
+#[tokio::test]
+async fn the_books_have_every_attempt_and_mark_those_that_were_cut_off_as_guesses() {
+    let provider = gated().await;
+    let url = provider.url();
+    let fleet = Fleet::start_with(1, &ordering_at(&url)).await;
+    let replica = &fleet.replicas[0];
+    provider.open(2 * (PIECES.len() + 1));
+    let summary = generate(replica, some(&OTHERS[..2])).await.summary;
+    assert_eq!((summary.written, summary.attempts), (2, 2));
+    // Who wants a tip anew and goes away wants none.
+    let refresh = BatchGenerateTipsRequest {
+        refresh: true,
+        ..some(&OTHERS[2..])
+    };
+    let told = begin(replica, refresh).await.unwrap();
+    eventually("the provider writes", SOON, async || {
+        provider.exchanges().len() == 5
+    })
+    .await;
+    drop(told);
+    let count =
+        |of: &str| format!("SELECT count(*) FROM challenges_catalog.tip_attempts WHERE {of}");
+    let cut_off =
+        count("outcome = 'aborted' AND is_estimated AND input_tokens = 9 AND cost_micro_usd >= 9");
+    eventually("they are in the books", SOON, async || {
+        fleet.database.query_i64(&cut_off).await == 3
+    })
+    .await;
+    let whole = count(
+        "outcome = 'success' AND NOT is_estimated AND input_tokens = 9 AND output_tokens = 5",
+    );
+    assert_eq!(fleet.database.query_i64(&whole).await, 2);
+    assert_eq!(fleet.database.query_i64(&count("true")).await, 5);
+}
