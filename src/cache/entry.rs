@@ -4,7 +4,6 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use ring::digest;
 use tokio::time::Instant;
 
 use super::key::ReadKey;
@@ -95,16 +94,6 @@ impl Entry {
     }
 }
 
-/// Names `body`, with enough bits that two bodies of one catalog never share a name.
-pub(super) fn etag(body: Option<&Bytes>) -> Etag {
-    let digest = digest::digest(&digest::SHA256, body.map_or(&[], |body| body));
-    let mut name = [0; 8];
-    name.iter_mut()
-        .zip(digest.as_ref())
-        .for_each(|(to, from)| *to = *from);
-    Etag(name)
-}
-
 /// The first byte of what Redis holds: the body follows its name, or the catalog has nothing there.
 const PRESENT: u8 = b'P';
 const ABSENT: u8 = b'A';
@@ -137,7 +126,7 @@ mod tests {
     #[test]
     fn an_empty_body_is_not_an_absent_one() {
         for body in [None, Some(Bytes::new()), Some(Bytes::from_static(b"abc"))] {
-            let name = etag(body.as_ref());
+            let name = Etag::of(body.as_ref());
             assert_eq!(unpack(&pack(name, body.as_ref())), Some((name, body)));
         }
     }

@@ -180,7 +180,7 @@ impl Loader {
                 stamp
             };
             let ttl = self.settings.ttl.mul_f64(rand::random_range(0.9..=1.0));
-            let etag = entry::etag(body.as_ref());
+            let etag = Etag::of(body.as_ref());
             let entry = self.entry(
                 (etag, body),
                 stamp,
@@ -260,6 +260,7 @@ impl Loader {
             | Error::InvalidPageToken(_)
             | Error::NotFound { .. }
             | Error::UnknownTag(_)
+            | Error::Refused(_)
             | Error::UnderWay(_)
             | Error::Exhausted { .. }
             | Error::Declined

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ring::digest;
 
 use super::{UnixMicros, Version};
 
@@ -32,6 +33,20 @@ pub struct Freshness {
 /// Names the content of an answer, equal wherever the content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Etag(pub [u8; 8]);
+
+impl Etag {
+    /// The name of a body, with enough bits that two bodies of one catalog never share one; of
+    /// nothing where there is none.
+    #[must_use]
+    pub fn of(body: Option<&Bytes>) -> Self {
+        let digest = digest::digest(&digest::SHA256, body.map_or(&[], |body| body));
+        let mut name = [0; 8];
+        name.iter_mut()
+            .zip(digest.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        Self(name)
+    }
+}
 
 /// What a read gives: a body that was encoded once, and what is known of it.
 #[derive(Clone, Debug)]

@@ -14,6 +14,12 @@ pub fn content_hash(title: &str, description: &str, difficulty: Difficulty) -> [
         hash.update(&(field.len() as u64).to_le_bytes());
         hash.update(field.as_bytes());
     }
+    finished(hash)
+}
+
+/// The 32 bytes of a SHA-256.
+#[must_use]
+pub fn finished(hash: Context) -> [u8; 32] {
     let mut bytes = [0; 32];
     // Both are 32 bytes long: SHA-256 has no other length.
     for (to, from) in bytes.iter_mut().zip(hash.finish().as_ref()) {

@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, fmt, time::Duration};
 
-use super::Version;
+use super::{EditRefusal, Version};
 
 /// What only one in the fleet does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub enum Unavailability {
     Overloaded,
     /// No provider writes tips, and nothing may stand in for them.
     TipsProvider,
+    /// The database was lost while it committed: it may have done so, or not.
+    OutcomeUnknown,
 }
 
 /// Why a call failed. `Display` never repeats the source; whoever logs, logs the chain.
@@ -72,6 +74,9 @@ pub enum Error {
     /// There is no such cache tag.
     #[error("no such tag: {0}")]
     UnknownTag(String),
+    /// The edit cannot be made as asked; nothing was changed.
+    #[error("{0}")]
+    Refused(EditRefusal),
     /// Somebody else in the fleet is at it.
     #[error("{} under way already", chore(*.0))]
     UnderWay(Chore),
@@ -121,6 +126,15 @@ impl Error {
         }
     }
 
+    /// Whether the database committed is not known.
+    pub fn outcome_unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Unavailable {
+            why: Unavailability::OutcomeUnknown,
+            retry_after: Duration::from_secs(1),
+            source: Some(source.into()),
+        }
+    }
+
     /// A fault of ours while doing `context`.
     pub fn internal(
         context: &'static str,
@@ -160,5 +174,11 @@ fn unavailable(why: Unavailability) -> String {
         }
         Unavailability::Overloaded => "this replica has too many calls in hand".to_owned(),
         Unavailability::TipsProvider => "no provider writes tips right now".to_owned(),
+        Unavailability::OutcomeUnknown => {
+            "the database was lost while it committed, so whether the \
+             change was made is not known: make the call again with the same request_id, or read \
+             before you repeat it"
+                .to_owned()
+        }
     }
 }

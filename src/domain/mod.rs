@@ -3,7 +3,11 @@
 mod answer;
 mod cache_status;
 mod challenge;
+mod challenge_draft;
+mod challenge_text;
 mod content;
+mod edit;
+mod edit_store;
 mod error;
 mod fleet;
 mod generic_tip;
@@ -26,8 +30,15 @@ pub use cache_status::{
     CacheInspector, CacheMode, CacheStatus, DatabaseProbe, DatabaseStatus, HitRatio, Latency,
     NearStatus, PoolState, SharedStatus,
 };
-pub use challenge::{Challenge, ChallengeDraft, ChallengeId, Difficulty, NewChallenge};
-pub use content::content_hash;
+pub use challenge::{Challenge, ChallengeId, Difficulty};
+pub use challenge_draft::{ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge};
+pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS};
+pub use content::{content_hash, finished};
+pub use edit::{
+    EditRefusal, EditStep, EditTerms, Edited, ImportEnd, ImportMode, ImportRow, ImportTally,
+    Imported, Once, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,
+};
+pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
 pub use error::{Chore, Error, FieldViolation, Unavailability};
 pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
 pub use generic_tip::generic_tip;

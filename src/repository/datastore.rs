@@ -7,8 +7,8 @@ use super::{
     sqlite,
 };
 use crate::domain::{
-    ChallengeRepository, ChangeFeed, Error, Invalidator, PoolState, ReplicaRegistry, TipBatchStore,
-    TipStore,
+    ChallengeEditor, ChallengeRepository, ChangeFeed, Error, Invalidator, PoolState,
+    ReplicaRegistry, TipBatchStore, TipStore,
 };
 
 /// Where a database is. Has no `Debug`, because an address can hold a password.
@@ -23,7 +23,13 @@ pub enum Location<'a> {
 /// An open database: all of its ports, and what the process itself asks of it.
 #[async_trait]
 pub trait Datastore:
-    ChallengeRepository + ChangeFeed + Invalidator + ReplicaRegistry + TipStore + TipBatchStore
+    ChallengeEditor
+    + ChallengeRepository
+    + ChangeFeed
+    + Invalidator
+    + ReplicaRegistry
+    + TipStore
+    + TipBatchStore
 {
     /// Tells whether the schema is what this build needs. A newer one is: migrations only add.
     ///

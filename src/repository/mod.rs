@@ -2,6 +2,7 @@
 //! ports, their schemas, and what can be wrong in them. Knows SQL; knows
 //! neither caches nor callers.
 mod datastore;
+mod edit_row;
 mod fault;
 mod migration;
 mod postgres;

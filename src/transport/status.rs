@@ -2,11 +2,11 @@ use std::{collections::HashMap, error::Error as StdError, time::Duration};
 
 use bytes::Bytes;
 use tonic::{Code, Status, metadata::MetadataValue};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
-use super::convert::duration;
+use super::convert::{duration, etag_text};
 use crate::{
-    domain::{Chore, Error, FieldViolation, Unavailability},
+    domain::{Chore, EditRefusal, Error, FieldViolation, Unavailability},
     pb::catalog::v1::{ErrorReason, TipFailure},
 };
 
@@ -43,6 +43,7 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             details.set_resource_info("cache tag", tag, "", "there is no such tag");
             Status::with_error_details(Code::NotFound, error.to_string(), details)
         }
+        Error::Refused(refusal) => refused(refusal),
         Error::UnderWay(chore) => {
             let reason = match chore {
                 Chore::Warming => ErrorReason::WarmingAlready,
@@ -94,6 +95,7 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
         }
         Unavailability::Overloaded => info(ErrorReason::Overloaded, []),
         Unavailability::TipsProvider => info(ErrorReason::TipsUnavailable, []),
+        Unavailability::OutcomeUnknown => info(ErrorReason::OutcomeUnknown, []),
         Unavailability::VersionNotReached(version) => info(
             ErrorReason::VersionNotReached,
             [("version", version.to_string())],
@@ -106,6 +108,43 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
     let pushback = MetadataValue::from(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
     status.metadata_mut().insert(PUSHBACK, pushback);
     status
+}
+
+fn refused(refusal: &EditRefusal) -> Status {
+    let (code, details) = match refusal {
+        EditRefusal::Exists(id) => {
+            let mut details = info(ErrorReason::ChallengeExists, []);
+            details.set_resource_info("challenge", id.to_string(), "", "it is in the catalog");
+            (Code::AlreadyExists, details)
+        }
+        EditRefusal::InUse { id, table } => {
+            let table = [("table", table.clone())];
+            let mut details = info(ErrorReason::ChallengeInUse, table);
+            let violation = PreconditionViolation::new(
+                "CHALLENGE_IN_USE",
+                format!("challenges/{id}"),
+                refusal.to_string(),
+            );
+            details.set_precondition_failure(vec![violation]);
+            (Code::FailedPrecondition, details)
+        }
+        EditRefusal::Changed(now) => {
+            let now = now.map(etag_text).unwrap_or_default();
+            let now = [("current_etag", now)];
+            (Code::Aborted, info(ErrorReason::EtagMismatch, now))
+        }
+        EditRefusal::RequestIdReused => (
+            Code::InvalidArgument,
+            info(ErrorReason::RequestIdReused, []),
+        ),
+        EditRefusal::NoSuchRevision(number) => {
+            let mut details = info(ErrorReason::RevisionNotFound, []);
+            let problem = "the challenge has no such revision";
+            details.set_resource_info("revision", number.to_string(), "", problem);
+            (Code::NotFound, details)
+        }
+    };
+    Status::with_error_details(code, refusal.to_string(), details)
 }
 
 fn exhausted(message: String, retry_after: Duration) -> Status {

@@ -30,6 +30,7 @@ impl ChangeFeed for PostgresStore {
             .bind(KEPT.as_secs_f64())
             .execute(&self.pool);
         self.write("pruning the commit log", prune).await?;
+        self.prune_edit_requests().await?;
         self.prune_tips().await
     }
 }

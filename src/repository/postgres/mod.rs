@@ -1,8 +1,12 @@
 //! PostgreSQL: production.
 mod challenges;
 mod codes;
+mod edit_transaction;
+mod edits;
 mod event_trigger;
+mod export;
 mod feed;
+mod import;
 mod listener;
 mod migrate;
 mod order_index;

@@ -1,4 +1,4 @@
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection, Executor, PgConnection, PgPool, Postgres,
@@ -24,11 +24,14 @@ use crate::{
 };
 
 /// How much longer than the statement may run its answer is waited for.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
+/// How many transactions of editors there are at once.
+const EDITORS: u32 = 4;
 /// How long a command waits for its connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The catalog in PostgreSQL.
+/// The catalog in PostgreSQL. A clone is another hand on the same pools.
+#[derive(Clone)]
 pub(crate) struct PostgresStore {
     /// For reads and writes.
     pub(super) pool: PgPool,
@@ -36,8 +39,10 @@ pub(crate) struct PostgresStore {
     pub(super) feed: PgPool,
     /// For LISTEN: a connection that waits.
     listening: PgPool,
+    /// For edits, imports and exports: connections of their own, so that long ones starve no read.
+    pub(super) editing: PgPool,
     /// Poked when a poll may be worth it.
-    pub(super) changed: Notify,
+    pub(super) changed: Arc<Notify>,
     settings: PoolSettings,
 }
 
@@ -61,10 +66,15 @@ impl PostgresStore {
             .idle_timeout(None)
             .acquire_timeout(settings.acquire_timeout);
         Ok(Self {
-            pool: limited.connect_lazy_with(options.clone()),
             feed: single.connect_lazy_with(options.clone()),
+            editing: limited
+                .clone()
+                .min_connections(0)
+                .max_connections(EDITORS)
+                .connect_lazy_with(options.clone()),
+            pool: limited.connect_lazy_with(options.clone()),
             listening: waiting.connect_lazy_with(options),
-            changed: Notify::new(),
+            changed: Arc::new(Notify::new()),
             settings: settings.clone(),
         })
     }
@@ -172,7 +182,12 @@ impl Datastore for PostgresStore {
     }
 
     async fn close(&self) {
-        futures_util::join!(self.pool.close(), self.feed.close(), self.listening.close());
+        futures_util::join!(
+            self.pool.close(),
+            self.feed.close(),
+            self.listening.close(),
+            self.editing.close()
+        );
     }
 }
 

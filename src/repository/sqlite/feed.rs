@@ -39,6 +39,7 @@ impl ChangeFeed for SqliteStore {
             transaction.commit().await
         };
         self.within("pruning the list of changes", prune).await?;
+        self.prune_edit_requests().await?;
         self.prune_tips().await
     }
 }

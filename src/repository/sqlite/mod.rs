@@ -1,6 +1,9 @@
 //! SQLite: the embedded default, one file.
 mod challenges;
+mod edits;
+mod export;
 mod feed;
+mod import;
 mod migrate;
 mod registry;
 mod store;

@@ -1,4 +1,4 @@
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Sqlite, SqliteConnection, SqlitePool,
@@ -28,14 +28,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Each connection is a thread, and more of them read no faster.
 const MOST_CONNECTIONS: u32 = 8;
 
-/// The catalog in a SQLite file.
+/// The catalog in a SQLite file. A clone is another hand on the same pools.
+#[derive(Clone)]
 pub(crate) struct SqliteStore {
     /// For reads and writes.
     pub(super) pool: SqlitePool,
     /// For polls: a connection of their own, so that busy reads cannot starve it.
     pub(super) feed: SqlitePool,
     /// Poked by the writes of this process.
-    pub(super) changed: Notify,
+    pub(super) changed: Arc<Notify>,
     settings: PoolSettings,
 }
 
@@ -60,7 +61,7 @@ impl SqliteStore {
         Ok(Self {
             pool: pool(settings.min_connections.min(max), max),
             feed: pool(0, 1),
-            changed: Notify::new(),
+            changed: Arc::new(Notify::new()),
             settings: settings.clone(),
         })
     }
@@ -181,7 +182,7 @@ fn is_busy(code: &str) -> bool {
 }
 
 /// Result codes of states that may pass: busy, locked, read-only, input and output, full, cannot open.
-fn is_outage(code: &str) -> bool {
+pub(super) fn is_outage(code: &str) -> bool {
     let primary = code.parse::<u32>().map(|code| code & 0xff);
     matches!(primary, Ok(5 | 6 | 8 | 10 | 13 | 14))
 }

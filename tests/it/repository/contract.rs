@@ -3,7 +3,9 @@
 macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
-            use crate::repository::{changes, fixture::Catalog, reads, registry, shown, tip_batches, tips};
+            use crate::repository::{
+                changes, edits, fixture::Catalog, reads, registry, shown, tip_batches, tips,
+            };
             $(#[tokio::test]
             async fn $fact() {
                 $room::$fact(Catalog::$bare().await.migrated().await).await;
@@ -33,6 +35,19 @@ both_engines!(
     changes::seeding_again_adds_nothing_and_keeps_edits,
     changes::seq_numbers_rise_within_one_page,
     changes::the_feed_names_what_others_changed,
+    edits::a_repeated_edit_is_carried_out_once,
+    edits::a_repeated_import_is_told_what_came_of_the_first,
+    edits::a_request_is_forgotten_after_a_day,
+    edits::a_revision_shows_the_state_and_who_made_it,
+    edits::a_row_that_is_written_as_it_was_is_no_revision,
+    edits::an_edit_is_a_change_that_the_feed_tells,
+    edits::an_edit_sees_what_it_changes_and_gives_what_it_made,
+    edits::an_edit_that_is_refused_or_only_tried_leaves_nothing,
+    edits::an_export_is_all_of_one_moment_in_the_order_of_ids,
+    edits::an_import_is_one_commit_with_an_outcome_for_each_row,
+    edits::an_import_that_is_dropped_or_only_tried_leaves_nothing,
+    edits::an_import_with_conflicts_writes_nothing_and_names_them,
+    edits::what_comes_back_has_the_time_that_it_was_first_added,
     reads::a_filter_lists_and_counts_one_difficulty,
     reads::a_fresh_migration_is_checked_filled_and_pinged,
     reads::a_list_is_in_the_order_of_difficulty_points_title_and_id,

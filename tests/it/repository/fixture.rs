@@ -118,6 +118,17 @@ impl Catalog {
         self.execute(age).await;
     }
 
+    /// Makes every request so far one of long ago.
+    pub async fn age_requests(&self) {
+        let age = match &self.place {
+            Place::Postgres(_) => {
+                "UPDATE challenges_catalog.edit_requests SET asked_at = '2001-01-01'"
+            }
+            Place::Sqlite(_) => "UPDATE edit_requests SET asked_at = 0",
+        };
+        self.execute(age).await;
+    }
+
     /// Makes what every replica told last so much older.
     pub async fn hush(&self, by: Duration) {
         let by = by.as_secs();

@@ -13,13 +13,14 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
     "0004 order challenges",
     "0005 register replicas",
     "0006 keep tips",
+    "0008 keep revisions",
     "0009 batch tips",
 ];
 

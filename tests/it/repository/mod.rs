@@ -8,6 +8,7 @@ mod adoption;
 mod changes;
 mod commit_log;
 mod contract;
+mod edits;
 mod fixture;
 mod migrations;
 mod outages;

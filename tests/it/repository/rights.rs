@@ -196,6 +196,10 @@ async fn the_serving_role_may_not_write() {
         "SELECT FROM challenges_catalog.tip_attempts",
         "UPDATE challenges_catalog.tip_batches SET ended_at = now()",
         "DELETE FROM challenges_catalog.tip_batch_orders",
+        "DELETE FROM challenges_catalog.challenge_revisions",
+        "UPDATE challenges_catalog.edits SET editor = 'x'",
+        "SELECT FROM challenges_catalog.edit_requests",
+        "SELECT FROM challenges_catalog.staged_challenges",
     ] {
         assert!(is_refused(&database, &role, statement).await, "{statement}");
     }

@@ -7,7 +7,8 @@ FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'challenges_catalog'
     AND c.relname IN (
-        'challenge_tips', 'change', 'commit_log', 'replica', 'shown_tips', 'state', 'tip_batch_orders', 'tip_batches'
+        'challenge_revisions', 'challenge_tips', 'change', 'commit_log', 'edits', 'replica', 'shown_tips', 'state',
+        'tip_batch_orders', 'tip_batches'
     )
     AND NOT has_table_privilege(c.oid, 'SELECT')
 UNION ALL
@@ -16,9 +17,10 @@ FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = 'challenges_catalog'
     AND p.proname IN (
-        'acknowledge', 'close_tip_batch', 'database', 'drop_task', 'end_tip_batch', 'hand_in_tip_batch', 'invalidate',
-        'keep_tip', 'leave', 'name_tip_batch', 'note_attempt', 'note_tip_batch', 'prune', 'prune_tips', 'report',
-        'settle_tip_batch', 'take_task', 'timeline'
+        'acknowledge', 'apply_staged', 'begin_edit', 'check_staged', 'close_tip_batch', 'database', 'delete_challenge',
+        'drop_task', 'end_tip_batch', 'finish_edit', 'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip',
+        'leave', 'lock_challenge', 'name_tip_batch', 'note_attempt', 'note_tip_batch', 'prune', 'prune_edit_requests',
+        'prune_tips', 'report', 'settle_tip_batch', 'stage_challenges', 'take_task', 'timeline', 'update_challenge'
     )
     AND NOT has_function_privilege(p.oid, 'EXECUTE')
 ORDER BY 1

@@ -2,13 +2,15 @@ use sqlx::PgConnection;
 
 use crate::repository::{MigrationError, Report, postgres::event_trigger};
 
-/// Every trigger that stamps depend on: its table, its name.
-const NEEDED: [(&str, &str); 8] = [
+/// Every trigger that stamps and the history depend on: its table, its name.
+const NEEDED: [(&str, &str); 10] = [
     ("approach_challenges", "challenges_catalog_delete"),
     ("approach_challenges", "challenges_catalog_insert"),
+    ("approach_challenges", "challenges_catalog_keep"),
     ("approach_challenges", "challenges_catalog_touch"),
     ("approach_challenges", "challenges_catalog_truncate"),
     ("approach_challenges", "challenges_catalog_update"),
+    ("commit_log", "number_edit"),
     ("commit_log", "seal"),
     ("shown_tips", "note_change"),
     ("shown_tips", "note_truncate"),

@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::time::timeout;
+use tonic::async_trait;
+
+use super::{PostgresStore, codes::fault, export::Snapshot, import::Import, store::GRACE};
+use crate::{
+    domain::{
+        ChallengeChange, ChallengeEditor, ChallengeId, Decide, EditRefusal, EditStep, EditTerms,
+        Edited, Error, Exporting, Importing, NewChallenge, Revision, RevisionQuery, UnixMicros,
+    },
+    repository::{
+        edit_row::{self, RevisionRow},
+        fault::NoAnswer,
+    },
+};
+
+#[async_trait]
+impl ChallengeEditor for PostgresStore {
+    async fn edit(
+        &self,
+        id: ChallengeId,
+        terms: &EditTerms,
+        decide: &Decide<'_>,
+    ) -> Result<Edited, Error> {
+        let limit = terms.patience + GRACE;
+        let prepared = timeout(limit, async {
+            let mut transaction = self.begin("editing").await?;
+            let request = Self::begin_edit(&mut transaction, terms).await?;
+            if request.is_repeated(terms.once.as_ref())? {
+                return Ok(Err(request));
+            }
+            lock(&mut transaction, id).await?;
+            let before = Self::find(&mut transaction, id).await?;
+            carry_out(&mut transaction, id, decide(before.as_ref())?).await?;
+            let after = Self::find(&mut transaction, id).await?;
+            Ok(Ok((transaction, after)))
+        });
+        let prepared = prepared.await;
+        let prepared = prepared.unwrap_or_else(|_| Err(Error::datastore(NoAnswer(limit))))?;
+        let (transaction, challenge) = match prepared {
+            Ok(prepared) => prepared,
+            Err(request) => {
+                let id = request.id().unwrap_or(id);
+                let now = crate::domain::ChallengeRepository::find_many(self, &[id]).await?;
+                return Ok(Edited {
+                    challenge: now.value.into_iter().next(),
+                    version: Some(self.version_of(request.commit_ref).await?),
+                });
+            }
+        };
+        let version = if terms.validate_only {
+            None
+        } else {
+            Some(self.commit_edit(transaction, terms, Some(id), None).await?)
+        };
+        Ok(Edited { challenge, version })
+    }
+
+    async fn revisions(&self, query: RevisionQuery) -> Result<Vec<Revision>, Error> {
+        let (before, limit) = edit_row::bounds(query);
+        let challenge = query.challenge.map(ChallengeId::uuid);
+        let read = || {
+            sqlx::query_as(include_str!("sql/revisions.sql"))
+                .bind(challenge)
+                .bind(before)
+                .bind(limit)
+        };
+        let rows: Vec<RevisionRow> = self.fetch(&self.pool, "listing revisions", read).await?;
+        rows.into_iter().map(edit_row::revision).collect()
+    }
+
+    async fn revision(&self, id: ChallengeId, number: i64) -> Result<Option<Revision>, Error> {
+        let just_this = RevisionQuery {
+            challenge: Some(id),
+            before: number.checked_add(1),
+            limit: 1,
+        };
+        let found = self.revisions(just_this).await?.into_iter().next();
+        Ok(found.filter(|revision| revision.number == number))
+    }
+
+    async fn import(&self, patience: Duration) -> Result<Box<dyn Importing>, Error> {
+        Ok(Box::new(Import::begin(self, patience).await?))
+    }
+
+    async fn export(&self, patience: Duration) -> Result<Box<dyn Exporting>, Error> {
+        Ok(Box::new(Snapshot::begin(self, patience).await?))
+    }
+}
+
+async fn lock(connection: &mut PgConnection, id: ChallengeId) -> Result<(), Error> {
+    sqlx::query("SELECT challenges_catalog.lock_challenge($1)")
+        .bind(id.uuid())
+        .execute(connection)
+        .await
+        .map_err(|error| fault("locking a challenge", error))?;
+    Ok(())
+}
+
+async fn carry_out(
+    connection: &mut PgConnection,
+    id: ChallengeId,
+    step: EditStep,
+) -> Result<(), Error> {
+    match step {
+        EditStep::Insert { new, created_at } => insert(connection, &new, created_at).await,
+        EditStep::Update(change) => update(connection, id, change).await,
+        EditStep::Delete => delete(connection, id).await,
+        EditStep::Keep => Ok(()),
+    }
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    new: &NewChallenge,
+    created_at: Option<UnixMicros>,
+) -> Result<(), Error> {
+    let inserted = sqlx::query(include_str!("sql/insert_challenge.sql"))
+        .bind(new.id.uuid())
+        .bind(new.difficulty.as_str())
+        .bind(new.title.as_str())
+        .bind(new.description.as_str())
+        .bind(new.points)
+        .bind(edit_row::tip_of(new))
+        .bind(created_at.map(|at| at.0))
+        .execute(connection)
+        .await;
+    inserted.map(drop).map_err(|error| {
+        // Another writer came first, whom the lock of a row that was not there did not stop.
+        let is_taken = error
+            .as_database_error()
+            .is_some_and(sqlx::error::DatabaseError::is_unique_violation);
+        if is_taken {
+            Error::Refused(EditRefusal::Exists(new.id))
+        } else {
+            fault("adding a challenge", error)
+        }
+    })
+}
+
+async fn update(
+    connection: &mut PgConnection,
+    id: ChallengeId,
+    change: ChallengeChange,
+) -> Result<(), Error> {
+    sqlx::query("SELECT challenges_catalog.update_challenge($1, $2, $3, $4, $5, $6)")
+        .bind(id.uuid())
+        .bind(change.difficulty.map(crate::domain::Difficulty::as_str))
+        .bind(change.title)
+        .bind(change.description)
+        .bind(change.points)
+        .bind(change.tips)
+        .execute(connection)
+        .await
+        .map_err(|error| fault("changing a challenge", error))?;
+    Ok(())
+}
+
+async fn delete(connection: &mut PgConnection, id: ChallengeId) -> Result<(), Error> {
+    let table: Option<String> =
+        sqlx::query_scalar("SELECT challenges_catalog.delete_challenge($1)")
+            .bind(id.uuid())
+            .fetch_one(connection)
+            .await
+            .map_err(|error| fault("deleting a challenge", error))?;
+    match table {
+        None => Ok(()),
+        Some(table) => Err(Error::Refused(EditRefusal::InUse { id, table })),
+    }
+}

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use sqlx::{Postgres, Transaction};
+use tonic::async_trait;
+use uuid::Uuid;
+
+use super::{PostgresStore, codes::fault, edit_transaction::statement_limit};
+use crate::{
+    domain::{Challenge, Error, Exporting, Version},
+    repository::{
+        edit_row::{self, EXPORT_PAGE, VersionRow},
+        row,
+    },
+};
+
+/// The catalog of one moment: what a transaction sees that always sees the same.
+pub(super) struct Snapshot {
+    transaction: Transaction<'static, Postgres>,
+    version: Version,
+    after: Option<Uuid>,
+    is_over: bool,
+}
+
+const CONTEXT: &str = "exporting challenges";
+
+impl Snapshot {
+    pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
+        let mut transaction = store.begin(CONTEXT).await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| fault(CONTEXT, error))?;
+        sqlx::query(include_str!("sql/be_patient.sql"))
+            .bind(statement_limit(patience))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| fault(CONTEXT, error))?;
+        let version: Option<VersionRow> = sqlx::query_as(include_str!("sql/version.sql"))
+            .bind(None::<i64>)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(|error| fault(CONTEXT, error))?;
+        Ok(Self {
+            transaction,
+            version: edit_row::version(version)?,
+            after: None,
+            is_over: false,
+        })
+    }
+}
+
+#[async_trait]
+impl Exporting for Snapshot {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    async fn next(&mut self) -> Result<Vec<Challenge>, Error> {
+        if self.is_over {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query_as(include_str!("sql/export.sql"))
+            .bind(self.after)
+            .bind(EXPORT_PAGE)
+            .fetch_all(&mut *self.transaction)
+            .await
+            .map_err(|error| fault(CONTEXT, error))?;
+        let challenges = row::challenges(rows)?.value;
+        match challenges.last() {
+            Some(last) => self.after = Some(last.id.uuid()),
+            None => self.is_over = true,
+        }
+        Ok(challenges)
+    }
+}

@@ -1,0 +1,260 @@
+use std::time::Duration;
+
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+use tonic::async_trait;
+
+use super::{SqliteStore, export::Snapshot, import::Import};
+use crate::{
+    domain::{
+        Challenge, ChallengeChange, ChallengeEditor, ChallengeId, ChallengeRepository, Decide,
+        EditRefusal, EditStep, EditTerms, Edited, Error, Exporting, Importing, NewChallenge,
+        Revision, RevisionQuery, UnixMicros, Version,
+    },
+    repository::{
+        edit_row::{self, RequestRow, RevisionRow, VersionRow},
+        row,
+        tip_row::MOST_PRUNED,
+    },
+};
+
+/// What came of a request before, as this engine keeps it.
+pub(super) type Request = RequestRow<String>;
+
+#[async_trait]
+impl ChallengeEditor for SqliteStore {
+    async fn edit(
+        &self,
+        id: ChallengeId,
+        terms: &EditTerms,
+        decide: &Decide<'_>,
+    ) -> Result<Edited, Error> {
+        let begun = self.pool.begin_with("BEGIN IMMEDIATE");
+        let mut transaction = self.within("editing", begun).await?;
+        let request = self.begin_edit(&mut transaction, terms).await?;
+        if request.is_repeated(terms.once.as_ref())? {
+            drop(transaction);
+            let id = request.id().unwrap_or(id);
+            let now = self.find_many(&[id]).await?;
+            return Ok(Edited {
+                challenge: now.value.into_iter().next(),
+                version: Some(self.version_of(request.commit_ref).await?),
+            });
+        }
+        let before = self.find(&mut transaction, id).await?;
+        let step = decide(before.as_ref())?;
+        self.carry_out(&mut transaction, id, step).await?;
+        let challenge = self.find(&mut transaction, id).await?;
+        let version = if terms.validate_only {
+            None
+        } else {
+            let done = self.commit_edit(transaction, terms, Some(id), None);
+            Some(done.await?)
+        };
+        Ok(Edited { challenge, version })
+    }
+
+    async fn revisions(&self, query: RevisionQuery) -> Result<Vec<Revision>, Error> {
+        let (before, limit) = edit_row::bounds(query);
+        let read = sqlx::query_as(include_str!("sql/revisions.sql"))
+            .bind(query.challenge.map(|id| id.to_string()))
+            .bind(before)
+            .bind(limit);
+        let rows: Vec<RevisionRow> = self.fetch(&self.pool, "listing revisions", read).await?;
+        rows.into_iter().map(edit_row::revision).collect()
+    }
+
+    async fn revision(&self, id: ChallengeId, number: i64) -> Result<Option<Revision>, Error> {
+        let just_this = RevisionQuery {
+            challenge: Some(id),
+            before: number.checked_add(1),
+            limit: 1,
+        };
+        let found = self.revisions(just_this).await?.into_iter().next();
+        Ok(found.filter(|revision| revision.number == number))
+    }
+
+    async fn import(&self, _: Duration) -> Result<Box<dyn Importing>, Error> {
+        Ok(Box::new(Import::begin(self).await?))
+    }
+
+    async fn export(&self, _: Duration) -> Result<Box<dyn Exporting>, Error> {
+        Ok(Box::new(Snapshot::begin(self).await?))
+    }
+}
+
+impl SqliteStore {
+    /// Names the editor to the history, and tells what came of the same request before.
+    pub(super) async fn begin_edit(
+        &self,
+        connection: &mut SqliteConnection,
+        terms: &EditTerms,
+    ) -> Result<Request, Error> {
+        let work = async {
+            sqlx::query("UPDATE catalog_editor SET name = $1")
+                .bind(terms.editor.as_str())
+                .execute(&mut *connection)
+                .await?;
+            let Some(once) = &terms.once else {
+                return Ok(Request::default());
+            };
+            let known = sqlx::query_as(include_str!("sql/find_request.sql"))
+                .bind(once.id.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+            sqlx::query("INSERT INTO edit_requests (id, payload) VALUES ($1, $2)")
+                .bind(once.id.as_str())
+                .bind(once.payload.as_slice())
+                .execute(connection)
+                .await?;
+            Ok(Request::default())
+        };
+        self.within("beginning an edit", work).await
+    }
+
+    async fn find(
+        &self,
+        connection: &mut SqliteConnection,
+        id: ChallengeId,
+    ) -> Result<Option<Challenge>, Error> {
+        let read = sqlx::query_as(include_str!("sql/find_many.sql"))
+            .bind(format!("[\"{id}\"]"))
+            .fetch_all(connection);
+        let rows = self.within("reading a challenge to edit", read).await?;
+        Ok(row::challenges(rows)?.value.pop())
+    }
+
+    async fn carry_out(
+        &self,
+        connection: &mut SqliteConnection,
+        id: ChallengeId,
+        step: EditStep,
+    ) -> Result<(), Error> {
+        match step {
+            EditStep::Insert { new, created_at } => {
+                let work = insert(connection, &new, created_at);
+                self.within("adding a challenge", work).await
+            }
+            EditStep::Update(change) => {
+                let work = update(connection, id, change);
+                self.within("changing a challenge", work).await
+            }
+            EditStep::Delete => {
+                let work = delete(connection, id);
+                let referring = self.within("deleting a challenge", work).await?;
+                match referring {
+                    None => Ok(()),
+                    Some(table) => Err(Error::Refused(EditRefusal::InUse { id, table })),
+                }
+            }
+            EditStep::Keep => Ok(()),
+        }
+    }
+
+    /// Commits, and gives the version of the catalog that has the edit.
+    pub(super) async fn commit_edit(
+        &self,
+        mut transaction: Transaction<'_, Sqlite>,
+        terms: &EditTerms,
+        id: Option<ChallengeId>,
+        tally: Option<String>,
+    ) -> Result<Version, Error> {
+        let work = async {
+            let seq: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM catalog_change")
+                .fetch_one(&mut *transaction)
+                .await?;
+            if let Some(once) = &terms.once {
+                sqlx::query(include_str!("sql/note_outcome.sql"))
+                    .bind(once.id.as_str())
+                    .bind(seq)
+                    .bind(id.map(|id| id.to_string()))
+                    .bind(tally)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            sqlx::query("UPDATE catalog_editor SET name = NULL")
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(seq)
+        };
+        // A file is written by this process itself: a commit that fails was not made.
+        let seq = self.within("committing an edit", work).await?;
+        self.changed.notify_one();
+        self.version_of(Some(seq)).await
+    }
+
+    /// The version of a change; that of now for none.
+    pub(super) async fn version_of(&self, seq: Option<i64>) -> Result<Version, Error> {
+        let read = sqlx::query_as(include_str!("sql/version.sql")).bind(seq);
+        let rows: Vec<VersionRow> = self
+            .fetch(&self.pool, "reading the version of an edit", read)
+            .await?;
+        edit_row::version(rows.into_iter().next())
+    }
+
+    /// Forgets requests that nobody will make again.
+    pub(super) async fn prune_edit_requests(&self) -> Result<(), Error> {
+        let keep = i64::try_from(edit_row::REQUESTS_KEPT.as_micros()).unwrap_or(i64::MAX);
+        let work = sqlx::query(include_str!("sql/prune_edit_requests.sql"))
+            .bind(keep)
+            .bind(MOST_PRUNED)
+            .execute(&self.pool);
+        self.within("pruning requests", work).await.map(drop)
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    new: &NewChallenge,
+    created_at: Option<UnixMicros>,
+) -> Result<(), sqlx::Error> {
+    let inserted = sqlx::query(include_str!("sql/insert_challenge.sql"))
+        .bind(new.id.uuid().hyphenated())
+        .bind(new.difficulty.as_str())
+        .bind(new.title.as_str())
+        .bind(new.description.as_str())
+        .bind(new.points)
+        .bind(edit_row::tip_of(new))
+        .bind(created_at.map(|at| at.0))
+        .execute(connection);
+    inserted.await.map(drop)
+}
+
+async fn update(
+    connection: &mut SqliteConnection,
+    id: ChallengeId,
+    change: ChallengeChange,
+) -> Result<(), sqlx::Error> {
+    let updated = sqlx::query(include_str!("sql/update_challenge.sql"))
+        .bind(id.uuid().hyphenated())
+        .bind(change.difficulty.map(crate::domain::Difficulty::as_str))
+        .bind(change.title)
+        .bind(change.description)
+        .bind(change.points)
+        .bind(change.tips)
+        .execute(connection);
+    updated.await.map(drop)
+}
+
+/// Gives the tables that may refer to the challenge when one of them does: the engine does not say
+/// which. What a table wants done to its rows when a challenge goes is done.
+async fn delete(
+    connection: &mut SqliteConnection,
+    id: ChallengeId,
+) -> Result<Option<String>, sqlx::Error> {
+    let deleted = sqlx::query("DELETE FROM approach_challenges WHERE id = $1")
+        .bind(id.uuid().hyphenated())
+        .execute(&mut *connection)
+        .await;
+    match deleted {
+        Ok(_) => Ok(None),
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            let names = sqlx::query_scalar(include_str!("sql/referring_tables.sql"));
+            names.fetch_one(connection).await.map(Some)
+        }
+        Err(error) => Err(error),
+    }
+}
