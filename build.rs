@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     protoc.include_imports(true).include_source_info(true);
     protoc.open_files([
         "challenges/admin/v1/cache_admin.proto",
+        "challenges/admin/v1/challenges_admin.proto",
         "challenges/admin/v1/tips_admin.proto",
         "challenges/catalog/v1/catalog.proto",
         "challenges/catalog/v1/errors.proto",

@@ -14,11 +14,11 @@ use crate::{
     config::Config,
     domain::{ReplicaId, ReplicaRegistry},
     repository::Datastore,
-    service::{CacheAdminService, CatalogService, WarmService},
+    service::{CacheAdminService, CatalogService, EditService, WarmService},
     tips::Board,
     transport::{
-        CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, Health, PageTokens,
-        ProtoEncoder, TipsAdminTransport, TipsTransport, encode_status,
+        CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport, Health,
+        PageTokens, ProtoEncoder, TipsAdminTransport, TipsTransport, encode_status,
     },
 };
 
@@ -51,7 +51,8 @@ impl App {
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let nodes = redis_nodes(&config.redis, &config.database.url);
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
-        let caches = Caches::build(config, &datastore, nodes.as_ref(), encoder, &tasks)?;
+        let bodies = Arc::clone(&encoder) as _;
+        let caches = Caches::build(config, &datastore, nodes.as_ref(), bodies, &tasks)?;
         let (catalog, inspector) = (caches.catalog, caches.inspector);
         let own = ReplicaId(Uuid::new_v4());
         let name = replica_name(own);
@@ -65,7 +66,7 @@ impl App {
         ));
 
         let service = CatalogService::new(Arc::clone(&catalog) as _);
-        let transport = CatalogTransport::new(service.clone(), page_tokens);
+        let transport = CatalogTransport::new(service.clone(), page_tokens.clone());
         let tips = Tips::build(config, &datastore, service, nodes.as_ref(), &tasks, &stop)?;
         let registry: Arc<dyn ReplicaRegistry> = Arc::clone(&datastore) as _;
         let warmer = WarmService::new(Arc::clone(&catalog) as _, registry.clone(), tasks.clone());
@@ -77,6 +78,7 @@ impl App {
         let edge = Edge::new(
             transport,
             TipsTransport::new(tips.service, config.tips.heartbeat),
+            edits(&datastore, encoder, page_tokens),
             routes,
             edge_settings(config),
             leaving.clone(),
@@ -126,6 +128,16 @@ impl App {
         self.tasks
             .spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
+}
+
+/// Edits by the rules of reads: the same rows, the same etags.
+fn edits(
+    datastore: &Arc<dyn Datastore>,
+    encoder: Arc<ProtoEncoder>,
+    page_tokens: PageTokens,
+) -> EditTransport {
+    let service = EditService::new(Arc::clone(datastore) as _, encoder);
+    EditTransport::new(service, page_tokens)
 }
 
 /// For people: host, process and the first digits of the id.

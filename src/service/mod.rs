@@ -1,6 +1,8 @@
 //! The use cases, in the domain's words.
+mod bulk;
 mod cache_admin;
 mod catalog;
+mod edit;
 mod generate;
 /// Loading challenges into a catalog that lacks them.
 pub mod seed;
@@ -8,8 +10,10 @@ mod task_lease;
 mod tips;
 mod warm;
 
+pub use bulk::{DraftRow, ImportOrder, ImportRun};
 pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
+pub use edit::{EditService, Outcome};
 pub use generate::{
     Batching, GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating,
     RunEnd, Scope, TipOutcome, TipsPerMinute, Way,

@@ -72,6 +72,22 @@ impl From<Freshness> for pb::Freshness {
     }
 }
 
+/// Reads what [`etag_text`] wrote, weak or not; `None` for nothing.
+pub(super) fn read_etag(text: &str) -> Result<Option<Etag>, String> {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let quoted = text.trim_start_matches("W/");
+    let name = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let bytes = name.and_then(|name| URL_SAFE_NO_PAD.decode(name).ok());
+    let etag = bytes.and_then(|bytes| bytes.try_into().ok()).map(Etag);
+    etag.map(Some)
+        .ok_or_else(|| "must be the etag of a challenge, such as W/\"dK1vnBgh7Dc\"".to_owned())
+}
+
 /// An etag as callers see it: weak, because what is promised is equal content,
 /// not equal bytes.
 pub(super) fn etag_text(etag: Etag) -> String {

@@ -21,12 +21,14 @@ use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
     catalog::CatalogTransport,
+    edit::EditTransport,
     reply::Reply as CatalogReply,
     rpc::Rpc,
     status,
     stream::{Bounds, Messages, streaming},
     tips::{Origin, TipsTransport},
     unary::{refuse, unary},
+    upload::{Upload, uploaded},
 };
 
 /// What one call may ask of this server.
@@ -57,6 +59,7 @@ pub struct Edge {
 struct Inner {
     catalog: CatalogTransport,
     tips: TipsTransport,
+    edits: EditTransport,
     routes: Routes,
     settings: EdgeSettings,
     calls: Semaphore,
@@ -67,12 +70,13 @@ struct Inner {
 type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 impl Edge {
-    /// Serves the catalog and its tips, and beside them the services of `routes` (health,
+    /// Serves the catalog, its tips and its edits, and beside them the services of `routes` (health,
     /// reflection). Streams end when `leaving` is cancelled.
     #[must_use]
     pub fn new(
         catalog: CatalogTransport,
         tips: TipsTransport,
+        edits: EditTransport,
         routes: Routes,
         settings: EdgeSettings,
         leaving: CancellationToken,
@@ -80,6 +84,7 @@ impl Edge {
         let inner = Arc::new(Inner {
             catalog,
             tips,
+            edits,
             routes,
             calls: Semaphore::new(settings.max_calls),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
@@ -131,10 +136,20 @@ impl Inner {
 
     fn time_limit(&self, rpc: Rpc) -> Duration {
         match rpc {
-            Rpc::StreamTips | Rpc::StreamTipsBatch => self.settings.stream_timeout,
-            Rpc::List | Rpc::Get | Rpc::BatchGet | Rpc::Routed | Rpc::Unknown => {
-                self.settings.request_timeout
-            }
+            Rpc::StreamTips
+            | Rpc::StreamTipsBatch
+            | Rpc::ImportChallenges
+            | Rpc::ExportChallenges => self.settings.stream_timeout,
+            Rpc::List
+            | Rpc::Get
+            | Rpc::BatchGet
+            | Rpc::CreateChallenge
+            | Rpc::UpdateChallenge
+            | Rpc::DeleteChallenge
+            | Rpc::RevertChallenge
+            | Rpc::ListChallengeRevisions
+            | Rpc::Routed
+            | Rpc::Unknown => self.settings.request_timeout,
         }
     }
 
@@ -165,6 +180,24 @@ impl Inner {
                 let method = TipsTransport::batch;
                 Box::pin(self.tips(request, call, peer, method)).await
             }
+            Rpc::CreateChallenge => {
+                Box::pin(self.edit(request, call, peer, EditTransport::create)).await
+            }
+            Rpc::UpdateChallenge => {
+                Box::pin(self.edit(request, call, peer, EditTransport::update)).await
+            }
+            Rpc::DeleteChallenge => {
+                Box::pin(self.edit(request, call, peer, EditTransport::delete)).await
+            }
+            Rpc::RevertChallenge => {
+                Box::pin(self.edit(request, call, peer, EditTransport::revert)).await
+            }
+            Rpc::ListChallengeRevisions => {
+                let method = EditTransport::revisions;
+                Box::pin(self.edit(request, call, peer, method)).await
+            }
+            Rpc::ImportChallenges => Box::pin(self.import(request, call, peer)).await,
+            Rpc::ExportChallenges => Box::pin(self.export(request, call)).await,
             Rpc::Routed => {
                 let routed = Box::pin(self.routed(request, call));
                 routed.instrument(call.span()).await
@@ -221,6 +254,61 @@ impl Inner {
         let handle = async |message, headers: &HeaderMap| {
             method(&self.tips, message, Origin { headers, peer }, call).await
         };
+        streaming(request, call, limit, bounds, handle).await
+    }
+
+    /// Operators are few, and their calls do not count.
+    async fn edit<M, R, B>(
+        &self,
+        request: Request<B>,
+        call: &Call,
+        peer: Option<IpAddr>,
+        method: impl AsyncFnOnce(&EditTransport, M, Origin<'_>, &Call) -> Result<R, Status>,
+    ) -> Response<ResponseBody>
+    where
+        M: Message + Default,
+        R: Message,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let limit = self.settings.max_message_bytes;
+        let handle = async |message, headers: &HeaderMap| {
+            let answer = method(&self.edits, message, Origin { headers, peer }, call).await;
+            answer.map(|message| CatalogReply::of(&message))
+        };
+        unary(request, call, limit, handle).await
+    }
+
+    async fn import<B>(
+        &self,
+        request: Request<B>,
+        call: &Call,
+        peer: Option<IpAddr>,
+    ) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+    {
+        let limit = self.settings.max_message_bytes;
+        let handle = async |messages: &mut Upload<B>, headers: &HeaderMap| {
+            let origin = Origin { headers, peer };
+            let answer = self.edits.import(messages, origin, call).await;
+            answer.map(|message| CatalogReply::of(&message))
+        };
+        uploaded(request, call, limit, handle).await
+    }
+
+    async fn export<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
+            return refuse(&status::overloaded(), call);
+        };
+        let bounds = Bounds {
+            permit,
+            leaving: self.leaving.clone(),
+        };
+        let limit = self.settings.max_message_bytes;
+        let handle = async |message, _: &HeaderMap| self.edits.export(message, call).await;
         streaming(request, call, limit, bounds, handle).await
     }
 

@@ -17,6 +17,26 @@ impl Wrong {
         self.0.push(FieldViolation::new(field, problem));
     }
 
+    /// Notes all of `violations`.
+    pub(super) fn add(&mut self, violations: Vec<FieldViolation>) {
+        self.0.extend(violations);
+    }
+
+    /// The value, or nothing and a note for each of its fields, which stand within the field `within`.
+    pub(super) fn fields_of<T>(
+        &mut self,
+        within: &str,
+        checked: Result<T, Vec<FieldViolation>>,
+    ) -> Option<T> {
+        let inside = |wrong: FieldViolation| {
+            let field = format!("{within}.{}", wrong.field);
+            FieldViolation::new(field, wrong.problem)
+        };
+        checked
+            .map_err(|wrong| self.0.extend(wrong.into_iter().map(inside)))
+            .ok()
+    }
+
     /// Whether nothing is wrong so far.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

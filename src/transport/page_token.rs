@@ -53,9 +53,27 @@ impl PageTokens {
         token.extend(cursor.points.to_be_bytes());
         token.extend(cursor.id.uuid().as_bytes());
         token.extend(cursor.title.as_bytes());
-        let mac = hmac::sign(&self.key, &token);
-        token.extend(mac.as_ref().iter().take(MAC_LEN));
-        URL_SAFE_NO_PAD.encode(token)
+        self.seal(token)
+    }
+
+    /// The token that carries `content`, whose first byte tells what it is.
+    pub(super) fn seal(&self, mut content: Vec<u8>) -> String {
+        let mac = hmac::sign(&self.key, &content);
+        content.extend(mac.as_ref().iter().take(MAC_LEN));
+        URL_SAFE_NO_PAD.encode(content)
+    }
+
+    /// What [`Self::seal`] was given; `None` unless it was.
+    pub(super) fn open(&self, token: &str) -> Option<Vec<u8>> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let mac = bytes.split_off(bytes.len().checked_sub(MAC_LEN)?);
+        let right = hmac::sign(&self.key, &bytes);
+        let differ = right
+            .as_ref()
+            .iter()
+            .zip(&mac)
+            .fold(0, |differ, (a, b)| differ | (a ^ b));
+        (differ == 0).then_some(bytes)
     }
 
     /// Where the page of `token` starts; `None` for the first.
@@ -73,19 +91,7 @@ impl PageTokens {
             return Ok(None);
         }
         let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| damaged())?;
-        let signed_len = bytes.len().checked_sub(MAC_LEN).ok_or_else(damaged)?;
-        let (signed, mac) = bytes.split_at_checked(signed_len).ok_or_else(damaged)?;
-        let right = hmac::sign(&self.key, signed);
-        let same = right
-            .as_ref()
-            .iter()
-            .zip(mac)
-            .fold(0, |differ, (a, b)| differ | (a ^ b))
-            == 0;
-        if !same {
-            return Err(damaged());
-        }
+        let signed = self.open(token).ok_or_else(damaged)?;
         let (fixed, title) = signed.split_at_checked(FIXED_LEN).ok_or_else(damaged)?;
         let [version, of_filter, of_size, difficulty, rest @ ..] = fixed else {
             return Err(damaged());

@@ -21,6 +21,21 @@ pub(super) struct Reply {
     pub(super) metadata: Option<[(HeaderName, HeaderValue); 3]>,
 }
 
+impl Reply {
+    /// A message that is not of the catalog's reads: made for one caller.
+    pub(super) fn of(message: &impl Message) -> Self {
+        let length = message.encoded_len();
+        let mut frame = BytesMut::with_capacity(PREFIX_LEN + length);
+        frame.put_u8(0);
+        frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+        message.encode_raw(&mut frame);
+        Self {
+            frame: frame.freeze().chain(Bytes::new()),
+            metadata: None,
+        }
+    }
+}
+
 const CACHE: HeaderName = HeaderName::from_static("x-cache");
 const VERSION: HeaderName = HeaderName::from_static("x-catalog-version");
 

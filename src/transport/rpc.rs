@@ -6,6 +6,13 @@ pub(super) enum Rpc {
     BatchGet,
     StreamTips,
     StreamTipsBatch,
+    CreateChallenge,
+    UpdateChallenge,
+    DeleteChallenge,
+    RevertChallenge,
+    ListChallengeRevisions,
+    ImportChallenges,
+    ExportChallenges,
     /// One of those that tonic's router answers.
     Routed,
     Unknown,
@@ -18,7 +25,23 @@ const ROUTED: [&str; 3] = [
     "/challenges.admin.v1.",
 ];
 
+/// The service that edits the catalog, beside those that are routed.
+const EDITS: &str = "/challenges.admin.v1.ChallengesAdmin/";
+
 impl Rpc {
+    fn of_edits(path: &str) -> Self {
+        match path.strip_prefix(EDITS) {
+            Some("CreateChallenge") => Self::CreateChallenge,
+            Some("UpdateChallenge") => Self::UpdateChallenge,
+            Some("DeleteChallenge") => Self::DeleteChallenge,
+            Some("RevertChallenge") => Self::RevertChallenge,
+            Some("ListChallengeRevisions") => Self::ListChallengeRevisions,
+            Some("ImportChallenges") => Self::ImportChallenges,
+            Some("ExportChallenges") => Self::ExportChallenges,
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
     /// The method of this path.
     pub(super) fn of(path: &str) -> Self {
         match path.strip_prefix("/challenges.catalog.v1.ChallengesCatalog/") {
@@ -27,6 +50,7 @@ impl Rpc {
             Some("BatchGetChallenges") => Self::BatchGet,
             Some("StreamTips") => Self::StreamTips,
             Some("StreamTipsBatch") => Self::StreamTipsBatch,
+            None if path.starts_with(EDITS) => Self::of_edits(path),
             None if ROUTED.iter().any(|package| path.starts_with(package)) => Self::Routed,
             Some(_) | None => Self::Unknown,
         }

@@ -101,20 +101,27 @@ where
         }
     }
     let mut message = all.into_bytes();
-    if message.len() < PREFIX_LEN {
+    let Some(prefix) = message.first_chunk::<PREFIX_LEN>() else {
         return Err(status::malformed("it ends before the message's length"));
-    }
-    let compressed = message.get_u8();
-    let length = message.get_u32();
-    match compressed {
-        0 => {}
-        1 if headers.contains_key("grpc-encoding") => return Err(status::compressed()),
-        _ => return Err(status::malformed("its first byte is no gRPC flag")),
-    }
-    if usize::try_from(length) != Ok(message.len()) {
+    };
+    let length = length_of(*prefix, headers.contains_key("grpc-encoding"))?;
+    message.advance(PREFIX_LEN);
+    if length != message.len() {
         return Err(status::malformed("it is shorter or longer than it says"));
     }
     Ok(message)
+}
+
+/// The length of the message behind a prefix.
+pub(super) fn length_of(
+    [flag, length @ ..]: [u8; PREFIX_LEN],
+    may_be_compressed: bool,
+) -> Result<usize, Status> {
+    match flag {
+        0 => Ok(usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX)),
+        1 if may_be_compressed => Err(status::compressed()),
+        _ => Err(status::malformed("its first byte is no gRPC flag")),
+    }
 }
 
 /// The length of what stands before every gRPC message: a flag and the message's length.
@@ -173,7 +180,8 @@ impl Received {
     }
 }
 
-fn ok(reply: Reply, call: &Call) -> Response<ResponseBody> {
+/// Sends the answer.
+pub(super) fn ok(reply: Reply, call: &Call) -> Response<ResponseBody> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
     let body = ResponseBody::Ready {

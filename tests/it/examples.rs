@@ -26,6 +26,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("stream-tips-batch.sh", two_tips_in_one_stream),
     ("stream-tips.sh", a_tip_event_by_event),
     ("warm-cache.sh", steps_and_a_summary),
+    // They change the catalog: last, and in this order.
+    ("create-challenge.sh", a_new_challenge_and_its_version),
+    ("update-challenge.sh", other_fields),
+    ("list-challenge-revisions.sh", two_changes_and_who_made_them),
+    ("delete-challenge.sh", a_version),
+    ("revert-challenge.sh", what_was_deleted),
+    ("import-challenges.sh", one_created_and_one_updated),
+    ("export-challenges.sh", all_challenges_by_id),
 ];
 
 #[tokio::test]
@@ -245,4 +253,62 @@ fn steps_and_a_summary(answer: &str) {
     let last = messages.last().unwrap();
     assert_eq!((&last["done"], &last["total"]), (&5.into(), &5.into()));
     assert!(last["summary"]["took"].is_string(), "{last}");
+}
+
+fn a_new_challenge_and_its_version(answer: &str) {
+    let answer = parse(answer);
+    assert_eq!(answer["challenge"]["title"], "Thank a bus driver");
+    assert!(answer["challenge"]["etag"].is_string(), "{answer}");
+    assert!(answer["version"].is_string(), "{answer}");
+}
+
+fn other_fields(answer: &str) {
+    let challenge = &parse(answer)["challenge"];
+    assert_eq!(challenge["title"], "Thank a driver");
+    assert_eq!(challenge["points"], 15);
+    assert!(challenge["updateTime"].is_string(), "{challenge}");
+}
+
+fn two_changes_and_who_made_them(answer: &str) {
+    let answer = parse(answer);
+    let revisions = answer["revisions"].as_array().unwrap();
+    let operations: Vec<_> = revisions.iter().map(|it| &it["operation"]).collect();
+    assert_eq!(
+        operations,
+        ["REVISION_OPERATION_UPDATED", "REVISION_OPERATION_CREATED"]
+    );
+    assert!(
+        revisions
+            .iter()
+            .all(|it| it["editor"] == "name ann@example.org")
+    );
+}
+
+fn a_version(answer: &str) {
+    assert!(parse(answer)["version"].is_string(), "{answer}");
+}
+
+fn what_was_deleted(answer: &str) {
+    assert_eq!(parse(answer)["challenge"]["title"], "Thank a driver");
+}
+
+fn one_created_and_one_updated(answer: &str) {
+    let answer = parse(answer);
+    let outcomes = ["ROW_OUTCOME_CREATED", "ROW_OUTCOME_UPDATED"];
+    assert_eq!(answer["outcomes"], serde_json::json!(outcomes));
+    assert_eq!(
+        (&answer["created"], &answer["updated"]),
+        (&"1".into(), &"1".into())
+    );
+}
+
+fn all_challenges_by_id(answer: &str) {
+    let page = parse(answer);
+    let challenges = page["challenges"].as_array().unwrap();
+    let ids: Vec<_> = challenges
+        .iter()
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
+    assert!(ids.is_sorted());
+    assert_eq!(ids.len(), 20);
 }

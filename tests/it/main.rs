@@ -10,6 +10,7 @@
 
 mod architecture;
 mod catalog;
+mod editing;
 mod examples;
 mod fleet;
 mod llm;

@@ -14,6 +14,7 @@ fn every_rpc_of_the_contract_has_a_row() {
     let contracts = [
         include_str!("../../proto/challenges/catalog/v1/catalog.proto"),
         include_str!("../../proto/challenges/admin/v1/cache_admin.proto"),
+        include_str!("../../proto/challenges/admin/v1/challenges_admin.proto"),
         include_str!("../../proto/challenges/admin/v1/tips_admin.proto"),
     ];
     for contract in contracts {

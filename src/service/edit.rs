@@ -1,0 +1,235 @@
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::domain::{
+    AnswerEncoder, Challenge, ChallengeChange, ChallengeDraft, ChallengeEditor, ChallengeId,
+    EditRefusal, EditStep, EditTerms, Edited, Error, Etag, FieldViolation, NewChallenge, Revision,
+    RevisionQuery, Version,
+};
+
+/// So many imports and exports are in hand at once: each holds a connection to the database.
+const LONG_AT_ONCE: usize = 2;
+
+/// Edits of the catalog, and their history.
+#[derive(Clone)]
+pub struct EditService {
+    pub(super) editor: Arc<dyn ChallengeEditor>,
+    encoder: Arc<dyn AnswerEncoder>,
+    pub(super) long: Arc<Semaphore>,
+}
+
+/// What became of an edit, as callers are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The challenge as it is now, and the name of what is shown of it; `None` where it is gone.
+    pub challenge: Option<(Challenge, Etag)>,
+    /// A version of the catalog that has the edit; `None` when it was only tried.
+    pub version: Option<Version>,
+}
+
+impl EditService {
+    /// Edits by `editor`; etags name what `encoder` makes of a challenge, as those of reads do.
+    #[must_use]
+    pub fn new(editor: Arc<dyn ChallengeEditor>, encoder: Arc<dyn AnswerEncoder>) -> Self {
+        Self {
+            editor,
+            encoder,
+            long: Arc::new(Semaphore::new(LONG_AT_ONCE)),
+        }
+    }
+
+    /// Adds a challenge.
+    ///
+    /// # Errors
+    ///
+    /// [`EditRefusal::Exists`]; else as [`ChallengeEditor::edit`].
+    pub async fn create(&self, new: NewChallenge, terms: &EditTerms) -> Result<Outcome, Error> {
+        let id = new.id;
+        let decide = |found: Option<&Challenge>| match found {
+            Some(_) => Err(Error::Refused(EditRefusal::Exists(id))),
+            None => Ok(EditStep::Insert {
+                new: new.clone(),
+                created_at: None,
+            }),
+        };
+        let edited = self.editor.edit(id, terms, &decide).await?;
+        Ok(self.outcome("created", id, terms, edited))
+    }
+
+    /// Changes fields of a challenge, if it is the one that `seen` names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`EditRefusal::Changed`]; else as [`ChallengeEditor::edit`].
+    pub async fn update(
+        &self,
+        id: ChallengeId,
+        change: ChallengeChange,
+        seen: Option<Etag>,
+        terms: &EditTerms,
+    ) -> Result<Outcome, Error> {
+        let decide = |found: Option<&Challenge>| {
+            let found = self.as_seen(id, found, seen)?;
+            Ok(step(found, &change))
+        };
+        let edited = self.editor.edit(id, terms, &decide).await?;
+        Ok(self.outcome("updated", id, terms, edited))
+    }
+
+    /// Deletes a challenge, if it is the one that `seen` names.
+    ///
+    /// # Errors
+    ///
+    /// [`EditRefusal::InUse`]; else as [`Self::update`].
+    pub async fn delete(
+        &self,
+        id: ChallengeId,
+        seen: Option<Etag>,
+        terms: &EditTerms,
+    ) -> Result<Outcome, Error> {
+        let decide = |found: Option<&Challenge>| {
+            self.as_seen(id, found, seen)?;
+            Ok(EditStep::Delete)
+        };
+        let edited = self.editor.edit(id, terms, &decide).await?;
+        Ok(self.outcome("deleted", id, terms, edited))
+    }
+
+    /// Makes a challenge what its revision `number` shows, if it is the one that `seen` names.
+    ///
+    /// # Errors
+    ///
+    /// [`EditRefusal::NoSuchRevision`]; [`Error::Invalid`] for a revision that breaks the rules;
+    /// else as [`Self::update`].
+    pub async fn revert(
+        &self,
+        id: ChallengeId,
+        number: i64,
+        seen: Option<Etag>,
+        terms: &EditTerms,
+    ) -> Result<Outcome, Error> {
+        let revision = self.editor.revision(id, number).await?;
+        let missing = Error::Refused(EditRefusal::NoSuchRevision(number));
+        let revision = revision.ok_or(missing)?;
+        let created_at = revision.created_at;
+        let new = draft(revision).check().map_err(broken_revision)?;
+        let decide = |found: Option<&Challenge>| match found {
+            Some(_) => {
+                let found = self.as_seen(id, found, seen)?;
+                Ok(step(found, &everything(&new)))
+            }
+            None if seen.is_some() => Err(Error::Refused(EditRefusal::Changed(None))),
+            None => Ok(EditStep::Insert {
+                new: new.clone(),
+                created_at,
+            }),
+        };
+        let edited = self.editor.edit(id, terms, &decide).await?;
+        Ok(self.outcome("reverted", id, terms, edited))
+    }
+
+    /// States that challenges were in, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`ChallengeEditor::revisions`].
+    pub async fn revisions(&self, query: RevisionQuery) -> Result<Vec<Revision>, Error> {
+        self.editor.revisions(query).await
+    }
+
+    /// The challenge, if it is there and the one that the caller saw.
+    fn as_seen<'a>(
+        &self,
+        id: ChallengeId,
+        found: Option<&'a Challenge>,
+        seen: Option<Etag>,
+    ) -> Result<&'a Challenge, Error> {
+        let found = found.ok_or_else(|| Error::NotFound {
+            kind: "challenge",
+            ids: vec![id.to_string()],
+        })?;
+        let now = self.etag(found);
+        match seen {
+            Some(seen) if seen != now => Err(Error::Refused(EditRefusal::Changed(Some(now)))),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// The name that reads give it.
+    fn etag(&self, challenge: &Challenge) -> Etag {
+        Etag::of(Some(&self.encoder.challenge(challenge)))
+    }
+
+    fn outcome(
+        &self,
+        what: &'static str,
+        id: ChallengeId,
+        terms: &EditTerms,
+        edited: Edited,
+    ) -> Outcome {
+        if let Some(version) = edited.version {
+            let editor = terms.editor.as_str();
+            tracing::info!(%id, editor, %version, "challenge {what}");
+        }
+        let challenge = edited.challenge.map(|challenge| {
+            let etag = self.etag(&challenge);
+            (challenge, etag)
+        });
+        Outcome {
+            challenge,
+            version: edited.version,
+        }
+    }
+}
+
+/// The change, or nothing where the challenge is so already.
+fn step(found: &Challenge, change: &ChallengeChange) -> EditStep {
+    let is_same = change.difficulty.is_none_or(|new| new == found.difficulty)
+        && is_so(change.title.as_deref(), &found.title)
+        && is_so(change.description.as_deref(), &found.description)
+        && change.points.is_none_or(|new| new == found.points)
+        && is_so(
+            change.tips.as_deref(),
+            found.tips.as_deref().unwrap_or_default(),
+        );
+    if is_same {
+        EditStep::Keep
+    } else {
+        EditStep::Update(change.clone())
+    }
+}
+
+fn is_so(wanted: Option<&str>, found: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted == found)
+}
+
+/// The change to all that is new.
+fn everything(new: &NewChallenge) -> ChallengeChange {
+    ChallengeChange {
+        difficulty: Some(new.difficulty),
+        title: Some(new.title.clone()),
+        description: Some(new.description.clone()),
+        points: Some(new.points),
+        tips: Some(new.tips.clone().unwrap_or_default()),
+    }
+}
+
+fn draft(revision: Revision) -> ChallengeDraft {
+    ChallengeDraft {
+        id: revision.challenge.to_string(),
+        difficulty: revision.difficulty,
+        title: revision.title,
+        description: revision.description,
+        points: revision.points,
+        tips: revision.tips,
+    }
+}
+
+fn broken_revision(wrong: Vec<FieldViolation>) -> Error {
+    let problem = |wrong: FieldViolation| {
+        let problem = format!("cannot be gone back to: its {wrong}");
+        FieldViolation::new("revision", problem)
+    };
+    Error::Invalid(wrong.into_iter().map(problem).collect())
+}

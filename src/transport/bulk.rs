@@ -1,0 +1,194 @@
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http_body::Body;
+use prost::Message;
+use tonic::Status;
+
+use super::{
+    call::Call,
+    edit::{EditTransport, editor, request_name, text},
+    edit_messages::draft,
+    fields::Wrong,
+    stream::Messages,
+    tips::Origin,
+    upload::Upload,
+};
+use crate::{
+    domain::{Challenge, Error, FieldViolation, ImportMode, Imported, RowOutcome},
+    pb::admin::v1 as pb,
+    service::{DraftRow, ImportOrder},
+};
+
+/// How large a message of an export may be, unless one challenge alone is larger.
+const MESSAGE_BYTES: usize = 1 << 20;
+/// The most rows of one message.
+const ROWS_MAX: usize = 1_000;
+
+impl EditTransport {
+    /// Reads an import message by message, and carries it out at the end.
+    pub(super) async fn import<B>(
+        &self,
+        messages: &mut Upload<B>,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::ImportChallengesResponse, Status>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let first: Option<pb::ImportChallengesRequest> = messages.next().await?;
+        let first = first.unwrap_or_default();
+        let order = order(&first.options.unwrap_or_default(), origin, call);
+        let order = order.map_err(|error| call.refused(&error))?;
+        let mut run = call.waiting(self.service.import(order)).await?;
+        let mut rows = first.rows;
+        loop {
+            let rows_are_few = few(&rows).map_err(|error| call.refused(&error));
+            rows_are_few?;
+            let drafts = rows.into_iter().map(draft_row).collect();
+            call.waiting(run.add(drafts)).await?;
+            let Some(next) = messages.next::<pb::ImportChallengesRequest>().await? else {
+                break;
+            };
+            if next.options.is_some() {
+                let problem = "belong to the first message only";
+                let wrong = vec![FieldViolation::new("options", problem)];
+                return Err(call.refused(&Error::Invalid(wrong)));
+            }
+            rows = next.rows;
+        }
+        let imported = call.waiting(run.finish()).await?;
+        Ok(answer(imported))
+    }
+
+    /// Streams the catalog of now.
+    pub(super) async fn export(
+        &self,
+        _: pb::ExportChallengesRequest,
+        call: &Call,
+    ) -> Result<Messages<pb::ExportChallengesResponse>, Status> {
+        let (version, pages) = call.waiting(self.service.export(call.deadline)).await?;
+        let version = version.to_string();
+        let messages = pages.map_ok(move |page| {
+            let messages = in_messages(page, &version).into_iter();
+            stream::iter(messages.map(Ok))
+        });
+        Ok(messages.try_flatten().boxed())
+    }
+}
+
+fn order(
+    options: &pb::ImportOptions,
+    origin: Origin<'_>,
+    call: &Call,
+) -> Result<ImportOrder, Error> {
+    let mut wrong = Wrong::default();
+    let mode = match pb::ImportMode::try_from(options.mode) {
+        Ok(pb::ImportMode::Unspecified | pb::ImportMode::Create) => Ok(ImportMode::Create),
+        Ok(pb::ImportMode::Upsert) => Ok(ImportMode::Upsert),
+        Err(_) => Err("must be IMPORT_MODE_CREATE (1), IMPORT_MODE_UPSERT (2) or unset".to_owned()),
+    };
+    let mode = wrong.field("options.mode", mode);
+    let request_id = request_name(&mut wrong, &options.request_id);
+    let editor = editor(&mut wrong, origin);
+    let (Some(mode), Some(request_id), Some(editor)) = (mode, request_id, editor) else {
+        return Err(wrong.into());
+    };
+    Ok(ImportOrder {
+        mode,
+        editor,
+        request_id,
+        validate_only: options.validate_only,
+        deadline: call.deadline,
+    })
+}
+
+/// A page in as many messages as it takes for none of them to be large.
+fn in_messages(page: Vec<Challenge>, version: &str) -> Vec<pb::ExportChallengesResponse> {
+    let (mut messages, mut bytes) = (Vec::new(), usize::MAX);
+    for challenge in page {
+        let challenge = pb::EditedChallenge::of(challenge, None);
+        let own = challenge.encoded_len();
+        bytes = bytes.saturating_add(own);
+        if bytes > MESSAGE_BYTES {
+            bytes = own;
+            messages.push(pb::ExportChallengesResponse {
+                challenges: Vec::new(),
+                version: version.to_owned(),
+            });
+        }
+        if let Some(message) = messages.last_mut() {
+            message.challenges.push(challenge);
+        }
+    }
+    messages
+}
+
+fn few(rows: &[pb::ImportRow]) -> Result<(), Error> {
+    if rows.len() <= ROWS_MAX {
+        return Ok(());
+    }
+    let problem = format!(
+        "must be at most {ROWS_MAX} in a message, not {}",
+        rows.len()
+    );
+    Err(Error::Invalid(vec![FieldViolation::new("rows", problem)]))
+}
+
+fn draft_row(row: pb::ImportRow) -> DraftRow {
+    DraftRow {
+        line: row.line,
+        draft: draft(row.challenge.unwrap_or_default()),
+    }
+}
+
+fn answer(imported: Imported) -> pb::ImportChallengesResponse {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let outcome = |outcome| match outcome {
+        RowOutcome::Created => pb::RowOutcome::Created,
+        RowOutcome::Updated => pb::RowOutcome::Updated,
+        RowOutcome::Unchanged => pb::RowOutcome::Unchanged,
+    };
+    let outcomes = imported.outcomes.into_iter();
+    pb::ImportChallengesResponse {
+        created: count(imported.tally.created),
+        updated: count(imported.tally.updated),
+        unchanged: count(imported.tally.unchanged),
+        outcomes: outcomes.map(|row| outcome(row).into()).collect(),
+        version: text(imported.version),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ChallengeId, Difficulty};
+
+    fn challenge(bytes: usize) -> Challenge {
+        Challenge {
+            id: ChallengeId::from(uuid::Uuid::from_u128(1)),
+            difficulty: Difficulty::Beginner,
+            title: String::new(),
+            description: "x".repeat(bytes),
+            points: 10,
+            tips: None,
+            written_tip: None,
+            created_at: None,
+            updated_at: None,
+        }
+    }
+
+    #[test]
+    fn a_page_of_an_export_is_cut_into_messages_that_any_client_takes() {
+        let lengths = |sizes: &[usize]| {
+            let page = sizes.iter().map(|size| challenge(*size)).collect();
+            let messages = in_messages(page, "v");
+            assert!(messages.iter().all(|message| message.version == "v"));
+            let lengths = messages.iter().map(|message| message.challenges.len());
+            lengths.collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[]), [0_usize; 0]);
+        assert_eq!(lengths(&[10, 10, 10]), [3]);
+        assert_eq!(lengths(&[600_000, 400_000, 600_000]), [2, 1]);
+        assert_eq!(lengths(&[10, 2_000_000, 10]), [1, 1, 1]);
+    }
+}

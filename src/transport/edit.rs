@@ -1,0 +1,250 @@
+use std::time::Instant;
+
+use prost::Message;
+use ring::digest::{Context, SHA256};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{
+    call::Call,
+    caller::{CALLER_ID, caller},
+    convert::read_etag,
+    edit_messages::{change, draft},
+    fields::Wrong,
+    page_token::PageTokens,
+    revision_token,
+    tips::Origin,
+};
+use crate::{
+    domain::{
+        ChallengeId, EditTerms, Error, Once, PageSize, RequestId, RevisionQuery, Version, finished,
+    },
+    pb::admin::v1 as pb,
+    service::{EditService, Outcome},
+};
+
+/// The service `challenges.admin.v1.ChallengesAdmin`: decode, one call, encode.
+#[derive(Clone)]
+pub struct EditTransport {
+    pub(super) service: EditService,
+    page_tokens: PageTokens,
+}
+
+impl EditTransport {
+    /// Serves `service`; lists continue by `page_tokens`.
+    #[must_use]
+    pub fn new(service: EditService, page_tokens: PageTokens) -> Self {
+        Self {
+            service,
+            page_tokens,
+        }
+    }
+
+    pub(super) async fn create(
+        &self,
+        request: pb::CreateChallengeRequest,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::CreateChallengeResponse, Status> {
+        let payload = payload("create", &request);
+        let mut wrong = Wrong::default();
+        let terms = terms(
+            &mut wrong,
+            (&request.request_id, payload),
+            request.validate_only,
+            origin,
+            call,
+        );
+        let mut message = request.challenge.unwrap_or_default();
+        if message.id.is_empty() {
+            message.id = Uuid::new_v4().to_string();
+        }
+        let new = wrong.fields_of("challenge", draft(message).check());
+        let (Some(terms), Some(new)) = (terms, new) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let outcome = call.waiting(self.service.create(new, &terms)).await?;
+        let (challenge, version) = told(outcome);
+        Ok(pb::CreateChallengeResponse { challenge, version })
+    }
+
+    pub(super) async fn update(
+        &self,
+        request: pb::UpdateChallengeRequest,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::UpdateChallengeResponse, Status> {
+        let payload = payload("update", &request);
+        let mut wrong = Wrong::default();
+        let terms = terms(
+            &mut wrong,
+            (&request.request_id, payload),
+            request.validate_only,
+            origin,
+            call,
+        );
+        let seen = wrong.field("etag", read_etag(&request.etag));
+        let message = request.challenge.unwrap_or_default();
+        let id = wrong.field("challenge.id", ChallengeId::parse(&message.id));
+        let asked = change(message, request.update_mask.as_ref());
+        let asked = asked.map_err(|problems| wrong.add(problems)).ok();
+        let asked = asked.and_then(|asked| wrong.fields_of("challenge", asked.check()));
+        let (Some(terms), Some(seen), Some(id), Some(asked)) = (terms, seen, id, asked) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let work = self.service.update(id, asked, seen, &terms);
+        let (challenge, version) = told(call.waiting(work).await?);
+        Ok(pb::UpdateChallengeResponse { challenge, version })
+    }
+
+    pub(super) async fn delete(
+        &self,
+        request: pb::DeleteChallengeRequest,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::DeleteChallengeResponse, Status> {
+        let payload = payload("delete", &request);
+        let mut wrong = Wrong::default();
+        let terms = terms(
+            &mut wrong,
+            (&request.request_id, payload),
+            request.validate_only,
+            origin,
+            call,
+        );
+        let seen = wrong.field("etag", read_etag(&request.etag));
+        let id = wrong.field("id", ChallengeId::parse(&request.id));
+        let (Some(terms), Some(seen), Some(id)) = (terms, seen, id) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let outcome = call.waiting(self.service.delete(id, seen, &terms)).await?;
+        let version = text(outcome.version);
+        Ok(pb::DeleteChallengeResponse { version })
+    }
+
+    pub(super) async fn revert(
+        &self,
+        request: pb::RevertChallengeRequest,
+        origin: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::RevertChallengeResponse, Status> {
+        let payload = payload("revert", &request);
+        let mut wrong = Wrong::default();
+        let terms = terms(
+            &mut wrong,
+            (&request.request_id, payload),
+            request.validate_only,
+            origin,
+            call,
+        );
+        let seen = wrong.field("etag", read_etag(&request.etag));
+        let id = wrong.field("id", ChallengeId::parse(&request.id));
+        let number = Some(request.revision).filter(|number| *number > 0);
+        let number = number.ok_or_else(|| "must be the number of a revision".to_owned());
+        let number = wrong.field("revision", number);
+        let (Some(terms), Some(seen), Some(id), Some(number)) = (terms, seen, id, number) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let work = self.service.revert(id, number, seen, &terms);
+        let (challenge, version) = told(call.waiting(work).await?);
+        Ok(pb::RevertChallengeResponse { challenge, version })
+    }
+
+    pub(super) async fn revisions(
+        &self,
+        request: pb::ListChallengeRevisionsRequest,
+        _: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::ListChallengeRevisionsResponse, Status> {
+        let query = self.query(&request);
+        let (query, page_size) = query.map_err(|error| call.refused(&error))?;
+        let mut found = call.waiting(self.service.revisions(query)).await?;
+        let has_more = found.len() > usize::from(page_size.get());
+        found.truncate(page_size.get().into());
+        let last = found.last().filter(|_| has_more);
+        let token = |number| revision_token::make(&self.page_tokens, query.challenge, number);
+        Ok(pb::ListChallengeRevisionsResponse {
+            next_page_token: last.map(|last| token(last.number)).unwrap_or_default(),
+            revisions: found.into_iter().map(Into::into).collect(),
+        })
+    }
+
+    /// One more than the page has, to know whether another one follows.
+    fn query(
+        &self,
+        request: &pb::ListChallengeRevisionsRequest,
+    ) -> Result<(RevisionQuery, PageSize), Error> {
+        let mut wrong = Wrong::default();
+        let challenge = match request.challenge_id.as_str() {
+            "" => Ok(None),
+            id => ChallengeId::parse(id).map(Some),
+        };
+        let challenge = wrong.field("challenge_id", challenge);
+        let page_size = wrong.field("page_size", PageSize::parse(request.page_size));
+        let (Some(challenge), Some(page_size)) = (challenge, page_size) else {
+            return Err(wrong.into());
+        };
+        let tokens = &self.page_tokens;
+        let query = RevisionQuery {
+            challenge,
+            before: revision_token::read(tokens, challenge, &request.page_token)?,
+            limit: page_size.get() + 1,
+        };
+        Ok((query, page_size))
+    }
+}
+
+/// SHA-256 of all that a call asks for: the same message twice, and no other, has the same.
+fn payload(what: &str, request: &impl Message) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(what.as_bytes());
+    hash.update(&request.encode_to_vec());
+    finished(hash)
+}
+
+fn terms(
+    wrong: &mut Wrong,
+    (request_id, payload): (&str, [u8; 32]),
+    validate_only: bool,
+    origin: Origin<'_>,
+    call: &Call,
+) -> Option<EditTerms> {
+    let id = request_name(wrong, request_id);
+    let editor = editor(wrong, origin);
+    Some(EditTerms {
+        once: id?.map(|id| Once { id, payload }),
+        editor: editor?,
+        validate_only,
+        patience: call.deadline.saturating_duration_since(Instant::now()),
+    })
+}
+
+/// The field `request_id`.
+#[expect(
+    clippy::option_option,
+    reason = "outer: could it be read; inner: was it given"
+)]
+pub(super) fn request_name(wrong: &mut Wrong, text: &str) -> Option<Option<RequestId>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    wrong.field("request_id", text.parse()).map(Some)
+}
+
+/// Who edits.
+pub(super) fn editor(wrong: &mut Wrong, origin: Origin<'_>) -> Option<String> {
+    let caller = caller(origin.headers, origin.peer);
+    wrong.field(CALLER_ID.as_str(), caller.map(|caller| caller.0))
+}
+
+fn told(outcome: Outcome) -> (Option<pb::EditedChallenge>, String) {
+    let challenge = outcome.challenge;
+    let challenge =
+        challenge.map(|(challenge, etag)| pb::EditedChallenge::of(challenge, Some(etag)));
+    (challenge, text(outcome.version))
+}
+
+/// A version as callers see it; empty when nothing was kept.
+pub(super) fn text(version: Option<Version>) -> String {
+    version.as_ref().map(Version::to_string).unwrap_or_default()
+}

@@ -1,0 +1,192 @@
+//! Challenges and their history in the words of the editing contract, and back.
+use prost_types::FieldMask;
+
+use super::convert::{etag_text, timestamp};
+use crate::{
+    domain::{
+        Challenge, ChallengeDraft, ChangeDraft, Difficulty, Etag, FieldViolation, Operation,
+        Revision,
+    },
+    pb::{admin::v1 as pb, catalog::v1::Difficulty as DifficultyNumber},
+};
+
+/// What a challenge earns when nobody says.
+const DEFAULT_POINTS: i32 = 10;
+
+/// The fields that an update can name.
+const FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
+
+impl pb::EditedChallenge {
+    /// The challenge as its row has it; with the name of what is shown of it, where that is told.
+    pub(super) fn of(challenge: Challenge, etag: Option<Etag>) -> Self {
+        Self {
+            id: challenge.id.to_string(),
+            difficulty: DifficultyNumber::from(challenge.difficulty).into(),
+            title: challenge.title,
+            description: Some(challenge.description),
+            points: Some(challenge.points),
+            tips: challenge.tips,
+            create_time: challenge.created_at.map(timestamp),
+            update_time: challenge.updated_at.map(timestamp),
+            etag: etag.map(etag_text).unwrap_or_default(),
+        }
+    }
+}
+
+/// A new challenge, not looked at yet.
+pub(super) fn draft(message: pb::EditedChallenge) -> ChallengeDraft {
+    ChallengeDraft {
+        id: message.id,
+        difficulty: word(message.difficulty),
+        title: message.title,
+        description: message.description.unwrap_or_default(),
+        points: message.points.unwrap_or(DEFAULT_POINTS).into(),
+        tips: message.tips,
+    }
+}
+
+/// The fields that `mask` names; without one, those that are set.
+///
+/// # Errors
+///
+/// Every path that names no field.
+pub(super) fn change(
+    message: pb::EditedChallenge,
+    mask: Option<&FieldMask>,
+) -> Result<ChangeDraft, Vec<FieldViolation>> {
+    let paths = mask.map_or(&[][..], |mask| &mask.paths);
+    if paths.is_empty() {
+        return Ok(ChangeDraft {
+            difficulty: (message.difficulty != 0).then(|| word(message.difficulty)),
+            title: Some(message.title).filter(|title| !title.is_empty()),
+            description: message.description,
+            points: message.points.map(Into::into),
+            tips: message.tips,
+        });
+    }
+    let mut wrong: Vec<_> = paths.iter().filter_map(|path| path_problem(path)).collect();
+    let names = |field: &str| paths.iter().any(|path| path == field || path == "*");
+    if names("points") && message.points.is_none() {
+        let problem = "must be set, because update_mask names it";
+        wrong.push(FieldViolation::new("challenge.points", problem));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(ChangeDraft {
+        difficulty: names("difficulty").then(|| word(message.difficulty)),
+        title: names("title").then_some(message.title),
+        description: names("description").then(|| message.description.unwrap_or_default()),
+        points: message.points.filter(|_| names("points")).map(Into::into),
+        tips: names("tips").then(|| message.tips.unwrap_or_default()),
+    })
+}
+
+fn path_problem(path: &str) -> Option<FieldViolation> {
+    if path == "*" || FIELDS.contains(&path) {
+        return None;
+    }
+    let known = FIELDS.join(", ");
+    let path: String = path.chars().take(100).collect();
+    let problem = format!("has {path:?}; it can have {known}, or *");
+    Some(FieldViolation::new("update_mask", problem))
+}
+
+/// The word that drafts have; what is no difficulty stays what it was.
+fn word(number: i32) -> String {
+    let known = Difficulty::ALL
+        .into_iter()
+        .find(|known| i32::from(DifficultyNumber::from(*known)) == number);
+    match known {
+        Some(known) => known.to_string(),
+        None if number == 0 => String::new(),
+        None => number.to_string(),
+    }
+}
+
+impl From<Revision> for pb::ChallengeRevision {
+    fn from(revision: Revision) -> Self {
+        let operation = match revision.operation {
+            Operation::Found => pb::RevisionOperation::Found,
+            Operation::Created => pb::RevisionOperation::Created,
+            Operation::Updated => pb::RevisionOperation::Updated,
+            Operation::Deleted => pb::RevisionOperation::Deleted,
+        };
+        let difficulty = revision.difficulty.parse::<Difficulty>().ok();
+        let difficulty = difficulty.map_or(DifficultyNumber::Unspecified, Into::into);
+        Self {
+            revision: revision.number,
+            operation: operation.into(),
+            challenge: Some(pb::EditedChallenge {
+                id: revision.challenge.to_string(),
+                difficulty: difficulty.into(),
+                title: revision.title,
+                description: Some(revision.description),
+                points: i32::try_from(revision.points).ok(),
+                tips: revision.tips,
+                create_time: revision.created_at.map(timestamp),
+                update_time: None,
+                etag: String::new(),
+            }),
+            editor: revision.editor.unwrap_or_default(),
+            database_role: revision.role,
+            time: Some(timestamp(revision.at)),
+            version: revision.version.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given() -> pb::EditedChallenge {
+        pb::EditedChallenge {
+            title: "T".to_owned(),
+            points: Some(0),
+            ..Default::default()
+        }
+    }
+
+    fn mask(paths: &[&str]) -> FieldMask {
+        FieldMask {
+            paths: paths.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn without_a_mask_the_fields_that_are_set_are_changed() {
+        let expected = ChangeDraft {
+            title: Some("T".to_owned()),
+            points: Some(0),
+            ..Default::default()
+        };
+        for no_mask in [None, Some(&mask(&[]))] {
+            assert_eq!(change(given(), no_mask), Ok(expected.clone()));
+        }
+    }
+
+    #[test]
+    fn a_mask_changes_what_it_names_and_empties_what_is_absent() {
+        let change = change(given(), Some(&mask(&["tips", "description"]))).unwrap();
+        let expected = ChangeDraft {
+            description: Some(String::new()),
+            tips: Some(String::new()),
+            ..Default::default()
+        };
+        assert_eq!(change, expected);
+    }
+
+    #[test]
+    fn a_path_that_is_no_field_is_refused_with_those_that_are() {
+        for path in ["id", "etag", "Title", "", "challenge.title"] {
+            let wrong = change(given(), Some(&mask(&["title", path]))).unwrap_err();
+            assert_eq!(wrong.len(), 1, "{path}");
+            assert!(wrong[0].problem.contains("difficulty, title"), "{wrong:?}");
+        }
+        let mut without_points = given();
+        without_points.points = None;
+        let wrong = change(without_points, Some(&mask(&["*"]))).unwrap_err();
+        assert_eq!(wrong[0].field, "challenge.points");
+    }
+}

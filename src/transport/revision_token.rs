@@ -1,0 +1,70 @@
+//! Tokens that lead through the history, made as those of lists are.
+use uuid::Uuid;
+
+use super::page_token::PageTokens;
+use crate::domain::{ChallengeId, Error};
+
+/// Tells these tokens from those of lists.
+const KIND: u8 = 2;
+
+/// The token for the revisions before `number`, of one challenge or of all.
+pub(super) fn make(tokens: &PageTokens, challenge: Option<ChallengeId>, number: i64) -> String {
+    let mut content = vec![KIND];
+    content.extend(filter(challenge).as_bytes());
+    content.extend(number.to_be_bytes());
+    tokens.seal(content)
+}
+
+/// Before which number the page of `token` starts; `None` for the first.
+///
+/// # Errors
+///
+/// [`Error::InvalidPageToken`] unless it was made here for the same challenge.
+pub(super) fn read(
+    tokens: &PageTokens,
+    challenge: Option<ChallengeId>,
+    token: &str,
+) -> Result<Option<i64>, Error> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
+    let content = tokens.open(token).ok_or_else(damaged)?;
+    let [KIND, rest @ ..] = content.as_slice() else {
+        return Err(damaged());
+    };
+    let (of, number) = rest.split_first_chunk::<16>().ok_or_else(damaged)?;
+    if Uuid::from_bytes(*of) != filter(challenge) {
+        return Err(Error::InvalidPageToken(
+            "was issued for another challenge_id; repeat that of the page before",
+        ));
+    }
+    let number = number.try_into().map_err(|_| damaged())?;
+    Ok(Some(i64::from_be_bytes(number)))
+}
+
+/// All ones stands for all challenges: no row has it, because it is no UUID of any version.
+fn filter(challenge: Option<ChallengeId>) -> Uuid {
+    challenge.map_or(Uuid::max(), ChallengeId::uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::PageSize;
+
+    #[test]
+    fn a_token_leads_back_to_its_place_and_nowhere_else() {
+        let tokens = PageTokens::new(b"key");
+        let one = Some(ChallengeId::from(Uuid::from_u128(1)));
+        for challenge in [None, one] {
+            let token = make(&tokens, challenge, 42);
+            assert_eq!(read(&tokens, challenge, &token).unwrap(), Some(42));
+        }
+        let token = make(&tokens, one, 42);
+        assert!(read(&tokens, None, &token).is_err());
+        assert!(read(&PageTokens::new(b"other"), one, &token).is_err());
+        assert!(tokens.read(&token, None, PageSize::DEFAULT).is_err());
+        assert!(read(&tokens, one, "AAAA").is_err());
+    }
+}

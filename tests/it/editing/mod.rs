@@ -1,0 +1,8 @@
+//! The catalog edited: by calls, by commands, and by plain SQL, with a history of all of it.
+mod bad_input;
+mod client;
+mod fleet;
+mod history;
+mod imports;
+mod once;
+mod one;
