@@ -59,6 +59,14 @@ impl Failure {
         }
     }
 
+    /// The same, in other words.
+    pub(super) fn reworded(self, reword: impl FnOnce(String) -> String) -> Self {
+        Self {
+            message: reword(self.message),
+            ..self
+        }
+    }
+
     /// Says it, and gives the exit code.
     pub(super) fn report(&self, environment: &Environment) -> ExitCode {
         if !self.message.is_empty() {

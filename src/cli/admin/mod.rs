@@ -1,6 +1,7 @@
-//! `admin`: what operators do, one file for each family of commands.
-mod command;
+//! `admin`: what operators do to a running fleet. One folder or file for each family of commands.
+mod challenges;
+mod family;
 mod tips;
 mod tips_view;
 
-pub(super) use command::{command, run};
+pub(super) use family::{command, run};

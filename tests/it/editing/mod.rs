@@ -1,6 +1,7 @@
 //! The catalog edited: by calls, by commands, and by plain SQL, with a history of all of it.
 mod bad_input;
 mod client;
+mod commands;
 mod fleet;
 mod history;
 mod imports;

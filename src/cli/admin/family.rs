@@ -1,23 +1,23 @@
-//! `admin`, and which family a command belongs to.
 use clap::{ArgMatches, Command};
 
-use super::tips;
+use super::{challenges, tips};
 use crate::{cli::failure::Failure, config::Environment};
 
-/// `admin` with all its families.
+/// `admin`, with every family.
 pub(in crate::cli) fn command() -> Command {
     Command::new("admin")
-        .about("Commands for operators of a running server")
+        .about("Operates a running fleet")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(challenges::command())
         .subcommand(tips::command())
 }
 
-/// Does what was typed behind `admin`.
+/// Does what the family's command says.
 pub(in crate::cli) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     match matches.subcommand() {
+        Some(("challenges", matches)) => challenges::run(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
-        // clap asks for one of those above.
-        Some(_) | None => Ok(()),
+        Some(_) | None => Err(Failure::quiet(2)),
     }
 }

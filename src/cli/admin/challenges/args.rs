@@ -1,0 +1,145 @@
+//! Flags that several of these commands have, and what they mean.
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use tonic::{Request, metadata::MetadataValue};
+
+use crate::{
+    cli::{failure::Failure, settings},
+    config::{ClientConfig, Environment},
+    domain::{ChallengeId, Difficulty, RequestId},
+};
+
+/// The fields of a challenge, as the contract names them.
+pub(super) const FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
+
+/// `ID`, which must be given.
+pub(super) fn id() -> Arg {
+    Arg::new("id")
+        .value_name("ID")
+        .required(true)
+        .value_parser(|text: &str| ChallengeId::parse(text))
+        .help("The challenge's UUID")
+}
+
+/// The fields of a challenge, as flags.
+pub(super) fn fields() -> [Arg; 5] {
+    let text = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("TEXT").help(help)
+    };
+    [
+        Arg::new("difficulty")
+            .long("difficulty")
+            .value_name("DIFFICULTY")
+            .value_parser(Difficulty::ALL.map(Difficulty::as_str))
+            .help("How hard it is"),
+        text("title", "One line of 1 to 200 characters"),
+        text("description", "What to do"),
+        Arg::new("points")
+            .long("points")
+            .value_name("NUMBER")
+            .allow_negative_numbers(true)
+            .value_parser(value_parser!(i32).range(0..=1_000))
+            .help("What it earns, 0 to 1000"),
+        text("tips", "A short coaching tip; empty for none"),
+    ]
+}
+
+/// The names of the fields that were given, empty ones too.
+pub(super) fn given_fields(matches: &ArgMatches) -> Vec<String> {
+    let names = FIELDS.into_iter();
+    let given = names.filter(|name| matches.contains_id(name));
+    given.map(str::to_owned).collect()
+}
+
+/// What every edit takes: who makes it, under what name, and whether it is only tried.
+pub(super) fn terms() -> [Arg; 3] {
+    [
+        Arg::new("as")
+            .long("as")
+            .value_name("NAME")
+            .help("Who edits, for the history; default: the user of this terminal"),
+        Arg::new("request-id")
+            .long("request-id")
+            .value_name("NAME")
+            .value_parser(|text: &str| text.parse::<RequestId>().map(|_| text.to_owned()))
+            .help("A name for this edit, which is then made once, however often it is repeated"),
+        Arg::new("validate-only")
+            .long("validate-only")
+            .action(ArgAction::SetTrue)
+            .help("Checks everything and changes nothing"),
+    ]
+}
+
+/// `--etag`.
+pub(super) fn etag() -> Arg {
+    Arg::new("etag")
+        .long("etag")
+        .value_name("ETAG")
+        .help("Does nothing when the challenge has another etag by now; `get` shows it")
+}
+
+/// `--yes`.
+pub(super) fn yes() -> Arg {
+    Arg::new("yes")
+        .long("yes")
+        .action(ArgAction::SetTrue)
+        .help("Does not ask")
+}
+
+/// The text of a flag; empty when it was not given.
+pub(super) fn text(matches: &ArgMatches, name: &str) -> String {
+    let given = matches.try_get_one::<String>(name).ok().flatten();
+    given.cloned().unwrap_or_default()
+}
+
+/// The challenge that was named.
+pub(super) fn challenge_id(matches: &ArgMatches) -> String {
+    let id = matches.get_one::<ChallengeId>("id");
+    id.map(ToString::to_string).unwrap_or_default()
+}
+
+/// How an edit reaches the server.
+pub(super) struct Terms {
+    /// Where the server is.
+    pub(super) config: ClientConfig,
+    /// The edit's name: what was given, or one of its own.
+    pub(super) request_id: String,
+    /// Whether it is only tried.
+    pub(super) validate_only: bool,
+    editor: Option<MetadataValue<tonic::metadata::Ascii>>,
+}
+
+impl Terms {
+    /// What was typed.
+    pub(super) fn of(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
+        let request_id = match text(matches, "request-id") {
+            given if given.is_empty() => uuid::Uuid::new_v4().to_string(),
+            given => given,
+        };
+        let editor = match text(matches, "as") {
+            given if given.is_empty() => environment.get("USER").unwrap_or_default().to_owned(),
+            given => given,
+        };
+        Ok(Self {
+            config: settings::client(matches, environment)?,
+            request_id,
+            validate_only: matches.get_flag("validate-only"),
+            editor: editor.parse().ok().filter(|_| !editor.is_empty()),
+        })
+    }
+
+    /// The message with the editor's name, which the server checks.
+    pub(super) fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(editor) = &self.editor {
+            request.metadata_mut().insert("x-caller-id", editor.clone());
+        }
+        request
+    }
+
+    /// The same, with the time that the caller grants.
+    pub(super) fn quick_request<T>(&self, message: T) -> Request<T> {
+        let mut request = self.request(message);
+        request.set_timeout(self.config.timeout);
+        request
+    }
+}

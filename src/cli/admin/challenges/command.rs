@@ -1,0 +1,144 @@
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+
+use super::{args, edit, export, history, import};
+use crate::{
+    cli::{failure::Failure, output, settings},
+    config::Environment,
+    domain::ChallengeId,
+};
+
+/// `admin challenges`.
+pub(in crate::cli::admin) fn command() -> Command {
+    Command::new("challenges")
+        .about("Edits the catalog")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([create(), update(), delete(), revert(), history()])
+        .subcommands([import(), export()])
+}
+
+/// Does what the command says.
+pub(in crate::cli::admin) fn run(
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("create", matches)) => edit::create(matches, environment),
+        Some(("update", matches)) => edit::update(matches, environment),
+        Some(("delete", matches)) => edit::delete(matches, environment),
+        Some(("revert", matches)) => edit::revert(matches, environment),
+        Some(("history", matches)) => history::run(matches, environment),
+        Some(("import", matches)) => import::run(matches, environment),
+        Some(("export", matches)) => export::run(matches, environment),
+        Some(_) | None => Err(Failure::quiet(2)),
+    }
+}
+
+fn create() -> Command {
+    let id = args::id()
+        .required(false)
+        .long("id")
+        .help("The UUID it shall have; default: a new one");
+    let needed = |arg: Arg| {
+        let is_needed = matches!(arg.get_id().as_str(), "difficulty" | "title");
+        arg.required(is_needed)
+    };
+    Command::new("create")
+        .about("Adds a challenge")
+        .arg(id)
+        .args(args::fields().map(needed))
+        .args(args::terms())
+        .arg(output::arg())
+        .args(settings::client_args())
+}
+
+fn update() -> Command {
+    let any_field = ArgGroup::new("fields")
+        .args(args::FIELDS)
+        .required(true)
+        .multiple(true);
+    Command::new("update")
+        .about("Changes those fields of a challenge that are given")
+        .arg(args::id())
+        .args(args::fields())
+        .group(any_field)
+        .arg(args::etag())
+        .args(args::terms())
+        .arg(output::arg())
+        .args(settings::client_args())
+}
+
+fn delete() -> Command {
+    Command::new("delete")
+        .about("Deletes a challenge; `revert` brings it back")
+        .args([args::id(), args::etag(), args::yes()])
+        .args(args::terms())
+        .arg(output::arg())
+        .args(settings::client_args())
+}
+
+fn revert() -> Command {
+    let revision = Arg::new("revision")
+        .value_name("REVISION")
+        .required(true)
+        .value_parser(value_parser!(i64).range(1..))
+        .help("The number of the revision, as `history` shows it");
+    Command::new("revert")
+        .about("Makes a challenge what it was at a revision, deleted or not")
+        .args([args::id(), revision, args::etag()])
+        .args(args::terms())
+        .arg(output::arg())
+        .args(settings::client_args())
+}
+
+fn history() -> Command {
+    let id = Arg::new("id")
+        .value_name("ID")
+        .value_parser(|text: &str| ChallengeId::parse(text))
+        .help("The challenge's UUID; default: all challenges");
+    let limit = Arg::new("limit")
+        .long("limit")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(u32).range(1..=100_000))
+        .default_value("50")
+        .help("How many changes to show");
+    Command::new("history")
+        .about("Shows who changed what and when, the newest first")
+        .args([id, limit, output::arg()])
+        .args(settings::client_args())
+}
+
+fn import() -> Command {
+    let file = Arg::new("file")
+        .value_name("FILE")
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("A JSON list of challenges, or one JSON object after another; - for standard input");
+    let upsert = Arg::new("upsert")
+        .long("upsert")
+        .action(ArgAction::SetTrue)
+        .help("Changes challenges that are there; without it, all must be new");
+    Command::new("import")
+        .about("Adds or changes many challenges: all of the file, or nothing")
+        .args([file, upsert])
+        .args(args::terms())
+        .arg(output::arg())
+        .args(settings::client_args())
+        .after_help(
+            "Fields: id, difficulty, title, points; description and tips may be left out.\n\
+             Nothing is changed when any row is wrong, or when the command is ended by Ctrl-C.",
+        )
+}
+
+fn export() -> Command {
+    let file = Arg::new("file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where to; default: standard output");
+    Command::new("export")
+        .about("Writes all challenges of one moment, in the form that `import` takes")
+        .arg(file)
+        .args(settings::client_args())
+}

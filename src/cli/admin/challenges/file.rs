@@ -1,0 +1,283 @@
+//! Challenges one by one out of a file of any length: a JSON list of them, or one after another.
+use std::{fmt, io::BufRead};
+
+use crate::domain::{ChallengeDraft, FieldViolation};
+
+/// The longest challenge, in bytes of the file.
+const OBJECT_MAX: usize = 1 << 20;
+
+/// What is wrong with a line of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LineProblem {
+    line: u64,
+    /// Empty when it is the challenge as a whole.
+    field: String,
+    problem: String,
+}
+
+impl fmt::Display for LineProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if !self.field.is_empty() {
+            write!(f, ", {}", self.field)?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// A challenge of the file, and the line that it begins on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FileRow {
+    pub(super) line: u64,
+    pub(super) draft: ChallengeDraft,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Start,
+    /// One after another.
+    Among,
+    /// In a list, where a challenge may stand.
+    InList {
+        is_first: bool,
+    },
+    /// In a list, behind a challenge.
+    Behind,
+    /// Behind the list.
+    End,
+}
+
+/// Reads challenges; holds one of them at a time.
+pub(super) struct ChallengeFile<R> {
+    input: R,
+    line: u64,
+    place: Place,
+    /// How many bytes were read.
+    pub(super) bytes: u64,
+}
+
+impl<R: BufRead> ChallengeFile<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            line: 1,
+            place: Place::Start,
+            bytes: 0,
+        }
+    }
+
+    /// The next challenge, every field of which was checked; `None` at the end. After a problem of
+    /// one challenge the next may be read.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the challenge; a broken file has no next.
+    pub(super) fn next(&mut self) -> Result<Option<FileRow>, Vec<LineProblem>> {
+        let Some((line, object)) = self.next_object().map_err(|problem| vec![problem])? else {
+            return Ok(None);
+        };
+        let draft: ChallengeDraft = serde_json::from_slice(&object).map_err(|error| {
+            let text = error.to_string();
+            let problem = text.split(" at line ").next().unwrap_or_default();
+            let behind = u64::try_from(error.line()).unwrap_or(1).saturating_sub(1);
+            vec![at(line + behind, problem)]
+        })?;
+        let checked = draft.clone().check();
+        checked.map_err(|wrong| {
+            let told = |FieldViolation { field, problem }| LineProblem {
+                line,
+                field,
+                problem,
+            };
+            wrong.into_iter().map(told).collect::<Vec<_>>()
+        })?;
+        Ok(Some(FileRow { line, draft }))
+    }
+
+    /// Whether nothing more can be read.
+    pub(super) fn is_over(&self) -> bool {
+        self.place == Place::End
+    }
+
+    /// The bytes of the next object, and the line that it begins on.
+    fn next_object(&mut self) -> Result<Option<(u64, Vec<u8>)>, LineProblem> {
+        loop {
+            let Some(byte) = self.next_byte()? else {
+                return self.end();
+            };
+            self.place = match (self.place, byte) {
+                (place, b' ' | b'\t' | b'\r' | b'\n') => place,
+                // A byte order mark.
+                (Place::Start, 0xef | 0xbb | 0xbf) => Place::Start,
+                (Place::Start, b'[') => Place::InList { is_first: true },
+                (Place::InList { is_first: true } | Place::Behind, b']') => Place::End,
+                (Place::Behind, b',') => Place::InList { is_first: false },
+                (Place::Start | Place::Among, b'{') => {
+                    self.place = Place::Among;
+                    return self.object().map(Some);
+                }
+                (Place::InList { .. }, b'{') => {
+                    self.place = Place::Behind;
+                    return self.object().map(Some);
+                }
+                (place, byte) => return Err(self.unexpected(place, byte)),
+            };
+        }
+    }
+
+    fn end(&mut self) -> Result<Option<(u64, Vec<u8>)>, LineProblem> {
+        let place = std::mem::replace(&mut self.place, Place::End);
+        match place {
+            Place::Start | Place::Among | Place::End => Ok(None),
+            Place::InList { .. } | Place::Behind => {
+                Err(at(self.line, "the list does not end: is the file whole?"))
+            }
+        }
+    }
+
+    fn unexpected(&mut self, place: Place, byte: u8) -> LineProblem {
+        self.place = Place::End;
+        let expected = match place {
+            Place::Start => "a list of challenges, or a challenge in { }",
+            Place::Among | Place::InList { .. } => "a challenge in { }",
+            Place::Behind => "a comma or the end of the list",
+            Place::End => "nothing more",
+        };
+        let found = char::from(byte);
+        at(self.line, &format!("expected {expected}, not {found:?}"))
+    }
+
+    /// The rest of an object, whose brace was read.
+    fn object(&mut self) -> Result<(u64, Vec<u8>), LineProblem> {
+        let begins = self.line;
+        let (mut object, mut depth) = (vec![b'{'], 1_u32);
+        let (mut is_text, mut is_escaped) = (false, false);
+        while depth > 0 {
+            let Some(byte) = self.next_byte()? else {
+                self.place = Place::End;
+                let problem = "the challenge that begins here does not end: is the file whole?";
+                return Err(at(begins, problem));
+            };
+            object.push(byte);
+            if object.len() > OBJECT_MAX {
+                self.place = Place::End;
+                let problem = format!("the challenge that begins here has over {OBJECT_MAX} bytes");
+                return Err(at(begins, &problem));
+            }
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_text => is_escaped = true,
+                b'"' => is_text = !is_text,
+                b'{' if !is_text => depth += 1,
+                b'}' if !is_text => depth -= 1,
+                _ => {}
+            }
+        }
+        Ok((begins, object))
+    }
+
+    fn next_byte(&mut self) -> Result<Option<u8>, LineProblem> {
+        let read = self.input.fill_buf().map(|bytes| bytes.first().copied());
+        let byte = read.map_err(|error| {
+            self.place = Place::End;
+            at(self.line, &format!("cannot be read: {error}"))
+        })?;
+        if let Some(byte) = byte {
+            self.input.consume(1);
+            self.bytes += 1;
+            self.line += u64::from(byte == b'\n');
+        }
+        Ok(byte)
+    }
+}
+
+fn at(line: u64, problem: &str) -> LineProblem {
+    LineProblem {
+        line,
+        field: String::new(),
+        problem: problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"id":"5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01","difficulty":"beginner","title":"a \"}\" b","points":10}"#;
+
+    /// The lines that challenges begin on, and every problem.
+    fn read(text: &str) -> (Vec<u64>, Vec<String>) {
+        let mut file = ChallengeFile::new(text.as_bytes());
+        let (mut lines, mut problems) = (Vec::new(), Vec::new());
+        loop {
+            match file.next() {
+                Ok(Some(row)) => lines.push(row.line),
+                Ok(None) => return (lines, problems),
+                Err(wrong) => {
+                    problems.extend(wrong.iter().map(ToString::to_string));
+                    if file.is_over() {
+                        return (lines, problems);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lists_and_objects_one_after_another_are_read_with_their_lines() {
+        let spread = GOOD.replace(',', ",\n");
+        for (text, lines) in [
+            (format!("[{GOOD}]"), &[1][..]),
+            (format!("\u{feff}[\n{GOOD},\n{GOOD}\n]\n"), &[2, 3]),
+            (format!("{GOOD}\n\n{GOOD}"), &[1, 3]),
+            (format!("[\n{spread}, {GOOD}]"), &[2, 5]),
+            ("[]".to_owned(), &[]),
+            (String::new(), &[]),
+        ] {
+            assert_eq!(read(&text), (lines.to_vec(), Vec::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_problem_is_named_with_line_and_field_and_the_next_challenge_is_read() {
+        let hard = GOOD.replace("beginner", "hard").replace(":10", ":-1");
+        let odd = GOOD.replace("\"title\"", "\n\"name\"");
+        let (lines, problems) = read(&format!("[\n{hard},\n{odd},\n{GOOD}]"));
+        assert_eq!(lines, [5]);
+        assert!(problems[0].starts_with("line 2, difficulty: must be beginner"));
+        assert_eq!(problems[1], "line 2, points: must be 0 to 1000, not -1");
+        assert!(
+            problems[2].starts_with("line 4: unknown field `name`"),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_broken_or_cut_off_is_none() {
+        for (text, problem) in [
+            (format!("[{GOOD}"), "line 1: the list does not end"),
+            (format!("[{GOOD},"), "line 1: the list does not end"),
+            (
+                "\n{\"id\":\"x\"".to_owned(),
+                "line 2: the challenge that begins here does not end",
+            ),
+            (format!("[{GOOD} {GOOD}]"), "line 1: expected a comma"),
+            (format!("[{GOOD},]"), "line 1: expected a challenge"),
+            (format!("[{GOOD}]\n1"), "line 2: expected nothing more"),
+            ("7".to_owned(), "line 1: expected a list of challenges"),
+            (
+                "id,title\n".to_owned(),
+                "line 1: expected a list of challenges",
+            ),
+        ] {
+            let (_, problems) = read(&text);
+            assert!(problems[0].starts_with(problem), "{text}: {problems:?}");
+        }
+        let long = format!("{{\"title\":\"{}\"}}", "x".repeat(OBJECT_MAX));
+        assert!(
+            read(&long).1[0].contains("has over"),
+            "a challenge of a megabyte"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! `history`.
+use clap::ArgMatches;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{args, view::EditedView};
+use crate::{
+    cli::{
+        client,
+        failure::Failure,
+        output::{self, Color, Output, clean},
+        runtime, settings,
+    },
+    config::{ClientConfig, Environment},
+    pb::admin::v1::{
+        ChallengeRevision, ListChallengeRevisionsRequest, RevisionOperation,
+        challenges_admin_client::ChallengesAdminClient,
+    },
+};
+
+/// The most that the server gives at once.
+const PAGE_MAX: u32 = 100;
+
+/// One change.
+#[derive(Debug, Serialize)]
+struct RevisionView {
+    revision: i64,
+    operation: &'static str,
+    time: Option<String>,
+    editor: String,
+    database_role: String,
+    version: String,
+    challenge: Option<EditedView>,
+}
+
+/// Shows who changed what and when.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let limit = matches.get_one::<u32>("limit").copied().unwrap_or(PAGE_MAX);
+    let id = args::challenge_id(matches);
+    let found = runtime::command()?.block_on(ask(&config, id, limit))?;
+    let views: Vec<_> = found.into_iter().map(RevisionView::from).collect();
+    show(output, &views)
+}
+
+async fn ask(
+    config: &ClientConfig,
+    challenge_id: String,
+    limit: u32,
+) -> Result<Vec<ChallengeRevision>, Failure> {
+    let mut client = ChallengesAdminClient::new(client::connect(config).await?);
+    let mut request = ListChallengeRevisionsRequest {
+        challenge_id,
+        ..Default::default()
+    };
+    let (mut left, mut found) = (limit, Vec::new());
+    while left > 0 {
+        request.page_size = i32::try_from(left.min(PAGE_MAX)).unwrap_or(0);
+        let answer = client.list_challenge_revisions(client::request(config, request.clone()));
+        let answer = answer.await.map_err(|status| client::refused(&status))?;
+        let answer = answer.into_inner();
+        left = left.saturating_sub(left.min(PAGE_MAX));
+        found.extend(answer.revisions);
+        if answer.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = answer.next_page_token;
+    }
+    Ok(found)
+}
+
+impl From<ChallengeRevision> for RevisionView {
+    fn from(revision: ChallengeRevision) -> Self {
+        Self {
+            operation: match revision.operation() {
+                RevisionOperation::Unspecified => "unspecified",
+                RevisionOperation::Found => "found",
+                RevisionOperation::Created => "created",
+                RevisionOperation::Updated => "updated",
+                RevisionOperation::Deleted => "deleted",
+            },
+            revision: revision.revision,
+            time: revision.time.map(|time| time.to_string()),
+            editor: revision.editor,
+            database_role: revision.database_role,
+            version: revision.version,
+            challenge: revision.challenge.map(Into::into),
+        }
+    }
+}
+
+impl RevisionView {
+    /// Whoever named himself, else the database's role.
+    fn who(&self) -> String {
+        let who = [&self.editor, &self.database_role];
+        let named = who.into_iter().find(|name| !name.is_empty());
+        named.map_or_else(|| "–".to_owned(), |name| clean(name))
+    }
+}
+
+fn show(output: Output, views: &[RevisionView]) -> Result<(), Failure> {
+    if output.is_json() {
+        return output::json(&json!({ "revisions": views }));
+    }
+    let rows = views.iter().map(|view| {
+        let challenge = view.challenge.as_ref();
+        let field = |of: fn(&EditedView) -> &str| challenge.map(|it| clean(of(it)));
+        let title = field(|it| &it.title).unwrap_or_default();
+        [
+            view.revision.to_string(),
+            view.time.clone().unwrap_or_default(),
+            view.operation.to_owned(),
+            view.who(),
+            field(|it| &it.id).unwrap_or_default(),
+            match view.operation {
+                "deleted" => output.paint(Color::Red, &title),
+                "created" => output.paint(Color::Green, &title),
+                _ => title,
+            },
+        ]
+    });
+    let headings = ["REVISION", "TIME", "CHANGE", "WHO", "CHALLENGE", "TITLE"];
+    output.rows(headings, rows)
+}

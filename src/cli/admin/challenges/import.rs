@@ -1,0 +1,117 @@
+//! `import`.
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, stdin},
+    path::{Path, PathBuf},
+};
+
+use clap::ArgMatches;
+use serde_json::json;
+use tonic::{Code, Status};
+
+use super::{
+    args::Terms,
+    bar::Bar,
+    edit::refused,
+    file::{ChallengeFile, LineProblem},
+    upload::messages,
+};
+use crate::{
+    cli::{
+        client,
+        failure::Failure,
+        output::{self, Output, clean},
+        runtime,
+    },
+    config::Environment,
+    pb::admin::v1::{
+        ImportChallengesResponse, ImportMode, ImportOptions,
+        challenges_admin_client::ChallengesAdminClient,
+    },
+};
+
+/// Imports all of a file, or nothing. Ctrl-C ends the process, and with it the call: the server
+/// writes nothing before it has heard the end of the file.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let terms = Terms::of(matches, environment)?;
+    let mode = if matches.get_flag("upsert") {
+        ImportMode::Upsert
+    } else {
+        ImportMode::Create
+    };
+    let options = ImportOptions {
+        mode: mode.into(),
+        request_id: terms.request_id.clone(),
+        validate_only: terms.validate_only,
+    };
+    let path = matches.get_one::<PathBuf>("file").map(PathBuf::as_path);
+    let (input, length) = open(path.unwrap_or(Path::new("-")))?;
+    let file = ChallengeFile::new(input);
+    let (rows, problems) = messages(file, options, Bar::new(length));
+    let answer = runtime::command()?.block_on(async {
+        let mut client = ChallengesAdminClient::new(client::connect(&terms.config).await?);
+        tokio::select! {
+            answer = client.import_challenges(terms.request(rows)) => {
+                answer.map_err(|status| refused_import(&terms, &status))
+            }
+            Ok(problems) = problems => Err(wrong_file(&problems)),
+        }
+    })?;
+    show(output, &answer.into_inner())
+}
+
+fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
+    if path == Path::new("-") {
+        return Ok((Box::new(BufReader::new(stdin())), None));
+    }
+    let opened = File::open(path).and_then(|file| {
+        let length = file.metadata()?.len();
+        Ok((file, length))
+    });
+    let (file, length) = opened.map_err(|error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        Failure::failed(message).with_code(2)
+    })?;
+    Ok((Box::new(BufReader::new(file)), Some(length)))
+}
+
+fn wrong_file(problems: &[LineProblem]) -> Failure {
+    let failure = Failure::failed("the file cannot be imported; nothing was changed");
+    problems.iter().fold(failure, |failure, problem| {
+        failure.with_line(clean(&problem.to_string()))
+    })
+}
+
+/// The server names rows as its contract does; people count lines.
+fn refused_import(terms: &Terms, status: &Status) -> Failure {
+    let in_lines = |text: String| text.replace("rows[", "line ").replace("].", ", ");
+    let failure = refused(terms, status).reworded(in_lines);
+    if matches!(
+        status.code(),
+        Code::InvalidArgument | Code::ResourceExhausted
+    ) {
+        return failure.with_line("nothing was changed");
+    }
+    failure
+}
+
+fn show(output: Output, answer: &ImportChallengesResponse) -> Result<(), Failure> {
+    let (created, updated) = (answer.created, answer.updated);
+    let unchanged = answer.unchanged;
+    if output.is_json() {
+        return output::json(&json!({
+            "created": created,
+            "updated": updated,
+            "unchanged": unchanged,
+            "version": answer.version,
+        }));
+    }
+    let done = match answer.version.as_str() {
+        "" => "nothing was changed: this is what it would do".to_owned(),
+        version => format!("version {}", clean(version)),
+    };
+    output::line(&format!(
+        "{created} created, {updated} updated, {unchanged} unchanged; {done}"
+    ))
+}

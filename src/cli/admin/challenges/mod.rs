@@ -1,0 +1,14 @@
+//! `admin challenges`: the catalog edited from a terminal or a script.
+mod args;
+mod bar;
+mod command;
+mod confirm;
+mod edit;
+mod export;
+mod file;
+mod history;
+mod import;
+mod upload;
+mod view;
+
+pub(super) use command::{command, run};

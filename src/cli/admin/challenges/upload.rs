@@ -1,0 +1,131 @@
+//! A file as the messages of an import.
+use std::io::BufRead;
+
+use futures_util::{Stream, StreamExt, stream};
+use prost::Message;
+use tokio::sync::oneshot;
+
+use super::{
+    bar::Bar,
+    file::{ChallengeFile, FileRow, LineProblem},
+};
+use crate::{
+    domain::Difficulty,
+    pb::{
+        admin::v1::{EditedChallenge, ImportChallengesRequest, ImportOptions, ImportRow},
+        catalog::v1::Difficulty as DifficultyNumber,
+    },
+};
+
+/// A message has as many rows as fit, so that none is too large for the server and none is too small.
+const MESSAGE_BYTES: usize = 128 << 10;
+const MESSAGE_ROWS: usize = 1_000;
+/// So many problems of a file are told.
+const PROBLEMS_MAX: usize = 20;
+
+/// The messages of an import, read when they are wanted. Once a problem is met they never end, for
+/// their end would mean that the file was whole; the problems come by the second way.
+pub(super) fn messages<R: BufRead + Send + 'static>(
+    file: ChallengeFile<R>,
+    options: ImportOptions,
+    bar: Bar,
+) -> (
+    impl Stream<Item = ImportChallengesRequest> + Send,
+    oneshot::Receiver<Vec<LineProblem>>,
+) {
+    let (told, problems) = oneshot::channel();
+    let source = Source {
+        file,
+        options: Some(options),
+        next: None,
+        bar,
+        sent: 0,
+    };
+    let messages = stream::unfold((source, Some(told)), async |(mut source, mut told)| {
+        match source.message() {
+            Ok(message) => message.map(|message| (message, (source, told))),
+            Err(problems) => {
+                if let Some(told) = told.take() {
+                    // Nobody listens when the call is over, and then nobody needs to.
+                    let _ = told.send(problems);
+                }
+                std::future::pending().await
+            }
+        }
+    });
+    (messages.boxed(), problems)
+}
+
+struct Source<R> {
+    file: ChallengeFile<R>,
+    /// Goes with the first message.
+    options: Option<ImportOptions>,
+    /// A row that did not fit into the message before.
+    next: Option<ImportRow>,
+    bar: Bar,
+    sent: usize,
+}
+
+impl<R: BufRead> Source<R> {
+    fn message(&mut self) -> Result<Option<ImportChallengesRequest>, Vec<LineProblem>> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < MESSAGE_ROWS {
+            let row = match self.next.take() {
+                Some(row) => row,
+                None => match self.read()? {
+                    Some(row) => row,
+                    None => break,
+                },
+            };
+            bytes += row.encoded_len();
+            if bytes > MESSAGE_BYTES && !rows.is_empty() {
+                self.next = Some(row);
+                break;
+            }
+            rows.push(row);
+        }
+        self.sent += rows.len();
+        self.bar.show(self.file.bytes, self.sent);
+        // An import of nothing is a message too, so that the server says what it thinks of it.
+        let options = self.options.take();
+        let is_over = rows.is_empty() && options.is_none();
+        Ok((!is_over).then_some(ImportChallengesRequest { options, rows }))
+    }
+
+    fn read(&mut self) -> Result<Option<ImportRow>, Vec<LineProblem>> {
+        match self.file.next() {
+            Ok(row) => Ok(row.map(import_row)),
+            Err(problems) => Err(self.all_problems(problems)),
+        }
+    }
+
+    /// Looks through the rest of the file, so that all that is wrong is told at once.
+    fn all_problems(&mut self, mut problems: Vec<LineProblem>) -> Vec<LineProblem> {
+        while problems.len() < PROBLEMS_MAX && !self.file.is_over() {
+            match self.file.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(more) => problems.extend(more),
+            }
+        }
+        problems.truncate(PROBLEMS_MAX);
+        problems
+    }
+}
+
+fn import_row(FileRow { line, draft }: FileRow) -> ImportRow {
+    let difficulty = draft.difficulty.parse::<Difficulty>();
+    let difficulty = difficulty.map_or(DifficultyNumber::Unspecified, Into::into);
+    ImportRow {
+        line: i64::try_from(line).unwrap_or(0),
+        challenge: Some(EditedChallenge {
+            id: draft.id,
+            difficulty: difficulty.into(),
+            title: draft.title,
+            description: Some(draft.description),
+            points: i32::try_from(draft.points).ok(),
+            tips: draft.tips,
+            ..Default::default()
+        }),
+    }
+}
