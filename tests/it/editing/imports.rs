@@ -168,6 +168,19 @@ async fn a_call_that_is_dropped_in_the_middle_changes_nothing() {
 }
 
 #[tokio::test]
+async fn an_import_that_stalls_ends_with_the_time_of_a_stream() {
+    let environment = [("CATALOG_STREAM_TIMEOUT", "1s".to_owned())];
+    let replica = Replica::start(&environment).await;
+    let mut client = client(&replica).await;
+    let some = import_of(pb::ImportOptions::default(), &rows(1..11), 5);
+    let stalled = stream::iter(some).chain(stream::pending());
+    let refused = refusal(client.import_challenges(stalled).await);
+    let late = Refusal::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &[]);
+    assert_eq!(refused, late);
+    assert!(history(&mut client, &id(1)).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_third_import_at_once_is_sent_elsewhere() {
     let replica = Replica::start(&[]).await;
     let overloaded = || Refusal::new(Code::Unavailable, "OVERLOADED", &[]);

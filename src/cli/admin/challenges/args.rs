@@ -108,6 +108,15 @@ pub(super) struct Terms {
     editor: Option<MetadataValue<tonic::metadata::Ascii>>,
 }
 
+/// The user of this terminal, where the server can take the name; empty where it cannot.
+fn user(environment: &Environment) -> String {
+    let name = environment.get("USER").unwrap_or_default();
+    let is_ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
+    let fits = name.len() <= 128 && name.bytes().all(is_ordinary);
+    let name = if fits { name } else { "" };
+    name.to_owned()
+}
+
 impl Terms {
     /// What was typed.
     pub(super) fn of(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
@@ -116,7 +125,7 @@ impl Terms {
             given => given,
         };
         let editor = match text(matches, "as") {
-            given if given.is_empty() => environment.get("USER").unwrap_or_default().to_owned(),
+            given if given.is_empty() => user(environment),
             given => given,
         };
         Ok(Self {
