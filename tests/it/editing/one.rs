@@ -1,6 +1,7 @@
 //! One challenge at a time: added, changed, deleted, brought back.
 use challenges_catalog::pb::{admin::v1 as pb, catalog::v1::Difficulty};
 use prost_types::FieldMask;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -193,6 +194,28 @@ async fn what_was_deleted_is_gone_and_comes_back_as_it_was() {
     assert_eq!((after.title, after.tips), (before.title, before.tips));
     let read = get(&replica, &id(1), &back.version).await.unwrap();
     assert_eq!(read.etag, after.etag);
+}
+
+#[tokio::test]
+async fn tables_that_refer_to_a_challenge_of_a_file_are_named_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.sqlite").display());
+    let replica = Replica::start(&[("DATABASE_URL", url.clone())]).await;
+    let mut client = client(&replica).await;
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    let table = format!(
+        "CREATE TABLE done_by_users (challenge TEXT REFERENCES approach_challenges);
+        INSERT INTO done_by_users VALUES ('{SEEDED}')"
+    );
+    let table = sqlx::raw_sql(AssertSqlSafe(table));
+    table.execute(&mut other).await.unwrap();
+    let status = delete(&mut client, SEEDED).await.unwrap_err();
+    let details = status.get_error_details();
+    let metadata = &details.error_info().unwrap().metadata;
+    assert_eq!(metadata["table"], "done_by_users");
+    let in_use = Refusal::new(Code::FailedPrecondition, "CHALLENGE_IN_USE", &[]);
+    assert_eq!(Refusal::from(status), in_use);
+    get(&replica, SEEDED, "").await.unwrap();
 }
 
 #[tokio::test]
