@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod llm;
+pub mod ops;
 pub mod pb;
 pub mod redis;
 pub mod repository;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     caches::{Caches, redis_nodes},
     database,
+    samples::Samples,
     tips::Tips,
     view::{Error, at},
 };
@@ -29,8 +30,10 @@ pub(super) struct App {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) membership: Arc<Membership>,
+    pub(super) board: Arc<Board>,
     /// Writes tips; absent when nobody is configured to.
     pub(super) writing: Option<Arc<Board>>,
+    pub(super) samples: Arc<Samples>,
     pub(super) health: Health,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
@@ -83,13 +86,20 @@ impl App {
             edge_settings(config),
             leaving.clone(),
         );
+        let samples = Samples::new(
+            Arc::clone(&datastore),
+            caches.shared.clone(),
+            config.tips.replicas,
+        );
         let app = Self {
             datastore,
             catalog,
             knowledge: caches.knowledge,
             shared: caches.shared,
             membership,
-            writing: tips.has_providers.then_some(tips.board),
+            writing: tips.has_providers.then(|| Arc::clone(&tips.board)),
+            board: tips.board,
+            samples: Arc::new(samples),
             health,
             edge,
             tasks,
@@ -105,8 +115,14 @@ impl App {
         // Before the first poll, which confirms nothing to a replica that nobody would wait for.
         self.membership.register().await;
         let (feed, knowledge) = (Arc::clone(&self.datastore), Arc::clone(&self.knowledge));
-        FeedTask::new(feed as _, knowledge, own, config.cache.feed_poll_interval)
-            .start(&self.tasks, &self.stop);
+        FeedTask::new(
+            feed as _,
+            knowledge,
+            own,
+            config.cache.feed_poll_interval,
+            Arc::clone(self.catalog.stats()),
+        )
+        .start(&self.tasks, &self.stop);
         let listener = Arc::clone(&self.datastore);
         self.run_until_stop(async move { listener.listen().await });
         let member = Arc::clone(&self.membership);

@@ -5,6 +5,8 @@ mod commands;
 mod compose;
 mod database;
 mod monitor;
+mod ops;
+mod samples;
 mod serve;
 mod tips;
 mod view;

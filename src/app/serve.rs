@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use tokio::{
@@ -16,9 +16,10 @@ use super::{
     view::Error,
 };
 use crate::{
-    config::{Config, ServerConfig},
+    config::{Loaded, ServerConfig},
     domain::{CatalogReader, ListQuery, ReadOptions},
-    server::{self, ServerSettings},
+    ops,
+    server::{self, Connections, ServerSettings},
 };
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,19 +37,28 @@ const TASKS_GRACE: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// What kept it from serving.
-pub async fn serve(config: Config) -> Result<(), Error> {
-    let listener = bind(config.server.grpc_addr).await?;
+pub async fn serve(loaded: Loaded) -> Result<(), Error> {
+    let config = &loaded.config;
+    let listener = bind(config.server.grpc_addr, "--grpc-addr").await?;
     let addr = listener.local_addr()?;
+    let operators = match config.server.ops_addr {
+        Some(addr) => Some(bind(addr, "--ops-addr").await?),
+        None => None,
+    };
     let mut signals = Signals::new()?;
     let app = tokio::select! {
-        app = App::build(&config) => app?,
+        app = App::build(config) => app?,
         () = signals.next() => return Ok(()),
     };
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
     let edge = app.edge.clone();
     let facing = move |peer: SocketAddr| edge.facing(peer.ip());
-    let serving = server::serve(listener, facing, settings, drain.clone());
+    let open = Arc::new(Connections::default());
+    if let Some(listener) = operators {
+        start_ops(&app, &loaded, &open, listener)?;
+    }
+    let serving = server::serve(listener, facing, settings, open, drain.clone());
     let serving = Serving {
         drain,
         drained: app.tasks.spawn(serving),
@@ -70,13 +80,27 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     stop(app, serving, &config.server, signals).await
 }
 
-async fn bind(addr: SocketAddr) -> Result<TcpListener, Error> {
+async fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
     TcpListener::bind(addr).await.map_err(|error| {
-        format!(
-            "cannot listen on {addr}: {error}; is another server running there? try --grpc-addr"
-        )
-        .into()
+        format!("cannot listen on {addr}: {error}; is another server running there? try {flag}")
+            .into()
     })
+}
+
+/// Serves the pages for operators, as long as anything runs that they show.
+fn start_ops(
+    app: &App,
+    loaded: &Loaded,
+    open: &Arc<Connections>,
+    listener: TcpListener,
+) -> Result<(), Error> {
+    let addr = listener.local_addr()?;
+    let pages = Arc::new(app.pages(loaded, open));
+    app.run_until_stop(Arc::clone(&app.samples).keep());
+    app.tasks
+        .spawn(ops::serve(listener, pages, app.stop.clone()));
+    tracing::info!(%addr, "pages for operators");
+    Ok(())
 }
 
 /// Waits for the feed, then loads the queries that nearly all callers ask, until that worked once.

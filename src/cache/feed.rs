@@ -4,7 +4,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Knowledge,
+    CacheStats, Knowledge,
     fault::{self, Fault},
     knowledge::Applied,
 };
@@ -18,6 +18,7 @@ pub struct FeedTask {
     knowledge: Arc<Knowledge>,
     own: ReplicaId,
     interval: Duration,
+    stats: Arc<CacheStats>,
 }
 
 /// A poll that takes longer than this has failed.
@@ -30,19 +31,21 @@ const RETRY: Duration = Duration::from_millis(25);
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 
 impl FeedTask {
-    /// Polls `feed` for the replica `own` every `interval`, a tenth more or less.
+    /// Polls `feed` for the replica `own` every `interval`, a tenth more or less; counts in `stats`.
     #[must_use]
     pub fn new(
         feed: Arc<dyn ChangeFeed>,
         knowledge: Arc<Knowledge>,
         own: ReplicaId,
         interval: Duration,
+        stats: Arc<CacheStats>,
     ) -> Self {
         Self {
             feed,
             knowledge,
             own,
             interval,
+            stats,
         }
     }
 
@@ -97,14 +100,19 @@ impl FeedTask {
         let after = self.knowledge.version().stamp.seq;
         let answer = timeout(POLL_TIMEOUT, self.feed.poll(after, self.own)).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
+        self.stats.polls.add(1);
         match answer {
             Ok(page) => {
                 let was_lost = self.knowledge.is_lost();
                 let applied = self.knowledge.apply(&page, sent);
                 match applied {
                     Applied::InOrder => {}
-                    Applied::Resynced => tracing::info!(head = %page.head, "feed resynchronised"),
+                    Applied::Resynced => {
+                        self.stats.resyncs.add(1);
+                        tracing::info!(head = %page.head, "feed resynchronised");
+                    }
                     Applied::NewEra => {
+                        self.stats.eras.add(1);
                         tracing::info!(database = %page.database, head = %page.head, "feed begins");
                     }
                 }
@@ -114,6 +122,7 @@ impl FeedTask {
                 true
             }
             Err(error) => {
+                self.stats.polls_failed.add(1);
                 if self.knowledge.lose() {
                     let cause = error.source().map(ToString::to_string);
                     tracing::warn!(%error, cause, "database is lost; answers will be marked stale");

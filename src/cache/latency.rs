@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::Latency;
+use crate::{domain::Latency, telemetry::Distribution};
 
 /// How long something took, in buckets that are an eighth apart: 64 powers of
 /// two of nanoseconds, each cut in eight. Recording is one addition.
@@ -36,12 +36,37 @@ impl Histogram {
         }
     }
 
+    /// The same in buckets of powers of four, from 1 µs to 17 s, for others to add up. The sum is
+    /// that of the middles of the buckets: a sixteenth off at most, and no call pays for it.
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(super) fn distribution(&self) -> Distribution {
+        const NANOS: f64 = 1e9;
+        let counts = self.counts();
+        let total = |counts: &[u64]| counts.iter().sum::<u64>();
+        let bounds = (10..=34).step_by(2).map(|power| 1_u64 << power);
+        let up_to = bounds.map(|bound| {
+            let below = counts.get(..bucket_of(bound)).unwrap_or(&counts);
+            (bound as f64 / NANOS, total(below))
+        });
+        let middles = counts.iter().enumerate().map(|(bucket, count)| {
+            let start = bucket.checked_sub(1).map_or(0, end_of);
+            let middle = start.midpoint(end_of(bucket)) as f64;
+            middle * *count as f64
+        });
+        Distribution {
+            up_to: up_to.collect(),
+            count: total(&counts),
+            sum: middles.sum::<f64>() / NANOS,
+        }
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed));
+        counts.collect()
+    }
+
     pub(super) fn summary(&self) -> Latency {
-        let counts: Vec<u64> = self
-            .buckets
-            .iter()
-            .map(|bucket| bucket.load(Relaxed))
-            .collect();
+        let counts = self.counts();
         let count: u64 = counts.iter().sum();
         let percentile = |percent: u64| {
             let rank = (count * percent).div_ceil(100).max(1);
@@ -100,6 +125,19 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_distribution_adds_up_what_lies_below_each_bound() {
+        let histogram = Histogram::default();
+        for micros in [1, 3, 300] {
+            histogram.record(Duration::from_micros(micros));
+        }
+        let distribution = histogram.distribution();
+        let below: Vec<_> = distribution.up_to.iter().map(|(_, count)| *count).collect();
+        assert_eq!(below, [1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3]);
+        assert_eq!(distribution.count, 3);
+        assert!((distribution.sum / 0.000_304 - 1.0).abs() < 1.0 / 16.0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod entry;
 mod errand;
 mod fault;
 mod feed;
+mod figures;
 mod flight;
 mod inspector;
 mod key;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::Stamp,
-    redis::{Link, LinkSettings, RedisNodes, Script},
+    redis::{Link, LinkSettings, LinkState, RedisNodes, Script},
 };
 
 static GET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/get.lua")));
@@ -82,6 +82,12 @@ impl SharedCache {
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
         self.link.is_bypassed()
+    }
+
+    /// How the way to it does.
+    #[must_use]
+    pub fn link(&self) -> LinkState {
+        self.link.state()
     }
 
     /// How long it takes to answer at all; `None` when it does not in time.

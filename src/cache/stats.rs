@@ -81,6 +81,14 @@ counters! {
     audit_checked,
     /// Entries that were called valid and differed from the database.
     audit_violations,
+    /// Questions to the database for what changed.
+    polls,
+    /// Those that were not answered.
+    polls_failed,
+    /// Times that the list of changes had gaps, so that everything counted as changed.
+    resyncs,
+    /// Times that another database or history answered; the first is the start.
+    eras,
 }
 
 impl CacheStats {

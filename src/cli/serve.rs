@@ -19,7 +19,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let served = runtime::server()?.block_on(app::serve(loaded.config));
+    let served = runtime::server()?.block_on(app::serve(loaded));
     served.map_err(|error| match format {
         // What collects JSON lines must be able to read the last one too.
         Format::Json => {

@@ -1,7 +1,11 @@
 use std::fmt::Write;
 
+use serde_json::{Value, json};
+
 use super::{
+    Loaded,
     client::CLIENT_SETTINGS,
+    entry::{Entry, Origin},
     setting::Setting,
     table::{CONFIG_FILE, SETTINGS},
 };
@@ -19,6 +23,28 @@ pub fn markdown_table() -> String {
         row(&mut table, setting);
     }
     table
+}
+
+/// What is in force, with where it comes from and with passwords blanked: what
+/// `config print --output json` writes.
+#[must_use]
+pub fn in_force(loaded: &Loaded) -> Value {
+    let settings: Vec<_> = loaded.entries.iter().map(entry).collect();
+    json!({ "settings": settings, "warnings": loaded.warnings })
+}
+
+fn entry(entry: &Entry) -> Value {
+    let (origin, variable) = match &entry.origin {
+        Origin::Flag => ("flag", None),
+        Origin::Environment(name) => ("environment", Some(name)),
+        Origin::File => ("file", None),
+        Origin::Default => ("default", None),
+    };
+    let mut value = json!({ "name": entry.setting.key(), "value": entry.shown, "origin": origin });
+    if let (Some(object), Some(variable)) = (value.as_object_mut(), variable) {
+        object.insert("variable".to_owned(), json!(variable));
+    }
+    value
 }
 
 fn row(table: &mut String, setting: &Setting) {
@@ -44,6 +70,7 @@ fn row(table: &mut String, setting: &Setting) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Environment, Flags, load};
 
     #[test]
     fn every_setting_has_a_row() {
@@ -56,6 +83,27 @@ mod tests {
             "| `CHALLENGES_CACHE_TTL` | `--cache-ttl` | 10m | 1s to 7d | How long an unchanged"
         ));
         assert!(table.contains("| `REDIS_URL` or `REDIS_URL_FILE` | `--redis-url` | – |"));
+    }
+
+    #[test]
+    fn what_is_in_force_has_its_origin_and_no_secret() {
+        let environment: Environment = [
+            ("DATABASE_URL", "postgres://u:S3CR3T@db/x"),
+            ("REDIS_URL", "redis://:S3CR3T@cache"),
+        ]
+        .into_iter()
+        .collect();
+        let told = in_force(&load(&Flags::new(), &environment).unwrap());
+        assert_eq!(
+            told["settings"][0],
+            json!({
+                "name": "database_url",
+                "value": "postgres://u:***@db/x",
+                "origin": "environment",
+                "variable": "DATABASE_URL",
+            })
+        );
+        assert!(!told.to_string().contains("S3CR3T"));
     }
 
     #[test]

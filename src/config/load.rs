@@ -184,6 +184,9 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
         ToString::to_string,
     );
     let insecure = reader.switch(&table::INSECURE, false);
+    let ops_addr = reader.read(&table::OPS_ADDR, "", optional(text::grpc_addr), |addr| {
+        addr.map(|addr| addr.to_string()).unwrap_or_default()
+    });
     let port_file = reader.read(&table::PORT_FILE, "", optional(text::path), |path| {
         path.as_deref()
             .map(|path| path.display().to_string())
@@ -201,12 +204,21 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     let shutdown_grace = reader.duration(&table::SHUTDOWN_GRACE);
     let connection_age = reader.duration(&table::CONNECTION_AGE);
     let connection_age_grace = reader.duration(&table::CONNECTION_AGE_GRACE);
-    if let (Some(addr), Some(false)) = (grpc_addr, insecure) {
-        refuse_reachable(reader, addr);
+    for (setting, addr) in [
+        (&table::GRPC_ADDR, grpc_addr),
+        (&table::OPS_ADDR, ops_addr.flatten()),
+    ] {
+        if let (Some(addr), Some(false)) = (addr, insecure) {
+            refuse_reachable(reader, setting, addr);
+        }
+    }
+    if let (Some(grpc), Some(Some(ops))) = (grpc_addr, ops_addr) {
+        refuse_shared(reader, grpc, ops);
     }
     Some(ServerConfig {
         grpc_addr: grpc_addr?,
         insecure: insecure?,
+        ops_addr: ops_addr?,
         port_file: port_file?,
         request_timeout: request_timeout?,
         stream_timeout: stream_timeout?,
@@ -221,14 +233,24 @@ fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
     })
 }
 
-fn refuse_reachable(reader: &mut Reader<'_>, addr: SocketAddr) {
+/// What operators see is not for callers.
+fn refuse_shared(reader: &mut Reader<'_>, grpc: SocketAddr, ops: SocketAddr) {
+    let any_address = grpc.ip().is_unspecified() || ops.ip().is_unspecified();
+    let same_address = any_address || grpc.ip() == ops.ip();
+    if grpc.port() != 0 && grpc.port() == ops.port() && same_address {
+        let problem = format!("{ops} is where gRPC is served ({grpc}); use another port");
+        reader.refuse(&table::OPS_ADDR, problem);
+    }
+}
+
+fn refuse_reachable(reader: &mut Reader<'_>, setting: &Setting, addr: SocketAddr) {
     if !text::is_loopback(addr) {
         let problem = format!(
             "{addr} can be reached from other machines, and calls need no credentials; \
              use a loopback address such as 127.0.0.1:{}, or allow it with --insecure",
             addr.port()
         );
-        reader.refuse(&table::GRPC_ADDR, problem);
+        reader.refuse(setting, problem);
     }
 }
 

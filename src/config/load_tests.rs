@@ -137,6 +137,21 @@ fn an_address_that_others_can_reach_needs_to_be_allowed() {
 }
 
 #[test]
+fn the_pages_for_operators_have_an_address_of_their_own() {
+    let ops = |addr| ("CATALOG_OPS_ADDR", addr);
+    let own = from_env(&[ops("127.0.0.1:9090")]).unwrap().config;
+    assert_eq!(own.server.ops_addr, "127.0.0.1:9090".parse().ok());
+    let open = [ops("0.0.0.0:9090")];
+    assert!(problems(&open)[0].contains("--insecure"));
+    for addr in ["127.0.0.1:50051", "0.0.0.0:50051"] {
+        let shared = problems(&[ops(addr), ("CATALOG_INSECURE", "true")]);
+        assert!(shared[0].contains("use another port"), "{shared:?}");
+    }
+    let any_two = [ops("127.0.0.1:0"), ("CATALOG_GRPC_ADDR", "127.0.0.1:0")];
+    assert!(from_env(&any_two).is_ok());
+}
+
+#[test]
 fn a_secret_is_read_from_a_file_or_from_the_variable_but_not_both() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("secret");

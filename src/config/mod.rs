@@ -25,7 +25,7 @@ mod values;
 
 pub use client::{CLIENT_SETTINGS, ClientConfig};
 pub use database_url::DatabaseUrl;
-pub use describe::markdown_table;
+pub use describe::{in_force, markdown_table};
 pub use entry::{Entry, Origin};
 pub use environment::Environment;
 pub use given::Flags;

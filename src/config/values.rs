@@ -75,6 +75,8 @@ pub struct ServerConfig {
     pub grpc_addr: SocketAddr,
     /// Whether plain text without credentials is fine on any address.
     pub insecure: bool,
+    /// Where the pages for operators are served, if they are; never where gRPC is.
+    pub ops_addr: Option<SocketAddr>,
     /// Where the bound address is written once the server answers.
     pub port_file: Option<PathBuf>,
     /// How long a call may take that brings no deadline; 30 seconds at most.

@@ -11,6 +11,7 @@ use super::{
     breaker::{Attempt, Breaker, Turn},
     pool::{Connection, Lines, Manager, Seal},
 };
+use crate::telemetry::Counter;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -32,7 +33,22 @@ pub struct Link {
     lines: Lines,
     breaker: Breaker,
     timeout: Duration,
+    connections: u32,
     is_cluster: bool,
+    failures: Counter,
+}
+
+/// How a link does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Whether callers are kept away, because Redis did not answer.
+    pub is_bypassed: bool,
+    /// Connections that are open.
+    pub open: u32,
+    /// The most that may be open.
+    pub max: u32,
+    /// Commands that failed or were not answered in time, since the start.
+    pub failures: u64,
 }
 
 enum Answer<T> {
@@ -55,7 +71,9 @@ impl Link {
             lines: Lines::new(manager, settings.connections, settings.timeout),
             breaker: Breaker::closed(),
             timeout: settings.timeout,
+            connections: settings.connections,
             is_cluster: matches!(settings.nodes, RedisNodes::Cluster(_)),
+            failures: Counter::default(),
         })
     }
 
@@ -63,6 +81,17 @@ impl Link {
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    /// How it does.
+    #[must_use]
+    pub fn state(&self) -> LinkState {
+        LinkState {
+            is_bypassed: self.is_bypassed(),
+            open: self.pool.state().connections,
+            max: self.connections,
+            failures: self.failures.get(),
+        }
     }
 
     /// The command that sends a message within a script: in a cluster one that stays in the shard.
@@ -163,6 +192,9 @@ impl Link {
                 (None, Some(format!("no answer within {:?}", self.timeout)))
             }
         };
+        if problem.is_some() {
+            self.failures.add(1);
+        }
         match self.breaker.report(attempt, problem.is_none()) {
             Turn::Opened => tracing::warn!(problem, "{} is gone; going on without it", self.name),
             Turn::Closed => tracing::info!("{} is back", self.name),

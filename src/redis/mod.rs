@@ -1,12 +1,14 @@
 //! How this process reaches Redis, one server or a cluster alike: few connections that carry the
 //! commands of many tasks, scripts, and messages. What the commands mean is for others to know.
 mod breaker;
+mod figures;
 mod link;
 mod listener;
 mod pool;
 mod script;
 
-pub use link::{Link, LinkSettings};
+pub use figures::collect;
+pub use link::{Link, LinkSettings, LinkState};
 pub use listener::{Channel, Listener};
 pub use pool::RedisNodes;
 pub use script::Script;

@@ -56,6 +56,13 @@ pub trait Datastore:
     /// The connections for reads.
     fn pool(&self) -> PoolState;
 
+    /// How full the queue of notifications is, 0 to 1; `None` where there is no such queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the database does not answer.
+    async fn notify_queue_usage(&self) -> Result<Option<f64>, Error>;
+
     /// The key that page tokens are signed with: the same for every replica.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use super::{
     connection::{self, End, Served},
     gather::Spare,
 };
+use crate::telemetry::{Counter, Page};
 
 /// Bounds of listening and leaving.
 #[derive(Clone, Debug)]
@@ -40,6 +41,31 @@ pub struct ServerSettings {
     pub shutdown_grace: Duration,
 }
 
+/// The connections of a listener.
+#[derive(Debug, Default)]
+pub struct Connections {
+    opened: Counter,
+    closed: Counter,
+}
+
+impl Connections {
+    /// Writes their figures.
+    pub fn collect(&self, page: &mut Page) {
+        let closed = self.closed.get();
+        let opened = self.opened.get();
+        page.counter(
+            "catalog_connections_total",
+            "Connections of callers that were accepted.",
+        )
+        .sample(&[], opened);
+        page.gauge(
+            "catalog_connections",
+            "Connections of callers that are open.",
+        )
+        .sample(&[], opened.saturating_sub(closed));
+    }
+}
+
 /// How leaving went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -49,11 +75,12 @@ pub struct Drained {
 
 /// Serves on `listener` until `stop`, each connection with what `service` makes for its peer; then
 /// stops accepting, tells every connection to finish, and cuts what has not finished after the
-/// grace.
+/// grace. Counts its connections in `open`.
 pub async fn serve<S: Served>(
     listener: TcpListener,
     service: impl Fn(SocketAddr) -> S,
     settings: ServerSettings,
+    open: Arc<Connections>,
     stop: CancellationToken,
 ) -> Drained {
     let (connections, force) = (TaskTracker::new(), CancellationToken::new());
@@ -69,10 +96,13 @@ pub async fn serve<S: Served>(
             stop.clone(),
             force.clone(),
         );
+        open.opened.add(1);
+        let open = Arc::clone(&open);
         connections.spawn(async move {
             if served.await == End::Cut {
                 cut.fetch_add(1, Relaxed);
             }
+            open.closed.add(1);
             drop(permit);
         });
     });

@@ -6,4 +6,4 @@ mod gather;
 mod listen;
 
 pub use connection::Served;
-pub use listen::{Drained, ServerSettings, serve};
+pub use listen::{Connections, Drained, ServerSettings, serve};

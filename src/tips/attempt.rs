@@ -23,7 +23,7 @@ pub(super) struct Attempt {
     /// What the provider told so far.
     pub(super) usage: Usage,
     /// How much text it brought.
-    pub(super) text_bytes: usize,
+    text_bytes: usize,
 }
 
 /// How an attempt ended, for the books.
@@ -111,6 +111,7 @@ impl Core {
         let reserved = (attempt.reserve, attempt.most);
         self.pay(reserved, order, usage, cost).await;
         self.count(&ended, usage, cost);
+        supplier.figures.ended(word, attempt.began.elapsed(), usage);
         let route = supplier.writer.route();
         tracing::info!(
             gen_ai.operation.name = "chat",
@@ -169,6 +170,14 @@ impl Core {
 }
 
 impl Attempt {
+    /// Takes in a piece of text; the first one shows how long the provider took to begin.
+    pub(super) fn text(&mut self, piece: &str, supplier: &Supplier) {
+        if self.text_bytes == 0 {
+            supplier.figures.first_text(self.began.elapsed());
+        }
+        self.text_bytes += piece.len();
+    }
+
     /// What it cost so far, as far as can be told from here.
     pub(super) fn guess(&self, order: &Order) -> Usage {
         let input = match self.usage.input_tokens {

@@ -55,7 +55,7 @@ pub struct TipParts {
 }
 
 /// The tips of one replica: what is kept, what is being written, and who reads it.
-pub struct Board(Arc<Core>);
+pub struct Board(pub(super) Arc<Core>);
 
 /// What all parts of a board share.
 pub(super) struct Core {

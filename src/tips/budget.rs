@@ -60,6 +60,14 @@ impl Budget {
         }
     }
 
+    /// What may be spent today, and what is known here to be spent or taken; `None` without a limit.
+    pub(super) fn state(&self) -> Option<(u64, u64)> {
+        let limit = self.limit?;
+        let known = *self.known(self.clock.now().0.div_euclid(DAY_MICROS));
+        let spent = known.by_fleet.saturating_add_signed(known.here);
+        Some((limit, spent))
+    }
+
     /// Takes `micro_usd`; `None` when the day has not so much left.
     pub(super) async fn reserve(&self, micro_usd: u64) -> Option<Reserve> {
         let day = self.clock.now().0.div_euclid(DAY_MICROS);
@@ -176,6 +184,7 @@ mod tests {
         budget.settle(first, 5).await;
         assert!(budget.reserve(45).await.is_some());
         assert!(budget.reserve(1).await.is_none());
+        assert_eq!(budget.state(), Some((100, 50)));
     }
 
     #[tokio::test]

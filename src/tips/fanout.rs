@@ -96,6 +96,11 @@ impl Fanout {
         }
     }
 
+    /// The way to Redis.
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// Finds out who writes the tip, and takes the lease when nobody does. A finished tip of
     /// an epoch below `floor` will not do. `None` when Redis does not answer.
     pub(super) async fn join(&self, names: &Names, floor: Epoch) -> Option<Part> {

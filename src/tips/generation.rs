@@ -155,7 +155,7 @@ impl<'a> Generation<'a> {
                 Writing::Alive => {}
                 Writing::Text(piece) => {
                     if let Some(attempt) = &mut self.attempt {
-                        attempt.text_bytes += piece.len();
+                        attempt.text(&piece, supplier);
                     }
                     if let Err(breach) = rules.read(&piece) {
                         self.core.stats.breaches.add(1);

@@ -123,7 +123,7 @@ impl Reader {
         match &event.kind {
             TipEventKind::Delta { .. } if !self.has_text => {
                 self.has_text = true;
-                self.stats.first_text(self.asked.elapsed());
+                self.stats.first_text.0.record_time(self.asked.elapsed());
             }
             TipEventKind::Reset { cause, .. } => {
                 self.stats.resets.add(1);

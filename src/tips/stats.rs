@@ -1,6 +1,17 @@
-use std::time::Duration;
+use crate::{
+    domain::FailureKind,
+    telemetry::{Buckets, Counter, Histogram},
+};
 
-use crate::{domain::FailureKind, telemetry::Counter};
+/// Times until the first text.
+#[derive(Debug)]
+pub(super) struct FirstText(pub(super) Histogram);
+
+impl Default for FirstText {
+    fn default() -> Self {
+        Self(Histogram::new(&Buckets::CALLS))
+    }
+}
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
@@ -9,6 +20,8 @@ macro_rules! counters {
         pub struct TipStats {
             $($(#[$doc])* pub $name: Counter,)+
             failures: [Counter; FailureKind::ALL.len()],
+            /// How long readers waited for the first text.
+            pub(super) first_text: FirstText,
         }
     };
 }
@@ -38,10 +51,6 @@ counters! {
     ends_static,
     /// Times that text was void for a reader.
     resets,
-    /// Streams that got text.
-    first_texts,
-    /// How long they waited for it, all together, in microseconds.
-    first_text_micros,
     /// Generations that this replica led.
     generations,
     /// Generations that this replica took over from another.
@@ -87,10 +96,10 @@ impl TipStats {
         }
     }
 
-    pub(super) fn first_text(&self, after: Duration) {
-        self.first_texts.add(1);
-        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
-        self.first_text_micros.add(micros);
+    /// Streams that got text.
+    #[must_use]
+    pub fn first_texts(&self) -> u64 {
+        self.first_text.0.distribution().count
     }
 
     fn failure(&self, kind: FailureKind) -> Option<&Counter> {

@@ -4,6 +4,7 @@ use super::{
     Price, Provider,
     breaker::Breaker,
     limiter::{Quota, Want},
+    provider_figures::ProviderFigures,
     retries::RetryBudget,
 };
 use crate::domain::{Prompt, Route, TipWriter};
@@ -14,6 +15,7 @@ pub(super) struct Supplier {
     pub(super) price: Price,
     pub(super) breaker: Arc<Breaker>,
     pub(super) retries: RetryBudget,
+    pub(super) figures: ProviderFigures,
     /// Names it among the limits.
     pub(super) name: String,
     requests: Option<Quota>,
@@ -38,6 +40,7 @@ impl From<Provider> for Supplier {
             price: provider.price,
             breaker: Breaker::closed(),
             retries: RetryBudget::new(),
+            figures: ProviderFigures::default(),
             name,
             requests,
             tokens,

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, buf::Chain};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::stream::Streamed;
+use super::{counted::Counted, stream::Streamed};
 
 /// Bytes to send: what was made for one caller, and behind it what all share, which nobody copies.
 pub(super) type Pieces = Chain<Bytes, Bytes>;
@@ -31,6 +31,8 @@ pub enum ResponseBody {
     Streamed(Box<Streamed>),
     /// A body of tonic's.
     Routed(tonic::body::Body),
+    /// One whose end is counted.
+    Counted(Box<Counted>),
 }
 
 impl Default for ResponseBody {
@@ -65,6 +67,7 @@ impl Body for ResponseBody {
             Self::Routed(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_ok(|frame| frame.map_data(alone)),
+            Self::Counted(body) => body.poll(cx),
         }
     }
 
@@ -73,6 +76,7 @@ impl Body for ResponseBody {
             Self::Ready { message, trailers } => message.is_none() && trailers.is_none(),
             Self::Streamed(messages) => messages.is_over(),
             Self::Routed(body) => body.is_end_stream(),
+            Self::Counted(body) => body.is_over(),
         }
     }
 
@@ -81,6 +85,7 @@ impl Body for ResponseBody {
         match self {
             Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
             Self::Routed(body) => body.size_hint(),
+            Self::Counted(body) => body.size_hint(),
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Call {
     /// Taken from the caller, or made here. Only letters, digits and `-_.:/+=`, so that it is
     /// the same text in every log.
     pub(super) request_id: HeaderValue,
+    /// When its head had come.
+    pub(super) began: Instant,
     /// When the call's time is over: the caller's limit or ours, whichever is earlier.
     pub(super) deadline: Instant,
     path: Option<PathAndQuery>,
@@ -35,9 +37,11 @@ impl Call {
         let usable = headers
             .get(REQUEST_ID)
             .filter(|id| is_usable(id.as_bytes()));
+        let began = Instant::now();
         Self {
             request_id: usable.cloned().unwrap_or_else(new_request_id),
-            deadline: Instant::now() + limit,
+            began,
+            deadline: began + limit,
             path,
         }
     }

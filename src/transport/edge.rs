@@ -21,9 +21,11 @@ use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
     catalog::CatalogTransport,
+    counted::ended,
     edit::EditTransport,
     reply::Reply as CatalogReply,
     rpc::Rpc,
+    rpc_stats::{OpenCall, RpcStats},
     status,
     stream::{Bounds, Messages, streaming},
     tips::{Origin, TipsTransport},
@@ -65,6 +67,7 @@ struct Inner {
     calls: Semaphore,
     streams: Arc<Semaphore>,
     leaving: CancellationToken,
+    stats: Arc<RpcStats>,
 }
 
 type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
@@ -90,8 +93,15 @@ impl Edge {
             streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
             leaving,
+            stats: Arc::default(),
         });
         Self { inner, peer: None }
+    }
+
+    /// How the calls went so far.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<RpcStats> {
+        &self.inner.stats
     }
 
     /// The same, for a connection from `peer`.
@@ -124,14 +134,17 @@ impl Inner {
             return response;
         }
         let rpc = Rpc::of(request.uri().path());
+        let stats = self.stats.of(rpc, request.uri().path());
         let call = Call::start(&request, self.time_limit(rpc));
+        let open = OpenCall::begin(stats.as_ref(), call.began);
         let answer = self.dispatch(request, rpc, &call, peer);
         let answer = AssertUnwindSafe(answer).catch_unwind();
-        answer.await.unwrap_or_else(|_| {
+        let response = answer.await.unwrap_or_else(|_| {
             call.span()
                 .in_scope(|| tracing::error!("the method panicked"));
             refuse(&status::internal(call.request_id()), &call)
-        })
+        });
+        ended(response, open, stats)
     }
 
     fn time_limit(&self, rpc: Rpc) -> Duration {

@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use tonic::service::Routes;
@@ -25,6 +28,8 @@ const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
+    /// What was said last of each name.
+    said: Arc<Mutex<BTreeMap<String, bool>>>,
     /// From here on the replica is never ready again.
     leaving: Arc<AtomicBool>,
 }
@@ -37,6 +42,7 @@ impl Health {
     pub async fn starting() -> Self {
         let health = Self {
             reporter: HealthReporter::new(),
+            said: Arc::default(),
             leaving: Arc::default(),
         };
         health.set("liveness", true).await;
@@ -58,7 +64,21 @@ impl Health {
         } else {
             ServingStatus::NotServing
         };
+        self.said_last().insert(name.to_owned(), serving);
         self.reporter.set_service_status(name, status).await;
+    }
+
+    /// Every name of which something was said, and whether it serves.
+    #[must_use]
+    pub fn said(&self) -> Vec<(String, bool)> {
+        let said = self.said_last();
+        said.iter()
+            .map(|(name, serving)| (name.clone(), *serving))
+            .collect()
+    }
+
+    fn said_last(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says whether calls should come here. After [`Self::leave`] they never should.

@@ -42,6 +42,26 @@ impl Rpc {
         }
     }
 
+    /// Whether operators call it, who do so seldom.
+    pub(super) const fn is_for_operators(self) -> bool {
+        match self {
+            Self::CreateChallenge
+            | Self::UpdateChallenge
+            | Self::DeleteChallenge
+            | Self::RevertChallenge
+            | Self::ListChallengeRevisions
+            | Self::ImportChallenges
+            | Self::ExportChallenges
+            | Self::Routed => true,
+            Self::List
+            | Self::Get
+            | Self::BatchGet
+            | Self::StreamTips
+            | Self::StreamTipsBatch
+            | Self::Unknown => false,
+        }
+    }
+
     /// The method of this path.
     pub(super) fn of(path: &str) -> Self {
         match path.strip_prefix("/challenges.catalog.v1.ChallengesCatalog/") {

@@ -52,6 +52,19 @@ pub(in crate::config) const INSECURE: Setting = Setting {
     help: "Serves in plain text and without credentials on addresses that others can reach",
 };
 
+pub(in crate::config) const OPS_ADDR: Setting = Setting {
+    flag: "ops-addr",
+    env: "CATALOG_OPS_ADDR",
+    section: Section::Server,
+    form: Form::Text {
+        value_name: "ADDR",
+        expected: "IP:PORT or localhost:PORT; port 0 is any free one",
+    },
+    default: "",
+    secret: false,
+    help: "Where /metrics and other pages for operators are served; not on grpc-addr, and to others only with --insecure",
+};
+
 pub(in crate::config) const PORT_FILE: Setting = Setting {
     flag: "port-file",
     env: "CATALOG_PORT_FILE",

@@ -154,6 +154,13 @@ impl Datastore for PostgresStore {
         Ok(asked.elapsed())
     }
 
+    async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {
+        let look = || sqlx::query_as("SELECT pg_notification_queue_usage()");
+        let context = "looking at the queue of notifications";
+        let rows: Vec<(f64,)> = self.fetch(&self.feed, context, look).await?;
+        Ok(rows.first().map(|(usage,)| *usage))
+    }
+
     async fn page_token_key(&self) -> Result<[u8; 32], Error> {
         let context = "reading the key of page tokens";
         let read = || sqlx::query_as("SELECT page_token_key FROM challenges_catalog.state");

@@ -115,6 +115,10 @@ impl Datastore for SqliteStore {
         Ok(asked.elapsed())
     }
 
+    async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {
+        Ok(None)
+    }
+
     async fn page_token_key(&self) -> Result<[u8; 32], Error> {
         let context = "reading the key of page tokens";
         let read = sqlx::query_as("SELECT page_token_key FROM catalog_state");

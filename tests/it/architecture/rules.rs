@@ -67,6 +67,11 @@ const RULES: &[Rule] = &[
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
+        room: "ops",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
         room: "server",
         may_import: &["domain", "config", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
@@ -84,6 +89,7 @@ const RULES: &[Rule] = &[
             "tips",
             "llm",
             "flags",
+            "ops",
             "config",
             "telemetry",
         ],

@@ -72,7 +72,7 @@ async fn a_reader_at_another_replica_has_the_whole_text_whenever_it_comes() {
         followers.push(replicas[1].read(question()));
         writer.open(1);
         eventually("the piece is said", SOON, async || {
-            writer.calls() == 1 && replicas[0].stats().first_texts.get() > 0 || passed == 0
+            writer.calls() == 1 && replicas[0].stats().first_texts() > 0 || passed == 0
         })
         .await;
     }

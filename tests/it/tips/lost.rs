@@ -126,7 +126,7 @@ async fn a_killed_leader_is_followed_by_another_on_a_cluster_too() {
     let following = follower.read(question());
     writer.open(1);
     eventually("the text goes round", SOON, async || {
-        follower.stats().first_texts.get() == 1
+        follower.stats().first_texts() == 1
     })
     .await;
     leader.kill();

@@ -1,0 +1,34 @@
+use super::LinkState;
+use crate::telemetry::Page;
+
+/// Writes the figures of the links, each with what it is used for.
+pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
+    let mut bypassed = page.gauge(
+        "catalog_redis_breaker_open",
+        "Whether calls do without Redis, because it did not answer.",
+    );
+    for (usage, link) in links {
+        bypassed.sample(&[("use", usage)], u8::from(link.is_bypassed));
+    }
+    let mut failures = page.counter(
+        "catalog_redis_failures_total",
+        "Commands that failed or were not answered in time.",
+    );
+    for (usage, link) in links {
+        failures.sample(&[("use", usage)], link.failures);
+    }
+    let mut open = page.gauge(
+        "catalog_redis_pool_connections",
+        "Connections that are open; each carries many commands at once.",
+    );
+    for (usage, link) in links {
+        open.sample(&[("use", usage)], link.open);
+    }
+    let mut most = page.gauge(
+        "catalog_redis_pool_max_connections",
+        "Connections that may be open.",
+    );
+    for (usage, link) in links {
+        most.sample(&[("use", usage)], link.max);
+    }
+}

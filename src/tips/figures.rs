@@ -1,0 +1,239 @@
+//! What the tips tell Prometheus.
+use super::{
+    Board,
+    provider_figures::{ProviderFigures, endings},
+    supplier::Supplier,
+};
+use crate::{
+    domain::FailureKind,
+    redis::LinkState,
+    telemetry::{Distribution, Histogram, Page},
+};
+
+impl Board {
+    /// How the way to Redis does; `None` for a replica that is alone.
+    #[must_use]
+    pub fn link(&self) -> Option<LinkState> {
+        self.0.fanout.as_ref().map(|fanout| fanout.link().state())
+    }
+
+    /// Writes the figures of the tips, and of those who write them.
+    pub fn collect(&self, page: &mut Page) {
+        self.streams(page);
+        self.generations(page);
+        self.attempts(page);
+        self.money(page);
+        self.providers(page);
+    }
+
+    fn streams(&self, page: &mut Page) {
+        let stats = self.stats();
+        let refused = stats.streams_refused.get();
+        page.counter(
+            "catalog_tips_streams_total",
+            "Tips that were asked for, by whether the caller's limits allowed it.",
+        )
+        .sample(
+            &[("result", "accepted")],
+            stats.streams.get().saturating_sub(refused),
+        )
+        .sample(&[("result", "refused")], refused);
+        page.counter(
+            "catalog_tips_joins_total",
+            "What readers were to the text: they had it written, read along, or it was there.",
+        )
+        .sample(&[("role", "leader")], stats.joins_leader.get())
+        .sample(&[("role", "follower")], stats.joins_follower.get())
+        .sample(&[("role", "replay")], stats.memory_hits.get());
+        page.counter(
+            "catalog_tips_finds_total",
+            "Tips that were there already, by where they were found.",
+        )
+        .sample(&[("tier", "memory")], stats.memory_hits.get())
+        .sample(&[("tier", "shared")], stats.shared_hits.get())
+        .sample(&[("tier", "store")], stats.store_hits.get());
+        page.counter(
+            "catalog_tips_ends_total",
+            "Streams that ended with a tip, by where that came from.",
+        )
+        .sample(&[("source", "ai")], stats.ends_ai.get())
+        .sample(&[("source", "cache")], stats.ends_cache.get())
+        .sample(&[("source", "stale")], stats.ends_stale.get())
+        .sample(&[("source", "static")], stats.ends_static.get());
+        page.counter(
+            "catalog_tips_resets_total",
+            "Times that a reader was told to forget the text so far.",
+        )
+        .sample(&[], stats.resets.get());
+        page.histogram(
+            "catalog_tips_first_text_seconds",
+            "How long readers waited for the first text, wherever it came from.",
+        )
+        .spread(&[], &stats.first_text.0.distribution());
+    }
+
+    fn generations(&self, page: &mut Page) {
+        let stats = self.stats();
+        for (name, help, count) in [
+            (
+                "catalog_tips_generations_total",
+                "Tips that this replica set out to have written.",
+                &stats.generations,
+            ),
+            (
+                "catalog_tips_takeovers_total",
+                "Those of them that it took over from another replica.",
+                &stats.takeovers,
+            ),
+            (
+                "catalog_tips_demotions_total",
+                "Those of them that it lost to another replica.",
+                &stats.demotions,
+            ),
+            (
+                "catalog_tips_fallbacks_total",
+                "Those of them that ended without a tip, so that another text stood in.",
+                &stats.fallbacks,
+            ),
+            (
+                "catalog_tips_breaches_total",
+                "Texts of providers that broke the rules for tips.",
+                &stats.breaches,
+            ),
+            (
+                "catalog_tips_store_errors_total",
+                "What the database could not do for tips.",
+                &stats.store_errors,
+            ),
+        ] {
+            page.counter(name, help).sample(&[], count.get());
+        }
+    }
+
+    fn attempts(&self, page: &mut Page) {
+        let stats = self.stats();
+        let mut attempts = page.counter(
+            "catalog_tips_attempts_total",
+            "Orders to providers that ended, by how.",
+        );
+        attempts
+            .sample(&[("outcome", "success")], stats.attempts_succeeded.get())
+            .sample(&[("outcome", "aborted")], stats.aborted.get());
+        for kind in FailureKind::ALL {
+            attempts.sample(&[("outcome", kind.as_str())], stats.failures(*kind));
+        }
+        page.counter(
+            "catalog_tips_barred_total",
+            "Orders that were not sent, because of the provider's limits or the day's budget.",
+        )
+        .sample(&[("bar", "limited")], stats.limited.get())
+        .sample(&[("bar", "budget")], stats.over_budget.get());
+        page.counter(
+            "catalog_tips_breaker_opened_total",
+            "Times that a provider was to be left alone from then on.",
+        )
+        .sample(&[], stats.breaker_opened.get());
+    }
+
+    fn money(&self, page: &mut Page) {
+        let stats = self.stats();
+        page.counter(
+            "catalog_tips_tokens_total",
+            "Tokens that providers read and wrote for this replica.",
+        )
+        .sample(&[("type", "input")], stats.input_tokens.get())
+        .sample(&[("type", "output")], stats.output_tokens.get());
+        page.counter(
+            "catalog_tips_cost_usd_total",
+            "What this replica's orders cost, in US dollars, to a millionth.",
+        )
+        .sample(&[], dollars(stats.cost_micro_usd.get()));
+        if let Some((limit, spent)) = self.0.budget.state() {
+            page.gauge(
+                "catalog_tips_budget_limit_usd",
+                "What the fleet may spend in a day (UTC).",
+            )
+            .sample(&[], dollars(limit));
+            page.gauge(
+                "catalog_tips_budget_spent_usd",
+                "What the fleet spent today, or has taken for orders under way, as known here.",
+            )
+            .sample(&[], dollars(spent));
+        }
+    }
+
+    fn providers(&self, page: &mut Page) {
+        let suppliers = &self.0.suppliers;
+        if suppliers.is_empty() {
+            return;
+        }
+        let mut open = page.gauge(
+            "catalog_tips_breaker_open",
+            "Whether a provider is left alone, because it failed again and again.",
+        );
+        for supplier in suppliers {
+            let route = supplier.writer.route();
+            open.sample(
+                &[("provider", &route.provider), ("model", &route.model)],
+                u8::from(!supplier.breaker.is_closed()),
+            );
+        }
+        let mut took = page.histogram(
+            "gen_ai_client_operation_duration_seconds",
+            "How long orders to providers took, by how they ended.",
+        );
+        for supplier in suppliers {
+            for (ending, spread) in endings().zip(&supplier.figures.took) {
+                let spread = spread.distribution();
+                match ending {
+                    "success" => took.spread(&names(supplier), &spread),
+                    _ if spread.count == 0 => continue,
+                    failure => {
+                        let failure = [("error_type", failure)];
+                        took.spread(&[&names(supplier)[..], &failure].concat(), &spread)
+                    }
+                };
+            }
+        }
+        let mut first = page.histogram(
+            "gen_ai_client_operation_time_to_first_chunk_seconds",
+            "How long providers took to begin their text.",
+        );
+        for supplier in suppliers {
+            let spread = supplier.figures.first_text.distribution();
+            first.spread(&names(supplier), &spread);
+        }
+        let mut tokens = page.histogram(
+            "gen_ai_client_token_usage",
+            "How many tokens orders to providers took.",
+        );
+        for supplier in suppliers {
+            for (kind, spread) in token_usage(&supplier.figures) {
+                let kind = [("gen_ai_token_type", kind)];
+                tokens.spread(&[&names(supplier)[..], &kind].concat(), &spread);
+            }
+        }
+    }
+}
+
+fn names(supplier: &Supplier) -> [(&'static str, &str); 3] {
+    let route = supplier.writer.route();
+    [
+        ("gen_ai_operation_name", "chat"),
+        ("gen_ai_provider_name", &route.provider),
+        ("gen_ai_request_model", &route.model),
+    ]
+}
+
+fn token_usage(figures: &ProviderFigures) -> [(&'static str, Distribution); 2] {
+    let spread = Histogram::distribution;
+    [
+        ("input", spread(&figures.input_tokens)),
+        ("output", spread(&figures.output_tokens)),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn dollars(micro_usd: u64) -> f64 {
+    micro_usd as f64 / 1e6
+}
