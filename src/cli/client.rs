@@ -1,14 +1,16 @@
 //! Calls to a running server, and what went wrong with them in words.
 use std::{error::Error, io, time::Duration};
 
+use secrecy::ExposeSecret;
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
+    metadata::AsciiMetadataValue,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
 
 use super::{failure::Failure, output::clean};
-use crate::config::ClientConfig;
+use crate::{config::ClientConfig, transport::code_name};
 
 /// Connects to the server, or says why not.
 pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
@@ -26,9 +28,32 @@ pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
 
 /// The message with the time that the caller grants, which the server is told too.
 pub(super) fn request<T>(config: &ClientConfig, message: T) -> Request<T> {
-    let mut request = Request::new(message);
+    let mut request = streamed(config, message);
     request.set_timeout(config.timeout);
     request
+}
+
+/// The message of a call that answers bit by bit, and may take as long as it needs.
+pub(super) fn streamed<T>(config: &ClientConfig, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let bearer = config
+        .token
+        .as_ref()
+        .and_then(|token| format!("Bearer {}", token.expose_secret()).parse().ok());
+    if let Some(bearer) = bearer {
+        let mut bearer: AsciiMetadataValue = bearer;
+        bearer.set_sensitive(true);
+        request.metadata_mut().insert("authorization", bearer);
+    }
+    request
+}
+
+/// The server said nothing for as long as the caller grants.
+pub(super) fn silent(config: &ClientConfig) -> Failure {
+    let (addr, timeout) = (&config.addr, config.timeout);
+    Failure::failed(format!(
+        "{addr} said nothing for {timeout:?}; --timeout grants more"
+    ))
 }
 
 /// What the server, or the way to it, answered instead of what was asked for.
@@ -95,31 +120,9 @@ fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error
 }
 
-/// The code as the contract spells it.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
     use tonic_types::ErrorDetails;
 
     use super::*;
@@ -140,6 +143,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_token_goes_with_every_call_and_is_not_logged() {
+        let config = ClientConfig {
+            addr: "http://127.0.0.1:1".to_owned(),
+            timeout: Duration::from_secs(5),
+            token: Some("S3CR3T".into()),
+        };
+        for request in [request(&config, ()), streamed(&config, ())] {
+            assert_eq!(
+                request.metadata().get("authorization").unwrap(),
+                "Bearer S3CR3T"
+            );
+            assert!(!format!("{request:?}").contains("S3CR3T"));
+        }
+    }
+
     #[tokio::test]
     async fn nobody_listening_is_said_with_what_to_try() {
         let free = std::net::TcpListener::bind("127.0.0.1:0")
@@ -149,6 +168,7 @@ mod tests {
         let config = ClientConfig {
             addr: format!("http://{free}"),
             timeout: Duration::from_secs(5),
+            token: None,
         };
         let failure = connect(&config).await.unwrap_err();
         assert!(

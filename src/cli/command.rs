@@ -42,8 +42,8 @@ pub(super) fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .args(settings::serve_args().into_iter().map(|arg| arg.hide(true)))
         .subcommands([serve(), migrate(), seed(), verify(), config()])
-        .subcommands([health(), list(), get(), tips(), version(), completions()])
-        .subcommand(admin::command())
+        .subcommands([health(), list(), get(), tips(), admin::command()])
+        .subcommands([version(), completions(), man()])
 }
 
 fn serve() -> Command {
@@ -234,7 +234,29 @@ fn completions() -> Command {
         ))
 }
 
-fn examples(lines: &[(&str, &str)], below: &str) -> String {
+fn man() -> Command {
+    let folder = Arg::new("folder")
+        .long("folder")
+        .value_name("FOLDER")
+        .value_parser(value_parser!(PathBuf))
+        .help("Writes a page for every command into FOLDER, which is made if need be");
+    Command::new("man")
+        .about("Writes the manual page of the program, or of every command")
+        .arg(folder)
+        .after_help(examples(
+            &[
+                ("challenges-catalog man | man -l -", "read it now"),
+                (
+                    "challenges-catalog man --folder /usr/local/share/man/man1",
+                    "then `man challenges-catalog-admin-cache` works",
+                ),
+            ],
+            "",
+        ))
+}
+
+/// The examples below a help text, each with what it does; and what stands below them.
+pub(super) fn examples(lines: &[(&str, &str)], below: &str) -> String {
     let mut text = "Examples:".to_owned();
     for (line, what) in lines {
         text.extend(["\n  # ", what, "\n  ", line]);

@@ -70,6 +70,20 @@ impl Output {
         self.shape == Shape::Table
     }
 
+    /// True when what was written can be written over.
+    pub(super) fn is_screen(self) -> bool {
+        self.is_table() && stdout().is_terminal()
+    }
+
+    /// Rows aligned under `headings`.
+    pub(super) fn table<const N: usize>(
+        self,
+        headings: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> String {
+        rows_text(self.shape, headings, rows)
+    }
+
     /// Writes rows: aligned under `headings`, or tab-separated without them.
     /// Colour would disturb every column but the last.
     pub(super) fn rows<const N: usize>(

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 
 use super::{
     admin, command::command, completions, config, database, failure::Failure, get, health, list,
-    serve, tips, verify,
+    man, serve, tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -38,6 +38,7 @@ fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Failu
         Some(("get", matches)) => get::run(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
         Some(("admin", matches)) => admin::run(matches, environment),
+        Some(("man", matches)) => man::run(matches),
         Some(("version", matches)) => completions::version(matches, environment),
         Some(("completions", matches)) => completions::completions(matches),
         Some(("serve", matches)) => serve::run(matches, environment),

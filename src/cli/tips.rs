@@ -63,8 +63,11 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     runtime::command()?.block_on(async {
         let mut catalog = ChallengesCatalogClient::new(client::connect(&config).await?);
         let asked = Instant::now();
-        let answer = timeout(config.timeout, catalog.stream_tips(request));
-        let answer = answer.await.map_err(|_| silent(&config))?;
+        let answer = timeout(
+            config.timeout,
+            catalog.stream_tips(client::streamed(&config, request)),
+        );
+        let answer = answer.await.map_err(|_| client::silent(&config))?;
         let events = answer.map_err(|status| client::refused(&status))?;
         follow(output, &config, asked, events.into_inner()).await
     })
@@ -108,7 +111,7 @@ async fn follow(
     let mut page = TipPage::new(output, asked);
     loop {
         let next = timeout(config.timeout, events.message()).await;
-        let next = next.map_err(|_| silent(config))?;
+        let next = next.map_err(|_| client::silent(config))?;
         let Some(message) = next.map_err(|status| client::refused(&status))? else {
             return page.finished();
         };
@@ -117,11 +120,4 @@ async fn follow(
         }
         page.turn(message)?;
     }
-}
-
-fn silent(config: &ClientConfig) -> Failure {
-    let (addr, timeout) = (&config.addr, config.timeout);
-    Failure::failed(format!(
-        "{addr} said nothing for {timeout:?}; --timeout grants more"
-    ))
 }

@@ -1,11 +1,13 @@
-use std::time::Duration;
+use std::{fs, time::Duration};
+
+use secrecy::SecretString;
 
 use super::{
     Environment,
     file::FileValues,
     given::{Flags, Sources},
     problem::Problems,
-    reader::Reader,
+    reader::{Reader, optional},
     setting::{Form, Section, Setting},
 };
 
@@ -35,8 +37,21 @@ const TIMEOUT: Setting = Setting {
     help: "How long to wait for the connection, and for each answer",
 };
 
+const TOKEN_FILE: Setting = Setting {
+    flag: "token-file",
+    env: "CATALOG_TOKEN_FILE",
+    section: Section::Client,
+    form: Form::Text {
+        value_name: "FILE",
+        expected: "a file that holds a token, on one line",
+    },
+    default: "",
+    secret: false,
+    help: "Sends the token in FILE with every call, as `authorization: Bearer`",
+};
+
 /// Every setting of the commands that call a server.
-pub static CLIENT_SETTINGS: &[Setting] = &[ADDR, TIMEOUT];
+pub static CLIENT_SETTINGS: &[Setting] = &[ADDR, TIMEOUT, TOKEN_FILE];
 
 /// How the commands that call a server reach it.
 #[derive(Clone, Debug)]
@@ -45,6 +60,8 @@ pub struct ClientConfig {
     pub addr: String,
     /// How long to wait for the connection, and for each answer.
     pub timeout: Duration,
+    /// What shows who calls: visible ASCII, 1 to 4096 bytes.
+    pub token: Option<SecretString>,
 }
 
 impl ClientConfig {
@@ -62,8 +79,14 @@ impl ClientConfig {
         let mut reader = Reader::new(&sources);
         let addr = reader.read(&ADDR, ADDR.default, address, Clone::clone);
         let timeout = reader.duration(&TIMEOUT);
-        match (addr, timeout) {
-            (Some(addr), Some(timeout)) => Ok(Self { addr, timeout }),
+        let shown = |token: &Option<SecretString>| token.as_ref().map_or("", |_| "***").to_owned();
+        let token = reader.read(&TOKEN_FILE, "", optional(token), shown);
+        match (addr, timeout, token) {
+            (Some(addr), Some(timeout), Some(token)) => Ok(Self {
+                addr,
+                timeout,
+                token,
+            }),
             _ => Err(Problems(reader.problems)),
         }
     }
@@ -89,9 +112,44 @@ fn address(text: &str) -> Result<String, String> {
     Ok(format!("http://{rest}"))
 }
 
+const TOKEN_MAX_BYTES: usize = 4096;
+
+/// The token in a file, without the line break that editors leave at the end.
+fn token(path: &str) -> Result<SecretString, String> {
+    let text =
+        fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
+    let token = text.trim_end_matches(['\n', '\r']);
+    let is_token = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_token || !(1..=TOKEN_MAX_BYTES).contains(&token.len()) {
+        return Err(format!(
+            "{path:?} must hold one line of 1 to {TOKEN_MAX_BYTES} letters, digits and signs"
+        ));
+    }
+    Ok(token.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_one_line_and_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let path = file.to_str().unwrap();
+        let flags = Flags::from([("token-file".to_owned(), path.to_owned())]);
+        let load = || ClientConfig::load(&flags, &Environment::default());
+        assert!(load().unwrap_err().to_string().contains("cannot read"));
+        for bad in ["", "\n", "two words\n", "two\nlines\n", "ä\n"] {
+            fs::write(&file, bad).unwrap();
+            let problem = load().unwrap_err().to_string();
+            assert!(problem.contains("one line"), "{bad:?}: {problem}");
+        }
+        fs::write(&file, "S3CR3T\n").unwrap();
+        let config = load().unwrap();
+        assert!(config.token.is_some());
+        assert!(!format!("{config:?}").contains("S3CR3T"));
+    }
 
     #[test]
     fn an_address_has_a_host_and_nothing_behind_the_port() {

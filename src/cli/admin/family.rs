@@ -1,6 +1,6 @@
 use clap::{ArgMatches, Command};
 
-use super::{challenges, tips};
+use super::{cache, challenges, tips};
 use crate::{cli::failure::Failure, config::Environment};
 
 /// `admin`, with every family.
@@ -9,6 +9,7 @@ pub(in crate::cli) fn command() -> Command {
         .about("Operates a running fleet")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(cache::command())
         .subcommand(challenges::command())
         .subcommand(tips::command())
 }
@@ -16,6 +17,7 @@ pub(in crate::cli) fn command() -> Command {
 /// Does what the family's command says.
 pub(in crate::cli) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     match matches.subcommand() {
+        Some(("cache", matches)) => cache::run(matches, environment),
         Some(("challenges", matches)) => challenges::run(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),

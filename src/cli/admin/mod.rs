@@ -1,4 +1,5 @@
 //! `admin`: what operators do to a running fleet. One folder or file for each family of commands.
+mod cache;
 mod challenges;
 mod family;
 mod tips;

@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
+use tonic::transport::Channel;
+
+use super::{invalidate, status, warm, watch};
+use crate::{
+    cli::{client, command::examples, failure::Failure, output, settings},
+    config::{ClientConfig, Environment},
+    domain::{ChallengeId, Tag},
+    pb::admin::v1::cache_admin_client::CacheAdminClient,
+};
+
+/// How often a dashboard may look.
+const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duration::from_hours(1)];
+
+/// `cache` and its verbs.
+pub(in crate::cli::admin) fn command() -> Command {
+    Command::new("cache")
+        .about("Looks at the caches of a fleet, empties them with proof, fills them")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([status_command(), invalidate_command(), warm_command()])
+}
+
+/// Does what stands behind `admin cache`.
+pub(in crate::cli::admin) fn run(
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("status", matches)) if matches.get_flag("watch") => watch::run(matches, environment),
+        Some(("status", matches)) => status::run(matches, environment),
+        Some(("invalidate", matches)) => invalidate::run(matches, environment),
+        Some(("warm", matches)) => warm::run(matches, environment),
+        Some(_) | None => Err(Failure::quiet(2)),
+    }
+}
+
+/// A client of the server that the settings name.
+pub(super) async fn connect(config: &ClientConfig) -> Result<CacheAdminClient<Channel>, Failure> {
+    Ok(CacheAdminClient::new(client::connect(config).await?))
+}
+
+fn status_command() -> Command {
+    let interval = Arg::new("interval")
+        .long("interval")
+        .value_name("DURATION")
+        .value_parser(interval)
+        .requires("watch")
+        .help("How often --watch looks; default: 1s");
+    Command::new("status")
+        .about("Shows how the caches of a running server do, or of all replicas")
+        .args([
+            switch("all", "Shows every replica, not only the one that answers"),
+            switch(
+                "watch",
+                "Goes on until Ctrl-C: a small dashboard, or a line for each look in a pipe",
+            ),
+            interval,
+            output::arg(),
+        ])
+        .args(settings::client_args())
+        .after_help(examples(
+            &[
+                (
+                    "challenges-catalog admin cache status --all",
+                    "one row a replica",
+                ),
+                (
+                    "challenges-catalog admin cache status --all --watch",
+                    "hit ratio, rate and latencies, redrawn every second",
+                ),
+            ],
+            "",
+        ))
+}
+
+fn invalidate_command() -> Command {
+    let tag = Arg::new("tag")
+        .long("tag")
+        .value_name("TAG")
+        .value_parser(|text: &str| text.parse::<Tag>().map(|_| text.to_owned()))
+        .help("All that depends on challenges, difficulty:NAME or challenge:ID");
+    let id = ids("All that shows one of these challenges");
+    Command::new("invalidate")
+        .about("Declares copies out of date in the whole fleet, and waits for proof")
+        .args([
+            tag,
+            id,
+            switch("all", "Everything; asks first"),
+            switch(
+                "soft",
+                "Copies from before may still be served, marked stale, while the database is gone; the default",
+            ),
+            switch("hard", "Copies from before are never served again").conflicts_with("soft"),
+            switch("validate-only", "Only counts what the server would drop"),
+            switch("no-wait", "Comes back without waiting for the replicas"),
+            switch("yes", "Does not ask; needed in scripts"),
+            output::arg(),
+        ])
+        .group(ArgGroup::new("what").args(["tag", "id", "all"]).required(true))
+        .args(settings::client_args())
+        .after_help(examples(
+            &[
+                (
+                    "challenges-catalog admin cache invalidate --tag difficulty:beginner",
+                    "after it no replica calls an older copy fresh",
+                ),
+                (
+                    "challenges-catalog admin cache invalidate --all --hard --yes",
+                    "in a script",
+                ),
+            ],
+            "Exit codes: 0 done, also when silent replicas were fenced off; 1 failed; 2 wrong usage or not confirmed.",
+        ))
+}
+
+fn warm_command() -> Command {
+    let list = Arg::new("list")
+        .long("list")
+        .value_name("DIFFICULTY[:SIZE]")
+        .value_parser(warm::first_page)
+        .num_args(1..)
+        .action(ArgAction::Append)
+        .help("First pages beside the common ones, such as beginner:10 or all");
+    Command::new("warm")
+        .about("Loads what nearly all callers ask into the caches, and what else is named")
+        .args([list, ids("Challenges to load as well"), output::arg()])
+        .args(settings::client_args())
+        .after_help(examples(
+            &[(
+                "challenges-catalog admin cache warm --list advanced:100",
+                "with a progress bar on a terminal",
+            )],
+            "Ctrl-C ends it; what was loaded stays. One warmer runs in a fleet at a time.",
+        ))
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+fn ids(help: &'static str) -> Arg {
+    Arg::new("id")
+        .long("id")
+        .value_name("ID")
+        .value_parser(|text: &str| ChallengeId::parse(text))
+        .num_args(1..)
+        .action(ArgAction::Append)
+        .help(help)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let [least, most] = INTERVALS;
+    let interval = humantime::parse_duration(text).ok();
+    interval
+        .filter(|interval| (least..=most).contains(interval))
+        .ok_or_else(|| format!("must be {least:?} to 1h, such as 2s"))
+}

@@ -1,0 +1,151 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use super::{
+    figures::{NONE, percent, sparkline},
+    status::{HEADINGS, row},
+};
+use crate::{
+    cli::output::{Color, Output, clean},
+    pb::admin::v1::{GetCacheStatusResponse, ReplicaCacheStatus},
+};
+
+/// What a dashboard shows: the last look, and how it came there. Pure: it asks no clock.
+#[derive(Debug, Default)]
+pub(super) struct Dashboard {
+    before: BTreeMap<String, Answers>,
+    /// The newest last.
+    looks: VecDeque<Look>,
+    status: GetCacheStatusResponse,
+}
+
+/// As many bars as a sparkline has.
+const LOOKS: usize = 60;
+
+/// What happened between two looks, over all replicas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Look {
+    /// Answers in a second.
+    pub(super) rate: f64,
+    /// Those of them that came from a cache, 0 to 1; `None` without any answer.
+    pub(super) hit_ratio: Option<f64>,
+}
+
+/// The counters of one replica.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    all: i64,
+    from_cache: i64,
+}
+
+impl Answers {
+    fn of(status: &ReplicaCacheStatus) -> Self {
+        let near = status.near.unwrap_or_default();
+        let misses = near.misses_absent + near.misses_expired + near.misses_changed;
+        let shared = status.shared.map_or(0, |shared| shared.hits);
+        Self {
+            all: near.hits + misses,
+            from_cache: near.hits + shared.min(misses),
+        }
+    }
+}
+
+impl Dashboard {
+    /// Takes in what was told `since` the last look; the first one has nothing to compare with.
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(super) fn take(&mut self, status: GetCacheStatusResponse, since: Duration) -> Option<Look> {
+        let is_first = self.before.is_empty();
+        let (mut all, mut from_cache) = (0, 0);
+        let mut now = BTreeMap::new();
+        for replica in &status.replicas {
+            let answers = Answers::of(replica);
+            if let Some(before) = self.before.get(&replica.replica) {
+                all += (answers.all - before.all).max(0);
+                from_cache += (answers.from_cache - before.from_cache).max(0);
+            }
+            now.insert(replica.replica.clone(), answers);
+        }
+        (self.before, self.status) = (now, status);
+        if is_first {
+            return None;
+        }
+        let look = Look {
+            rate: all as f64 / since.as_secs_f64().max(f64::EPSILON),
+            hit_ratio: (all > 0).then(|| from_cache as f64 / all as f64),
+        };
+        self.looks.push_back(look);
+        if self.looks.len() > LOOKS {
+            self.looks.pop_front();
+        }
+        Some(look)
+    }
+
+    /// The dashboard, line by line.
+    pub(super) fn lines(&self, output: Output) -> Vec<String> {
+        let last = self.looks.back();
+        let ratio = last.and_then(|look| look.hit_ratio);
+        let ratio = ratio.map_or(NONE.to_owned(), percent);
+        let rate = last.map_or(NONE.to_owned(), |look| format!("{:.0}/s", look.rate));
+        let highest = self.looks.iter().map(|look| look.rate).fold(0.0, f64::max);
+        let ratios = sparkline(self.looks.iter().map(|look| look.hit_ratio), 1.0);
+        let rates = sparkline(self.looks.iter().map(|look| Some(look.rate)), highest);
+        let mut lines = vec![
+            format!(
+                "hit ratio {ratio:>9}  {}",
+                output.paint(Color::Green, &ratios)
+            ),
+            format!("answers   {rate:>9}  {rates}"),
+            String::new(),
+        ];
+        let replicas = self.status.replicas.iter();
+        let table = output.table(HEADINGS, replicas.map(|replica| row(output, replica)));
+        lines.extend(table.lines().map(str::to_owned));
+        let silent = self.status.silent.iter();
+        lines.extend(silent.map(|name| {
+            let text = format!("silent: {}", clean(name));
+            output.paint(Color::Yellow, &text)
+        }));
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::admin::v1::{NearCacheStatus, SharedCacheStatus};
+
+    fn told(replicas: &[(&str, i64, i64, i64)]) -> GetCacheStatusResponse {
+        let replica = |(name, hits, misses, shared): &(&str, i64, i64, i64)| ReplicaCacheStatus {
+            replica: (*name).to_owned(),
+            near: Some(NearCacheStatus {
+                hits: *hits,
+                misses_absent: *misses,
+                ..NearCacheStatus::default()
+            }),
+            shared: Some(SharedCacheStatus {
+                hits: *shared,
+                ..SharedCacheStatus::default()
+            }),
+            ..ReplicaCacheStatus::default()
+        };
+        GetCacheStatusResponse {
+            replicas: replicas.iter().map(replica).collect(),
+            silent: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_look_compares_each_replica_with_itself() {
+        let mut dashboard = Dashboard::default();
+        let second = Duration::from_secs(1);
+        assert_eq!(dashboard.take(told(&[("a", 1_000, 0, 0)]), second), None);
+        let both = told(&[("a", 1_080, 20, 10), ("b", 5_000, 0, 0)]);
+        let look = dashboard.take(both, 2 * second).unwrap();
+        assert!((look.rate - 50.0).abs() < 1e-9);
+        assert_eq!(look.hit_ratio, Some(0.9), "a newcomer has no past");
+        let look = dashboard.take(told(&[("b", 5_000, 0, 0)]), second).unwrap();
+        assert_eq!((look.rate, look.hit_ratio), (0.0, None));
+    }
+}

@@ -1,0 +1,120 @@
+//! `admin cache invalidate`.
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::{command::connect, figures::time};
+use crate::{
+    cli::{
+        client, confirm,
+        failure::Failure,
+        output::{self, Color, Output, clean},
+        runtime, settings,
+    },
+    config::Environment,
+    domain::{ChallengeId, Tag},
+    pb::admin::v1::{InvalidateCacheRequest, InvalidateCacheResponse, Wait},
+};
+
+/// Declares copies out of date, and shows the receipt.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let request = request(matches);
+    if is_everything(&request) && !request.validate_only && !matches.get_flag("yes") {
+        let what = "This declares every copy of every replica out of date.";
+        let otherwise = "--validate-only counts what it would hit";
+        confirm::confirm(what, otherwise)?;
+    }
+    let receipt = runtime::command()?.block_on(async {
+        let mut admin = connect(&config).await?;
+        let answer = admin
+            .invalidate_cache(client::request(&config, request.clone()))
+            .await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| client::refused(&status))
+    })?;
+    show(output, &request, &receipt)
+}
+
+fn request(matches: &ArgMatches) -> InvalidateCacheRequest {
+    let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
+    let wait = if matches.get_flag("no-wait") {
+        Wait::None
+    } else {
+        Wait::All
+    };
+    InvalidateCacheRequest {
+        tag: matches
+            .get_one::<String>("tag")
+            .cloned()
+            .unwrap_or_default(),
+        ids: ids.map(ToString::to_string).collect(),
+        all: matches.get_flag("all"),
+        hard: matches.get_flag("hard"),
+        validate_only: matches.get_flag("validate-only"),
+        wait: wait.into(),
+    }
+}
+
+fn is_everything(request: &InvalidateCacheRequest) -> bool {
+    request.all || request.tag.parse() == Ok(Tag::Everything)
+}
+
+fn show(
+    output: Output,
+    request: &InvalidateCacheRequest,
+    receipt: &InvalidateCacheResponse,
+) -> Result<(), Failure> {
+    if output.is_json() {
+        return output::json(&json!({
+            "version": receipt.version,
+            "acknowledged": receipt.acknowledged,
+            "fenced": receipt.fenced,
+            "entries_dropped": receipt.entries_dropped,
+            "took": receipt.took.map(|took| took.to_string()),
+            "tags": receipt.tags,
+        }));
+    }
+    let names = |names: &[String]| clean(&names.join(", "));
+    let mut rows = vec![
+        ("tags", names(&receipt.tags)),
+        ("entries", receipt.entries_dropped.to_string()),
+        ("took", time(receipt.took.as_ref())),
+    ];
+    if !request.validate_only {
+        rows.insert(0, ("version", clean(&receipt.version)));
+    }
+    if !request.validate_only && request.wait() != Wait::None {
+        rows.push(("acknowledged", names(&receipt.acknowledged)));
+    }
+    if !receipt.fenced.is_empty() {
+        let fenced = names(&receipt.fenced);
+        rows.push(("fenced", output.paint(Color::Yellow, &fenced)));
+    }
+    let rows = rows
+        .into_iter()
+        .map(|(name, value)| [name.to_owned(), value]);
+    output.rows(["FIELD", "VALUE"], rows)?;
+    if output.is_table() {
+        output::line(&format!("\n{}", verdict(request, receipt)))?;
+    }
+    Ok(())
+}
+
+/// What the receipt means.
+fn verdict(request: &InvalidateCacheRequest, receipt: &InvalidateCacheResponse) -> String {
+    if request.validate_only {
+        return "nothing was changed: so many entries of the server that answered would be hit"
+            .to_owned();
+    }
+    if request.wait() == Wait::None {
+        return "committed; who reads with this version as min_version gets nothing older"
+            .to_owned();
+    }
+    if receipt.fenced.is_empty() {
+        return "proven: no replica calls a copy from before fresh".to_owned();
+    }
+    "proven: those that are fenced did not answer, and can call no copy from before fresh any more"
+        .to_owned()
+}

@@ -1,0 +1,11 @@
+//! `admin cache`: look at the caches of a fleet, empty them with proof, fill them.
+mod command;
+mod dashboard;
+mod figures;
+mod invalidate;
+mod status;
+mod status_view;
+mod warm;
+mod watch;
+
+pub(super) use command::{command, run};

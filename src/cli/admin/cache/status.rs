@@ -1,0 +1,191 @@
+//! `admin cache status`.
+use clap::ArgMatches;
+use tonic::transport::Channel;
+
+use super::{
+    command::connect,
+    figures::{NONE, bytes, percent, time},
+    status_view,
+};
+use crate::{
+    cli::{
+        client,
+        failure::Failure,
+        output::{self, Color, Output, clean},
+        runtime, settings,
+    },
+    config::{ClientConfig, Environment},
+    pb::admin::v1::{
+        CacheMode, GetCacheStatusRequest, GetCacheStatusResponse, LatencyStatus,
+        ReplicaCacheStatus, cache_admin_client::CacheAdminClient,
+    },
+};
+
+/// Shows how the caches do, once.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let all = matches.get_flag("all");
+    let status = runtime::command()?.block_on(async {
+        let mut admin = connect(&config).await?;
+        ask(&config, &mut admin, all).await
+    })?;
+    if output.is_json() {
+        return output::json(&status_view::status(&status));
+    }
+    match (&status.replicas[..], all) {
+        ([one], false) => output.rows(["FIELD", "VALUE"], fields(output, one)),
+        (replicas, _) => output.rows(HEADINGS, replicas.iter().map(|one| row(output, one))),
+    }?;
+    for name in &status.silent {
+        let text = format!("silent\t{}", clean(name));
+        output::line(&output.paint(Color::Yellow, &text))?;
+    }
+    Ok(())
+}
+
+/// What the server says now.
+pub(super) async fn ask(
+    config: &ClientConfig,
+    admin: &mut CacheAdminClient<Channel>,
+    all: bool,
+) -> Result<GetCacheStatusResponse, Failure> {
+    let request = GetCacheStatusRequest { all_replicas: all };
+    let answer = admin
+        .get_cache_status(client::request(config, request))
+        .await;
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| client::refused(&status))
+}
+
+/// Of [`row`].
+pub(super) const HEADINGS: [&str; 10] = [
+    "REPLICA", "HIT 1M", "HIT ALL", "P50", "P99", "LOAD P99", "ENTRIES", "LAG", "AGE", "MODE",
+];
+
+/// One replica among others.
+pub(super) fn row(output: Output, status: &ReplicaCacheStatus) -> [String; 10] {
+    let hits = status.hit_latency.unwrap_or_default();
+    let loads = status.load_latency.unwrap_or_default();
+    [
+        clean(&status.replica),
+        percent(status.hit_ratio_1m),
+        percent(status.hit_ratio),
+        time(hits.p50.as_ref()),
+        time(hits.p99.as_ref()),
+        time(loads.p99.as_ref()),
+        status.near.unwrap_or_default().entries.to_string(),
+        status.lag.to_string(),
+        time(status.confirmation_age.as_ref()),
+        mode(output, status),
+    ]
+}
+
+/// The mode in words, and in the colour that it deserves.
+fn mode(output: Output, status: &ReplicaCacheStatus) -> String {
+    let (color, word) = match (status.mode(), &status.shared) {
+        _ if status.audit_violations > 0 => (Color::Red, "audit violation"),
+        (CacheMode::Normal, _) => (Color::Green, "normal"),
+        // Nobody asked for one.
+        (CacheMode::RedisBypassed, None) => (Color::Green, "without redis"),
+        (CacheMode::RedisBypassed, Some(_)) => (Color::Yellow, "redis bypassed"),
+        (CacheMode::DatabaseLost, _) => (Color::Red, "database lost"),
+        (CacheMode::Unspecified, _) => (Color::Yellow, "unknown"),
+    };
+    output.paint(color, word)
+}
+
+/// Everything about one replica.
+fn fields(output: Output, status: &ReplicaCacheStatus) -> Vec<[String; 2]> {
+    let confirmed = format!("{} ago", time(status.confirmation_age.as_ref()));
+    let mut rows = vec![
+        ("replica", clean(&status.replica)),
+        ("mode", mode(output, status)),
+        ("version", clean(&status.version)),
+        ("lag", format!("{} commits", status.lag)),
+        ("confirmed", confirmed),
+    ];
+    rows.extend(traffic(status));
+    rows.extend(stores(status));
+    if !status.last_error.is_empty() {
+        rows.push(("last error", clean(&status.last_error)));
+    }
+    let rows = rows.into_iter();
+    rows.map(|(name, value)| [name.to_owned(), value]).collect()
+}
+
+/// What was asked, and how long it took.
+fn traffic(status: &ReplicaCacheStatus) -> [(&'static str, String); 5] {
+    let ratios = [
+        status.hit_ratio_1m,
+        status.hit_ratio_5m,
+        status.hit_ratio_15m,
+        status.hit_ratio,
+    ];
+    let latency = |latency: Option<LatencyStatus>| {
+        let of = latency.unwrap_or_default();
+        let (p50, p99) = (time(of.p50.as_ref()), time(of.p99.as_ref()));
+        format!("{p50} and {p99} of {}", of.count)
+    };
+    let audit = format!(
+        "{} checked, {} wrong",
+        status.audit_checked, status.audit_violations
+    );
+    [
+        ("hit ratio 1m, 5m, 15m, all", ratios.map(percent).join(", ")),
+        ("hits p50, p99", latency(status.hit_latency)),
+        ("loads p50, p99", latency(status.load_latency)),
+        ("stale answers", status.stale_answers.to_string()),
+        ("audit", audit),
+    ]
+}
+
+/// Where answers come from.
+fn stores(status: &ReplicaCacheStatus) -> [(&'static str, String); 4] {
+    let near = status.near.unwrap_or_default();
+    let held = format!(
+        "{} entries, {} of {}, {} evicted",
+        near.entries,
+        bytes(near.bytes),
+        bytes(near.capacity_bytes),
+        near.evictions
+    );
+    let misses = format!(
+        "{} absent, {} expired, {} changed",
+        near.misses_absent, near.misses_expired, near.misses_changed
+    );
+    let database = status.database.unwrap_or_default();
+    let asked = format!(
+        "ping {}, {} of {} connections, {} reads, {} failed",
+        time(database.ping.as_ref()),
+        database.pool_open,
+        database.pool_max,
+        database.reads,
+        database.errors
+    );
+    [
+        ("near cache", held),
+        ("near misses", misses),
+        ("redis", redis(status)),
+        ("database", asked),
+    ]
+}
+
+fn redis(status: &ReplicaCacheStatus) -> String {
+    let Some(shared) = &status.shared else {
+        return NONE.to_owned();
+    };
+    let most = match shared.max_memory_bytes {
+        0 => String::new(),
+        most => format!(" of {}", bytes(most)),
+    };
+    format!(
+        "ping {}, {}{most} used, {} hits, {} misses, {} failed",
+        time(shared.ping.as_ref()),
+        bytes(shared.used_memory_bytes),
+        shared.hits,
+        shared.misses,
+        shared.errors
+    )
+}

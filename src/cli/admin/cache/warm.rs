@@ -1,0 +1,155 @@
+//! `admin cache warm`.
+use clap::ArgMatches;
+use serde_json::json;
+use tokio::{signal::ctrl_c, time::timeout};
+use tonic::Streaming;
+
+use super::{command::connect, figures::time};
+use crate::{
+    cli::{
+        client,
+        failure::Failure,
+        output::{self, Output},
+        progress::Progress,
+        runtime, settings,
+    },
+    config::{ClientConfig, Environment},
+    domain::{ChallengeId, Difficulty as Named, PageSize},
+    pb::{
+        admin::v1::{WarmCacheRequest, WarmCacheResponse, WarmQuery, WarmSummary},
+        catalog::v1::Difficulty,
+    },
+};
+
+/// Loads into the caches, and tells how far it is.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let request = request(matches);
+    runtime::command()?.block_on(async {
+        let warmed = async {
+            let mut admin = connect(&config).await?;
+            let asked = admin.warm_cache(client::streamed(&config, request));
+            let answer = timeout(config.timeout, asked).await;
+            let answer = answer.map_err(|_| client::silent(&config))?;
+            let told = answer.map_err(|status| client::refused(&status))?;
+            follow(output, &config, told.into_inner()).await
+        };
+        tokio::select! {
+            warmed = warmed => warmed,
+            // The call is dropped, and the server stops.
+            _ = ctrl_c() => Err(Failure::failed("ended by Ctrl-C; what was loaded stays")),
+        }
+    })
+}
+
+fn request(matches: &ArgMatches) -> WarmCacheRequest {
+    let queries = matches.get_many::<WarmQuery>("list").into_iter().flatten();
+    let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
+    WarmCacheRequest {
+        queries: queries.copied().collect(),
+        ids: ids.map(ToString::to_string).collect(),
+    }
+}
+
+/// `all`, or a difficulty; then, after a colon, how many a page has.
+pub(super) fn first_page(text: &str) -> Result<WarmQuery, String> {
+    let (word, size) = text.split_once(':').unwrap_or((text, "0"));
+    let difficulty = match word {
+        "all" => Difficulty::Unspecified,
+        word => match word.parse::<Named>()? {
+            Named::Beginner => Difficulty::Beginner,
+            Named::Intermediate => Difficulty::Intermediate,
+            Named::Advanced => Difficulty::Advanced,
+        },
+    };
+    let size: i32 = size
+        .parse()
+        .map_err(|_| format!("{size:?} is no number of challenges"))?;
+    PageSize::parse(size)?;
+    Ok(WarmQuery {
+        difficulty: difficulty.into(),
+        page_size: size,
+    })
+}
+
+async fn follow(
+    output: Output,
+    config: &ClientConfig,
+    mut told: Streaming<WarmCacheResponse>,
+) -> Result<(), Failure> {
+    let mut progress = Progress::new("warming");
+    loop {
+        let next = timeout(config.timeout, told.message()).await;
+        let next = next.map_err(|_| client::silent(config))?;
+        let Some(message) = next.map_err(|status| client::refused(&status))? else {
+            return Err(Failure::failed(
+                "the server ended the call before all was loaded",
+            ));
+        };
+        if output.is_json() {
+            output::json_line(&view(&message))?;
+        }
+        let count = |count: i32| u64::try_from(count).unwrap_or(0);
+        progress.at(
+            count(message.done),
+            Some(count(message.total)),
+            &message.current,
+        );
+        if let Some(summary) = message.summary {
+            progress.finish();
+            return show(output, &summary);
+        }
+    }
+}
+
+fn view(message: &WarmCacheResponse) -> serde_json::Value {
+    let summary = message.summary.map(|summary| {
+        json!({
+            "cached": summary.cached,
+            "loaded": summary.loaded,
+            "absent": summary.absent,
+            "took": summary.took.map(|took| took.to_string()),
+        })
+    });
+    json!({
+        "done": message.done,
+        "total": message.total,
+        "current": message.current,
+        "summary": summary,
+    })
+}
+
+fn show(output: Output, summary: &WarmSummary) -> Result<(), Failure> {
+    if output.is_json() {
+        return Ok(());
+    }
+    let absent = match summary.absent {
+        0 => String::new(),
+        absent => format!(", {absent} are not in the catalog"),
+    };
+    output::line(&format!(
+        "{} loaded, {} were there already{absent}; took {}",
+        summary.loaded,
+        summary.cached,
+        time(summary.took.as_ref())
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_page_is_a_difficulty_and_a_size() {
+        let beginner = WarmQuery {
+            difficulty: Difficulty::Beginner.into(),
+            page_size: 10,
+        };
+        assert_eq!(first_page("beginner:10"), Ok(beginner));
+        assert_eq!(first_page("all"), Ok(WarmQuery::default()));
+        for text in ["", "hard", "beginner:", "beginner:0x", "all:101", "all:-1"] {
+            assert!(first_page(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `admin cache status --watch`.
+use std::time::{Duration, Instant};
+
+use clap::ArgMatches;
+use tokio::{
+    signal::ctrl_c,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    command::connect,
+    dashboard::{Dashboard, Look},
+    figures::NONE,
+    status::ask,
+    status_view,
+};
+use crate::{
+    cli::{
+        failure::Failure,
+        output::{self, Color, Output},
+        runtime, settings,
+    },
+    config::{ClientConfig, Environment},
+    pb::admin::v1::GetCacheStatusResponse,
+};
+
+const EVERY_SECOND: Duration = Duration::from_secs(1);
+/// The other screen of the terminal, from its top, without a cursor.
+const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l";
+const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
+const TOP: &str = "\u{1b}[H";
+const REST_OF_LINE: &str = "\u{1b}[K\n";
+const REST_OF_SCREEN: &str = "\u{1b}[J";
+
+/// Looks again and again until Ctrl-C, which is a good end.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let all = matches.get_flag("all");
+    let every = matches.get_one::<Duration>("interval").copied();
+    runtime::command()?.block_on(async {
+        tokio::select! {
+            ended = watch(output, &config, all, every.unwrap_or(EVERY_SECOND)) => ended,
+            pressed = ctrl_c() => {
+                pressed.map_err(|error| Failure::caused("cannot wait for Ctrl-C", &error))
+            }
+        }
+    })
+}
+
+async fn watch(
+    output: Output,
+    config: &ClientConfig,
+    all: bool,
+    every: Duration,
+) -> Result<(), Failure> {
+    let mut admin = connect(config).await?;
+    let mut beat = interval(every);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut view = View::new(output)?;
+    let mut looked = Instant::now();
+    loop {
+        beat.tick().await;
+        let status = ask(config, &mut admin, all).await;
+        let since = looked.elapsed();
+        looked = Instant::now();
+        view.show(status, since)?;
+    }
+}
+
+/// Where the looks are shown; the screen is as it was when this is dropped.
+struct View {
+    output: Output,
+    dashboard: Dashboard,
+    has_screen: bool,
+}
+
+impl View {
+    fn new(output: Output) -> Result<Self, Failure> {
+        let has_screen = output.is_screen();
+        if has_screen {
+            output::piece(ENTER)?;
+        }
+        Ok(Self {
+            output,
+            dashboard: Dashboard::default(),
+            has_screen,
+        })
+    }
+
+    /// A server that does not answer for a while is no end on a screen: somebody may be looking
+    /// at it for that reason. A script is told.
+    fn show(
+        &mut self,
+        status: Result<GetCacheStatusResponse, Failure>,
+        since: Duration,
+    ) -> Result<(), Failure> {
+        let problem = match status {
+            Ok(status) if self.output.is_json() => {
+                return output::json_line(&status_view::status(&status));
+            }
+            Ok(status) => {
+                let counts = (status.replicas.len(), status.silent.len());
+                let look = self.dashboard.take(status, since);
+                if !self.has_screen {
+                    return output::line(&plain(look, counts));
+                }
+                None
+            }
+            Err(failure) if self.has_screen => Some(failure.message),
+            Err(failure) => return Err(failure),
+        };
+        let mut lines = self.dashboard.lines(self.output);
+        lines.push(String::new());
+        lines.push(match problem {
+            Some(problem) => self.output.paint(Color::Red, &problem),
+            None => "Ctrl-C ends it".to_owned(),
+        });
+        let frame: String = lines
+            .iter()
+            .flat_map(|line| line.lines().chain(line.is_empty().then_some("")))
+            .flat_map(|line| [line, REST_OF_LINE])
+            .collect();
+        output::piece(&format!("{TOP}{frame}{REST_OF_SCREEN}"))
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if self.has_screen {
+            // Nobody is left to be told when the terminal is gone.
+            let _ = output::piece(LEAVE);
+        }
+    }
+}
+
+/// Rate, hit ratio, replicas that answered and that were silent, parted by tabs.
+fn plain(look: Option<Look>, (replicas, silent): (usize, usize)) -> String {
+    let rate = look.map_or(NONE.to_owned(), |look| format!("{:.1}", look.rate));
+    let ratio = look.and_then(|look| look.hit_ratio);
+    let ratio = ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.4}"));
+    [rate, ratio, replicas.to_string(), silent.to_string()].join("\t")
+}

@@ -1,0 +1,101 @@
+use std::{
+    io::{IsTerminal, Write, stderr},
+    time::{Duration, Instant},
+};
+
+use super::output::clean;
+
+/// A bar on standard error that shows how far long work is, where somebody can see it.
+pub(super) struct Progress {
+    what: &'static str,
+    is_shown: bool,
+    drawn: Option<Instant>,
+}
+
+const WIDTH: usize = 30;
+/// More often than this nobody sees, and a pipe of rows would wait for the terminal.
+const LEAST_GAP: Duration = Duration::from_millis(50);
+const CLEAR: &str = "\r\u{1b}[2K";
+/// What is being done is cut off here, so that the bar stays on one line.
+const CURRENT_MAX: usize = 30;
+
+impl Progress {
+    /// Nothing is shown yet; nothing ever, where standard error is no terminal.
+    pub(super) fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            is_shown: stderr().is_terminal(),
+            drawn: None,
+        }
+    }
+
+    /// Shows that `done` of `total` are done, as far as that is known, and what comes next.
+    pub(super) fn at(&mut self, done: u64, total: Option<u64>, current: &str) {
+        let is_soon = self.drawn.is_some_and(|drawn| drawn.elapsed() < LEAST_GAP);
+        let is_last = total == Some(done);
+        if !self.is_shown || (is_soon && !is_last) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        draw(&format!(
+            "{CLEAR}{} {}",
+            self.what,
+            bar(done, total, current)
+        ));
+    }
+
+    /// Takes the bar away; the work's own words take its place.
+    pub(super) fn finish(&mut self) {
+        if self.drawn.take().is_some() {
+            draw(CLEAR);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn draw(text: &str) {
+    let mut out = stderr().lock();
+    // A bar that cannot be drawn is no reason to stop the work.
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn bar(done: u64, total: Option<u64>, current: &str) -> String {
+    let current: String = clean(current).chars().take(CURRENT_MAX).collect();
+    let text = match total {
+        None => format!("{done} {current}"),
+        Some(total) => {
+            let filled = (done.min(total) * WIDTH as u64)
+                .checked_div(total)
+                .unwrap_or(WIDTH as u64);
+            let filled = usize::try_from(filled).unwrap_or(WIDTH);
+            let (full, empty) = ("█".repeat(filled), "░".repeat(WIDTH - filled));
+            format!("{full}{empty} {done}/{total} {current}")
+        }
+    };
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_grows_to_its_end_and_not_beyond() {
+        assert_eq!(
+            bar(0, Some(4), "a\tb"),
+            format!("{} 0/4 a b", "░".repeat(WIDTH))
+        );
+        let half = format!("{}{} 2/4", "█".repeat(15), "░".repeat(15));
+        assert_eq!(bar(2, Some(4), ""), half);
+        for (done, total) in [(4, 4), (5, 4), (0, 0)] {
+            let full = bar(done, Some(total), "");
+            assert!(full.starts_with(&"█".repeat(WIDTH)), "{full}");
+        }
+        assert_eq!(bar(7, None, "rows"), "7 rows");
+    }
+}
