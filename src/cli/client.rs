@@ -3,7 +3,7 @@ use std::{error::Error, io, time::Duration};
 
 use secrecy::ExposeSecret;
 use tonic::{
-    Request, Status,
+    Request, Status, TimeoutExpired,
     metadata::AsciiMetadataValue,
     transport::{Channel, Endpoint},
 };
@@ -58,6 +58,10 @@ pub(super) fn silent(config: &ClientConfig) -> Failure {
 
 /// What the server, or the way to it, answered instead of what was asked for.
 pub(super) fn refused(status: &Status) -> Failure {
+    let cause = status.source().map(root);
+    if cause.is_some_and(<dyn Error>::is::<TimeoutExpired>) {
+        return Failure::failed("the server did not answer in time; --timeout grants more");
+    }
     let details = status.get_error_details();
     let reason = details
         .error_info()

@@ -21,7 +21,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn page() -> Result<String, Failure> {
     let mut page = Vec::new();
-    let rendered = Man::new(command()).render(&mut page);
+    // As `--folder` does it: `help` has no page.
+    let program = command().disable_help_subcommand(true);
+    let rendered = Man::new(program).render(&mut page);
     rendered.map_err(|error| Failure::caused("cannot write the page", &error))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }

@@ -9,11 +9,19 @@ use super::output::clean;
 pub(super) struct Progress {
     what: &'static str,
     is_shown: bool,
-    drawn: Option<Instant>,
+    drawn: Option<Drawn>,
+}
+
+/// The bar as it stands there.
+#[derive(Clone, Copy)]
+struct Drawn {
+    at: Instant,
+    percent: Option<u64>,
 }
 
 const WIDTH: usize = 30;
-/// More often than this nobody sees, and a pipe of rows would wait for the terminal.
+/// A bar that grew by less than a hundredth is not drawn more often: many rows would wait for the
+/// terminal.
 const LEAST_GAP: Duration = Duration::from_millis(50);
 const CLEAR: &str = "\r\u{1b}[2K";
 /// What is being done is cut off here, so that the bar stays on one line.
@@ -31,12 +39,18 @@ impl Progress {
 
     /// Shows that `done` of `total` are done, as far as that is known, and what comes next.
     pub(super) fn at(&mut self, done: u64, total: Option<u64>, current: &str) {
-        let is_soon = self.drawn.is_some_and(|drawn| drawn.elapsed() < LEAST_GAP);
-        let is_last = total == Some(done);
-        if !self.is_shown || (is_soon && !is_last) {
+        let percent = total.map(|total| (done * 100).checked_div(total).unwrap_or(100));
+        // What comes next may take long, so a bar that is to grow does not wait for its turn.
+        let is_soon = self
+            .drawn
+            .is_some_and(|drawn| drawn.percent == percent && drawn.at.elapsed() < LEAST_GAP);
+        if !self.is_shown || is_soon {
             return;
         }
-        self.drawn = Some(Instant::now());
+        self.drawn = Some(Drawn {
+            at: Instant::now(),
+            percent,
+        });
         draw(&format!(
             "{CLEAR}{} {}",
             self.what,

@@ -10,6 +10,7 @@
 
 mod architecture;
 mod catalog;
+mod cli_admin;
 mod editing;
 mod examples;
 mod fleet;

@@ -5,19 +5,19 @@ use tokio::time::timeout;
 use crate::support::program;
 
 /// A password that must never be seen again.
-pub(super) const SECRET: &str = "S3CR3T";
+pub const SECRET: &str = "S3CR3T";
 
 /// How a command ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) out: String,
-    pub(super) err: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ended {
     /// Asserts the code, and that what was said to people has each of `texts`; and no secret, nor a panic.
-    pub(super) fn with(&self, code: i32, texts: &[&str]) {
+    pub fn with(&self, code: i32, texts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         for text in texts {
             assert!(self.err.contains(text), "no {text:?} in {self:?}");
@@ -41,7 +41,7 @@ impl From<Output> for Ended {
 }
 
 /// Runs a command that ends by itself.
-pub(super) async fn run(arguments: &[&str], environment: &[(&str, String)]) -> Ended {
+pub async fn run(arguments: &[&str], environment: &[(&str, String)]) -> Ended {
     let ended = timeout(
         Duration::from_secs(30),
         program::run(arguments, environment),
@@ -51,11 +51,11 @@ pub(super) async fn run(arguments: &[&str], environment: &[(&str, String)]) -> E
 }
 
 /// Runs `serve`, which must not come up; on a port that is certainly free.
-pub(super) async fn serve(environment: &[(&str, String)]) -> Ended {
+pub async fn serve(environment: &[(&str, String)]) -> Ended {
     run(&["serve", "--grpc-addr", "127.0.0.1:0"], environment).await
 }
 
 /// The setting for a SQLite file.
-pub(super) fn sqlite(file: &std::path::Path) -> [(&'static str, String); 1] {
+pub fn sqlite(file: &std::path::Path) -> [(&'static str, String); 1] {
     [("DATABASE_URL", format!("sqlite:{}", file.display()))]
 }

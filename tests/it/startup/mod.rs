@@ -1,6 +1,6 @@
 //! Starting, and the commands: what works, and what is said when it does not.
 mod client_commands;
-mod ended;
+pub mod ended;
 mod no_database;
 mod no_redis;
 mod other_commands;
