@@ -15,6 +15,7 @@ mod editing;
 mod examples;
 mod fleet;
 mod llm;
+mod ops;
 mod readme;
 mod repository;
 mod seeds;

@@ -1,0 +1,10 @@
+//! What operators see: the pages of `--ops-addr`, their figures, and the alerts and the dashboard
+//! that are made of them.
+mod alerts;
+mod counting;
+mod expressions;
+mod figures;
+mod pages;
+mod promtool;
+mod queries;
+mod scene;
