@@ -77,3 +77,92 @@ async fn connection(stream: TcpStream, pages: Arc<Pages>, stop: CancellationToke
     // Whichever comes first.
     let _ = timeout(LIFE, served).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinHandle,
+        time::Instant,
+    };
+
+    use super::*;
+
+    struct Scene {
+        addr: std::net::SocketAddr,
+        stop: CancellationToken,
+        serving: JoinHandle<()>,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let addr = listener.local_addr().unwrap();
+            let pages = Arc::new(Pages {
+                metrics: Box::new(|| "up 1\n".to_owned()),
+                checks: Box::new(Vec::new),
+                settings: bytes::Bytes::new(),
+            });
+            let stop = CancellationToken::new();
+            let serving = TaskTracker::new().spawn(serve(listener, pages, stop.clone()));
+            Self {
+                addr,
+                stop,
+                serving,
+            }
+        }
+
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.addr).await.unwrap()
+        }
+    }
+
+    const QUESTION: &[u8] = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    /// Asks, and reads the beginning of the answer.
+    async fn ask(stream: &mut TcpStream) -> usize {
+        stream.write_all(QUESTION).await.unwrap();
+        stream.read(&mut [0; 1024]).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_closed() {
+        let scene = Scene::new().await;
+        let (mut silent, opened) = (scene.connect().await, Instant::now());
+        silent.write_all(b"GET /met").await.unwrap();
+        assert_eq!(silent.read(&mut [0; 64]).await.unwrap_or(0), 0);
+        let waited = opened.elapsed();
+        assert!(waited >= HEAD_TIMEOUT && waited < LIFE, "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_connection_too_many_waits_until_another_is_closed() {
+        let scene = Scene::new().await;
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let mut stream = scene.connect().await;
+            assert!(ask(&mut stream).await > 0);
+            idle.push(stream);
+        }
+        let mut late = scene.connect().await;
+        late.write_all(QUESTION).await.unwrap();
+        let mut answer = [0; 1024];
+        let early = timeout(Duration::from_secs(1), late.read(&mut answer)).await;
+        assert!(early.is_err(), "it has to wait");
+        drop(idle.pop());
+        assert!(late.read(&mut answer).await.unwrap() > 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_idle_or_slow_does_not_hold_up_the_end() {
+        let scene = Scene::new().await;
+        let (mut idle, mut slow) = (scene.connect().await, scene.connect().await);
+        assert!(ask(&mut idle).await > 0);
+        slow.write_all(b"GET /met").await.unwrap();
+        let stopped = Instant::now();
+        scene.stop.cancel();
+        scene.serving.await.unwrap();
+        assert!(stopped.elapsed() <= DRAIN, "{:?}", stopped.elapsed());
+        assert_eq!(idle.read(&mut [0; 64]).await.unwrap(), 0);
+    }
+}

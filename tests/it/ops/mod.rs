@@ -4,6 +4,7 @@ mod alerts;
 mod counting;
 mod expressions;
 mod figures;
+mod outages;
 mod pages;
 mod promtool;
 mod queries;
