@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use tonic::{
     Request, Status, TimeoutExpired,
     metadata::AsciiMetadataValue,
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_types::StatusExt;
 
@@ -14,8 +14,12 @@ use crate::{config::ClientConfig, transport::code_name};
 
 /// Connects to the server, or says why not.
 pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
-    let endpoint = Endpoint::from_shared(config.addr.clone())
-        .map_err(|error| Failure::caused("cannot use the address", &error).with_code(2))?
+    let unusable = |error| Failure::caused("cannot use the address", &error).with_code(2);
+    let mut endpoint = Endpoint::from_shared(config.addr.clone()).map_err(unusable)?;
+    if config.addr.starts_with("https://") {
+        endpoint = endpoint.tls_config(tls(config)).map_err(unusable)?;
+    }
+    let endpoint = endpoint
         .connect_timeout(config.timeout)
         // A peer that vanished without a word ends a waiting call this way.
         .http2_keep_alive_interval(Duration::from_secs(10))
@@ -24,6 +28,14 @@ pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
         .connect()
         .await
         .map_err(|error| unreachable_server(config, &error))
+}
+
+fn tls(config: &ClientConfig) -> ClientTlsConfig {
+    let tls = ClientTlsConfig::new();
+    match &config.tls_ca {
+        Some(certificates) => tls.ca_certificate(Certificate::from_pem(certificates)),
+        None => tls.with_native_roots(),
+    }
 }
 
 /// The message with the time that the caller grants, which the server is told too.
@@ -111,6 +123,10 @@ fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> F
                 config.timeout
             )
         }
+        // What rustls says of a certificate, or of an answer that is no TLS.
+        Some(io::ErrorKind::InvalidData) if addr.starts_with("https://") => format!(
+            "cannot trust {addr}: {cause}; --tls-ca names the authority, and http:// does without"
+        ),
         _ => format!("cannot reach {addr}: {cause}"),
     })
 }
@@ -153,6 +169,7 @@ mod tests {
             addr: "http://127.0.0.1:1".to_owned(),
             timeout: Duration::from_secs(5),
             token: Some("S3CR3T".into()),
+            tls_ca: None,
         };
         for request in [request(&config, ()), streamed(&config, ())] {
             assert_eq!(
@@ -173,6 +190,7 @@ mod tests {
             addr: format!("http://{free}"),
             timeout: Duration::from_secs(5),
             token: None,
+            tls_ca: None,
         };
         let failure = connect(&config).await.unwrap_err();
         assert!(

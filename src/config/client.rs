@@ -17,7 +17,7 @@ const ADDR: Setting = Setting {
     section: Section::Client,
     form: Form::Text {
         value_name: "URL",
-        expected: "http://HOST:PORT or HOST:PORT",
+        expected: "http:// or https://HOST:PORT, or HOST:PORT for http",
     },
     default: "http://127.0.0.1:50051",
     secret: false,
@@ -50,18 +50,33 @@ const TOKEN_FILE: Setting = Setting {
     help: "Sends the token in FILE with every call, as `authorization: Bearer`",
 };
 
+const TLS_CA: Setting = Setting {
+    flag: "tls-ca",
+    env: "CATALOG_TLS_CA",
+    section: Section::Client,
+    form: Form::Text {
+        value_name: "FILE",
+        expected: "a file of certificates in PEM",
+    },
+    default: "",
+    secret: false,
+    help: "Whom to trust behind https://, instead of those that the machine trusts",
+};
+
 /// Every setting of the commands that call a server.
-pub static CLIENT_SETTINGS: &[Setting] = &[ADDR, TIMEOUT, TOKEN_FILE];
+pub static CLIENT_SETTINGS: &[Setting] = &[ADDR, TIMEOUT, TOKEN_FILE, TLS_CA];
 
 /// How the commands that call a server reach it.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// `http://HOST:PORT`.
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
     pub addr: String,
     /// How long to wait for the connection, and for each answer.
     pub timeout: Duration,
     /// What shows who calls: visible ASCII, 1 to 4096 bytes.
     pub token: Option<SecretString>,
+    /// Certificates of authorities, in PEM; absent for those that the machine trusts.
+    pub tls_ca: Option<String>,
 }
 
 impl ClientConfig {
@@ -81,27 +96,43 @@ impl ClientConfig {
         let timeout = reader.duration(&TIMEOUT);
         let shown = |token: &Option<SecretString>| token.as_ref().map_or("", |_| "***").to_owned();
         let token = reader.read(&TOKEN_FILE, "", optional(token), shown);
-        match (addr, timeout, token) {
-            (Some(addr), Some(timeout), Some(token)) => Ok(Self {
-                addr,
-                timeout,
-                token,
-            }),
+        let tls_ca = reader.read(&TLS_CA, "", optional(certificates), |_| String::new());
+        if let (Some(addr), Some(Some(_))) = (&addr, &tls_ca)
+            && !is_tls(addr)
+        {
+            let problem = format!("goes with an address https://…, not {addr}");
+            reader.refuse(&TLS_CA, problem);
+        }
+        match (addr, timeout, token, tls_ca) {
+            (Some(addr), Some(timeout), Some(token), Some(tls_ca))
+                if reader.problems.is_empty() =>
+            {
+                Ok(Self {
+                    addr,
+                    timeout,
+                    token,
+                    tls_ca,
+                })
+            }
             _ => Err(Problems(reader.problems)),
         }
     }
 }
 
+const TLS: &str = "https://";
+
+fn is_tls(addr: &str) -> bool {
+    addr.starts_with(TLS)
+}
+
 fn address(text: &str) -> Result<String, String> {
-    let expected = || format!("must be http://HOST:PORT or HOST:PORT, not {text:?}");
-    if text.starts_with("https://") {
-        return Err("TLS is not spoken here; use http://HOST:PORT".to_owned());
-    }
+    let expected = || format!("must be http:// or https://HOST:PORT, or HOST:PORT, not {text:?}");
+    let scheme = if is_tls(text) { TLS } else { "http://" };
     let rest = text
-        .strip_prefix("http://")
+        .strip_prefix(scheme)
         .unwrap_or(text)
         .trim_end_matches('/');
-    let url = url::Url::parse(&format!("http://{rest}")).map_err(|_| expected())?;
+    let url = url::Url::parse(&format!("{scheme}{rest}")).map_err(|_| expected())?;
     let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     if rest.contains("://") || !plain || url.host_str().is_none() {
         return Err(expected());
@@ -109,7 +140,17 @@ fn address(text: &str) -> Result<String, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("takes no user and password".to_owned());
     }
-    Ok(format!("http://{rest}"))
+    Ok(format!("{scheme}{rest}"))
+}
+
+/// The text of a file of certificates; whether they are good is for TLS to say.
+fn certificates(path: &str) -> Result<String, String> {
+    let text =
+        fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(format!("{path:?} has no certificate in PEM"));
+    }
+    Ok(text)
 }
 
 const TOKEN_MAX_BYTES: usize = 4096;
@@ -157,9 +198,11 @@ mod tests {
             assert_eq!(address(text).as_deref(), Ok("http://a:1"), "{text}");
         }
         assert_eq!(address("[::1]:50051").as_deref(), Ok("http://[::1]:50051"));
+        assert_eq!(address("https://a:1/").as_deref(), Ok("https://a:1"));
         for text in [
             "",
-            "https://a:1",
+            "https://a:1/x",
+            "https://http://a:1",
             "ftp://a",
             "a:1/x",
             "a:1?x",
@@ -169,6 +212,24 @@ mod tests {
         ] {
             assert!(address(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn authorities_go_with_tls_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let load = |addr: &str| {
+            let ca = ("tls-ca".to_owned(), file.to_str().unwrap().to_owned());
+            let flags = Flags::from([("addr".to_owned(), addr.to_owned()), ca]);
+            let loaded = ClientConfig::load(&flags, &Environment::default());
+            loaded.map_err(|problems| problems.to_string())
+        };
+        assert!(load("https://a:1").unwrap_err().contains("cannot read"));
+        fs::write(&file, "no certificate").unwrap();
+        assert!(load("https://a:1").unwrap_err().contains("in PEM"));
+        fs::write(&file, "-----BEGIN CERTIFICATE-----").unwrap();
+        assert!(load("https://a:1").unwrap().tls_ca.is_some());
+        assert!(load("a:1").unwrap_err().contains("--tls-ca: goes with"));
     }
 
     #[test]

@@ -3,5 +3,6 @@ mod invalidate;
 mod man;
 mod status;
 mod terminal;
+mod tls;
 mod token;
 mod warm;

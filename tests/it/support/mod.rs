@@ -11,5 +11,6 @@ pub mod redis;
 pub mod refusal;
 pub mod replica;
 pub mod scripted;
+pub mod tls;
 pub mod wait;
 pub mod wire;
