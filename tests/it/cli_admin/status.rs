@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::terminal::Terminal;
 use crate::{
+    ops::scene::{OPS, figure, metrics},
     startup::ended::run,
     support::{
         fleet::{Fleet, list},
-        process::free_port,
+        process::{PATIENCE, free_port},
         program::run_well,
         replica::Replica,
         wait::eventually,
@@ -83,7 +84,7 @@ async fn on_a_terminal_it_is_a_dashboard_that_leaves_the_screen_as_it_was() {
 
 #[tokio::test]
 async fn in_a_pipe_each_look_is_a_line_until_the_server_is_gone() {
-    let replica = Replica::start(&[]).await;
+    let replica = Replica::start(&[(OPS.0, OPS.1.to_owned())]).await;
     let here = address_of(&replica);
     let watch = [
         &STATUS[..],
@@ -92,7 +93,11 @@ async fn in_a_pipe_each_look_is_a_line_until_the_server_is_gone() {
     .concat();
     let watched = run(&watch, &here);
     let stopped = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let looks = r#"catalog_rpc_requests_total{method="CacheAdmin/GetCacheStatus",code="OK"}"#;
+        eventually("it looked three times", PATIENCE, async || {
+            figure(&metrics(&replica).await, looks) >= 3.0
+        })
+        .await;
         replica.kill().await;
     };
     let (watched, ()) = tokio::join!(watched, stopped);

@@ -8,4 +8,4 @@ mod outages;
 mod pages;
 mod promtool;
 mod queries;
-mod scene;
+pub mod scene;
