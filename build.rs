@@ -17,6 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "challenges/admin/v1/cache_admin.proto",
         "challenges/admin/v1/challenges_admin.proto",
         "challenges/admin/v1/tips_admin.proto",
+        "challenges/admin/v1/feature_flags.proto",
+        "challenges/admin/v1/runtime_settings.proto",
         "challenges/catalog/v1/catalog.proto",
         "challenges/catalog/v1/errors.proto",
     ])?;

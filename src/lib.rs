@@ -6,6 +6,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod flags;
 pub mod llm;
 pub mod ops;
 pub mod pb;

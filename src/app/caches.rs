@@ -5,11 +5,14 @@ use tokio_util::task::TaskTracker;
 
 use super::{clock::SystemClock, database::Probe, view::Error};
 use crate::{
-    cache::{CacheSettings, CachedCatalog, Inspector, Knowledge, SharedCache, SharedSettings},
+    cache::{
+        CacheSettings, CachedCatalog, Inspector, Knowledge, Membership, SharedCache, SharedSettings,
+    },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
-    domain::{AnswerEncoder, CacheInspector},
+    domain::{AnswerEncoder, CacheInspector, ReplicaId, Switches},
     redis::RedisNodes,
     repository::Datastore,
+    transport::encode_status,
 };
 
 /// How long one replica may take to fill an entry before another tries.
@@ -30,6 +33,7 @@ impl Caches {
         datastore: &Arc<dyn Datastore>,
         nodes: Option<&RedisNodes>,
         encoder: Arc<dyn AnswerEncoder>,
+        switches: &Arc<Switches>,
         tasks: &TaskTracker,
     ) -> Result<Self, Error> {
         let shared = nodes
@@ -42,7 +46,7 @@ impl Caches {
             Arc::new(SystemClock),
             shared.clone(),
             Arc::clone(&knowledge),
-            cache_settings(config),
+            cache_settings(config, switches),
             tasks.clone(),
         ));
         let inspector = Arc::new(Inspector::new(
@@ -58,6 +62,23 @@ impl Caches {
             shared,
             inspector,
         })
+    }
+
+    /// What keeps the replica `own`, called `name`, in the registry.
+    pub(super) fn membership(
+        &self,
+        own: ReplicaId,
+        name: &str,
+        datastore: &Arc<dyn Datastore>,
+    ) -> Membership {
+        Membership::new(
+            own,
+            name.to_owned(),
+            Arc::clone(datastore) as _,
+            Arc::clone(&self.knowledge),
+            Arc::clone(&self.inspector),
+            encode_status,
+        )
     }
 }
 
@@ -84,9 +105,10 @@ fn connect_shared(config: &RedisConfig, nodes: &RedisNodes) -> Result<Arc<Shared
     Ok(Arc::new(SharedCache::connect(&settings)?))
 }
 
-fn cache_settings(config: &Config) -> CacheSettings {
+fn cache_settings(config: &Config, switches: &Arc<Switches>) -> CacheSettings {
     CacheSettings {
         ttl: config.cache.ttl,
+        switches: Arc::clone(switches),
         near_bytes: config.cache.near_bytes,
         stale_retention: config.cache.stale_retention,
         fill_concurrency: config.cache.fill_concurrency,

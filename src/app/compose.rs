@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     caches::{Caches, redis_nodes},
+    controls::flag_board,
     database,
     samples::Samples,
     tips::Tips,
@@ -13,13 +14,15 @@ use super::{
 use crate::{
     cache::{Audit, CachedCatalog, FeedTask, Knowledge, Membership, SharedCache},
     config::Config,
-    domain::{ReplicaId, ReplicaRegistry},
+    domain::{ControlBoard, ReplicaId, ReplicaRegistry},
+    flags::{FlagBoard, Follower},
     repository::Datastore,
-    service::{CacheAdminService, CatalogService, EditService, WarmService},
+    service::{CacheAdminService, CatalogService, ControlsService, EditService, WarmService},
     tips::Board,
     transport::{
-        CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport, Health,
-        PageTokens, ProtoEncoder, TipsAdminTransport, TipsTransport, encode_status,
+        CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport,
+        FeatureFlagsTransport, Gate, Health, PageTokens, ProtoEncoder, RuntimeSettingsTransport,
+        TipsAdminTransport, TipsTransport,
     },
 };
 
@@ -28,6 +31,7 @@ pub(super) struct App {
     pub(super) datastore: Arc<dyn Datastore>,
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) knowledge: Arc<Knowledge>,
+    pub(super) flags: Arc<FlagBoard>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) membership: Arc<Membership>,
     pub(super) board: Arc<Board>,
@@ -53,53 +57,50 @@ impl App {
             .map_err(at(&config.database.url))?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let nodes = redis_nodes(&config.redis, &config.database.url);
+        let nodes = nodes.as_ref();
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
+        let flags = Arc::new(flag_board(&config.controls));
+        let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
-        let caches = Caches::build(config, &datastore, nodes.as_ref(), bodies, &tasks)?;
-        let (catalog, inspector) = (caches.catalog, caches.inspector);
-        let own = ReplicaId(Uuid::new_v4());
-        let name = replica_name(own);
-        let membership = Arc::new(Membership::new(
-            own,
-            name.clone(),
-            Arc::clone(&datastore) as _,
-            Arc::clone(&caches.knowledge),
-            Arc::clone(&inspector),
-            encode_status,
-        ));
-
+        let caches = Caches::build(config, &datastore, nodes, bodies, switches, &tasks)?;
+        let (own, name) = identity();
+        let membership = Arc::new(caches.membership(own, &name, &datastore));
+        let catalog = Arc::clone(&caches.catalog);
         let service = CatalogService::new(Arc::clone(&catalog) as _);
         let transport = CatalogTransport::new(service.clone(), page_tokens.clone());
-        let tips = Tips::build(config, &datastore, service, nodes.as_ref(), &tasks, &stop)?;
-        let registry: Arc<dyn ReplicaRegistry> = Arc::clone(&datastore) as _;
-        let warmer = WarmService::new(Arc::clone(&catalog) as _, registry.clone(), tasks.clone());
-        let admin = CacheAdminService::new(inspector, Arc::clone(&datastore) as _, registry, own);
+        let tips = Tips::build(config, &datastore, service, nodes, switches, &tasks, &stop)?;
+        let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
-        let admin = CacheAdminTransport::new(admin, warmer, name);
-        let routes = health.routes(admin, TipsAdminTransport::new(tips.generating))?;
+        let routes = health.routes(
+            cache_admin(&caches, &datastore, (own, name), &tasks),
+            TipsAdminTransport::new(tips.generating),
+            FeatureFlagsTransport::new(controls.clone()),
+            RuntimeSettingsTransport::new(controls),
+        )?;
         let leaving = CancellationToken::new();
         let edge = Edge::new(
             transport,
             TipsTransport::new(tips.service, config.tips.heartbeat),
             edits(&datastore, encoder, page_tokens),
             routes,
+            Gate::new(Arc::clone(switches), flags.changes()),
             edge_settings(config),
             leaving.clone(),
         );
-        let samples = Samples::new(
-            Arc::clone(&datastore),
-            caches.shared.clone(),
-            config.tips.replicas,
-        );
         let app = Self {
+            samples: Arc::new(Samples::new(
+                Arc::clone(&datastore),
+                caches.shared.clone(),
+                config.tips.replicas,
+            )),
             datastore,
             catalog,
             knowledge: caches.knowledge,
+            flags,
             shared: caches.shared,
             membership,
             writing: tips.has_providers.then(|| Arc::clone(&tips.board)),
             board: tips.board,
-            samples: Arc::new(samples),
             health,
             edge,
             tasks,
@@ -123,6 +124,14 @@ impl App {
             Arc::clone(self.catalog.stats()),
         )
         .start(&self.tasks, &self.stop);
+        let follower = Follower::new(
+            Arc::clone(&self.flags),
+            Arc::clone(&self.datastore) as _,
+            Arc::clone(&self.knowledge) as _,
+        );
+        self.run_until_stop(follower.run());
+        // Nobody is served by what operators may have decided otherwise.
+        self.flags.refresh().await;
         let listener = Arc::clone(&self.datastore);
         self.run_until_stop(async move { listener.listen().await });
         let member = Arc::clone(&self.membership);
@@ -154,6 +163,27 @@ fn edits(
 ) -> EditTransport {
     let service = EditService::new(Arc::clone(datastore) as _, encoder);
     EditTransport::new(service, page_tokens)
+}
+
+/// What operators ask of the caches of this replica, and of those of the others.
+fn cache_admin(
+    caches: &Caches,
+    datastore: &Arc<dyn Datastore>,
+    (own, name): (ReplicaId, String),
+    tasks: &TaskTracker,
+) -> CacheAdminTransport {
+    let registry: Arc<dyn ReplicaRegistry> = Arc::clone(datastore) as _;
+    let catalog = Arc::clone(&caches.catalog);
+    let warmer = WarmService::new(catalog as _, registry.clone(), tasks.clone());
+    let inspector = Arc::clone(&caches.inspector);
+    let service = CacheAdminService::new(inspector, Arc::clone(datastore) as _, registry, own);
+    CacheAdminTransport::new(service, warmer, name)
+}
+
+/// Names this run of this replica, for the fleet and for people.
+fn identity() -> (ReplicaId, String) {
+    let own = ReplicaId(Uuid::new_v4());
+    (own, replica_name(own))
 }
 
 /// For people: host, process and the first digits of the id.

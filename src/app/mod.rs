@@ -3,6 +3,7 @@ mod caches;
 mod clock;
 mod commands;
 mod compose;
+mod controls;
 mod database;
 mod monitor;
 mod ops;

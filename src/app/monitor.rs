@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::compose::App;
+use super::{compose::App, controls::Controls};
 use crate::{
     cache::{CachedCatalog, Knowledge, SharedCache},
     tips::Board,
@@ -24,6 +24,7 @@ pub(super) struct Monitor {
     knowledge: Arc<Knowledge>,
     shared: Option<Arc<SharedCache>>,
     writing: Option<Arc<Board>>,
+    controls: Controls,
 }
 
 /// The health names of dependencies.
@@ -33,26 +34,35 @@ const REDIS: &str = "dependency/redis";
 const TIPS: &str = "dependency/tips";
 
 impl Monitor {
-    pub(super) fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App, controls: Controls) -> Self {
         Self {
             health: app.health.clone(),
             catalog: Arc::clone(&app.catalog),
             knowledge: Arc::clone(&app.knowledge),
             shared: app.shared.clone(),
             writing: app.writing.clone(),
+            controls,
         }
     }
 
-    /// Looks every second, for ever.
-    pub(super) async fn watch(self) {
+    /// Looks every second, and at once when operators decided something, for ever.
+    pub(super) async fn watch(mut self) {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut database, mut redis) = (Dependency::default(), Dependency::default());
         let (mut database_told, mut redis_told) = (Told::default(), Told::default());
         let mut tips_told = Told::default();
-        let mut ready_told = Told(Some(true));
+        let mut ready = true;
+        let mut ready_told = Told(Some((ready, self.controls.is_open())));
         loop {
-            beat.tick().await;
+            tokio::select! {
+                _ = beat.tick() => {}
+                () = self.controls.changed() => {
+                    self.controls.act().await;
+                    self.tell_ready(&mut ready_told, ready).await;
+                    continue;
+                }
+            }
             let database_up = database.saw(!self.knowledge.is_lost());
             if database_told.is_news(database_up) {
                 self.health.set(DATABASE, database_up).await;
@@ -71,21 +81,33 @@ impl Monitor {
                     self.health.set(TIPS, tips_up).await;
                 }
             }
-            let ready = database_up || self.catalog.near_size().0 > 0;
-            if ready_told.is_news(ready) {
-                self.health.set_ready(ready).await;
-            }
+            ready = database_up || self.catalog.near_size().0 > 0;
+            self.tell_ready(&mut ready_told, ready).await;
+        }
+    }
+
+    /// Says whether calls should come here, and whether those to the catalog are let in, if either is news.
+    async fn tell_ready(&self, told: &mut Told<(bool, bool)>, ready: bool) {
+        let is_open = self.controls.is_open();
+        if told.is_news((ready, is_open)) {
+            self.health.note_open(is_open);
+            self.health.set_ready(ready).await;
         }
     }
 }
 
 /// What was said last; to say it again would wake everybody who watches.
-#[derive(Default)]
-struct Told(Option<bool>);
+struct Told<T>(Option<T>);
 
-impl Told {
-    fn is_news(&mut self, up: bool) -> bool {
-        self.0.replace(up) != Some(up)
+impl<T> Default for Told<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Copy + PartialEq> Told<T> {
+    fn is_news(&mut self, word: T) -> bool {
+        self.0.replace(word) != Some(word)
     }
 }
 

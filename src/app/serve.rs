@@ -12,6 +12,7 @@ use tracing::{Instrument, info_span};
 
 use super::{
     compose::App,
+    controls::Controls,
     monitor::{DEPENDENCIES, Monitor},
     view::Error,
 };
@@ -70,8 +71,11 @@ pub async fn serve(loaded: Loaded) -> Result<(), Error> {
         () = signals.next() => return stop(app, serving, &config.server, signals).await,
     }
     app.health.set("startup", true).await;
+    let mut controls = Controls::of(&app, config);
+    controls.act().await;
     app.health.set_ready(true).await;
-    app.run_until_stop(Monitor::of(&app).watch().instrument(info_span!("health")));
+    let monitor = Monitor::of(&app, controls);
+    app.run_until_stop(monitor.watch().instrument(info_span!("health")));
     tracing::info!(%addr, "serving");
     if let Some(file) = &config.server.port_file {
         announce(file, addr).await?;

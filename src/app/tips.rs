@@ -6,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{clock::SystemClock, view::Error};
 use crate::{
     config::{AbandonedTips, Config, ProviderConfig, ProviderLimits, RedisConfig},
-    domain::{Clock, PromptBook, TipWriter},
+    domain::{Clock, PromptBook, Switches, TipWriter},
     llm::{
         AnthropicBatches, AnthropicWriter, BundledPrompts, OpenAiWriter, ProviderSettings,
         TimeLimits,
@@ -38,6 +38,7 @@ impl Tips {
         datastore: &Arc<dyn Datastore>,
         catalog: CatalogService,
         nodes: Option<&RedisNodes>,
+        switches: &Arc<Switches>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
@@ -55,7 +56,7 @@ impl Tips {
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
-        let board = Arc::new(Board::new(settings(config), parts));
+        let board = Arc::new(Board::new(settings(config, switches), parts));
         let service = TipsService::new(Arc::clone(&board) as _, catalog, book.personas());
         let generating = GenerateTipsService::new(
             Arc::clone(&board) as _,
@@ -169,7 +170,16 @@ fn price(limits: ProviderLimits) -> Price {
     }
 }
 
-fn settings(config: &Config) -> TipSettings {
+/// What one caller may ask for; half of a minute's tips may come together.
+pub(super) fn caller_limits(per_minute: u32, at_once: usize) -> CallerLimits {
+    CallerLimits {
+        per_minute,
+        burst: per_minute.div_ceil(2),
+        at_once,
+    }
+}
+
+fn settings(config: &Config, switches: &Arc<Switches>) -> TipSettings {
     let tips = &config.tips;
     TipSettings {
         ttl: tips.ttl,
@@ -179,13 +189,10 @@ fn settings(config: &Config) -> TipSettings {
             AbandonedTips::Finish => Abandoned::Finish,
             AbandonedTips::Abort => Abandoned::Abort,
         },
-        caller: CallerLimits {
-            per_minute: tips.streams_per_minute,
-            burst: tips.streams_per_minute.div_ceil(2),
-            at_once: tips.streams_at_once,
-        },
+        caller: caller_limits(tips.streams_per_minute, tips.streams_at_once),
         daily_budget_micro_usd: tips.daily_budget_micro_usd,
         replicas: tips.replicas,
+        switches: Arc::clone(switches),
         ..TipSettings::default()
     }
 }

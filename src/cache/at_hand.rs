@@ -10,7 +10,7 @@ use super::{
     loader::Purpose,
     view::View,
 };
-use crate::domain::{Answer, Source, Version};
+use crate::domain::{Answer, Flag, Source, Version};
 
 /// What the near cache has for a caller.
 pub(super) enum Near {
@@ -18,6 +18,15 @@ pub(super) enum Near {
     /// Valid by all that is known, but nobody confirmed that lately.
     Unconfirmed(Arc<Entry>),
     Miss(MissReason, Option<Arc<Entry>>),
+}
+
+impl Near {
+    /// Has a copy that nobody confirmed loaded anew: it must not be served.
+    pub(super) fn refuse_unconfirmed(&mut self) {
+        if matches!(self, Self::Unconfirmed(_)) {
+            *self = Self::Miss(MissReason::Changed, None);
+        }
+    }
 }
 
 impl CachedCatalog {
@@ -29,6 +38,9 @@ impl CachedCatalog {
         keys: impl ExactSizeIterator<Item = ReadKey>,
         min_version: Option<Version>,
     ) -> Option<Vec<Answer>> {
+        if !self.is_on(Flag::NearCache) {
+            return None;
+        }
         let now = Instant::now();
         if let Some(version) = min_version.filter(|_| !fault::is(Fault::IgnoreTicket))
             && !self.knowledge.version().reaches(version)
@@ -52,7 +64,9 @@ impl CachedCatalog {
 
     /// What there is for `key`, by what was known when the caller's `view` was taken.
     pub(super) fn near(&self, key: &ReadKey, now: Instant, view: View) -> Near {
-        let Some(entry) = self.loader().near.get(key) else {
+        let kept = self.is_on(Flag::NearCache);
+        let kept = kept.then(|| self.loader().near.get(key)).flatten();
+        let Some(entry) = kept else {
             return Near::Miss(MissReason::Absent, None);
         };
         if now >= entry.expires {

@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::join_all};
 use tokio::{
@@ -22,8 +28,8 @@ use super::{
     window::Window,
 };
 use crate::domain::{
-    Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error,
-    Freshness, ListQuery, ReadOptions, Source, TipSubject, Version,
+    Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error, Flag,
+    Freshness, ListQuery, ReadOptions, Source, Switches, TipSubject, Version,
 };
 
 /// How long and how much is kept.
@@ -31,6 +37,8 @@ use crate::domain::{
 pub struct CacheSettings {
     /// How long an entry is served that nothing has changed; shortened by up to a tenth.
     pub ttl: Duration,
+    /// Which parts of the cache operators let be used.
+    pub switches: Arc<Switches>,
     /// The near cache holds at most so many bytes.
     pub near_bytes: u64,
     /// How old an answer may be that is served, marked, while the database is gone.
@@ -75,6 +83,7 @@ impl CachedCatalog {
             knowledge: Arc::clone(&knowledge),
             stats: Arc::clone(&stats),
             database_permits: Semaphore::new(settings.fill_concurrency),
+            ttl_ms: AtomicU64::new(millis(settings.ttl)),
             settings,
             tasks: tasks.clone(),
         });
@@ -92,6 +101,21 @@ impl CachedCatalog {
     #[must_use]
     pub fn stats(&self) -> &Arc<CacheStats> {
         &self.stats
+    }
+
+    /// Keeps what is loaded from now on for `ttl`.
+    pub fn set_ttl(&self, ttl: Duration) {
+        self.loader.ttl_ms.store(millis(ttl), Relaxed);
+    }
+
+    /// Empties the near cache.
+    pub fn clear_near(&self) {
+        self.loader.near.clear();
+    }
+
+    /// Whether operators let this part of the cache be used.
+    pub(super) fn is_on(&self, flag: Flag) -> bool {
+        self.loader.settings.switches.is_on(flag)
     }
 
     /// Notes the counts for the hit ratio of the last minutes, for ever.
@@ -138,6 +162,9 @@ impl CachedCatalog {
         if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
             self.knowledge.confirm(CONFIRM_WITHIN).await;
             near = look();
+        }
+        if !self.is_on(Flag::StaleWhileUnavailable) {
+            near.iter_mut().for_each(Near::refuse_unconfirmed);
         }
         let is_miss = |near: &Near| matches!(near, Near::Miss(..));
         let missing = keys
@@ -207,7 +234,7 @@ impl CachedCatalog {
                 Ok(loaded) => loaded,
                 Err(failure) => return self.instead(key, failure, old, caller),
             };
-            if let Some(answer) = self.accept(key, &loaded, caller).await {
+            if let Some(answer) = self.accept(key, &loaded, caller).await? {
                 return Ok(answer);
             }
         }
@@ -227,6 +254,10 @@ impl CachedCatalog {
             .then(|| async move { loader.load(landings, Purpose::Fill).await }.boxed());
         (seats, Errand::new(load, self.tasks.clone()))
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[async_trait]

@@ -98,23 +98,30 @@ impl Entry {
 const PRESENT: u8 = b'P';
 const ABSENT: u8 = b'A';
 
-/// What Redis holds for `body`, which `etag` names.
-pub(super) fn pack(etag: Etag, body: Option<&Bytes>) -> Bytes {
-    let mut packed = BytesMut::with_capacity(1 + etag.0.len() + body.map_or(0, Bytes::len));
+/// What stands before the body: the kind, the etag, and for how long it was to be kept, in
+/// milliseconds.
+const HEAD_BYTES: usize = 1 + 8 + 4;
+
+/// What Redis holds for `body`, which `etag` names, for `ttl`.
+pub(super) fn pack(etag: Etag, ttl: Duration, body: Option<&Bytes>) -> Bytes {
+    let mut packed = BytesMut::with_capacity(HEAD_BYTES + body.map_or(0, Bytes::len));
     packed.put_u8(if body.is_some() { PRESENT } else { ABSENT });
     packed.put_slice(&etag.0);
+    packed.put_u32(u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX));
     packed.put_slice(body.map_or(&[], |body| body));
     packed.freeze()
 }
 
 /// Reads what [`pack`] wrote; `None` when it did not.
-pub(super) fn unpack(packed: &Bytes) -> Option<(Etag, Option<Bytes>)> {
+pub(super) fn unpack(packed: &Bytes) -> Option<(Etag, Duration, Option<Bytes>)> {
     let (kind, rest) = packed.split_first()?;
-    let etag = Etag(*rest.first_chunk()?);
-    let body = packed.slice(1 + etag.0.len()..);
+    let (etag, rest) = rest.split_first_chunk()?;
+    let (ttl, _) = rest.split_first_chunk()?;
+    let ttl = Duration::from_millis(u32::from_be_bytes(*ttl).into());
+    let body = packed.slice(HEAD_BYTES..);
     match *kind {
-        PRESENT => Some((etag, Some(body))),
-        ABSENT if body.is_empty() => Some((etag, None)),
+        PRESENT => Some((Etag(*etag), ttl, Some(body))),
+        ABSENT if body.is_empty() => Some((Etag(*etag), ttl, None)),
         _ => None,
     }
 }
@@ -126,14 +133,21 @@ mod tests {
     #[test]
     fn an_empty_body_is_not_an_absent_one() {
         for body in [None, Some(Bytes::new()), Some(Bytes::from_static(b"abc"))] {
-            let name = Etag::of(body.as_ref());
-            assert_eq!(unpack(&pack(name, body.as_ref())), Some((name, body)));
+            let (name, ttl) = (Etag::of(body.as_ref()), Duration::from_hours(168));
+            let packed = pack(name, ttl, body.as_ref());
+            assert_eq!(unpack(&packed), Some((name, ttl, body)));
         }
     }
 
     #[test]
     fn bytes_that_nobody_packed_are_not_read() {
-        for bytes in [&b""[..], b"x", b"P1234567", b"x12345678", b"A12345678abc"] {
+        for bytes in [
+            &b""[..],
+            b"x",
+            b"P12345678123",
+            b"x123456781234",
+            b"A123456781234abc",
+        ] {
             assert_eq!(unpack(&Bytes::from_static(bytes)), None);
         }
     }

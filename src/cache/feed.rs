@@ -6,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     CacheStats, Knowledge,
     fault::{self, Fault},
-    knowledge::Applied,
+    table::Applied,
 };
 use crate::domain::{ChangeFeed, Error, ReplicaId};
 

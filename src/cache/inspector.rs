@@ -5,7 +5,7 @@ use tonic::async_trait;
 
 use super::{CachedCatalog, Knowledge, SharedCache};
 use crate::domain::{
-    CacheInspector, CacheMode, CacheStatus, Clock, DatabaseProbe, DatabaseStatus, NearStatus,
+    CacheInspector, CacheMode, CacheStatus, Clock, DatabaseProbe, DatabaseStatus, Flag, NearStatus,
     SharedStatus, Tag, UnixMicros,
 };
 
@@ -102,6 +102,7 @@ impl CacheInspector for Inspector {
         let (shared, database) = tokio::join!(self.shared(), self.database());
         let stats = self.catalog.stats();
         let redis_works = shared.as_ref().is_some_and(|shared| shared.available);
+        let redis_works = redis_works && self.catalog.is_on(Flag::SharedCache);
         CacheStatus {
             at: self.clock.now(),
             started_at: self.started_at,

@@ -41,7 +41,7 @@ impl ReadKey {
     /// The key in Redis. Two databases never share one, even by mistake; nor do releases that put
     /// different things into a body, or pack it in another way, which the number tells.
     pub(super) fn in_redis(&self, database: DatabaseId) -> String {
-        format!("catalog:2:{database}:{self}")
+        format!("catalog:3:{database}:{self}")
     }
 
     /// About how many bytes the key holds in memory.

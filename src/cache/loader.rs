@@ -1,4 +1,11 @@
-use std::{error::Error as _, sync::Arc, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    error::Error as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -19,7 +26,8 @@ use super::{
     shared::{Lease, Lookup, Packed},
 };
 use crate::domain::{
-    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, ListQuery, Source, Stamp,
+    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, Flag, ListQuery, Source,
+    Stamp,
 };
 
 /// Brings answers that the near cache lacks: from the shared cache, or from
@@ -33,6 +41,8 @@ pub(super) struct Loader {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) stats: Arc<CacheStats>,
     pub(super) settings: CacheSettings,
+    /// For how long entries are kept that are loaded from now on.
+    pub(super) ttl_ms: AtomicU64,
     pub(super) database_permits: Semaphore,
     pub(super) tasks: TaskTracker,
 }
@@ -105,7 +115,9 @@ impl Loader {
 
     /// Lands what the shared cache has; returns what is to be filled, and what others fill.
     async fn ask_shared(&self, wants: Vec<Want>, purpose: Purpose) -> (Vec<Want>, Vec<Want>) {
-        let Some((shared, (database, era))) = self.shared.as_ref().zip(self.knowledge.era()) else {
+        let shared = self.shared.as_ref();
+        let shared = shared.filter(|_| self.settings.switches.is_on(Flag::SharedCache));
+        let Some((shared, (database, era))) = shared.zip(self.knowledge.era()) else {
             return (wants, Vec::new());
         };
         let looks = wants.iter().map(async |want| {
@@ -179,7 +191,7 @@ impl Loader {
             } else {
                 stamp
             };
-            let ttl = self.settings.ttl.mul_f64(rand::random_range(0.9..=1.0));
+            let ttl = self.ttl().mul_f64(rand::random_range(0.9..=1.0));
             let etag = Etag::of(body.as_ref());
             let entry = self.entry(
                 (etag, body),
@@ -197,7 +209,7 @@ impl Loader {
             {
                 let packed = kept.then(|| Packed {
                     stamp,
-                    bytes: entry::pack(entry.etag, entry.body.as_ref()),
+                    bytes: entry::pack(entry.etag, ttl, entry.body.as_ref()),
                     ttl,
                 });
                 let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
@@ -247,6 +259,10 @@ impl Loader {
         Ok(keys.map(|key| (found.stamp, body(key))).collect())
     }
 
+    fn ttl(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms.load(Relaxed))
+    }
+
     fn fail(&self, wants: Vec<Want>, error: &Error) {
         self.stats.database_errors.add(1);
         let cause = error.source().map(ToString::to_string);
@@ -261,6 +277,9 @@ impl Loader {
             | Error::NotFound { .. }
             | Error::UnknownTag(_)
             | Error::Refused(_)
+            | Error::UnknownControl { .. }
+            | Error::EtagMismatch { .. }
+            | Error::OtherEnvironment(_)
             | Error::UnderWay(_)
             | Error::Exhausted { .. }
             | Error::Declined
@@ -291,7 +310,8 @@ impl Loader {
         source: Source,
         read_from: Option<Instant>,
     ) {
-        if self.knowledge.is_valid(landing.key(), &entry) {
+        let may_keep = self.settings.switches.is_on(Flag::NearCache);
+        if may_keep && self.knowledge.is_valid(landing.key(), &entry) {
             self.near.insert(landing.key().clone(), Arc::clone(&entry));
         }
         landing.land(Ok(Loaded {
@@ -323,9 +343,9 @@ impl Loader {
     }
 
     fn unpack(&self, packed: &Packed, era: u64) -> Option<Arc<Entry>> {
-        let (etag, body) = entry::unpack(&packed.bytes)?;
-        // Redis tells how long it keeps it, by its own clock; from that its age is bounded.
-        let age = self.settings.ttl.saturating_sub(packed.ttl);
+        let (etag, ttl, body) = entry::unpack(&packed.bytes)?;
+        // Redis tells how long it still keeps it, by its own clock; from that its age is bounded.
+        let age = ttl.saturating_sub(packed.ttl);
         let now = Instant::now();
         let current_at = now.checked_sub(age).unwrap_or(now);
         let stamp = if fault::is(Fault::TrustShared) {

@@ -21,6 +21,7 @@ mod latency;
 mod loader;
 mod membership;
 mod near;
+mod news;
 mod serving;
 #[cfg(test)]
 mod serving_tests;
@@ -28,6 +29,7 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod subject_tests;
+mod table;
 #[cfg(test)]
 mod tests;
 mod view;

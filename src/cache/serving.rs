@@ -9,7 +9,7 @@ use super::{
     flight::{LoadFailure, Loaded},
     key::ReadKey,
 };
-use crate::domain::{Answer, Error, FieldViolation, Source, Stamp, Unavailability, Version};
+use crate::domain::{Answer, Error, FieldViolation, Flag, Source, Stamp, Unavailability, Version};
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
@@ -35,12 +35,16 @@ impl CachedCatalog {
     /// Two things allow it: the entry is valid and knowledge is fresh; or it
     /// was read after the caller called, so that nothing committed before the
     /// call is missing, whatever was committed since.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when nobody can confirm it, and operators want no stale answers.
     pub(super) async fn accept(
         &self,
         key: &ReadKey,
         loaded: &Loaded,
         caller: Caller,
-    ) -> Option<Answer> {
+    ) -> Result<Option<Answer>, Error> {
         let entry = &loaded.entry;
         if let Some(read_from) = loaded
             .read_from
@@ -48,7 +52,7 @@ impl CachedCatalog {
         {
             let age = read_from.elapsed();
             if age <= self.knowledge.max_staleness() {
-                return Some(self.answer(key, entry, loaded.source, age, false));
+                return Ok(Some(self.answer(key, entry, loaded.source, age, false)));
             }
         }
         if self.knowledge.fresh_age().is_none() {
@@ -56,12 +60,15 @@ impl CachedCatalog {
         }
         let age = self.knowledge.fresh_age();
         if !self.knowledge.is_valid(key, entry) {
-            return None;
+            return Ok(None);
         }
-        Some(match age {
-            Some(age) => self.answer(key, entry, loaded.source, age, false),
-            None => self.stale(key, entry, loaded.source),
-        })
+        match age {
+            Some(age) => Ok(Some(self.answer(key, entry, loaded.source, age, false))),
+            None if self.is_on(Flag::StaleWhileUnavailable) => {
+                Ok(Some(self.stale(key, entry, loaded.source)))
+            }
+            None => Err(Error::datastore("nobody can confirm the copy")),
+        }
     }
 
     /// An older copy in place of a failed load, if there is one that may be served.
@@ -100,7 +107,8 @@ impl CachedCatalog {
         let is_new_enough = caller
             .least
             .is_none_or(|least| self.version_shown(key, entry).stamp >= least);
-        is_young && is_new_enough && self.knowledge.may_serve_stale(key, entry)
+        let may_be_stale = self.is_on(Flag::StaleWhileUnavailable);
+        may_be_stale && is_young && is_new_enough && self.knowledge.may_serve_stale(key, entry)
     }
 
     /// Returns when a caller who could have an older copy should not wait for a load any longer:

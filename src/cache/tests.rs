@@ -142,6 +142,7 @@ impl Fixture {
         let knowledge = Arc::new(Knowledge::new(MAX_STALENESS));
         let settings = CacheSettings {
             ttl: TTL,
+            switches: Arc::default(),
             near_bytes: 1 << 20,
             stale_retention: Duration::from_hours(24),
             fill_concurrency: 8,

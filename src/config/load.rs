@@ -1,8 +1,8 @@
 use std::net::SocketAddr;
 
 use super::{
-    CLIENT_SETTINGS, CacheConfig, Config, DatabaseConfig, DatabaseUrl, Environment, LogConfig,
-    RedisConfig, RedisUrl, ServerConfig,
+    CLIENT_SETTINGS, CacheConfig, Config, ControlsConfig, DatabaseConfig, DatabaseUrl, Environment,
+    LogConfig, RedisConfig, RedisUrl, ServerConfig, controls,
     entry::{Entry, Origin},
     file::{self, FileValues},
     given::{Flags, Sources},
@@ -84,12 +84,21 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let tips = tips::tips(reader);
     let server = server(reader);
     let log = log(reader);
+    let environment = controls::environment(reader);
+    let flags = controls::flags(reader);
+    let (cache, providers, tips) = (cache?, providers?, tips?);
+    let controls = ControlsConfig {
+        environment: environment?,
+        flags: flags?,
+        settings: controls::settings(reader, &cache, &providers, &tips),
+    };
     Some(Config {
         database: database?,
         redis: redis?,
-        cache: cache?,
-        providers: providers?,
-        tips: tips?,
+        cache,
+        providers,
+        tips,
+        controls,
         server: server?,
         log: log?,
     })

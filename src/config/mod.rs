@@ -1,7 +1,8 @@
 //! Every setting of the program, in one table, and how its value is found:
 //! flags over environment over file over default. Nothing else reads the
-//! environment. Knows no other room.
+//! environment. Knows of the domain what flags there are, and no other room.
 mod client;
+mod controls;
 mod database_url;
 mod describe;
 mod entry;
@@ -24,6 +25,7 @@ mod unit;
 mod values;
 
 pub use client::{CLIENT_SETTINGS, ClientConfig};
+pub use controls::ControlsConfig;
 pub use database_url::DatabaseUrl;
 pub use describe::{in_force, markdown_table};
 pub use entry::{Entry, Origin};

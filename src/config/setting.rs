@@ -17,6 +17,8 @@ pub enum Section {
     Providers,
     /// How tips are made, kept and limited.
     Tips,
+    /// What operators may decide anew.
+    Flags,
     /// The listener and its limits.
     Server,
     /// What is written to standard error.
@@ -36,6 +38,7 @@ impl Section {
             Self::Cache => "Caching",
             Self::Providers => "Providers of tips",
             Self::Tips => "Tips",
+            Self::Flags => "Feature flags",
             Self::Server => "Server",
             Self::Log => "Log",
             Self::Client => "Client",

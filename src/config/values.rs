@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{DatabaseUrl, ProvidersConfig, RedisUrl, TipsConfig};
+use super::{ControlsConfig, DatabaseUrl, ProvidersConfig, RedisUrl, TipsConfig};
 
 /// Every value in force, checked. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Config {
     pub providers: ProvidersConfig,
     /// How tips are made, kept and limited.
     pub tips: TipsConfig,
+    /// What holds where operators decided nothing anew.
+    pub controls: ControlsConfig,
     /// The listener and its limits.
     pub server: ServerConfig,
     /// What is logged.

@@ -9,7 +9,7 @@ use super::{Error, Tag, UnixMicros, Version};
 pub enum CacheMode {
     /// All is well.
     Normal,
-    /// Redis does not answer, or there is none.
+    /// Redis does not answer, there is none, or operators switched it off.
     RedisBypassed,
     /// The database does not answer; copies are served, marked stale.
     DatabaseLost,

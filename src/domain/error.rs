@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, fmt, time::Duration};
 
-use super::{EditRefusal, Version};
+use super::{ControlKind, EditRefusal, Environment, Etag, Version};
 
 /// What only one in the fleet does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,28 @@ pub enum Error {
         /// The names that led nowhere.
         ids: Vec<String>,
     },
+    /// There is no flag or setting of this name.
+    #[error("no such {}: {name}; there are {}", .kind.as_str(), .known.join(", "))]
+    UnknownControl {
+        /// What was looked for.
+        kind: ControlKind,
+        /// The name that led nowhere.
+        name: String,
+        /// Those that lead somewhere.
+        known: Vec<&'static str>,
+    },
+    /// What was to be changed is not what the caller saw.
+    #[error("it was changed since: read it again, and decide anew")]
+    EtagMismatch {
+        /// Names what it is now.
+        current: Etag,
+    },
+    /// The one row of this name is for another environment.
+    #[error(
+        "its row is for environment {0}: name that environment, or {all} to take it over",
+        all = Environment::ALL
+    )]
+    OtherEnvironment(Environment),
     /// There is no such cache tag.
     #[error("no such tag: {0}")]
     UnknownTag(String),

@@ -6,13 +6,17 @@ mod challenge;
 mod challenge_draft;
 mod challenge_text;
 mod content;
+mod control;
+mod control_store;
 mod edit;
 mod edit_store;
 mod error;
+mod flag;
 mod fleet;
 mod generic_tip;
 mod ports;
 mod query;
+mod switches;
 mod tag;
 mod time;
 mod tip;
@@ -23,6 +27,7 @@ mod tip_batches;
 mod tip_store;
 mod tip_stream;
 mod tip_writer;
+mod tunable;
 mod version;
 
 pub use answer::{Answer, Etag, Freshness, Source};
@@ -34,12 +39,20 @@ pub use challenge::{Challenge, ChallengeId, Difficulty};
 pub use challenge_draft::{ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge};
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS};
 pub use content::{content_hash, finished};
+pub use control::{
+    Configured, Control, ControlKind, ControlRow, Environment, RowProblem, problems_of,
+};
+pub use control_store::{
+    ControlBoard, ControlDraft, ControlNews, ControlRows, ControlStore, DraftValue, Standing,
+    ValueSource,
+};
 pub use edit::{
     EditRefusal, EditStep, EditTerms, Edited, ImportEnd, ImportMode, ImportRow, ImportTally,
     Imported, Once, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,
 };
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
 pub use error::{Chore, Error, FieldViolation, Unavailability};
+pub use flag::{Flag, FlagTerms, FlagValue, Percentage, RawFlag, Reach};
 pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
 pub use generic_tip::generic_tip;
 pub use ports::{
@@ -47,6 +60,7 @@ pub use ports::{
     FeedPage, ReadOptions, Stamped,
 };
 pub use query::{Cursor, ListQuery, Page, PageSize};
+pub use switches::Switches;
 pub use tag::Tag;
 pub use time::UnixMicros;
 pub use tip::{Epoch, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, Usage};
@@ -66,4 +80,5 @@ pub use tip_stream::{
 pub use tip_writer::{
     Ending, FailureKind, Prompt, PromptBook, Route, TipWriter, Verdict, WriteFailure, Writing,
 };
+pub use tunable::{Tunable, TunableTerms};
 pub use version::{DatabaseId, Stamp, Version};

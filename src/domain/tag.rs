@@ -14,6 +14,8 @@ pub enum Tag {
     Difficulty(Difficulty),
     /// One challenge: its content, or that there is none.
     Challenge(ChallengeId),
+    /// What operators decide; no answer depends on it.
+    Flags,
 }
 
 impl fmt::Display for Tag {
@@ -22,6 +24,7 @@ impl fmt::Display for Tag {
             Self::Everything => f.write_str("challenges"),
             Self::Difficulty(difficulty) => write!(f, "difficulty:{difficulty}"),
             Self::Challenge(id) => write!(f, "challenge:{id}"),
+            Self::Flags => f.write_str("flags"),
         }
     }
 }
@@ -32,6 +35,7 @@ impl FromStr for Tag {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None if text == "challenges" => Ok(Self::Everything),
+            None if text == "flags" => Ok(Self::Flags),
             Some(("difficulty", name)) => name.parse().map(Self::Difficulty),
             Some(("challenge", id)) => ChallengeId::parse(id).map(Self::Challenge),
             None | Some(_) => Err(format!(
@@ -52,6 +56,7 @@ mod tests {
             Tag::Everything,
             Tag::Difficulty(Difficulty::Advanced),
             Tag::Challenge(id),
+            Tag::Flags,
         ] {
             assert_eq!(tag.to_string().parse(), Ok(tag));
         }

@@ -143,6 +143,8 @@ pub enum FallbackCause {
     Recent,
     /// Nobody was left to read it, or this replica stops.
     Abandoned,
+    /// Operators let no provider write for this caller.
+    SwitchedOff,
 }
 
 macro_rules! words {
@@ -165,7 +167,7 @@ words! {
 }
 
 impl FallbackCause {
-    const PLAIN: [Self; 9] = [
+    const PLAIN: [Self; 10] = [
         Self::NoProvider,
         Self::NotCached,
         Self::Rules,
@@ -175,6 +177,7 @@ impl FallbackCause {
         Self::TimedOut,
         Self::Recent,
         Self::Abandoned,
+        Self::SwitchedOff,
     ];
 
     /// The word for logs, metrics and other replicas.
@@ -191,6 +194,7 @@ impl FallbackCause {
             Self::TimedOut => "timed_out",
             Self::Recent => "recent",
             Self::Abandoned => "abandoned",
+            Self::SwitchedOff => "switched_off",
         }
     }
 

@@ -88,7 +88,7 @@ impl Link {
     pub fn state(&self) -> LinkState {
         LinkState {
             is_bypassed: self.is_bypassed(),
-            open: self.pool.state().connections,
+            open: self.lines.count(),
             max: self.connections,
             failures: self.failures.get(),
         }

@@ -108,6 +108,11 @@ impl Lines {
         }
     }
 
+    /// How many connections there are.
+    pub(super) fn count(&self) -> u32 {
+        self.pool.state().connections
+    }
+
     /// The one whose turn it is.
     pub(super) async fn next(&self) -> Result<Connection, bb8::RunError<RedisError>> {
         let turn = self.turn.fetch_add(1, Relaxed) % self.open.len().max(1);

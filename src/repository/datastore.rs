@@ -7,7 +7,7 @@ use super::{
     sqlite,
 };
 use crate::domain::{
-    ChallengeEditor, ChallengeRepository, ChangeFeed, Error, Invalidator, PoolState,
+    ChallengeEditor, ChallengeRepository, ChangeFeed, ControlStore, Error, Invalidator, PoolState,
     ReplicaRegistry, TipBatchStore, TipStore,
 };
 
@@ -26,6 +26,7 @@ pub trait Datastore:
     ChallengeEditor
     + ChallengeRepository
     + ChangeFeed
+    + ControlStore
     + Invalidator
     + ReplicaRegistry
     + TipStore

@@ -60,15 +60,22 @@ pub enum MigrationError {
     Unreachable(#[source] Box<dyn StdError + Send + Sync>),
     /// A table of that name has another shape. Nothing was changed.
     #[error(
-        "public.approach_challenges is not a table that can be adopted; nothing was changed{}",
-        lines(.0)
+        "public.{table} is not a table that can be adopted; nothing was changed{}",
+        lines(.differences)
     )]
-    Shape(Vec<ShapeDifference>),
+    Shape {
+        /// Which one, without its schema.
+        table: &'static str,
+        /// In what it differs; never empty.
+        differences: Vec<ShapeDifference>,
+    },
     /// The migrating role may not change the table. Nothing was changed.
     #[error(
-        "public.approach_challenges belongs to {owner}, and {role} cannot change it: migrate as {owner}; nothing was changed"
+        "public.{table} belongs to {owner}, and {role} cannot change it: migrate as {owner}; nothing was changed"
     )]
     NotOwner {
+        /// Which one, without its schema.
+        table: &'static str,
         /// Whose the table is.
         owner: String,
         /// Who tried.
@@ -76,15 +83,15 @@ pub enum MigrationError {
     },
     /// Migrations created the table, and it is there no more.
     #[error(
-        "public.approach_challenges is missing, though migrations made or adopted it: restore it from a backup"
+        "public.{0} is missing, though migrations made or adopted it: restore it from a backup"
     )]
-    TableGone,
+    TableGone(&'static str),
     /// Another process has been migrating for too long.
     #[error("another process has been migrating this database for {0:?}")]
     Locked(Duration),
     /// Other programs held the table each time; what was not applied can be tried again.
     #[error(
-        "public.approach_challenges was locked by others at each of {0} attempts; try again when it is less busy"
+        "a table that others use was locked by them at each of {0} attempts; try again when it is less busy"
     )]
     Busy(u32),
     /// A migration was applied with another text than this build has.

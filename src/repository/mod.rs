@@ -1,6 +1,7 @@
 //! The databases that hold the catalog: PostgreSQL and SQLite behind the same
 //! ports, their schemas, and what can be wrong in them. Knows SQL; knows
 //! neither caches nor callers.
+mod control_row;
 mod datastore;
 mod edit_row;
 mod fault;

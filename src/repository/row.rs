@@ -227,6 +227,11 @@ pub(super) fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {
     })
 }
 
+/// A number as a column has it.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 pub(super) fn unsigned(number: i64) -> Result<u64, Error> {
     u64::try_from(number).map_err(|_| broken(format!("number {number} is negative")))
 }

@@ -2,6 +2,7 @@
 mod bulk;
 mod cache_admin;
 mod catalog;
+mod controls;
 mod edit;
 mod generate;
 /// Loading challenges into a catalog that lacks them.
@@ -13,6 +14,7 @@ mod warm;
 pub use bulk::{DraftRow, ImportOrder, ImportRun};
 pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
+pub use controls::{ControlsService, FlagChange, SettingChange, etag_of};
 pub use edit::{EditService, Outcome};
 pub use generate::{
     Batching, GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating,

@@ -8,7 +8,7 @@ use super::{
     plan::Bar,
     supplier::{Supplier, input_guess, output_guess},
 };
-use crate::domain::{AttemptRecord, Epoch, FailureKind, Usage, Verdict, WriteFailure};
+use crate::domain::{AttemptRecord, Epoch, FailureKind, Flag, Usage, Verdict, WriteFailure};
 
 /// An order that was let through, from the moment that it may be sent to the entry in the books.
 #[derive(Debug)]
@@ -43,6 +43,9 @@ impl Core {
         order: &Order,
         epoch: Epoch,
     ) -> Result<Attempt, Bar> {
+        if !self.settings.switches.is_on(Flag::AiTips) {
+            return Err(Bar::SwitchedOff);
+        }
         let permit = supplier.breaker.enter().map_err(Bar::Unwell)?;
         let most = supplier.most_cost(&order.prompt);
         let account = order.account.as_ref();

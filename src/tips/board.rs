@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{
     StreamExt, TryStreamExt,
@@ -10,7 +13,7 @@ use tonic::async_trait;
 use tracing::Instrument;
 
 use super::{
-    Provider, TipSettings, TipStats,
+    CallerLimits, Provider, TipLimits, TipSettings, TipStats,
     budget::Budget,
     callers::{Callers, Turn},
     cursor::Terms,
@@ -26,7 +29,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Asker, CallerId, Clock, Error, FallbackCause, Locale, PersonaName, PromptBook, Tip,
+        Asker, CallerId, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip,
         TipBoard, TipEvent, TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore,
         TipSubject, generic_tip,
     },
@@ -71,6 +74,7 @@ pub(super) struct Core {
     pub(super) stats: Arc<TipStats>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
+    caller_limits: Mutex<CallerLimits>,
     callers: Arc<Callers>,
     desks: Arc<Desks>,
 }
@@ -94,6 +98,7 @@ impl Board {
                 Arc::clone(&parts.clock),
             ),
             memory: Memory::new(settings.memory_bytes),
+            caller_limits: Mutex::new(settings.caller),
             callers: Callers::new(settings.caller.at_once),
             desks: Arc::default(),
             stats: Arc::default(),
@@ -120,6 +125,20 @@ impl Board {
     /// For those who work for it.
     pub(super) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.0)
+    }
+
+    /// Sets other limits; they hold for what is asked from now on.
+    pub fn set_limits(&self, limits: &TipLimits) {
+        let core = &self.0;
+        *core
+            .caller_limits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = limits.caller;
+        core.callers.set_at_once(limits.caller.at_once);
+        core.budget.set_limit(limits.daily_budget_micro_usd);
+        for (supplier, quota) in core.suppliers.iter().zip(&limits.providers) {
+            supplier.set_quota(*quota);
+        }
     }
 
     /// What the tips did so far.
@@ -184,15 +203,20 @@ impl Core {
     ) -> Result<Reader, Error> {
         self.stats.streams.add(1);
         let mut order = self.order(&request.subject, &request.locale, &request.persona);
-        let turn = match request.asker {
-            Asker::Caller(caller) => Some(self.turn(&caller).await?),
+        // For the others nothing is written; what is there will do.
+        let switches = &self.settings.switches;
+        let (turn, may_write) = match request.asker {
+            Asker::Caller(caller) => {
+                let may_write = switches.is_on_for(Flag::AiTips, &caller);
+                (Some(self.turn(&caller).await?), may_write)
+            }
             Asker::Run(account) => {
                 order.account = Some(account);
-                None
+                (None, switches.is_on(Flag::AiTips))
             }
         };
         let key = order.key;
-        let (seat, came_first) = self.seat(order, request.mode).await;
+        let (seat, came_first) = self.seat(order, request.mode, may_write).await;
         let generic = generic_tip(request.subject.difficulty);
         let static_tip = request
             .subject
@@ -224,7 +248,10 @@ impl Core {
         };
         let turn = self.callers.enter(caller);
         let turn = turn.ok_or_else(|| too_many("tip streams at once", Duration::from_secs(1)))?;
-        let limits = self.settings.caller;
+        let limits = *self
+            .caller_limits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let quota = Quota {
             per_minute: limits.per_minute,
             burst: limits.burst,
@@ -236,7 +263,12 @@ impl Core {
     }
 
     /// A seat at a log that has the tip, or gets it; and whether it was opened for this seat.
-    async fn seat(self: &Arc<Self>, order: Order, mode: TipMode) -> (Seat, bool) {
+    async fn seat(self: &Arc<Self>, order: Order, asked: TipMode, may_write: bool) -> (Seat, bool) {
+        let mode = if may_write {
+            asked
+        } else {
+            TipMode::CachedOnly
+        };
         let replay = |tip| {
             let source = TipSource::Cache;
             (Log::ended(End::Whole { tip, source }).join(), false)
@@ -252,6 +284,7 @@ impl Core {
         }
         let cause = match mode {
             _ if self.suppliers.is_empty() => Some(FallbackCause::NoProvider),
+            _ if asked != TipMode::CachedOnly && !may_write => Some(FallbackCause::SwitchedOff),
             TipMode::CachedOnly => Some(FallbackCause::NotCached),
             TipMode::Default | TipMode::Refresh => None,
         };

@@ -1,4 +1,7 @@
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use bb8_redis::redis::FromRedisValue;
 
@@ -11,6 +14,7 @@ static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lu
 static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/settle.lua")));
 
 const DAY_MICROS: i64 = 86_400_000_000;
+const NO_LIMIT: u64 = u64::MAX;
 
 /// The money of a day (UTC), for the whole fleet, in millionths of a US dollar.
 ///
@@ -19,7 +23,8 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// While Redis is away a replica spends at most its part of what it knows to be left.
 pub(super) struct Budget {
     link: Option<Arc<Link>>,
-    limit: Option<u64>,
+    /// [`NO_LIMIT`] for any amount.
+    limit: AtomicU64,
     replicas: u64,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
@@ -53,7 +58,7 @@ impl Budget {
     ) -> Self {
         Self {
             link,
-            limit,
+            limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
             replicas: replicas.max(1).into(),
             clock,
             known: Mutex::default(),
@@ -62,10 +67,19 @@ impl Budget {
 
     /// What may be spent today, and what is known here to be spent or taken; `None` without a limit.
     pub(super) fn state(&self) -> Option<(u64, u64)> {
-        let limit = self.limit?;
+        let limit = self.limit()?;
         let known = *self.known(self.clock.now().0.div_euclid(DAY_MICROS));
         let spent = known.by_fleet.saturating_add_signed(known.here);
         Some((limit, spent))
+    }
+
+    /// Sets what may be spent in a day; what was spent today counts.
+    pub(super) fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(limit.unwrap_or(NO_LIMIT), Relaxed);
+    }
+
+    fn limit(&self) -> Option<u64> {
+        Some(self.limit.load(Relaxed)).filter(|limit| *limit != NO_LIMIT)
     }
 
     /// Takes `micro_usd`; `None` when the day has not so much left.
@@ -76,7 +90,7 @@ impl Budget {
             day,
             is_shared,
         };
-        let Some(limit) = self.limit else {
+        let Some(limit) = self.limit() else {
             return Some(reserve(false));
         };
         // What was spent here is told with this question, by nobody else meanwhile.
@@ -107,7 +121,7 @@ impl Budget {
     /// Gives back what an attempt did not cost.
     pub(super) async fn settle(&self, reserve: Reserve, cost_micro_usd: u64) {
         let difference = signed(cost_micro_usd) - signed(reserve.micro_usd);
-        if self.limit.is_none() || difference == 0 {
+        if self.limit().is_none() || difference == 0 {
             return;
         }
         if reserve.is_shared
@@ -195,6 +209,18 @@ mod tests {
         assert!(budget.reserve(1).await.is_none());
         clock.0.store(DAY_MICROS, SeqCst);
         assert!(budget.reserve(100).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn another_limit_counts_from_the_next_attempt_on() {
+        let budget = Budget::new(None, Some(100), 1, Arc::new(Hands::default()));
+        assert!(budget.reserve(80).await.is_some());
+        budget.set_limit(Some(60));
+        assert!(budget.reserve(1).await.is_none());
+        budget.set_limit(Some(90));
+        assert!(budget.reserve(10).await.is_some());
+        budget.set_limit(None);
+        assert!(budget.reserve(1_000).await.is_some());
     }
 
     #[tokio::test]

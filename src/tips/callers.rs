@@ -1,6 +1,9 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use crate::domain::CallerId;
@@ -8,7 +11,7 @@ use crate::domain::CallerId;
 /// How many streams every caller has at this replica. It knows only those who have one.
 #[derive(Debug)]
 pub(super) struct Callers {
-    at_once: usize,
+    at_once: AtomicUsize,
     streams: Mutex<HashMap<CallerId, usize>>,
 }
 
@@ -22,16 +25,21 @@ pub(super) struct Turn {
 impl Callers {
     pub(super) fn new(at_once: usize) -> Arc<Self> {
         Arc::new(Self {
-            at_once,
+            at_once: AtomicUsize::new(at_once),
             streams: Mutex::default(),
         })
+    }
+
+    /// Sets how many streams each caller may have; nobody loses one.
+    pub(super) fn set_at_once(&self, at_once: usize) {
+        self.at_once.store(at_once, Relaxed);
     }
 
     /// One more stream, unless the caller has as many as it may.
     pub(super) fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<Turn> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let count = streams.get(caller).copied().unwrap_or(0);
-        if count >= self.at_once {
+        if count >= self.at_once.load(Relaxed) {
             return None;
         }
         streams.insert(caller.clone(), count + 1);

@@ -178,7 +178,8 @@ impl Failed {
             | FallbackCause::Limited
             | FallbackCause::Budget
             | FallbackCause::Recent
-            | FallbackCause::Abandoned => Error::Unavailable {
+            | FallbackCause::Abandoned
+            | FallbackCause::SwitchedOff => Error::Unavailable {
                 why: Unavailability::TipsProvider,
                 retry_after: self.retry_after,
                 source: None,

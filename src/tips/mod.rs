@@ -38,5 +38,7 @@ mod supplier;
 
 pub use batches::{BatchDesk, BatchParts};
 pub use board::{Board, TipParts};
-pub use settings::{Abandoned, CallerLimits, Price, Provider, TipSettings};
+pub use settings::{
+    Abandoned, CallerLimits, Price, Provider, ProviderQuota, TipLimits, TipSettings,
+};
 pub use stats::TipStats;

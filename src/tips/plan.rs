@@ -25,6 +25,8 @@ pub(super) enum Bar {
     Limited(Duration),
     /// The money is spent.
     Budget,
+    /// Operators let no provider write.
+    SwitchedOff,
 }
 
 /// What the next step depends on, beside what happened.
@@ -141,7 +143,7 @@ impl Plan {
                 self.waits += 1;
                 Step::Wait { after: wait }
             }
-            Bar::Limited(_) | Bar::Unwell(_) | Bar::Budget => step,
+            Bar::Limited(_) | Bar::Unwell(_) | Bar::Budget | Bar::SwitchedOff => step,
         }
     }
 
@@ -181,6 +183,7 @@ impl Setback {
             Self::Barred(Bar::Unwell(_)) => FallbackCause::Unwell,
             Self::Barred(Bar::Limited(_)) => FallbackCause::Limited,
             Self::Barred(Bar::Budget) => FallbackCause::Budget,
+            Self::Barred(Bar::SwitchedOff) => FallbackCause::SwitchedOff,
             Self::TimedOut => FallbackCause::TimedOut,
         }
     }
@@ -190,7 +193,7 @@ impl Setback {
         match self {
             Self::Write(failure) => failure.retry_after,
             Self::Barred(Bar::Unwell(wait) | Bar::Limited(wait)) => Some(*wait),
-            Self::Barred(Bar::Budget) | Self::Breach(_) | Self::TimedOut => None,
+            Self::Barred(Bar::Budget | Bar::SwitchedOff) | Self::Breach(_) | Self::TimedOut => None,
         }
     }
 

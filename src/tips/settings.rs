@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use crate::domain::TipWriter;
+use crate::domain::{Switches, TipWriter};
 
 /// How tips are made and kept.
 #[derive(Clone, Debug)]
@@ -23,6 +23,28 @@ pub struct TipSettings {
     pub daily_budget_micro_usd: Option<u64>,
     /// How many replicas there are: while Redis is away each takes this part of a limit.
     pub replicas: u32,
+    /// For whom operators let tips be written.
+    pub switches: Arc<Switches>,
+}
+
+/// The limits that may be changed while tips are written.
+#[derive(Clone, Debug)]
+pub struct TipLimits {
+    /// What one caller may ask for.
+    pub caller: CallerLimits,
+    /// What may be spent in a day (UTC), in millionths of a US dollar.
+    pub daily_budget_micro_usd: Option<u64>,
+    /// What each provider may be asked, in the order of the providers.
+    pub providers: Vec<ProviderQuota>,
+}
+
+/// How much a provider may get in a minute, from the whole fleet; `None` for any number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProviderQuota {
+    /// Orders.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens that it reads and writes.
+    pub tokens_per_minute: Option<u32>,
 }
 
 /// What becomes of a generation that nobody reads any more.
@@ -102,6 +124,7 @@ impl Default for TipSettings {
             },
             daily_budget_micro_usd: None,
             replicas: 1,
+            switches: Arc::default(),
         }
     }
 }

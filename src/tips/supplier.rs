@@ -1,7 +1,7 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    Price, Provider,
+    Price, Provider, ProviderQuota,
     breaker::Breaker,
     limiter::{Quota, Want},
     provider_figures::ProviderFigures,
@@ -18,44 +18,52 @@ pub(super) struct Supplier {
     pub(super) figures: ProviderFigures,
     /// Names it among the limits.
     pub(super) name: String,
-    requests: Option<Quota>,
-    tokens: Option<Quota>,
+    quota: Mutex<ProviderQuota>,
 }
 
 impl From<Provider> for Supplier {
     fn from(provider: Provider) -> Self {
         let route = provider.writer.route();
         let name = provider_name(route);
-        // Providers count in buckets of a minute or less; sending a whole one at once is a sharp
-        // ramp, which some of them refuse, so requests come a tenth at a time.
-        let requests = provider.requests_per_minute.map(|per_minute| Quota {
-            per_minute,
-            burst: (per_minute / 10).max(1),
-        });
-        let tokens = provider.tokens_per_minute.map(|per_minute| Quota {
-            per_minute,
-            burst: per_minute,
-        });
+        let quota = ProviderQuota {
+            requests_per_minute: provider.requests_per_minute,
+            tokens_per_minute: provider.tokens_per_minute,
+        };
         Self {
             price: provider.price,
             breaker: Breaker::closed(),
             retries: RetryBudget::new(),
             figures: ProviderFigures::default(),
             name,
-            requests,
-            tokens,
+            quota: Mutex::new(quota),
             writer: provider.writer,
         }
     }
 }
 
 impl Supplier {
+    /// Sets how much it may get from now on.
+    pub(super) fn set_quota(&self, quota: ProviderQuota) {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
+    }
+
     /// What one attempt takes from the limits.
     pub(super) fn wants(&self, prompt: &Prompt) -> Vec<Want> {
-        let requests = self.requests.map(|quota| ("requests", quota, 1));
+        let quota = *self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        // Providers count in buckets of a minute or less; sending a whole one at once is a sharp
+        // ramp, which some of them refuse, so requests come a tenth at a time.
+        let requests = quota.requests_per_minute.map(|per_minute| Quota {
+            per_minute,
+            burst: (per_minute / 10).max(1),
+        });
+        let tokens = quota.tokens_per_minute.map(|per_minute| Quota {
+            per_minute,
+            burst: per_minute,
+        });
+        let requests = requests.map(|quota| ("requests", quota, 1));
         let most = input_guess(prompt) + self.most_output();
         let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let tokens = self.tokens.map(|quota| ("tokens", quota, most));
+        let tokens = tokens.map(|quota| ("tokens", quota, most));
         requests.into_iter().chain(tokens).collect()
     }
 

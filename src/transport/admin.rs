@@ -177,8 +177,11 @@ fn target(request: &pb::InvalidateCacheRequest) -> Result<Target, Error> {
     ];
     match given {
         [true, false, false] => match request.tag.parse() {
+            // No answer depends on that one.
+            Ok(Tag::Flags) | Err(_) => {
+                Err(Error::UnknownTag(request.tag.chars().take(100).collect()))
+            }
             Ok(tag) => Ok(Target::Tag(tag)),
-            Err(_) => Err(Error::UnknownTag(request.tag.chars().take(100).collect())),
         },
         [false, true, false] => wrong
             .ids("ids", &request.ids, IDS_MAX)

@@ -11,14 +11,22 @@ const MAX_BYTES: usize = 128;
 /// Who calls: whom the metadata names, or else the address. Callers are other backends of the
 /// same owner; they are believed, and a name can never pass for an address.
 pub(super) fn caller(headers: &HeaderMap, peer: Option<IpAddr>) -> Result<CallerId, String> {
-    let Some(name) = headers.get(CALLER_ID) else {
+    let Some(name) = name(headers)? else {
         let address = peer.map(|peer| peer.to_canonical().to_string());
         return Ok(CallerId(format!("address {}", address.unwrap_or_default())));
+    };
+    Ok(CallerId(format!("name {name}")))
+}
+
+/// Whom the metadata names, if it names somebody.
+pub(super) fn name(headers: &HeaderMap) -> Result<Option<&str>, String> {
+    let Some(name) = headers.get(CALLER_ID) else {
+        return Ok(None);
     };
     let name = usable(name).ok_or_else(|| {
         format!("must be 1 to {MAX_BYTES} letters, digits and -_.:/+=@, or left out")
     })?;
-    Ok(CallerId(format!("name {name}")))
+    Ok(Some(name))
 }
 
 fn usable(name: &HeaderValue) -> Option<&str> {

@@ -98,3 +98,34 @@ pub(super) fn etag_text(etag: Etag) -> String {
     text.push('"');
     text
 }
+
+/// An etag as [`etag_text`] writes it, weak or not; `None` for an empty text.
+pub(super) fn etag(text: &str) -> Result<Option<Etag>, String> {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let inner = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    let bytes = URL_SAFE_NO_PAD.decode(inner).ok();
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    let etag = bytes.map(Etag);
+    etag.map(Some)
+        .ok_or_else(|| "must be an etag that this service gave out, or left out".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_reads_back_as_it_is_shown_and_nothing_else_does() {
+        let shown = Etag([0, 1, 2, 250, 251, 252, 253, 254]);
+        let text = etag_text(shown);
+        assert_eq!(etag(&text), Ok(Some(shown)));
+        assert_eq!(etag(text.strip_prefix("W/").unwrap()), Ok(Some(shown)));
+        assert_eq!(etag(""), Ok(None));
+        for wrong in ["*", "W/\"\"", "W/\"AAAA\"", "\"not base64!\""] {
+            assert!(etag(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -23,6 +23,7 @@ use super::{
     catalog::CatalogTransport,
     counted::ended,
     edit::EditTransport,
+    gate::Gate,
     reply::Reply as CatalogReply,
     rpc::Rpc,
     rpc_stats::{OpenCall, RpcStats},
@@ -63,6 +64,7 @@ struct Inner {
     tips: TipsTransport,
     edits: EditTransport,
     routes: Routes,
+    gate: Gate,
     settings: EdgeSettings,
     calls: Semaphore,
     streams: Arc<Semaphore>,
@@ -74,13 +76,15 @@ type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallib
 
 impl Edge {
     /// Serves the catalog, its tips and its edits, and beside them the services of `routes` (health,
-    /// reflection). Streams end when `leaving` is cancelled.
+    /// reflection). Calls to the catalog are let in by `gate`; streams end when it is closed, and
+    /// when `leaving` is cancelled.
     #[must_use]
     pub fn new(
         catalog: CatalogTransport,
         tips: TipsTransport,
         edits: EditTransport,
         routes: Routes,
+        gate: Gate,
         settings: EdgeSettings,
         leaving: CancellationToken,
     ) -> Self {
@@ -89,6 +93,7 @@ impl Edge {
             tips,
             edits,
             routes,
+            gate,
             calls: Semaphore::new(settings.max_calls),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
@@ -234,6 +239,9 @@ impl Inner {
         M: Message + Default,
         B: Body<Data = Bytes> + Unpin,
     {
+        if let Some(status) = self.gate.refusal() {
+            return refuse(&status, call);
+        }
         let Ok(_permit) = self.calls.try_acquire() else {
             return refuse(&status::overloaded(), call);
         };
@@ -256,12 +264,16 @@ impl Inner {
         R: Message + 'static,
         B: Body<Data = Bytes> + Unpin,
     {
+        if let Some(status) = self.gate.refusal() {
+            return refuse(&status, call);
+        }
         let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
             return refuse(&status::overloaded(), call);
         };
         let bounds = Bounds {
             permit,
             leaving: self.leaving.clone(),
+            gate: Some(self.gate.clone()),
         };
         let limit = self.settings.max_message_bytes;
         let handle = async |message, headers: &HeaderMap| {
@@ -319,6 +331,7 @@ impl Inner {
         let bounds = Bounds {
             permit,
             leaving: self.leaving.clone(),
+            gate: None,
         };
         let limit = self.settings.max_message_bytes;
         let handle = async |message, _: &HeaderMap| self.edits.export(message, call).await;

@@ -13,9 +13,16 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-use super::{admin::CacheAdminTransport, tips_admin::TipsAdminTransport};
-use crate::pb::admin::v1::{
-    cache_admin_server::CacheAdminServer, tips_admin_server::TipsAdminServer,
+use super::{
+    admin::CacheAdminTransport, flags::FeatureFlagsTransport,
+    runtime_settings::RuntimeSettingsTransport, tips_admin::TipsAdminTransport,
+};
+use crate::{
+    domain::Flag,
+    pb::admin::v1::{
+        cache_admin_server::CacheAdminServer, feature_flags_server::FeatureFlagsServer,
+        runtime_settings_server::RuntimeSettingsServer, tips_admin_server::TipsAdminServer,
+    },
 };
 
 /// The name of the catalog's own health.
@@ -32,10 +39,23 @@ pub struct Health {
     said: Arc<Mutex<BTreeMap<String, bool>>>,
     /// From here on the replica is never ready again.
     leaving: Arc<AtomicBool>,
+    /// Whether operators let calls to the catalog in.
+    is_open: Arc<AtomicBool>,
 }
 
 /// The names that tell whether calls should come here.
 const READINESS: [&str; 3] = ["", "readiness", CATALOG];
+
+/// How a feature stands, for eyes and alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// `SERVING`.
+    On,
+    /// `NOT_SERVING`.
+    Off,
+    /// `UNKNOWN`: its row makes no sense, and what was in force stays.
+    Broken,
+}
 
 impl Health {
     /// Alive, but not ready for anything yet.
@@ -44,6 +64,7 @@ impl Health {
             reporter: HealthReporter::new(),
             said: Arc::default(),
             leaving: Arc::default(),
+            is_open: Arc::new(AtomicBool::new(true)),
         };
         health.set("liveness", true).await;
         health.set("startup", false).await;
@@ -81,10 +102,34 @@ impl Health {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether calls should come here. After [`Self::leave`] they never should.
+    /// Says how a feature stands, as `feature/<flag>`.
+    pub async fn set_feature(&self, flag: Flag, feature: Feature) {
+        let status = match feature {
+            Feature::On => ServingStatus::Serving,
+            Feature::Off => ServingStatus::NotServing,
+            Feature::Broken => ServingStatus::Unknown,
+        };
+        let name = Self::feature_name(flag);
+        self.reporter.set_service_status(name, status).await;
+    }
+
+    /// The name of a feature.
+    #[must_use]
+    pub fn feature_name(flag: Flag) -> String {
+        format!("feature/{flag}")
+    }
+
+    /// Notes whether operators let calls to the catalog in; [`Self::set_ready`] says it.
+    pub fn note_open(&self, is_open: bool) {
+        self.is_open.store(is_open, SeqCst);
+    }
+
+    /// Says whether calls should come here; to the catalog they should only while it is open.
+    /// After [`Self::leave`] they never should.
     pub async fn set_ready(&self, ready: bool) {
         for name in READINESS {
-            self.set(name, ready).await;
+            let is_open = name != CATALOG || self.is_open.load(SeqCst);
+            self.set(name, ready && is_open).await;
         }
         // Looked at last: whoever leaves meanwhile has the last word.
         if ready && self.leaving.load(SeqCst) {
@@ -107,7 +152,10 @@ impl Health {
     /// Ends every `Watch`: an open one would hold up the shutdown. Who still asks, on a
     /// connection that is not closed yet, hears of the replica what is so.
     pub async fn close(&mut self, names: &[&str]) {
-        for name in READINESS.iter().chain(&["startup"]).chain(names) {
+        let features = Flag::ALL.map(Self::feature_name);
+        let features = features.iter().map(String::as_str);
+        let names = READINESS.iter().chain(&["startup"]).chain(names).copied();
+        for name in names.chain(features) {
             self.reporter.clear_service_status(name).await;
             self.set(name, false).await;
         }
@@ -115,7 +163,7 @@ impl Health {
         self.set("liveness", true).await;
     }
 
-    /// `admin`, `tips`, health and reflection (v1, and v1alpha for older tools), with the
+    /// The services for operators, health and reflection (v1, and v1alpha for older tools), with the
     /// messages that error details are made of, so that tools can show them.
     ///
     /// # Errors
@@ -125,6 +173,8 @@ impl Health {
         &self,
         admin: CacheAdminTransport,
         tips: TipsAdminTransport,
+        flags: FeatureFlagsTransport,
+        settings: RuntimeSettingsTransport,
     ) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -135,6 +185,8 @@ impl Health {
         Ok(Routes::new(self.service())
             .add_service(CacheAdminServer::new(admin))
             .add_service(TipsAdminServer::new(tips))
+            .add_service(FeatureFlagsServer::new(flags))
+            .add_service(RuntimeSettingsServer::new(settings))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?))
     }

@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
 use super::convert::{duration, etag_text};
 use crate::{
-    domain::{Chore, EditRefusal, Error, FieldViolation, Unavailability},
+    domain::{Chore, ControlKind, EditRefusal, Error, FieldViolation, Flag, Unavailability},
     pb::catalog::v1::{ErrorReason, TipFailure},
 };
 
@@ -37,6 +37,18 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             let details = Status::with_error_details(Code::NotFound, brief, details);
             let details = Bytes::copy_from_slice(details.details());
             Status::with_details(Code::NotFound, error.to_string(), details)
+        }
+        Error::UnknownControl { kind, name, .. } => unknown_control(*kind, name, error.to_string()),
+        Error::EtagMismatch { current } => {
+            let current = etag_text(*current);
+            let details = info(ErrorReason::EtagMismatch, [("current_etag", current)]);
+            Status::with_error_details(Code::Aborted, error.to_string(), details)
+        }
+        Error::OtherEnvironment(environment) => {
+            let environment = environment.to_string();
+            let reason = ErrorReason::FlagOfOtherEnvironment;
+            let details = info(reason, [("environment", environment)]);
+            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
         }
         Error::UnknownTag(tag) => {
             let mut details = info(ErrorReason::TagUnknown, []);
@@ -69,6 +81,16 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             internal(request_id)
         }
     }
+}
+
+fn unknown_control(kind: ControlKind, name: &str, message: String) -> Status {
+    let reason = match kind {
+        ControlKind::Flag => ErrorReason::FeatureFlagNotFound,
+        ControlKind::Setting => ErrorReason::RuntimeSettingNotFound,
+    };
+    let mut details = info(reason, []);
+    details.set_resource_info(kind.as_str(), name, "", "there is none of this name");
+    Status::with_error_details(Code::NotFound, message, details)
 }
 
 fn invalid(violations: &[FieldViolation]) -> Status {
@@ -167,6 +189,20 @@ pub(super) fn shutting_down() -> Status {
     let mut status = Status::with_error_details(Code::Unavailable, message, details);
     let pushback = MetadataValue::from(0_u64);
     status.metadata_mut().insert(PUSHBACK, pushback);
+    status
+}
+
+/// Operators switched this off: elsewhere and later it is off too, until they switch it on.
+pub(super) fn feature_disabled(flag: Flag) -> Status {
+    let name = flag.terms().name;
+    let details = info(
+        ErrorReason::FeatureDisabled,
+        [("feature_flag", name.to_owned())],
+    );
+    let message = format!("switched off by its operators: feature flag {name}");
+    let mut status = Status::with_error_details(Code::Unavailable, message, details);
+    let never = MetadataValue::from(-1_i64);
+    status.metadata_mut().insert(PUSHBACK, never);
     status
 }
 

@@ -1,4 +1,5 @@
 use std::{
+    future::pending,
     panic::{AssertUnwindSafe, catch_unwind},
     task::{Context, Poll, ready},
 };
@@ -23,6 +24,7 @@ use tracing::Span;
 use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
+    gate::Gate,
     status,
     unary::{GRPC_STATUS, PREFIX_LEN, in_time, read, refuse},
 };
@@ -40,6 +42,8 @@ pub(super) struct Bounds {
     pub(super) permit: OwnedSemaphorePermit,
     /// This replica leaves: its callers are to go on elsewhere.
     pub(super) leaving: CancellationToken,
+    /// Operators may switch off what is streamed, if this is there.
+    pub(super) gate: Option<Gate>,
 }
 
 /// Answers one call with a stream of messages: reads its message, hands it to `handle`, and sends
@@ -107,7 +111,7 @@ impl Streamed {
             .map_err(move |error| caller.refused(&error));
         Self {
             messages: messages.boxed(),
-            limit: limit(call, bounds.leaving).boxed(),
+            limit: limit(call, bounds.leaving, bounds.gate).boxed(),
             call: call.clone(),
             span: call.span(),
             next: Next::Messages,
@@ -194,11 +198,22 @@ fn put(piece: &mut BytesMut, message: &[u8]) {
 }
 
 /// What ends a stream that its messages do not end.
-fn limit(call: &Call, leaving: CancellationToken) -> impl Future<Output = Status> + use<> {
+fn limit(
+    call: &Call,
+    leaving: CancellationToken,
+    gate: Option<Gate>,
+) -> impl Future<Output = Status> + use<> {
     let deadline = Instant::from_std(call.deadline);
     async move {
+        let closed = async {
+            match gate {
+                Some(gate) => gate.closed().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             () = leaving.cancelled() => status::shutting_down(),
+            status = closed => status,
             () = sleep_until(deadline) => status::deadline_exceeded(),
         }
     }

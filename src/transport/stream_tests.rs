@@ -10,7 +10,7 @@ use std::{
 use bytes::Buf;
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::*;
 use crate::pb::catalog::v1::TipDelta;
@@ -36,6 +36,7 @@ impl Scene {
         let bounds = Bounds {
             permit: Arc::clone(&permits).try_acquire_owned().unwrap(),
             leaving: leaving.clone(),
+            gate: Some(Gate::new(Arc::default(), watch::channel(0).1)),
         };
         let body = Streamed::new(messages.boxed(), &call, bounds);
         Self {

@@ -85,6 +85,7 @@ fn fallback(cause: FallbackCause) -> pb::TipFallback {
         FallbackCause::TimedOut => pb::TipFallback::TimedOut,
         FallbackCause::Recent => pb::TipFallback::Recent,
         FallbackCause::Abandoned => pb::TipFallback::Abandoned,
+        FallbackCause::SwitchedOff => pb::TipFallback::SwitchedOff,
     }
 }
 

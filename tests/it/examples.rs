@@ -26,6 +26,13 @@ const CHECKS: &[(&str, Check)] = &[
     ("stream-tips-batch.sh", two_tips_in_one_stream),
     ("stream-tips.sh", a_tip_event_by_event),
     ("warm-cache.sh", steps_and_a_summary),
+    ("list-feature-flags.sh", five_flags_by_default),
+    ("update-feature-flag.sh", a_flag_for_a_tenth),
+    ("get-feature-flag.sh", a_flag_for_a_tenth),
+    ("reset-feature-flag.sh", a_flag_without_a_row),
+    ("list-runtime-settings.sh", eight_settings_by_default),
+    ("update-runtime-setting.sh", a_minute_by_a_row),
+    ("reset-runtime-setting.sh", ten_minutes_by_default),
     // They change the catalog: last, and in this order.
     ("create-challenge.sh", a_new_challenge_and_its_version),
     ("update-challenge.sh", other_fields),
@@ -311,4 +318,59 @@ fn all_challenges_by_id(answer: &str) {
         .collect();
     assert!(ids.is_sorted());
     assert_eq!(ids.len(), 20);
+}
+
+fn five_flags_by_default(answer: &str) {
+    let answer = parse(answer);
+    let flags = answer["flags"].as_array().unwrap();
+    assert_eq!(flags.len(), 5);
+    for flag in flags {
+        assert_eq!(
+            (&flag["enabled"], &flag["source"]),
+            (&true.into(), &"VALUE_SOURCE_DEFAULT".into())
+        );
+    }
+}
+
+fn a_flag_for_a_tenth(answer: &str) {
+    let answer = parse(answer);
+    let flag = &answer["flag"];
+    assert_eq!(
+        (&flag["rolloutPercentage"], &flag["updatedBy"]),
+        (&10.into(), &"ann".into())
+    );
+    assert!(
+        answer["version"].is_string() && flag["etag"].is_string(),
+        "{answer}"
+    );
+}
+
+fn a_flag_without_a_row(answer: &str) {
+    let flag = &parse(answer)["flag"];
+    assert_eq!(
+        (&flag["rolloutPercentage"], &flag["source"]),
+        (&100.into(), &"VALUE_SOURCE_DEFAULT".into())
+    );
+}
+
+fn eight_settings_by_default(answer: &str) {
+    let answer = parse(answer);
+    let settings = answer["settings"].as_array().unwrap();
+    assert_eq!(settings.len(), 8);
+    assert_eq!(
+        (&settings[0]["name"], &settings[0]["value"]),
+        (&"cache_ttl_ms".into(), &"600000".into())
+    );
+}
+
+fn a_minute_by_a_row(answer: &str) {
+    let setting = &parse(answer)["setting"];
+    assert_eq!(
+        (&setting["value"], &setting["source"]),
+        (&"60000".into(), &"VALUE_SOURCE_ALL_ROW".into())
+    );
+}
+
+fn ten_minutes_by_default(answer: &str) {
+    assert_eq!(parse(answer)["setting"]["value"], "600000");
 }

@@ -13,6 +13,7 @@ mod catalog;
 mod cli_admin;
 mod editing;
 mod examples;
+mod flags;
 mod fleet;
 mod llm;
 mod ops;

@@ -16,6 +16,8 @@ fn every_rpc_of_the_contract_has_a_row() {
         include_str!("../../proto/challenges/admin/v1/cache_admin.proto"),
         include_str!("../../proto/challenges/admin/v1/challenges_admin.proto"),
         include_str!("../../proto/challenges/admin/v1/tips_admin.proto"),
+        include_str!("../../proto/challenges/admin/v1/feature_flags.proto"),
+        include_str!("../../proto/challenges/admin/v1/runtime_settings.proto"),
     ];
     for contract in contracts {
         let rpcs = contract

@@ -1,4 +1,5 @@
 use super::{
+    controls::{self, ENVIRONMENT},
     data::{
         AUDIT_INTERVAL, AUTO_MIGRATE, CACHE_TTL, DATABASE_URL, DB_ACQUIRE_TIMEOUT, DB_POOL_MAX,
         DB_POOL_MIN, DB_STATEMENT_TIMEOUT, FEED_POLL_INTERVAL, FILL_CONCURRENCY, MAX_STALENESS,
@@ -22,10 +23,27 @@ use super::{
         TIP_STREAMS_AT_ONCE, TIP_STREAMS_PER_MINUTE, TIP_TIME_LIMIT, TIP_TTL,
     },
 };
-use crate::config::Setting;
+use crate::{config::Setting, domain::Flag};
 
 /// Every setting of the server, in the order in which they are shown.
-pub static SETTINGS: &[Setting] = &[
+pub static SETTINGS: &[Setting] = &WITH_FLAGS;
+
+static WITH_FLAGS: [Setting; FIXED.len() + Flag::ALL.len()] = with_flags();
+
+/// The flags have their own table, and follow the others.
+const fn with_flags() -> [Setting; FIXED.len() + Flag::ALL.len()] {
+    let mut all = [ENVIRONMENT; FIXED.len() + Flag::ALL.len()];
+    let (fixed, mut switches) = all.split_at_mut(FIXED.len());
+    fixed.copy_from_slice(FIXED);
+    let mut flags: &[Flag] = &Flag::ALL;
+    while let ([flag, more_flags @ ..], [switch, more_switches @ ..]) = (flags, switches) {
+        *switch = controls::switch(*flag);
+        (flags, switches) = (more_flags, more_switches);
+    }
+    all
+}
+
+const FIXED: &[Setting] = &[
     DATABASE_URL,
     DB_POOL_MIN,
     DB_POOL_MAX,
@@ -88,4 +106,5 @@ pub static SETTINGS: &[Setting] = &[
     CONNECTION_AGE_GRACE,
     LOG,
     LOG_FORMAT,
+    ENVIRONMENT,
 ];

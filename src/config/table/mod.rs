@@ -1,10 +1,12 @@
 //! The table of settings. One that is missing here does not exist.
+mod controls;
 mod data;
 mod list;
 mod providers;
 mod server;
 mod tips;
 
+pub(super) use controls::ENVIRONMENT;
 pub(super) use data::{
     AUDIT_INTERVAL, AUTO_MIGRATE, CACHE_TTL, DATABASE_URL, DB_ACQUIRE_TIMEOUT, DB_POOL_MAX,
     DB_POOL_MIN, DB_STATEMENT_TIMEOUT, FEED_POLL_INTERVAL, FILL_CONCURRENCY, MAX_STALENESS,

@@ -14,6 +14,8 @@ use crate::repository::{
 
 /// Names the lock that one migrating process holds: "catalogm" in ASCII.
 const LOCK: i64 = 7_161_132_859_655_742_317;
+/// The migration that makes or adopts the table of feature flags.
+const FLAGS_ADOPTED: i64 = 7;
 
 /// Applies what is pending, after looking at the table.
 pub(crate) async fn migrate_up(
@@ -22,11 +24,19 @@ pub(crate) async fn migrate_up(
 ) -> Result<MigrationReport, MigrationError> {
     let mut connection = connect(url).await?;
     lock(&mut connection, settings.wait).await?;
-    let is_there = shape::is_adoptable(&mut connection).await?;
+    let is_there = shape::is_adoptable(&mut connection, shape::CHALLENGES).await?;
+    let has_flags = shape::is_adoptable(&mut connection, shape::FLAGS).await?;
     let before = status(&mut connection).await?;
+    let is_applied = |version: i64| {
+        let mut rows = before.iter().filter(|row| row.version == version);
+        rows.any(|row| row.applied_at.is_some())
+    };
     let is_first = before.iter().all(|row| row.applied_at.is_none());
     if !is_there && !is_first {
-        return Err(MigrationError::TableGone);
+        return Err(MigrationError::TableGone(shape::CHALLENGES.name));
+    }
+    if !has_flags && is_applied(FLAGS_ADOPTED) {
+        return Err(MigrationError::TableGone(shape::FLAGS.name));
     }
     set(&mut connection, "lock_timeout", settings.lock_timeout).await?;
     create_schema(&mut connection).await?;

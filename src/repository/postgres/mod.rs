@@ -1,6 +1,7 @@
 //! PostgreSQL: production.
 mod challenges;
 mod codes;
+mod controls;
 mod edit_transaction;
 mod edits;
 mod event_trigger;

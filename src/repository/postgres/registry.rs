@@ -7,10 +7,7 @@ use crate::{
     domain::{
         Error, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport, Stamp, Tag,
     },
-    repository::{
-        fault::Broken,
-        row::{self, ReplicaRow},
-    },
+    repository::row::{self, ReplicaRow},
 };
 
 // Every call here does no harm when it is made twice, so none fails for a dead connection in the pool.
@@ -92,13 +89,7 @@ impl Invalidator for PostgresStore {
         let rows: Vec<(i64,)> = self.fetch(&self.pool, context, call).await?;
         self.changed.notify_one();
         let entry = rows.first().map(|(entry,)| *entry);
-        // The number is given while the transaction commits, so only another statement sees it.
-        let read = || sqlx::query_as(include_str!("sql/sealed.sql")).bind(entry);
-        let rows: Vec<(i64, i64)> = self.fetch(&self.pool, context, read).await?;
-        // Another server took over in between, and lost the commit.
-        let lost = || Error::datastore(Broken(format!("commit {entry:?} is not there")));
-        let (timeline, seq) = rows.first().copied().ok_or_else(lost)?;
-        row::stamp(timeline, seq)
+        self.sealed(context, entry.unwrap_or_default()).await
     }
 }
 

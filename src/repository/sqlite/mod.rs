@@ -1,5 +1,6 @@
 //! SQLite: the embedded default, one file.
 mod challenges;
+mod controls;
 mod edits;
 mod export;
 mod feed;

@@ -4,16 +4,22 @@ use sqlx::SqliteConnection;
 
 use super::{migrate, store::connect};
 use crate::repository::{
-    MigrationError, Report,
+    MigrationError, Report, control_row,
     rows_check::{broken, count},
 };
 
 /// Every trigger that stamps depend on, and the index behind lists.
-const TRIGGERS: [&str; 7] = [
+const TRIGGERS: [&str; 13] = [
     "challenges_catalog_delete",
     "challenges_catalog_insert",
     "challenges_catalog_replace",
     "challenges_catalog_update",
+    "feature_flags_delete",
+    "feature_flags_insert",
+    "feature_flags_update",
+    "runtime_settings_delete",
+    "runtime_settings_insert",
+    "runtime_settings_update",
     "shown_tips_delete",
     "shown_tips_insert",
     "shown_tips_update",
@@ -36,6 +42,9 @@ pub(crate) async fn verify(path: &Path) -> Result<Report, MigrationError> {
     } else {
         let text = "there is no such table: run `challenges-catalog migrate up`";
         report.error("approach_challenges", text);
+    }
+    if names.iter().any(|name| name == "catalog_controls") {
+        controls(&mut report, &mut connection).await?;
     }
     integrity(&mut report, &mut connection).await?;
     Ok(report.sorted())
@@ -88,6 +97,21 @@ async fn rows(
         .await
         .map_err(doing())?;
     broken(report, &rows);
+    Ok(())
+}
+
+async fn controls(
+    report: &mut Report,
+    connection: &mut SqliteConnection,
+) -> Result<(), MigrationError> {
+    let rows = sqlx::query_as(include_str!("sql/controls.sql"))
+        .fetch_all(connection)
+        .await
+        .map_err(MigrationError::failed("looking at flags"))?;
+    match control_row::controls(rows) {
+        Ok(rows) => control_row::judge(report, &rows),
+        Err(error) => report.error("flags", error.to_string()),
+    }
     Ok(())
 }
 

@@ -28,9 +28,9 @@ pub(super) fn verdict(done: &TipDone, is_over_budget: bool) -> Verdict {
     match cause {
         FallbackCause::Budget if is_over_budget => Verdict::End(RunEnd::RunBudget),
         FallbackCause::Budget => Verdict::End(RunEnd::DailyBudget),
-        FallbackCause::NoProvider | FallbackCause::Provider(FailureKind::Denied) => {
-            Verdict::End(RunEnd::ProviderAway)
-        }
+        FallbackCause::NoProvider
+        | FallbackCause::SwitchedOff
+        | FallbackCause::Provider(FailureKind::Denied) => Verdict::End(RunEnd::ProviderAway),
         FallbackCause::Limited
         | FallbackCause::Unwell
         | FallbackCause::Provider(

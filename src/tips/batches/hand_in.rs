@@ -7,8 +7,8 @@ use super::{
     desk::BatchDesk,
 };
 use crate::domain::{
-    BatchOrder, BatchStatus, Challenge, ChallengeId, Error, FailureKind, NotedBatch, NotedOrder,
-    ProviderBatchId, SettledOrder, TipSubject, Usage, WriteFailure,
+    BatchOrder, BatchStatus, Challenge, ChallengeId, Error, FailureKind, Flag, NotedBatch,
+    NotedOrder, ProviderBatchId, SettledOrder, TipSubject, Usage, WriteFailure,
 };
 
 /// From then on a hand-in whose answer was lost has either arrived or never will: longer than it may
@@ -19,6 +19,10 @@ impl BatchDesk {
     /// Hands a batch in. From the note before to the note after it nobody here knows whether the
     /// provider has it; see [`Self::find_again`].
     pub(super) async fn hand_in(&self, noted: &NotedBatch) -> Result<(), Error> {
+        // It stays noted until operators have tips written again.
+        if !self.core.settings.switches.is_on(Flag::AiTips) {
+            return Ok(());
+        }
         let (id, store) = (noted.batch.id, &self.parts.store);
         let orders = self.orders_to_hand_in(noted).await?;
         if orders.is_empty() {

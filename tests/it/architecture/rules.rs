@@ -116,7 +116,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "config",
-        may_import: &[],
+        // The flags are listed in the domain, and are settings like others.
+        may_import: &["domain"],
         may_not_name: &[GRPC[0], GRPC[1]],
     },
     Rule {

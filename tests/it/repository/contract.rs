@@ -4,7 +4,8 @@ macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
             use crate::repository::{
-                changes, edits, fixture::Catalog, reads, registry, shown, tip_batches, tips,
+                changes, controls, edits, fixture::Catalog, reads, registry, shown, tip_batches,
+                tips,
             };
             $(#[tokio::test]
             async fn $fact() {
@@ -35,6 +36,14 @@ both_engines!(
     changes::seeding_again_adds_nothing_and_keeps_edits,
     changes::seq_numbers_rise_within_one_page,
     changes::the_feed_names_what_others_changed,
+    controls::a_change_of_a_row_touches_no_answer,
+    controls::a_new_row_that_somebody_else_made_first_is_left_alone,
+    controls::a_row_is_taken_out_only_as_it_was_seen,
+    controls::a_row_is_written_only_in_place_of_the_one_that_was_seen,
+    controls::of_many_who_write_a_row_at_once_one_does,
+    controls::rows_of_others_are_read_as_they_are,
+    controls::the_same_name_has_a_setting_for_each_environment,
+    controls::without_rows_there_is_still_a_version,
     edits::a_repeated_edit_is_carried_out_once,
     edits::a_repeated_import_is_told_what_came_of_the_first,
     edits::a_request_is_forgotten_after_a_day,

@@ -107,6 +107,14 @@ impl Catalog {
         }
     }
 
+    /// What one of our own tables is called here.
+    pub fn table(&self, name: &str) -> String {
+        match &self.place {
+            Place::Postgres(_) => format!("challenges_catalog.{name}"),
+            Place::Sqlite(_) => name.to_owned(),
+        }
+    }
+
     /// Makes every change so far one of long ago.
     pub async fn age(&self) {
         let age = match &self.place {

@@ -13,13 +13,14 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
     "0004 order challenges",
     "0005 register replicas",
     "0006 keep tips",
+    "0007 adopt feature flags",
     "0008 keep revisions",
     "0009 batch tips",
 ];
@@ -99,7 +100,7 @@ mod on_sqlite {
 }
 
 #[tokio::test]
-async fn the_table_alone_is_left_in_public() {
+async fn the_tables_of_others_alone_are_left_in_public() {
     let database = postgres::fresh().await;
     let theirs = "CREATE TABLE _sqlx_migrations (version bigint, of_another_program text)";
     database.execute(theirs).await;
@@ -111,7 +112,8 @@ async fn the_table_alone_is_left_in_public() {
     assert_eq!(
         database.query_text(names).await,
         "_sqlx_migrations approach_challenges approach_challenges_catalog_order \
-         approach_challenges_pkey idx_approach_challenges_difficulty"
+         approach_challenges_pkey feature_flags feature_flags_name_key feature_flags_pkey \
+         idx_approach_challenges_difficulty"
     );
     let functions = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
     assert_eq!(database.query_i64(functions).await, 0);
@@ -199,11 +201,16 @@ async fn a_table_that_vanished_is_not_made_anew() {
     migrate_up(Location::Postgres(&url), &hasty())
         .await
         .unwrap();
-    database.execute("DROP TABLE approach_challenges").await;
-    let refused = migrate_up(Location::Postgres(&url), &hasty())
-        .await
-        .unwrap_err();
-    assert!(matches!(refused, MigrationError::TableGone), "{refused:?}");
+    for table in ["feature_flags", "approach_challenges"] {
+        database.execute(&format!("DROP TABLE {table}")).await;
+        let refused = migrate_up(Location::Postgres(&url), &hasty())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(refused, MigrationError::TableGone(gone) if gone == table),
+            "{refused:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 use std::{path::Path, time::Duration};
 
 use challenges_catalog::{
-    domain::{ListQuery, PageSize, ProviderBatchId, Tag},
+    domain::{ControlKind, Flag, ListQuery, PageSize, ProviderBatchId, Tag},
     repository::{Location, MigrateSettings, PoolSettings, migrate_up, open, verify},
 };
 use tokio::process::Command;
 
 use super::{
+    controls,
     fixture::{ANYONE, challenge, id, tags},
     registry, tip_batches, tips,
 };
@@ -154,6 +155,39 @@ async fn the_serving_role_notes_batches_of_tips() {
 }
 
 #[tokio::test]
+async fn the_serving_role_reads_and_writes_flags_and_settings() {
+    let (database, role) = served().await;
+    // As on a table that others protect: no policy lets the role see a row.
+    let closed = "ALTER TABLE feature_flags ENABLE ROW LEVEL SECURITY";
+    database.execute(closed).await;
+    let store = open(
+        Location::Postgres(&database.url_as(&role)),
+        &PoolSettings::default(),
+    )
+    .unwrap();
+    for draft in [controls::off(Flag::NearCache), controls::ttl("all", 5_000)] {
+        let before = store.controls().await.unwrap();
+        let commit = store.put(None, &draft, Some("ann")).await.unwrap().unwrap();
+        let page = store.poll(before.version.stamp.seq, ANYONE).await.unwrap();
+        assert_eq!(
+            (page.head, tags(&page.changes)),
+            (commit, vec!["flags".to_owned()])
+        );
+    }
+    let rows = store.controls().await.unwrap();
+    let (flag, setting) = (&rows.flags[0], &rows.settings[0]);
+    let names = ["near_cache", "cache_ttl_ms"];
+    let seen = [&flag.fingerprint, &setting.fingerprint];
+    let kinds = [ControlKind::Flag, ControlKind::Setting];
+    for ((kind, name), seen) in kinds.into_iter().zip(names).zip(seen) {
+        assert!(
+            store.remove(kind, name, seen).await.unwrap().is_some(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_report_and_an_acknowledgement_wait_for_no_disk() {
     let (database, role) = served().await;
     let mut session = super::fixture::session(&database.url_as(&role)).await;
@@ -200,6 +234,8 @@ async fn the_serving_role_may_not_write() {
         "UPDATE challenges_catalog.edits SET editor = 'x'",
         "SELECT FROM challenges_catalog.edit_requests",
         "SELECT FROM challenges_catalog.staged_challenges",
+        "UPDATE feature_flags SET enabled = false",
+        "SELECT FROM challenges_catalog.runtime_settings",
     ] {
         assert!(is_refused(&database, &role, statement).await, "{statement}");
     }

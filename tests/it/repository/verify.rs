@@ -108,6 +108,26 @@ async fn rows_that_break_rules_are_named(catalog: Catalog) {
     );
 }
 
+async fn rows_of_flags_that_do_not_do_what_they_say_are_named(catalog: Catalog) {
+    let row = [challenge(1, "beginner", 10, "one")];
+    catalog.store.insert_missing(&row).await.unwrap();
+    let flags = "INSERT INTO feature_flags (name, enabled, environment, rollout_percentage) VALUES
+        ('near_cache', true, 'Staging', 100), ('shared_cache', true, 'all', 40), ('of_the_app', true, 'all', 7)";
+    catalog.execute(flags).await;
+    let settings = catalog.table("runtime_settings");
+    let settings = format!("INSERT INTO {settings} (name, value) VALUES ('cache_ttl_ms', 999)");
+    catalog.execute(&settings).await;
+    assert_eq!(
+        lines(&catalog.verify().await),
+        [
+            "warning feature flag near_cache: environment must be 1 to 20 of a-z, 0-9, - and _, not \"Staging\": the last good value stays in force",
+            "warning feature flag shared_cache: rollout_percentage must be 100, not 40: the flag is for all callers or none: the last good value stays in force",
+            "warning runtime setting cache_ttl_ms: value must be 1000 to 604800000, not 999: the last good value stays in force",
+            "note feature flag of_the_app: it is no feature flag: the row does nothing",
+        ]
+    );
+}
+
 macro_rules! both_engines {
     ($($fact:ident after $prepare:ident),+ $(,)?) => {
         mod on_postgres {
@@ -141,6 +161,7 @@ both_engines!(
     a_database_that_was_never_migrated_is_an_error after nothing,
     a_sound_catalog_has_no_findings after migrating,
     an_empty_catalog_wants_seeds after migrating,
+    rows_of_flags_that_do_not_do_what_they_say_are_named after migrating,
     rows_that_break_rules_are_named after migrating,
 );
 
@@ -168,8 +189,16 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
             "error trigger note_truncate: it is disabled: changes go unnoticed",
         ),
         (
-            "ALTER FUNCTION challenges_catalog.touch() SECURITY INVOKER",
-            "error trigger challenges_catalog_touch: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
+            "DROP TRIGGER challenges_catalog_change ON feature_flags",
+            "error trigger challenges_catalog_change: it is missing from feature_flags: changes go unnoticed",
+        ),
+        (
+            "ALTER TABLE challenges_catalog.runtime_settings DISABLE TRIGGER note_change",
+            "error trigger note_change: it is disabled: changes go unnoticed",
+        ),
+        (
+            "ALTER FUNCTION challenges_catalog.seal() SECURITY INVOKER",
+            "error trigger seal: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
         ),
         (
             "DROP EVENT TRIGGER challenges_catalog_ddl",
@@ -333,5 +362,5 @@ async fn a_role_without_grants_is_told_what_it_lacks() {
         assert!(all.contains(&needed), "{needed}: {all}");
         count += 1;
     }
-    assert_eq!(count, 37);
+    assert_eq!(count, 43);
 }

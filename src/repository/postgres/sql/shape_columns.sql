@@ -8,7 +8,7 @@ FROM pg_attribute AS a
 JOIN pg_class AS c ON c.oid = a.attrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public'
-    AND c.relname = 'approach_challenges'
+    AND c.relname = $1
     AND a.attnum > 0
     AND NOT a.attisdropped
 ORDER BY a.attnum

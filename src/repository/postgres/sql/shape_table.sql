@@ -19,4 +19,4 @@ SELECT
     ) AS key
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = 'public' AND c.relname = 'approach_challenges'
+WHERE n.nspname = 'public' AND c.relname = $1

@@ -17,10 +17,11 @@ FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = 'challenges_catalog'
     AND p.proname IN (
-        'acknowledge', 'apply_staged', 'begin_edit', 'check_staged', 'close_tip_batch', 'database', 'delete_challenge',
-        'drop_task', 'end_tip_batch', 'finish_edit', 'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip',
-        'leave', 'lock_challenge', 'name_tip_batch', 'note_attempt', 'note_tip_batch', 'prune', 'prune_edit_requests',
-        'prune_tips', 'report', 'settle_tip_batch', 'stage_challenges', 'take_task', 'timeline', 'update_challenge'
+        'acknowledge', 'apply_staged', 'begin_edit', 'check_staged', 'close_tip_batch', 'controls', 'database',
+        'delete_challenge', 'drop_flag', 'drop_setting', 'drop_task', 'end_tip_batch', 'finish_edit',
+        'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip', 'leave', 'lock_challenge', 'name_tip_batch',
+        'note_attempt', 'note_tip_batch', 'prune', 'prune_edit_requests', 'prune_tips', 'put_flag', 'put_setting',
+        'report', 'settle_tip_batch', 'stage_challenges', 'take_task', 'timeline', 'update_challenge'
     )
     AND NOT has_function_privilege(p.oid, 'EXECUTE')
 ORDER BY 1

@@ -16,5 +16,9 @@ LEFT JOIN pg_namespace AS ours ON ours.nspname = 'challenges_catalog'
 LEFT JOIN pg_class AS l ON l.relnamespace = ours.oid AND l.relname = 'commit_log'
 WHERE NOT t.tgisinternal
     AND (n.nspname, c.relname) IN (
-        ('public', 'approach_challenges'), ('challenges_catalog', 'commit_log'), ('challenges_catalog', 'shown_tips')
+        ('public', 'approach_challenges'),
+        ('public', 'feature_flags'),
+        ('challenges_catalog', 'commit_log'),
+        ('challenges_catalog', 'runtime_settings'),
+        ('challenges_catalog', 'shown_tips')
     )

@@ -1,5 +1,6 @@
 //! Looks for everything that could make the catalog wrong.
 mod access;
+mod controls;
 mod rows;
 mod run;
 mod schema;

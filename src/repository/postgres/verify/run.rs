@@ -1,6 +1,6 @@
 use sqlx::PgConnection;
 
-use super::{access, rows, schema, triggers};
+use super::{access, controls, rows, schema, triggers};
 use crate::repository::{MigrationError, Report, postgres::store::connect};
 
 /// Everything, with one connection. Each look is a statement of its own: none is an error of the command.
@@ -8,15 +8,19 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
     let mut connection = connect(url).await?;
     let mut report = Report::default();
     server(&mut report, &mut connection).await?;
-    if schema::table(&mut report, &mut connection).await? {
+    if schema::challenges(&mut report, &mut connection).await? {
         access::reading(&mut report, &mut connection).await?;
         access::writers(&mut report, &mut connection).await?;
         rows::look(&mut report, &mut connection).await?;
         schema::extras(&mut report, &mut connection).await?;
     }
+    let has_flags = schema::flags(&mut report, &mut connection).await?;
     if schema::migrations(&mut report, &mut connection).await? {
         triggers::look(&mut report, &mut connection).await?;
         access::log(&mut report, &mut connection).await?;
+        if has_flags {
+            controls::look(&mut report, &mut connection).await?;
+        }
     }
     Ok(report.sorted())
 }

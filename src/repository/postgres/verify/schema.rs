@@ -5,13 +5,29 @@ use crate::repository::{
     postgres::{migrate, order_index, shape},
 };
 
-/// True when the table can be looked at.
-pub(super) async fn table(
+/// True when the table of challenges can be looked at.
+pub(super) async fn challenges(
     report: &mut Report,
     connection: &mut PgConnection,
 ) -> Result<bool, MigrationError> {
-    let subject = "public.approach_challenges";
-    let Some(differences) = shape::inspect(connection).await? else {
+    table(report, connection, shape::CHALLENGES).await
+}
+
+/// True when the table of feature flags can be looked at.
+pub(super) async fn flags(
+    report: &mut Report,
+    connection: &mut PgConnection,
+) -> Result<bool, MigrationError> {
+    table(report, connection, shape::FLAGS).await
+}
+
+async fn table(
+    report: &mut Report,
+    connection: &mut PgConnection,
+    adopted: shape::Adopted,
+) -> Result<bool, MigrationError> {
+    let subject = format!("public.{}", adopted.name);
+    let Some(differences) = shape::inspect(connection, adopted).await? else {
         report.error(
             subject,
             "there is no such table: run `challenges-catalog migrate up`",
@@ -19,7 +35,7 @@ pub(super) async fn table(
         return Ok(false);
     };
     for difference in &differences {
-        report.error(subject, difference.to_string());
+        report.error(subject.as_str(), difference.to_string());
     }
     Ok(differences.is_empty())
 }

@@ -3,7 +3,7 @@ use sqlx::PgConnection;
 use crate::repository::{MigrationError, Report, postgres::event_trigger};
 
 /// Every trigger that stamps and the history depend on: its table, its name.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 16] = [
     ("approach_challenges", "challenges_catalog_delete"),
     ("approach_challenges", "challenges_catalog_insert"),
     ("approach_challenges", "challenges_catalog_keep"),
@@ -12,6 +12,12 @@ const NEEDED: [(&str, &str); 10] = [
     ("approach_challenges", "challenges_catalog_update"),
     ("commit_log", "number_edit"),
     ("commit_log", "seal"),
+    ("feature_flags", "challenges_catalog_change"),
+    ("feature_flags", "challenges_catalog_touch"),
+    ("feature_flags", "challenges_catalog_truncate"),
+    ("runtime_settings", "note_change"),
+    ("runtime_settings", "note_truncate"),
+    ("runtime_settings", "touch"),
     ("shown_tips", "note_change"),
     ("shown_tips", "note_truncate"),
 ];

@@ -1,0 +1,154 @@
+use super::{
+    CacheConfig, ProviderConfig, ProvidersConfig, TipsConfig,
+    entry::Origin,
+    reader::{Reader, optional},
+    setting::Setting,
+    table,
+};
+use crate::domain::{Configured, Environment, Flag, FlagValue, Tunable};
+
+/// What holds where operators decided nothing by a row.
+#[derive(Clone, Debug)]
+pub struct ControlsConfig {
+    /// Whose rows count here, beside those for all environments.
+    pub environment: Option<Environment>,
+    /// Every flag.
+    pub flags: Vec<Configured<Flag>>,
+    /// Every setting that may be changed.
+    pub settings: Vec<Configured<Tunable>>,
+}
+
+/// Whose rows count here.
+#[expect(
+    clippy::option_option,
+    reason = "outer: could it be read; inner: was it given"
+)]
+pub(super) fn environment(reader: &mut Reader<'_>) -> Option<Option<Environment>> {
+    let parse = optional(|text| match Environment::parse(text)? {
+        name if name == Environment::all() => {
+            Err("must be the name of one environment; rows for all count without it".to_owned())
+        }
+        name => Ok(name),
+    });
+    reader.read(&table::ENVIRONMENT, "", parse, |name| {
+        name.as_ref().map(ToString::to_string).unwrap_or_default()
+    })
+}
+
+/// Every flag.
+pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {
+    // All are read before any is missed, so that all problems are told.
+    let read: Vec<_> = Flag::ALL
+        .into_iter()
+        .map(|flag| {
+            let setting = setting_of(flag.terms().env)?;
+            let enabled = reader.switch(setting, false)?;
+            Some(Configured {
+                control: flag,
+                value: FlagValue::all(enabled),
+                is_given: reader.origin(setting) != Origin::Default,
+            })
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Every setting that may be changed; their values were read with the others.
+pub(super) fn settings(
+    reader: &Reader<'_>,
+    cache: &CacheConfig,
+    providers: &ProvidersConfig,
+    tips: &TipsConfig,
+) -> Vec<Configured<Tunable>> {
+    let value = |tunable| match tunable {
+        Tunable::CacheTtlMs => u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
+        Tunable::TipDailyBudgetMicroUsd => tips.daily_budget_micro_usd.unwrap_or(0),
+        Tunable::TipStreamsPerMinute => tips.streams_per_minute.into(),
+        Tunable::TipStreamsAtOnce => tips.streams_at_once as u64,
+        Tunable::AnthropicRequestsPerMinute => requests(providers.anthropic.as_ref()),
+        Tunable::AnthropicTokensPerMinute => tokens(providers.anthropic.as_ref()),
+        Tunable::OpenaiRequestsPerMinute => requests(providers.openai.as_ref()),
+        Tunable::OpenaiTokensPerMinute => tokens(providers.openai.as_ref()),
+    };
+    let configured = |tunable: Tunable| {
+        let setting = setting_of(tunable.terms().env);
+        Configured {
+            control: tunable,
+            value: value(tunable),
+            is_given: setting.is_some_and(|setting| reader.origin(setting) != Origin::Default),
+        }
+    };
+    Tunable::ALL.map(configured).to_vec()
+}
+
+fn requests(provider: Option<&ProviderConfig>) -> u64 {
+    let limit = provider.and_then(|provider| provider.limits.requests_per_minute);
+    limit.unwrap_or(0).into()
+}
+
+fn tokens(provider: Option<&ProviderConfig>) -> u64 {
+    let limit = provider.and_then(|provider| provider.limits.tokens_per_minute);
+    limit.unwrap_or(0).into()
+}
+
+fn setting_of(env: &str) -> Option<&'static Setting> {
+    table::SETTINGS.iter().find(|setting| setting.env == env)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment as Variables, Flags, Form, load};
+
+    #[test]
+    fn a_setting_that_may_be_changed_has_the_same_range_everywhere() {
+        for tunable in Tunable::ALL {
+            let terms = tunable.terms();
+            let setting = setting_of(terms.env).unwrap();
+            let range = match setting.form {
+                Form::Count { min, max } => (u128::from(min), u128::from(max)),
+                Form::Duration { min, max } => (min.as_millis(), max.as_millis()),
+                Form::Text { .. } | Form::Switch | Form::Bytes { .. } => panic!("{setting:?}"),
+            };
+            assert_eq!(range, (terms.min.into(), terms.max.into()), "{tunable}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_read_in_any_spelling_of_yes_and_says_whether_it_was_given() {
+        for (text, enabled) in [("yes", true), ("TRUE", true), ("1", true), ("No", false)] {
+            let variables: Variables = [("ENABLE_CHALLENGES_CATALOG", text)].into_iter().collect();
+            let flags = load(&Flags::new(), &variables)
+                .unwrap()
+                .config
+                .controls
+                .flags;
+            assert_eq!(flags[0].control, Flag::ChallengesCatalog);
+            assert_eq!(
+                (flags[0].value.enabled, flags[0].is_given),
+                (enabled, true),
+                "{text}"
+            );
+            assert!(
+                flags[1..]
+                    .iter()
+                    .all(|flag| flag.value.enabled && !flag.is_given)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_switch_and_no_environment_is_refused_together() {
+        let variables: Variables = [
+            ("ENABLE_CHALLENGES_CATALOG", "enabled"),
+            ("CATALOG_NEAR_CACHE", "2"),
+            ("CATALOG_ENVIRONMENT", "Production"),
+        ]
+        .into_iter()
+        .collect();
+        let problems = load(&Flags::new(), &variables).unwrap_err();
+        assert_eq!(problems.0.len(), 3, "{problems}");
+        let all: Variables = [("CATALOG_ENVIRONMENT", "all")].into_iter().collect();
+        assert!(load(&Flags::new(), &all).is_err());
+    }
+}

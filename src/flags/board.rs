@@ -1,0 +1,137 @@
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
+use tonic::async_trait;
+
+use super::state::State;
+use crate::domain::{
+    Configured, ControlBoard, ControlRows, Environment, Flag, Standing, Switches, Tunable, Version,
+};
+
+/// What a board starts from.
+#[derive(Clone, Debug)]
+pub struct FlagSettings {
+    /// Whose rows count here, beside those for all environments.
+    pub environment: Option<Environment>,
+    /// Every flag, as it stands without rows.
+    pub flags: Vec<Configured<Flag>>,
+    /// Every setting, as it stands without rows.
+    pub settings: Vec<Configured<Tunable>>,
+}
+
+/// How flags and settings stand on this replica.
+#[derive(Debug)]
+pub struct FlagBoard {
+    environment: Option<Environment>,
+    switches: Arc<Switches>,
+    state: RwLock<State>,
+    /// Counts the times that rows were read.
+    changes: watch::Sender<u64>,
+    asked: AtomicU64,
+    wanted: Notify,
+    /// The newest question that was answered, well or not.
+    answered: watch::Sender<u64>,
+}
+
+/// Who wants the rows read now waits no longer.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl FlagBoard {
+    /// Everything as configured, until rows are read.
+    #[must_use]
+    pub fn new(settings: FlagSettings) -> Self {
+        let board = Self {
+            environment: settings.environment,
+            switches: Arc::default(),
+            state: RwLock::new(State::new(settings.flags, settings.settings)),
+            changes: watch::Sender::new(0),
+            asked: AtomicU64::new(0),
+            wanted: Notify::new(),
+            answered: watch::Sender::new(0),
+        };
+        board.throw();
+        board
+    }
+
+    /// The switches, for those who must know at once.
+    #[must_use]
+    pub fn switches(&self) -> &Arc<Switches> {
+        &self.switches
+    }
+
+    /// Tells whenever rows were read.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The newest question that there is.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(SeqCst)
+    }
+
+    /// Waits until somebody wants the rows read now.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Follows what was read.
+    pub(super) fn follow(&self, rows: &ControlRows) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.follow(rows, self.environment.as_ref());
+        drop(state);
+        self.throw();
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Lets those go on who asked up to `asked`.
+    pub(super) fn answer(&self, asked: u64) {
+        self.answered.send_replace(asked);
+    }
+
+    fn throw(&self) {
+        for flag in &self.state().flags {
+            self.switches.set(flag.control, flag.value.percentage());
+        }
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ControlBoard for FlagBoard {
+    fn environment(&self) -> Option<&Environment> {
+        self.environment.as_ref()
+    }
+
+    fn version(&self) -> Option<Version> {
+        self.state().version
+    }
+
+    fn flags(&self) -> Vec<Standing<Flag>> {
+        self.state().flags.clone()
+    }
+
+    fn settings(&self) -> Vec<Standing<Tunable>> {
+        self.state().settings.clone()
+    }
+
+    async fn refresh(&self) {
+        let own = self.asked.fetch_add(1, SeqCst) + 1;
+        let mut answered = self.answered.subscribe();
+        self.wanted.notify_one();
+        // Whichever comes first; the sender lives as long as `self`.
+        let _ = timeout(REFRESH_TIMEOUT, answered.wait_for(|upto| *upto >= own)).await;
+    }
+}

@@ -1,0 +1,75 @@
+use std::{error::Error as _, sync::Arc, time::Duration};
+
+use tokio::time::{sleep, timeout};
+
+use super::FlagBoard;
+use crate::domain::{ControlNews, ControlStore, Error};
+
+/// Keeps a [`FlagBoard`] up to date: reads the rows when word of a commit comes, when somebody
+/// wants to know, and now and then in any case. It alone reads, so what is read later is newer.
+pub struct Follower {
+    board: Arc<FlagBoard>,
+    store: Arc<dyn ControlStore>,
+    news: Arc<dyn ControlNews>,
+}
+
+/// A read that takes longer has failed.
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
+/// Should the triggers of a table be gone, a change is found by then.
+const BEAT: Duration = Duration::from_secs(30);
+/// After the first read that failed; twice as long after each further one.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+impl Follower {
+    /// Reads `store` for `board` when `news` come.
+    #[must_use]
+    pub fn new(
+        board: Arc<FlagBoard>,
+        store: Arc<dyn ControlStore>,
+        news: Arc<dyn ControlNews>,
+    ) -> Self {
+        Self { board, store, news }
+    }
+
+    /// Follows for ever.
+    pub async fn run(self) {
+        let mut failures = 0;
+        loop {
+            // First what is known, then the read: what comes in between is read again.
+            let (known, asked) = (self.news.newest(), self.board.asked());
+            let read = timeout(READ_TIMEOUT, self.store.controls()).await;
+            let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
+            failures = match read {
+                Ok(rows) => {
+                    self.board.follow(&rows);
+                    0
+                }
+                Err(error) => {
+                    if failures == 0 {
+                        let cause = error.source().map(ToString::to_string);
+                        tracing::warn!(%error, cause, "flags cannot be read; those in force stay");
+                    }
+                    failures + 1
+                }
+            };
+            self.board.answer(asked);
+            tokio::select! {
+                () = self.news.other_than(known), if failures == 0 => {}
+                () = self.board.wanted() => {}
+                () = sleep(pause(failures)) => {}
+            }
+        }
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    let pause = match failures.checked_sub(1) {
+        None => BEAT,
+        Some(before) => (RETRY.0 * 2_u32.saturating_pow(before)).min(RETRY.1),
+    };
+    pause.mul_f64(rand::random_range(0.9..1.1))
+}
+
+#[cfg(test)]
+#[path = "follower_tests.rs"]
+mod tests;

@@ -1,0 +1,204 @@
+use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering::SeqCst};
+
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tonic::async_trait;
+
+use super::*;
+use crate::{
+    domain::{
+        Configured, ControlBoard, ControlDraft, ControlKind, ControlRow, ControlRows, DatabaseId,
+        Flag, FlagValue, RawFlag, Stamp, Tunable, ValueSource, Version,
+    },
+    flags::FlagSettings,
+};
+
+/// A table of flags that a test writes, and the feed that tells of it.
+struct Desk {
+    rows: Mutex<ControlRows>,
+    is_up: AtomicBool,
+    newest: watch::Sender<u64>,
+}
+
+fn version(seq: u64) -> Version {
+    let stamp = Stamp { timeline: 1, seq };
+    Version {
+        database: DatabaseId(1),
+        stamp,
+    }
+}
+
+impl Desk {
+    fn new() -> Arc<Self> {
+        let rows = ControlRows {
+            version: version(1),
+            flags: Vec::new(),
+            settings: Vec::new(),
+        };
+        Arc::new(Self {
+            rows: Mutex::new(rows),
+            is_up: AtomicBool::new(true),
+            newest: watch::Sender::new(1),
+        })
+    }
+
+    /// Commits one row for the near cache.
+    fn write(&self, enabled: Option<bool>) {
+        let mut rows = self.rows.lock().unwrap();
+        let seq = rows.version.stamp.seq + 1;
+        rows.version = version(seq);
+        rows.flags = vec![ControlRow {
+            name: "near_cache".to_owned(),
+            environment: None,
+            raw: RawFlag {
+                enabled,
+                rollout: None,
+            },
+            description: None,
+            created_at: None,
+            updated_at: None,
+            created_by: None,
+            updated_by: None,
+            fingerprint: seq.to_string(),
+        }];
+    }
+
+    fn announce(&self) {
+        let seq = self.rows.lock().unwrap().version.stamp.seq;
+        self.newest.send_replace(seq);
+    }
+
+    /// A board that follows.
+    fn board(self: &Arc<Self>, tasks: &TaskTracker) -> Arc<FlagBoard> {
+        let board = Arc::new(FlagBoard::new(FlagSettings {
+            environment: None,
+            flags: Flag::ALL
+                .map(|control| Configured {
+                    control,
+                    value: FlagValue::all(true),
+                    is_given: false,
+                })
+                .to_vec(),
+            settings: Tunable::ALL
+                .map(|control| Configured {
+                    control,
+                    value: control.terms().min,
+                    is_given: false,
+                })
+                .to_vec(),
+        }));
+        let follower = Follower::new(
+            Arc::clone(&board),
+            Arc::clone(self) as _,
+            Arc::clone(self) as _,
+        );
+        tasks.spawn(follower.run());
+        board
+    }
+}
+
+#[async_trait]
+impl ControlStore for Desk {
+    async fn controls(&self) -> Result<ControlRows, Error> {
+        if self.is_up.load(SeqCst) {
+            Ok(self.rows.lock().unwrap().clone())
+        } else {
+            Err(Error::datastore("gone"))
+        }
+    }
+
+    async fn put(
+        &self,
+        _: Option<&str>,
+        _: &ControlDraft,
+        _: Option<&str>,
+    ) -> Result<Option<Stamp>, Error> {
+        Ok(None)
+    }
+
+    async fn remove(
+        &self,
+        _: ControlKind,
+        _: &'static str,
+        _: &str,
+    ) -> Result<Option<Stamp>, Error> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl ControlNews for Desk {
+    fn newest(&self) -> Version {
+        version(*self.newest.borrow())
+    }
+
+    async fn other_than(&self, seen: Version) {
+        let mut newest = self.newest.subscribe();
+        let _ = newest.wait_for(|seq| version(*seq) != seen).await;
+    }
+}
+
+fn near_is_on(board: &FlagBoard) -> bool {
+    board.switches().is_on(Flag::NearCache)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_was_announced_is_followed_at_once() {
+    let (desk, tasks) = (Desk::new(), TaskTracker::new());
+    let board = desk.board(&tasks);
+    let mut changes = board.changes();
+    changes.changed().await.unwrap();
+    assert!(near_is_on(&board));
+    desk.write(Some(false));
+    desk.announce();
+    changes.changed().await.unwrap();
+    assert!(!near_is_on(&board));
+    assert_eq!(board.version(), Some(version(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_nobody_announced_is_found_by_the_next_beat() {
+    let (desk, tasks) = (Desk::new(), TaskTracker::new());
+    let board = desk.board(&tasks);
+    board.refresh().await;
+    desk.write(Some(false));
+    tokio::time::sleep(BEAT.mul_f64(1.2)).await;
+    assert!(!near_is_on(&board));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_the_rows_gets_them_as_they_are_now() {
+    let (desk, tasks) = (Desk::new(), TaskTracker::new());
+    let board = desk.board(&tasks);
+    for enabled in [false, true, false] {
+        desk.write(Some(enabled));
+        board.refresh().await;
+        assert_eq!(near_is_on(&board), enabled);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_or_with_a_broken_row_the_last_good_value_stays() {
+    let (desk, tasks) = (Desk::new(), TaskTracker::new());
+    let board = desk.board(&tasks);
+    desk.write(Some(false));
+    board.refresh().await;
+    desk.write(None);
+    board.refresh().await;
+    let standing = board
+        .flags()
+        .into_iter()
+        .find(|flag| flag.control == Flag::NearCache)
+        .unwrap();
+    assert_eq!(standing.source, ValueSource::AllRow);
+    assert_eq!(standing.problem.as_deref(), Some("enabled is null"));
+    assert!(!near_is_on(&board));
+
+    desk.is_up.store(false, SeqCst);
+    desk.write(Some(true));
+    board.refresh().await;
+    assert!(!near_is_on(&board), "nobody can tell");
+    desk.is_up.store(true, SeqCst);
+    tokio::time::sleep(RETRY.1 * 2).await;
+    assert!(near_is_on(&board));
+}

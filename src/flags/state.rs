@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+
+use super::resolve::{resolve, unmoved};
+use crate::domain::{
+    Configured, Control, ControlRow, ControlRows, Environment, Flag, RowProblem, Standing, Tunable,
+    Version, problems_of,
+};
+
+/// All that is known of the rows, and what follows from it.
+#[derive(Debug)]
+pub(super) struct State {
+    configured: (Vec<Configured<Flag>>, Vec<Configured<Tunable>>),
+    pub(super) version: Option<Version>,
+    pub(super) flags: Vec<Standing<Flag>>,
+    pub(super) settings: Vec<Standing<Tunable>>,
+    /// What was said of rows, so that it is said once.
+    told: BTreeSet<RowProblem>,
+}
+
+impl State {
+    /// Before any row was read.
+    pub(super) fn new(flags: Vec<Configured<Flag>>, settings: Vec<Configured<Tunable>>) -> Self {
+        Self {
+            version: None,
+            flags: flags.iter().copied().map(unmoved).collect(),
+            settings: settings.iter().copied().map(unmoved).collect(),
+            configured: (flags, settings),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in what was read.
+    pub(super) fn follow(&mut self, rows: &ControlRows, own: Option<&Environment>) {
+        self.version = Some(rows.version);
+        let (flags, settings) = &self.configured;
+        move_all(&mut self.flags, flags, &rows.flags, own);
+        move_all(&mut self.settings, settings, &rows.settings, own);
+        let problems = problems_of::<Flag>(&rows.flags).into_iter();
+        self.tell(
+            problems
+                .chain(problems_of::<Tunable>(&rows.settings))
+                .collect(),
+        );
+    }
+
+    /// Says what is newly wrong, and what no longer is.
+    fn tell(&mut self, problems: BTreeSet<RowProblem>) {
+        for RowProblem {
+            name,
+            text,
+            is_broken,
+        } in problems.difference(&self.told)
+        {
+            if *is_broken {
+                tracing::error!(
+                    name,
+                    problem = text,
+                    "a row makes no sense; the last good value stays"
+                );
+            } else {
+                tracing::info!(name, problem = text, "a row does nothing");
+            }
+        }
+        for mended in self.told.difference(&problems).filter(|old| old.is_broken) {
+            tracing::info!(
+                name = mended.name,
+                problem = mended.text,
+                "a row makes sense again"
+            );
+        }
+        self.told = problems;
+    }
+}
+
+fn move_all<C: Control>(
+    standings: &mut [Standing<C>],
+    configured: &[Configured<C>],
+    rows: &[ControlRow<C::Raw>],
+    own: Option<&Environment>,
+) {
+    for (standing, configured) in standings.iter_mut().zip(configured) {
+        let now = resolve(rows, own, *configured, standing);
+        if now.value != standing.value {
+            tracing::info!(
+                name = %now.control, from = %standing.value, to = %now.value, source = ?now.source,
+                "decided by operators"
+            );
+        }
+        *standing = now;
+    }
+}

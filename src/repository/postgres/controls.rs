@@ -1,0 +1,96 @@
+use tonic::async_trait;
+
+use super::{PostgresStore, store::Query};
+use crate::{
+    domain::{ControlDraft, ControlKind, ControlRows, ControlStore, DraftValue, Error, Stamp},
+    repository::{
+        control_row,
+        fault::Broken,
+        row::{self, signed},
+    },
+};
+
+#[async_trait]
+impl ControlStore for PostgresStore {
+    async fn controls(&self) -> Result<ControlRows, Error> {
+        let read = || sqlx::query_as(include_str!("sql/controls.sql"));
+        let rows = self.fetch(&self.pool, "reading the flags", read).await?;
+        control_row::controls(rows)
+    }
+
+    // Made twice, because a connection died with the answer, it does no harm: the second call does
+    // not find the row that was seen, and says so.
+    async fn put(
+        &self,
+        seen: Option<&str>,
+        draft: &ControlDraft,
+        editor: Option<&str>,
+    ) -> Result<Option<Stamp>, Error> {
+        let (seen, editor) = (seen.map(str::to_owned), editor.map(str::to_owned));
+        let call = || match draft.value {
+            DraftValue::Flag(flag, value) => {
+                sqlx::query_as("SELECT challenges_catalog.put_flag($1, $2, $3, $4, $5, $6, $7)")
+                    .bind(seen.clone())
+                    .bind(flag.terms().name)
+                    .bind(draft.environment.as_str().to_owned())
+                    .bind(value.enabled)
+                    .bind(i32::from(value.rollout.get()))
+                    .bind(draft.description.clone())
+                    .bind(editor.clone())
+            }
+            DraftValue::Setting(tunable, value) => {
+                sqlx::query_as("SELECT challenges_catalog.put_setting($1, $2, $3, $4, $5, $6)")
+                    .bind(seen.clone())
+                    .bind(tunable.terms().name)
+                    .bind(draft.environment.as_str().to_owned())
+                    .bind(signed(value))
+                    .bind(draft.description.clone())
+                    .bind(editor.clone())
+            }
+        };
+        self.change_controls(call).await
+    }
+
+    async fn remove(
+        &self,
+        kind: ControlKind,
+        name: &'static str,
+        seen: &str,
+    ) -> Result<Option<Stamp>, Error> {
+        let call = || {
+            let call = match kind {
+                ControlKind::Flag => "SELECT challenges_catalog.drop_flag($1, $2)",
+                ControlKind::Setting => "SELECT challenges_catalog.drop_setting($1, $2)",
+            };
+            sqlx::query_as(call).bind(seen.to_owned()).bind(name)
+        };
+        self.change_controls(call).await
+    }
+}
+
+impl PostgresStore {
+    /// Makes a change, and tells its commit; `None` when another one came first.
+    async fn change_controls(
+        &self,
+        call: impl Fn() -> Query<(Option<i64>,)> + Send + Sync,
+    ) -> Result<Option<Stamp>, Error> {
+        let context = "changing a flag";
+        let rows = self.fetch(&self.pool, context, call).await?;
+        let Some((Some(entry),)) = rows.first().copied() else {
+            return Ok(None);
+        };
+        self.changed.notify_one();
+        self.sealed(context, entry).await.map(Some)
+    }
+
+    /// The commit of an entry of the log: its number is given while the transaction commits, so
+    /// only another statement sees it.
+    pub(super) async fn sealed(&self, context: &'static str, entry: i64) -> Result<Stamp, Error> {
+        let read = || sqlx::query_as(include_str!("sql/sealed.sql")).bind(entry);
+        let rows: Vec<(i64, i64)> = self.fetch(&self.pool, context, read).await?;
+        // Another server took over in between, and lost the commit.
+        let lost = || Error::datastore(Broken(format!("commit {entry} is not there")));
+        let (timeline, seq) = rows.first().copied().ok_or_else(lost)?;
+        row::stamp(timeline, seq)
+    }
+}

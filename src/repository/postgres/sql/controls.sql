@@ -1,0 +1,23 @@
+WITH head AS MATERIALIZED (
+    SELECT
+        challenges_catalog.database() AS database,
+        challenges_catalog.timeline()::bigint AS timeline,
+        (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq
+)
+SELECT
+    head.database,
+    head.timeline,
+    head.seq,
+    c.kind,
+    c.name,
+    c.environment,
+    c.enabled,
+    c.number,
+    c.description,
+    CASE WHEN isfinite(c.created_at) THEN (extract(epoch FROM c.created_at) * 1000000)::bigint END AS created_at,
+    CASE WHEN isfinite(c.updated_at) THEN (extract(epoch FROM c.updated_at) * 1000000)::bigint END AS updated_at,
+    c.created_by,
+    c.updated_by,
+    c.fingerprint
+FROM head
+LEFT JOIN challenges_catalog.controls() AS c ON true

@@ -1,0 +1,33 @@
+use sqlx::PgConnection;
+
+use crate::repository::{MigrationError, Report, control_row};
+
+/// Names the rows of flags and settings that do not do what their writer may think, where this role
+/// may read them.
+pub(super) async fn look(
+    report: &mut Report,
+    connection: &mut PgConnection,
+) -> Result<(), MigrationError> {
+    let doing = || MigrationError::failed("looking at flags");
+    let may_read: Option<bool> = sqlx::query_scalar(
+        "SELECT has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')
+        FROM pg_proc AS p
+        JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname = 'challenges_catalog' AND p.proname = 'controls'",
+    )
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(doing())?;
+    if may_read != Some(true) {
+        return Ok(());
+    }
+    let rows = sqlx::query_as(include_str!("../sql/controls.sql"))
+        .fetch_all(connection)
+        .await
+        .map_err(doing())?;
+    match control_row::controls(rows) {
+        Ok(rows) => control_row::judge(report, &rows),
+        Err(error) => report.error("flags", error.to_string()),
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{
+    controls::{Asker, RowWords, version_text},
+    convert,
+    fields::Wrong,
+    status::to_status,
+};
+use crate::{
+    domain::{Environment, Error, Standing, Tunable},
+    pb::admin::v1::{self as pb, runtime_settings_server::RuntimeSettings},
+    service::{ControlsService, SettingChange},
+};
+
+/// The service `challenges.admin.v1.RuntimeSettings`: decode, one call, encode.
+#[derive(Clone)]
+pub struct RuntimeSettingsTransport {
+    service: ControlsService,
+}
+
+impl RuntimeSettingsTransport {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: ControlsService) -> Self {
+        Self { service }
+    }
+
+    async fn update(
+        &self,
+        request: &pb::UpdateRuntimeSettingRequest,
+        asker: &Asker,
+    ) -> Result<pb::UpdateRuntimeSettingResponse, Error> {
+        let mut wrong = Wrong::default();
+        let comment = wrong.comment(request.comment.as_deref());
+        let environment = wrong.environment(request.environment.as_deref());
+        let etag = wrong.field("etag", convert::etag(&request.etag));
+        let editor = asker.editor(&mut wrong);
+        let (Some(comment), Some(environment), Some(etag), Some(editor)) =
+            (comment, environment, etag, editor)
+        else {
+            return Err(wrong.into());
+        };
+        let change = SettingChange {
+            value: request.value,
+            comment,
+            environment,
+        };
+        let updated = self
+            .service
+            .update_setting(&request.name, &change, etag, editor);
+        let (setting, version) = updated.await?;
+        Ok(pb::UpdateRuntimeSettingResponse {
+            setting: Some(setting.into()),
+            version: version.to_string(),
+        })
+    }
+
+    async fn reset(
+        &self,
+        request: &pb::ResetRuntimeSettingRequest,
+    ) -> Result<pb::ResetRuntimeSettingResponse, Error> {
+        let mut wrong = Wrong::default();
+        let environment = wrong.environment(request.environment.as_deref());
+        let etag = wrong.field("etag", convert::etag(&request.etag));
+        let (Some(environment), Some(etag)) = (environment, etag) else {
+            return Err(wrong.into());
+        };
+        let reset = self
+            .service
+            .reset_setting(&request.name, environment.as_ref(), etag);
+        let (setting, version) = reset.await?;
+        Ok(pb::ResetRuntimeSettingResponse {
+            setting: Some(setting.into()),
+            version: version.to_string(),
+        })
+    }
+}
+
+#[async_trait]
+impl RuntimeSettings for RuntimeSettingsTransport {
+    async fn list_runtime_settings(
+        &self,
+        _: Request<pb::ListRuntimeSettingsRequest>,
+    ) -> Result<Response<pb::ListRuntimeSettingsResponse>, Status> {
+        let settings = self.service.settings().await;
+        let (environment, version) = self.service.place();
+        Ok(Response::new(pb::ListRuntimeSettingsResponse {
+            settings: settings.into_iter().map(Into::into).collect(),
+            version: version_text(version),
+            environment: environment
+                .as_ref()
+                .map(Environment::to_string)
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn update_runtime_setting(
+        &self,
+        request: Request<pb::UpdateRuntimeSettingRequest>,
+    ) -> Result<Response<pb::UpdateRuntimeSettingResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let asker = Asker::new(metadata);
+        let updated = self.update(&request, &asker).await;
+        updated
+            .map(Response::new)
+            .map_err(|error| to_status(&error, asker.request_id()))
+    }
+
+    async fn reset_runtime_setting(
+        &self,
+        request: Request<pb::ResetRuntimeSettingRequest>,
+    ) -> Result<Response<pb::ResetRuntimeSettingResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let asker = Asker::new(metadata);
+        let reset = self.reset(&request).await;
+        reset
+            .map(Response::new)
+            .map_err(|error| to_status(&error, asker.request_id()))
+    }
+}
+
+impl From<Standing<Tunable>> for pb::RuntimeSetting {
+    fn from(standing: Standing<Tunable>) -> Self {
+        let terms = standing.control.terms();
+        let words = RowWords::from(&standing);
+        Self {
+            name: terms.name.to_owned(),
+            value: number(standing.value),
+            source: pb::ValueSource::from(standing.source).into(),
+            description: terms.description.to_owned(),
+            min: number(terms.min),
+            max: number(terms.max),
+            environment_variable: terms.env.to_owned(),
+            value_without_row: number(standing.configured),
+            environment: words.environment,
+            comment: words.comment,
+            create_time: words.create_time,
+            update_time: words.update_time,
+            created_by: words.created_by,
+            updated_by: words.updated_by,
+            problem: words.problem,
+            etag: words.etag,
+        }
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
