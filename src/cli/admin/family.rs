@@ -1,6 +1,6 @@
 use clap::{ArgMatches, Command};
 
-use super::{cache, challenges, tips};
+use super::{cache, challenges, flags, settings, tips};
 use crate::{cli::failure::Failure, config::Environment};
 
 /// `admin`, with every family.
@@ -11,6 +11,8 @@ pub(in crate::cli) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(cache::command())
         .subcommand(challenges::command())
+        .subcommand(flags::command())
+        .subcommand(settings::command())
         .subcommand(tips::command())
 }
 
@@ -19,6 +21,8 @@ pub(in crate::cli) fn run(matches: &ArgMatches, environment: &Environment) -> Re
     match matches.subcommand() {
         Some(("cache", matches)) => cache::run(matches, environment),
         Some(("challenges", matches)) => challenges::run(matches, environment),
+        Some(("flags", matches)) => flags::run(matches, environment),
+        Some(("settings", matches)) => settings::run(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),
     }

@@ -1,7 +1,10 @@
 //! `admin`: what operators do to a running fleet. One folder or file for each family of commands.
 mod cache;
 mod challenges;
+mod control_view;
 mod family;
+mod flags;
+mod settings;
 mod tips;
 mod tips_view;
 

@@ -1,7 +1,9 @@
 //! What operators decide while the service runs: by calls, commands and plain SQL.
 mod calls;
 mod client;
+mod commands;
 mod effects;
+mod everywhere;
 mod health;
 mod settings;
 mod tips;

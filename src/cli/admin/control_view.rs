@@ -1,0 +1,77 @@
+//! What flags and settings have in common, for people and programs.
+use clap::Arg;
+use serde::Serialize;
+use tonic::{Request, metadata::MetadataValue};
+
+use crate::{
+    cli::client,
+    config::{ClientConfig, Environment},
+    pb::admin::v1::ValueSource,
+};
+
+/// The row behind a value, with the field names of the proto.
+#[derive(Debug, Serialize)]
+pub(super) struct RowView {
+    pub(super) environment: String,
+    pub(super) comment: String,
+    pub(super) create_time: Option<String>,
+    pub(super) update_time: Option<String>,
+    pub(super) created_by: String,
+    pub(super) updated_by: String,
+    pub(super) problem: String,
+    pub(super) etag: String,
+}
+
+/// The word for who decided a value.
+pub(super) fn source(source: ValueSource) -> &'static str {
+    match source {
+        ValueSource::Unspecified => "unknown",
+        ValueSource::EnvironmentRow => "row",
+        ValueSource::AllRow => "row for all",
+        ValueSource::Settings => "settings",
+        ValueSource::Default => "default",
+    }
+}
+
+/// The message, with the time that the caller grants and the name of who asks: it stands in the row.
+pub(super) fn request<T>(
+    config: &ClientConfig,
+    environment: &Environment,
+    message: T,
+) -> Request<T> {
+    let mut request = client::request(config, message);
+    let user = environment.get("USER").unwrap_or_default();
+    let is_usable = !user.is_empty()
+        && user
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+    if let (true, Ok(name)) = (is_usable, MetadataValue::try_from(user)) {
+        request.metadata_mut().insert("x-caller-id", name);
+    }
+    request
+}
+
+/// The arguments that every command has that changes a row.
+pub(super) fn change_args() -> [Arg; 2] {
+    let environment = Arg::new("environment")
+        .long("environment")
+        .value_name("NAME")
+        .help("Where the row is to count: an environment, or all; default: where it does");
+    [environment, etag_arg()]
+}
+
+/// `--etag`.
+pub(super) fn etag_arg() -> Arg {
+    Arg::new("etag")
+        .long("etag")
+        .value_name("ETAG")
+        .help("Changes nothing unless this is still its etag")
+}
+
+/// `--comment`.
+pub(super) fn comment_arg() -> Arg {
+    Arg::new("comment")
+        .long("comment")
+        .value_name("TEXT")
+        .help("A remark for people, kept in the row")
+}

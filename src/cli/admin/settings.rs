@@ -1,0 +1,185 @@
+//! `admin settings list|set|unset`.
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde::Serialize;
+use tonic::{Response, Status};
+
+use super::control_view::{self, RowView, change_args, comment_arg};
+use crate::{
+    cli::{
+        client,
+        failure::Failure,
+        output::{self, Color, Output, clean},
+        runtime, settings,
+    },
+    config::Environment,
+    domain::Tunable,
+    pb::admin::v1::{
+        ListRuntimeSettingsRequest, ResetRuntimeSettingRequest, RuntimeSetting,
+        UpdateRuntimeSettingRequest, runtime_settings_client::RuntimeSettingsClient,
+    },
+};
+
+/// The family.
+pub(super) fn command() -> Command {
+    let name = || {
+        let names = Tunable::ALL.map(|tunable| tunable.terms().name);
+        Arg::new("name")
+            .value_name("SETTING")
+            .required(true)
+            .help(format!("Which one: {}", names.join(", ")))
+    };
+    let list = Command::new("list").about("Shows every setting as it stands on the server");
+    let value = Arg::new("value")
+        .value_name("VALUE")
+        .required(true)
+        .allow_negative_numbers(true)
+        .value_parser(value_parser!(i64))
+        .help("A whole number, in the range that `list` shows");
+    let set = Command::new("set")
+        .about("Changes a setting, for the whole fleet within 2 s")
+        .args([name(), value, comment_arg()])
+        .args(change_args());
+    let unset = Command::new("unset")
+        .about("Takes out a setting's row: what counts next holds again")
+        .arg(name())
+        .args(change_args());
+    Command::new("settings")
+        .about("Settings that are changed while the service runs")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(
+            [list, set, unset].map(|verb| verb.arg(output::arg()).args(settings::client_args())),
+        )
+}
+
+/// One setting, with the field names of the proto.
+#[derive(Debug, Serialize)]
+struct SettingView {
+    name: String,
+    value: i64,
+    source: &'static str,
+    description: String,
+    min: i64,
+    max: i64,
+    environment_variable: String,
+    value_without_row: i64,
+    #[serde(flatten)]
+    row: RowView,
+}
+
+/// All settings, or one; and the version that they stand at.
+#[derive(Debug, Serialize)]
+struct SettingsView {
+    settings: Vec<SettingView>,
+    version: String,
+}
+
+/// Asks a running server.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+    let Some((verb, matches)) = matches.subcommand() else {
+        return Err(Failure::quiet(2));
+    };
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let view = runtime::command()?.block_on(async {
+        let mut client = RuntimeSettingsClient::new(client::connect(&config).await?);
+        match verb {
+            "set" => {
+                let request = control_view::request(&config, environment, update(matches));
+                let answer = client.update_runtime_setting(request).await;
+                view(answer, |a| (a.setting.into_iter().collect(), a.version))
+            }
+            "unset" => {
+                let request = control_view::request(&config, environment, reset(matches));
+                let answer = client.reset_runtime_setting(request).await;
+                view(answer, |a| (a.setting.into_iter().collect(), a.version))
+            }
+            _ => {
+                let request = client::request(&config, ListRuntimeSettingsRequest {});
+                let answer = client.list_runtime_settings(request).await;
+                view(answer, |a| (a.settings, a.version))
+            }
+        }
+    })?;
+    show(output, &view)
+}
+
+fn view<T>(
+    answer: Result<Response<T>, Status>,
+    parts: impl FnOnce(T) -> (Vec<RuntimeSetting>, String),
+) -> Result<SettingsView, Failure> {
+    let answer = answer.map_err(|status| client::refused(&status))?;
+    let (settings, version) = parts(answer.into_inner());
+    Ok(SettingsView {
+        settings: settings.into_iter().map(Into::into).collect(),
+        version,
+    })
+}
+
+fn update(matches: &ArgMatches) -> UpdateRuntimeSettingRequest {
+    UpdateRuntimeSettingRequest {
+        name: text(matches, "name"),
+        value: matches.get_one::<i64>("value").copied().unwrap_or_default(),
+        comment: matches.get_one::<String>("comment").cloned(),
+        environment: matches.get_one::<String>("environment").cloned(),
+        etag: text(matches, "etag"),
+    }
+}
+
+fn reset(matches: &ArgMatches) -> ResetRuntimeSettingRequest {
+    ResetRuntimeSettingRequest {
+        name: text(matches, "name"),
+        environment: matches.get_one::<String>("environment").cloned(),
+        etag: text(matches, "etag"),
+    }
+}
+
+fn text(matches: &ArgMatches, name: &str) -> String {
+    matches.get_one::<String>(name).cloned().unwrap_or_default()
+}
+
+impl From<RuntimeSetting> for SettingView {
+    fn from(setting: RuntimeSetting) -> Self {
+        Self {
+            source: control_view::source(setting.source()),
+            name: setting.name,
+            value: setting.value,
+            description: setting.description,
+            min: setting.min,
+            max: setting.max,
+            environment_variable: setting.environment_variable,
+            value_without_row: setting.value_without_row,
+            row: RowView {
+                environment: setting.environment,
+                comment: setting.comment,
+                create_time: setting.create_time.map(|time| time.to_string()),
+                update_time: setting.update_time.map(|time| time.to_string()),
+                created_by: setting.created_by,
+                updated_by: setting.updated_by,
+                problem: setting.problem,
+                etag: setting.etag,
+            },
+        }
+    }
+}
+
+fn show(output: Output, view: &SettingsView) -> Result<(), Failure> {
+    if output.is_json() {
+        return output::json(view);
+    }
+    let rows = view.settings.iter().map(|setting| {
+        let remark = if setting.row.problem.is_empty() {
+            clean(&setting.description)
+        } else {
+            output.paint(Color::Red, &clean(&setting.row.problem))
+        };
+        [
+            clean(&setting.name),
+            setting.value.to_string(),
+            setting.source.to_owned(),
+            format!("{} to {}", setting.min, setting.max),
+            remark,
+        ]
+    });
+    output.rows(["SETTING", "VALUE", "FROM", "RANGE", "WHAT IT DOES"], rows)
+}

@@ -1,0 +1,196 @@
+//! `admin flags` and `admin settings` from a terminal.
+use serde_json::Value;
+
+use crate::support::{
+    process::free_port,
+    program::{run, run_well},
+    replica::Replica,
+};
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn flags_are_listed_set_shown_and_unset() {
+    let replica = Replica::start(&[]).await;
+    let here = [
+        ("CATALOG_ADDR", replica.addr().to_string()),
+        ("USER", "ann".to_owned()),
+    ];
+    let listed = run_well(&["admin", "flags", "list"], &here).await;
+    assert_eq!(listed.lines().count(), 5);
+    assert!(
+        listed.starts_with("challenges_catalog\ton\tdefault\tAnswers calls"),
+        "{listed}"
+    );
+    let set = [
+        "admin",
+        "flags",
+        "set",
+        "ai_tips",
+        "on",
+        "--rollout",
+        "25",
+        "--comment",
+        "slowly",
+    ];
+    let plain = run_well(&set, &here).await;
+    for line in [
+        "flag\tai_tips",
+        "state\ton for 25 %",
+        "from\trow for all",
+        "comment\tslowly",
+        "updated by\tann",
+    ] {
+        assert!(plain.lines().any(|found| found == line), "{line}: {plain}");
+    }
+    let json = parse(
+        &run_well(
+            &["admin", "flags", "get", "ai_tips", "--output", "json"],
+            &here,
+        )
+        .await,
+    );
+    let flag = &json["flags"][0];
+    assert_eq!(
+        (&flag["rollout_percentage"], &flag["updated_by"]),
+        (&25.into(), &"ann".into())
+    );
+    let etag = flag["etag"].as_str().unwrap();
+    let off = run_well(
+        &["admin", "flags", "set", "ai_tips", "off", "--etag", etag],
+        &here,
+    )
+    .await;
+    assert!(off.contains("state\toff"), "{off}");
+    let unset = run_well(&["admin", "flags", "unset", "ai_tips"], &here).await;
+    assert!(
+        unset.contains("state\ton\n") && unset.contains("from\tdefault"),
+        "{unset}"
+    );
+}
+
+#[tokio::test]
+async fn flags_are_a_table_for_people() {
+    let replica = Replica::start(&[]).await;
+    let here = [("CATALOG_ADDR", replica.addr().to_string())];
+    run_well(
+        &["admin", "flags", "set", "ai_tips", "--rollout", "25"],
+        &here,
+    )
+    .await;
+    let table = run_well(&["admin", "flags", "list", "--output", "table"], &here).await;
+    assert!(
+        table.starts_with("FLAG ") && table.contains("on for 25 %"),
+        "{table}"
+    );
+}
+
+#[tokio::test]
+async fn settings_are_listed_set_and_unset() {
+    let replica = Replica::start(&[]).await;
+    let here = [("CATALOG_ADDR", replica.addr().to_string())];
+    let listed = run_well(&["admin", "settings", "list"], &here).await;
+    assert_eq!(listed.lines().count(), 8);
+    assert!(
+        listed.starts_with("cache_ttl_ms\t600000\tdefault\t1000 to 604800000\t"),
+        "{listed}"
+    );
+    let set = run_well(
+        &["admin", "settings", "set", "cache_ttl_ms", "60000"],
+        &here,
+    )
+    .await;
+    assert!(
+        set.starts_with("cache_ttl_ms\t60000\trow for all\t"),
+        "{set}"
+    );
+    let json = run_well(&["admin", "settings", "list", "--output", "json"], &here).await;
+    assert_eq!(parse(&json)["settings"][0]["value"], 60_000);
+    let unset = run_well(&["admin", "settings", "unset", "cache_ttl_ms"], &here).await;
+    assert!(
+        unset.starts_with("cache_ttl_ms\t600000\tdefault\t"),
+        "{unset}"
+    );
+}
+
+/// Arguments, the exit code, and what is said.
+type Mistake = (&'static [&'static str], i32, &'static str);
+
+const MISTAKES: &[Mistake] = &[
+    (&["admin"], 2, "flags"),
+    (&["admin", "flags"], 2, "unset"),
+    (&["admin", "flags", "get"], 2, "<FLAG>"),
+    (
+        &["admin", "flags", "set", "near_cache", "maybe"],
+        2,
+        "possible values: on, off",
+    ),
+    (
+        &["admin", "flags", "set", "ai_tips", "--rollout", "101"],
+        2,
+        "0..=100",
+    ),
+    (
+        &["admin", "flags", "set", "ai_tips", "--rollout", "ten"],
+        2,
+        "invalid value",
+    ),
+    (
+        &["admin", "flags", "get", "near-cache"],
+        1,
+        "there are challenges_catalog, ai_tips",
+    ),
+    (
+        &["admin", "flags", "set", "near_cache", "--rollout", "50"],
+        1,
+        "must be 100 or left out",
+    ),
+    (
+        &["admin", "flags", "set", "near_cache"],
+        1,
+        "nothing is given to be changed",
+    ),
+    (
+        &["admin", "flags", "unset", "near_cache", "--etag", "x"],
+        1,
+        "etag: must be an etag",
+    ),
+    (
+        &["admin", "settings", "set", "cache_ttl_ms", "5m"],
+        2,
+        "invalid value",
+    ),
+    (
+        &["admin", "settings", "set", "cache_ttl_ms", "5"],
+        1,
+        "must be 1000 to 604800000, not 5",
+    ),
+    (
+        &["admin", "settings", "set", "cache_ttl", "5000"],
+        1,
+        "there are cache_ttl_ms",
+    ),
+];
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told_with_what_would_be_right() {
+    let replica = Replica::start(&[]).await;
+    let here = [("CATALOG_ADDR", replica.addr().to_string())];
+    for (arguments, code, text) in MISTAKES {
+        let output = run(arguments, &here).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {said}");
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_said_with_what_to_try() {
+    let nobody = [("CATALOG_ADDR", format!("127.0.0.1:{}", free_port()))];
+    let output = run(&["admin", "flags", "list"], &nobody).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nothing listens"), "{said}");
+}
