@@ -287,9 +287,13 @@ async fn a_file_with_bad_lines_changes_nothing_and_each_is_named() {
 #[tokio::test]
 async fn an_import_by_pipe_that_is_ended_by_ctrl_c_changes_nothing() {
     let replica = Replica::start(&[]).await;
-    let arguments = ["admin", "challenges", "import", "-"];
-    let mut import = Command::new(env!("CARGO_BIN_EXE_challenges-catalog"))
-        .args(arguments)
+    // Who runs the tests in the background has SIGINT ignored, and children inherit that.
+    let mut import = Command::new("/usr/bin/env")
+        .args([
+            "--default-signal=INT",
+            env!("CARGO_BIN_EXE_challenges-catalog"),
+        ])
+        .args(["admin", "challenges", "import", "-"])
         .env_clear()
         .env("CATALOG_ADDR", replica.addr().to_string())
         .stdin(Stdio::piped())
