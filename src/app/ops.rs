@@ -6,6 +6,7 @@ use crate::{
     cache::{CachedCatalog, SharedCache},
     config::{Loaded, in_force},
     domain::PoolState,
+    flags::FlagBoard,
     ops::{Check, Pages},
     redis,
     repository::Datastore,
@@ -22,6 +23,7 @@ struct Figures {
     catalog: Arc<CachedCatalog>,
     shared: Option<Arc<SharedCache>>,
     board: Arc<Board>,
+    flags: Arc<FlagBoard>,
     datastore: Arc<dyn Datastore>,
     health: Health,
     samples: Arc<Samples>,
@@ -36,6 +38,7 @@ impl App {
             catalog: Arc::clone(&self.catalog),
             shared: self.shared.clone(),
             board: Arc::clone(&self.board),
+            flags: Arc::clone(&self.flags),
             datastore: Arc::clone(&self.datastore),
             health: self.health.clone(),
             samples: Arc::clone(&self.samples),
@@ -67,6 +70,7 @@ impl Figures {
         self.links(&mut page);
         self.samples.collect(&mut page);
         self.board.collect(&mut page);
+        self.flags.collect(&mut page);
         process_figures(&mut page);
         page.into_text()
     }

@@ -2,6 +2,7 @@
 //! and that all who must know hear of it. Rows are read when word of a commit comes, and followed
 //! only as far as they make sense; who asks how a flag stands waits for nothing.
 mod board;
+mod figures;
 mod follower;
 mod resolve;
 mod state;

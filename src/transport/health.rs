@@ -110,6 +110,8 @@ impl Health {
             Feature::Broken => ServingStatus::Unknown,
         };
         let name = Self::feature_name(flag);
+        self.said_last()
+            .insert(name.clone(), feature == Feature::On);
         self.reporter.set_service_status(name, status).await;
     }
 
