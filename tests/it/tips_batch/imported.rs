@@ -145,7 +145,8 @@ async fn a_large_batch_is_taken_over_once_though_a_replica_dies_half_way() {
     let count = |of: &str| format!("SELECT count(*) FROM challenges_catalog.{of}");
     let whole = i64::try_from(CHALLENGES).unwrap();
     let query = async |of: &str| fleet.database.query_i64(&count(of)).await;
-    assert!(summary.kept > 9_000, "{summary:?}");
+    let most = i32::try_from(CHALLENGES / 10 * 9).unwrap();
+    assert!(summary.kept > most, "{summary:?}");
     // What was still missing after the repeat was ordered by the second call, and came.
     assert_eq!(query("challenge_tips").await, whole);
     assert_eq!(query("tip_attempts WHERE outcome = 'success'").await, whole);
