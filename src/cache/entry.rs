@@ -98,16 +98,16 @@ impl Entry {
 const PRESENT: u8 = b'P';
 const ABSENT: u8 = b'A';
 
-/// What stands before the body: the kind, the etag, and for how long it was to be kept, in
-/// milliseconds.
+/// What stands before the body: the kind, the etag, and the life of the entry in milliseconds: the
+/// lease under which it was read, and the time that it was to be kept for.
 const HEAD_BYTES: usize = 1 + 8 + 4;
 
-/// What Redis holds for `body`, which `etag` names, for `ttl`.
-pub(super) fn pack(etag: Etag, ttl: Duration, body: Option<&Bytes>) -> Bytes {
+/// What Redis holds for `body`, which `etag` names.
+pub(super) fn pack(etag: Etag, life: Duration, body: Option<&Bytes>) -> Bytes {
     let mut packed = BytesMut::with_capacity(HEAD_BYTES + body.map_or(0, Bytes::len));
     packed.put_u8(if body.is_some() { PRESENT } else { ABSENT });
     packed.put_slice(&etag.0);
-    packed.put_u32(u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX));
+    packed.put_u32(u32::try_from(life.as_millis()).unwrap_or(u32::MAX));
     packed.put_slice(body.map_or(&[], |body| body));
     packed.freeze()
 }

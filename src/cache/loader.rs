@@ -209,7 +209,7 @@ impl Loader {
             {
                 let packed = kept.then(|| Packed {
                     stamp,
-                    bytes: entry::pack(entry.etag, ttl, entry.body.as_ref()),
+                    bytes: entry::pack(entry.etag, ttl + shared.lease(), entry.body.as_ref()),
                     ttl,
                 });
                 let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
@@ -343,9 +343,10 @@ impl Loader {
     }
 
     fn unpack(&self, packed: &Packed, era: u64) -> Option<Arc<Entry>> {
-        let (etag, ttl, body) = entry::unpack(&packed.bytes)?;
-        // Redis tells how long it still keeps it, by its own clock; from that its age is bounded.
-        let age = ttl.saturating_sub(packed.ttl);
+        let (etag, life, body) = entry::unpack(&packed.bytes)?;
+        // Redis tells how long it still keeps it, by its own clock. It took it while the lease lasted
+        // under which it was read, so that much more bounds its age.
+        let age = life.saturating_sub(packed.ttl);
         let now = Instant::now();
         let current_at = now.checked_sub(age).unwrap_or(now);
         let stamp = if fault::is(Fault::TrustShared) {

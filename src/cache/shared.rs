@@ -78,6 +78,11 @@ impl SharedCache {
         Ok(Self { link, lease })
     }
 
+    /// How long one replica may take to fill an entry.
+    pub(super) const fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// Whether callers are kept away from it because it does not answer.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
