@@ -1,8 +1,10 @@
 //! `admin` and `man`, as people and scripts meet them.
 mod invalidate;
 mod man;
+mod recording;
 mod status;
 mod terminal;
 mod tls;
 mod token;
+mod tour;
 mod warm;

@@ -14,7 +14,7 @@ pub struct Terminal {
     running: Child,
     keys: ChildStdin,
     screen: ChildStdout,
-    seen: String,
+    seen: Vec<u8>,
 }
 
 impl Terminal {
@@ -22,18 +22,24 @@ impl Terminal {
     pub fn run(arguments: &[&str], addr: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_challenges-catalog");
         let line = format!("exec {program} {}", arguments.join(" "));
+        Self::shell(&line, &[("CATALOG_ADDR", addr.to_owned())])
+    }
+
+    /// Runs a line of the shell, with these variables beside those of the test process.
+    pub fn shell(line: &str, environment: &[(&str, String)]) -> Self {
         let mut running = Command::new("script")
             .args([
                 "--quiet",
                 "--flush",
                 "--return",
                 "--command",
-                &line,
+                line,
                 "/dev/null",
             ])
-            .env("CATALOG_ADDR", addr)
+            .env("SHELL", "/bin/sh")
             .env("TERM", "xterm")
             .env_remove("NO_COLOR")
+            .envs(environment.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -44,15 +50,15 @@ impl Terminal {
             keys: running.stdin.take().unwrap(),
             screen: running.stdout.take().unwrap(),
             running,
-            seen: String::new(),
+            seen: Vec::new(),
         }
     }
 
     /// Waits until `text` was written.
     pub async fn shows(&mut self, text: &str) {
-        while !self.seen.contains(text) {
+        while !self.text().contains(text) {
             let more = self.read().await;
-            assert!(more > 0, "no {text:?} in {:?}", self.seen);
+            assert!(more > 0, "no {text:?} in {:?}", self.text());
         }
     }
 
@@ -66,16 +72,22 @@ impl Terminal {
     pub async fn ended(mut self) -> (Option<i32>, String) {
         while self.read().await > 0 {}
         let status = timeout(PATIENCE, self.running.wait()).await;
-        (status.expect("it ends").unwrap().code(), self.seen)
+        let code = status.expect("it ends").unwrap().code();
+        (code, self.text())
     }
 
     async fn read(&mut self) -> usize {
         let mut bytes = [0; 4096];
         let read = timeout(PATIENCE, self.screen.read(&mut bytes)).await;
-        let read = read.unwrap_or_else(|_| panic!("silence after {:?}", self.seen));
+        let read = read.unwrap_or_else(|_| panic!("silence after {:?}", self.text()));
         // A terminal that closes is an error on Linux.
         let read = read.unwrap_or(0);
-        self.seen.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        self.seen.extend(&bytes[..read]);
         read
+    }
+
+    /// All that was written, once no character is cut in two.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.seen).into_owned()
     }
 }
