@@ -1,5 +1,5 @@
 //! The tips of this replica, put together.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -83,11 +83,15 @@ impl Tips {
     }
 }
 
+/// A tip takes seconds, and a replica that does not wait for Redis orders it once more: a hiccup of
+/// Redis must not cost money.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 fn connect(config: &RedisConfig, nodes: &RedisNodes) -> Result<(Arc<Link>, Arc<Listener>), Error> {
     let link = Link::connect(&LinkSettings {
         name: "the board of tips",
         nodes: nodes.clone(),
-        timeout: config.timeout,
+        timeout: config.timeout.max(PATIENCE),
         connections: config.pool,
     })?;
     let listener = Listener::new(nodes.clone(), config.timeout);
