@@ -10,6 +10,7 @@ use crate::{
     readers::{Question, ask},
     servers::{Servers, Slot},
     support::proxy::Mode,
+    verdict::SLOWNESS,
 };
 
 /// One kind of harm.
@@ -51,11 +52,11 @@ impl Harm {
 }
 
 /// How long after the harm its last consequence may show in a call.
-const AFTERMATH: Micros = 3_000_000;
+const AFTERMATH: Micros = 3_000_000 * SLOWNESS;
 /// By then every replica in reach of the database has polled and read anew.
-const RESYNCED: Micros = 1_500_000;
+const RESYNCED: Micros = 1_500_000 * SLOWNESS;
 /// So long may a replica that woke be busy with what it had under way.
-const WAKING: Micros = 2_000_000;
+const WAKING: Micros = 2_000_000 * SLOWNESS;
 
 /// Does all of `harms`, again and again in another order, until `stop`. Heals what it harmed.
 pub async fn nemesis(
