@@ -10,7 +10,6 @@ use crate::{
     readers::{Question, ask},
     servers::{Servers, Slot},
     support::proxy::Mode,
-    verdict::SLOWNESS,
 };
 
 /// One kind of harm.
@@ -52,11 +51,11 @@ impl Harm {
 }
 
 /// How long after the harm its last consequence may show in a call.
-const AFTERMATH: Micros = 3_000_000 * SLOWNESS;
+const AFTERMATH: Micros = 3_000_000;
 /// By then every replica in reach of the database has polled and read anew.
-const RESYNCED: Micros = 1_500_000 * SLOWNESS;
+const RESYNCED: Micros = 1_500_000;
 /// So long may a replica that woke be busy with what it had under way.
-const WAKING: Micros = 2_000_000 * SLOWNESS;
+const WAKING: Micros = 1_000_000;
 
 /// Does all of `harms`, again and again in another order, until `stop`. Heals what it harmed.
 pub async fn nemesis(

@@ -11,9 +11,6 @@ use crate::{
 
 /// What the service promises at its defaults.
 pub const MAX_STALENESS: Micros = 2_000_000;
-/// Without optimisation, server and checker take so many times as long for what no promise bounds: to
-/// connect again, and to load everything anew. What an answer says of itself is judged the same.
-pub const SLOWNESS: Micros = if cfg!(debug_assertions) { 3 } else { 1 };
 
 /// The promises, as `docs/consistency.md` numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,11 +18,11 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_mins(3);
-/// With those that are seeded. A fifth of what P21 names, which takes a minute and a half.
-const CHALLENGES: usize = 2_000;
+/// With those that are seeded.
+const CHALLENGES: usize = 10_000;
 const FILL: &str = "INSERT INTO approach_challenges (difficulty, title, points)
     SELECT (ARRAY['beginner', 'intermediate', 'advanced'])[1 + i % 3], 'Challenge ' || i, i % 50
-    FROM generate_series(1, 1982) AS i";
+    FROM generate_series(1, 9982) AS i";
 
 /// One in twenty errs or expires in the first batch; in the second one in ten of those again.
 fn fate(batch: usize, number: usize) -> Value {
@@ -112,7 +112,7 @@ async fn a_batch_that_never_arrived_is_handed_in_again_once_it_cannot_be_under_w
 /// P21: each tip is stored once, failures are ordered once more, and the costs are right; and
 /// P23: the books have what the provider counted.
 #[tokio::test]
-async fn a_large_batch_is_taken_over_once_though_a_replica_dies_half_way() {
+async fn a_batch_of_ten_thousand_is_taken_over_once_though_a_replica_dies_half_way() {
     let provider = Batches::with(fate).await;
     provider.hold_results_after(CHALLENGES / 2);
     provider.end();
