@@ -25,7 +25,16 @@ impl Llmock {
     fn start(port: u16) -> Result<Self, String> {
         let top = Path::new(env!("CARGO_MANIFEST_DIR"));
         let port_text = port.to_string();
-        let args = ["serve", "--host", "127.0.0.1", "--port", &port_text];
+        // Written at once, an answer would be whole before it could notice who hung up.
+        let args = [
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port_text,
+            "--stream-chunk-delay-ms",
+            "20",
+        ];
         let process = Process::new(&Plan {
             program: top.join(".tools/bin/llmock"),
             args: args.map(Into::into).into(),
