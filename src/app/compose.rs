@@ -35,8 +35,6 @@ pub(super) struct App {
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) membership: Arc<Membership>,
     pub(super) board: Arc<Board>,
-    /// Writes tips; absent when nobody is configured to.
-    pub(super) writing: Option<Arc<Board>>,
     pub(super) samples: Arc<Samples>,
     pub(super) health: Health,
     pub(super) edge: Edge,
@@ -99,7 +97,6 @@ impl App {
             flags,
             shared: caches.shared,
             membership,
-            writing: tips.has_providers.then(|| Arc::clone(&tips.board)),
             board: tips.board,
             health,
             edge,

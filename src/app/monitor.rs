@@ -23,7 +23,7 @@ pub(super) struct Monitor {
     catalog: Arc<CachedCatalog>,
     knowledge: Arc<Knowledge>,
     shared: Option<Arc<SharedCache>>,
-    writing: Option<Arc<Board>>,
+    tips: Arc<Board>,
     controls: Controls,
 }
 
@@ -40,7 +40,7 @@ impl Monitor {
             catalog: Arc::clone(&app.catalog),
             knowledge: Arc::clone(&app.knowledge),
             shared: app.shared.clone(),
-            writing: app.writing.clone(),
+            tips: Arc::clone(&app.board),
             controls,
         }
     }
@@ -74,9 +74,9 @@ impl Monitor {
                     self.health.set(REDIS, redis_up).await;
                 }
             }
-            if let Some(writing) = &self.writing {
+            if self.tips.has_writers() {
                 // It counts failures by itself, and costs no call to look at.
-                let tips_up = writing.has_provider();
+                let tips_up = self.tips.has_provider();
                 if tips_told.is_news(tips_up) {
                     self.health.set(TIPS, tips_up).await;
                 }

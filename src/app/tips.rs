@@ -26,8 +26,6 @@ pub(super) struct Tips {
     pub(super) service: TipsService,
     /// For operators, who have many written beforehand.
     pub(super) generating: GenerateTipsService,
-    /// Whether anybody writes; without, tips that persons wrote are served.
-    pub(super) has_providers: bool,
 }
 
 impl Tips {
@@ -44,7 +42,6 @@ impl Tips {
     ) -> Result<Self, Error> {
         let book = Arc::new(BundledPrompts::load()?);
         let providers = providers(config)?;
-        let has_providers = !providers.is_empty();
         let parts = TipParts {
             book: Arc::clone(&book) as _,
             providers,
@@ -78,7 +75,6 @@ impl Tips {
             board,
             service,
             generating,
-            has_providers,
         })
     }
 }

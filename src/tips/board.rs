@@ -115,6 +115,12 @@ impl Board {
         }))
     }
 
+    /// Whether anybody is configured to write; without, tips that persons wrote are served.
+    #[must_use]
+    pub fn has_writers(&self) -> bool {
+        !self.0.suppliers.is_empty()
+    }
+
     /// Whether any provider may be asked, as far as it is known here; false without providers.
     #[must_use]
     pub fn has_provider(&self) -> bool {

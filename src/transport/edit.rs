@@ -46,15 +46,9 @@ impl EditTransport {
         origin: Origin<'_>,
         call: &Call,
     ) -> Result<pb::CreateChallengeResponse, Status> {
-        let payload = payload("create", &request);
         let mut wrong = Wrong::default();
-        let terms = terms(
-            &mut wrong,
-            (&request.request_id, payload),
-            request.validate_only,
-            origin,
-            call,
-        );
+        let named = (request.request_id.as_str(), payload("create", &request));
+        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
         let mut message = request.challenge.unwrap_or_default();
         if message.id.is_empty() {
             message.id = Uuid::new_v4().to_string();
@@ -74,15 +68,9 @@ impl EditTransport {
         origin: Origin<'_>,
         call: &Call,
     ) -> Result<pb::UpdateChallengeResponse, Status> {
-        let payload = payload("update", &request);
         let mut wrong = Wrong::default();
-        let terms = terms(
-            &mut wrong,
-            (&request.request_id, payload),
-            request.validate_only,
-            origin,
-            call,
-        );
+        let named = (request.request_id.as_str(), payload("update", &request));
+        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
         let seen = wrong.field("etag", read_etag(&request.etag));
         let message = request.challenge.unwrap_or_default();
         let id = wrong.field("challenge.id", ChallengeId::parse(&message.id));
@@ -103,15 +91,9 @@ impl EditTransport {
         origin: Origin<'_>,
         call: &Call,
     ) -> Result<pb::DeleteChallengeResponse, Status> {
-        let payload = payload("delete", &request);
         let mut wrong = Wrong::default();
-        let terms = terms(
-            &mut wrong,
-            (&request.request_id, payload),
-            request.validate_only,
-            origin,
-            call,
-        );
+        let named = (request.request_id.as_str(), payload("delete", &request));
+        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
         let seen = wrong.field("etag", read_etag(&request.etag));
         let id = wrong.field("id", ChallengeId::parse(&request.id));
         let (Some(terms), Some(seen), Some(id)) = (terms, seen, id) else {
@@ -128,15 +110,9 @@ impl EditTransport {
         origin: Origin<'_>,
         call: &Call,
     ) -> Result<pb::RevertChallengeResponse, Status> {
-        let payload = payload("revert", &request);
         let mut wrong = Wrong::default();
-        let terms = terms(
-            &mut wrong,
-            (&request.request_id, payload),
-            request.validate_only,
-            origin,
-            call,
-        );
+        let named = (request.request_id.as_str(), payload("revert", &request));
+        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
         let seen = wrong.field("etag", read_etag(&request.etag));
         let id = wrong.field("id", ChallengeId::parse(&request.id));
         let number = Some(request.revision).filter(|number| *number > 0);

@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
 use super::convert::{duration, etag_text};
 use crate::{
-    domain::{Chore, ControlKind, EditRefusal, Error, FieldViolation, Flag, Unavailability},
+    domain::{Chore, ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, Unavailability},
     pb::catalog::v1::{ErrorReason, TipFailure},
 };
 
@@ -40,8 +40,7 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
         }
         Error::UnknownControl { kind, name, .. } => unknown_control(*kind, name, error.to_string()),
         Error::EtagMismatch { current } => {
-            let current = etag_text(*current);
-            let details = info(ErrorReason::EtagMismatch, [("current_etag", current)]);
+            let details = etag_mismatch(Some(*current));
             Status::with_error_details(Code::Aborted, error.to_string(), details)
         }
         Error::OtherEnvironment(environment) => {
@@ -132,6 +131,12 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
     status
 }
 
+/// It has this etag now, or is gone.
+fn etag_mismatch(current: Option<Etag>) -> ErrorDetails {
+    let current = current.map(etag_text).unwrap_or_default();
+    info(ErrorReason::EtagMismatch, [("current_etag", current)])
+}
+
 fn refused(refusal: &EditRefusal) -> Status {
     let (code, details) = match refusal {
         EditRefusal::Exists(id) => {
@@ -150,11 +155,7 @@ fn refused(refusal: &EditRefusal) -> Status {
             details.set_precondition_failure(vec![violation]);
             (Code::FailedPrecondition, details)
         }
-        EditRefusal::Changed(now) => {
-            let now = now.map(etag_text).unwrap_or_default();
-            let now = [("current_etag", now)];
-            (Code::Aborted, info(ErrorReason::EtagMismatch, now))
-        }
+        EditRefusal::Changed(now) => (Code::Aborted, etag_mismatch(*now)),
         EditRefusal::RequestIdReused => (
             Code::InvalidArgument,
             info(ErrorReason::RequestIdReused, []),
