@@ -14,8 +14,8 @@ use crate::config::Environment;
 pub(super) fn version(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let output = Output::new(matches, environment);
-    if output.is_json() {
-        return output::json(&json!({ "name": NAME, "version": version }));
+    if output.is_data() {
+        return output.data(&json!({ "name": NAME, "version": version }));
     }
     output::line(&format!("{NAME} {version}"))
 }

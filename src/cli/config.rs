@@ -18,14 +18,14 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     match load(&settings::flags(matches), environment) {
         Ok(loaded) if verb == "print" => print(output, &loaded),
         Ok(loaded) => check(output, &loaded),
-        Err(problems) if output.is_json() => refuse(&problems),
+        Err(problems) if output.is_data() => refuse(output, &problems),
         Err(problems) => Err(Failure::settings(&problems)),
     }
 }
 
 fn print(output: Output, loaded: &Loaded) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&in_force(loaded));
+    if output.is_data() {
+        return output.data(&in_force(loaded));
     }
     let rows = loaded.entries.iter().map(|entry| {
         let shown = if entry.shown.is_empty() {
@@ -39,8 +39,8 @@ fn print(output: Output, loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn check(output: Output, loaded: &Loaded) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&json!({ "ok": true, "problems": [], "warnings": loaded.warnings }));
+    if output.is_data() {
+        return output.data(&json!({ "ok": true, "problems": [], "warnings": loaded.warnings }));
     }
     for warning in &loaded.warnings {
         output::line(&format!(
@@ -51,12 +51,12 @@ fn check(output: Output, loaded: &Loaded) -> Result<(), Failure> {
     output::line(&output.paint(Color::Green, "the settings can be used"))
 }
 
-fn refuse(problems: &Problems) -> Result<(), Failure> {
+fn refuse(output: Output, problems: &Problems) -> Result<(), Failure> {
     let problems: Vec<_> = problems
         .0
         .iter()
         .map(|problem| json!({ "name": problem.name, "text": problem.text }))
         .collect();
-    output::json(&json!({ "ok": false, "problems": problems, "warnings": [] }))?;
+    output.data(&json!({ "ok": false, "problems": problems, "warnings": [] }))?;
     Err(Failure::quiet(2))
 }

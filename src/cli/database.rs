@@ -31,8 +31,8 @@ pub(super) fn migrate(matches: &ArgMatches, environment: &Environment) -> Result
     let migrated = runtime
         .block_on(app::migrate_up(&database))
         .map_err(|error| Failure::caused("cannot migrate", error.as_ref()))?;
-    if output.is_json() {
-        return output::json(&migrated);
+    if output.is_data() {
+        return output.data(&migrated);
     }
     tell(&migrated)
 }
@@ -61,8 +61,8 @@ pub(super) fn seed(matches: &ArgMatches, environment: &Environment) -> Result<()
     let seeded = runtime::command()?
         .block_on(app::seed(&database, file.map(PathBuf::as_path)))
         .map_err(|error| Failure::caused("cannot seed; nothing was added", error.as_ref()))?;
-    if output.is_json() {
-        return output::json(&seeded);
+    if output.is_data() {
+        return output.data(&seeded);
     }
     let there = seeded.read.saturating_sub(seeded.added);
     output::line(&format!(
@@ -88,8 +88,8 @@ pub(super) fn database(
 }
 
 fn show(output: Output, migrations: &[Migration]) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&json!({ "migrations": migrations }));
+    if output.is_data() {
+        return output.data(&json!({ "migrations": migrations }));
     }
     let rows = migrations.iter().map(|migration| {
         let state = match &migration.applied_at {

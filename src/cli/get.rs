@@ -66,8 +66,8 @@ impl TryFrom<GetChallengeResponse> for GetView {
 }
 
 fn show(output: Output, view: GetView) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&view);
+    if output.is_data() {
+        return output.data(&view);
     }
     let challenge = view.challenge;
     let rows = [

@@ -78,12 +78,12 @@ fn show(
     time: Option<String>,
 ) -> Result<(), Failure> {
     let word = status.as_str_name();
-    if output.is_json() {
+    if output.is_data() {
         let mut line = json!({ "service": service, "status": word });
         if let (Some(object), Some(time)) = (line.as_object_mut(), time) {
             object.insert("time".to_owned(), json!(time));
         }
-        return output::json_line(&line);
+        return output.data_item(&line);
     }
     let color = if status == ServingStatus::Serving {
         Color::Green

@@ -123,8 +123,8 @@ impl From<ListChallengesResponse> for ListView {
 }
 
 fn show(output: Output, view: &ListView) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(view);
+    if output.is_data() {
+        return output.data(view);
     }
     let rows = view.challenges.iter().map(|challenge| {
         let points = challenge.points.to_string();

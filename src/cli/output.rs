@@ -1,5 +1,8 @@
 //! The one place that writes to standard output.
-use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
+use std::{
+    error::Error,
+    io::{self, ErrorKind, IsTerminal, Write, stdout},
+};
 
 use clap::{Arg, ArgMatches};
 use comfy_table::{Table, presets};
@@ -14,8 +17,15 @@ enum Shape {
     Table,
     /// Tab-separated lines without a heading.
     Plain,
-    /// JSON.
+    /// For programs.
+    Data(Format),
+}
+
+/// How programs are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
     Json,
+    Yaml,
 }
 
 /// The colours that mean something.
@@ -41,8 +51,8 @@ pub(super) fn arg() -> Arg {
     Arg::new("output")
         .long("output")
         .value_name("FORMAT")
-        .value_parser(["table", "json"])
-        .help("Prints a table, or JSON for scripts; default: a table on a terminal, tab-separated lines in a pipe")
+        .value_parser(["table", "json", "yaml"])
+        .help("Prints a table, or JSON or YAML for scripts; default: a table on a terminal, tab-separated lines in a pipe")
 }
 
 impl Output {
@@ -50,7 +60,8 @@ impl Output {
     pub(super) fn new(matches: &ArgMatches, environment: &Environment) -> Self {
         let terminal = stdout().is_terminal();
         let shape = match matches.get_one::<String>("output").map(String::as_str) {
-            Some("json") => Shape::Json,
+            Some("json") => Shape::Data(Format::Json),
+            Some("yaml") => Shape::Data(Format::Yaml),
             Some(_) => Shape::Table,
             None if terminal => Shape::Table,
             None => Shape::Plain,
@@ -61,8 +72,9 @@ impl Output {
         }
     }
 
-    pub(super) fn is_json(self) -> bool {
-        self.shape == Shape::Json
+    /// True when programs read, who want every field and nothing else.
+    pub(super) fn is_data(self) -> bool {
+        matches!(self.shape, Shape::Data(_))
     }
 
     /// True when people read along, who like a heading and a summary.
@@ -95,6 +107,29 @@ impl Output {
         if text.is_empty() { Ok(()) } else { line(&text) }
     }
 
+    /// Writes the one answer for a program: JSON is indented, so that people can read it too.
+    pub(super) fn data(self, value: &impl Serialize) -> Result<(), Failure> {
+        match self.shape {
+            Shape::Data(Format::Yaml) => line(yaml(value)?.trim_end()),
+            Shape::Data(Format::Json) | Shape::Table | Shape::Plain => {
+                let json = serde_json::to_string_pretty(value);
+                line(&json.map_err(|error| unwritable(&error))?)
+            }
+        }
+    }
+
+    /// Writes one of many answers for a program: JSON on a line of its own, or a document of a
+    /// stream of YAML.
+    pub(super) fn data_item(self, value: &impl Serialize) -> Result<(), Failure> {
+        match self.shape {
+            Shape::Data(Format::Yaml) => line(&format!("---\n{}", yaml(value)?.trim_end())),
+            Shape::Data(Format::Json) | Shape::Table | Shape::Plain => {
+                let json = serde_json::to_string(value);
+                line(&json.map_err(|error| unwritable(&error))?)
+            }
+        }
+    }
+
     /// The text in colour, where colours are shown.
     pub(super) fn paint(self, color: Color, text: &str) -> String {
         let code = match color {
@@ -120,16 +155,6 @@ pub(super) fn piece(text: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
     let written = write!(out, "{text}").and_then(|()| out.flush());
     written.map_err(|error| closed(&error))
-}
-
-/// Writes one JSON value: indented, so that people can read it too.
-pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    line(&serde_json::to_string_pretty(value).map_err(|error| no_json(&error))?)
-}
-
-/// Writes one JSON value on a line of its own.
-pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
-    line(&serde_json::to_string(value).map_err(|error| no_json(&error))?)
 }
 
 /// The text without control characters: what others wrote into the catalog
@@ -179,8 +204,12 @@ fn closed(error: &io::Error) -> Failure {
     Failure::caused("cannot write to standard output", error)
 }
 
-fn no_json(error: &serde_json::Error) -> Failure {
-    Failure::caused("cannot write the answer as JSON", error)
+fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+    serde_saphyr::to_string(value).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &(dyn Error + 'static)) -> Failure {
+    Failure::caused("cannot write the answer in this format", error)
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ const WIDTH: usize = 30;
 /// terminal.
 const LEAST_GAP: Duration = Duration::from_millis(50);
 const CLEAR: &str = "\r\u{1b}[2K";
-/// What is being done is cut off here, so that the bar stays on one line.
-const CURRENT_MAX: usize = 30;
+/// Words are cut off here, so that the bar stays on one line.
+const WORDS_MAX: usize = 38;
 
 impl Progress {
     /// Nothing is shown yet; nothing ever, where standard error is no terminal.
@@ -37,8 +37,8 @@ impl Progress {
         }
     }
 
-    /// Shows that `done` of `total` are done, as far as that is known, and what comes next.
-    pub(super) fn at(&mut self, done: u64, total: Option<u64>, current: &str) {
+    /// Shows that `done` of `total` are done, as far as that is known, and words about it.
+    pub(super) fn at(&mut self, done: u64, total: Option<u64>, words: &str) {
         let percent = total.map(|total| (done * 100).checked_div(total).unwrap_or(100));
         // What comes next may take long, so a bar that is to grow does not wait for its turn.
         let is_soon = self
@@ -51,11 +51,7 @@ impl Progress {
             at: Instant::now(),
             percent,
         });
-        draw(&format!(
-            "{CLEAR}{} {}",
-            self.what,
-            bar(done, total, current)
-        ));
+        draw(&format!("{CLEAR}{} {}", self.what, bar(done, total, words)));
     }
 
     /// Takes the bar away; the work's own words take its place.
@@ -78,20 +74,17 @@ fn draw(text: &str) {
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
-fn bar(done: u64, total: Option<u64>, current: &str) -> String {
-    let current: String = clean(current).chars().take(CURRENT_MAX).collect();
-    let text = match total {
-        None => format!("{done} {current}"),
-        Some(total) => {
-            let filled = (done.min(total) * WIDTH as u64)
-                .checked_div(total)
-                .unwrap_or(WIDTH as u64);
-            let filled = usize::try_from(filled).unwrap_or(WIDTH);
-            let (full, empty) = ("█".repeat(filled), "░".repeat(WIDTH - filled));
-            format!("{full}{empty} {done}/{total} {current}")
-        }
+fn bar(done: u64, total: Option<u64>, words: &str) -> String {
+    let words: String = clean(words).chars().take(WORDS_MAX).collect();
+    let Some(total) = total else {
+        return words;
     };
-    text.trim_end().to_owned()
+    let filled = (done.min(total) * WIDTH as u64)
+        .checked_div(total)
+        .unwrap_or(WIDTH as u64);
+    let filled = usize::try_from(filled).unwrap_or(WIDTH);
+    let (full, empty) = ("█".repeat(filled), "░".repeat(WIDTH - filled));
+    format!("{full}{empty} {words}")
 }
 
 #[cfg(test)]
@@ -100,16 +93,14 @@ mod tests {
 
     #[test]
     fn the_bar_grows_to_its_end_and_not_beyond() {
-        assert_eq!(
-            bar(0, Some(4), "a\tb"),
-            format!("{} 0/4 a b", "░".repeat(WIDTH))
-        );
+        let none = format!("{} 0/4 a b", "░".repeat(WIDTH));
+        assert_eq!(bar(0, Some(4), "0/4 a\tb"), none);
         let half = format!("{}{} 2/4", "█".repeat(15), "░".repeat(15));
-        assert_eq!(bar(2, Some(4), ""), half);
+        assert_eq!(bar(2, Some(4), "2/4"), half);
         for (done, total) in [(4, 4), (5, 4), (0, 0)] {
             let full = bar(done, Some(total), "");
             assert!(full.starts_with(&"█".repeat(WIDTH)), "{full}");
         }
-        assert_eq!(bar(7, None, "rows"), "7 rows");
+        assert_eq!(bar(7, None, "7 rows"), "7 rows");
     }
 }

@@ -71,7 +71,7 @@ impl TipPage {
     }
 
     fn close(&self, done: &TipDone) -> Result<(), Failure> {
-        if self.output.is_json() {
+        if self.output.is_data() {
             return Ok(());
         }
         if !self.output.is_table() {

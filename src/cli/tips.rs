@@ -115,8 +115,8 @@ async fn follow(
         let Some(message) = next.map_err(|status| client::refused(&status))? else {
             return page.finished();
         };
-        if output.is_json() {
-            output::json_line(&EventView::from(&message))?;
+        if output.is_data() {
+            output.data_item(&EventView::from(&message))?;
         }
         page.turn(message)?;
     }

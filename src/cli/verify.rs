@@ -39,8 +39,8 @@ fn is_clean(report: &Report) -> bool {
 }
 
 fn show(output: Output, report: &Report) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&json!({
+    if output.is_data() {
+        return output.data(&json!({
             "clean": is_clean(report),
             "facts": report.facts,
             "findings": report.findings,

@@ -221,8 +221,8 @@ impl FlagView {
 }
 
 fn show_all(output: Output, view: &FlagsView) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(view);
+    if output.is_data() {
+        return output.data(view);
     }
     let rows = view.flags.iter().map(|flag| {
         let remark = if flag.row.problem.is_empty() {
@@ -241,8 +241,8 @@ fn show_all(output: Output, view: &FlagsView) -> Result<(), Failure> {
 }
 
 fn show(output: Output, view: &FlagsView) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(view);
+    if output.is_data() {
+        return output.data(view);
     }
     let Some(flag) = view.flags.first() else {
         return Err(Failure::failed("the answer holds no flag"));

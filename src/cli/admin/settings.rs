@@ -164,8 +164,8 @@ impl From<RuntimeSetting> for SettingView {
 }
 
 fn show(output: Output, view: &SettingsView) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(view);
+    if output.is_data() {
+        return output.data(view);
     }
     let rows = view.settings.iter().map(|setting| {
         let remark = if setting.row.problem.is_empty() {

@@ -177,8 +177,8 @@ const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// One line for each challenge, and the sums at the end.
 fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json_line(&ProgressView::from(message));
+    if output.is_data() {
+        return output.data_item(&ProgressView::from(message));
     }
     if let Some(last) = &message.last {
         let (color, word) = match last.outcome() {

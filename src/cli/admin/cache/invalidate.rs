@@ -66,8 +66,8 @@ fn show(
     request: &InvalidateCacheRequest,
     receipt: &InvalidateCacheResponse,
 ) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&json!({
+    if output.is_data() {
+        return output.data(&json!({
             "version": receipt.version,
             "acknowledged": receipt.acknowledged,
             "fenced": receipt.fenced,

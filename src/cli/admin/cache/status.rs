@@ -30,8 +30,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         let mut admin = connect(&config).await?;
         ask(&config, &mut admin, all).await
     })?;
-    if output.is_json() {
-        return output::json(&status_view::status(&status));
+    if output.is_data() {
+        return output.data(&status_view::status(&status));
     }
     match (&status.replicas[..], all) {
         ([one], false) => output.rows(["FIELD", "VALUE"], fields(output, one)),

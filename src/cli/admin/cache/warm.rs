@@ -87,15 +87,13 @@ async fn follow(
                 "the server ended the call before all was loaded",
             ));
         };
-        if output.is_json() {
-            output::json_line(&view(&message))?;
+        if output.is_data() {
+            output.data_item(&view(&message))?;
         }
         let count = |count: i32| u64::try_from(count).unwrap_or(0);
-        progress.at(
-            count(message.done),
-            Some(count(message.total)),
-            &message.current,
-        );
+        let (done, total) = (count(message.done), count(message.total));
+        let words = format!("{done}/{total} {}", message.current);
+        progress.at(done, Some(total), &words);
         if let Some(summary) = message.summary {
             progress.finish();
             return show(output, &summary);
@@ -121,7 +119,7 @@ fn view(message: &WarmCacheResponse) -> serde_json::Value {
 }
 
 fn show(output: Output, summary: &WarmSummary) -> Result<(), Failure> {
-    if output.is_json() {
+    if output.is_data() {
         return Ok(());
     }
     let absent = match summary.absent {

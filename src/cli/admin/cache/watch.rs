@@ -96,8 +96,8 @@ impl View {
         since: Duration,
     ) -> Result<(), Failure> {
         let problem = match status {
-            Ok(status) if self.output.is_json() => {
-                return output::json_line(&status_view::status(&status));
+            Ok(status) if self.output.is_data() => {
+                return self.output.data_item(&status_view::status(&status));
             }
             Ok(status) => {
                 let counts = (status.replicas.len(), status.silent.len());

@@ -98,8 +98,8 @@ pub(super) fn delete(matches: &ArgMatches, environment: &Environment) -> Result<
     let answer = asked(&terms, async |mut client: Client| {
         client.delete_challenge(terms.quick_request(message)).await
     })?;
-    if output.is_json() {
-        return output::json(&json!({ "id": id, "version": answer.version }));
+    if output.is_data() {
+        return output.data(&json!({ "id": id, "version": answer.version }));
     }
     output::line(&match answer.version.as_str() {
         "" => format!("{id} could be deleted; nothing was changed"),
@@ -179,8 +179,8 @@ fn show(
 ) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let view = challenge.map(EditedView::from);
-    if output.is_json() {
-        return output::json(&json!({ "challenge": view, "version": version }));
+    if output.is_data() {
+        return output.data(&json!({ "challenge": view, "version": version }));
     }
     let rows = view.into_iter().flat_map(EditedView::rows);
     output.rows(["FIELD", "VALUE"], rows)?;

@@ -8,7 +8,7 @@ use crate::{
     cli::{
         client,
         failure::Failure,
-        output::{self, Color, Output, clean},
+        output::{Color, Output, clean},
         runtime, settings,
     },
     config::{ClientConfig, Environment},
@@ -100,8 +100,8 @@ impl RevisionView {
 }
 
 fn show(output: Output, views: &[RevisionView]) -> Result<(), Failure> {
-    if output.is_json() {
-        return output::json(&json!({ "revisions": views }));
+    if output.is_data() {
+        return output.data(&json!({ "revisions": views }));
     }
     let rows = views.iter().map(|view| {
         let challenge = view.challenge.as_ref();

@@ -11,7 +11,6 @@ use tonic::{Code, Status};
 
 use super::{
     args::Terms,
-    bar::Bar,
     edit::refused,
     file::{ChallengeFile, LineProblem},
     upload::messages,
@@ -48,7 +47,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let path = matches.get_one::<PathBuf>("file").map(PathBuf::as_path);
     let (input, length) = open(path.unwrap_or(Path::new("-")))?;
     let file = ChallengeFile::new(input);
-    let (rows, problems) = messages(file, options, Bar::new(length));
+    let (rows, problems) = messages(file, options, length);
     let answer = runtime::command()?.block_on(async {
         let mut client = ChallengesAdminClient::new(client::connect(&terms.config).await?);
         tokio::select! {
@@ -99,8 +98,8 @@ fn refused_import(terms: &Terms, status: &Status) -> Failure {
 fn show(output: Output, answer: &ImportChallengesResponse) -> Result<(), Failure> {
     let (created, updated) = (answer.created, answer.updated);
     let unchanged = answer.unchanged;
-    if output.is_json() {
-        return output::json(&json!({
+    if output.is_data() {
+        return output.data(&json!({
             "created": created,
             "updated": updated,
             "unchanged": unchanged,

@@ -1,6 +1,5 @@
 //! `admin challenges`: the catalog edited from a terminal or a script.
 mod args;
-mod bar;
 mod command;
 mod confirm;
 mod edit;

@@ -5,11 +5,9 @@ use futures_util::{Stream, StreamExt, stream};
 use prost::Message;
 use tokio::sync::oneshot;
 
-use super::{
-    bar::Bar,
-    file::{ChallengeFile, FileRow, LineProblem},
-};
+use super::file::{ChallengeFile, FileRow, LineProblem};
 use crate::{
+    cli::progress::Progress,
     domain::Difficulty,
     pb::{
         admin::v1::{EditedChallenge, ImportChallengesRequest, ImportOptions, ImportRow},
@@ -23,12 +21,13 @@ const MESSAGE_ROWS: usize = 1_000;
 /// So many problems of a file are told.
 const PROBLEMS_MAX: usize = 20;
 
-/// The messages of an import, read when they are wanted. Once a problem is met they never end, for
+/// The messages of an import, read when they are wanted; `length` is that of the file in bytes,
+/// where it is known, and shown as progress. Once a problem is met they never end, for
 /// their end would mean that the file was whole; the problems come by the second way.
 pub(super) fn messages<R: BufRead + Send + 'static>(
     file: ChallengeFile<R>,
     options: ImportOptions,
-    bar: Bar,
+    length: Option<u64>,
 ) -> (
     impl Stream<Item = ImportChallengesRequest> + Send,
     oneshot::Receiver<Vec<LineProblem>>,
@@ -38,7 +37,8 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
         file,
         options: Some(options),
         next: None,
-        bar,
+        length,
+        progress: Progress::new("importing"),
         sent: 0,
     };
     let messages = stream::unfold((source, Some(told)), async |(mut source, mut told)| {
@@ -62,7 +62,8 @@ struct Source<R> {
     options: Option<ImportOptions>,
     /// A row that did not fit into the message before.
     next: Option<ImportRow>,
-    bar: Bar,
+    length: Option<u64>,
+    progress: Progress,
     sent: usize,
 }
 
@@ -85,10 +86,12 @@ impl<R: BufRead> Source<R> {
             rows.push(row);
         }
         self.sent += rows.len();
-        self.bar.show(self.file.bytes, self.sent);
         // An import of nothing is a message too, so that the server says what it thinks of it.
         let options = self.options.take();
         let is_over = rows.is_empty() && options.is_none();
+        let next = if is_over { ", being written" } else { "" };
+        let words = format!("{} challenges sent{next}", self.sent);
+        self.progress.at(self.file.bytes, self.length, &words);
         Ok((!is_over).then_some(ImportChallengesRequest { options, rows }))
     }
 
