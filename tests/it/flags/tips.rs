@@ -1,4 +1,6 @@
 //! What the switch of the tips does, and that of the catalog to streams that run.
+use std::time::Duration;
+
 use challenges_catalog::pb::catalog::v1::{
     StreamTipsRequest, TipDone, TipFallback, TipMode, TipSource,
     challenges_catalog_client::ChallengesCatalogClient, stream_tips_response::Event,
@@ -6,16 +8,18 @@ use challenges_catalog::pb::catalog::v1::{
 use serde_json::json;
 use tonic::{Code, Request, Status, transport::Channel};
 
-use super::client::{throw, update};
+use super::client::{get, throw, update};
 use crate::support::{
+    fleet::Fleet,
     llmock::{self, Llmock},
     refusal::Refusal,
     replica::Replica,
+    wait::eventually,
 };
 
-const TIP: &str = "Take a breath, smile, and say hello. You can do this.";
+pub const TIP: &str = "Take a breath, smile, and say hello. You can do this.";
 /// Challenges of the seeded catalog.
-const FIRST: &str = "7368dad2-43a3-4359-95c9-2405f700f00e";
+pub const FIRST: &str = "7368dad2-43a3-4359-95c9-2405f700f00e";
 const SECOND: &str = "191ad588-7974-4e21-931d-5746129bc421";
 
 async fn with_provider() -> (Llmock, Replica) {
@@ -43,6 +47,14 @@ async fn ask(
     request
         .metadata_mut()
         .insert("x-caller-id", caller.parse().unwrap());
+    answer(client, request).await
+}
+
+/// Asks, and reads to the end.
+pub async fn answer(
+    client: &mut ChallengesCatalogClient<Channel>,
+    request: Request<StreamTipsRequest>,
+) -> Result<TipDone, Status> {
     let mut stream = client.stream_tips(request).await?.into_inner();
     let mut last = None;
     while let Some(message) = stream.message().await? {
@@ -110,6 +122,73 @@ async fn a_rollout_is_for_the_same_callers_whenever_they_ask() {
     assert_eq!(seen[0], seen[1]);
     let count = seen[0].iter().filter(|inside| **inside).count();
     assert!((1..24).contains(&count), "{count} of 24");
+}
+
+/// Three replicas with a provider that may be paid nothing: who is inside a rollout is told so, who
+/// is outside is told that, and nobody waits for a text.
+async fn with_nothing_to_pay() -> Fleet {
+    let settings = [
+        ("ANTHROPIC_API_KEY", "key"),
+        ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1"),
+        ("CATALOG_TIP_DAILY_BUDGET", "1"),
+    ];
+    Fleet::start_with(3, &settings).await
+}
+
+/// Which of forty callers are inside, by one replica's word.
+async fn inside(replica: &Replica) -> Vec<String> {
+    let mut client = replica.client().await;
+    let mut inside = Vec::new();
+    for n in 0..40 {
+        let caller = format!("caller-{n}");
+        let done = ask(&mut client, FIRST, &caller, TipMode::Refresh).await;
+        let cause = done.unwrap().fallback();
+        if cause == TipFallback::Budget {
+            inside.push(caller);
+        } else {
+            assert_eq!(cause, TipFallback::SwitchedOff, "{caller}");
+        }
+    }
+    inside
+}
+
+/// Lets so many of the callers have tips written, and waits until every replica knows.
+async fn roll_out(fleet: &Fleet, percentage: i32) {
+    let mut request = super::client::switch("ai_tips", true);
+    request.rollout_percentage = Some(percentage);
+    update(&fleet.replicas[0], request).await.unwrap();
+    for replica in &fleet.replicas {
+        eventually("it heard of it", Duration::from_secs(2), async || {
+            get(replica, "ai_tips").await.rollout_percentage == percentage
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn all_replicas_agree_on_who_is_inside_a_rollout() {
+    let fleet = with_nothing_to_pay().await;
+    roll_out(&fleet, 50).await;
+    let by_first = inside(&fleet.replicas[0]).await;
+    assert!((1..40).contains(&by_first.len()), "{by_first:?}");
+    for other in &fleet.replicas[1..] {
+        assert_eq!(inside(other).await, by_first);
+    }
+}
+
+#[tokio::test]
+async fn nobody_falls_out_of_a_rollout_that_grows() {
+    let fleet = with_nothing_to_pay().await;
+    roll_out(&fleet, 30).await;
+    let before = inside(&fleet.replicas[1]).await;
+    roll_out(&fleet, 60).await;
+    let after = inside(&fleet.replicas[2]).await;
+    assert!(
+        !before.is_empty() && before.len() < after.len() && after.len() < 40,
+        "{before:?} {after:?}"
+    );
+    let lost: Vec<_> = before.iter().filter(|one| !after.contains(one)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
 
 #[tokio::test]
