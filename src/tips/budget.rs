@@ -21,6 +21,7 @@ const NO_LIMIT: u64 = u64::MAX;
 /// The most that an attempt may cost is taken before it is made, and what it did not cost is given
 /// back afterwards. So the budget is never overspent, whatever becomes of the attempt or of us.
 /// While Redis is away a replica spends at most its part of what it knows to be left.
+/// Without a limit it is counted too: a limit may be set at any moment of the day.
 pub(super) struct Budget {
     link: Option<Arc<Link>>,
     /// [`NO_LIMIT`] for any amount.
@@ -90,29 +91,25 @@ impl Budget {
             day,
             is_shared,
         };
-        let Some(limit) = self.limit() else {
-            return Some(reserve(false));
-        };
+        let limit = self.limit();
         // What was spent here is told with this question, by nobody else meanwhile.
         let (by_fleet, here) = {
             let mut known = self.known(day);
             (known.by_fleet, std::mem::take(&mut known.here))
         };
+        let most = signed(limit.unwrap_or(NO_LIMIT));
         if let Some((is_granted, spent)) = self
-            .ask(
-                day,
-                [signed(limit), signed(micro_usd), signed(by_fleet), here],
-            )
+            .ask(day, [most, signed(micro_usd), signed(by_fleet), here])
             .await
         {
             self.known(day).by_fleet = spent;
-            return is_granted.then(|| reserve(true));
+            return (is_granted || limit.is_none()).then(|| reserve(true));
         }
         let mut known = self.known(day);
-        known.here += here;
-        let part = limit.saturating_sub(known.by_fleet) / self.replicas;
+        known.here = known.here.saturating_add(here);
+        let part = limit.map(|limit| limit.saturating_sub(known.by_fleet) / self.replicas);
         let after = known.here.saturating_add(signed(micro_usd));
-        (after <= signed(part)).then(|| {
+        part.is_none_or(|part| after <= signed(part)).then(|| {
             known.here = after;
             reserve(false)
         })
@@ -121,7 +118,7 @@ impl Budget {
     /// Gives back what an attempt did not cost.
     pub(super) async fn settle(&self, reserve: Reserve, cost_micro_usd: u64) {
         let difference = signed(cost_micro_usd) - signed(reserve.micro_usd);
-        if self.limit().is_none() || difference == 0 {
+        if difference == 0 {
             return;
         }
         if reserve.is_shared
@@ -133,7 +130,8 @@ impl Budget {
                 return;
             }
         }
-        self.known(reserve.day).here += difference;
+        let mut known = self.known(reserve.day);
+        known.here = known.here.saturating_add(difference);
     }
 
     /// What was taken at that time, by whichever replica, and is noted elsewhere.
@@ -221,6 +219,19 @@ mod tests {
         assert!(budget.reserve(10).await.is_some());
         budget.set_limit(None);
         assert!(budget.reserve(1_000).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_was_spent_before_there_was_a_limit_counts() {
+        let budget = Budget::new(None, None, 1, Arc::new(Hands::default()));
+        let ended = budget.reserve(50).await.unwrap();
+        budget.settle(ended, 30).await;
+        let under_way = budget.reserve(50).await.unwrap();
+        budget.set_limit(Some(100));
+        assert_eq!(budget.state(), Some((100, 80)));
+        assert!(budget.reserve(21).await.is_none());
+        budget.settle(under_way, 40).await;
+        assert_eq!(budget.state(), Some((100, 70)));
     }
 
     #[tokio::test]
