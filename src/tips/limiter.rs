@@ -121,9 +121,15 @@ impl Limiter {
         for (name, quota, wanted) in wants {
             let unit = quota.unit() * self.replicas;
             let burst = (quota.burst / self.replicas).max(1);
-            let full = cell.full.iter().find(|(other, _)| other == name);
-            let full = full.map_or(now, |(_, full)| (*full).max(now)) + unit * (*wanted).min(burst);
-            wait = wait.max(full.saturating_sub(now + unit * burst));
+            let full = cell.full.iter_mut().find(|(other, _)| other == name);
+            let most = now + unit * burst;
+            let taken = full.map_or(now, |(_, full)| {
+                // A lower limit may have left more than a burst of this one.
+                *full = (*full).clamp(now, most);
+                *full
+            });
+            let full = taken + unit * (*wanted).min(burst);
+            wait = wait.max(full.saturating_sub(most));
             filled.push((*name, full));
         }
         if !wait.is_zero() {
@@ -198,6 +204,20 @@ mod tests {
         assert_eq!(takes(&limiter, "ann", 5).await, 0);
         advance(Duration::from_secs(1)).await;
         assert_eq!(takes(&limiter, "ann", 5).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_lower_limit_a_higher_one_waits_for_one_unit_of_its_own() {
+        let limiter = Limiter::new(None, 1);
+        let low = Quota {
+            per_minute: 1,
+            burst: 1,
+        };
+        assert!(limiter.take("p", &[("calls", low, 1)]).await.is_ok());
+        let wait = limiter.take("p", &[("calls", SIX, 1)]).await.unwrap_err();
+        assert_eq!(wait, Duration::from_secs(10));
+        advance(wait).await;
+        assert!(limiter.take("p", &[("calls", SIX, 1)]).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,13 @@ local full = {}
 for i = 2, #KEYS do
   local at = 3 * (i - 2)
   local unit, burst, wanted = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  full[i] = math.max(tonumber(redis.call('GET', KEYS[i])) or now, now) + unit * wanted
+  local taken, most = math.max(tonumber(redis.call('GET', KEYS[i])) or now, now), now + unit * burst
+  if taken > most then
+    -- A lower limit left more than a burst of this one; from here on it empties as a whole burst does.
+    taken = most
+    redis.call('SET', KEYS[i], string.format('%.0f', taken), 'PX', math.ceil((taken - now) / 1000) + 1)
+  end
+  full[i] = taken + unit * wanted
   wait = math.max(wait, full[i] - now - unit * burst)
 end
 if wait > 0 then return math.ceil(wait) end

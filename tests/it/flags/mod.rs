@@ -5,5 +5,6 @@ mod commands;
 mod effects;
 mod everywhere;
 mod health;
+mod limits;
 mod settings;
 mod tips;

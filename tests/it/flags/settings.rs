@@ -23,7 +23,8 @@ use crate::support::{
 
 const WITHIN: Duration = Duration::from_secs(2);
 
-fn set(name: &str, value: i64) -> UpdateRuntimeSettingRequest {
+/// A setting to be changed.
+pub fn set(name: &str, value: i64) -> UpdateRuntimeSettingRequest {
     UpdateRuntimeSettingRequest {
         name: name.to_owned(),
         value,
@@ -31,7 +32,7 @@ fn set(name: &str, value: i64) -> UpdateRuntimeSettingRequest {
     }
 }
 
-async fn update(
+pub async fn update(
     replica: &Replica,
     request: UpdateRuntimeSettingRequest,
 ) -> Result<RuntimeSetting, Status> {
