@@ -36,6 +36,65 @@ pub enum DraftValue {
     Setting(Tunable, u64),
 }
 
+impl ControlDraft {
+    /// Whether a row says just this, by the word of `editor`.
+    #[must_use]
+    pub fn stands_in(&self, rows: &ControlRows, editor: Option<&str>) -> bool {
+        match self.value {
+            DraftValue::Flag(flag, value) => self.is_among(&rows.flags, flag, value, editor),
+            DraftValue::Setting(tunable, value) => {
+                self.is_among(&rows.settings, tunable, value, editor)
+            }
+        }
+    }
+
+    fn is_among<C: Control>(
+        &self,
+        rows: &[ControlRow<C::Raw>],
+        control: C,
+        value: C::Value,
+        editor: Option<&str>,
+    ) -> bool {
+        rows.iter().any(|row| {
+            row.name == control.name()
+                && row.scope().as_ref() == Ok(&self.environment)
+                && control.read(&row.raw) == Ok(value)
+                && row.description == self.description
+                && row.updated_by.as_deref() == editor
+        })
+    }
+}
+
+impl ControlRows {
+    /// Whether the place of a row is empty that was there `before`, with this fingerprint. A flag
+    /// has one place, a setting one for each environment.
+    #[must_use]
+    pub fn lack(&self, before: &Self, kind: ControlKind, name: &str, fingerprint: &str) -> bool {
+        let (then, mut now) = (
+            before.places(kind, name),
+            self.places(kind, name).into_iter(),
+        );
+        let place = then.into_iter().find(|(_, print)| *print == fingerprint);
+        let place = place.map(|(environment, _)| environment);
+        !now.any(|(environment, _)| kind == ControlKind::Flag || place == Some(environment))
+    }
+
+    /// Where the rows of a name count, and their fingerprints.
+    fn places(&self, kind: ControlKind, name: &str) -> Vec<(Option<&str>, &str)> {
+        match kind {
+            ControlKind::Flag => places(&self.flags, name),
+            ControlKind::Setting => places(&self.settings, name),
+        }
+    }
+}
+
+fn places<'a, R>(rows: &'a [ControlRow<R>], name: &str) -> Vec<(Option<&'a str>, &'a str)> {
+    let named = rows.iter().filter(|row| row.name == name);
+    named
+        .map(|row| (row.environment.as_deref(), row.fingerprint.as_str()))
+        .collect()
+}
+
 /// The rows that operators decide by.
 #[async_trait]
 pub trait ControlStore: Send + Sync {
@@ -52,7 +111,8 @@ pub trait ControlStore: Send + Sync {
     /// # Errors
     ///
     /// [`Error::Unavailable`] when the database does not answer; whether it was written is then
-    /// not known.
+    /// not known. [`super::Unavailability::OutcomeUnknown`] when an answer was lost and the
+    /// database is there again: who reads the rows may see what became of it.
     async fn put(
         &self,
         seen: Option<&str>,
@@ -130,4 +190,57 @@ pub trait ControlNews: Send + Sync {
 
     /// Waits until something else than `seen` is the newest.
     async fn other_than(&self, seen: Version);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::DatabaseId;
+
+    const NAME: &str = "cache_ttl_ms";
+
+    fn rows(settings: &[(&str, i64)]) -> ControlRows {
+        let row = |(environment, value): &(&str, i64)| ControlRow {
+            name: NAME.to_owned(),
+            environment: Some((*environment).to_owned()),
+            raw: *value,
+            description: None,
+            created_at: None,
+            updated_at: None,
+            created_by: None,
+            updated_by: Some("ann".to_owned()),
+            fingerprint: format!("{environment} {value}"),
+        };
+        ControlRows {
+            version: Version {
+                database: DatabaseId(1),
+                stamp: Stamp::default(),
+            },
+            flags: Vec::new(),
+            settings: settings.iter().map(row).collect(),
+        }
+    }
+
+    #[test]
+    fn a_draft_stands_in_a_row_that_says_the_same_by_the_same_editor() {
+        let draft = ControlDraft {
+            value: DraftValue::Setting(Tunable::CacheTtlMs, 5_000),
+            environment: Environment::all(),
+            description: None,
+        };
+        assert!(draft.stands_in(&rows(&[("all", 5_000)]), Some("ann")));
+        assert!(!draft.stands_in(&rows(&[("all", 5_000)]), Some("ben")));
+        assert!(!draft.stands_in(&rows(&[("all", 6_000)]), Some("ann")));
+        assert!(!draft.stands_in(&rows(&[("staging", 5_000)]), Some("ann")));
+    }
+
+    #[test]
+    fn a_row_is_lacked_when_its_environment_has_none() {
+        let before = rows(&[("all", 5_000), ("staging", 7_000)]);
+        let lacked = |now: &[(&str, i64)]| {
+            rows(now).lack(&before, ControlKind::Setting, NAME, "staging 7000")
+        };
+        assert!(lacked(&[("all", 5_000)]));
+        assert!(!lacked(&[("all", 5_000), ("staging", 8_000)]));
+    }
 }

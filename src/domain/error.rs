@@ -157,6 +157,18 @@ impl Error {
         }
     }
 
+    /// Whether a change was made is not known.
+    #[must_use]
+    pub const fn is_outcome_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                why: Unavailability::OutcomeUnknown,
+                ..
+            }
+        )
+    }
+
     /// A fault of ours while doing `context`.
     pub fn internal(
         context: &'static str,

@@ -5,7 +5,7 @@ use ring::digest::{SHA256, digest};
 use crate::domain::{
     Control, ControlBoard, ControlDraft, ControlKind, ControlRow, ControlRows, ControlStore,
     DraftValue, Environment, Error, Etag, FieldViolation, Flag, FlagValue, Percentage, Reach,
-    Standing, Tunable, Version,
+    Stamp, Standing, Tunable, Version,
 };
 
 /// What to change of a flag; what is not given stays.
@@ -243,13 +243,10 @@ impl ControlsService {
         for _ in 0..ATTEMPTS {
             let rows = self.store.controls().await?;
             let Rewrite { seen, draft } = rewrite(&rows)?;
-            let written = self.store.put(seen.as_deref(), &draft, editor).await?;
-            if let Some(stamp) = written {
-                self.board.refresh().await;
-                return Ok(Version {
-                    database: rows.version.database,
-                    stamp,
-                });
+            let written = self.store.put(seen.as_deref(), &draft, editor).await;
+            let is_done = |now: &ControlRows| draft.stands_in(now, editor);
+            if let Some(version) = self.outcome(&rows, written, is_done).await? {
+                return Ok(version);
             }
         }
         Err(busy())
@@ -268,15 +265,38 @@ impl ControlsService {
                 self.board.refresh().await;
                 return Ok(rows.version);
             };
-            if let Some(stamp) = self.store.remove(kind, name, &seen).await? {
-                self.board.refresh().await;
-                return Ok(Version {
-                    database: rows.version.database,
-                    stamp,
-                });
+            let removed = self.store.remove(kind, name, &seen).await;
+            let is_done = |now: &ControlRows| now.lack(&rows, kind, name, &seen);
+            if let Some(version) = self.outcome(&rows, removed, is_done).await? {
+                return Ok(version);
             }
         }
         Err(busy())
+    }
+
+    /// The version of a change; `None` when another one came first. A change whose answer was lost
+    /// was made if the rows are as it wanted them: its caller, who has no other etag than that of
+    /// the row before, would else be told that somebody changed it.
+    async fn outcome(
+        &self,
+        before: &ControlRows,
+        changed: Result<Option<Stamp>, Error>,
+        is_done: impl Fn(&ControlRows) -> bool + Send + Sync,
+    ) -> Result<Option<Version>, Error> {
+        let version = match changed {
+            Ok(None) => return Ok(None),
+            Ok(Some(stamp)) => Version {
+                database: before.version.database,
+                stamp,
+            },
+            Err(error) if error.is_outcome_unknown() => match self.store.controls().await {
+                Ok(now) if is_done(&now) => now.version,
+                Ok(_) | Err(_) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        self.board.refresh().await;
+        Ok(Some(version))
     }
 }
 

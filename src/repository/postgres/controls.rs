@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use tonic::async_trait;
 
 use super::{PostgresStore, store::Query};
@@ -18,8 +20,6 @@ impl ControlStore for PostgresStore {
         control_row::controls(rows)
     }
 
-    // Made twice, because a connection died with the answer, it does no harm: the second call does
-    // not find the row that was seen, and says so.
     async fn put(
         &self,
         seen: Option<&str>,
@@ -75,12 +75,22 @@ impl PostgresStore {
         call: impl Fn() -> Query<(Option<i64>,)> + Send + Sync,
     ) -> Result<Option<Stamp>, Error> {
         let context = "changing a flag";
-        let rows = self.fetch(&self.pool, context, call).await?;
+        let calls = AtomicU32::new(0);
+        let counted = || {
+            calls.fetch_add(1, Relaxed);
+            call()
+        };
+        let rows = self.fetch(&self.pool, context, counted).await?;
         let Some((Some(entry),)) = rows.first().copied() else {
-            return Ok(None);
+            // Made again, because a connection died with the answer, a call does no harm: it does
+            // not find the row that was seen. But that may be the work of the first one.
+            let is_repeat = calls.into_inner() > 1;
+            let lost = || Error::outcome_unknown(Broken("the first answer was lost".to_owned()));
+            return if is_repeat { Err(lost()) } else { Ok(None) };
         };
         self.changed.notify_one();
-        self.sealed(context, entry).await.map(Some)
+        let stamp = self.sealed(context, entry).await;
+        stamp.map(Some).map_err(Error::outcome_unknown)
     }
 
     /// The commit of an entry of the log: its number is given while the transaction commits, so

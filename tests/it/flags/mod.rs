@@ -6,5 +6,6 @@ mod effects;
 mod everywhere;
 mod health;
 mod limits;
+mod lost;
 mod settings;
 mod tips;

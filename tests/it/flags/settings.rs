@@ -49,7 +49,7 @@ async fn all(replica: &Replica) -> Vec<RuntimeSetting> {
     answer.unwrap().into_inner().settings
 }
 
-async fn get(replica: &Replica, name: &str) -> RuntimeSetting {
+pub async fn get(replica: &Replica, name: &str) -> RuntimeSetting {
     let mut all = all(replica).await.into_iter();
     all.find(|setting| setting.name == name).unwrap()
 }
