@@ -277,6 +277,7 @@ impl Loader {
             | Error::NotFound { .. }
             | Error::UnknownTag(_)
             | Error::Refused(_)
+            | Error::EditForbidden { .. }
             | Error::UnknownControl { .. }
             | Error::EtagMismatch { .. }
             | Error::OtherEnvironment(_)

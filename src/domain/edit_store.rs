@@ -20,7 +20,7 @@ pub trait ChallengeEditor: Send + Sync {
     /// # Errors
     ///
     /// What `decide` gives; [`Error::Refused`] when the id is taken, in use, or the request id
-    /// was used for something else; [`Error::Unavailable`] when the database does not answer, with
+    /// was used for something else; [`Error::EditForbidden`]; [`Error::Unavailable`] when the database does not answer, with
     /// [`super::Unavailability::OutcomeUnknown`] when it may have done the edit all the same.
     async fn edit(
         &self,

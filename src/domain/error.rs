@@ -99,6 +99,15 @@ pub enum Error {
     /// The edit cannot be made as asked; nothing was changed.
     #[error("{0}")]
     Refused(EditRefusal),
+    /// The database does not let this service make the edit; nothing was changed.
+    #[error(
+        "the database does not let this service make the edit: its operators must give it the rights"
+    )]
+    EditForbidden {
+        /// What the technology said; never shown to callers.
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
     /// Somebody else in the fleet is at it.
     #[error("{} under way already", chore(*.0))]
     UnderWay(Chore),

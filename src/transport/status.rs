@@ -55,6 +55,10 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             Status::with_error_details(Code::NotFound, error.to_string(), details)
         }
         Error::Refused(refusal) => refused(refusal),
+        Error::EditForbidden { .. } => {
+            log_chain(error, tracing::Level::ERROR);
+            failed_precondition(ErrorReason::EditForbidden, error)
+        }
         Error::UnderWay(chore) => {
             let reason = match chore {
                 Chore::Warming => ErrorReason::WarmingAlready,
@@ -70,16 +74,21 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
             unavailable(*why, error.to_string(), *retry_after)
         }
         Error::Exhausted { retry_after, .. } => exhausted(error.to_string(), *retry_after),
-        Error::Declined => {
-            let details = info(ErrorReason::TipDeclined, []);
-            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
-        }
+        Error::Declined => failed_precondition(ErrorReason::TipDeclined, error),
         Error::DeadlineExceeded => deadline_exceeded(),
         Error::Internal { .. } => {
             log_chain(error, tracing::Level::ERROR);
             internal(request_id)
         }
     }
+}
+
+fn failed_precondition(reason: ErrorReason, error: &Error) -> Status {
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        error.to_string(),
+        info(reason, []),
+    )
 }
 
 fn unknown_control(kind: ControlKind, name: &str, message: String) -> Status {
@@ -321,7 +330,11 @@ mod tests {
     #[test]
     fn the_text_of_a_cause_never_reaches_the_wire() {
         let secret = "password=hunter2";
-        for error in [Error::datastore(secret), Error::internal("reading", secret)] {
+        let forbidden = Error::EditForbidden {
+            source: Some(secret.into()),
+        };
+        let others = [Error::datastore(secret), Error::internal("reading", secret)];
+        for error in others.into_iter().chain([forbidden]) {
             let status = to_status(&error, "id-1");
             let wire = format!("{status:?} {:?}", String::from_utf8_lossy(status.details()));
             assert!(!wire.contains("hunter2"), "{wire}");

@@ -9,6 +9,16 @@ pub(super) fn fault(context: &'static str, error: sqlx::Error) -> Error {
     translate(context, error, is_outage)
 }
 
+/// As [`fault`], of a statement of an edit: the database may forbid it by its rights and policies.
+pub(super) fn edit_fault(context: &'static str, error: sqlx::Error) -> Error {
+    if code_of(&error).as_deref() == Some("42501") {
+        return Error::EditForbidden {
+            source: Some(error.into()),
+        };
+    }
+    fault(context, error)
+}
+
 /// True when the same statement may succeed on another connection at once.
 pub(super) fn is_dead_connection(error: &sqlx::Error) -> bool {
     match code_of(error).as_deref() {

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use super::{
     PostgresStore,
-    codes::{fault, is_dead_connection},
+    codes::{edit_fault, fault, is_dead_connection},
     store::GRACE,
 };
 use crate::{
@@ -49,7 +49,7 @@ impl PostgresStore {
             .bind(terms.patience.as_secs_f64())
             .fetch_one(connection)
             .await
-            .map_err(|error| fault("beginning an edit", error))?;
+            .map_err(|error| edit_fault("beginning an edit", error))?;
         Ok(request)
     }
 
@@ -62,7 +62,7 @@ impl PostgresStore {
             .bind(vec![id.uuid()])
             .fetch_all(connection)
             .await
-            .map_err(|error| fault("reading a challenge to edit", error))?;
+            .map_err(|error| edit_fault("reading a challenge to edit", error))?;
         Ok(row::challenges(rows)?.value.pop())
     }
 
@@ -82,7 +82,7 @@ impl PostgresStore {
                 .bind(tally)
                 .fetch_one(&mut *transaction)
                 .await
-                .map_err(|error| fault("finishing an edit", error))?;
+                .map_err(|error| edit_fault("finishing an edit", error))?;
         let limit = terms.patience + GRACE;
         let done = timeout(limit, transaction.commit()).await;
         let done = done.map_err(|_| Error::outcome_unknown(NoAnswer(limit)))?;
@@ -127,7 +127,7 @@ fn commit_fault(id: Option<ChallengeId>, error: sqlx::Error) -> Error {
     if is_lost {
         return Error::outcome_unknown(error);
     }
-    fault("committing an edit", error)
+    edit_fault("committing an edit", error)
 }
 
 /// The refusal that a violated reference stands for.

@@ -4,15 +4,16 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 use tonic::async_trait;
 
-use super::{PostgresStore, codes::fault, export::Snapshot, import::Import, store::GRACE};
+use super::{PostgresStore, codes::edit_fault, export::Snapshot, import::Import, store::GRACE};
 use crate::{
     domain::{
-        ChallengeChange, ChallengeEditor, ChallengeId, Decide, EditRefusal, EditStep, EditTerms,
-        Edited, Error, Exporting, Importing, NewChallenge, Revision, RevisionQuery, UnixMicros,
+        Challenge, ChallengeChange, ChallengeEditor, ChallengeId, Decide, Difficulty, EditRefusal,
+        EditStep, EditTerms, Edited, Error, Exporting, Importing, NewChallenge, Revision,
+        RevisionQuery, UnixMicros,
     },
     repository::{
         edit_row::{self, RevisionRow},
-        fault::NoAnswer,
+        fault::{Broken, NoAnswer},
     },
 };
 
@@ -33,8 +34,10 @@ impl ChallengeEditor for PostgresStore {
             }
             lock(&mut transaction, id).await?;
             let before = Self::find(&mut transaction, id).await?;
-            carry_out(&mut transaction, id, decide(before.as_ref())?).await?;
+            let step = decide(before.as_ref())?;
+            carry_out(&mut transaction, id, &step).await?;
             let after = Self::find(&mut transaction, id).await?;
+            check_done(&step, before.as_ref(), after.as_ref())?;
             Ok(Ok((transaction, after)))
         });
         let prepared = prepared.await;
@@ -95,21 +98,53 @@ async fn lock(connection: &mut PgConnection, id: ChallengeId) -> Result<(), Erro
         .bind(id.uuid())
         .execute(connection)
         .await
-        .map_err(|error| fault("locking a challenge", error))?;
+        .map_err(|error| edit_fault("locking a challenge", error))?;
     Ok(())
 }
 
 async fn carry_out(
     connection: &mut PgConnection,
     id: ChallengeId,
-    step: EditStep,
+    step: &EditStep,
 ) -> Result<(), Error> {
     match step {
-        EditStep::Insert { new, created_at } => insert(connection, &new, created_at).await,
+        EditStep::Insert { new, created_at } => insert(connection, new, *created_at).await,
         EditStep::Update(change) => update(connection, id, change).await,
         EditStep::Delete => delete(connection, id).await,
         EditStep::Keep => Ok(()),
     }
+}
+
+/// Policies can hide a row from a statement, which then does nothing, and says nothing; or from this
+/// role, which cannot tell then what it did.
+fn check_done(
+    step: &EditStep,
+    before: Option<&Challenge>,
+    after: Option<&Challenge>,
+) -> Result<(), Error> {
+    let is_done = match step {
+        EditStep::Insert { .. } => after.is_some(),
+        EditStep::Update(_) => after.is_some() && after.map(fields) != before.map(fields),
+        EditStep::Delete => after.is_none(),
+        EditStep::Keep => true,
+    };
+    let hidden = || Broken("the edit does not show: policies hide its row".to_owned());
+    is_done.then_some(()).ok_or_else(|| Error::EditForbidden {
+        source: Some(hidden().into()),
+    })
+}
+
+/// What an edit can change.
+fn fields(challenge: &Challenge) -> (Difficulty, &str, &str, i32, Option<&str>) {
+    let Challenge {
+        difficulty,
+        title,
+        description,
+        points,
+        tips,
+        ..
+    } = challenge;
+    (*difficulty, title, description, *points, tips.as_deref())
 }
 
 async fn insert(
@@ -135,7 +170,7 @@ async fn insert(
         if is_taken {
             Error::Refused(EditRefusal::Exists(new.id))
         } else {
-            fault("adding a challenge", error)
+            edit_fault("adding a challenge", error)
         }
     })
 }
@@ -143,18 +178,18 @@ async fn insert(
 async fn update(
     connection: &mut PgConnection,
     id: ChallengeId,
-    change: ChallengeChange,
+    change: &ChallengeChange,
 ) -> Result<(), Error> {
     sqlx::query("SELECT challenges_catalog.update_challenge($1, $2, $3, $4, $5, $6)")
         .bind(id.uuid())
-        .bind(change.difficulty.map(crate::domain::Difficulty::as_str))
-        .bind(change.title)
-        .bind(change.description)
+        .bind(change.difficulty.map(Difficulty::as_str))
+        .bind(change.title.as_deref())
+        .bind(change.description.as_deref())
         .bind(change.points)
-        .bind(change.tips)
+        .bind(change.tips.as_deref())
         .execute(connection)
         .await
-        .map_err(|error| fault("changing a challenge", error))?;
+        .map_err(|error| edit_fault("changing a challenge", error))?;
     Ok(())
 }
 
@@ -164,7 +199,7 @@ async fn delete(connection: &mut PgConnection, id: ChallengeId) -> Result<(), Er
             .bind(id.uuid())
             .fetch_one(connection)
             .await
-            .map_err(|error| fault("deleting a challenge", error))?;
+            .map_err(|error| edit_fault("deleting a challenge", error))?;
     match table {
         None => Ok(()),
         Some(table) => Err(Error::Refused(EditRefusal::InUse { id, table })),

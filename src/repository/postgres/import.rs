@@ -4,7 +4,7 @@ use sqlx::{Postgres, Transaction};
 use tonic::async_trait;
 use uuid::Uuid;
 
-use super::{PostgresStore, codes::fault};
+use super::{PostgresStore, codes::edit_fault};
 use crate::{
     domain::{
         EditTerms, Error, ImportEnd, ImportMode, ImportRow, Imported, Importing, NewChallenge,
@@ -30,7 +30,7 @@ impl Import {
             .bind(super::edit_transaction::statement_limit(patience))
             .execute(&mut *transaction)
             .await
-            .map_err(|error| fault(context, error))?;
+            .map_err(|error| edit_fault(context, error))?;
         Ok(Self {
             store: store.clone(),
             transaction,
@@ -46,7 +46,7 @@ impl Import {
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .fetch_all(&mut *self.transaction)
             .await
-            .map_err(|error| fault("checking an import", error))
+            .map_err(|error| edit_fault("checking an import", error))
     }
 
     async fn apply(&mut self, is_new: bool) -> Result<String, Error> {
@@ -55,7 +55,7 @@ impl Import {
             .bind(is_new)
             .fetch_one(&mut *self.transaction)
             .await
-            .map_err(|error| fault("writing an import", error))
+            .map_err(|error| edit_fault("writing an import", error))
     }
 }
 
@@ -81,7 +81,7 @@ impl Importing for Import {
             .bind(tips)
             .execute(&mut *self.transaction)
             .await
-            .map_err(|error| fault("staging an import", error))?;
+            .map_err(|error| edit_fault("staging an import", error))?;
         self.staged += i64::try_from(rows.len()).unwrap_or(i64::MAX);
         Ok(())
     }

@@ -7,3 +7,4 @@ mod history;
 mod imports;
 mod once;
 mod one;
+mod rights;

@@ -34,12 +34,7 @@ impl Fleet {
         let database = postgres::fresh().await;
         let role = database.create_role("serve").await;
         migrate(&database).await;
-        let grants = include_str!("../../../migrations/grants.sql").replace(":\"role\"", &role);
-        let statements: Vec<_> = grants
-            .lines()
-            .filter(|line| !line.starts_with('\\'))
-            .collect();
-        database.execute(&statements.join("\n")).await;
+        grant(&database, &role).await;
         let url = database.url_as(&role);
         Self::serve(database, &url, 1, &[]).await
     }
@@ -94,9 +89,24 @@ impl Fleet {
 
 /// Migrates and seeds, with the program's own commands.
 pub async fn migrate(database: &Database) {
-    let environment = [("DATABASE_URL", database.url())];
+    migrate_at(database.url()).await;
+}
+
+/// As [`migrate`], as the role of this address.
+pub async fn migrate_at(url: String) {
+    let environment = [("DATABASE_URL", url)];
     program::run_well(&["migrate", "up"], &environment).await;
     program::run_well(&["seed"], &environment).await;
+}
+
+/// Gives `role` the rights of `migrations/grants.sql`.
+pub async fn grant(database: &Database, role: &str) {
+    let grants = include_str!("../../../migrations/grants.sql").replace(":\"role\"", role);
+    let statements: Vec<_> = grants
+        .lines()
+        .filter(|line| !line.starts_with('\\'))
+        .collect();
+    database.execute(&statements.join("\n")).await;
 }
 
 /// Lists `difficulty` at one replica.
