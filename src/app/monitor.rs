@@ -52,7 +52,7 @@ impl Monitor {
         let (mut database, mut redis) = (Dependency::default(), Dependency::default());
         let (mut database_told, mut redis_told) = (Told::default(), Told::default());
         let mut tips_told = Told::default();
-        let mut ready = true;
+        let (mut ready, mut had_database) = (true, false);
         let mut ready_told = Told(Some((ready, self.controls.is_open())));
         loop {
             tokio::select! {
@@ -63,13 +63,16 @@ impl Monitor {
                     continue;
                 }
             }
-            let database_up = database.saw(!self.knowledge.is_lost());
+            let reached = !self.knowledge.is_lost();
+            had_database |= reached;
+            let database_up = database.saw(reached);
             if database_told.is_news(database_up) {
                 self.health.set(DATABASE, database_up).await;
             }
+            let mut redis_up = false;
             if let Some(shared) = &self.shared {
                 let pong = timeout(CHECK_TIMEOUT, shared.ping()).await;
-                let redis_up = redis.saw(matches!(pong, Ok(Some(_))));
+                redis_up = redis.saw(matches!(pong, Ok(Some(_))));
                 if redis_told.is_news(redis_up) {
                     self.health.set(REDIS, redis_up).await;
                 }
@@ -81,7 +84,8 @@ impl Monitor {
                     self.health.set(TIPS, tips_up).await;
                 }
             }
-            ready = database_up || self.catalog.near_size().0 > 0;
+            let has_near = self.catalog.near_size().0 > 0;
+            ready = database_up || may_have_copies(has_near, redis_up, had_database);
             self.tell_ready(&mut ready_told, ready).await;
         }
     }
@@ -94,6 +98,13 @@ impl Monitor {
             self.health.set_ready(ready).await;
         }
     }
+}
+
+/// Whether something may be served without the database: there are copies here, or probably in
+/// Redis. A replica that never reached the database is not called ready for Redis alone: in a
+/// rollout it would take the place of one that works.
+fn may_have_copies(has_near: bool, redis_up: bool, had_database: bool) -> bool {
+    has_near || (redis_up && had_database)
 }
 
 /// What was said last; to say it again would wake everybody who watches.
@@ -132,6 +143,14 @@ impl Dependency {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_in_redis_count_for_a_replica_that_knew_the_database() {
+        assert!(may_have_copies(false, true, true));
+        assert!(may_have_copies(true, false, false));
+        assert!(!may_have_copies(false, true, false), "a rollout gone wrong");
+        assert!(!may_have_copies(false, false, true));
+    }
 
     #[test]
     fn a_dependency_is_down_after_three_failures_and_up_after_one_success() {

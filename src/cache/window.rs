@@ -15,14 +15,10 @@ pub(super) struct Answers {
 
 impl Answers {
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    fn ratio_since(self, earlier: Self) -> f64 {
+    fn ratio_since(self, earlier: Self) -> Option<f64> {
         let all = self.all.saturating_sub(earlier.all);
         let from_cache = self.from_cache.saturating_sub(earlier.from_cache);
-        if all == 0 {
-            0.0
-        } else {
-            from_cache as f64 / all as f64
-        }
+        (all > 0).then(|| from_cache as f64 / all as f64)
     }
 }
 
@@ -83,7 +79,20 @@ mod tests {
             from_cache: 100,
             all: 200,
         });
-        assert!((ratios.last_1m - 1.0).abs() < 1e-9);
-        assert!((ratios.last_5m - 0.5).abs() < 1e-9);
+        assert_eq!((ratios.last_1m, ratios.last_5m), (Some(1.0), Some(0.5)));
+    }
+
+    #[test]
+    fn without_answers_there_is_no_ratio() {
+        let window = Window::default();
+        let answers = Answers {
+            from_cache: 7,
+            all: 7,
+        };
+        for _ in 0..12 {
+            window.note(answers);
+        }
+        let ratios = window.ratios(answers);
+        assert_eq!((ratios.last_1m, ratios.since_start), (None, Some(1.0)));
     }
 }

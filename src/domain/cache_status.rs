@@ -117,17 +117,17 @@ pub struct DatabaseStatus {
     pub pool_max: u32,
 }
 
-/// Answers from a cache by all answers, 0 to 1; 0 where there was no answer.
+/// Answers from a cache by all answers, 0 to 1; none where there was no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HitRatio {
     /// Since the start.
-    pub since_start: f64,
+    pub since_start: Option<f64>,
     /// Over the last minute.
-    pub last_1m: f64,
+    pub last_1m: Option<f64>,
     /// Over the last five minutes.
-    pub last_5m: f64,
+    pub last_5m: Option<f64>,
     /// Over the last fifteen minutes.
-    pub last_15m: f64,
+    pub last_15m: Option<f64>,
 }
 
 /// How long something took.

@@ -85,8 +85,7 @@ impl Dashboard {
     /// The dashboard, line by line.
     pub(super) fn lines(&self, output: Output) -> Vec<String> {
         let last = self.looks.back();
-        let ratio = last.and_then(|look| look.hit_ratio);
-        let ratio = ratio.map_or(NONE.to_owned(), percent);
+        let ratio = percent(last.and_then(|look| look.hit_ratio));
         let rate = last.map_or(NONE.to_owned(), |look| format!("{:.0}/s", look.rate));
         let highest = self.looks.iter().map(|look| look.rate).fold(0.0, f64::max);
         let ratios = sparkline(self.looks.iter().map(|look| look.hit_ratio), 1.0);

@@ -20,8 +20,8 @@ pub(super) fn time(told: Option<&Told>) -> String {
 }
 
 /// Such as `99.3 %`.
-pub(super) fn percent(ratio: f64) -> String {
-    format!("{:.1} %", ratio * 100.0)
+pub(super) fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or(NONE.to_owned(), |ratio| format!("{:.1} %", ratio * 100.0))
 }
 
 /// Such as `1.2 MiB`; 0 when it is not known.
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(told(1_250_000_000), "1.2 s");
         assert_eq!(super::time(None), NONE);
         assert_eq!((bytes(0), bytes(1_536)), ("0 B".into(), "1.5 KiB".into()));
-        assert_eq!(percent(0.993), "99.3 %");
+        assert_eq!(percent(Some(0.993)), "99.3 %");
     }
 
     #[test]
