@@ -180,6 +180,15 @@ impl FallbackCause {
         Self::SwitchedOff,
     ];
 
+    /// How many causes there are.
+    pub const COUNT: usize = Self::PLAIN.len() + FailureKind::ALL.len();
+
+    /// Every cause, always in the same order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let kinds = FailureKind::ALL.iter().copied().map(Self::Provider);
+        Self::PLAIN.into_iter().chain(kinds)
+    }
+
     /// The word for logs, metrics and other replicas.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -201,9 +210,7 @@ impl FallbackCause {
     /// The cause of this word.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
-        let kinds = FailureKind::ALL.iter().copied().map(Self::Provider);
-        let mut all = Self::PLAIN.into_iter().chain(kinds);
-        all.find(|cause| cause.as_str() == word)
+        Self::all().find(|cause| cause.as_str() == word)
     }
 }
 
@@ -307,9 +314,7 @@ mod tests {
 
     #[test]
     fn every_cause_is_found_by_its_word() {
-        let kinds = FailureKind::ALL.iter().copied();
-        let causes = kinds.map(FallbackCause::Provider);
-        for cause in causes.chain(FallbackCause::PLAIN) {
+        for cause in FallbackCause::all() {
             assert_eq!(FallbackCause::named(cause.as_str()), Some(cause));
         }
     }

@@ -261,7 +261,7 @@ impl Duty {
             cause = cause.as_str(),
             "no tip was written; another text stands in"
         );
-        self.core.stats.fallbacks.add(1);
+        self.core.stats.count_fallback(cause);
         self.fail(failed, Some(pause)).await;
         if let Some(mut publisher) = publisher {
             // A newer leader, if there is one, has its own end.

@@ -91,11 +91,6 @@ impl Board {
                 &stats.demotions,
             ),
             (
-                "catalog_tips_fallbacks_total",
-                "Those of them that ended without a tip, so that another text stood in.",
-                &stats.fallbacks,
-            ),
-            (
                 "catalog_tips_breaches_total",
                 "Texts of providers that broke the rules for tips.",
                 &stats.breaches,
@@ -107,6 +102,13 @@ impl Board {
             ),
         ] {
             page.counter(name, help).sample(&[], count.get());
+        }
+        let mut fallbacks = page.counter(
+            "catalog_tips_fallbacks_total",
+            "Tips that this replica set out to have written and got none, by why.",
+        );
+        for (cause, count) in stats.fallbacks() {
+            fallbacks.sample(&[("cause", cause.as_str())], count);
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::{
-    domain::FailureKind,
+    domain::{FailureKind, FallbackCause},
     telemetry::{Buckets, Counter, Histogram},
 };
 
@@ -20,6 +20,7 @@ macro_rules! counters {
         pub struct TipStats {
             $($(#[$doc])* pub $name: Counter,)+
             failures: [Counter; FailureKind::ALL.len()],
+            fallbacks: [Counter; FallbackCause::COUNT],
             /// How long readers waited for the first text.
             pub(super) first_text: FirstText,
         }
@@ -57,8 +58,6 @@ counters! {
     takeovers,
     /// Generations that were lost to another replica.
     demotions,
-    /// Generations that ended without a tip.
-    fallbacks,
     /// Generations that nobody wanted to the end.
     aborted,
     /// Orders that were sent to a provider.
@@ -92,6 +91,18 @@ impl TipStats {
 
     pub(super) fn count_failure(&self, kind: FailureKind) {
         if let Some(counter) = self.failure(kind) {
+            counter.add(1);
+        }
+    }
+
+    /// How many generations ended without a tip, for each cause.
+    pub fn fallbacks(&self) -> impl Iterator<Item = (FallbackCause, u64)> {
+        FallbackCause::all().zip(self.fallbacks.iter().map(Counter::get))
+    }
+
+    pub(super) fn count_fallback(&self, cause: FallbackCause) {
+        let mut counters = FallbackCause::all().zip(&self.fallbacks);
+        if let Some((_, counter)) = counters.find(|(each, _)| *each == cause) {
             counter.add(1);
         }
     }

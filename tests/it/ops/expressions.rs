@@ -9,7 +9,7 @@ pub struct Asked {
 }
 
 /// Words that are no figures although no parenthesis follows them.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "and",
     "or",
     "unless",
@@ -25,6 +25,7 @@ const WORDS: [&str; 15] = [
     "on",
     "ignoring",
     "group_right",
+    "group_left",
 ];
 /// Words before a list of labels.
 const BEFORE_LABELS: [&str; 6] = [
@@ -95,9 +96,10 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 #[test]
 fn figures_and_labels_are_told_apart_from_all_else() {
     let expression = r#"histogram_quantile(0.99, sum by (job, le) (rate(a_bucket{x="b{c}", y!~"z"}[5m])))
-        > 0.5 and on (job) max without (i) (b:rate5m offset 1m) - on (job) group_right c == 1"#;
+        > 0.5 and on (job) max without (i) (b:rate5m offset 1m) - on (job) group_right c == 1
+        / on (job) group_left d"#;
     let expected = Asked {
-        figures: set(&["a_bucket", "b:rate5m", "c"]),
+        figures: set(&["a_bucket", "b:rate5m", "c", "d"]),
         labels: set(&["job", "le", "x", "y", "i"]),
     };
     assert_eq!(asked(expression), expected);

@@ -3,6 +3,7 @@
 mod alerts;
 mod counting;
 mod expressions;
+mod fallbacks;
 mod figures;
 mod outages;
 mod pages;

@@ -37,6 +37,21 @@ async fn every_failure_of_the_only_provider_ends_with_the_static_tip() {
     }
 }
 
+/// However many readers there are, and however often it was tried.
+#[tokio::test(start_paused = true)]
+async fn a_tip_that_was_not_written_counts_once_under_its_cause() {
+    for kind in FailureKind::ALL.iter().copied() {
+        let alone = Alone::new(&[&Writer::new("a", [failing("", kind)])]);
+        tokio::join!(alone.read(question()), alone.read(question()));
+        let counted: Vec<_> = alone.board.stats().fallbacks().collect();
+        let expected = |cause| (cause, u64::from(cause == FallbackCause::Provider(kind)));
+        assert_eq!(
+            counted,
+            FallbackCause::all().map(expected).collect::<Vec<_>>()
+        );
+    }
+}
+
 /// P11, before the first text, two providers: nobody notices but by the time it takes.
 #[tokio::test(start_paused = true)]
 async fn every_failure_of_the_first_provider_is_hidden_by_the_second() {
