@@ -118,11 +118,13 @@ impl CachedCatalog {
         self.loader.settings.switches.is_on(flag)
     }
 
-    /// Notes the counts for the hit ratio of the last minutes, for ever.
+    /// Notes the counts for the hit ratio and the latencies of the last minutes, for ever.
     pub async fn keep_count(stats: Arc<CacheStats>) {
         loop {
             sleep(Window::BEAT).await;
             stats.window.note(stats.answers());
+            stats.hit_latency.note();
+            stats.load_latency.note();
         }
     }
 

@@ -119,6 +119,8 @@ impl CacheInspector for Inspector {
             hit_ratio: stats.window.ratios(stats.answers()),
             hit_latency: stats.hit_latency.summary(),
             load_latency: stats.load_latency.summary(),
+            hit_latency_1m: stats.hit_latency.last_minute(),
+            load_latency_1m: stats.load_latency.last_minute(),
             stale_answers: stats.stale_answers.get(),
             audit_checked: stats.audit_checked.get(),
             audit_violations: stats.audit_violations.get(),

@@ -1,8 +1,13 @@
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
+use super::window::Window;
 use crate::{domain::Latency, telemetry::Distribution};
 
 /// How long something took, in buckets that are an eighth apart: 64 powers of
@@ -10,6 +15,8 @@ use crate::{domain::Latency, telemetry::Distribution};
 #[derive(Debug)]
 pub(super) struct Histogram {
     buckets: Box<[AtomicU64]>,
+    /// The counts of the last minute, one every [`Window::BEAT`], the newest first.
+    past: Mutex<VecDeque<Vec<u64>>>,
 }
 
 const CUTS: u32 = 3;
@@ -19,6 +26,7 @@ impl Default for Histogram {
     fn default() -> Self {
         Self {
             buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            past: Mutex::default(),
         }
     }
 }
@@ -65,26 +73,50 @@ impl Histogram {
         counts.collect()
     }
 
+    /// Since the start.
     pub(super) fn summary(&self) -> Latency {
+        latency_of(&self.counts())
+    }
+
+    /// Notes the counts as they are now, to be called once a beat.
+    pub(super) fn note(&self) {
         let counts = self.counts();
-        let count: u64 = counts.iter().sum();
-        let percentile = |percent: u64| {
-            let rank = (count * percent).div_ceil(100).max(1);
-            let mut seen = 0;
-            let bucket = counts.iter().position(|in_bucket| {
-                seen += in_bucket;
-                seen >= rank
-            });
-            bucket.map_or(Duration::ZERO, |bucket| {
-                Duration::from_nanos(end_of(bucket))
-            })
-        };
-        Latency {
-            count,
-            p50: percentile(50),
-            p95: percentile(95),
-            p99: percentile(99),
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.push_front(counts);
+        past.truncate(Window::BEATS_A_MINUTE);
+    }
+
+    /// Over the last minute; of a process younger than that, since its start.
+    pub(super) fn last_minute(&self) -> Latency {
+        let mut counts = self.counts();
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = past.get(Window::BEATS_A_MINUTE - 1) {
+            for (count, earlier) in counts.iter_mut().zip(earlier) {
+                *count = count.saturating_sub(*earlier);
+            }
         }
+        latency_of(&counts)
+    }
+}
+
+fn latency_of(counts: &[u64]) -> Latency {
+    let count: u64 = counts.iter().sum();
+    let percentile = |percent: u64| {
+        let rank = (count * percent).div_ceil(100).max(1);
+        let mut seen = 0;
+        let bucket = counts.iter().position(|in_bucket| {
+            seen += in_bucket;
+            seen >= rank
+        });
+        bucket.map_or(Duration::ZERO, |bucket| {
+            Duration::from_nanos(end_of(bucket))
+        })
+    };
+    Latency {
+        count,
+        p50: percentile(50),
+        p95: percentile(95),
+        p99: percentile(99),
     }
 }
 
@@ -138,6 +170,21 @@ mod tests {
         assert_eq!(below, [1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3]);
         assert_eq!(distribution.count, 3);
         assert!((distribution.sum / 0.000_304 - 1.0).abs() < 1.0 / 16.0);
+    }
+
+    #[test]
+    fn the_last_minute_knows_nothing_of_what_was_before_it() {
+        let histogram = Histogram::default();
+        histogram.record_times(1_000, Duration::from_secs(1));
+        for _ in 0..Window::BEATS_A_MINUTE {
+            histogram.note();
+        }
+        assert_eq!(histogram.last_minute(), Latency::default());
+        histogram.record(Duration::from_micros(10));
+        let (minute, all) = (histogram.last_minute(), histogram.summary());
+        assert_eq!((minute.count, all.count), (1, 1_001));
+        assert!(minute.p99 < Duration::from_micros(12), "{minute:?}");
+        assert!(all.p50 >= Duration::from_secs(1), "{all:?}");
     }
 
     #[test]

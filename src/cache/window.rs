@@ -32,7 +32,7 @@ pub(super) struct Window {
 impl Window {
     /// How often counts are to be noted.
     pub(super) const BEAT: Duration = Duration::from_secs(5);
-    const BEATS_A_MINUTE: usize = 12;
+    pub(super) const BEATS_A_MINUTE: usize = 12;
     const LENGTH: usize = 15 * Self::BEATS_A_MINUTE;
 
     /// Notes the counts as they are now.

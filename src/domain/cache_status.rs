@@ -36,10 +36,14 @@ pub struct CacheStatus {
     pub database: DatabaseStatus,
     /// Answers from a cache by all answers.
     pub hit_ratio: HitRatio,
-    /// How long hits took.
+    /// How long hits took, since the start.
     pub hit_latency: Latency,
-    /// How long loads took.
+    /// How long loads took, since the start.
     pub load_latency: Latency,
+    /// How long hits took over the last minute.
+    pub hit_latency_1m: Latency,
+    /// How long loads took over the last minute.
+    pub load_latency_1m: Latency,
     /// Answers that were marked stale.
     pub stale_answers: u64,
     /// Entries that were read again to be checked.

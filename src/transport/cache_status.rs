@@ -46,6 +46,8 @@ pub(super) fn message(replica: &str, status: &CacheStatus) -> pb::ReplicaCacheSt
         hit_ratio_15m: status.hit_ratio.last_15m,
         hit_latency: Some(latency(&status.hit_latency)),
         load_latency: Some(latency(&status.load_latency)),
+        hit_latency_1m: Some(latency(&status.hit_latency_1m)),
+        load_latency_1m: Some(latency(&status.load_latency_1m)),
         stale_answers: count(status.stale_answers),
         audit_checked: count(status.audit_checked),
         audit_violations: count(status.audit_violations),

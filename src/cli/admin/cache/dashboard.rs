@@ -4,8 +4,8 @@ use std::{
 };
 
 use super::{
-    figures::{NONE, percent, sparkline},
-    status::{HEADINGS, row},
+    figures::{NONE, percent, seconds, sparkline},
+    status::{HEADINGS, measured, row},
 };
 use crate::{
     cli::output::{Color, Output, clean},
@@ -31,6 +31,8 @@ pub(super) struct Look {
     pub(super) rate: f64,
     /// Those of them that came from a cache, 0 to 1; `None` without any answer.
     pub(super) hit_ratio: Option<f64>,
+    /// The longest of the replicas' p99 of hits in the last minute, in seconds.
+    p99_secs: Option<f64>,
 }
 
 /// The counters of one replica.
@@ -74,12 +76,20 @@ impl Dashboard {
         let look = Look {
             rate: all as f64 / since.as_secs_f64().max(f64::EPSILON),
             hit_ratio: (all > 0).then(|| from_cache as f64 / all as f64),
+            p99_secs: self.p99_secs(),
         };
         self.looks.push_back(look);
         if self.looks.len() > LOOKS {
             self.looks.pop_front();
         }
         Some(look)
+    }
+
+    fn p99_secs(&self) -> Option<f64> {
+        let told = self.status.replicas.iter();
+        let p99 = told.filter_map(|replica| measured(replica.hit_latency_1m).p99);
+        let p99 = p99.filter_map(|told| Duration::try_from(told).ok()).max();
+        p99.map(|p99| p99.as_secs_f64())
     }
 
     /// The dashboard, line by line.
@@ -90,12 +100,17 @@ impl Dashboard {
         let highest = self.looks.iter().map(|look| look.rate).fold(0.0, f64::max);
         let ratios = sparkline(self.looks.iter().map(|look| look.hit_ratio), 1.0);
         let rates = sparkline(self.looks.iter().map(|look| Some(look.rate)), highest);
+        let p99 = last.and_then(|look| look.p99_secs);
+        let longest = self.looks.iter().filter_map(|look| look.p99_secs);
+        let longest = longest.fold(0.0, f64::max);
+        let p99s = sparkline(self.looks.iter().map(|look| look.p99_secs), longest);
         let mut lines = vec![
             format!(
                 "hit ratio {ratio:>9}  {}",
                 output.paint(Color::Green, &ratios)
             ),
             format!("answers   {rate:>9}  {rates}"),
+            format!("p99 of hits {:>7}  {p99s}", seconds(p99)),
             String::new(),
         ];
         let replicas = self.status.replicas.iter();

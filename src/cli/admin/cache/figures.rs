@@ -8,10 +8,16 @@ pub(super) const NONE: &str = "–";
 
 /// Such as `12 µs`, `3.4 ms` or `1.2 s`.
 pub(super) fn time(told: Option<&Told>) -> String {
-    let Some(time) = told.and_then(|told| Duration::try_from(*told).ok()) else {
+    let time = told.and_then(|told| Duration::try_from(*told).ok());
+    seconds(time.map(|time| time.as_secs_f64()))
+}
+
+/// As [`time`].
+pub(super) fn seconds(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else {
         return NONE.to_owned();
     };
-    let micros = time.as_secs_f64() * 1e6;
+    let micros = seconds * 1e6;
     match micros {
         ..1e3 => format!("{micros:.0} µs"),
         1e3..1e6 => format!("{:.1} ms", micros / 1e3),

@@ -61,13 +61,13 @@ pub(super) async fn ask(
 
 /// Of [`row`].
 pub(super) const HEADINGS: [&str; 10] = [
-    "REPLICA", "HIT 1M", "HIT ALL", "P50", "P99", "LOAD P99", "ENTRIES", "LAG", "AGE", "MODE",
+    "REPLICA", "HIT 1M", "HIT ALL", "P50 1M", "P99 1M", "LOAD P99", "ENTRIES", "LAG", "AGE", "MODE",
 ];
 
 /// One replica among others.
 pub(super) fn row(output: Output, status: &ReplicaCacheStatus) -> [String; 10] {
-    let hits = status.hit_latency.unwrap_or_default();
-    let loads = status.load_latency.unwrap_or_default();
+    let hits = measured(status.hit_latency_1m);
+    let loads = measured(status.load_latency);
     [
         clean(&status.replica),
         percent(status.hit_ratio_1m),
@@ -80,6 +80,13 @@ pub(super) fn row(output: Output, status: &ReplicaCacheStatus) -> [String; 10] {
         time(status.confirmation_age.as_ref()),
         mode(output, status),
     ]
+}
+
+/// Without a measurement there is no time to show.
+pub(super) fn measured(latency: Option<LatencyStatus>) -> LatencyStatus {
+    latency
+        .filter(|latency| latency.count > 0)
+        .unwrap_or_default()
 }
 
 /// The mode in words, and in the colour that it deserves.
@@ -116,7 +123,7 @@ fn fields(output: Output, status: &ReplicaCacheStatus) -> Vec<[String; 2]> {
 }
 
 /// What was asked, and how long it took.
-fn traffic(status: &ReplicaCacheStatus) -> [(&'static str, String); 5] {
+fn traffic(status: &ReplicaCacheStatus) -> [(&'static str, String); 7] {
     let ratios = [
         status.hit_ratio_1m,
         status.hit_ratio_5m,
@@ -124,7 +131,7 @@ fn traffic(status: &ReplicaCacheStatus) -> [(&'static str, String); 5] {
         status.hit_ratio,
     ];
     let latency = |latency: Option<LatencyStatus>| {
-        let of = latency.unwrap_or_default();
+        let of = measured(latency);
         let (p50, p99) = (time(of.p50.as_ref()), time(of.p99.as_ref()));
         format!("{p50} and {p99} of {}", of.count)
     };
@@ -134,7 +141,9 @@ fn traffic(status: &ReplicaCacheStatus) -> [(&'static str, String); 5] {
     );
     [
         ("hit ratio 1m, 5m, 15m, all", ratios.map(percent).join(", ")),
+        ("hits p50, p99 in 1m", latency(status.hit_latency_1m)),
         ("hits p50, p99", latency(status.hit_latency)),
+        ("loads p50, p99 in 1m", latency(status.load_latency_1m)),
         ("loads p50, p99", latency(status.load_latency)),
         ("stale answers", status.stale_answers.to_string()),
         ("audit", audit),

@@ -36,6 +36,8 @@ fn replica(status: &ReplicaCacheStatus) -> Value {
         "hit_ratio_15m": status.hit_ratio_15m,
         "hit_latency": status.hit_latency.map(latency),
         "load_latency": status.load_latency.map(latency),
+        "hit_latency_1m": status.hit_latency_1m.map(latency),
+        "load_latency_1m": status.load_latency_1m.map(latency),
         "stale_answers": status.stale_answers,
         "audit_checked": status.audit_checked,
         "audit_violations": status.audit_violations,
