@@ -31,17 +31,21 @@ impl RuntimeSettingsTransport {
         asker: &Asker,
     ) -> Result<pb::UpdateRuntimeSettingResponse, Error> {
         let mut wrong = Wrong::default();
+        let value = wrong.field(
+            "value",
+            request.value.ok_or_else(|| "must be given".to_owned()),
+        );
         let comment = wrong.comment(request.comment.as_deref());
         let environment = wrong.environment(request.environment.as_deref());
         let etag = wrong.field("etag", convert::etag(&request.etag));
         let editor = asker.editor(&mut wrong);
-        let (Some(comment), Some(environment), Some(etag), Some(editor)) =
-            (comment, environment, etag, editor)
+        let (Some(value), Some(comment), Some(environment), Some(etag), Some(editor)) =
+            (value, comment, environment, etag, editor)
         else {
             return Err(wrong.into());
         };
         let change = SettingChange {
-            value: request.value,
+            value,
             comment,
             environment,
         };

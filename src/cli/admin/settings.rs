@@ -119,7 +119,7 @@ fn view<T>(
 fn update(matches: &ArgMatches) -> UpdateRuntimeSettingRequest {
     UpdateRuntimeSettingRequest {
         name: text(matches, "name"),
-        value: matches.get_one::<i64>("value").copied().unwrap_or_default(),
+        value: matches.get_one::<i64>("value").copied(),
         comment: matches.get_one::<String>("comment").cloned(),
         environment: matches.get_one::<String>("environment").cloned(),
         etag: text(matches, "etag"),

@@ -27,7 +27,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 pub fn set(name: &str, value: i64) -> UpdateRuntimeSettingRequest {
     UpdateRuntimeSettingRequest {
         name: name.to_owned(),
-        value,
+        value: Some(value),
         ..Default::default()
     }
 }
@@ -206,4 +206,29 @@ async fn what_cannot_be_set_is_refused_and_nothing_is_changed() {
         assert_eq!(refusal(update(&replica, request).await), refused);
     }
     assert_eq!(all(&replica).await, before);
+}
+
+#[tokio::test]
+async fn a_call_that_says_no_value_is_refused_and_does_not_lift_the_budget() {
+    let replica = Replica::start(&[]).await;
+    let budget = "tip_daily_budget_micro_usd";
+    update(&replica, set(budget, 5_000_000)).await.unwrap();
+    let remark = UpdateRuntimeSettingRequest {
+        name: budget.to_owned(),
+        comment: Some("half until Friday".to_owned()),
+        ..Default::default()
+    };
+    let status = update(&replica, remark).await.unwrap_err();
+    assert!(
+        status.message().contains("value: must be given"),
+        "{status:?}"
+    );
+    assert_eq!(Refusal::from(status), Refusal::invalid(&["value"]));
+    let setting = get(&replica, budget).await;
+    assert_eq!((setting.value, setting.comment.as_str()), (5_000_000, ""));
+    let unlimited = update(&replica, set(budget, 0)).await.unwrap();
+    assert_eq!(
+        (unlimited.value, unlimited.source()),
+        (0, ValueSource::AllRow)
+    );
 }
