@@ -32,7 +32,10 @@ pub(super) fn completions(matches: &ArgMatches) -> Result<(), Failure> {
 fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     generate(shell, &mut command(), NAME, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let script = String::from_utf8_lossy(&script);
+    // Upstream spells a name with a hyphen in two ways, and then completes nothing behind the first
+    // word (clap-rs/clap #6386, #6421). Once that is mended, there is nothing here to replace.
+    script.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What needs no server: version, completions, help.
-use super::ended::{SECRET, run};
+use super::ended::{Ended, SECRET, run};
 use crate::support::program::run_well;
 
 #[tokio::test]
@@ -26,6 +26,42 @@ async fn completions_are_a_script_that_bash_can_read() {
     run(&["completions", "cobol"], &[])
         .await
         .with(2, &["cobol"]);
+}
+
+/// What bash offers when the tabulator is pressed behind `words`, the last of which is begun.
+const COMPLETE: &str = r#"
+source "$1"
+shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
+registered=($(complete -p challenges-catalog))
+while [ "${registered[0]}" != -F ]; do registered=("${registered[@]:1}"); done
+"${registered[1]}" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+echo "${COMPREPLY[@]}"
+"#;
+
+#[tokio::test]
+async fn bash_completes_commands_flags_and_values_at_every_depth() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("completions.bash");
+    std::fs::write(&file, run_well(&["completions", "bash"], &[]).await).unwrap();
+    for (words, offered) in [
+        (&["li"][..], "list"),
+        (&["admin", "fl"], "flags"),
+        (&["admin", "flags", ""], "-h --help list get set unset help"),
+        (&["admin", "flags", "set", "--roll"], "--rollout"),
+        (&["list", "--difficulty", "b"], "beginner"),
+        (&["help", "admin", "ca"], "cache"),
+    ] {
+        let mut bash = tokio::process::Command::new("bash");
+        bash.args(["--norc", "-c", COMPLETE, "bash"]).arg(&file);
+        let ended = bash.arg("challenges-catalog").args(words).output();
+        let ended: Ended = ended.await.unwrap().into();
+        assert_eq!(
+            (ended.out.trim(), ended.err.as_str()),
+            (offered, ""),
+            "{words:?}"
+        );
+    }
 }
 
 #[tokio::test]
