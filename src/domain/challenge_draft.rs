@@ -1,8 +1,7 @@
 use super::{ChallengeId, Difficulty, FieldViolation, challenge_text};
 
 /// A challenge as somebody proposes it: nothing is checked yet.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ChallengeDraft {
     /// A UUID.
     pub id: String,
@@ -11,12 +10,10 @@ pub struct ChallengeDraft {
     /// 1 to 200 characters on one line, in NFC.
     pub title: String,
     /// At most 5 000 characters; line breaks and tabs are the only control characters.
-    #[serde(default)]
     pub description: String,
     /// 0 to 1 000.
     pub points: i64,
     /// As `description`.
-    #[serde(default)]
     pub tips: Option<String>,
 }
 

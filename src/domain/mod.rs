@@ -8,6 +8,7 @@ mod challenge_text;
 mod content;
 mod control;
 mod control_store;
+mod draft_json;
 mod edit;
 mod edit_store;
 mod error;
@@ -46,6 +47,7 @@ pub use control_store::{
     ControlBoard, ControlDraft, ControlNews, ControlRows, ControlStore, DraftValue, Standing,
     ValueSource,
 };
+pub use draft_json::JsonFields;
 pub use edit::{
     EditRefusal, EditStep, EditTerms, Edited, ImportEnd, ImportMode, ImportRow, ImportTally,
     Imported, Once, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,

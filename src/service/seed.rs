@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::domain::{ChallengeDraft, ChallengeRepository, Error, NewChallenge};
+use crate::domain::{ChallengeRepository, Error, FieldViolation, JsonFields, NewChallenge};
 
 /// The challenges that come with the program.
 pub const EMBEDDED: &str = include_str!("../../seeds/challenges.json");
@@ -57,8 +57,7 @@ pub async fn load(challenges: &dyn ChallengeRepository, json: &str) -> Result<Se
 }
 
 fn parse(json: &str) -> Result<Vec<NewChallenge>, Vec<SeedProblem>> {
-    let whole = |error: serde_json::Error| vec![SeedProblem::new(0, "", error.to_string())];
-    let rows: Vec<Value> = serde_json::from_str(json).map_err(whole)?;
+    let rows = rows(json).map_err(|problem| vec![SeedProblem::new(0, "", problem)])?;
     let (mut challenges, mut problems) = (Vec::with_capacity(rows.len()), Vec::new());
     let mut first_row_of = HashMap::new();
     for (row, value) in (1..).zip(rows) {
@@ -80,13 +79,27 @@ fn parse(json: &str) -> Result<Vec<NewChallenge>, Vec<SeedProblem>> {
     }
 }
 
+/// The list, of whatever it may be.
+fn rows(json: &str) -> Result<Vec<Value>, String> {
+    let value = serde_json::from_str(json).map_err(|error| {
+        let text = error.to_string();
+        let problem = text.split(" at line ").next().unwrap_or_default();
+        let (line, column) = (error.line(), error.column());
+        format!("line {line}, column {column} is not JSON: {problem}")
+    })?;
+    match value {
+        Value::Array(rows) => Ok(rows),
+        _ => Err("it must begin with [".to_owned()),
+    }
+}
+
 fn check(row: usize, value: Value) -> Result<NewChallenge, Vec<SeedProblem>> {
-    let draft: ChallengeDraft = serde_json::from_value(value)
-        .map_err(|error| vec![SeedProblem::new(row, "", error.to_string())])?;
-    draft.check().map_err(|wrong| {
-        let problem = |wrong: crate::domain::FieldViolation| {
-            SeedProblem::new(row, &wrong.field, wrong.problem)
-        };
+    let Value::Object(fields) = value else {
+        let problem = "must be a challenge in { }".to_owned();
+        return Err(vec![SeedProblem::new(row, "", problem)]);
+    };
+    JsonFields::from(fields).check().map_err(|wrong| {
+        let problem = |wrong: FieldViolation| SeedProblem::new(row, &wrong.field, wrong.problem);
         wrong.into_iter().map(problem).collect()
     })
 }
@@ -162,7 +175,27 @@ mod tests {
             "row 2, id: is that of row 1"
         );
         let unknown = GOOD.replace("\"title\"", "\"name\"");
-        assert!(problems_of(&format!("[{unknown}]")).starts_with("row 1: unknown field `name`"));
-        assert!(problems_of("{}").starts_with("not a list of challenges"));
+        assert!(
+            problems_of(&format!("[{unknown}]"))
+                .contains("row 1, name: is no field of a challenge")
+        );
+        assert_eq!(problems_of("[7]"), "row 1: must be a challenge in { }");
+        assert_eq!(
+            problems_of("{}"),
+            "not a list of challenges: it must begin with ["
+        );
+        assert_eq!(
+            problems_of("[\n  x]"),
+            "not a list of challenges: line 2, column 3 is not JSON: expected value"
+        );
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_kind_is_told_with_what_it_must_be() {
+        let bad = GOOD.replace(":10", ":\"ten\"").replace("\"T\"", "5");
+        assert_eq!(
+            problems_of(&format!("[{bad}]")),
+            "row 1, title: must be text, not 5\nrow 1, points: must be a whole number, not \"ten\""
+        );
     }
 }

@@ -1,16 +1,13 @@
 //! The seeds keep the promises that the catalog makes about them.
 use std::{collections::HashSet, fs};
 
-use challenges_catalog::domain::{ChallengeDraft, Difficulty, NewChallenge};
+use challenges_catalog::domain::{Difficulty, JsonFields, NewChallenge};
 
 fn seeds() -> Vec<NewChallenge> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/challenges.json");
     let text = fs::read_to_string(path).unwrap();
-    let drafts: Vec<ChallengeDraft> = serde_json::from_str(&text).unwrap();
-    drafts
-        .into_iter()
-        .map(|draft| draft.check().unwrap())
-        .collect()
+    let rows: Vec<JsonFields> = serde_json::from_str(&text).unwrap();
+    rows.into_iter().map(|row| row.check().unwrap()).collect()
 }
 
 #[test]

@@ -285,6 +285,21 @@ async fn a_file_with_bad_lines_changes_nothing_and_each_is_named() {
 }
 
 #[tokio::test]
+async fn of_many_bad_lines_twenty_are_told_and_that_there_are_more() {
+    let replica = Replica::start(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(folder.path(), "bad.json");
+    let bad = |number| line(number, "Good").replace(":10", r#":"ten""#);
+    for (rows, has_more) in [(20, false), (21, true)] {
+        fs::write(&file, list_of((1..=rows).map(bad))).unwrap();
+        let err = run(&replica, &["import", &file]).await.err;
+        let last = r#"line 21, points: must be a whole number, not "ten""#;
+        assert!(err.contains(last) && !err.contains("line 22"), "{err}");
+        assert_eq!(err.contains("and more"), has_more, "{err}");
+    }
+}
+
+#[tokio::test]
 async fn an_import_by_pipe_that_is_ended_by_ctrl_c_changes_nothing() {
     let replica = Replica::start(&[]).await;
     // Who runs the tests in the background has SIGINT ignored, and children inherit that.

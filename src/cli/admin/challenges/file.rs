@@ -1,7 +1,7 @@
 //! Challenges one by one out of a file of any length: a JSON list of them, or one after another.
 use std::{fmt, io::BufRead};
 
-use crate::domain::{ChallengeDraft, FieldViolation};
+use crate::domain::{FieldViolation, JsonFields, NewChallenge};
 
 /// The longest challenge, in bytes of the file.
 const OBJECT_MAX: usize = 1 << 20;
@@ -29,7 +29,15 @@ impl fmt::Display for LineProblem {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileRow {
     pub(super) line: u64,
-    pub(super) draft: ChallengeDraft,
+    pub(super) challenge: NewChallenge,
+}
+
+/// An object as it stands in the file.
+struct Object {
+    /// Where it begins; both count from 1, and columns are bytes.
+    line: u64,
+    column: u64,
+    bytes: Vec<u8>,
 }
 
 /// What may come next.
@@ -52,6 +60,8 @@ enum Place {
 pub(super) struct ChallengeFile<R> {
     input: R,
     line: u64,
+    /// How many bytes of the line were read.
+    column: u64,
     place: Place,
     /// How many bytes were read.
     pub(super) bytes: u64,
@@ -62,6 +72,7 @@ impl<R: BufRead> ChallengeFile<R> {
         Self {
             input,
             line: 1,
+            column: 0,
             place: Place::Start,
             bytes: 0,
         }
@@ -74,17 +85,16 @@ impl<R: BufRead> ChallengeFile<R> {
     ///
     /// Every problem of the challenge; a broken file has no next.
     pub(super) fn next(&mut self) -> Result<Option<FileRow>, Vec<LineProblem>> {
-        let Some((line, object)) = self.next_object().map_err(|problem| vec![problem])? else {
+        let Some(Object {
+            line,
+            column,
+            bytes,
+        }) = self.next_object().map_err(|problem| vec![problem])?
+        else {
             return Ok(None);
         };
-        let draft: ChallengeDraft = serde_json::from_slice(&object).map_err(|error| {
-            let text = error.to_string();
-            let problem = text.split(" at line ").next().unwrap_or_default();
-            let behind = u64::try_from(error.line()).unwrap_or(1).saturating_sub(1);
-            vec![at(line + behind, problem)]
-        })?;
-        let checked = draft.clone().check();
-        checked.map_err(|wrong| {
+        let fields = fields(line, column, &bytes).map_err(|problem| vec![problem])?;
+        let challenge = fields.check().map_err(|wrong| {
             let told = |FieldViolation { field, problem }| LineProblem {
                 line,
                 field,
@@ -92,7 +102,7 @@ impl<R: BufRead> ChallengeFile<R> {
             };
             wrong.into_iter().map(told).collect::<Vec<_>>()
         })?;
-        Ok(Some(FileRow { line, draft }))
+        Ok(Some(FileRow { line, challenge }))
     }
 
     /// Whether nothing more can be read.
@@ -100,8 +110,8 @@ impl<R: BufRead> ChallengeFile<R> {
         self.place == Place::End
     }
 
-    /// The bytes of the next object, and the line that it begins on.
-    fn next_object(&mut self) -> Result<Option<(u64, Vec<u8>)>, LineProblem> {
+    /// The next object.
+    fn next_object(&mut self) -> Result<Option<Object>, LineProblem> {
         loop {
             let Some(byte) = self.next_byte()? else {
                 return self.end();
@@ -126,7 +136,7 @@ impl<R: BufRead> ChallengeFile<R> {
         }
     }
 
-    fn end(&mut self) -> Result<Option<(u64, Vec<u8>)>, LineProblem> {
+    fn end(&mut self) -> Result<Option<Object>, LineProblem> {
         let place = std::mem::replace(&mut self.place, Place::End);
         match place {
             Place::Start | Place::Among | Place::End => Ok(None),
@@ -149,8 +159,8 @@ impl<R: BufRead> ChallengeFile<R> {
     }
 
     /// The rest of an object, whose brace was read.
-    fn object(&mut self) -> Result<(u64, Vec<u8>), LineProblem> {
-        let begins = self.line;
+    fn object(&mut self) -> Result<Object, LineProblem> {
+        let (begins, column) = (self.line, self.column);
         let (mut object, mut depth) = (vec![b'{'], 1_u32);
         let (mut is_text, mut is_escaped) = (false, false);
         while depth > 0 {
@@ -174,7 +184,11 @@ impl<R: BufRead> ChallengeFile<R> {
                 _ => {}
             }
         }
-        Ok((begins, object))
+        Ok(Object {
+            line: begins,
+            column,
+            bytes: object,
+        })
     }
 
     fn next_byte(&mut self) -> Result<Option<u8>, LineProblem> {
@@ -186,10 +200,31 @@ impl<R: BufRead> ChallengeFile<R> {
         if let Some(byte) = byte {
             self.input.consume(1);
             self.bytes += 1;
-            self.line += u64::from(byte == b'\n');
+            self.column += 1;
+            if byte == b'\n' {
+                (self.line, self.column) = (self.line + 1, 0);
+            }
         }
         Ok(byte)
     }
+}
+
+/// The fields of an object that begins at `line` and `column`.
+fn fields(line: u64, column: u64, object: &[u8]) -> Result<JsonFields, LineProblem> {
+    let text = std::str::from_utf8(object).map_err(|error| {
+        let before = object.iter().take(error.valid_up_to());
+        let breaks = before.filter(|byte| **byte == b'\n').count();
+        at(line + breaks as u64, "is not UTF-8")
+    })?;
+    serde_json::from_str(text).map_err(|error| {
+        let text = error.to_string();
+        let problem = text.split(" at line ").next().unwrap_or_default();
+        let behind = (error.line() as u64).saturating_sub(1);
+        let before = if behind == 0 { column - 1 } else { 0 };
+        let column = before + error.column() as u64;
+        let problem = format!("is not JSON: {problem}, in column {column}");
+        at(line + behind, &problem)
+    })
 }
 
 fn at(line: u64, problem: &str) -> LineProblem {
@@ -247,9 +282,33 @@ mod tests {
         assert_eq!(lines, [5]);
         assert!(problems[0].starts_with("line 2, difficulty: must be beginner"));
         assert_eq!(problems[1], "line 2, points: must be 0 to 1000, not -1");
-        assert!(
-            problems[2].starts_with("line 4: unknown field `name`"),
-            "{problems:?}"
+        assert_eq!(problems[2], "line 3, title: is missing");
+        assert!(problems[3].starts_with("line 3, name: is no field of a challenge"));
+        let ten = GOOD.replace(":10", ":\"ten\"");
+        let problem = "line 1, points: must be a whole number, not \"ten\"";
+        assert_eq!(read(&ten).1, [problem]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_line_and_column() {
+        let spread = GOOD.replace(",\"points\":10", ",\n  \"points\":ten");
+        for (text, problem) in [
+            (
+                "[\n {\"id\" 7}]".to_owned(),
+                "line 2: is not JSON: expected `:`, in column 8",
+            ),
+            (spread, "line 2: is not JSON: expected ident, in column 13"),
+        ] {
+            assert_eq!(read(&text).1, [problem]);
+        }
+        let mut broken = format!("[{GOOD},\n{{\n\"title\":\"x\"}}]").into_bytes();
+        let x = broken.iter().rposition(|byte| *byte == b'x').unwrap();
+        broken[x] = 0xff;
+        let mut file = ChallengeFile::new(&broken[..]);
+        assert!(file.next().is_ok());
+        assert_eq!(
+            file.next().unwrap_err()[0].to_string(),
+            "line 3: is not UTF-8"
         );
     }
 

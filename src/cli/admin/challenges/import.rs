@@ -12,8 +12,8 @@ use tonic::{Code, Status};
 use super::{
     args::Terms,
     edit::refused,
-    file::{ChallengeFile, LineProblem},
-    upload::messages,
+    file::ChallengeFile,
+    upload::{FileProblems, messages},
 };
 use crate::{
     cli::{
@@ -75,11 +75,15 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> 
     Ok((Box::new(BufReader::new(file)), Some(length)))
 }
 
-fn wrong_file(problems: &[LineProblem]) -> Failure {
+fn wrong_file(problems: &FileProblems) -> Failure {
     let failure = Failure::failed("the file cannot be imported; nothing was changed");
-    problems.iter().fold(failure, |failure, problem| {
+    let failure = problems.told.iter().fold(failure, |failure, problem| {
         failure.with_line(clean(&problem.to_string()))
-    })
+    });
+    if problems.has_more {
+        return failure.with_line("and more");
+    }
+    failure
 }
 
 /// The server names rows as its contract does; people count lines.

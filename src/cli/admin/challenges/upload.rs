@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 use super::file::{ChallengeFile, FileRow, LineProblem};
 use crate::{
     cli::progress::Progress,
-    domain::Difficulty,
     pb::{
         admin::v1::{EditedChallenge, ImportChallengesRequest, ImportOptions, ImportRow},
         catalog::v1::Difficulty as DifficultyNumber,
@@ -21,6 +20,15 @@ const MESSAGE_ROWS: usize = 1_000;
 /// So many problems of a file are told.
 const PROBLEMS_MAX: usize = 20;
 
+/// What is wrong with a file.
+#[derive(Debug)]
+pub(super) struct FileProblems {
+    /// The first of them.
+    pub(super) told: Vec<LineProblem>,
+    /// Whether there are others.
+    pub(super) has_more: bool,
+}
+
 /// The messages of an import, read when they are wanted; `length` is that of the file in bytes,
 /// where it is known, and shown as progress. Once a problem is met they never end, for
 /// their end would mean that the file was whole; the problems come by the second way.
@@ -30,7 +38,7 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
     length: Option<u64>,
 ) -> (
     impl Stream<Item = ImportChallengesRequest> + Send,
-    oneshot::Receiver<Vec<LineProblem>>,
+    oneshot::Receiver<FileProblems>,
 ) {
     let (told, problems) = oneshot::channel();
     let source = Source {
@@ -68,7 +76,7 @@ struct Source<R> {
 }
 
 impl<R: BufRead> Source<R> {
-    fn message(&mut self) -> Result<Option<ImportChallengesRequest>, Vec<LineProblem>> {
+    fn message(&mut self) -> Result<Option<ImportChallengesRequest>, FileProblems> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while rows.len() < MESSAGE_ROWS {
             let row = match self.next.take() {
@@ -95,7 +103,7 @@ impl<R: BufRead> Source<R> {
         Ok((!is_over).then_some(ImportChallengesRequest { options, rows }))
     }
 
-    fn read(&mut self) -> Result<Option<ImportRow>, Vec<LineProblem>> {
+    fn read(&mut self) -> Result<Option<ImportRow>, FileProblems> {
         match self.file.next() {
             Ok(row) => Ok(row.map(import_row)),
             Err(problems) => Err(self.all_problems(problems)),
@@ -103,31 +111,30 @@ impl<R: BufRead> Source<R> {
     }
 
     /// Looks through the rest of the file, so that all that is wrong is told at once.
-    fn all_problems(&mut self, mut problems: Vec<LineProblem>) -> Vec<LineProblem> {
-        while problems.len() < PROBLEMS_MAX && !self.file.is_over() {
+    fn all_problems(&mut self, mut told: Vec<LineProblem>) -> FileProblems {
+        while told.len() <= PROBLEMS_MAX && !self.file.is_over() {
             match self.file.next() {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(more) => problems.extend(more),
+                Err(more) => told.extend(more),
             }
         }
-        problems.truncate(PROBLEMS_MAX);
-        problems
+        let has_more = told.len() > PROBLEMS_MAX;
+        told.truncate(PROBLEMS_MAX);
+        FileProblems { told, has_more }
     }
 }
 
-fn import_row(FileRow { line, draft }: FileRow) -> ImportRow {
-    let difficulty = draft.difficulty.parse::<Difficulty>();
-    let difficulty = difficulty.map_or(DifficultyNumber::Unspecified, Into::into);
+fn import_row(FileRow { line, challenge }: FileRow) -> ImportRow {
     ImportRow {
         line: i64::try_from(line).unwrap_or(0),
         challenge: Some(EditedChallenge {
-            id: draft.id,
-            difficulty: difficulty.into(),
-            title: draft.title,
-            description: Some(draft.description),
-            points: i32::try_from(draft.points).ok(),
-            tips: draft.tips,
+            id: challenge.id.to_string(),
+            difficulty: DifficultyNumber::from(challenge.difficulty).into(),
+            title: challenge.title,
+            description: Some(challenge.description),
+            points: Some(challenge.points),
+            tips: challenge.tips,
             ..Default::default()
         }),
     }
