@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use super::{admin, output, settings, tips};
+use super::{admin, number::whole, output, settings, tips};
 use crate::domain::{ChallengeId, Difficulty, PageSize};
 
 /// The binary's name.
@@ -144,7 +144,7 @@ fn list() -> Command {
         .long("page-size")
         .value_name("NUMBER")
         .allow_negative_numbers(true)
-        .value_parser(value_parser!(i32).range(1..=i64::from(PageSize::MAX.get())))
+        .value_parser(whole::<i32>(1..=i64::from(PageSize::MAX.get())))
         .help(format!(
             "How many a page has; default: {}",
             PageSize::DEFAULT.get()

@@ -1,6 +1,7 @@
 //! The command line: what the one binary can do. The top of the house; it
 //! parses, calls and prints, and decides nothing about challenges.
 mod admin;
+mod author;
 mod client;
 mod command;
 mod completions;
@@ -12,6 +13,7 @@ mod get;
 mod health;
 mod list;
 mod man;
+mod number;
 mod output;
 mod progress;
 mod run;

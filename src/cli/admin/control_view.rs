@@ -1,11 +1,14 @@
 //! What flags and settings have in common, for people and programs.
 use clap::Arg;
 use serde::Serialize;
-use tonic::{Request, metadata::MetadataValue};
+use tonic::Request;
 
 use crate::{
-    cli::client,
-    config::{ClientConfig, Environment},
+    cli::{
+        author::{self, Author},
+        client,
+    },
+    config::ClientConfig,
     pb::admin::v1::ValueSource,
 };
 
@@ -34,30 +37,19 @@ pub(super) fn source(source: ValueSource) -> &'static str {
 }
 
 /// The message, with the time that the caller grants and the name of who asks: it stands in the row.
-pub(super) fn request<T>(
-    config: &ClientConfig,
-    environment: &Environment,
-    message: T,
-) -> Request<T> {
+pub(super) fn request<T>(config: &ClientConfig, author: &Author, message: T) -> Request<T> {
     let mut request = client::request(config, message);
-    let user = environment.get("USER").unwrap_or_default();
-    let is_usable = !user.is_empty()
-        && user
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-    if let (true, Ok(name)) = (is_usable, MetadataValue::try_from(user)) {
-        request.metadata_mut().insert("x-caller-id", name);
-    }
+    author.sign(&mut request);
     request
 }
 
 /// The arguments that every command has that changes a row.
-pub(super) fn change_args() -> [Arg; 2] {
+pub(super) fn change_args() -> [Arg; 3] {
     let environment = Arg::new("environment")
         .long("environment")
         .value_name("NAME")
         .help("Where the row is to count: an environment, or all; default: where it does");
-    [environment, etag_arg()]
+    [environment, etag_arg(), author::arg()]
 }
 
 /// `--etag`.

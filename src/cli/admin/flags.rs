@@ -1,13 +1,15 @@
 //! `admin flags list|get|set|unset`.
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 use tonic::{Response, Status, transport::Channel};
 
 use super::control_view::{self, RowView, change_args, comment_arg, etag_arg};
 use crate::{
     cli::{
+        author::{self, Author},
         client,
         failure::Failure,
+        number::whole,
         output::{self, Color, Output, clean},
         runtime, settings,
     },
@@ -41,7 +43,7 @@ pub(super) fn command() -> Command {
     let rollout = Arg::new("rollout")
         .long("rollout")
         .value_name("PERCENT")
-        .value_parser(value_parser!(i32).range(0..=100))
+        .value_parser(whole::<i32>(0..=100))
         .allow_negative_numbers(true)
         .help("For how many of the callers, 0 to 100; for a flag that has a rollout");
     let set = Command::new("set")
@@ -57,7 +59,7 @@ pub(super) fn command() -> Command {
         );
     let unset = Command::new("unset")
         .about("Takes out a flag's row: what the servers were started with holds again")
-        .args([name(), etag_arg()]);
+        .args([name(), etag_arg(), author::arg()]);
     Command::new("flags")
         .about("Feature flags: switches that are thrown while the service runs")
         .subcommand_required(true)
@@ -97,17 +99,18 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     };
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
+    let author = Author::of(matches, environment);
     let view = runtime::command()?.block_on(async {
         let mut flags = FeatureFlagsClient::new(client::connect(&config).await?);
         match verb {
             "set" => {
-                let request = control_view::request(&config, environment, update(matches));
+                let request = control_view::request(&config, &author, update(matches));
                 one(flags.update_feature_flag(request).await, |a| {
                     (a.flag, a.version)
                 })
             }
             "unset" => {
-                let request = control_view::request(&config, environment, reset(matches));
+                let request = control_view::request(&config, &author, reset(matches));
                 one(flags.reset_feature_flag(request).await, |a| {
                     (a.flag, a.version)
                 })

@@ -1,13 +1,15 @@
-//! `admin settings list|set|unset`.
-use clap::{Arg, ArgMatches, Command, value_parser};
+//! `admin settings list|get|set|unset`.
+use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 use tonic::{Response, Status};
 
 use super::control_view::{self, RowView, change_args, comment_arg};
 use crate::{
     cli::{
+        author::Author,
         client,
         failure::Failure,
+        number::whole,
         output::{self, Color, Output, clean},
         runtime, settings,
     },
@@ -29,11 +31,14 @@ pub(super) fn command() -> Command {
             .help(format!("Which one: {}", names.join(", ")))
     };
     let list = Command::new("list").about("Shows every setting as it stands on the server");
+    let get = Command::new("get")
+        .about("Shows one setting with its row")
+        .arg(name());
     let value = Arg::new("value")
         .value_name("VALUE")
         .required(true)
         .allow_negative_numbers(true)
-        .value_parser(value_parser!(i64))
+        .value_parser(whole::<i64>(i64::MIN..=i64::MAX))
         .help("A whole number, in the range that `list` shows");
     let set = Command::new("set")
         .about("Changes a setting, for the whole fleet within 2 s")
@@ -48,7 +53,8 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(
-            [list, set, unset].map(|verb| verb.arg(output::arg()).args(settings::client_args())),
+            [list, get, set, unset]
+                .map(|verb| verb.arg(output::arg()).args(settings::client_args())),
         )
 }
 
@@ -81,16 +87,17 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     };
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
+    let author = Author::of(matches, environment);
     let view = runtime::command()?.block_on(async {
         let mut client = RuntimeSettingsClient::new(client::connect(&config).await?);
         match verb {
             "set" => {
-                let request = control_view::request(&config, environment, update(matches));
+                let request = control_view::request(&config, &author, update(matches));
                 let answer = client.update_runtime_setting(request).await;
                 view(answer, |a| (a.setting.into_iter().collect(), a.version))
             }
             "unset" => {
-                let request = control_view::request(&config, environment, reset(matches));
+                let request = control_view::request(&config, &author, reset(matches));
                 let answer = client.reset_runtime_setting(request).await;
                 view(answer, |a| (a.setting.into_iter().collect(), a.version))
             }
@@ -101,6 +108,9 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
             }
         }
     })?;
+    if verb == "get" {
+        return show_one(output, view, &text(matches, "name"));
+    }
     show(output, &view)
 }
 
@@ -182,4 +192,41 @@ fn show(output: Output, view: &SettingsView) -> Result<(), Failure> {
         ]
     });
     output.rows(["SETTING", "VALUE", "FROM", "RANGE", "WHAT IT DOES"], rows)
+}
+
+/// Of all settings the one that was asked for.
+fn show_one(output: Output, mut view: SettingsView, name: &str) -> Result<(), Failure> {
+    let names: Vec<_> = view.settings.iter().map(|it| clean(&it.name)).collect();
+    view.settings.retain(|setting| setting.name == name);
+    let Some(setting) = view.settings.first() else {
+        let there = names.join(", ");
+        return Err(Failure::failed(format!(
+            "the server has no setting {name:?}; there are {there}"
+        )));
+    };
+    if output.is_data() {
+        return output.data(&view);
+    }
+    let row = &setting.row;
+    let rows = [
+        ("setting", setting.name.clone()),
+        ("value", setting.value.to_string()),
+        ("from", setting.source.to_owned()),
+        ("range", format!("{} to {}", setting.min, setting.max)),
+        ("does", setting.description.clone()),
+        ("variable", setting.environment_variable.clone()),
+        ("without row", setting.value_without_row.to_string()),
+        ("environment", row.environment.clone()),
+        ("comment", row.comment.clone()),
+        ("updated by", row.updated_by.clone()),
+        ("update time", row.update_time.clone().unwrap_or_default()),
+        ("problem", row.problem.clone()),
+        ("etag", row.etag.clone()),
+        ("version", view.version.clone()),
+    ];
+    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    output.rows(
+        ["FIELD", "VALUE"],
+        rows.map(|(name, value)| [name.to_owned(), clean(&value)]),
+    )
 }

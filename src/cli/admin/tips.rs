@@ -1,5 +1,5 @@
 //! `admin tips`.
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use tokio::time::timeout;
 use tonic::Streaming;
 
@@ -8,6 +8,7 @@ use crate::{
     cli::{
         client,
         failure::Failure,
+        number::whole,
         output::{self, Color, Output, clean},
         runtime, settings,
     },
@@ -69,12 +70,12 @@ fn terms() -> [Arg; 8] {
     let pace = Arg::new("tips-per-minute")
         .long("tips-per-minute")
         .value_name("NUMBER")
-        .value_parser(value_parser!(i32).range(1..=600))
+        .value_parser(whole::<i32>(1..=600))
         .help("How many tips are begun in a minute, 1 to 600; default: 30");
     let budget = Arg::new("budget-micro-usd")
         .long("budget-micro-usd")
         .value_name("NUMBER")
-        .value_parser(value_parser!(u64).range(1..))
+        .value_parser(whole::<u64>(1..=i64::MAX))
         .help("The most that this run may spend, in millionths of a US dollar");
     [
         locale,

@@ -161,15 +161,22 @@ async fn what_is_typed_wrongly_is_told_and_changes_nothing() {
     let sure = &["Greet a neighbour by name", "--yes"];
     let absent = &["absent.json", "No such file"];
     let hard = &["create", "--difficulty", "hard", "--title", "x"];
+    let spaced = &["update", SEEDED, "--title", "x", "--as", "two words"];
+    let nobody = &["update", SEEDED, "--title", "x", "--as", ""];
+    let named = &["--as <NAME>", "must be 1 to 128 letters"];
     all_are_told_and_change_nothing(&[
         (&["create", "--title", "x"], 2, &["--difficulty"]),
         (hard, 2, &["hard"]),
         (&["update", SEEDED], 2, &["--title"]),
         (&["update", SEEDED, "--points", "1001"], 2, &["1001"]),
+        (&["update", SEEDED, "--points", "x"], 2, &["0 to 1000"]),
         (&["update", "beg-001", "--points", "1"], 2, &["UUID"]),
+        (spaced, 2, named),
+        (nobody, 2, named),
         (&["delete"], 2, &["<ID>"]),
         (&["delete", SEEDED], 2, sure),
-        (&["revert", SEEDED, "0"], 2, &["0"]),
+        (&["revert", SEEDED, "0"], 2, &["1 or more"]),
+        (&["revert", SEEDED, "abc"], 2, &["a whole number"]),
         (&["history", SEEDED, "--limit", "0"], 2, &["0"]),
         (&["import"], 2, &["<FILE>"]),
         (&["import", "absent.json"], 2, absent),
@@ -181,12 +188,10 @@ async fn what_is_typed_wrongly_is_told_and_changes_nothing() {
 async fn what_the_server_refuses_is_told_with_its_reason_and_changes_nothing() {
     let other = "W/\"dK1vnBgh7Dc\"";
     let blank = &["challenge.title", "blank"];
-    let spaced = &["update", SEEDED, "--title", "x", "--as", "two words"];
     let outdated = &["update", SEEDED, "--title", "x", "--etag", other];
     all_are_told_and_change_nothing(&[
         (&["update", SEEDED, "--title", ""], 1, &["challenge.title"]),
         (&["update", SEEDED, "--title", " "], 1, blank),
-        (spaced, 1, &["x-caller-id"]),
         (outdated, 1, &["ETAG_MISMATCH"]),
         (&["revert", SEEDED, "99999999"], 1, &["REVISION_NOT_FOUND"]),
         (&["delete", &id(404), "--yes"], 1, &["CHALLENGE_NOT_FOUND"]),

@@ -98,7 +98,15 @@ async fn settings_are_listed_set_and_unset() {
         "{listed}"
     );
     let set = run_well(
-        &["admin", "settings", "set", "cache_ttl_ms", "60000"],
+        &[
+            "admin",
+            "settings",
+            "set",
+            "cache_ttl_ms",
+            "60000",
+            "--as",
+            "bo",
+        ],
         &here,
     )
     .await;
@@ -108,7 +116,13 @@ async fn settings_are_listed_set_and_unset() {
     );
     let json = run_well(&["admin", "settings", "list", "--output", "json"], &here).await;
     assert_eq!(parse(&json)["settings"][0]["value"], 60_000);
-    let unset = run_well(&["admin", "settings", "unset", "cache_ttl_ms"], &here).await;
+    let one = run_well(&["admin", "settings", "get", "cache_ttl_ms"], &here).await;
+    for line in ["value\t60000", "without row\t600000", "updated by\tbo"] {
+        assert!(one.lines().any(|found| found == line), "{line}: {one}");
+    }
+    let etag = one.lines().find_map(|line| line.strip_prefix("etag\t"));
+    let unset = ["admin", "settings", "unset", "cache_ttl_ms", "--etag"];
+    let unset = run_well(&[&unset[..], &[etag.unwrap()]].concat(), &here).await;
     assert!(
         unset.starts_with("cache_ttl_ms\t600000\tdefault\t"),
         "{unset}"
@@ -130,12 +144,12 @@ const MISTAKES: &[Mistake] = &[
     (
         &["admin", "flags", "set", "ai_tips", "--rollout", "101"],
         2,
-        "0..=100",
+        "0 to 100",
     ),
     (
-        &["admin", "flags", "set", "ai_tips", "--rollout", "ten"],
+        &["admin", "flags", "set", "ai_tips", "--rollout", "1.5"],
         2,
-        "invalid value",
+        "must be a whole number, 0 to 100",
     ),
     (
         &["admin", "flags", "get", "near-cache"],
@@ -158,14 +172,24 @@ const MISTAKES: &[Mistake] = &[
         "etag: must be an etag",
     ),
     (
-        &["admin", "settings", "set", "cache_ttl_ms", "5m"],
+        &["admin", "settings", "set", "cache_ttl_ms", "30s"],
         2,
-        "invalid value",
+        "must be a whole number",
     ),
     (
         &["admin", "settings", "set", "cache_ttl_ms", "5"],
         1,
         "must be 1000 to 604800000, not 5",
+    ),
+    (
+        &["admin", "flags", "unset", "ai_tips", "--as", "two words"],
+        2,
+        "must be 1 to 128 letters",
+    ),
+    (
+        &["admin", "settings", "get", "cache_ttl"],
+        1,
+        "there are cache_ttl_ms",
     ),
     (
         &["admin", "settings", "set", "cache_ttl", "5000"],

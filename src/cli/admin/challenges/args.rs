@@ -1,9 +1,14 @@
 //! Flags that several of these commands have, and what they mean.
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
-use tonic::{Request, metadata::MetadataValue};
+use clap::{Arg, ArgAction, ArgMatches};
+use tonic::Request;
 
 use crate::{
-    cli::{failure::Failure, settings},
+    cli::{
+        author::{self, Author},
+        failure::Failure,
+        number::whole,
+        settings,
+    },
     config::{ClientConfig, Environment},
     domain::{ChallengeId, Difficulty, RequestId},
 };
@@ -37,7 +42,7 @@ pub(super) fn fields() -> [Arg; 5] {
             .long("points")
             .value_name("NUMBER")
             .allow_negative_numbers(true)
-            .value_parser(value_parser!(i32).range(0..=1_000))
+            .value_parser(whole::<i32>(0..=1_000))
             .help("What it earns, 0 to 1000"),
         text("tips", "A short coaching tip; empty for none"),
     ]
@@ -53,10 +58,7 @@ pub(super) fn given_fields(matches: &ArgMatches) -> Vec<String> {
 /// What every edit takes: who makes it, under what name, and whether it is only tried.
 pub(super) fn terms() -> [Arg; 3] {
     [
-        Arg::new("as")
-            .long("as")
-            .value_name("NAME")
-            .help("Who edits, for the history; default: the user of this terminal"),
+        author::arg(),
         Arg::new("request-id")
             .long("request-id")
             .value_name("NAME")
@@ -105,16 +107,7 @@ pub(super) struct Terms {
     pub(super) request_id: String,
     /// Whether it is only tried.
     pub(super) validate_only: bool,
-    editor: Option<MetadataValue<tonic::metadata::Ascii>>,
-}
-
-/// The user of this terminal, where the server can take the name; empty where it cannot.
-fn user(environment: &Environment) -> String {
-    let name = environment.get("USER").unwrap_or_default();
-    let is_ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
-    let fits = name.len() <= 128 && name.bytes().all(is_ordinary);
-    let name = if fits { name } else { "" };
-    name.to_owned()
+    author: Author,
 }
 
 impl Terms {
@@ -124,24 +117,18 @@ impl Terms {
             given if given.is_empty() => uuid::Uuid::new_v4().to_string(),
             given => given,
         };
-        let editor = match text(matches, "as") {
-            given if given.is_empty() => user(environment),
-            given => given,
-        };
         Ok(Self {
             config: settings::client(matches, environment)?,
             request_id,
             validate_only: matches.get_flag("validate-only"),
-            editor: editor.parse().ok().filter(|_| !editor.is_empty()),
+            author: Author::of(matches, environment),
         })
     }
 
-    /// The message with the editor's name, which the server checks.
+    /// The message with the author's name.
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        if let Some(editor) = &self.editor {
-            request.metadata_mut().insert("x-caller-id", editor.clone());
-        }
+        self.author.sign(&mut request);
         request
     }
 

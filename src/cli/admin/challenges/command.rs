@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
 use super::{args, edit, export, history, import};
 use crate::{
-    cli::{failure::Failure, output, settings},
+    cli::{failure::Failure, number::whole, output, settings},
     config::Environment,
     domain::ChallengeId,
 };
@@ -77,13 +77,14 @@ fn delete() -> Command {
         .args(args::terms())
         .arg(output::arg())
         .args(settings::client_args())
+        .after_help("Exit codes: 0 done; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.")
 }
 
 fn revert() -> Command {
     let revision = Arg::new("revision")
         .value_name("REVISION")
         .required(true)
-        .value_parser(value_parser!(i64).range(1..))
+        .value_parser(whole::<i64>(1..=i64::MAX))
         .help("The number of the revision, as `history` shows it");
     Command::new("revert")
         .about("Makes a challenge what it was at a revision, deleted or not")
@@ -101,7 +102,7 @@ fn history() -> Command {
     let limit = Arg::new("limit")
         .long("limit")
         .value_name("NUMBER")
-        .value_parser(value_parser!(u32).range(1..=100_000))
+        .value_parser(whole::<u32>(1..=100_000))
         .default_value("50")
         .help("How many changes to show");
     Command::new("history")
