@@ -3,7 +3,7 @@ use std::{error::Error, io, time::Duration};
 
 use secrecy::ExposeSecret;
 use tonic::{
-    Request, Status, TimeoutExpired,
+    Code, Request, Status, TimeoutExpired,
     metadata::AsciiMetadataValue,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
@@ -97,6 +97,15 @@ pub(super) fn refused(status: &Status) -> Failure {
     }
     if let Some(cause) = status.source().map(root) {
         failure = failure.with_line(format!("cause: {}", clean(&cause.to_string())));
+        // A server sends no cause, so the connection itself broke, and mostly at the first call.
+        if matches!(
+            status.code(),
+            Code::Unknown | Code::Cancelled | Code::Internal
+        ) {
+            failure = failure.with_line(format!(
+                "what listens there may be no gRPC server, or has just stopped; {ASK_WHERE}"
+            ));
+        }
     }
     let id = status
         .metadata()
@@ -106,6 +115,18 @@ pub(super) fn refused(status: &Status) -> Failure {
         Some(id) => failure.with_line(format!("request id: {}", clean(id))),
         None => failure,
     }
+}
+
+/// What to look at when somebody else answers.
+const ASK_WHERE: &str = "is it the right HOST:PORT, and is http:// or https:// right?";
+
+/// Whether what answered does not speak TLS at all.
+fn is_no_tls(error: &(dyn Error + 'static)) -> bool {
+    let error = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    let error = error.and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(_)))
 }
 
 fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> Failure {
@@ -123,7 +144,10 @@ fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> F
                 config.timeout
             )
         }
-        // What rustls says of a certificate, or of an answer that is no TLS.
+        Some(io::ErrorKind::InvalidData) if is_no_tls(cause) => {
+            format!("{addr} answers, but not as a gRPC server with TLS; {ASK_WHERE}")
+        }
+        // What rustls says of a certificate.
         Some(io::ErrorKind::InvalidData) if addr.starts_with("https://") => format!(
             "cannot trust {addr}: {cause}; --tls-ca names the authority, and http:// does without"
         ),
@@ -142,7 +166,6 @@ fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
     use tonic_types::ErrorDetails;
 
     use super::*;

@@ -3,7 +3,7 @@ use clap::ArgMatches;
 use serde_json::json;
 
 use super::{
-    failure::Failure,
+    failure::{Failure, SERVE_HELP},
     output::{self, Color, Output, clean},
     settings,
 };
@@ -19,7 +19,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         Ok(loaded) if verb == "print" => print(output, &loaded),
         Ok(loaded) => check(output, &loaded),
         Err(problems) if output.is_data() => refuse(output, &problems),
-        Err(problems) => Err(Failure::settings(&problems)),
+        Err(problems) => Err(Failure::settings(&problems, SERVE_HELP)),
     }
 }
 

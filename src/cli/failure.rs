@@ -15,6 +15,9 @@ pub(super) struct Failure {
     pub(super) message: String,
 }
 
+/// Where the settings of the server are told, which its database commands share.
+pub(super) const SERVE_HELP: &str = "`challenges-catalog serve --help`";
+
 impl Failure {
     /// Exit code 1: it was asked for rightly and did not work.
     pub(super) fn failed(message: impl Into<String>) -> Self {
@@ -29,12 +32,11 @@ impl Failure {
         Self::failed(format!("{what}: {}", chain(error)))
     }
 
-    /// Exit code 2: the settings cannot be used.
-    pub(super) fn settings(problems: &Problems) -> Self {
-        let advice = "`challenges-catalog serve --help` tells what each setting accepts";
+    /// Exit code 2: the settings cannot be used; `help` is what tells more about them.
+    pub(super) fn settings(problems: &Problems, help: &str) -> Self {
         Self {
             code: 2,
-            message: format!("{problems}\n{advice}"),
+            message: format!("{problems}\n{help} tells what each setting accepts"),
         }
     }
 

@@ -79,6 +79,7 @@ fn show(output: Output, view: GetView) -> Result<(), Failure> {
         ("tips", challenge.tips),
         ("create_time", challenge.create_time),
         ("update_time", challenge.update_time),
+        ("etag", Some(view.etag)),
     ];
     let rows = rows
         .into_iter()

@@ -1,7 +1,7 @@
 //! The table of settings as flags, and back.
 use clap::{Arg, ArgMatches};
 
-use super::failure::Failure;
+use super::failure::{Failure, SERVE_HELP};
 use crate::config::{
     CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, Environment, Flags, Form, Loaded, SETTINGS,
     Section, Setting, load,
@@ -24,7 +24,7 @@ pub(super) fn client_args() -> Vec<Arg> {
 
 /// The settings in force for a command of the server's side.
 pub(super) fn loaded(matches: &ArgMatches, environment: &Environment) -> Result<Loaded, Failure> {
-    load(&flags(matches), environment).map_err(|problems| Failure::settings(&problems))
+    load(&flags(matches), environment).map_err(|problems| Failure::settings(&problems, SERVE_HELP))
 }
 
 /// The settings in force for a command that calls a server.
@@ -33,7 +33,7 @@ pub(super) fn client(
     environment: &Environment,
 ) -> Result<ClientConfig, Failure> {
     ClientConfig::load(&flags(matches), environment)
-        .map_err(|problems| Failure::settings(&problems))
+        .map_err(|problems| Failure::settings(&problems, "--help of this command"))
 }
 
 /// What was typed, for [`load`].

@@ -134,7 +134,11 @@ fn address(text: &str) -> Result<String, String> {
         .trim_end_matches('/');
     let url = url::Url::parse(&format!("{scheme}{rest}")).map_err(|_| expected())?;
     let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if rest.contains("://") || !plain || url.host_str().is_none() {
+    // Not `Url::port`, which has none where it is the scheme's own.
+    let has_port = rest
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if rest.contains("://") || !plain || !has_port || url.host_str().is_none() {
         return Err(expected());
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -198,6 +202,9 @@ mod tests {
             assert_eq!(address(text).as_deref(), Ok("http://a:1"), "{text}");
         }
         assert_eq!(address("[::1]:50051").as_deref(), Ok("http://[::1]:50051"));
+        for text in ["https://a:443", "http://a:80"] {
+            assert_eq!(address(text).as_deref(), Ok(text));
+        }
         assert_eq!(address("https://a:1/").as_deref(), Ok("https://a:1"));
         for text in [
             "",
@@ -208,6 +215,10 @@ mod tests {
             "a:1?x",
             "u:p@a:1",
             "a:99999",
+            "127.0.0.1",
+            "https://a.example",
+            "[::1]",
+            "a:",
             "a b",
         ] {
             assert!(address(text).is_err(), "{text}");

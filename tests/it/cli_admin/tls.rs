@@ -33,5 +33,8 @@ async fn a_server_is_called_through_tls_when_its_authority_is_named() {
         .with(2, &["CATALOG_TLS_CA", "https://"]);
     let no_tls = format!("https://localhost:{}", replica.addr().port());
     let ended = run(&["list", "--addr", &no_tls], &environment[1..]).await;
-    ended.with(1, &[&no_tls]);
+    ended.with(1, &[&no_tls, "answers, but not as a gRPC server with TLS"]);
+    let too_plain = front.addr().replace("https://", "http://");
+    let ended = run(&["list", "--addr", &too_plain], &[]).await;
+    ended.with(1, &["is http:// or https:// right?"]);
 }

@@ -1,5 +1,6 @@
 //! `health`, `list`, `get`, `tips`: a running server from a terminal.
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 
 use super::ended::run;
 use crate::support::{process::free_port, program::run_well, replica::Replica};
@@ -29,6 +30,38 @@ async fn health_tells_serving_not_serving_and_unreachable_apart() {
     ended.with(2, &[]);
     assert!(!ended.err.is_empty());
     replica.resume();
+}
+
+#[tokio::test]
+async fn who_answers_but_is_no_grpc_server_is_asked_about() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    // As Redis does.
+    let answering = async {
+        loop {
+            let (mut caller, _) = listener.accept().await.unwrap();
+            let answer = b"-ERR unknown command 'PRI'\r\n";
+            caller.write_all(answer).await.unwrap();
+        }
+    };
+    let arguments = ["list", "--addr", &addr];
+    tokio::select! {
+        () = answering => {}
+        ended = run(&arguments, &[]) => ended.with(1, &["no gRPC server", "right HOST:PORT"]),
+    }
+}
+
+#[tokio::test]
+async fn a_bad_setting_of_a_client_is_told_with_where_to_look() {
+    let host = &["list", "--addr", "127.0.0.1"][..];
+    let time = &["admin", "flags", "list", "--timeout", "soon"];
+    for (arguments, says) in [(host, "HOST:PORT"), (time, "--timeout")] {
+        let ended = run(arguments, &[]).await;
+        ended.with(2, &[says, "--help of this command"]);
+        assert!(!ended.err.contains("serve --help"), "{ended:?}");
+    }
+    let size = run(&["list", "--page-size", "abc"], &[]).await;
+    size.with(2, &["must be a whole number, 1 to 100"]);
 }
 
 #[tokio::test]
@@ -81,6 +114,8 @@ async fn get_shows_one_challenge_or_says_that_there_is_none() {
     let json = run_well(&["get", id, "--output", "json"], &here).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["challenge"]["title"], title);
+    let etag = format!("etag\t{}", json["etag"].as_str().unwrap());
+    assert!(plain.lines().any(|line| line == etag), "{plain}");
     let table = run_well(&["get", id, "--output", "table"], &here).await;
     assert!(table.contains("FIELD") && table.contains("version "));
 
