@@ -8,7 +8,7 @@ use crate::repository::{
     rows_check::{broken, count},
 };
 
-/// Every trigger that stamps depend on, and the index behind lists.
+/// Every trigger that stamps depend on.
 const TRIGGERS: [&str; 13] = [
     "challenges_catalog_delete",
     "challenges_catalog_insert",
@@ -23,6 +23,13 @@ const TRIGGERS: [&str; 13] = [
     "shown_tips_delete",
     "shown_tips_insert",
     "shown_tips_update",
+];
+
+/// Those that keep the history as it was written.
+const GUARDS: [&str; 3] = [
+    "challenge_revisions_delete",
+    "challenge_revisions_replace",
+    "challenge_revisions_update",
 ];
 
 /// Everything, with one connection.
@@ -70,11 +77,15 @@ async fn migrations(
 
 fn objects(report: &mut Report, names: &[String]) {
     let is_there = |wanted: &str| names.iter().any(|name| name == wanted);
-    for trigger in TRIGGERS.into_iter().filter(|trigger| !is_there(trigger)) {
-        report.error(
-            format!("trigger {trigger}"),
-            "it is missing: changes go unnoticed",
-        );
+    let needed = TRIGGERS.map(|trigger| (trigger, "changes go unnoticed"));
+    let guards = GUARDS.map(|trigger| (trigger, "the history can be changed and removed"));
+    for (trigger, harm) in needed.into_iter().chain(guards) {
+        if !is_there(trigger) {
+            report.error(
+                format!("trigger {trigger}"),
+                format!("it is missing: {harm}"),
+            );
+        }
     }
     if !is_there("approach_challenges_catalog_order") {
         let text = "it is missing, so long lists are slow";

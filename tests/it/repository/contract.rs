@@ -4,8 +4,8 @@ macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
             use crate::repository::{
-                changes, controls, edits, fixture::Catalog, reads, registry, shown, tip_batches,
-                tips,
+                changes, controls, edits, fixture::Catalog, guards, reads, registry, shown,
+                tip_batches, tips,
             };
             $(#[tokio::test]
             async fn $fact() {
@@ -57,6 +57,9 @@ both_engines!(
     edits::an_import_that_is_dropped_or_only_tried_leaves_nothing,
     edits::an_import_with_conflicts_writes_nothing_and_names_them,
     edits::what_comes_back_has_the_time_that_it_was_first_added,
+    guards::a_guard_that_the_history_lost_is_an_error,
+    guards::a_revision_is_never_changed_or_removed,
+    guards::what_is_done_to_challenges_still_adds_revisions,
     reads::a_filter_lists_and_counts_one_difficulty,
     reads::a_fresh_migration_is_checked_filled_and_pinged,
     reads::a_list_is_in_the_order_of_difficulty_points_title_and_id,

@@ -75,18 +75,34 @@ impl Catalog {
 
     /// Runs statements as another program: of no role's rights in particular.
     pub async fn execute(&self, sql: &str) {
-        match &self.place {
-            Place::Postgres(database) => database.execute(sql).await,
+        let done = self.try_execute(sql).await;
+        done.unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+    }
+
+    /// Likewise, and gives what the database says against it.
+    pub async fn try_execute(&self, sql: &str) -> Result<(), String> {
+        let done = match &self.place {
+            Place::Postgres(database) => {
+                let mut session = session(&database.url()).await;
+                let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+                let done = statements.execute(&mut session).await.map(drop);
+                session.close().await.unwrap();
+                done
+            }
             Place::Sqlite(folder) => {
                 let url = format!("sqlite:{}", file(folder).display());
                 let mut connection = SqliteConnection::connect(&url).await.unwrap();
-                sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-                    .execute(&mut connection)
-                    .await
-                    .unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+                let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+                let done = statements.execute(&mut connection).await.map(drop);
                 connection.close().await.unwrap();
+                done
             }
-        }
+        };
+        done.map_err(|problem| problem.to_string())
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.place, Place::Postgres(_))
     }
 
     /// How many rows one of the tables of tips has.

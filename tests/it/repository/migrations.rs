@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
@@ -23,6 +23,7 @@ const ALL: [&str; 9] = [
     "0007 adopt feature flags",
     "0008 keep revisions",
     "0009 batch tips",
+    "0010 guard revisions",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -38,7 +39,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 9: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 10: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog

@@ -12,6 +12,7 @@ mod controls;
 mod edits;
 mod fixture;
 mod flag_adoption;
+mod guards;
 mod migrations;
 mod outages;
 mod reads;

@@ -18,6 +18,7 @@ WHERE NOT t.tgisinternal
     AND (n.nspname, c.relname) IN (
         ('public', 'approach_challenges'),
         ('public', 'feature_flags'),
+        ('challenges_catalog', 'challenge_revisions'),
         ('challenges_catalog', 'commit_log'),
         ('challenges_catalog', 'runtime_settings'),
         ('challenges_catalog', 'shown_tips')

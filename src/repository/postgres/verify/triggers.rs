@@ -22,6 +22,28 @@ const NEEDED: [(&str, &str); 16] = [
     ("shown_tips", "note_truncate"),
 ];
 
+/// Those that keep the history as it was written.
+const GUARDS: [(&str, &str); 2] = [
+    ("challenge_revisions", "refuse_change"),
+    ("challenge_revisions", "refuse_truncate"),
+];
+
+/// What comes of a trigger that does not do its work.
+#[derive(Clone, Copy)]
+struct Harm {
+    always: &'static str,
+    as_replica: &'static str,
+}
+
+const UNNOTICED: Harm = Harm {
+    always: "changes go unnoticed",
+    as_replica: "changes with session_replication_role = replica go unnoticed",
+};
+const UNGUARDED: Harm = Harm {
+    always: "the history can be changed and removed",
+    as_replica: "with session_replication_role = replica the history can be changed and removed",
+};
+
 #[derive(sqlx::FromRow)]
 struct Trigger {
     relation: String,
@@ -42,17 +64,17 @@ pub(super) async fn look(
         .fetch_all(&mut *connection)
         .await
         .map_err(doing())?;
-    for (relation, name) in NEEDED {
-        let trigger = found
-            .iter()
-            .find(|trigger| trigger.relation == relation && trigger.name == name);
-        let subject = format!("trigger {name}");
-        match trigger {
-            None => report.error(
-                subject,
-                format!("it is missing from {relation}: changes go unnoticed"),
-            ),
-            Some(trigger) => judge(report, &subject, trigger),
+    for (needed, harm) in [(&NEEDED[..], UNNOTICED), (&GUARDS[..], UNGUARDED)] {
+        for (relation, name) in needed {
+            let is_it = |one: &&Trigger| one.relation == *relation && one.name == *name;
+            let subject = format!("trigger {name}");
+            match found.iter().find(is_it) {
+                None => report.error(
+                    subject,
+                    format!("it is missing from {relation}: {}", harm.always),
+                ),
+                Some(trigger) => judge(report, &subject, trigger, harm),
+            }
         }
     }
     match event_trigger::state(connection).await.map_err(doing())?.as_deref() {
@@ -66,13 +88,13 @@ pub(super) async fn look(
     Ok(())
 }
 
-fn judge(report: &mut Report, subject: &str, trigger: &Trigger) {
+fn judge(report: &mut Report, subject: &str, trigger: &Trigger, harm: Harm) {
     match trigger.enabled.as_str() {
         "A" => {}
-        "D" => report.error(subject, "it is disabled: changes go unnoticed"),
+        "D" => report.error(subject, format!("it is disabled: {}", harm.always)),
         _ => report.error(
             subject,
-            "it is not ENABLE ALWAYS: changes with session_replication_role = replica go unnoticed",
+            format!("it is not ENABLE ALWAYS: {}", harm.as_replica),
         ),
     }
     if !trigger.is_definer || !trigger.is_pinned {
