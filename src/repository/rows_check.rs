@@ -1,8 +1,11 @@
 //! What can be wrong in the rows, the same on both engines.
 use super::{Counts, Report};
+use crate::domain::ChallengeDraft;
 
 /// How many rows one finding names.
 const NAMED: usize = 20;
+/// So many rows are looked at by one statement: with texts as long as they may be, 4 MiB.
+pub(super) const CHECK_PAGE: i64 = 100;
 
 /// How many rows of one difficulty have what.
 #[derive(sqlx::FromRow)]
@@ -13,23 +16,106 @@ pub(super) struct Tally {
     no_points: i64,
 }
 
-/// A row that breaks a rule.
+/// A row as imports and edits would have it: what is shown in place of NULL stands for it.
 #[derive(sqlx::FromRow)]
-pub(super) struct BrokenRow {
-    rule: String,
+pub(super) struct CheckedRow {
     id: String,
+    difficulty: String,
+    title: String,
+    description: String,
+    points: i64,
+    tips: Option<String>,
 }
 
-/// The order of the rules in the report, and what each means to readers.
-const RULES: [(&str, bool, &str); 3] = [
+/// The fields in the order of the report; whether readers suffer; and what it means.
+const FIELDS: [(&str, bool, &str); 6] = [
+    ("id", true, "is no UUID: reading it fails, and so do lists"),
     (
         "difficulty",
         true,
         "is none of beginner, intermediate, advanced: never listed, and reading it by id fails",
     ),
-    ("title", false, "is empty"),
-    ("points", false, "are outside of 0 to 1000"),
+    (
+        "title",
+        false,
+        "is not 1 to 200 characters on one line, in NFC and not blank: imports and edits refuse it",
+    ),
+    (
+        "description",
+        false,
+        "is not at most 5000 characters in NFC without control characters but \\n and \\t: \
+         imports and edits refuse it",
+    ),
+    (
+        "points",
+        false,
+        "are outside of 0 to 1000: imports and edits refuse them",
+    ),
+    (
+        "tips",
+        false,
+        "are not at most 5000 characters in NFC without control characters but \\n and \\t: \
+         imports and edits refuse them",
+    ),
 ];
+
+/// The rows that break the one set of rules for what may be written: per field the first by id, and
+/// how many there are. So much is kept and no more, however many are broken.
+#[derive(Default)]
+pub(super) struct BrokenRows {
+    of_field: [(Vec<String>, u64); FIELDS.len()],
+}
+
+impl BrokenRows {
+    /// Looks at a page, and gives where the next one begins; `None` when there was nothing on it.
+    pub(super) fn look(&mut self, page: Vec<CheckedRow>) -> Option<String> {
+        let last = page.last().map(|row| row.id.clone());
+        for row in page {
+            self.judge(row);
+        }
+        last
+    }
+
+    fn judge(&mut self, row: CheckedRow) {
+        let id = row.id.clone();
+        let draft = ChallengeDraft {
+            id: row.id,
+            difficulty: row.difficulty,
+            title: row.title,
+            description: row.description,
+            points: row.points,
+            tips: row.tips,
+        };
+        let Err(wrong) = draft.check() else { return };
+        for ((field, ..), (ids, count)) in FIELDS.iter().zip(&mut self.of_field) {
+            if wrong.iter().any(|violation| violation.field == *field) {
+                *count += 1;
+                if ids.len() < NAMED {
+                    ids.push(id.clone());
+                }
+            }
+        }
+    }
+
+    /// Adds what was found to the report.
+    pub(super) fn tell(self, report: &mut Report) {
+        for ((field, is_error, meaning), (ids, count)) in FIELDS.into_iter().zip(self.of_field) {
+            if ids.is_empty() {
+                continue;
+            }
+            let more = match count.saturating_sub(NAMED as u64) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let text = format!("{field} {meaning}: {}{more}", ids.join(", "));
+            if is_error {
+                report.error("rows", text);
+            } else {
+                report.warn("rows", text);
+            }
+        }
+    }
+}
 
 /// Adds the counts, and what is odd about them.
 pub(super) fn count(report: &mut Report, tallies: &[Tally]) {
@@ -62,29 +148,5 @@ pub(super) fn count(report: &mut Report, tallies: &[Tally]) {
             "points",
             format!("{points} rows have none, and are shown with 10"),
         );
-    }
-}
-
-/// Adds the broken rows by id; `rows` has one more than are named when there are more.
-pub(super) fn broken(report: &mut Report, rows: &[BrokenRow]) {
-    for (rule, is_error, meaning) in RULES {
-        let of_rule = rows.iter().filter(|row| row.rule == rule);
-        let ids: Vec<_> = of_rule.map(|row| row.id.as_str()).collect();
-        if ids.is_empty() {
-            continue;
-        }
-        let named = ids
-            .iter()
-            .take(NAMED)
-            .copied()
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = if ids.len() > NAMED { " and more" } else { "" };
-        let text = format!("{rule} {meaning}: {named}{more}");
-        if is_error {
-            report.error("rows", text);
-        } else {
-            report.warn("rows", text);
-        }
     }
 }

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::{migrate, store::connect};
 use crate::repository::{
     MigrationError, Report, control_row,
-    rows_check::{broken, count},
+    rows_check::{BrokenRows, CHECK_PAGE, count},
 };
 
 /// Every trigger that stamps depend on.
@@ -103,11 +103,21 @@ async fn rows(
         .await
         .map_err(doing())?;
     count(report, &tallies);
-    let rows = sqlx::query_as(include_str!("sql/verify_broken.sql"))
-        .fetch_all(connection)
-        .await
-        .map_err(doing())?;
-    broken(report, &rows);
+    let mut broken = BrokenRows::default();
+    let mut after: Option<String> = None;
+    loop {
+        let page = sqlx::query_as(include_str!("sql/verify_rows.sql"))
+            .bind(after)
+            .bind(CHECK_PAGE)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(doing())?;
+        after = broken.look(page);
+        if after.is_none() {
+            break;
+        }
+    }
+    broken.tell(report);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
             use crate::repository::{
-                changes, controls, edits, fixture::Catalog, guards, reads, registry, shown,
+                broken_rows, changes, controls, edits, fixture::Catalog, guards, reads, registry, shown,
                 tip_batches, tips,
             };
             $(#[tokio::test]
@@ -23,6 +23,8 @@ macro_rules! both_engines {
 }
 
 both_engines!(
+    broken_rows::of_many_broken_rows_the_first_are_named_and_the_rest_counted,
+    broken_rows::rows_that_an_import_would_refuse_are_named_by_field,
     changes::a_change_that_was_rolled_back_is_never_told,
     changes::a_new_id_for_a_row_touches_the_old_one_too,
     changes::a_reader_from_another_past_has_lost_track,

@@ -2,10 +2,10 @@ use sqlx::PgConnection;
 
 use crate::repository::{
     MigrationError, Report,
-    rows_check::{broken, count},
+    rows_check::{BrokenRows, CHECK_PAGE, count},
 };
 
-/// Counts rows and names broken ones, where this role may read them.
+/// Counts rows and names broken ones, page by page, where this role may read them.
 pub(super) async fn look(
     report: &mut Report,
     connection: &mut PgConnection,
@@ -24,10 +24,22 @@ pub(super) async fn look(
         .await
         .map_err(doing())?;
     count(report, &tallies);
-    let rows = sqlx::query_as(include_str!("../sql/verify_broken.sql"))
-        .fetch_all(connection)
-        .await
-        .map_err(doing())?;
-    broken(report, &rows);
+    let mut broken = BrokenRows::default();
+    let mut after: Option<String> = None;
+    loop {
+        // Not kept by the server: each is planned for where its page begins.
+        let page = sqlx::query_as(include_str!("../sql/verify_rows.sql"))
+            .persistent(false)
+            .bind(after)
+            .bind(CHECK_PAGE)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(doing())?;
+        after = broken.look(page);
+        if after.is_none() {
+            break;
+        }
+    }
+    broken.tell(report);
     Ok(())
 }

@@ -3,9 +3,13 @@ use sqlx::PgConnection;
 use super::{access, controls, rows, schema, triggers};
 use crate::repository::{MigrationError, Report, postgres::store::connect};
 
+/// How long each look may take.
+const STATEMENT_LIMIT: &str = "30s";
+
 /// Everything, with one connection. Each look is a statement of its own: none is an error of the command.
 pub(in crate::repository) async fn verify(url: &str) -> Result<Report, MigrationError> {
     let mut connection = connect(url).await?;
+    limit(&mut connection).await?;
     let mut report = Report::default();
     server(&mut report, &mut connection).await?;
     if schema::challenges(&mut report, &mut connection).await? {
@@ -23,6 +27,16 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
         }
     }
     Ok(report.sorted())
+}
+
+/// No look holds a snapshot for longer, on however large a table.
+async fn limit(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    sqlx::query("SELECT set_config('statement_timeout', $1, false)")
+        .bind(STATEMENT_LIMIT)
+        .execute(connection)
+        .await
+        .map_err(MigrationError::failed("limiting statements"))?;
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]
