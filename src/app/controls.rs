@@ -34,6 +34,8 @@ pub(super) struct Controls {
     providers: Vec<Provider>,
     /// What was said of features; to say it again would wake everybody who watches.
     told: HashMap<Flag, Feature>,
+    /// Of which settings it was said that their rows make sense.
+    told_sound: HashMap<Tunable, bool>,
 }
 
 /// Whose limits are which settings.
@@ -58,6 +60,7 @@ impl Controls {
             health: app.health.clone(),
             providers: anthropic.into_iter().chain(openai).collect(),
             told: HashMap::new(),
+            told_sound: HashMap::new(),
         }
     }
 
@@ -91,10 +94,21 @@ impl Controls {
                 .collect(),
         });
         self.health.note_open(self.is_open());
+        self.tell(&settings).await;
+    }
+
+    /// Says how everything stands, where that is news.
+    async fn tell(&mut self, settings: &[Standing<Tunable>]) {
         for standing in self.flags.flags() {
             let (flag, feature) = (standing.control, feature(&standing));
             if self.told.insert(flag, feature) != Some(feature) {
                 self.health.set_feature(flag, feature).await;
+            }
+        }
+        for standing in settings {
+            let (setting, is_sound) = (standing.control, standing.problem.is_none());
+            if self.told_sound.insert(setting, is_sound) != Some(is_sound) {
+                self.health.set_setting(setting, is_sound).await;
             }
         }
     }

@@ -1,9 +1,12 @@
-//! What the flags tell Prometheus.
+//! What flags and settings tell Prometheus.
 use super::FlagBoard;
-use crate::{domain::ControlBoard, telemetry::Page};
+use crate::{
+    domain::{Control, ControlBoard, Standing},
+    telemetry::Page,
+};
 
 impl FlagBoard {
-    /// Writes how every flag stands.
+    /// Writes how every flag and every setting stands.
     pub fn collect(&self, page: &mut Page) {
         let flags = self.flags();
         let mut on = page.gauge(
@@ -12,16 +15,33 @@ impl FlagBoard {
         );
         for flag in &flags {
             let percentage = flag.value.percentage().get();
-            let name = flag.control.to_string();
-            on.sample(&[("flag", &name)], f64::from(percentage) / 100.0);
+            let label = ("flag", flag.control.name());
+            on.sample(&[label], f64::from(percentage) / 100.0);
         }
-        let mut broken = page.gauge(
-            "catalog_feature_flag_broken",
-            "1 where the row of a flag makes no sense, so that the last good value stays.",
+        broken(page, ("catalog_feature_flag_broken", "flag"), &flags);
+        let settings = self.settings();
+        let mut values = page.gauge(
+            "catalog_runtime_setting_value",
+            "The value of a setting that is in force, in the unit that its name says.",
         );
-        for flag in &flags {
-            let name = flag.control.to_string();
-            broken.sample(&[("flag", &name)], u8::from(flag.problem.is_some()));
+        for setting in &settings {
+            values.sample(&[("setting", setting.control.name())], setting.value);
         }
+        broken(
+            page,
+            ("catalog_runtime_setting_broken", "setting"),
+            &settings,
+        );
+    }
+}
+
+/// Writes under the name, and with the label, which rows make no sense.
+fn broken<C: Control>(page: &mut Page, (name, label): (&str, &str), standings: &[Standing<C>]) {
+    let help =
+        format!("1 where the row of a {label} makes no sense, so that the last good value stays.");
+    let mut gauge = page.gauge(name, &help);
+    for standing in standings {
+        let labels = [(label, standing.control.name())];
+        gauge.sample(&labels, u8::from(standing.problem.is_some()));
     }
 }

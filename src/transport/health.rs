@@ -18,7 +18,7 @@ use super::{
     runtime_settings::RuntimeSettingsTransport, tips_admin::TipsAdminTransport,
 };
 use crate::{
-    domain::Flag,
+    domain::{Flag, Tunable},
     pb::admin::v1::{
         cache_admin_server::CacheAdminServer, feature_flags_server::FeatureFlagsServer,
         runtime_settings_server::RuntimeSettingsServer, tips_admin_server::TipsAdminServer,
@@ -31,7 +31,8 @@ const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
 /// What `grpc.health.v1` says of this replica, name by name.
 ///
 /// `""` and `readiness` tell whether the replica can answer; `startup` whether
-/// it ever could; `liveness` never looks at anything; `dependency/…` are for eyes and alerts.
+/// it ever could; `liveness` never looks at anything; `dependency/…`, `feature/…` and `setting/…`
+/// are for eyes and alerts.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -85,7 +86,12 @@ impl Health {
         } else {
             ServingStatus::NotServing
         };
-        self.said_last().insert(name.to_owned(), serving);
+        self.say(name.to_owned(), status).await;
+    }
+
+    async fn say(&self, name: String, status: ServingStatus) {
+        let serves = status == ServingStatus::Serving;
+        self.said_last().insert(name.clone(), serves);
         self.reporter.set_service_status(name, status).await;
     }
 
@@ -109,16 +115,30 @@ impl Health {
             Feature::Off => ServingStatus::NotServing,
             Feature::Broken => ServingStatus::Unknown,
         };
-        let name = Self::feature_name(flag);
-        self.said_last()
-            .insert(name.clone(), feature == Feature::On);
-        self.reporter.set_service_status(name, status).await;
+        self.say(Self::feature_name(flag), status).await;
+    }
+
+    /// Says, as `setting/<setting>`, whether the row of a setting makes sense: `SERVING`, also
+    /// without one; else `UNKNOWN`, and what was in force stays.
+    pub async fn set_setting(&self, setting: Tunable, is_sound: bool) {
+        let status = if is_sound {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::Unknown
+        };
+        self.say(Self::setting_name(setting), status).await;
     }
 
     /// The name of a feature.
     #[must_use]
     pub fn feature_name(flag: Flag) -> String {
         format!("feature/{flag}")
+    }
+
+    /// The name of a setting that may be changed.
+    #[must_use]
+    pub fn setting_name(setting: Tunable) -> String {
+        format!("setting/{setting}")
     }
 
     /// Notes whether operators let calls to the catalog in; [`Self::set_ready`] says it.
@@ -154,10 +174,12 @@ impl Health {
     /// Ends every `Watch`: an open one would hold up the shutdown. Who still asks, on a
     /// connection that is not closed yet, hears of the replica what is so.
     pub async fn close(&mut self, names: &[&str]) {
-        let features = Flag::ALL.map(Self::feature_name);
-        let features = features.iter().map(String::as_str);
+        let features = Flag::ALL.into_iter().map(Self::feature_name);
+        let settings = Tunable::ALL.into_iter().map(Self::setting_name);
+        let controls: Vec<_> = features.chain(settings).collect();
+        let controls = controls.iter().map(String::as_str);
         let names = READINESS.iter().chain(&["startup"]).chain(names).copied();
-        for name in names.chain(features) {
+        for name in names.chain(controls) {
             self.reporter.clear_service_status(name).await;
             self.set(name, false).await;
         }

@@ -1,4 +1,4 @@
-//! How flags show in `grpc.health.v1`, and what a broken row does.
+//! How flags and settings show in `grpc.health.v1`, and what a broken row does.
 use std::time::Duration;
 
 use challenges_catalog::pb::{admin::v1::ValueSource, catalog::v1::Difficulty};
@@ -7,11 +7,17 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::client::{get, reset, throw};
-use crate::support::{
-    fleet::{Fleet, list},
-    replica::Replica,
-    wait::eventually,
+use super::{
+    client::{get, reset, throw},
+    settings,
+};
+use crate::{
+    ops::scene,
+    support::{
+        fleet::{Fleet, list},
+        replica::Replica,
+        wait::eventually,
+    },
 };
 
 const WITHIN: Duration = Duration::from_secs(3);
@@ -114,4 +120,38 @@ async fn a_broken_row_is_told_by_health_once_by_the_log_and_the_last_good_value_
         (true, "", "all")
     );
     becomes(replica, "feature/near_cache", ServingStatus::Serving).await;
+}
+
+#[tokio::test]
+async fn a_broken_row_of_a_setting_is_told_by_health_and_figures_and_the_last_good_value_stays() {
+    let fleet = Fleet::start_with(1, &[scene::OPS]).await;
+    let replica = &fleet.replicas[0];
+    let (setting, name) = ("cache_ttl_ms", "setting/cache_ttl_ms");
+    becomes(replica, name, ServingStatus::Serving).await;
+    let given = settings::update(replica, settings::set(setting, 60_000)).await;
+    assert_eq!(given.unwrap().value, 60_000);
+    let row = "UPDATE challenges_catalog.runtime_settings SET value = 5";
+    fleet.database.execute(row).await;
+    becomes(replica, name, ServingStatus::Unknown).await;
+    let others = ["setting/tip_streams_at_once", "readiness", ""];
+    for other in others {
+        becomes(replica, other, ServingStatus::Serving).await;
+    }
+    let broken = settings::get(replica, setting).await;
+    assert_eq!(broken.value, 60_000);
+    assert!(broken.problem.contains("not 5"), "{broken:?}");
+    shows(replica, setting, 60_000, 1).await;
+    let mended = settings::update(replica, settings::set(setting, 90_000)).await;
+    assert_eq!(mended.unwrap().problem, "");
+    becomes(replica, name, ServingStatus::Serving).await;
+    shows(replica, setting, 90_000, 0).await;
+}
+
+/// The page of figures has both figures of a setting.
+async fn shows(replica: &Replica, setting: &str, value: u64, broken: u8) {
+    let page = scene::get(scene::ops_addr(replica), "/metrics").await.body;
+    for (figure, value) in [("value", value), ("broken", broken.into())] {
+        let line = format!("catalog_runtime_setting_{figure}{{setting=\"{setting}\"}} {value}\n");
+        assert!(page.contains(&line), "{line}{page}");
+    }
 }
