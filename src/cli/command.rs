@@ -104,8 +104,9 @@ fn verify() -> Command {
 
 fn config() -> Command {
     let check = Command::new("check").about("Tells everything that is wrong with the settings");
-    let print = Command::new("print")
-        .about("Shows each value in force and where it came from; passwords are blanked");
+    let print = Command::new("print").about(
+        "Shows each value that a server starts with and where it came from; passwords are blanked",
+    );
     Command::new("config")
         .about("Checks or shows the settings")
         .subcommand_required(true)

@@ -25,8 +25,8 @@ pub fn markdown_table() -> String {
     table
 }
 
-/// What is in force, with where it comes from and with passwords blanked: what
-/// `config print --output json` writes.
+/// What a server starts with, with where it comes from and with passwords blanked: what
+/// `config print --output json` writes. What operators change by rows is not known here.
 #[must_use]
 pub fn in_force(loaded: &Loaded) -> Value {
     let settings: Vec<_> = loaded.entries.iter().map(entry).collect();

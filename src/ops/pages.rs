@@ -16,7 +16,8 @@ pub struct Pages {
     /// How this replica does. Readiness is the check that is called [`Pages::READY`]; the others
     /// say why.
     pub checks: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
-    /// The settings in force as JSON, without secrets.
+    /// The settings that the process was started with as JSON, without secrets. What operators
+    /// changed since, by rows, is not among them.
     pub settings: Bytes,
 }
 
@@ -38,7 +39,8 @@ const INDEX: &str = "\
 <li><a href=\"/metrics\">/metrics</a>: figures for Prometheus
 <li><a href=\"/livez\">/livez</a>: whether the process turns over
 <li><a href=\"/readyz\">/readyz</a>: whether calls should come here; <a href=\"/readyz?verbose\">/readyz?verbose</a> says why
-<li><a href=\"/debug/config\">/debug/config</a>: the settings in force, without secrets
+<li><a href=\"/debug/config\">/debug/config</a>: what this process was started with, without secrets; flags and runtime settings
+that operators changed since are shown by <code>admin flags list</code> and <code>admin settings list</code>
 </ul>
 </body></html>
 ";
