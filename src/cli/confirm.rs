@@ -2,8 +2,8 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 
 use super::failure::Failure;
 
-/// Asks a person whether to go on. Where nobody can be asked, the answer is no, with `--yes` and
-/// `otherwise` as what to do instead.
+/// Asks a person whether to go on; no is exit code 1. Where nobody can be asked, the command was
+/// typed wrongly, which is exit code 2: `--yes` and `otherwise` are what to type instead.
 pub(super) fn confirm(what: &str, otherwise: &str) -> Result<(), Failure> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         let problem = format!("{what} Nobody can be asked here: confirm it with --yes");
@@ -17,7 +17,7 @@ pub(super) fn confirm(what: &str, otherwise: &str) -> Result<(), Failure> {
     if is_yes(&answer) {
         return Ok(());
     }
-    Err(Failure::failed("not confirmed; nothing was changed").with_code(2))
+    Err(Failure::failed("not confirmed; nothing was changed"))
 }
 
 fn is_yes(answer: &str) -> bool {

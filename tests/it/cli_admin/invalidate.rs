@@ -86,7 +86,7 @@ async fn everything_needs_a_yes() {
         assert_eq!(refused.out, "");
     }
     let addr = replica.addr().to_string();
-    for (answer, code, says) in [("n\n", 2, "nothing was changed"), ("y\n", 0, "proven: ")] {
+    for (answer, code, says) in [("n\n", 1, "nothing was changed"), ("y\n", 0, "proven: ")] {
         assert_eq!(source(&replica).await, Source::NearCache);
         let mut terminal = Terminal::run(&with(&["--all"]), &addr);
         terminal.shows("Go on? [y/N] ").await;

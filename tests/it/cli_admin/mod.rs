@@ -1,4 +1,5 @@
 //! `admin` and `man`, as people and scripts meet them.
+mod confirming;
 mod formats;
 mod invalidate;
 mod man;

@@ -112,7 +112,7 @@ fn invalidate_command() -> Command {
                     "in a script",
                 ),
             ],
-            "Exit codes: 0 done, also when silent replicas were fenced off; 1 failed; 2 wrong usage or not confirmed.",
+            "Exit codes: 0 done, also when silent replicas were fenced off; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.",
         ))
 }
 

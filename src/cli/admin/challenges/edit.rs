@@ -6,12 +6,11 @@ use tonic::{Code, Status, transport::Channel};
 
 use super::{
     args::{self, Terms},
-    confirm::confirm,
     view::EditedView,
 };
 use crate::{
     cli::{
-        client,
+        client, confirm,
         failure::Failure,
         output::{self, Output, clean},
         runtime,
@@ -84,7 +83,8 @@ pub(super) fn delete(matches: &ArgMatches, environment: &Environment) -> Result<
     let is_sure = matches.get_flag("yes") || terms.validate_only;
     if !is_sure {
         let (title, seen) = look(&terms, &id)?;
-        confirm(&format!("delete {title:?} ({id})"), is_sure)?;
+        let what = format!("This deletes {title:?} ({id}).");
+        confirm::confirm(&what, "--validate-only checks whether it could be deleted")?;
         if etag.is_empty() {
             etag = seen;
         }

@@ -1,7 +1,6 @@
 //! `admin challenges`: the catalog edited from a terminal or a script.
 mod args;
 mod command;
-mod confirm;
 mod edit;
 mod export;
 mod file;
