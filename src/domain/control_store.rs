@@ -159,6 +159,9 @@ pub struct Standing<C: Control> {
     pub configured: C::Value,
     /// The row that counts here, be it broken or not.
     pub row: Option<ControlRow<C::Raw>>,
+    /// Where no row counts here, the one that does elsewhere and is in the way of another: of a
+    /// flag, because its name has one row as a rule.
+    pub elsewhere: Option<ControlRow<C::Raw>>,
     /// Why that row is not followed; then the last good value stays.
     pub problem: Option<String>,
 }

@@ -89,7 +89,7 @@ pub enum Error {
     },
     /// The one row of this name is for another environment.
     #[error(
-        "its row is for environment {0}: name that environment, or {all} to take it over",
+        "its row is for environment {0}: name that environment; a change that names another, or {all}, moves it there",
         all = Environment::ALL
     )]
     OtherEnvironment(Environment),

@@ -1,4 +1,6 @@
-use crate::domain::{Configured, Control, ControlRow, Environment, Standing, ValueSource};
+use crate::domain::{
+    Configured, Control, ControlKind, ControlRow, Environment, Standing, ValueSource,
+};
 
 /// How a control stands by `rows`: by the row for `own`, or else by the one for all environments,
 /// or else as configured. A row that makes no sense changes nothing: what was in force stays.
@@ -28,12 +30,19 @@ pub(super) fn resolve<C: Control>(
     let stays = |row: &ControlRow<C::Raw>, problem: String| Standing {
         configured: configured.value,
         row: Some(row.clone()),
+        elsewhere: None,
         problem: Some(problem),
         ..before.clone()
     };
     match (candidates.as_slice(), unclear) {
         ([], Some((row, problem))) => stays(row, problem),
-        ([], None) => unmoved(configured),
+        ([], None) => Standing {
+            elsewhere: named
+                .first()
+                .filter(|_| C::KIND == ControlKind::Flag)
+                .map(|row| (*row).clone()),
+            ..unmoved(configured)
+        },
         ([row], _) => match control.read(&row.raw) {
             Ok(value) => Standing {
                 control,
@@ -41,6 +50,7 @@ pub(super) fn resolve<C: Control>(
                 source,
                 configured: configured.value,
                 row: Some((*row).clone()),
+                elsewhere: None,
                 problem: None,
             },
             Err(problem) => stays(row, problem),
@@ -64,6 +74,7 @@ pub(super) fn unmoved<C: Control>(configured: Configured<C>) -> Standing<C> {
         },
         configured: configured.value,
         row: None,
+        elsewhere: None,
         problem: None,
     }
 }
@@ -116,7 +127,10 @@ mod tests {
         assert_eq!(by(&[all.clone(), own]), (ValueSource::EnvironmentRow, true));
         assert_eq!(by(&[other.clone(), all]), (ValueSource::AllRow, false));
         assert_eq!(by(&[row("all", true, 100)]), (ValueSource::AllRow, true));
-        assert_eq!(by(&[other]), (ValueSource::Settings, false));
+        let others = [other.clone()];
+        assert_eq!(by(&others), (ValueSource::Settings, false));
+        assert_eq!(first(&others).elsewhere.as_ref(), Some(&other));
+        assert_eq!(first(&[other, row("all", true, 100)]).elsewhere, None);
         let nobody = Configured {
             is_given: false,
             ..OFF_BY_ENVIRONMENT

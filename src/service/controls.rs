@@ -4,8 +4,8 @@ use ring::digest::{SHA256, digest};
 
 use crate::domain::{
     Control, ControlBoard, ControlDraft, ControlKind, ControlRow, ControlRows, ControlStore,
-    DraftValue, Environment, Error, Etag, FieldViolation, Flag, FlagValue, Percentage, Reach,
-    Stamp, Standing, Tunable, Version,
+    DraftValue, Environment, Error, Etag, FieldViolation, Flag, FlagValue, Percentage, RawFlag,
+    Reach, Stamp, Standing, Tunable, Version,
 };
 
 /// What to change of a flag; what is not given stays.
@@ -118,7 +118,7 @@ impl ControlsService {
         Ok((find(self.board.flags(), flag)?, version))
     }
 
-    /// Takes out the row of a flag that counts here, as [`Self::update_flag`] changes it.
+    /// Takes out a row of a flag: that of `environment`, or the one that counts here.
     ///
     /// # Errors
     ///
@@ -126,11 +126,15 @@ impl ControlsService {
     pub async fn reset_flag(
         &self,
         name: &str,
+        environment: Option<&Environment>,
         etag: Option<Etag>,
     ) -> Result<(Standing<Flag>, Version), Error> {
         let flag = known::<Flag>(name)?;
         let seen = |rows: &ControlRows| {
-            let row = self.flag_row(&rows.flags, flag, None)?;
+            let row = match environment {
+                Some(environment) => row_for(&rows.flags, flag, environment),
+                None => self.flag_row(&rows.flags, flag, None)?,
+            };
             check_etag(row, etag)?;
             Ok(row.map(|row| row.fingerprint.clone()))
         };
@@ -196,14 +200,14 @@ impl ControlsService {
 
     /// The row of a flag that a change is for: the one that counts here, or the one for `asked`.
     /// A name has one row as a rule, which then moves there.
-    fn flag_row<'a, R>(
+    fn flag_row<'a>(
         &self,
-        rows: &'a [ControlRow<R>],
+        rows: &'a [ControlRow<RawFlag>],
         flag: Flag,
         asked: Option<&Environment>,
-    ) -> Result<Option<&'a ControlRow<R>>, Error> {
+    ) -> Result<Option<&'a ControlRow<RawFlag>>, Error> {
         let named = || rows.iter().filter(|row| row.name == flag.name());
-        let of = |wanted: &Environment| named().find(|row| row.scope().as_ref() == Ok(wanted));
+        let of = |wanted: &Environment| row_for(rows, flag, wanted);
         if let Some(asked) = asked {
             return Ok(of(asked).or_else(|| named().next()));
         }
@@ -218,16 +222,13 @@ impl ControlsService {
     }
 
     /// The row of a setting that a change is for, and where it counts: here, or for `asked`.
-    fn setting_row<'a, R>(
+    fn setting_row<'a>(
         &self,
-        rows: &'a [ControlRow<R>],
+        rows: &'a [ControlRow<i64>],
         tunable: Tunable,
         asked: Option<&Environment>,
-    ) -> (Option<&'a ControlRow<R>>, Environment) {
-        let of = |wanted: &Environment| {
-            let mut named = rows.iter().filter(|row| row.name == tunable.name());
-            named.find(|row| row.scope().as_ref() == Ok(wanted))
-        };
+    ) -> (Option<&'a ControlRow<i64>>, Environment) {
+        let of = |wanted: &Environment| row_for(rows, tunable, wanted);
         let own = self.board.environment().filter(|own| of(own).is_some());
         let all = Environment::all();
         let environment = asked.or(own).unwrap_or(&all);
@@ -298,6 +299,16 @@ impl ControlsService {
         self.board.refresh().await;
         Ok(Some(version))
     }
+}
+
+/// The row of a control for just this environment.
+fn row_for<'a, C: Control>(
+    rows: &'a [ControlRow<C::Raw>],
+    control: C,
+    environment: &Environment,
+) -> Option<&'a ControlRow<C::Raw>> {
+    let mut named = rows.iter().filter(|row| row.name == control.name());
+    named.find(|row| row.scope().as_ref() == Ok(environment))
 }
 
 /// Names a row as it is now, or that there is none.

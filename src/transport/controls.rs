@@ -42,9 +42,10 @@ pub(super) struct RowWords {
 
 impl<C: Control> From<&Standing<C>> for RowWords {
     fn from(standing: &Standing<C>) -> Self {
-        let row = standing.row.as_ref();
+        let here = standing.row.as_ref();
+        let row = here.or(standing.elsewhere.as_ref());
         let text = |text: Option<&String>| text.cloned().unwrap_or_default();
-        let environment = row.map(|row| row.environment.as_deref().unwrap_or(Environment::ALL));
+        let environment = here.map(|row| row.environment.as_deref().unwrap_or(Environment::ALL));
         Self {
             environment: environment.unwrap_or_default().to_owned(),
             comment: text(row.and_then(|row| row.description.as_ref())),

@@ -8,7 +8,10 @@ use super::{
     status::to_status,
 };
 use crate::{
-    domain::{Environment, Error, Flag, Percentage, Reach, Standing},
+    domain::{
+        Control, ControlRow, Environment, Error, Flag, FlagValue, Percentage, RawFlag, Reach,
+        Standing,
+    },
     pb::admin::v1::{self as pb, feature_flags_server::FeatureFlags},
     service::{ControlsService, FlagChange},
 };
@@ -78,10 +81,15 @@ impl FeatureFlagsTransport {
         request: &pb::ResetFeatureFlagRequest,
     ) -> Result<pb::ResetFeatureFlagResponse, Error> {
         let mut wrong = Wrong::default();
-        let Some(etag) = wrong.field("etag", convert::etag(&request.etag)) else {
+        let environment = wrong.environment(request.environment.as_deref());
+        let etag = wrong.field("etag", convert::etag(&request.etag));
+        let (Some(environment), Some(etag)) = (environment, etag) else {
             return Err(wrong.into());
         };
-        let (flag, version) = self.service.reset_flag(&request.name, etag).await?;
+        let reset = self
+            .service
+            .reset_flag(&request.name, environment.as_ref(), etag);
+        let (flag, version) = reset.await?;
         Ok(pb::ResetFeatureFlagResponse {
             flag: Some(flag.into()),
             version: version.to_string(),
@@ -215,6 +223,8 @@ impl From<Standing<Flag>> for pb::FeatureFlag {
     fn from(standing: Standing<Flag>) -> Self {
         let terms = standing.control.terms();
         let words = RowWords::from(&standing);
+        let flag = standing.control;
+        let elsewhere = standing.elsewhere.map(|row| elsewhere(flag, &row));
         Self {
             name: terms.name.to_owned(),
             enabled: standing.value.enabled,
@@ -232,6 +242,17 @@ impl From<Standing<Flag>> for pb::FeatureFlag {
             updated_by: words.updated_by,
             problem: words.problem,
             etag: words.etag,
+            elsewhere,
         }
+    }
+}
+
+/// What a row says elsewhere; one that makes no sense changes nothing there, and says off here.
+fn elsewhere(flag: Flag, row: &ControlRow<RawFlag>) -> pb::FeatureFlagElsewhere {
+    let value = flag.read(&row.raw).unwrap_or(FlagValue::all(false));
+    pb::FeatureFlagElsewhere {
+        environment: row.environment.clone().unwrap_or_default(),
+        enabled: value.enabled,
+        rollout_percentage: value.rollout.get().into(),
     }
 }

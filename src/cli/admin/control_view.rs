@@ -45,11 +45,16 @@ pub(super) fn request<T>(config: &ClientConfig, author: &Author, message: T) -> 
 
 /// The arguments that every command has that changes a row.
 pub(super) fn change_args() -> [Arg; 3] {
-    let environment = Arg::new("environment")
+    let help = "Where the row is to count: an environment, or all; default: where it does";
+    [environment_arg(help), etag_arg(), author::arg()]
+}
+
+/// `--environment`.
+pub(super) fn environment_arg(help: &'static str) -> Arg {
+    Arg::new("environment")
         .long("environment")
         .value_name("NAME")
-        .help("Where the row is to count: an environment, or all; default: where it does");
-    [environment, etag_arg(), author::arg()]
+        .help(help)
 }
 
 /// `--etag`.

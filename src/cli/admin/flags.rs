@@ -3,7 +3,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 use tonic::{Response, Status, transport::Channel};
 
-use super::control_view::{self, RowView, change_args, comment_arg, etag_arg};
+use super::control_view::{self, RowView, change_args, comment_arg, environment_arg, etag_arg};
 use crate::{
     cli::{
         author::{self, Author},
@@ -16,8 +16,9 @@ use crate::{
     config::Environment,
     domain::Flag,
     pb::admin::v1::{
-        FeatureFlag, GetFeatureFlagRequest, ListFeatureFlagsRequest, ResetFeatureFlagRequest,
-        UpdateFeatureFlagRequest, feature_flags_client::FeatureFlagsClient,
+        FeatureFlag, FeatureFlagElsewhere, GetFeatureFlagRequest, ListFeatureFlagsRequest,
+        ResetFeatureFlagRequest, UpdateFeatureFlagRequest,
+        feature_flags_client::FeatureFlagsClient,
     },
 };
 
@@ -59,7 +60,14 @@ pub(super) fn command() -> Command {
         );
     let unset = Command::new("unset")
         .about("Takes out a flag's row: what the servers were started with holds again")
-        .args([name(), etag_arg(), author::arg()]);
+        .args([
+            name(),
+            environment_arg(
+                "Whose row to take out: an environment's, or all; default: the one that counts",
+            ),
+            etag_arg(),
+            author::arg(),
+        ]);
     Command::new("flags")
         .about("Feature flags: switches that are thrown while the service runs")
         .subcommand_required(true)
@@ -83,6 +91,15 @@ struct FlagView {
     enabled_without_row: bool,
     #[serde(flatten)]
     row: RowView,
+    elsewhere: Option<ElsewhereView>,
+}
+
+/// What the row says where it counts, which is not here.
+#[derive(Debug, Serialize)]
+struct ElsewhereView {
+    environment: String,
+    enabled: bool,
+    rollout_percentage: i32,
 }
 
 /// All flags, or one; and the version that they stand at.
@@ -181,6 +198,7 @@ fn reset(matches: &ArgMatches) -> ResetFeatureFlagRequest {
     ResetFeatureFlagRequest {
         name: text(matches, "name"),
         etag: text(matches, "etag"),
+        environment: matches.get_one::<String>("environment").cloned(),
     }
 }
 
@@ -209,17 +227,40 @@ impl From<FeatureFlag> for FlagView {
                 problem: flag.problem,
                 etag: flag.etag,
             },
+            elsewhere: flag.elsewhere.map(Into::into),
+        }
+    }
+}
+
+impl From<FeatureFlagElsewhere> for ElsewhereView {
+    fn from(row: FeatureFlagElsewhere) -> Self {
+        Self {
+            environment: row.environment,
+            enabled: row.enabled,
+            rollout_percentage: row.rollout_percentage,
         }
     }
 }
 
 impl FlagView {
     fn state(&self) -> String {
-        match (self.enabled, self.rollout_percentage) {
-            (false, _) => "off".to_owned(),
-            (true, 100) => "on".to_owned(),
-            (true, percentage) => format!("on for {percentage} %"),
-        }
+        state(self.enabled, self.rollout_percentage)
+    }
+
+    /// What the row says where it counts, if that is elsewhere; else nothing.
+    fn elsewhere(&self) -> String {
+        self.elsewhere.as_ref().map_or_else(String::new, |row| {
+            let state = state(row.enabled, row.rollout_percentage);
+            format!("{state} in environment {}", row.environment)
+        })
+    }
+}
+
+fn state(enabled: bool, rollout_percentage: i32) -> String {
+    match (enabled, rollout_percentage) {
+        (false, _) => "off".to_owned(),
+        (true, 100) => "on".to_owned(),
+        (true, percentage) => format!("on for {percentage} %"),
     }
 }
 
@@ -228,10 +269,10 @@ fn show_all(output: Output, view: &FlagsView) -> Result<(), Failure> {
         return output.data(view);
     }
     let rows = view.flags.iter().map(|flag| {
-        let remark = if flag.row.problem.is_empty() {
-            clean(&flag.description)
-        } else {
-            output.paint(Color::Red, &clean(&flag.row.problem))
+        let remark = match (flag.row.problem.as_str(), flag.elsewhere()) {
+            ("", elsewhere) if elsewhere.is_empty() => clean(&flag.description),
+            ("", elsewhere) => clean(&format!("{} ({elsewhere})", flag.description)),
+            (problem, _) => output.paint(Color::Red, &clean(problem)),
         };
         [
             clean(&flag.name),
@@ -250,7 +291,7 @@ fn show(output: Output, view: &FlagsView) -> Result<(), Failure> {
     let Some(flag) = view.flags.first() else {
         return Err(Failure::failed("the answer holds no flag"));
     };
-    let state = flag.state();
+    let (state, elsewhere) = (flag.state(), flag.elsewhere());
     let rows = [
         ("flag", flag.name.as_str()),
         ("state", state.as_str()),
@@ -258,6 +299,7 @@ fn show(output: Output, view: &FlagsView) -> Result<(), Failure> {
         ("does", flag.description.as_str()),
         ("variable", flag.environment_variable.as_str()),
         ("environment", flag.row.environment.as_str()),
+        ("elsewhere", elsewhere.as_str()),
         ("comment", flag.row.comment.as_str()),
         ("updated by", flag.row.updated_by.as_str()),
         (

@@ -1,6 +1,7 @@
 //! The calls of `FeatureFlags`, and what they refuse.
 use challenges_catalog::pb::admin::v1::{
-    GetFeatureFlagRequest, ResetFeatureFlagRequest, UpdateFeatureFlagRequest, ValueSource,
+    FeatureFlag, GetFeatureFlagRequest, ResetFeatureFlagRequest, UpdateFeatureFlagRequest,
+    ValueSource,
 };
 use prost_types::FieldMask;
 use tonic::{Code, Request};
@@ -134,6 +135,7 @@ async fn a_change_of_what_was_changed_since_is_refused_with_the_etag_now() {
     let request = |etag: &str| ResetFeatureFlagRequest {
         name: "near_cache".to_owned(),
         etag: etag.to_owned(),
+        environment: None,
     };
     let mut client = flags(&replica).await;
     let late = refusal(client.reset_feature_flag(request(&seen)).await);
@@ -176,6 +178,68 @@ async fn the_row_of_another_environment_is_changed_only_when_one_is_named() {
     );
     let here = update(&replica, of("production", false)).await.unwrap();
     assert_eq!(here.flag.unwrap().source(), ValueSource::EnvironmentRow);
+}
+
+#[tokio::test]
+async fn the_row_of_another_environment_is_shown_and_its_etag_changes_and_resets_it() {
+    let replica = Replica::start(&[("CATALOG_ENVIRONMENT", "staging".to_owned())]).await;
+    let bare = get(&replica, "ai_tips").await;
+    let there = |etag: &str, enabled| UpdateFeatureFlagRequest {
+        environment: Some("production".to_owned()),
+        rollout_percentage: Some(25),
+        comment: Some("slowly".to_owned()),
+        etag: etag.to_owned(),
+        ..switch("ai_tips", enabled)
+    };
+    let first = update(&replica, there(&bare.etag, true)).await.unwrap();
+    let shown = get(&replica, "ai_tips").await;
+    assert_eq!(first.flag.as_ref(), Some(&shown));
+    assert_eq!(
+        (shown.source(), shown.environment.as_str()),
+        (bare.source(), "")
+    );
+    assert_eq!(
+        (shown.comment.as_str(), shown.update_time.is_some()),
+        ("slowly", true)
+    );
+    let says = |flag: &FeatureFlag| {
+        let row = flag.elsewhere.clone().unwrap();
+        (row.environment, row.enabled, row.rollout_percentage)
+    };
+    assert_eq!(says(&shown), ("production".to_owned(), true, 25));
+    let late = update(&replica, there(&bare.etag, false)).await;
+    assert_eq!(
+        refusal(late),
+        Refusal::new(Code::Aborted, "ETAG_MISMATCH", &[])
+    );
+    let off = update(&replica, there(&shown.etag, false)).await.unwrap();
+    let off = off.flag.unwrap();
+    assert_eq!(says(&off), ("production".to_owned(), false, 25));
+
+    let mut client = flags(&replica).await;
+    let request = |environment: Option<&str>, etag: &str| ResetFeatureFlagRequest {
+        name: "ai_tips".to_owned(),
+        etag: etag.to_owned(),
+        environment: environment.map(str::to_owned),
+    };
+    let unnamed = refusal(client.reset_feature_flag(request(None, "")).await);
+    let other = Refusal::new(Code::FailedPrecondition, "FLAG_OF_OTHER_ENVIRONMENT", &[]);
+    assert_eq!(unnamed, other);
+    let none = client.reset_feature_flag(request(Some("all"), "")).await;
+    assert_eq!(
+        none.unwrap().into_inner().flag.unwrap(),
+        off,
+        "nothing to do"
+    );
+    let bad = refusal(client.reset_feature_flag(request(Some("All"), "")).await);
+    assert_eq!(bad, Refusal::invalid(&["environment"]));
+    let late = client.reset_feature_flag(request(Some("production"), &shown.etag));
+    assert_eq!(
+        refusal(late.await),
+        Refusal::new(Code::Aborted, "ETAG_MISMATCH", &[])
+    );
+    let gone = client.reset_feature_flag(request(Some("production"), &off.etag));
+    assert_eq!(gone.await.unwrap().into_inner().flag.unwrap(), bare);
 }
 
 #[tokio::test]

@@ -88,6 +88,43 @@ async fn flags_are_a_table_for_people() {
 }
 
 #[tokio::test]
+async fn a_flag_of_another_environment_is_shown_and_unset_by_its_name() {
+    let replica = Replica::start(&[("CATALOG_ENVIRONMENT", "staging".to_owned())]).await;
+    let here = [
+        ("CATALOG_ADDR", replica.addr().to_string()),
+        ("USER", "ann".to_owned()),
+    ];
+    let there = ["ai_tips", "--environment", "production"];
+    let set = [&["admin", "flags", "set"], &there[..], &["off"]].concat();
+    let set = run_well(&set, &here).await;
+    for line in [
+        "state\ton",
+        "from\tdefault",
+        "elsewhere\toff in environment production",
+        "updated by\tann",
+    ] {
+        assert!(set.lines().any(|found| found == line), "{line}: {set}");
+    }
+    let listed = run_well(&["admin", "flags", "list"], &here).await;
+    assert!(
+        listed.contains("(off in environment production)"),
+        "{listed}"
+    );
+    let refused = run(&["admin", "flags", "unset", "ai_tips"], &here).await;
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("its row is for environment production: name that environment"),
+        "{said}"
+    );
+    let unset = [&["admin", "flags", "unset"], &there[..]].concat();
+    let unset = run_well(&unset, &here).await;
+    assert!(
+        unset.contains("state\ton\n") && !unset.contains("elsewhere"),
+        "{unset}"
+    );
+}
+
+#[tokio::test]
 async fn settings_are_listed_set_and_unset() {
     let replica = Replica::start(&[]).await;
     let here = [("CATALOG_ADDR", replica.addr().to_string())];

@@ -92,6 +92,7 @@ async fn a_flag_that_was_reset_is_answered_as_reset() {
     let request = ResetFeatureFlagRequest {
         name: "near_cache".to_owned(),
         etag: get(&replica, "near_cache").await.etag,
+        environment: None,
     };
     let mut client = flags(&replica).await;
     let reset = link.cut_under(client.reset_feature_flag(request)).await;
