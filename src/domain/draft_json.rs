@@ -127,10 +127,10 @@ fn text(value: &Value) -> Result<String, String> {
 }
 
 fn text_or_null(value: &Value) -> Result<Option<String>, String> {
-    match value {
-        Value::Null => Ok(None),
-        value => text(value).map(Some),
+    if value.is_null() {
+        return Ok(None);
     }
+    text(value).map(Some)
 }
 
 fn whole_number(value: &Value) -> Result<i64, String> {

@@ -81,16 +81,16 @@ fn parse(json: &str) -> Result<Vec<NewChallenge>, Vec<SeedProblem>> {
 
 /// The list, of whatever it may be.
 fn rows(json: &str) -> Result<Vec<Value>, String> {
-    let value = serde_json::from_str(json).map_err(|error| {
+    let value: Value = serde_json::from_str(json).map_err(|error| {
         let text = error.to_string();
         let problem = text.split(" at line ").next().unwrap_or_default();
         let (line, column) = (error.line(), error.column());
         format!("line {line}, column {column} is not JSON: {problem}")
     })?;
-    match value {
-        Value::Array(rows) => Ok(rows),
-        _ => Err("it must begin with [".to_owned()),
-    }
+    let Value::Array(rows) = value else {
+        return Err("it must begin with [".to_owned());
+    };
+    Ok(rows)
 }
 
 fn check(row: usize, value: Value) -> Result<NewChallenge, Vec<SeedProblem>> {
