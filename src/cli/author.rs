@@ -2,9 +2,7 @@
 use clap::{Arg, ArgMatches};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
-use crate::config::Environment;
-
-const MAX_BYTES: usize = 128;
+use crate::{config::Environment, domain::CallerId};
 
 /// `--as`, for every command whose change is kept with a name.
 pub(super) fn arg() -> Arg {
@@ -17,10 +15,9 @@ pub(super) fn arg() -> Arg {
 
 /// A name, by the rule of the server.
 fn name(text: &str) -> Result<String, String> {
-    let is_ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
-    let fits = (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(is_ordinary);
-    fits.then(|| text.to_owned())
-        .ok_or_else(|| format!("must be 1 to {MAX_BYTES} letters, digits and -_.:/+=@"))
+    CallerId::is_name(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| CallerId::NAME_RULE.to_owned())
 }
 
 /// Who changes something; nobody when neither `--as` nor the terminal names somebody.
@@ -73,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_name_that_the_server_would_refuse_is_refused_here() {
-        for bad in ["", "two words", "a\nb", "ä", &"x".repeat(MAX_BYTES + 1)] {
+        for bad in ["", "two words", "a\nb", "ä", &"x".repeat(129)] {
             assert!(name(bad).is_err(), "{bad:?}");
         }
     }

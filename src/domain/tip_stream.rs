@@ -15,6 +15,18 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallerId(pub String);
 
+impl CallerId {
+    /// What a name must be by which a caller may be known, in bytes of ASCII.
+    pub const NAME_RULE: &'static str = "must be 1 to 128 letters, digits and -_.:/+=@";
+
+    /// Whether a caller may be known by this name.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let is_ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
+        (1..=128).contains(&text.len()) && text.bytes().all(is_ordinary)
+    }
+}
+
 /// Who asks for a tip, and so whose limits hold and who is told what it cost.
 #[derive(Clone, Debug)]
 pub enum Asker {

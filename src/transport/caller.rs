@@ -1,12 +1,11 @@
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use crate::domain::CallerId;
 
 /// Tells callers apart that come from one address.
 pub(super) const CALLER_ID: HeaderName = HeaderName::from_static("x-caller-id");
-const MAX_BYTES: usize = 128;
 
 /// Who calls: whom the metadata names, or else the address. Callers are other backends of the
 /// same owner; they are believed, and a name can never pass for an address.
@@ -23,21 +22,15 @@ pub(super) fn name(headers: &HeaderMap) -> Result<Option<&str>, String> {
     let Some(name) = headers.get(CALLER_ID) else {
         return Ok(None);
     };
-    let name = usable(name).ok_or_else(|| {
-        format!("must be 1 to {MAX_BYTES} letters, digits and -_.:/+=@, or left out")
-    })?;
+    let name = name.to_str().ok().filter(|name| CallerId::is_name(name));
+    let name = name.ok_or_else(|| format!("{}, or left out", CallerId::NAME_RULE))?;
     Ok(Some(name))
-}
-
-fn usable(name: &HeaderValue) -> Option<&str> {
-    let ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
-    let name = name.to_str().ok()?;
-    let fits = (1..=MAX_BYTES).contains(&name.len()) && name.bytes().all(ordinary);
-    fits.then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn named(name: &str) -> Result<String, String> {
@@ -56,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_be_one_is_refused() {
-        for name in ["", "two words", "ä", &"x".repeat(MAX_BYTES + 1)] {
+        for name in ["", "two words", "ä", &"x".repeat(129)] {
             assert!(named(name).is_err(), "{name:?}");
         }
     }
