@@ -6,7 +6,8 @@ use tokio_util::task::TaskTracker;
 use super::{clock::SystemClock, database::Probe, view::Error};
 use crate::{
     cache::{
-        CacheSettings, CachedCatalog, Inspector, Knowledge, Membership, SharedCache, SharedSettings,
+        CacheSettings, CachedCatalog, Inspector, Knowledge, ReplicaHeartbeat, SharedCache,
+        SharedSettings,
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
     domain::{AnswerEncoder, CacheInspector, ReplicaId, Switches},
@@ -65,13 +66,13 @@ impl Caches {
     }
 
     /// What keeps the replica `own`, called `name`, in the registry.
-    pub(super) fn membership(
+    pub(super) fn heartbeat(
         &self,
         own: ReplicaId,
         name: &str,
         datastore: &Arc<dyn Datastore>,
-    ) -> Membership {
-        Membership::new(
+    ) -> ReplicaHeartbeat {
+        ReplicaHeartbeat::new(
             own,
             name.to_owned(),
             Arc::clone(datastore) as _,

@@ -12,7 +12,7 @@ use super::{
     view::{Error, at},
 };
 use crate::{
-    cache::{Audit, CachedCatalog, FeedTask, Knowledge, Membership, SharedCache},
+    cache::{Audit, CachedCatalog, FeedTask, Knowledge, ReplicaHeartbeat, SharedCache},
     config::Config,
     domain::{ControlBoard, ReplicaId, ReplicaRegistry},
     flags::{FlagBoard, Follower},
@@ -33,7 +33,7 @@ pub(super) struct App {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) flags: Arc<FlagBoard>,
     pub(super) shared: Option<Arc<SharedCache>>,
-    pub(super) membership: Arc<Membership>,
+    pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) board: Arc<Board>,
     pub(super) samples: Arc<Samples>,
     pub(super) health: Health,
@@ -62,7 +62,7 @@ impl App {
         let bodies = Arc::clone(&encoder) as _;
         let caches = Caches::build(config, &datastore, nodes, bodies, switches, &tasks)?;
         let (own, name) = identity();
-        let membership = Arc::new(caches.membership(own, &name, &datastore));
+        let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
         let catalog = Arc::clone(&caches.catalog);
         let service = CatalogService::new(Arc::clone(&catalog) as _);
         let transport = CatalogTransport::new(service.clone(), page_tokens.clone());
@@ -96,7 +96,7 @@ impl App {
             knowledge: caches.knowledge,
             flags,
             shared: caches.shared,
-            membership,
+            heartbeat,
             board: tips.board,
             health,
             edge,
@@ -104,19 +104,19 @@ impl App {
             leaving,
             stop,
         };
-        app.start_upkeep(own, config).await;
+        app.start_upkeep(config).await;
         Ok(app)
     }
 
     /// What keeps the caches true: the feed, the registry, the audit.
-    async fn start_upkeep(&self, own: ReplicaId, config: &Config) {
-        // Before the first poll, which confirms nothing to a replica that nobody would wait for.
-        self.membership.register().await;
+    async fn start_upkeep(&self, config: &Config) {
+        // The first poll registers with it, and confirms nothing yet: nobody would wait for this replica.
+        self.heartbeat.gather().await;
         let (feed, knowledge) = (Arc::clone(&self.datastore), Arc::clone(&self.knowledge));
         FeedTask::new(
             feed as _,
             knowledge,
-            own,
+            Arc::clone(&self.heartbeat),
             config.cache.feed_poll_interval,
             Arc::clone(self.catalog.stats()),
         )
@@ -131,8 +131,8 @@ impl App {
         self.flags.refresh().await;
         let listener = Arc::clone(&self.datastore);
         self.run_until_stop(async move { listener.listen().await });
-        let member = Arc::clone(&self.membership);
-        self.run_until_stop(async move { member.run().await });
+        let heartbeat = Arc::clone(&self.heartbeat);
+        self.run_until_stop(async move { heartbeat.run().await });
         self.run_until_stop(CachedCatalog::keep_count(Arc::clone(self.catalog.stats())));
         let (catalog, datastore) = (Arc::clone(&self.catalog), Arc::clone(&self.datastore));
         let interval = config.cache.audit_interval;

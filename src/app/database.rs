@@ -2,12 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
-use tonic::async_trait;
 
 use super::view::Error;
 use crate::{
     config::{DatabaseConfig, DatabaseUrl},
-    domain::{self, DatabaseProbe, ListQuery, PageSize, PoolState},
+    domain::{DatabaseProbe, ListQuery, PageSize, PoolState},
     repository::{self, Datastore, Location, MigrateSettings, MigrationError, PoolSettings},
     service::seed,
 };
@@ -74,12 +73,7 @@ pub(super) fn pool_settings(config: &DatabaseConfig) -> PoolSettings {
 /// Lets the cache ask how the database does.
 pub(super) struct Probe(pub(super) Arc<dyn Datastore>);
 
-#[async_trait]
 impl DatabaseProbe for Probe {
-    async fn ping(&self) -> Result<Duration, domain::Error> {
-        self.0.ping().await
-    }
-
     fn pool(&self) -> PoolState {
         self.0.pool()
     }

@@ -162,7 +162,7 @@ async fn stop(
         app.health.close(&DEPENDENCIES).await;
         let drained = serving.drained.await?;
         app.stop.cancel();
-        app.membership.leave().await;
+        app.heartbeat.leave().await;
         app.tasks.close();
         let tasks_ended = timeout(TASKS_GRACE, app.tasks.wait()).await.is_ok();
         app.datastore.close().await;

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use super::{CachedCatalog, Knowledge};
-use crate::domain::{Invalidator, Tag};
+use crate::domain::{Invalidation, Invalidator, Tag};
 
 /// Checks what the proof rests on: now and then it reads one random
 /// entry again from the database. An entry that is called valid and differs
@@ -70,7 +70,11 @@ impl Audit {
             %key, stamp = %entry.stamp,
             "a valid entry differs from the database: the table changed unnoticed; run `verify`"
         );
-        if let Err(error) = self.invalidator.invalidate(&[Tag::Everything], true).await {
+        let how = Invalidation {
+            hard: true,
+            awaited: false,
+        };
+        if let Err(error) = self.invalidator.invalidate(&[Tag::Everything], how).await {
             tracing::error!(%error, "the fleet could not be told; this replica drops its copies");
             loader.near.clear();
         }

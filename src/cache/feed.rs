@@ -1,49 +1,78 @@
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CacheStats, Knowledge,
+    CacheStats, Knowledge, ReplicaHeartbeat,
     fault::{self, Fault},
     table::Applied,
 };
-use crate::domain::{ChangeFeed, Error, ReplicaId};
+use crate::domain::{ChangeFeed, Error, FeedPage, ReplicaReport, Tell};
 
-/// Keeps [`Knowledge`] up to date: polls on a beat, and at once on a hint.
+/// Keeps [`Knowledge`] up to date: polls on a beat, and soon on a hint.
 ///
-/// Start, normal work and catching up after a lost connection are the same statement.
+/// Start, normal work and catching up after a lost connection are the same statement, which also
+/// takes along what the replica tells the fleet.
 pub struct FeedTask {
     feed: Arc<dyn ChangeFeed>,
     knowledge: Arc<Knowledge>,
-    own: ReplicaId,
+    heartbeat: Arc<ReplicaHeartbeat>,
     interval: Duration,
     stats: Arc<CacheStats>,
 }
 
 /// A poll that takes longer than this has failed.
 const POLL_TIMEOUT: Duration = Duration::from_millis(500);
-/// Hints that come thicker than this share a poll.
+/// Callers that wait for a poll share it when they come closer together than this.
 const LEAST_GAP: Duration = Duration::from_millis(1);
+/// A poll after a hint begins so long after the one before; under hints without a pause, [`STEADY_GAP`].
+const HINT_GAP: Duration = Duration::from_millis(20);
+/// So a commit costs the database no more than 20 polls a second of each replica, however many there are.
+const STEADY_GAP: Duration = Duration::from_millis(45);
+/// One of the writers announces what several do: those that had not committed yet are looked for so much later.
+const FOLLOW_UP: Duration = Duration::from_millis(30);
 /// After the first poll that failed; twice as long after each further one, up to the interval.
 const RETRY: Duration = Duration::from_millis(25);
 /// Old changes are pruned about this often, by every replica: it costs one statement.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+/// And after so many commits, so that a flood of them is bounded too.
+const PRUNE_COMMITS: u64 = 5_000;
+
+/// How a poll went, for when the next one is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polled {
+    /// Nothing more is to be expected before the next beat.
+    Done,
+    /// Others may have committed unannounced.
+    MoreMayFollow,
+    /// There is more, or somebody waits to be told.
+    Continue,
+    /// The database did not answer.
+    Failed,
+}
 
 impl FeedTask {
-    /// Polls `feed` for the replica `own` every `interval`, a tenth more or less; counts in `stats`.
+    /// Polls `feed` every `interval`, a tenth more or less, with what `heartbeat` has to tell; counts in `stats`.
     #[must_use]
     pub fn new(
         feed: Arc<dyn ChangeFeed>,
         knowledge: Arc<Knowledge>,
-        own: ReplicaId,
+        heartbeat: Arc<ReplicaHeartbeat>,
         interval: Duration,
         stats: Arc<CacheStats>,
     ) -> Self {
         Self {
             feed,
             knowledge,
-            own,
+            heartbeat,
             interval,
             stats,
         }
@@ -51,75 +80,103 @@ impl FeedTask {
 
     /// Starts polling on `tasks`, until `stop`.
     pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let (feed, knowledge) = (Arc::clone(&self.feed), Arc::clone(&self.knowledge));
-        let hints = async move {
-            loop {
-                feed.hint().await;
-                knowledge.want_poll();
-            }
-        };
-        let prune = prune(Arc::clone(&self.feed));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(hints));
+        let flood = Arc::new(Notify::new());
+        let prune = prune(Arc::clone(&self.feed), Arc::clone(&flood));
         tasks.spawn(stop.clone().run_until_cancelled_owned(prune));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(self.poll()));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(self.poll(flood)));
     }
 
-    async fn poll(self) {
-        let mut failures = 0;
+    async fn poll(self, flood: Arc<Notify>) {
+        let (mut failures, mut acknowledges, mut gap) = (0, false, HINT_GAP);
+        let mut pruned_at = self.knowledge.version().stamp.seq;
         loop {
-            failures = if self.poll_once().await {
-                0
-            } else {
+            let sent = Instant::now();
+            let polled = self.poll_once(&mut acknowledges).await;
+            let head = self.knowledge.version().stamp.seq;
+            if head.saturating_sub(pruned_at) > PRUNE_COMMITS {
+                pruned_at = head;
+                flood.notify_one();
+            }
+            failures = if polled == Polled::Failed {
                 failures + 1
-            };
-            sleep(LEAST_GAP).await;
-            let beat = self.beat(failures);
-            let beat = if fault::is(Fault::NotifyOnly) {
-                beat * 1_000
             } else {
-                beat
+                0
             };
-            // Whichever comes first; a hint that came during the poll is kept by the Notify.
-            let _ = timeout(beat, self.knowledge.poll_wanted()).await;
+            if polled == Polled::Continue {
+                continue;
+            }
+            sleep(LEAST_GAP).await;
+            gap = self.wait(sent, self.beat(polled, failures), gap).await;
+        }
+    }
+
+    /// Waits until the next poll is due: after `beat`, when a caller wants one, or `gap` after the last
+    /// one was sent when there was a hint. Gives the gap that the next hint has to keep.
+    async fn wait(&self, sent: Instant, beat: Duration, gap: Duration) -> Duration {
+        tokio::select! {
+            () = sleep(beat) => HINT_GAP,
+            () = self.knowledge.poll_wanted() => HINT_GAP,
+            () = self.feed.hint() => {
+                let due = sent + gap;
+                if Instant::now() >= due {
+                    return HINT_GAP;
+                }
+                // Whichever comes first.
+                tokio::select! {
+                    () = sleep_until(due) => {}
+                    () = self.knowledge.poll_wanted() => {}
+                }
+                STEADY_GAP
+            }
         }
     }
 
     /// How long to wait for a hint. A poll that failed for once, as the first after the process
     /// was stopped does, is made up for soon.
-    fn beat(&self, failures: u32) -> Duration {
-        let beat = match failures.checked_sub(1) {
-            None => self.interval,
-            Some(before) => (RETRY * 2_u32.saturating_pow(before)).min(self.interval),
+    fn beat(&self, polled: Polled, failures: u32) -> Duration {
+        let beat = match polled {
+            Polled::Done | Polled::Continue => self.interval,
+            Polled::MoreMayFollow => FOLLOW_UP.min(self.interval),
+            Polled::Failed => {
+                let before = failures.saturating_sub(1);
+                (RETRY * 2_u32.saturating_pow(before)).min(self.interval)
+            }
         };
-        beat.mul_f64(rand::random_range(0.9..1.1))
+        let beat = beat.mul_f64(rand::random_range(0.9..1.1));
+        if fault::is(Fault::NotifyOnly) {
+            beat * 1_000
+        } else {
+            beat
+        }
     }
 
-    /// Tells whether the database answered.
-    async fn poll_once(&self) -> bool {
+    /// One poll, which tells what is due, or acknowledges what somebody waits for.
+    async fn poll_once(&self, acknowledges: &mut bool) -> Polled {
         let sent = Instant::now();
-        let after = self.knowledge.version().stamp.seq;
-        let answer = timeout(POLL_TIMEOUT, self.feed.poll(after, self.own)).await;
+        let applied = self.knowledge.version();
+        let report: Option<ReplicaReport> = self.heartbeat.take_report(applied);
+        let tell = match &report {
+            Some(report) => Tell::Status(report),
+            None if *acknowledges => Tell::Applied(applied),
+            None => Tell::Nothing,
+        };
+        let poll = self.feed.poll(applied.stamp.seq, self.heartbeat.id(), tell);
+        let answer = timeout(POLL_TIMEOUT, poll).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
         self.stats.polls.add(1);
         match answer {
             Ok(page) => {
-                let was_lost = self.knowledge.is_lost();
-                let applied = self.knowledge.apply(&page, sent);
-                match applied {
-                    Applied::InOrder => {}
-                    Applied::Resynced => {
-                        self.stats.resyncs.add(1);
-                        tracing::info!(head = %page.head, "feed resynchronised");
-                    }
-                    Applied::NewEra => {
-                        self.stats.eras.add(1);
-                        tracing::info!(database = %page.database, head = %page.head, "feed begins");
-                    }
+                *acknowledges = page.is_awaited;
+                let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.stats.poll_us.store(took_us, Relaxed);
+                match self.take_in(&page, sent) {
+                    // It is registered now, and vouched for by the next poll.
+                    Polled::Done if !page.registered && report.is_some() => Polled::Continue,
+                    polled @ (Polled::Done
+                    | Polled::MoreMayFollow
+                    | Polled::Continue
+                    | Polled::Failed) => polled,
                 }
-                if was_lost {
-                    tracing::info!("database is back");
-                }
-                true
             }
             Err(error) => {
                 self.stats.polls_failed.add(1);
@@ -127,17 +184,53 @@ impl FeedTask {
                     let cause = error.source().map(ToString::to_string);
                     tracing::warn!(%error, cause, "database is lost; answers will be marked stale");
                 }
-                false
+                Polled::Failed
             }
+        }
+    }
+
+    fn take_in(&self, page: &FeedPage, sent: Instant) -> Polled {
+        let was_lost = self.knowledge.is_lost();
+        let before = self.knowledge.version();
+        match self.knowledge.apply(page, sent) {
+            Applied::InOrder => {}
+            Applied::Resynced => {
+                self.stats.resyncs.add(1);
+                tracing::info!(head = %page.head, "feed resynchronised");
+            }
+            Applied::NewEra => {
+                self.stats.eras.add(1);
+                tracing::info!(database = %page.database, head = %page.head, "feed begins");
+            }
+        }
+        if was_lost {
+            tracing::info!("database is back");
+        }
+        if page.is_awaited || !page.is_whole {
+            Polled::Continue
+        } else if page.others_write && page.head != before.stamp {
+            Polled::MoreMayFollow
+        } else {
+            Polled::Done
         }
     }
 }
 
-async fn prune(feed: Arc<dyn ChangeFeed>) {
+/// Prunes now and then, and when a flood of commits has come in; as often as there is something left.
+async fn prune(feed: Arc<dyn ChangeFeed>, flood: Arc<Notify>) {
     loop {
-        sleep(PRUNE_INTERVAL.mul_f64(rand::random_range(0.5..1.5))).await;
-        if let Err(error) = feed.prune().await {
-            tracing::debug!(%error, "old changes were not pruned");
+        let pause = PRUNE_INTERVAL.mul_f64(rand::random_range(0.5..1.5));
+        // Whichever comes first.
+        let _ = timeout(pause, flood.notified()).await;
+        loop {
+            match feed.prune().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "old changes were not pruned");
+                    break;
+                }
+            }
         }
     }
 }

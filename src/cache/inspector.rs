@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 use tonic::async_trait;
@@ -80,15 +83,16 @@ impl Inspector {
         })
     }
 
-    async fn database(&self) -> DatabaseStatus {
+    fn database(&self) -> DatabaseStatus {
         let (stats, pool) = (self.catalog.stats(), self.database.pool());
-        let ping = timeout(ASK_TIMEOUT, self.database.ping()).await;
+        let poll_us = stats.poll_us.load(Relaxed);
         DatabaseStatus {
             available: !self.knowledge.is_lost(),
             reads: stats.database_reads.get(),
             errors: stats.database_errors.get(),
             fills_outrun: stats.fills_outrun.get(),
-            ping: ping.ok().and_then(Result::ok),
+            ping: (poll_us > 0 && !self.knowledge.is_lost())
+                .then(|| Duration::from_micros(poll_us)),
             pool_open: pool.open,
             pool_idle: pool.idle,
             pool_max: pool.max,
@@ -99,7 +103,7 @@ impl Inspector {
 #[async_trait]
 impl CacheInspector for Inspector {
     async fn status(&self) -> CacheStatus {
-        let (shared, database) = tokio::join!(self.shared(), self.database());
+        let (shared, database) = (self.shared().await, self.database());
         let stats = self.catalog.stats();
         let redis_works = shared.as_ref().is_some_and(|shared| shared.available);
         let redis_works = redis_works && self.catalog.is_on(Flag::SharedCache);

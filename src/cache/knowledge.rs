@@ -75,7 +75,7 @@ impl Knowledge {
     /// Takes in what a poll sent at `sent` was told.
     ///
     /// A replica that is not in the registry learns what changed, but confirms
-    /// nothing: whoever waits for a receipt does not wait for it.
+    /// nothing: whoever waits for a receipt does not wait for it. Nor does a list that is not whole.
     pub(super) fn apply(&self, page: &FeedPage, sent: Instant) -> Applied {
         let applied = {
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +86,8 @@ impl Knowledge {
             applied
         };
         self.registered.store(page.registered, Release);
-        if !page.registered {
+        // What has no number yet can be older than the poll, and is not in the list.
+        if !page.registered || !page.is_whole {
             self.confirmed.send_modify(|_| {});
             return applied;
         }
@@ -230,15 +231,6 @@ impl Knowledge {
     /// Whether the last poll found this replica in the registry.
     pub(super) fn is_registered(&self) -> bool {
         self.registered.load(Acquire)
-    }
-
-    /// Waits until something else than `seen` is the newest commit applied here,
-    /// or the replica turns out not to be registered.
-    pub(super) async fn progress(&self, seen: Stamp) {
-        let mut confirmed = self.confirmed.subscribe();
-        let news = |_: &Confirmed| self.version().stamp != seen || !self.is_registered();
-        // The sender lives as long as `self`.
-        let _ = confirmed.wait_for(news).await;
     }
 
     /// Waits until something else than `seen` is the newest commit that touched `tag`.

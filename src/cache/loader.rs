@@ -27,7 +27,7 @@ use super::{
 };
 use crate::domain::{
     AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, Flag, ListQuery, Source,
-    Stamp,
+    Stamp, Stamped,
 };
 
 /// Brings answers that the near cache lacks: from the shared cache, or from
@@ -63,8 +63,8 @@ struct Want {
     stale: Option<Arc<Entry>>,
 }
 
-/// A value as the database gave it: `None` where it has nothing.
-type Read = Vec<(Stamp, Option<Bytes>)>;
+/// What the database gave: the commit it saw, and a value for each key; `None` where it has nothing.
+type Read = Stamped<Vec<Option<Bytes>>>;
 
 /// A load that takes longer has failed; every caller may have given up sooner.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -182,10 +182,18 @@ impl Loader {
             Ok(read) => read,
             Err(error) => return self.fail(wants, &error),
         };
-        if read_from.elapsed() > QUICK_FILL {
+        let is_foreign =
+            |read: &Read| era.is_some_and(|(database, _)| database != read.version.database);
+        if read_from.elapsed() > QUICK_FILL || is_foreign(&read) {
             self.knowledge.confirm(CONFIRM_WITHIN).await;
         }
-        for (want, (stamp, body)) in wants.into_iter().zip(read) {
+        if is_foreign(&read) {
+            // Another server took over, or one that was taken over answers still: the poll knows which history counts.
+            return self.fail(wants, &Error::datastore("it answered from another history"));
+        }
+        let Stamped { version, value } = read;
+        for (want, body) in wants.into_iter().zip(value) {
+            let stamp = version.stamp;
             let stamp = if fault::is(Fault::StampAfterRead) {
                 stamp.max(self.knowledge.version().stamp)
             } else {
@@ -204,26 +212,32 @@ impl Loader {
             if !kept {
                 self.stats.fills_outrun.add(1);
             }
-            if let (Some(shared), Some(lease), Some((database, _))) =
-                (&self.shared, want.lease, era)
-            {
-                let packed = kept.then(|| Packed {
-                    stamp,
-                    bytes: entry::pack(entry.etag, ttl + shared.lease(), entry.body.as_ref()),
-                    ttl,
-                });
-                let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
-                // Nobody waits for this; it is bounded by the time limit of its command.
-                let put = async move {
-                    match packed {
-                        Some(packed) => shared.put(&key, &lease, &packed).await,
-                        None => shared.release(&key, &lease).await,
-                    }
-                };
-                self.tasks.spawn(put.in_current_span());
+            if let (Some(lease), Some((database, _))) = (want.lease, era) {
+                let key = want.landing.key().in_redis(database);
+                self.share(key, lease, kept.then(|| (Arc::clone(&entry), ttl)));
             }
             self.land(want.landing, entry, Source::Database, Some(read_from));
         }
+    }
+
+    /// Gives an entry that is kept to the shared cache, or the lease back. Nobody waits for this; it is
+    /// bounded by the time limit of its command.
+    fn share(&self, key: String, lease: Lease, kept: Option<(Arc<Entry>, Duration)>) {
+        let Some(shared) = self.shared.clone() else {
+            return;
+        };
+        let packed = kept.map(|(entry, ttl)| Packed {
+            stamp: entry.stamp,
+            bytes: entry::pack(entry.etag, ttl + shared.lease(), entry.body.as_ref()),
+            ttl,
+        });
+        let put = async move {
+            match packed {
+                Some(packed) => shared.put(&key, &lease, &packed).await,
+                None => shared.release(&key, &lease).await,
+            }
+        };
+        self.tasks.spawn(put.in_current_span());
     }
 
     /// What the database has for `key`, past all caches.
@@ -232,7 +246,7 @@ impl Loader {
         let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
         let read = timeout(LOAD_TIMEOUT, self.read(std::iter::once(key))).await;
         let read = read.map_err(|_| Error::datastore("the read timed out"))??;
-        Ok(read.into_iter().next().and_then(|(_, body)| body))
+        Ok(read.value.into_iter().next().flatten())
     }
 
     async fn read<'a>(
@@ -241,10 +255,10 @@ impl Loader {
     ) -> Result<Read, Error> {
         if let Some(query) = keys.clone().find_map(as_list) {
             let page = self.repository.list(query).await?;
-            return Ok(vec![(
-                page.stamp,
-                Some(self.encoder.page(query, &page.value)),
-            )]);
+            return Ok(Stamped {
+                version: page.version,
+                value: vec![Some(self.encoder.page(query, &page.value))],
+            });
         }
         let ids: Vec<ChallengeId> = keys.clone().filter_map(about).collect();
         let found = self.repository.find_many(&ids).await?;
@@ -256,7 +270,10 @@ impl Loader {
                 ReadKey::Challenge(_) | ReadKey::List(_) => self.encoder.challenge(challenge),
             })
         };
-        Ok(keys.map(|key| (found.stamp, body(key))).collect())
+        Ok(Stamped {
+            version: found.version,
+            value: keys.map(body).collect(),
+        })
     }
 
     fn ttl(&self) -> Duration {

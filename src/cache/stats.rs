@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
 
 use super::{
     latency::Histogram,
@@ -39,6 +39,8 @@ macro_rules! counters {
             pub(super) hit_latency: Histogram,
             /// How long loads took, from a caller's question to its answer.
             pub(super) load_latency: Histogram,
+            /// How many microseconds the last poll took that was answered; 0 before the first.
+            pub(super) poll_us: AtomicU64,
             /// The hit ratios of the last minutes.
             pub(super) window: Window,
             last_error: Mutex<String>,

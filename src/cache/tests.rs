@@ -16,7 +16,7 @@ use super::{CacheSettings, CachedCatalog, Knowledge};
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengeRepository, Change,
     Changes, Clock, DatabaseId, Difficulty, Error, FeedPage, ListQuery, NewChallenge, Page,
-    PageSize, ReadOptions, Source, Stamp, Stamped, Tag, TipSubject, UnixMicros,
+    PageSize, ReadOptions, Source, Stamp, Stamped, Tag, TipSubject, UnixMicros, Version,
 };
 
 pub(super) const MAX_STALENESS: Duration = Duration::from_secs(2);
@@ -46,7 +46,7 @@ impl ChallengeRepository for FakeDatabase {
             has_more: false,
         };
         Ok(Stamped {
-            stamp: seen,
+            version: Self::version(seen),
             value: page,
         })
     }
@@ -58,7 +58,7 @@ impl ChallengeRepository for FakeDatabase {
             .filter(|id| id.uuid().as_u128() < 50)
             .map(|id| challenge(*id));
         Ok(Stamped {
-            stamp: self.head(),
+            version: Self::version(self.head()),
             value: value.collect(),
         })
     }
@@ -73,6 +73,13 @@ impl FakeDatabase {
     pub(super) fn go_down(&self) {
         *self.is_up.lock().unwrap() = false;
         self.gate.add_permits(10);
+    }
+
+    fn version(stamp: Stamp) -> Version {
+        Version {
+            database: DatabaseId(1),
+            stamp,
+        }
     }
 
     fn head(&self) -> Stamp {
@@ -170,7 +177,10 @@ impl Fixture {
             database: DatabaseId(1),
             head: self.database.head(),
             changes,
+            is_whole: true,
             registered: true,
+            is_awaited: false,
+            others_write: false,
         };
         self.knowledge.apply(&page, Instant::now());
     }

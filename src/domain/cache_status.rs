@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tonic::async_trait;
 
-use super::{Error, Tag, UnixMicros, Version};
+use super::{Tag, UnixMicros, Version};
 
 /// What a replica can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub struct DatabaseStatus {
     pub errors: u64,
     /// Fills that the catalog had outrun when they were done.
     pub fills_outrun: u64,
-    /// How long a ping takes; `None` when it does not answer.
+    /// How long the last poll took; `None` when it was not answered.
     pub ping: Option<Duration>,
     /// Connections that are open.
     pub pool_open: u32,
@@ -178,15 +178,7 @@ pub struct PoolState {
 }
 
 /// The database, as operators see it.
-#[async_trait]
 pub trait DatabaseProbe: Send + Sync {
-    /// How long it takes to answer at all.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] when it does not.
-    async fn ping(&self) -> Result<Duration, Error>;
-
     /// The connections for reads.
     fn pool(&self) -> PoolState;
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tonic::async_trait;
 use uuid::Uuid;
 
-use super::{Error, Stamp, Tag};
+use super::{Error, Tag, Version};
 
 /// Names one run of one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +23,8 @@ pub struct ReplicaReport {
     pub id: ReplicaId,
     /// For people: host, process id and the first digits of the id; 1 to 200 bytes.
     pub name: String,
-    /// The newest commit that it applied.
-    pub applied: Stamp,
+    /// The newest commit that it applied; of database 0 before its first poll.
+    pub applied: Version,
     /// How its caches do, opaque here; at most 64 KiB.
     pub status: Bytes,
 }
@@ -40,45 +40,30 @@ pub struct KnownReplica {
 
 /// The replicas of the fleet, kept in the database.
 ///
-/// A replica registers before it may call any answer fresh, and every poll
-/// tells it whether it still is; so an invalidation that waits for all that
-/// are registered has waited for all that matter.
+/// A replica registers, by [`super::Tell::Status`], before it may call any answer fresh, and
+/// every poll tells it whether it still is; so an invalidation that waits for all that
+/// are registered has waited for all that matter. One that has told nothing for a minute is forgotten.
 #[async_trait]
 pub trait ReplicaRegistry: Send + Sync {
-    /// Registers the replica, or takes in what it tells now. Forgets replicas
-    /// that have told nothing for a minute.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] when the database does not answer.
-    async fn report(&self, report: &ReplicaReport) -> Result<(), Error>;
-
-    /// Takes in how far a replica is, and nothing else; nothing happens when it is not registered.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::report`].
-    async fn acknowledge(&self, replica: ReplicaId, applied: Stamp) -> Result<(), Error>;
-
     /// Forgets a replica that is leaving.
     ///
     /// # Errors
     ///
-    /// As [`Self::report`].
+    /// [`Error::Unavailable`] when the database does not answer.
     async fn leave(&self, replica: ReplicaId) -> Result<(), Error>;
 
     /// All that are registered.
     ///
     /// # Errors
     ///
-    /// As [`Self::report`].
+    /// As [`Self::leave`].
     async fn replicas(&self) -> Result<Vec<KnownReplica>, Error>;
 
     /// Gives `holder` the task `name` for `ttl`, or renews it; false while another one has it.
     ///
     /// # Errors
     ///
-    /// As [`Self::report`].
+    /// As [`Self::leave`].
     async fn take_task(
         &self,
         name: &'static str,
@@ -90,19 +75,27 @@ pub trait ReplicaRegistry: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`Self::report`].
+    /// As [`Self::leave`].
     async fn drop_task(&self, name: &'static str, holder: ReplicaId) -> Result<(), Error>;
+}
+
+/// How to declare parts of the catalog changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Invalidation {
+    /// Forbids to serve copies from before it, even as stale ones.
+    pub hard: bool,
+    /// Somebody waits until every replica has applied it, so that each says so at once.
+    pub awaited: bool,
 }
 
 /// Declares parts of the catalog changed, as a change of the rows would.
 #[async_trait]
 pub trait Invalidator: Send + Sync {
-    /// Commits that everything `tags` name has changed, and tells the commit.
-    /// `hard` forbids to serve copies from before it, even as stale ones.
+    /// Commits that everything `tags` name has changed, and tells the version that has it.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] when the database does not answer; whether it
     /// was committed is then not known.
-    async fn invalidate(&self, tags: &[Tag], hard: bool) -> Result<Stamp, Error>;
+    async fn invalidate(&self, tags: &[Tag], how: Invalidation) -> Result<Version, Error>;
 }

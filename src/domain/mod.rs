@@ -55,11 +55,13 @@ pub use edit::{
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
 pub use error::{Chore, Error, FieldViolation, Unavailability};
 pub use flag::{Flag, FlagTerms, FlagValue, Percentage, RawFlag, Reach};
-pub use fleet::{Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport};
+pub use fleet::{
+    Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,
+};
 pub use generic_tip::generic_tip;
 pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
-    FeedPage, ReadOptions, Stamped,
+    FeedPage, ReadOptions, Stamped, Tell,
 };
 pub use query::{Cursor, ListQuery, Page, PageSize};
 pub use switches::Switches;

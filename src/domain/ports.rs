@@ -5,14 +5,14 @@ use tonic::async_trait;
 
 use super::{
     Answer, Challenge, ChallengeId, DatabaseId, Error, Freshness, ListQuery, NewChallenge, Page,
-    ReplicaId, Stamp, Tag, TipSubject, UnixMicros, Version,
+    ReplicaId, ReplicaReport, Stamp, Tag, TipSubject, UnixMicros, Version,
 };
 
 /// A value with the last commit that its reader saw: both from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamped<T> {
-    /// The last catalog commit visible to the read.
-    pub stamp: Stamp,
+    /// The last numbered commit visible to the read, and the history that the number belongs to.
+    pub version: Version,
     /// What was read.
     pub value: T,
 }
@@ -54,6 +54,17 @@ pub struct Change {
     pub hard: bool,
 }
 
+/// What a poll tells the fleet beside its question.
+#[derive(Clone, Copy, Debug)]
+pub enum Tell<'a> {
+    /// Nothing.
+    Nothing,
+    /// That the replica has applied this version, the one that it asks from.
+    Applied(Version),
+    /// How the replica does; registers it where it is not.
+    Status(&'a ReplicaReport),
+}
+
 /// What happened since a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
@@ -65,40 +76,55 @@ pub enum Changes {
 
 /// The answer of one poll: all from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct FeedPage {
-    /// The database that answered.
+    /// The database that answered, in its present history.
     pub database: DatabaseId,
-    /// Its last catalog commit.
+    /// Its last numbered commit.
     pub head: Stamp,
     /// What happened after the commit that was asked about. Means nothing when
-    /// the timeline or the database is another one.
+    /// the database is another one.
     pub changes: Changes,
-    /// Whether the replica that asked stands in the registry, and would for half a
+    /// Whether every commit has a number that was there when the poll was sent. If not, more were
+    /// there than one poll numbers: the next one goes on.
+    pub is_whole: bool,
+    /// Whether the replica that asked stood in the registry before, and would for half a
     /// minute more if it told nothing.
     pub registered: bool,
+    /// Whether somebody waits for the fleet to apply one of the changes.
+    pub is_awaited: bool,
+    /// Whether others were writing when commits were numbered last: they may commit unannounced.
+    pub others_write: bool,
 }
 
 /// The ordered list of committed changes.
 #[async_trait]
 pub trait ChangeFeed: Send + Sync {
-    /// What was committed after number `after_seq`, for `replica`.
+    /// Numbers what was committed, takes in what `replica` tells, and gives what was committed after
+    /// number `after_seq`.
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when the database does not answer.
-    async fn poll(&self, after_seq: u64, replica: ReplicaId) -> Result<FeedPage, Error>;
+    /// [`Error::Unavailable`] when the database does not answer, or is a standby.
+    async fn poll(
+        &self,
+        after_seq: u64,
+        replica: ReplicaId,
+        tell: Tell<'_>,
+    ) -> Result<FeedPage, Error>;
 
     /// Waits until a poll may be worth it. A hint only: it may come late, for
     /// nothing, or never.
     async fn hint(&self);
 
     /// Takes what has had its time out of the catalog, such as tips, which is a change like any
-    /// other, and forgets changes that no replica can still need. Calling it often is harmless.
+    /// other, and forgets changes that no replica can still need: a bounded number at once. Tells
+    /// whether more is left. Calling it often is harmless.
     ///
     /// # Errors
     ///
     /// As [`Self::poll`].
-    async fn prune(&self) -> Result<(), Error>;
+    async fn prune(&self) -> Result<bool, Error>;
 }
 
 /// What a caller wants of a read, beside its subject.

@@ -73,7 +73,7 @@ impl fmt::Display for DatabaseId {
 }
 
 /// A version of one catalog, as callers carry it: `<database>-<stamp>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Whose version it is.
     pub database: DatabaseId,

@@ -1,11 +1,10 @@
 //! The rows that operators decide by, as both engines give them.
 use super::{
     Report,
-    row::{broken, stamp},
+    row::{self, broken},
 };
 use crate::domain::{
-    Control, ControlRow, ControlRows, DatabaseId, Error, Flag, RawFlag, Tunable, UnixMicros,
-    Version, problems_of,
+    Control, ControlRow, ControlRows, Error, Flag, RawFlag, Tunable, UnixMicros, problems_of,
 };
 
 /// A row of either table, with what is known of the whole log; no row where there is none.
@@ -32,12 +31,7 @@ pub(super) fn controls(rows: Vec<AnyRow>) -> Result<ControlRows, Error> {
     let Some(first) = rows.first() else {
         return Err(broken("the commit log has no state".to_owned()));
     };
-    let database = u64::from_str_radix(&first.database, 16)
-        .map_err(|_| broken(format!("database id {:?}", first.database)))?;
-    let version = Version {
-        database: DatabaseId(database),
-        stamp: stamp(first.timeline, first.seq)?,
-    };
+    let version = row::version(&first.database, first.timeline, first.seq)?;
     let (mut flags, mut settings) = (Vec::new(), Vec::new());
     for row in rows {
         let (enabled, number) = (row.enabled, row.number);

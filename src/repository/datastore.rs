@@ -1,4 +1,4 @@
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use tonic::async_trait;
 
@@ -46,13 +46,6 @@ pub trait Datastore:
     ///
     /// [`Error::Unavailable`] when the database does not answer.
     async fn fill(&self) -> Result<(), Error>;
-
-    /// Asks the database for nothing, and tells how long that took.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] when the database does not answer.
-    async fn ping(&self) -> Result<Duration, Error>;
 
     /// The connections for reads.
     fn pool(&self) -> PoolState;

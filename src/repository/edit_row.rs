@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use super::{
     fault::Broken,
-    row::{broken, stamp},
+    row::{self, broken},
 };
 use crate::domain::{
-    ChallengeId, DatabaseId, EditRefusal, Error, ImportTally, Imported, NewChallenge, Once,
-    Revision, RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
+    ChallengeId, EditRefusal, Error, ImportTally, Imported, NewChallenge, Once, Revision,
+    RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
 };
 
 /// How long a request is known again: longer than any caller tries.
@@ -31,16 +31,7 @@ pub(super) struct VersionRow {
 pub(super) fn version(row: Option<VersionRow>) -> Result<Version, Error> {
     let lost = || Error::outcome_unknown(Broken("the commit is not there".to_owned()));
     let row = row.ok_or_else(lost)?;
-    versioned(&row.database, row.timeline, row.seq.ok_or_else(lost)?)
-}
-
-fn versioned(database: &str, timeline: i64, seq: i64) -> Result<Version, Error> {
-    let database = u64::from_str_radix(database, 16)
-        .map_err(|_| broken(format!("database id {database:?}")))?;
-    Ok(Version {
-        database: DatabaseId(database),
-        stamp: stamp(timeline, seq)?,
-    })
+    row::version(&row.database, row.timeline, row.seq.ok_or_else(lost)?)
 }
 
 /// What came of a request that was carried out before; all `None` when it is new.
@@ -102,7 +93,7 @@ pub(super) fn revision(row: RevisionRow) -> Result<Revision, Error> {
         editor: row.editor,
         role: row.role,
         at: UnixMicros(row.at),
-        version: versioned(&row.database, row.timeline, row.seq)?,
+        version: row::version(&row.database, row.timeline, row.seq)?,
         difficulty: row.difficulty.unwrap_or_default(),
         title: row.title.unwrap_or_default(),
         description: row.description.unwrap_or_default(),

@@ -6,13 +6,14 @@ use uuid::Uuid;
 
 use crate::domain::{
     Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Page,
-    ReplicaId, ReplicaReport, Stamp, Stamped, Tag, UnixMicros, content_hash,
+    ReplicaId, ReplicaReport, Stamp, Stamped, Tag, UnixMicros, Version, content_hash,
 };
 
 use super::fault::Broken;
 
-/// The most changes that one poll tells one by one.
-pub(super) const MOST_CHANGES: usize = 1_000;
+/// The most commits, and the most changes in them, that one poll tells one by one.
+pub(super) const MOST_COMMITS: usize = 1_000;
+const MOST_CHANGES: usize = 1_000;
 
 /// For how long changes are kept; a replica that was away for longer starts over.
 pub(super) const KEPT: Duration = Duration::from_hours(24);
@@ -38,8 +39,11 @@ pub(super) struct ChallengeRow {
 /// A row with the commit that its reader saw.
 #[derive(sqlx::FromRow)]
 pub(super) struct StampedRow {
+    database: String,
     timeline: i64,
     seq: i64,
+    /// Whether the read saw commits that had no number yet.
+    pub(super) has_unnumbered: bool,
     #[sqlx(flatten)]
     challenge: ChallengeRow,
 }
@@ -49,20 +53,27 @@ pub(super) struct StampedRow {
 pub(super) struct PageRow {
     total_count: i64,
     #[sqlx(flatten)]
-    stamped: StampedRow,
+    pub(super) stamped: StampedRow,
 }
 
-/// A change, with what is known of the whole log; no change where nothing happened.
-#[derive(sqlx::FromRow)]
-pub(super) struct FeedRow {
+/// What a poll is told of the whole log, beside the commits.
+#[derive(Clone, sqlx::FromRow)]
+pub(super) struct FeedHead {
     database: String,
     timeline: i64,
     head: i64,
     floor: i64,
     registered: bool,
-    seq: Option<i64>,
-    tag: Option<String>,
-    hard: Option<bool>,
+    is_whole: bool,
+    others_write: bool,
+}
+
+/// A commit as both engines give it.
+pub(super) struct FeedCommit {
+    pub(super) seq: i64,
+    pub(super) tags: Vec<String>,
+    pub(super) hard: bool,
+    pub(super) is_awaited: bool,
 }
 
 /// A replica as both engines give it.
@@ -70,6 +81,7 @@ pub(super) struct FeedRow {
 pub(super) struct ReplicaRow {
     id: String,
     name: String,
+    database: String,
     timeline: i64,
     seq: i64,
     status: Vec<u8>,
@@ -83,7 +95,11 @@ pub(super) fn replica(row: ReplicaRow) -> Result<KnownReplica, Error> {
         report: ReplicaReport {
             id: ReplicaId(id),
             name: row.name,
-            applied: stamp(row.timeline, row.seq)?,
+            applied: Version {
+                // None where a release before this one reported.
+                database: database(&row.database).unwrap_or_default(),
+                stamp: stamp(row.timeline, row.seq)?,
+            },
             status: row.status.into(),
         },
         // A clock that was set back makes nobody younger than now.
@@ -114,23 +130,15 @@ pub(super) fn texts(tags: &[Tag]) -> Result<Vec<String>, Error> {
     Ok(tags.iter().map(ToString::to_string).collect())
 }
 
-/// A stamp as columns.
-pub(super) fn columns(stamp: Stamp) -> (i64, i64) {
-    (
-        stamp.timeline.into(),
-        i64::try_from(stamp.seq).unwrap_or(i64::MAX),
-    )
-}
-
 /// The page of a list; `rows` are one more than `size` when another page follows.
 pub(super) fn page(rows: Vec<PageRow>, size: usize) -> Result<Stamped<Page>, Error> {
     let total = rows.first().map_or(0, |row| row.total_count);
-    let Stamped { stamp, value } = challenges(rows.into_iter().map(|row| row.stamped).collect())?;
+    let Stamped { version, value } = challenges(rows.into_iter().map(|row| row.stamped).collect())?;
     let has_more = value.len() > size;
     let mut challenges = value;
     challenges.truncate(size);
     Ok(Stamped {
-        stamp,
+        version,
         value: Page {
             challenges,
             total_count: unsigned(total)?,
@@ -144,49 +152,53 @@ pub(super) fn challenges(rows: Vec<StampedRow>) -> Result<Stamped<Vec<Challenge>
     let Some(first) = rows.first() else {
         return Err(broken("a read gave no stamp".to_owned()));
     };
-    let stamp = stamp(first.timeline, first.seq)?;
+    let version = version(&first.database, first.timeline, first.seq)?;
     let value = rows
         .into_iter()
         .filter_map(|row| challenge(row.challenge).transpose())
         .collect::<Result<_, _>>()?;
-    Ok(Stamped { stamp, value })
+    Ok(Stamped { version, value })
 }
 
-/// What a poll found after commit `after_seq`.
-pub(super) fn feed_page(rows: Vec<FeedRow>, after_seq: u64) -> Result<FeedPage, Error> {
-    let Some(first) = rows.first() else {
-        return Err(broken("the commit log has no state".to_owned()));
-    };
-    let database = u64::from_str_radix(&first.database, 16)
-        .map_err(|_| broken(format!("database id {:?}", first.database)))?;
-    let head = stamp(first.timeline, first.head)?;
-    let registered = first.registered;
+/// What a poll found after commit `after_seq`: at most one commit more than [`MOST_COMMITS`].
+pub(super) fn feed_page(
+    head: &FeedHead,
+    commits: Vec<FeedCommit>,
+    after_seq: u64,
+) -> Result<FeedPage, Error> {
+    let version = version(&head.database, head.timeline, head.head)?;
+    let is_awaited = commits.iter().any(|commit| commit.is_awaited);
     // A head behind the reader is another past: restored in place, or a standby that lags.
-    let is_lost = after_seq < unsigned(first.floor)? || after_seq > head.seq;
-    let changes = if is_lost || rows.len() > MOST_CHANGES {
+    let is_lost = after_seq < unsigned(head.floor)? || after_seq > version.stamp.seq;
+    let count: usize = commits.iter().map(|commit| commit.tags.len()).sum();
+    let changes = if is_lost || commits.len() > MOST_COMMITS || count > MOST_CHANGES {
         Changes::Lost
     } else {
-        let changes = rows.into_iter().filter_map(|row| change(row).transpose());
-        Changes::All(changes.collect::<Result<_, _>>()?)
+        Changes::All(changes(commits)?)
     };
     Ok(FeedPage {
-        database: DatabaseId(database),
-        head,
+        database: version.database,
+        head: version.stamp,
         changes,
-        registered,
+        is_whole: head.is_whole,
+        registered: head.registered,
+        is_awaited,
+        others_write: head.others_write,
     })
 }
 
-fn change(row: FeedRow) -> Result<Option<Change>, Error> {
-    let (Some(seq), Some(tag)) = (row.seq, row.tag) else {
-        return Ok(None);
-    };
-    Ok(Some(Change {
-        seq: unsigned(seq)?,
-        // A tag of a later release, or of a difficulty that nobody knows.
-        tag: tag.parse().unwrap_or(Tag::Everything),
-        hard: row.hard.unwrap_or(false),
-    }))
+fn changes(commits: Vec<FeedCommit>) -> Result<Vec<Change>, Error> {
+    let mut changes = Vec::new();
+    for commit in commits {
+        let seq = unsigned(commit.seq)?;
+        changes.extend(commit.tags.iter().map(|tag| Change {
+            seq,
+            // A tag of a later release, or of a difficulty that nobody knows.
+            tag: tag.parse().unwrap_or(Tag::Everything),
+            hard: commit.hard,
+        }));
+    }
+    Ok(changes)
 }
 
 fn challenge(row: ChallengeRow) -> Result<Option<Challenge>, Error> {
@@ -218,6 +230,28 @@ fn challenge(row: ChallengeRow) -> Result<Option<Challenge>, Error> {
         created_at: row.created_at.map(UnixMicros),
         updated_at: row.updated_at.map(UnixMicros),
     }))
+}
+
+/// The version of columns.
+pub(super) fn version(database_id: &str, timeline: i64, seq: i64) -> Result<Version, Error> {
+    Ok(Version {
+        database: database(database_id)
+            .ok_or_else(|| broken(format!("database id {database_id:?}")))?,
+        stamp: stamp(timeline, seq)?,
+    })
+}
+
+fn database(id: &str) -> Option<DatabaseId> {
+    u64::from_str_radix(id, 16).ok().map(DatabaseId)
+}
+
+/// A database as a column has it; empty for the one that stands for none.
+pub(super) fn database_column(id: DatabaseId) -> String {
+    if id == DatabaseId::default() {
+        String::new()
+    } else {
+        id.to_string()
+    }
 }
 
 pub(super) fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {

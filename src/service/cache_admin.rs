@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{
-    CacheInspector, CacheStatus, ChallengeId, Error, Invalidator, KnownReplica, ReplicaId,
-    ReplicaRegistry, Stamp, Tag, Unavailability,
+    CacheInspector, CacheStatus, ChallengeId, DatabaseId, Error, Invalidation, Invalidator,
+    KnownReplica, ReplicaId, ReplicaRegistry, Tag, Unavailability, Version,
 };
 
 /// What is asked to be invalidated.
@@ -28,12 +28,15 @@ impl Target {
 /// The proof that an invalidation took effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The commit of the invalidation; `None` when it was only counted.
-    pub committed: Option<Stamp>,
+    /// The version that has the invalidation; `None` when it was only counted.
+    pub committed: Option<Version>,
     /// The replicas that have applied it.
     pub acknowledged: Vec<String>,
     /// The replicas that have not, and can no longer call a copy from before fresh.
     pub fenced: Vec<String>,
+    /// Replicas of an earlier history of the database that have told nothing in this one: they may
+    /// still follow the server of before, which this one knows nothing of.
+    pub unproven: Vec<String>,
     /// How many entries of this replica were hit.
     pub entries: u64,
     /// How long it took.
@@ -104,17 +107,22 @@ impl CacheAdminService {
             committed: None,
             acknowledged: Vec::new(),
             fenced: Vec::new(),
+            unproven: Vec::new(),
             entries,
             took: Duration::ZERO,
             tags,
         };
         if mode != Mode::Count {
-            let committed = self.invalidator.invalidate(&receipt.tags, hard).await;
+            let how = Invalidation {
+                hard,
+                awaited: mode == Mode::Prove,
+            };
+            let committed = self.invalidator.invalidate(&receipt.tags, how).await;
             let committed = committed.map_err(|error| self.purge_here(error))?;
             receipt.committed = Some(committed);
             self.inspector.hurry();
             if mode == Mode::Prove {
-                (receipt.acknowledged, receipt.fenced) = self.prove(committed).await;
+                self.prove(committed, &mut receipt).await;
             }
         }
         receipt.took = asked.elapsed();
@@ -127,7 +135,7 @@ impl CacheAdminService {
     /// A replica calls an answer fresh for `max_staleness` after it sent a poll
     /// that was answered. A poll that did not see the commit was sent before
     /// it was visible. So that much later, by this replica's own clock, none is left.
-    async fn prove(&self, committed: Stamp) -> (Vec<String>, Vec<String>) {
+    async fn prove(&self, committed: Version, receipt: &mut Receipt) {
         let fenced_at =
             Instant::now() + self.inspector.max_staleness().mul_f64(1.01) + FENCE_MARGIN;
         let mut last_known = Vec::new();
@@ -136,7 +144,7 @@ impl CacheAdminService {
                 last_known = known;
                 if last_known
                     .iter()
-                    .all(|replica| has_applied(replica, committed))
+                    .all(|replica| Proof::of(replica, committed) == Proof::Acknowledged)
                 {
                     break;
                 }
@@ -146,14 +154,14 @@ impl CacheAdminService {
             }
             sleep(ASK_AGAIN).await;
         }
-        let name = |replica: KnownReplica| replica.report.name;
-        let (acknowledged, fenced): (Vec<_>, Vec<_>) = last_known
-            .into_iter()
-            .partition(|replica| has_applied(replica, committed));
-        (
-            acknowledged.into_iter().map(name).collect(),
-            fenced.into_iter().map(name).collect(),
-        )
+        for replica in last_known {
+            let list = match Proof::of(&replica, committed) {
+                Proof::Acknowledged => &mut receipt.acknowledged,
+                Proof::Fenced => &mut receipt.fenced,
+                Proof::Unproven => &mut receipt.unproven,
+            };
+            list.push(replica.report.name);
+        }
     }
 
     fn purge_here(&self, error: Error) -> Error {
@@ -206,8 +214,25 @@ impl CacheAdminService {
     }
 }
 
-/// A timeline that began after the commit has seen it, or has lost it; either way
-/// the replica there serves nothing from before.
-fn has_applied(replica: &KnownReplica, committed: Stamp) -> bool {
-    replica.report.applied >= committed
+/// What is known of a replica when its time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Acknowledged,
+    Fenced,
+    Unproven,
+}
+
+impl Proof {
+    fn of(replica: &KnownReplica, committed: Version) -> Self {
+        let applied = replica.report.applied;
+        if applied.reaches(committed) {
+            Self::Acknowledged
+        } else if applied.database == committed.database
+            || applied.database == DatabaseId::default()
+        {
+            Self::Fenced
+        } else {
+            Self::Unproven
+        }
+    }
 }

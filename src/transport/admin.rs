@@ -65,14 +65,13 @@ impl CacheAdminTransport {
         Ok(pb::GetCacheStatusResponse { replicas, silent })
     }
 
-    fn receipt(
-        receipt: &Receipt,
-        version: impl Fn(Receipt) -> String,
-    ) -> pb::InvalidateCacheResponse {
+    fn receipt(receipt: Receipt) -> pb::InvalidateCacheResponse {
+        let committed = receipt.committed.as_ref();
         pb::InvalidateCacheResponse {
-            version: version(receipt.clone()),
-            acknowledged: receipt.acknowledged.clone(),
-            fenced: receipt.fenced.clone(),
+            version: committed.map(Version::to_string).unwrap_or_default(),
+            acknowledged: receipt.acknowledged,
+            fenced: receipt.fenced,
+            unproven: receipt.unproven,
             entries_dropped: i64::try_from(receipt.entries).unwrap_or(i64::MAX),
             took: Some(duration(receipt.took)),
             tags: receipt.tags.iter().map(Tag::to_string).collect(),
@@ -91,16 +90,8 @@ impl CacheAdmin for CacheAdminTransport {
         let answer = async {
             let (target, mode) = (target(&request), mode(&request));
             let (target, mode) = both(target, mode)?;
-            let database = self.service.status().await.version.database;
             let receipt = self.service.invalidate(&target, request.hard, mode).await?;
-            let version = |receipt: Receipt| {
-                let committed = receipt.committed.map(|stamp| Version { database, stamp });
-                committed
-                    .as_ref()
-                    .map(Version::to_string)
-                    .unwrap_or_default()
-            };
-            Ok(Self::receipt(&receipt, version))
+            Ok(Self::receipt(receipt))
         };
         answer
             .await

@@ -65,8 +65,8 @@ const CONTROLS: [Control; 10] = [
         harms: QUIET,
     },
     Control {
-        name: "unsealed",
-        sql: Some(include_str!("faults/unsealed.sql")),
+        name: "unnumbered-poll",
+        sql: Some(include_str!("faults/unnumbered_poll.sql")),
         harms: QUIET,
     },
 ];

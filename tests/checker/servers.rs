@@ -110,9 +110,13 @@ impl Servers {
         *client = (client.0 + 1, Some(channel));
     }
 
-    /// The numbers of the checker's commits, those that were pruned too, by their tokens.
-    pub async fn seqs(&self) -> HashMap<i64, Seq> {
-        let sql = "SELECT mark.token, max(known.seq)
+    /// The places of the checker's commits in the order in which they committed, and their numbers, those
+    /// that were pruned too, by their tokens. Numbers are given a moment later, to several commits at once.
+    pub async fn seqs(&self) -> HashMap<i64, (Seq, Seq)> {
+        let sql = "SELECT
+                mark.token,
+                row_number() OVER (ORDER BY pg_xact_commit_timestamp(mark.xid::xid)),
+                max(known.seq)
             FROM checker.mark
             JOIN (
                 SELECT xid, seq FROM challenges_catalog.commit_log
@@ -120,11 +124,11 @@ impl Servers {
                 SELECT xid, seq FROM checker.pruned
             ) AS known ON known.xid = mark.xid
             WHERE known.seq IS NOT NULL
-            GROUP BY mark.token";
+            GROUP BY mark.token, mark.xid";
         let mut db = self.database.connect().await;
-        let rows: Vec<(i64, i64)> = sqlx::query_as(sql).fetch_all(&mut db).await.unwrap();
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(&mut db).await.unwrap();
         let seqs = rows.into_iter();
-        seqs.map(|(token, seq)| (token, seq.unsigned_abs()))
+        seqs.map(|(token, place, seq)| (token, (place.unsigned_abs(), seq.unsigned_abs())))
             .collect()
     }
 

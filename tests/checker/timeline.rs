@@ -24,6 +24,8 @@ pub struct Timeline {
     returned: Vec<(Micros, Seq)>,
     /// By the time COMMIT was sent: the newest commit so far.
     sent: Vec<(Micros, Seq)>,
+    /// By the number that the database gave: the last place in the order of commits so far.
+    places: Vec<(Seq, Seq)>,
 }
 
 #[derive(Default)]
@@ -34,10 +36,10 @@ struct State {
 
 impl Timeline {
     /// Plays `writes` in the order that the database gave them. A write without a number never happened.
-    pub fn of(writes: &[Write], seqs: &HashMap<i64, Seq>) -> Self {
+    pub fn of(writes: &[Write], seqs: &HashMap<i64, (Seq, Seq)>) -> Self {
         let mut done: Vec<(Seq, &Write)> = writes
             .iter()
-            .filter_map(|write| Some((*seqs.get(&write.token)?, write)))
+            .filter_map(|write| Some((seqs.get(&write.token)?.0, write)))
             .collect();
         done.sort_by_key(|(seq, _)| *seq);
         let heard = done
@@ -49,6 +51,7 @@ impl Timeline {
             current: HashMap::new(),
             returned: newest_by_time(heard.collect()),
             sent: newest_by_time(sent.collect()),
+            places: newest_by_time(seqs.values().map(|(place, seq)| (*seq, *place)).collect()),
         };
         let mut state = State::default();
         for (seq, write) in done {
@@ -122,6 +125,11 @@ impl Timeline {
     /// The newest commit that had been sent before `time`: nobody can have seen a newer one.
     pub fn sent_before(&self, time: Micros) -> Seq {
         newest_before(&self.sent, time)
+    }
+
+    /// The last place, in the order in which they committed, of the commits up to a version.
+    pub fn place_of(&self, version: Seq) -> Seq {
+        newest_before(&self.places, version + 1)
     }
 
     /// How many transactions were committed.

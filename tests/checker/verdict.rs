@@ -194,6 +194,7 @@ impl<'a> Judge<'a> {
         self.verdict.contents += 1;
         let latest = self.timeline.sent_before(read.returned);
         let spans = self.timeline.spans(key, digest);
+        let version = self.timeline.place_of(version);
         let least = since.max(version);
         if spans
             .iter()

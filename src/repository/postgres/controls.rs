@@ -5,11 +5,7 @@ use tonic::async_trait;
 use super::{PostgresStore, store::Query};
 use crate::{
     domain::{ControlDraft, ControlKind, ControlRows, ControlStore, DraftValue, Error, Stamp},
-    repository::{
-        control_row,
-        fault::Broken,
-        row::{self, signed},
-    },
+    repository::{control_row, fault::Broken, row::signed},
 };
 
 #[async_trait]
@@ -88,19 +84,9 @@ impl PostgresStore {
             let lost = || Error::outcome_unknown(Broken("the first answer was lost".to_owned()));
             return if is_repeat { Err(lost()) } else { Ok(None) };
         };
+        let version = self.numbered(context, entry).await;
         self.changed.notify_one();
-        let stamp = self.sealed(context, entry).await;
-        stamp.map(Some).map_err(Error::outcome_unknown)
-    }
-
-    /// The commit of an entry of the log: its number is given while the transaction commits, so
-    /// only another statement sees it.
-    pub(super) async fn sealed(&self, context: &'static str, entry: i64) -> Result<Stamp, Error> {
-        let read = || sqlx::query_as(include_str!("sql/sealed.sql")).bind(entry);
-        let rows: Vec<(i64, i64)> = self.fetch(&self.pool, context, read).await?;
-        // Another server took over in between, and lost the commit.
-        let lost = || Error::datastore(Broken(format!("commit {entry} is not there")));
-        let (timeline, seq) = rows.first().copied().ok_or_else(lost)?;
-        row::stamp(timeline, seq)
+        let version = version.map_err(Error::outcome_unknown)?;
+        Ok(Some(version.stamp))
     }
 }

@@ -87,16 +87,17 @@ impl PostgresStore {
         let done = timeout(limit, transaction.commit()).await;
         let done = done.map_err(|_| Error::outcome_unknown(NoAnswer(limit)))?;
         done.map_err(|error| commit_fault(id, error))?;
+        let version = self.version_of(entry).await;
         self.changed.notify_one();
-        self.version_of(entry).await
+        version
     }
 
     /// The version that a commit made; that of now where nothing was changed.
     pub(super) async fn version_of(&self, entry: Option<i64>) -> Result<Version, Error> {
+        let context = "reading the version of an edit";
+        self.number(context).await.map_err(Error::outcome_unknown)?;
         let read = || sqlx::query_as(include_str!("sql/version.sql")).bind(entry);
-        let rows: Result<Vec<VersionRow>, Error> = self
-            .fetch(&self.pool, "reading the version of an edit", read)
-            .await;
+        let rows: Result<Vec<VersionRow>, Error> = self.fetch(&self.pool, context, read).await;
         // The edit is done, but an answer without its version would be half of one.
         let rows = rows.map_err(Error::outcome_unknown)?;
         edit_row::version(rows.into_iter().next())

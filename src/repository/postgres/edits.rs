@@ -70,7 +70,10 @@ impl ChallengeEditor for PostgresStore {
                 .bind(before)
                 .bind(limit)
         };
-        let rows: Vec<RevisionRow> = self.fetch(&self.pool, "listing revisions", read).await?;
+        let context = "listing revisions";
+        // What plain SQL has just committed is to be seen too.
+        self.number(context).await?;
+        let rows: Vec<RevisionRow> = self.fetch(&self.pool, context, read).await?;
         rows.into_iter().map(edit_row::revision).collect()
     }
 

@@ -1,36 +1,100 @@
+use sqlx::FromRow;
 use tonic::async_trait;
 
 use super::PostgresStore;
 use crate::{
-    domain::{ChangeFeed, Error, FeedPage, ReplicaId},
-    repository::row::{self, KEPT, MOST_CHANGES},
+    domain::{ChangeFeed, Error, FeedPage, ReplicaId, Tell, Version},
+    repository::{
+        fault::Broken,
+        row::{self, FeedCommit, FeedHead, KEPT, MOST_COMMITS, signed},
+        tip_row::MOST_PRUNED,
+    },
 };
+
+/// A commit, with what is known of the whole log; no commit where nothing happened.
+#[derive(FromRow)]
+struct FeedRow {
+    in_recovery: bool,
+    #[sqlx(flatten)]
+    head: FeedHead,
+    seq: Option<i64>,
+    tags: Option<Vec<String>>,
+    hard: Option<bool>,
+    is_awaited: Option<bool>,
+}
+
+impl FeedRow {
+    fn commit(self) -> Option<FeedCommit> {
+        Some(FeedCommit {
+            seq: self.seq?,
+            tags: self.tags?,
+            hard: self.hard.unwrap_or(false),
+            is_awaited: self.is_awaited.unwrap_or(false),
+        })
+    }
+}
 
 #[async_trait]
 impl ChangeFeed for PostgresStore {
-    async fn poll(&self, after_seq: u64, replica: ReplicaId) -> Result<FeedPage, Error> {
-        let after = i64::try_from(after_seq).unwrap_or(i64::MAX);
-        let limit = i64::try_from(MOST_CHANGES + 1).unwrap_or(i64::MAX);
+    async fn poll(
+        &self,
+        after_seq: u64,
+        replica: ReplicaId,
+        tell: Tell<'_>,
+    ) -> Result<FeedPage, Error> {
+        let context = "polling for changes";
+        let (report, applied) = match tell {
+            Tell::Nothing => (None, Version::default()),
+            Tell::Applied(applied) => (None, applied),
+            Tell::Status(report) => (Some(report), report.applied),
+        };
+        report.map_or(Ok(()), row::check_report)?;
+        let limit = i32::try_from(MOST_COMMITS + 1).unwrap_or(i32::MAX);
         let read = || {
             sqlx::query_as(include_str!("sql/poll.sql"))
-                .bind(after)
+                .bind(signed(after_seq))
                 .bind(limit)
                 .bind(replica.0)
+                .bind(report.map(|report| report.name.clone()))
+                .bind(row::database_column(applied.database))
+                .bind(i64::from(applied.stamp.timeline))
+                .bind(report.map(|report| report.status.to_vec()))
+                .bind(matches!(tell, Tell::Applied(_)))
         };
-        let rows = self.fetch(&self.feed, "polling for changes", read).await?;
-        row::feed_page(rows, after_seq)
+        let rows: Vec<FeedRow> = self.fetch(&self.feed, context, read).await?;
+        let nothing = || Error::internal(context, Broken("the commit log has no state".to_owned()));
+        let mut rows = rows.into_iter();
+        let first = rows.next().ok_or_else(nothing)?;
+        if first.in_recovery {
+            return Err(Error::datastore(Broken(
+                "the server is a standby: it is in recovery".to_owned(),
+            )));
+        }
+        let FeedRow { ref head, .. } = first;
+        let head = head.clone();
+        let commits = std::iter::once(first).chain(rows);
+        row::feed_page(
+            &head,
+            commits.filter_map(FeedRow::commit).collect(),
+            after_seq,
+        )
     }
 
     async fn hint(&self) {
         self.changed.notified().await;
     }
 
-    async fn prune(&self) -> Result<(), Error> {
-        let prune = sqlx::query("SELECT challenges_catalog.prune(make_interval(secs => $1))")
-            .bind(KEPT.as_secs_f64())
-            .execute(&self.pool);
-        self.write("pruning the commit log", prune).await?;
+    async fn prune(&self) -> Result<bool, Error> {
+        let prune = || {
+            sqlx::query_as("SELECT challenges_catalog.prune(make_interval(secs => $1), $2)")
+                .bind(KEPT.as_secs_f64())
+                .bind(i32::try_from(MOST_PRUNED).unwrap_or(i32::MAX))
+        };
+        let rows: Vec<(bool,)> = self
+            .fetch(&self.pool, "pruning the commit log", prune)
+            .await?;
         self.prune_edit_requests().await?;
-        self.prune_tips().await
+        self.prune_tips().await?;
+        Ok(rows.iter().any(|(more,)| *more))
     }
 }

@@ -43,6 +43,7 @@ pub(crate) async fn migrate_up(
     apply(&mut connection, settings.attempts).await?;
     let after = status(&mut connection).await?;
     let mut notes = Vec::new();
+    notes.extend(mend_triggers(&mut connection).await?);
     notes.extend(event_trigger::try_create(&mut connection).await?);
     notes.extend(order_index::ensure(&mut connection, settings.index_timeout).await?);
     // The lock goes with the connection.
@@ -131,6 +132,21 @@ async fn create_schema(connection: &mut PgConnection) -> Result<(), MigrationErr
         .await
         .map_err(MigrationError::failed("creating schema challenges_catalog"))?;
     Ok(())
+}
+
+/// Makes the triggers what they must be, where something left them off; gives a note when it did.
+async fn mend_triggers(connection: &mut PgConnection) -> Result<Option<String>, MigrationError> {
+    let mended: Vec<String> =
+        sqlx::query_scalar("SELECT challenges_catalog.mend_triggers(clock_timestamp())")
+            .fetch_one(connection)
+            .await
+            .map_err(MigrationError::failed("mending triggers"))?;
+    Ok((!mended.is_empty()).then(|| {
+        format!(
+            "mended the triggers {}: what changed while they were off counts as changed now",
+            mended.join(", ")
+        )
+    }))
 }
 
 /// Each migration is one transaction; one that finds the table locked leaves no trace and is tried again.

@@ -5,40 +5,23 @@ use tonic::async_trait;
 use super::{PostgresStore, store::Query};
 use crate::{
     domain::{
-        Error, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport, Stamp, Tag,
+        Error, Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, Tag, Version,
     },
-    repository::row::{self, ReplicaRow},
+    repository::{
+        fault::Broken,
+        row::{self, ReplicaRow},
+    },
 };
+
+/// How many rows of the outbox one call numbers.
+const NUMBERED_AT_ONCE: i32 = 2_000;
+/// How many calls a commit of ours waits for to be numbered.
+const NUMBER_ROUNDS: u32 = 100;
 
 // Every call here does no harm when it is made twice, so none fails for a dead connection in the pool.
 
 #[async_trait]
 impl ReplicaRegistry for PostgresStore {
-    async fn report(&self, report: &ReplicaReport) -> Result<(), Error> {
-        row::check_report(report)?;
-        let (timeline, seq) = row::columns(report.applied);
-        let call = || {
-            sqlx::query_as("SELECT challenges_catalog.report($1, $2, $3, $4, $5)")
-                .bind(report.id.0)
-                .bind(report.name.clone())
-                .bind(timeline)
-                .bind(seq)
-                .bind(report.status.to_vec())
-        };
-        self.call("reporting", call).await
-    }
-
-    async fn acknowledge(&self, replica: ReplicaId, applied: Stamp) -> Result<(), Error> {
-        let (timeline, seq) = row::columns(applied);
-        let call = || {
-            sqlx::query_as("SELECT challenges_catalog.acknowledge($1, $2, $3)")
-                .bind(replica.0)
-                .bind(timeline)
-                .bind(seq)
-        };
-        self.call("acknowledging", call).await
-    }
-
     async fn leave(&self, replica: ReplicaId) -> Result<(), Error> {
         let call = || sqlx::query_as("SELECT challenges_catalog.leave($1)").bind(replica.0);
         self.call("leaving the registry", call).await
@@ -78,22 +61,54 @@ impl ReplicaRegistry for PostgresStore {
 
 #[async_trait]
 impl Invalidator for PostgresStore {
-    async fn invalidate(&self, tags: &[Tag], hard: bool) -> Result<Stamp, Error> {
+    async fn invalidate(&self, tags: &[Tag], how: Invalidation) -> Result<Version, Error> {
         let context = "invalidating";
         let tags = row::texts(tags)?;
         let call = || {
-            sqlx::query_as("SELECT challenges_catalog.invalidate($1, $2)")
+            sqlx::query_as("SELECT challenges_catalog.invalidate($1, $2, $3)")
                 .bind(tags.clone())
-                .bind(hard)
+                .bind(how.hard)
+                .bind(how.awaited)
         };
         let rows: Vec<(i64,)> = self.fetch(&self.pool, context, call).await?;
-        self.changed.notify_one();
         let entry = rows.first().map(|(entry,)| *entry);
-        self.sealed(context, entry.unwrap_or_default()).await
+        let version = self.numbered(context, entry.unwrap_or_default()).await;
+        self.changed.notify_one();
+        version
     }
 }
 
 impl PostgresStore {
+    /// The version of a commit that was just made, numbered here and now.
+    pub(super) async fn numbered(
+        &self,
+        context: &'static str,
+        entry: i64,
+    ) -> Result<Version, Error> {
+        self.number(context).await?;
+        let read = || sqlx::query_as(include_str!("sql/numbered.sql")).bind(entry);
+        let rows: Vec<(String, i64, i64)> = self.fetch(&self.pool, context, read).await?;
+        // Another server took over in between, and lost the commit.
+        let lost = || Error::datastore(Broken(format!("commit {entry} is not there")));
+        let (database, timeline, seq) = rows.first().ok_or_else(lost)?;
+        row::version(database, *timeline, *seq)
+    }
+
+    /// Gives numbers to all that has committed by now.
+    pub(super) async fn number(&self, context: &'static str) -> Result<(), Error> {
+        for _ in 0..NUMBER_ROUNDS {
+            let call =
+                || sqlx::query_as("SELECT challenges_catalog.number($1)").bind(NUMBERED_AT_ONCE);
+            let rows: Vec<(bool,)> = self.fetch(&self.pool, context, call).await?;
+            if rows.iter().all(|(is_whole,)| *is_whole) {
+                return Ok(());
+            }
+        }
+        Err(Error::datastore(Broken(
+            "numbering has fallen behind".to_owned(),
+        )))
+    }
+
     /// Calls a function that gives nothing.
     pub(super) async fn call(
         &self,

@@ -147,13 +147,6 @@ impl Datastore for PostgresStore {
         Ok(())
     }
 
-    async fn ping(&self) -> Result<Duration, Error> {
-        let asked = Instant::now();
-        self.fetch::<(i32,)>(&self.feed, "ping", || sqlx::query_as("SELECT 1"))
-            .await?;
-        Ok(asked.elapsed())
-    }
-
     async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {
         let look = || sqlx::query_as("SELECT pg_notification_queue_usage()");
         let context = "looking at the queue of notifications";

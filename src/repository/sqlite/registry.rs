@@ -5,44 +5,13 @@ use tonic::async_trait;
 use super::SqliteStore;
 use crate::{
     domain::{
-        Error, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport, Stamp, Tag,
+        Error, Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, Tag, Version,
     },
     repository::row::{self, ReplicaRow},
 };
 
 #[async_trait]
 impl ReplicaRegistry for SqliteStore {
-    async fn report(&self, report: &ReplicaReport) -> Result<(), Error> {
-        row::check_report(report)?;
-        let (timeline, seq) = row::columns(report.applied);
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::query(include_str!("sql/report.sql"))
-                .bind(report.id.0.hyphenated())
-                .bind(report.name.as_str())
-                .bind(timeline)
-                .bind(seq)
-                .bind(report.status.as_ref())
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::query(include_str!("sql/forget_silent.sql"))
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
-        };
-        self.within("reporting", work).await
-    }
-
-    async fn acknowledge(&self, replica: ReplicaId, applied: Stamp) -> Result<(), Error> {
-        let (timeline, seq) = row::columns(applied);
-        let work = sqlx::query(include_str!("sql/acknowledge.sql"))
-            .bind(replica.0.hyphenated())
-            .bind(timeline)
-            .bind(seq)
-            .execute(&self.pool);
-        self.within("acknowledging", work).await.map(drop)
-    }
-
     async fn leave(&self, replica: ReplicaId) -> Result<(), Error> {
         let work = sqlx::query("DELETE FROM catalog_replica WHERE id = $1")
             .bind(replica.0.hyphenated())
@@ -83,16 +52,17 @@ impl ReplicaRegistry for SqliteStore {
 
 #[async_trait]
 impl Invalidator for SqliteStore {
-    async fn invalidate(&self, tags: &[Tag], hard: bool) -> Result<Stamp, Error> {
+    async fn invalidate(&self, tags: &[Tag], how: Invalidation) -> Result<Version, Error> {
         let tags = row::texts(tags)?;
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             let mut newest = 0;
             for tag in tags {
-                let insert = "INSERT INTO catalog_change (tag, hard) VALUES ($1, $2) RETURNING seq";
+                let insert = "INSERT INTO catalog_change (tag, hard, is_awaited) VALUES ($1, $2, $3) RETURNING seq";
                 (newest,) = sqlx::query_as(insert)
                     .bind(tag)
-                    .bind(hard)
+                    .bind(how.hard)
+                    .bind(how.awaited)
                     .fetch_one(&mut *transaction)
                     .await?;
             }
@@ -101,6 +71,6 @@ impl Invalidator for SqliteStore {
         };
         let seq: i64 = self.within("invalidating", work).await?;
         self.changed.notify_one();
-        row::stamp(0, seq)
+        self.version_of(Some(seq)).await
     }
 }

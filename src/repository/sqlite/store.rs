@@ -8,10 +8,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Notify, time::timeout};
 use tonic::async_trait;
 
 use super::migrate;
@@ -106,13 +103,6 @@ impl Datastore for SqliteStore {
         let all = futures_util::future::try_join_all(open);
         self.within("opening connections", all).await?;
         Ok(())
-    }
-
-    async fn ping(&self) -> Result<Duration, Error> {
-        let asked = Instant::now();
-        let read = sqlx::query_as("SELECT count(*) FROM sqlite_schema");
-        self.fetch::<(i64,)>(&self.feed, "ping", read).await?;
-        Ok(asked.elapsed())
     }
 
     async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {

@@ -20,8 +20,8 @@ use super::{live::SIGN_OF_LIFE, progress::Tally, *};
 use crate::{
     domain::{
         Asker, Difficulty, Epoch, Error, FailureKind, FallbackCause, KnownReplica, Locale,
-        PersonaName, ReplicaId, ReplicaRegistry, ReplicaReport, ResumePoint, Stamp, Tip, TipBoard,
-        TipDone, TipEvent, TipEventKind, TipKey, TipRequest, TipSource, TipSubject,
+        PersonaName, ReplicaId, ReplicaRegistry, ResumePoint, Tip, TipBoard, TipDone, TipEvent,
+        TipEventKind, TipKey, TipRequest, TipSource, TipSubject,
     },
     service::task_lease::TaskLease,
 };
@@ -30,14 +30,6 @@ struct Free;
 
 #[async_trait]
 impl ReplicaRegistry for Free {
-    async fn report(&self, _: &ReplicaReport) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn acknowledge(&self, _: ReplicaId, _: Stamp) -> Result<(), Error> {
-        Ok(())
-    }
-
     async fn leave(&self, _: ReplicaId) -> Result<(), Error> {
         Ok(())
     }

@@ -16,8 +16,8 @@ use crate::support::{
     wait::eventually,
 };
 
-/// The lock that gives commits their numbers: who holds it stops them.
-const SEAL: i64 = 7_161_094_785_523_310_113;
+/// Whoever holds this advisory lock stops commits of the table that waits for it.
+const GATE: i64 = 7;
 
 fn named(name: &str, challenge: pb::EditedChallenge) -> pb::CreateChallengeRequest {
     pb::CreateChallengeRequest {
@@ -141,8 +141,9 @@ async fn a_commit_whose_answer_is_lost_is_said_so_and_its_repeat_is_right() {
     let environment = [("DATABASE_URL", database.url_via(proxy.port()))];
     let replica = Replica::start(&environment).await;
     let mut client = client(&replica).await;
+    database.commits_wait_for(GATE, "approach_challenges").await;
     let mut seal = database.connect().await;
-    let hold = sqlx::query("SELECT pg_advisory_lock($1)").bind(SEAL);
+    let hold = sqlx::query("SELECT pg_advisory_lock($1)").bind(GATE);
     hold.execute(&mut seal).await.unwrap();
     let request = || named("once", challenge(1, "One"));
     let losing = async {
@@ -156,7 +157,7 @@ async fn a_commit_whose_answer_is_lost_is_said_so_and_its_repeat_is_right() {
     let (lost, ()) = tokio::join!(client.create_challenge(request()), losing);
     let unknown = Refusal::new(Code::Unavailable, "OUTCOME_UNKNOWN", &[]);
     assert_eq!(refusal(lost), unknown);
-    let release = sqlx::query("SELECT pg_advisory_unlock($1)").bind(SEAL);
+    let release = sqlx::query("SELECT pg_advisory_unlock($1)").bind(GATE);
     release.execute(&mut seal).await.unwrap();
     let made = created(&mut client, request()).await;
     assert_ne!(made.version, "");

@@ -1,4 +1,6 @@
 //! One challenge at a time: added, changed, deleted, brought back.
+use std::time::Duration;
+
 use challenges_catalog::pb::{admin::v1 as pb, catalog::v1::Difficulty};
 use prost_types::FieldMask;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
@@ -11,6 +13,7 @@ use super::client::{
 use crate::support::{
     refusal::{Refusal, refusal},
     replica::Replica,
+    wait::eventually,
 };
 
 fn mask(paths: &[&str]) -> FieldMask {
@@ -163,8 +166,10 @@ async fn who_edits_what_was_changed_meanwhile_is_told_and_changes_nothing() {
     };
     assert_eq!(refusal(client.delete_challenge(deleting).await), mismatch());
     update(&mut client, mine("Second", &now)).await.unwrap();
-    let read = get(&replica, SEEDED, "").await.unwrap();
-    assert_ne!(read.etag, seen);
+    eventually("the edit shows", Duration::from_secs(2), async || {
+        get(&replica, SEEDED, "").await.unwrap().etag != seen
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ use crate::support::{
     wait::eventually,
 };
 
-/// The lock that gives commits their numbers: who holds it stops them.
-const SEAL: i64 = 7_161_094_785_523_310_113;
+/// Whoever holds this advisory lock stops commits of the table that waits for it.
+const GATE: i64 = 7;
 
 /// What a replica's database can be lost by.
 struct Link {
@@ -35,6 +35,9 @@ async fn replica() -> (Replica, Link) {
     let proxy = Proxy::to(database.port()).await;
     let environment = [("DATABASE_URL", database.url_via(proxy.port()))];
     let replica = Replica::start(&environment).await;
+    for table in ["feature_flags", "challenges_catalog.runtime_settings"] {
+        database.commits_wait_for(GATE, table).await;
+    }
     let seal = database.connect().await;
     let link = Link {
         database,
@@ -47,14 +50,14 @@ async fn replica() -> (Replica, Link) {
 impl Link {
     /// What comes of a call whose connection is cut while it commits, when the commit is made.
     async fn cut_under<T>(&mut self, call: impl Future<Output = T>) -> T {
-        let hold = sqlx::query("SELECT pg_advisory_lock($1)").bind(SEAL);
+        let hold = sqlx::query("SELECT pg_advisory_lock($1)").bind(GATE);
         hold.execute(&mut self.seal).await.unwrap();
         let losing = async {
             all_wait(&self.database, 1).await;
             self.proxy.cut();
             // The service asks again, and that waits for the first commit.
             all_wait(&self.database, 2).await;
-            let release = sqlx::query("SELECT pg_advisory_unlock($1)").bind(SEAL);
+            let release = sqlx::query("SELECT pg_advisory_unlock($1)").bind(GATE);
             release.execute(&mut self.seal).await.unwrap();
         };
         tokio::join!(call, losing).0

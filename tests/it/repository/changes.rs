@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use challenges_catalog::{
-    domain::{Changes, Difficulty, Tag},
+    domain::{Changes, Difficulty, Tag, Tell},
     service::seed,
 };
 
@@ -66,19 +66,23 @@ pub async fn a_statement_that_finds_no_row_tells_nothing(catalog: Catalog) {
 pub async fn a_reader_that_is_up_to_date_hears_of_nothing(catalog: Catalog) {
     let page = catalog
         .store
-        .poll(catalog.head().await, ANYONE)
+        .poll(catalog.head().await, ANYONE, Tell::Nothing)
         .await
         .unwrap();
     assert_eq!(page.changes, Changes::All(Vec::new()));
     assert_ne!(page.database.0, 0);
-    let again = catalog.store.poll(0, ANYONE).await.unwrap();
+    let again = catalog.store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     assert_eq!((again.database, again.head), (page.database, page.head));
 }
 
 pub async fn a_reader_from_another_past_has_lost_track(catalog: Catalog) {
     let ahead = catalog.head().await + 1;
     for after in [ahead, u64::MAX] {
-        let page = catalog.store.poll(after, ANYONE).await.unwrap();
+        let page = catalog
+            .store
+            .poll(after, ANYONE, Tell::Nothing)
+            .await
+            .unwrap();
         assert_eq!(page.changes, Changes::Lost);
     }
 }
@@ -91,9 +95,17 @@ pub async fn more_changes_than_a_page_holds_are_lost_and_then_found_again(catalo
     for some in rows.chunks(500) {
         catalog.store.insert_missing(some).await.unwrap();
     }
-    let page = catalog.store.poll(before, ANYONE).await.unwrap();
+    let page = catalog
+        .store
+        .poll(before, ANYONE, Tell::Nothing)
+        .await
+        .unwrap();
     assert_eq!(page.changes, Changes::Lost);
-    let next = catalog.store.poll(page.head.seq, ANYONE).await.unwrap();
+    let next = catalog
+        .store
+        .poll(page.head.seq, ANYONE, Tell::Nothing)
+        .await
+        .unwrap();
     assert_eq!(next.changes, Changes::All(Vec::new()));
 }
 
@@ -116,16 +128,19 @@ pub async fn changes_of_long_ago_are_forgotten_but_the_newest(catalog: Catalog) 
         let new = challenge(n, "beginner", 10, "x");
         catalog.store.insert_missing(&[new]).await.unwrap();
     }
-    let before = catalog.store.poll(0, ANYONE).await.unwrap();
+    let before = catalog.store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     catalog.store.prune().await.unwrap();
-    assert_eq!(catalog.store.poll(0, ANYONE).await.unwrap(), before);
+    assert_eq!(
+        catalog.store.poll(0, ANYONE, Tell::Nothing).await.unwrap(),
+        before
+    );
     catalog.age().await;
     catalog.store.prune().await.unwrap();
-    let behind = catalog.store.poll(0, ANYONE).await.unwrap();
+    let behind = catalog.store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     assert_eq!((behind.changes, behind.head), (Changes::Lost, before.head));
     let beside = catalog
         .store
-        .poll(before.head.seq - 1, ANYONE)
+        .poll(before.head.seq - 1, ANYONE, Tell::Nothing)
         .await
         .unwrap();
     assert_ne!(beside.changes, Changes::Lost);
@@ -139,7 +154,13 @@ pub async fn seq_numbers_rise_within_one_page(catalog: Catalog) {
         let new = challenge(n, "beginner", 10, "x");
         catalog.store.insert_missing(&[new]).await.unwrap();
     }
-    let Changes::All(changes) = catalog.store.poll(before, ANYONE).await.unwrap().changes else {
+    let Changes::All(changes) = catalog
+        .store
+        .poll(before, ANYONE, Tell::Nothing)
+        .await
+        .unwrap()
+        .changes
+    else {
         panic!("lost");
     };
     assert!(changes.is_sorted_by_key(|change| change.seq));
@@ -169,7 +190,14 @@ pub async fn concurrent_writers_and_readers_agree_in_the_end(catalog: Catalog) {
         catalog.store.list(&all(1)).await.unwrap().value.total_count == 40
     })
     .await;
-    let told = tags(&catalog.store.poll(0, ANYONE).await.unwrap().changes);
+    let told = tags(
+        &catalog
+            .store
+            .poll(0, ANYONE, Tell::Nothing)
+            .await
+            .unwrap()
+            .changes,
+    );
     assert!(
         (100..=400)
             .step_by(100)

@@ -75,7 +75,7 @@ pub async fn an_edit_sees_what_it_changes_and_gives_what_it_made(catalog: Catalo
     assert_eq!(*seen.lock().unwrap(), made.challenge);
     assert_eq!(edited.challenge.unwrap().title, "two");
     let head = catalog.store.find_many(&[id(1)]).await.unwrap();
-    assert_eq!(edited.version.unwrap().stamp, head.stamp);
+    assert_eq!(edited.version.unwrap().stamp, head.version.stamp);
     assert!(edited.version.unwrap().stamp > made.version.unwrap().stamp);
     let gone = edit(&catalog, 1, EditStep::Delete).await.unwrap();
     assert_eq!(gone.challenge, None);

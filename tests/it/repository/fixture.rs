@@ -2,7 +2,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use challenges_catalog::{
-    domain::{BatchId, ChallengeDraft, ChallengeId, Changes, NewChallenge, ReplicaId, Tag},
+    domain::{
+        BatchId, ChallengeDraft, ChallengeId, Changes, Error, Invalidation, NewChallenge,
+        ReplicaId, ReplicaReport, Tag, Tell, Version,
+    },
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -24,6 +27,30 @@ enum Place {
 
 /// Polls for nobody in particular.
 pub const ANYONE: ReplicaId = ReplicaId(Uuid::nil());
+/// Copies from before may not even be served as stale ones.
+pub const HARD: Invalidation = Invalidation {
+    hard: true,
+    awaited: false,
+};
+
+/// What a replica tells by its poll, in calls of their own.
+pub trait Telling {
+    async fn report(&self, report: &ReplicaReport) -> Result<(), Error>;
+    async fn acknowledge(&self, replica: ReplicaId, applied: Version) -> Result<(), Error>;
+}
+
+impl Telling for dyn Datastore {
+    async fn report(&self, report: &ReplicaReport) -> Result<(), Error> {
+        let seq = report.applied.stamp.seq;
+        let poll = self.poll(seq, report.id, Tell::Status(report));
+        poll.await.map(drop)
+    }
+
+    async fn acknowledge(&self, replica: ReplicaId, applied: Version) -> Result<(), Error> {
+        let poll = self.poll(applied.stamp.seq, replica, Tell::Applied(applied));
+        poll.await.map(drop)
+    }
+}
 
 impl Catalog {
     /// On PostgreSQL, not migrated.
@@ -158,7 +185,7 @@ impl Catalog {
         let by = by.as_secs();
         let hush = match &self.place {
             Place::Postgres(_) => format!(
-                "UPDATE challenges_catalog.replica SET heard_at = heard_at - interval '{by} s'"
+                "UPDATE challenges_catalog.registry SET heard_at = heard_at - interval '{by} s'"
             ),
             Place::Sqlite(_) => {
                 format!("UPDATE catalog_replica SET heard_at = heard_at - {by} * 1000000")
@@ -181,14 +208,26 @@ impl Catalog {
 
     /// The last commit that changed the catalog.
     pub async fn head(&self) -> u64 {
-        self.store.poll(0, ANYONE).await.unwrap().head.seq
+        self.store
+            .poll(0, ANYONE, Tell::Nothing)
+            .await
+            .unwrap()
+            .head
+            .seq
     }
 
     /// What `work` changed, in the feed's words, sorted.
     pub async fn tags_of(&self, work: impl Future<Output = ()>) -> Vec<String> {
         let before = self.head().await;
         work.await;
-        tags(&self.store.poll(before, ANYONE).await.unwrap().changes)
+        tags(
+            &self
+                .store
+                .poll(before, ANYONE, Tell::Nothing)
+                .await
+                .unwrap()
+                .changes,
+        )
     }
 
     async fn with_location<T>(&self, work: impl AsyncFnOnce(Location<'_>) -> T) -> T {

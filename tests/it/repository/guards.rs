@@ -74,11 +74,11 @@ async fn a_guard_of_the_history_that_is_off_or_not_always_on_is_an_error() {
     for (damage, expected) in [
         (
             "ALTER TABLE challenges_catalog.challenge_revisions DISABLE TRIGGER refuse_change",
-            "error trigger refuse_change: it is disabled: the history can be changed and removed",
+            "error trigger refuse_change: it is disabled: the history can be changed and removed; `migrate up` mends it",
         ),
         (
             "ALTER TABLE challenges_catalog.challenge_revisions ENABLE TRIGGER refuse_truncate",
-            "error trigger refuse_truncate: it is not ENABLE ALWAYS: with session_replication_role = replica the history can be changed and removed",
+            "error trigger refuse_truncate: it is not ENABLE ALWAYS: with session_replication_role = replica the history can be changed and removed; `migrate up` mends it",
         ),
     ] {
         assert_eq!(finding_after(damage).await, expected);

@@ -2,7 +2,7 @@
 use std::time::{Duration, Instant};
 
 use challenges_catalog::{
-    domain::Error,
+    domain::{Error, Tell},
     repository::{
         Location, MigrateSettings, MigrationError, MigrationReport, PoolSettings, migrate_up,
         migration_status, open as open_datastore, verify,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
@@ -24,6 +24,7 @@ const ALL: [&str; 10] = [
     "0008 keep revisions",
     "0009 batch tips",
     "0010 guard revisions",
+    "0011 number after commit",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -39,7 +40,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 10: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 11: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog
@@ -271,7 +272,7 @@ async fn a_wrong_password_is_no_outage_to_a_migration_and_is_never_shown() {
     assert!(chain(&refused).contains("password authentication failed"));
     assert!(!chain(&refused).contains("wr0ng"));
     let store = open_datastore(location, &PoolSettings::default()).unwrap();
-    let failed = store.poll(0, ANYONE).await.unwrap_err();
+    let failed = store.poll(0, ANYONE, Tell::Nothing).await.unwrap_err();
     assert!(matches!(failed, Error::Unavailable { .. }), "{failed:?}");
     assert!(!chain(&failed).contains("wr0ng"));
 }

@@ -14,6 +14,7 @@ mod edits;
 mod fixture;
 mod flag_adoption;
 mod guards;
+mod histories;
 mod migrations;
 mod outages;
 mod reads;

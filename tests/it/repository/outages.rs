@@ -5,12 +5,12 @@ use std::{
 };
 
 use challenges_catalog::{
-    domain::{Error, ListQuery, PageSize, Stamp, Tag, Unavailability},
+    domain::{Error, ListQuery, PageSize, Tag, Tell, Unavailability, Version},
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings, migrate_up},
 };
 
 use super::{
-    fixture::{ANYONE, challenge, id},
+    fixture::{ANYONE, HARD, Telling, challenge, id},
     registry, tips,
 };
 use crate::support::{
@@ -59,20 +59,18 @@ async fn a_restart_of_the_server_fails_no_read() {
     let database = server.fresh().await;
     let store = migrated(&database).await;
     store.fill().await.unwrap();
-    store.poll(0, ANYONE).await.unwrap();
+    store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     server.kill();
     server.restart();
     // Every idle connection is dead now, more of them than one retry would pass.
-    let (list, found, poll, ping) = tokio::join!(
+    let (list, found, poll) = tokio::join!(
         async { store.list(&everything()).await },
         store.find_many(&[]),
-        store.poll(0, ANYONE),
-        store.ping()
+        store.poll(0, ANYONE, Tell::Nothing)
     );
     list.unwrap();
     found.unwrap();
     poll.unwrap();
-    ping.unwrap();
 }
 
 #[tokio::test]
@@ -80,7 +78,7 @@ async fn a_restart_of_the_server_fails_no_report_no_invalidation_and_no_tip() {
     let server = postgres::own_server();
     let database = server.fresh().await;
     let store = migrated(&database).await;
-    let told = registry::report(1, Stamp::default());
+    let told = registry::report(1, Version::default());
     let (tip, origin) = (tips::tip(1, 1, "text"), tips::origin(1));
     let attempt = tips::attempt(tips::days_from_now(0));
     for work in ["report", "invalidate", "save", "record", "take a task"] {
@@ -96,7 +94,7 @@ async fn a_restart_of_the_server_fails_no_report_no_invalidation_and_no_tip() {
             "report" => store.report(&told).await.unwrap(),
             "save" => assert!(store.save(&tip, &origin).await.unwrap()),
             "record" => store.record(&attempt).await.unwrap(),
-            "invalidate" => drop(store.invalidate(&[Tag::Everything], true).await.unwrap()),
+            "invalidate" => drop(store.invalidate(&[Tag::Everything], HARD).await.unwrap()),
             _ => assert!(store.take_task("warm", told.id, SOON).await.unwrap()),
         }
     }
@@ -114,20 +112,19 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
             _ => server.kill(),
         }
         let asked = Instant::now();
-        let told = registry::report(1, Stamp::default());
-        let (list, found, poll, write, ping, report, invalidation, save) = tokio::join!(
+        let told = registry::report(1, Version::default());
+        let (list, found, poll, write, report, invalidation, save) = tokio::join!(
             async { store.list(&everything()).await.unwrap_err() },
             async { store.find_many(&[id(1)]).await.unwrap_err() },
-            async { store.poll(0, ANYONE).await.unwrap_err() },
+            async { store.poll(0, ANYONE, Tell::Nothing).await.unwrap_err() },
             async {
                 let new = challenge(1, "beginner", 10, "x");
                 store.insert_missing(&[new]).await.unwrap_err()
             },
-            async { store.ping().await.unwrap_err() },
             async { store.report(&told).await.unwrap_err() },
             async {
                 let tags = [Tag::Everything];
-                store.invalidate(&tags, true).await.unwrap_err()
+                store.invalidate(&tags, HARD).await.unwrap_err()
             },
             async {
                 let (tip, origin) = (tips::tip(1, 1, "text"), tips::origin(1));
@@ -139,7 +136,7 @@ async fn a_database_that_is_gone_or_hangs_is_an_outage_within_the_time_allowed()
             "{end}: {:?}",
             asked.elapsed()
         );
-        for error in [list, found, poll, write, ping, report, invalidation, save] {
+        for error in [list, found, poll, write, report, invalidation, save] {
             assert!(is_outage(&error), "{end}: {error:?}");
         }
         if end == "pause" {
@@ -162,7 +159,9 @@ async fn a_store_opens_before_its_database_is_there() {
     let url = database.url();
     let store = repository::open(Location::Postgres(&url), &settings()).unwrap();
     store.check().await.unwrap_err();
-    assert!(is_outage(&store.poll(0, ANYONE).await.unwrap_err()));
+    assert!(is_outage(
+        &store.poll(0, ANYONE, Tell::Nothing).await.unwrap_err()
+    ));
     server.restart();
     let ready = async || store.check().await.is_ok() && store.fill().await.is_ok();
     eventually("it is ready", SOON, ready).await;
@@ -177,7 +176,7 @@ async fn busy_reads_do_not_keep_polls_waiting() {
     let busy = (0..16).map(|_| async { store.list(&everything()).await.unwrap_err() });
     let polls = async {
         let asked = Instant::now();
-        store.poll(0, ANYONE).await.unwrap();
+        store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
         asked.elapsed()
     };
     let (errors, poll) = tokio::join!(futures_util::future::join_all(busy), polls);

@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use challenges_catalog::domain::{
-    Change, Changes, Difficulty, Error, KnownReplica, ReplicaId, ReplicaReport, Stamp, Tag,
+    Change, Changes, DatabaseId, Difficulty, Error, Invalidation, KnownReplica, ReplicaId,
+    ReplicaReport, Stamp, Tag, Tell, Version,
 };
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::fixture::{ANYONE, Catalog, id};
+use super::fixture::{ANYONE, Catalog, HARD, Telling, id};
 use crate::support::wait::eventually;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -18,12 +19,15 @@ pub fn replica(number: u128) -> ReplicaId {
     ReplicaId(Uuid::from_u128(number))
 }
 
-fn at(timeline: u32, seq: u64) -> Stamp {
-    Stamp { timeline, seq }
+fn at(timeline: u32, seq: u64) -> Version {
+    Version {
+        database: DatabaseId(7),
+        stamp: Stamp { timeline, seq },
+    }
 }
 
 /// What replica `number` tells when it applied `applied`.
-pub fn report(number: u128, applied: Stamp) -> ReplicaReport {
+pub fn report(number: u128, applied: Version) -> ReplicaReport {
     ReplicaReport {
         id: replica(number),
         name: format!("host-{number}"),
@@ -45,7 +49,11 @@ async fn numbers(catalog: &Catalog) -> Vec<u128> {
 }
 
 async fn is_registered(catalog: &Catalog, number: u128) -> bool {
-    let page = catalog.store.poll(0, replica(number)).await.unwrap();
+    let page = catalog
+        .store
+        .poll(0, replica(number), Tell::Nothing)
+        .await
+        .unwrap();
     page.registered
 }
 
@@ -104,22 +112,22 @@ pub async fn only_a_report_makes_a_replica_young_again(catalog: Catalog) {
     assert!(known(&catalog).await[0].heard_ago < SOON);
 }
 
-pub async fn an_acknowledgement_moves_forwards_and_registers_nobody(catalog: Catalog) {
+pub async fn an_acknowledgement_tells_how_far_a_replica_is_and_registers_nobody(catalog: Catalog) {
     catalog
         .store
         .acknowledge(replica(1), at(1, 5))
         .await
         .unwrap();
     assert_eq!(known(&catalog).await, []);
-    let first = report(1, at(2, 5));
+    let first = report(1, at(0, 5));
     catalog.store.report(&first).await.unwrap();
-    catalog.store.report(&report(2, at(2, 5))).await.unwrap();
-    for (told, then) in [
-        (at(2, 4), at(2, 5)),
-        (at(1, 9), at(2, 5)),
-        (at(2, 6), at(2, 6)),
-        (at(3, 1), at(3, 1)),
-    ] {
+    catalog.store.report(&report(2, at(0, 5))).await.unwrap();
+    // In another history too, whose numbers may be lower.
+    let other = Version {
+        database: DatabaseId(8),
+        stamp: at(0, 4).stamp,
+    };
+    for told in [at(0, 6), other] {
         catalog.store.acknowledge(replica(1), told).await.unwrap();
         let known = known(&catalog).await;
         let of = |number| {
@@ -128,11 +136,11 @@ pub async fn an_acknowledgement_moves_forwards_and_registers_nobody(catalog: Cat
         };
         // That and nothing else.
         let expected = ReplicaReport {
-            applied: then,
+            applied: told,
             ..first.clone()
         };
         assert_eq!(of(1), expected);
-        assert_eq!(of(2).applied, at(2, 5));
+        assert_eq!(of(2).applied, at(0, 5));
     }
 }
 
@@ -166,7 +174,11 @@ pub async fn a_poll_tells_whether_its_replica_is_registered(catalog: Catalog) {
     assert!(is_registered(&catalog, 1).await);
     assert!(!is_registered(&catalog, 2).await);
     // Whatever else the page tells.
-    let lost = catalog.store.poll(u64::MAX, replica(1)).await.unwrap();
+    let lost = catalog
+        .store
+        .poll(u64::MAX, replica(1), Tell::Nothing)
+        .await
+        .unwrap();
     assert_eq!((lost.changes, lost.registered), (Changes::Lost, true));
     catalog.store.leave(replica(1)).await.unwrap();
     assert!(!is_registered(&catalog, 1).await);
@@ -239,16 +251,22 @@ pub async fn an_invalidation_is_a_commit_with_its_tags_and_hardness(catalog: Cat
         Tag::Difficulty(Difficulty::Advanced),
         Tag::Challenge(id(1)),
     ];
-    for hard in [false, true] {
+    for (hard, awaited) in [(false, false), (true, false), (false, true)] {
         let before = catalog.head().await;
-        let commit = catalog.store.invalidate(&tags, hard).await.unwrap();
-        let page = catalog.store.poll(before, ANYONE).await.unwrap();
-        assert!(commit.seq > before);
-        assert_eq!(page.head, commit);
+        let how = Invalidation { hard, awaited };
+        let commit = catalog.store.invalidate(&tags, how).await.unwrap();
+        let page = catalog
+            .store
+            .poll(before, ANYONE, Tell::Nothing)
+            .await
+            .unwrap();
+        assert!(commit.stamp.seq > before);
+        assert_eq!((page.database, page.head), (commit.database, commit.stamp));
+        assert_eq!(page.is_awaited, awaited);
         let Changes::All(changes) = page.changes else {
             panic!("lost");
         };
-        let is_ours = |change: &Change| change.hard == hard && change.seq <= commit.seq;
+        let is_ours = |change: &Change| change.hard == hard && change.seq <= commit.stamp.seq;
         assert!(changes.iter().all(is_ours), "{changes:?}");
         let mut told: Vec<_> = changes
             .iter()
@@ -263,14 +281,18 @@ pub async fn an_invalidation_is_a_commit_with_its_tags_and_hardness(catalog: Cat
 
 pub async fn an_invalidation_of_nothing_is_a_fault_and_no_commit(catalog: Catalog) {
     let before = catalog.head().await;
-    let refused = catalog.store.invalidate(&[], true).await.unwrap_err();
+    let refused = catalog.store.invalidate(&[], HARD).await.unwrap_err();
     assert!(matches!(refused, Error::Internal { .. }), "{refused:?}");
     assert_eq!(catalog.head().await, before);
 }
 
 pub async fn an_invalidation_of_our_own_hurries_the_next_poll(catalog: Catalog) {
     let tags = [Tag::Everything];
-    catalog.store.invalidate(&tags, false).await.unwrap();
+    catalog
+        .store
+        .invalidate(&tags, Invalidation::default())
+        .await
+        .unwrap();
     let hint = tokio::time::timeout(SOON, catalog.store.hint());
     hint.await.unwrap();
 }

@@ -2,14 +2,14 @@
 use std::{path::Path, time::Duration};
 
 use challenges_catalog::{
-    domain::{ControlKind, Flag, ListQuery, PageSize, ProviderBatchId, Tag},
+    domain::{ControlKind, Flag, ListQuery, PageSize, ProviderBatchId, Tag, Tell, Version},
     repository::{Location, MigrateSettings, PoolSettings, migrate_up, open, verify},
 };
 use tokio::process::Command;
 
 use super::{
     controls,
-    fixture::{ANYONE, challenge, id, tags},
+    fixture::{ANYONE, HARD, Telling, challenge, id, tags},
     registry, tip_batches, tips,
 };
 use crate::support::postgres::{self, Database};
@@ -59,13 +59,12 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
     .unwrap();
     store.check().await.unwrap();
     store.fill().await.unwrap();
-    store.ping().await.unwrap();
     store.prune().await.unwrap();
     assert_eq!(
         store.page_token_key().await.unwrap(),
         owner.page_token_key().await.unwrap()
     );
-    let before = store.poll(0, ANYONE).await.unwrap();
+    let before = store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     let new = challenge(1, "beginner", 10, "x");
     let listen = async {
         tokio::select! {
@@ -77,7 +76,10 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
     tokio::time::timeout(Duration::from_secs(20), listen)
         .await
         .unwrap();
-    let page = store.poll(before.head.seq, ANYONE).await.unwrap();
+    let page = store
+        .poll(before.head.seq, ANYONE, Tell::Nothing)
+        .await
+        .unwrap();
     assert_eq!(tags(&page.changes).len(), 2);
     let query = ListQuery::first(None, PageSize::DEFAULT);
     assert_eq!(store.list(&query).await.unwrap().value.total_count, 1);
@@ -96,20 +98,33 @@ async fn the_serving_role_registers_takes_tasks_and_invalidates() {
         &PoolSettings::default(),
     )
     .unwrap();
-    let before = store.poll(0, ANYONE).await.unwrap();
-    let told = registry::report(1, before.head);
+    let before = store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+    let version = Version {
+        database: before.database,
+        stamp: before.head,
+    };
+    let told = registry::report(1, version);
     store.report(&told).await.unwrap();
-    let commit = store.invalidate(&[Tag::Everything], true).await.unwrap();
+    let commit = store.invalidate(&[Tag::Everything], HARD).await.unwrap();
     store.acknowledge(told.id, commit).await.unwrap();
     assert_eq!(store.replicas().await.unwrap()[0].report.applied, commit);
-    let page = store.poll(before.head.seq, told.id).await.unwrap();
-    assert_eq!((page.head, page.registered), (commit, true));
+    let page = store
+        .poll(before.head.seq, told.id, Tell::Nothing)
+        .await
+        .unwrap();
+    assert_eq!((page.head, page.registered), (commit.stamp, true));
     assert_eq!(tags(&page.changes), ["challenges"]);
     let minute = Duration::from_mins(1);
     assert!(store.take_task("warm", told.id, minute).await.unwrap());
     store.drop_task("warm", told.id).await.unwrap();
     store.leave(told.id).await.unwrap();
-    assert!(!store.poll(0, told.id).await.unwrap().registered);
+    assert!(
+        !store
+            .poll(0, told.id, Tell::Nothing)
+            .await
+            .unwrap()
+            .registered
+    );
 }
 
 #[tokio::test]
@@ -168,7 +183,10 @@ async fn the_serving_role_reads_and_writes_flags_and_settings() {
     for draft in [controls::off(Flag::NearCache), controls::ttl("all", 5_000)] {
         let before = store.controls().await.unwrap();
         let commit = store.put(None, &draft, Some("ann")).await.unwrap().unwrap();
-        let page = store.poll(before.version.stamp.seq, ANYONE).await.unwrap();
+        let page = store
+            .poll(before.version.stamp.seq, ANYONE, Tell::Nothing)
+            .await
+            .unwrap();
         assert_eq!(
             (page.head, tags(&page.changes)),
             (commit, vec!["flags".to_owned()])
@@ -188,23 +206,34 @@ async fn the_serving_role_reads_and_writes_flags_and_settings() {
 }
 
 #[tokio::test]
-async fn a_report_and_an_acknowledgement_wait_for_no_disk() {
+async fn a_poll_waits_for_no_disk_whatever_it_tells_or_numbers() {
     let (database, role) = served().await;
     let mut session = super::fixture::session(&database.url_as(&role)).await;
-    for call in [
-        "report('00000000-0000-0000-0000-000000000001', 'x', 1, 1, '')",
-        "acknowledge('00000000-0000-0000-0000-000000000001', 1, 2)",
+    let waits = async |session: &mut sqlx::PgConnection| -> String {
+        let ask = "SELECT current_setting('synchronous_commit')";
+        sqlx::query_scalar(ask).fetch_one(session).await.unwrap()
+    };
+    let poll = |tells: &str| {
+        format!(
+            "BEGIN;
+            SELECT challenges_catalog.poll(
+                9, 10, '00000000-0000-0000-0000-000000000001'::uuid, 'x', '', 1, {tells}
+            )"
+        )
+    };
+    // The first numbers are reserved, once for many, and that must not be lost.
+    for (tells, expected) in [
+        ("'', false", "local"),
+        ("'', false", "off"),
+        ("NULL, true", "off"),
     ] {
-        let waits = async |session: &mut sqlx::PgConnection| -> String {
-            let ask = "SELECT current_setting('synchronous_commit')";
-            sqlx::query_scalar(ask).fetch_one(session).await.unwrap()
-        };
-        let call = format!("BEGIN; SELECT challenges_catalog.{call}");
-        super::fixture::run(&mut session, &call).await;
+        let write = "INSERT INTO approach_challenges (difficulty, title) VALUES ('beginner', 'x')";
+        database.execute(write).await;
+        super::fixture::run(&mut session, &poll(tells)).await;
         // Still so when the transaction commits, and no longer.
-        assert_eq!(waits(&mut session).await, "off", "{call}");
+        assert_eq!(waits(&mut session).await, expected, "{tells}");
         super::fixture::run(&mut session, "COMMIT").await;
-        assert_eq!(waits(&mut session).await, "on", "{call}");
+        assert_eq!(waits(&mut session).await, "on", "{tells}");
     }
 }
 
@@ -223,7 +252,7 @@ async fn the_serving_role_may_not_write() {
         "UPDATE challenges_catalog.state SET floor = 9",
         "SELECT challenges_catalog.emit(ARRAY['challenges'])",
         "SELECT challenges_catalog.begin_new_history()",
-        "UPDATE challenges_catalog.replica SET seq = 9",
+        "UPDATE challenges_catalog.registry SET seq = 9",
         "SELECT FROM challenges_catalog.task",
         "DELETE FROM challenges_catalog.challenge_tips",
         "UPDATE challenges_catalog.shown_tips SET text = 'x'",

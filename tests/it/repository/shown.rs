@@ -30,7 +30,7 @@ async fn save(catalog: &Catalog, tip: &Tip, origin: &TipOrigin) {
 async fn written(catalog: &Catalog) -> Option<String> {
     let page = catalog.store.list(&all(10)).await.unwrap();
     let by_id = catalog.store.find_many(&[id(1)]).await.unwrap();
-    assert_eq!(page.stamp, by_id.stamp);
+    assert_eq!(page.version, by_id.version);
     let in_list = page.value.challenges.into_iter();
     let in_list: Vec<Challenge> = in_list.filter(|one| one.id == id(1)).collect();
     assert_eq!(in_list, by_id.value);

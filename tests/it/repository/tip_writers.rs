@@ -34,6 +34,7 @@ async fn one_challenge() -> Database {
 }
 
 async fn newest_seq(session: &mut PgConnection) -> i64 {
+    run(session, "SELECT challenges_catalog.number(2000)").await;
     let newest = "SELECT max(seq) FROM challenges_catalog.commit_log";
     sqlx::query_scalar(newest).fetch_one(session).await.unwrap()
 }

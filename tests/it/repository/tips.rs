@@ -2,7 +2,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use challenges_catalog::domain::{
-    AttemptRecord, Epoch, Error, Locale, Stop, Tip, TipKey, TipOrigin, UnixMicros, Usage,
+    AttemptRecord, Epoch, Error, Locale, Stop, Tell, Tip, TipKey, TipOrigin, UnixMicros, Usage,
 };
 use futures_util::future::join_all;
 
@@ -263,7 +263,12 @@ pub async fn what_had_its_time_is_pruned_and_nothing_else(catalog: Catalog) {
     catalog.store.record(&ended_before).await.unwrap();
     let before = catalog.head().await;
     catalog.store.prune().await.unwrap();
-    let changes = catalog.store.poll(before, ANYONE).await.unwrap().changes;
+    let changes = catalog
+        .store
+        .poll(before, ANYONE, Tell::Nothing)
+        .await
+        .unwrap()
+        .changes;
     let told = tags(&changes);
     assert!(told.contains(&tag(1)) && told.contains(&tag(2)), "{told:?}");
     assert!(!told.contains(&tag(3)), "{told:?}");

@@ -50,7 +50,7 @@ async fn a_sound_catalog_has_no_findings(catalog: Catalog) {
     let report = catalog.verify().await;
     assert_eq!(lines(&report), Vec::<String>::new());
     assert_eq!(report.worst(), None);
-    assert_eq!(report.facts.schema_version, 10);
+    assert_eq!(report.facts.schema_version, 11);
     let counts = Counts {
         total: 2,
         beginner: 1,
@@ -148,11 +148,15 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
         ),
         (
             "ALTER TABLE approach_challenges DISABLE TRIGGER challenges_catalog_insert",
-            "error trigger challenges_catalog_insert: it is disabled: changes go unnoticed",
+            "error trigger challenges_catalog_insert: it is disabled: changes go unnoticed; `migrate up` mends it",
         ),
         (
-            "ALTER TABLE challenges_catalog.commit_log ENABLE TRIGGER seal",
-            "error trigger seal: it is not ENABLE ALWAYS: changes with session_replication_role = replica go unnoticed",
+            "ALTER TABLE challenges_catalog.shown_tips ENABLE TRIGGER note_change",
+            "error trigger note_change: it is not ENABLE ALWAYS: changes with session_replication_role = replica go unnoticed; `migrate up` mends it",
+        ),
+        (
+            "ALTER TABLE approach_challenges ENABLE TRIGGER challenges_catalog_replicated",
+            "error trigger challenges_catalog_replicated: it is not ENABLE REPLICA: changes with session_replication_role = replica go unnoticed; `migrate up` mends it",
         ),
         (
             "DROP TRIGGER note_change ON challenges_catalog.shown_tips",
@@ -160,7 +164,7 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
         ),
         (
             "ALTER TABLE challenges_catalog.shown_tips DISABLE TRIGGER note_truncate",
-            "error trigger note_truncate: it is disabled: changes go unnoticed",
+            "error trigger note_truncate: it is disabled: changes go unnoticed; `migrate up` mends it",
         ),
         (
             "DROP TRIGGER challenges_catalog_change ON feature_flags",
@@ -168,11 +172,11 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
         ),
         (
             "ALTER TABLE challenges_catalog.runtime_settings DISABLE TRIGGER note_change",
-            "error trigger note_change: it is disabled: changes go unnoticed",
+            "error trigger note_change: it is disabled: changes go unnoticed; `migrate up` mends it",
         ),
         (
-            "ALTER FUNCTION challenges_catalog.seal() SECURITY INVOKER",
-            "error trigger seal: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
+            "ALTER FUNCTION challenges_catalog.note_shown_tip() SECURITY INVOKER",
+            "error trigger note_change: its function is not SECURITY DEFINER with a pinned search_path: other writers may fail",
         ),
         (
             "DROP EVENT TRIGGER challenges_catalog_ddl",
@@ -192,8 +196,7 @@ async fn a_function_whose_owner_may_not_log_is_an_error() {
     assert_eq!(
         lines(&report(&database).await),
         [
-            "error trigger challenges_catalog_truncate: the owner of its function may not write the commit log: every writer fails",
-            "error trigger note_truncate: the owner of its function may not write the commit log: every writer fails"
+            "error trigger note_truncate: the owner of its function may not write the outbox: every writer fails"
         ]
     );
     database

@@ -71,6 +71,7 @@ fn show(
             "version": receipt.version,
             "acknowledged": receipt.acknowledged,
             "fenced": receipt.fenced,
+            "unproven": receipt.unproven,
             "entries_dropped": receipt.entries_dropped,
             "took": receipt.took.map(|took| took.to_string()),
             "tags": receipt.tags,
@@ -92,6 +93,10 @@ fn show(
         let fenced = names(&receipt.fenced);
         rows.push(("fenced", output.paint(Color::Yellow, &fenced)));
     }
+    if !receipt.unproven.is_empty() {
+        let unproven = names(&receipt.unproven);
+        rows.push(("unproven", output.paint(Color::Yellow, &unproven)));
+    }
     let rows = rows
         .into_iter()
         .map(|(name, value)| [name.to_owned(), value]);
@@ -110,6 +115,11 @@ fn verdict(request: &InvalidateCacheRequest, receipt: &InvalidateCacheResponse) 
     }
     if request.wait() == Wait::None {
         return "committed; who reads with this version as min_version gets nothing older"
+            .to_owned();
+    }
+    if !receipt.unproven.is_empty() {
+        return "not proven for all: those that are unproven may still follow the database server of before \
+                a failover"
             .to_owned();
     }
     if receipt.fenced.is_empty() {

@@ -1,7 +1,7 @@
 WITH head AS MATERIALIZED (
     SELECT
-        challenges_catalog.database() AS database,
-        challenges_catalog.timeline()::bigint AS timeline,
+        (SELECT history FROM challenges_catalog.numbering) AS database,
+        (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq
 )
 SELECT

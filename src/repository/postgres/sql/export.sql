@@ -1,6 +1,7 @@
 WITH head AS MATERIALIZED (
     SELECT
-        challenges_catalog.timeline()::bigint AS timeline,
+        (SELECT history FROM challenges_catalog.numbering) AS database,
+        (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq
 ),
 page AS (
@@ -11,8 +12,10 @@ page AS (
     LIMIT $2
 )
 SELECT
+    head.database,
     head.timeline,
     head.seq,
+    false AS has_unnumbered,
     page.id::text AS id,
     page.difficulty,
     page.title,

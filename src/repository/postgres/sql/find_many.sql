@@ -1,11 +1,16 @@
 WITH head AS MATERIALIZED (
     SELECT
-        challenges_catalog.timeline()::bigint AS timeline,
-        (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq
+        (SELECT history FROM challenges_catalog.numbering) AS database,
+        (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
+        (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
+        -- Then this shows more than its number says.
+        EXISTS (SELECT FROM challenges_catalog.unnumbered) AS has_unnumbered
 )
 SELECT
+    head.database,
     head.timeline,
     head.seq,
+    head.has_unnumbered,
     found.id::text AS id,
     found.difficulty,
     found.title,

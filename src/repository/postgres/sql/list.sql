@@ -1,7 +1,10 @@
 WITH head AS MATERIALIZED (
     SELECT
-        challenges_catalog.timeline()::bigint AS timeline,
+        (SELECT history FROM challenges_catalog.numbering) AS database,
+        (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
+        -- Then this shows more than its number says.
+        EXISTS (SELECT FROM challenges_catalog.unnumbered) AS has_unnumbered,
         (SELECT count(*) FROM public.approach_challenges WHERE difficulty = ANY ($1)) AS total_count
 ),
 page AS (
@@ -32,8 +35,10 @@ page AS (
     LIMIT $8
 )
 SELECT
+    head.database,
     head.timeline,
     head.seq,
+    head.has_unnumbered,
     head.total_count,
     page.id::text AS id,
     page.difficulty,

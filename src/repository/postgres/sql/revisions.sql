@@ -5,21 +5,27 @@ SELECT
     edit.editor,
     edit.role,
     (extract(epoch FROM edit.committed_at) * 1000000)::bigint AS at,
-    challenges_catalog.database() AS database,
-    challenges_catalog.timeline()::bigint AS timeline,
+    (SELECT history FROM challenges_catalog.numbering) AS database,
+    (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
     edit.seq,
-    revision.row ->> 'difficulty' AS difficulty,
-    revision.row ->> 'title' AS title,
-    revision.row ->> 'description' AS description,
-    (revision.row ->> 'points')::bigint AS points,
-    revision.row ->> 'tips' AS tips,
+    coalesce(revision.difficulty, revision.row ->> 'difficulty') AS difficulty,
+    coalesce(revision.title, revision.row ->> 'title') AS title,
+    coalesce(revision.description, revision.row ->> 'description') AS description,
+    coalesce(revision.points, (revision.row ->> 'points')::integer)::bigint AS points,
+    coalesce(revision.tips, revision.row ->> 'tips') AS tips,
+    -- None for a time that cannot be told: outside of the years 1 to 9999.
     CASE
-        WHEN isfinite((revision.row ->> 'created_at')::timestamptz)
-        THEN (extract(epoch FROM (revision.row ->> 'created_at')::timestamptz) * 1000000)::bigint
+        WHEN coalesce(revision.created_at, (revision.row ->> 'created_at')::timestamptz)
+            BETWEEN '0001-01-01 00:00:00Z' AND '9999-12-31 23:59:59.999999Z'
+        THEN (
+            extract(epoch FROM coalesce(revision.created_at, (revision.row ->> 'created_at')::timestamptz)) * 1000000
+        )::bigint
     END AS created_at
 FROM (
     (
-        SELECT one.id, one.challenge, one.log_id, one.operation, one.row
+        SELECT
+            one.id, one.challenge, one.log_id, one.xid, one.operation, one.row, one.difficulty, one.title, one.description,
+            one.points, one.tips, one.created_at
         FROM challenges_catalog.challenge_revisions AS one
         WHERE one.challenge = $1 AND one.id < $2
         ORDER BY one.id DESC
@@ -27,12 +33,16 @@ FROM (
     )
     UNION ALL
     (
-        SELECT every.id, every.challenge, every.log_id, every.operation, every.row
+        SELECT
+            every.id, every.challenge, every.log_id, every.xid, every.operation, every.row, every.difficulty, every.title,
+            every.description, every.points, every.tips, every.created_at
         FROM challenges_catalog.challenge_revisions AS every
         WHERE $1 IS NULL AND every.id < $2
         ORDER BY every.id DESC
         LIMIT $3
     )
 ) AS revision
-JOIN challenges_catalog.edits AS edit ON edit.log_id = revision.log_id
+JOIN challenges_catalog.edits AS edit
+    ON (revision.xid IS NULL AND edit.log_id = revision.log_id)
+    OR (edit.xid = revision.xid AND revision.log_id BETWEEN edit.log_id AND edit.last_id)
 ORDER BY revision.id DESC

@@ -2,24 +2,21 @@ SELECT
     c.relname::text AS relation,
     t.tgname::text AS name,
     t.tgenabled::text AS enabled,
+    p.proname = 'touch' AS is_own_right,
     p.prosecdef AS is_definer,
     coalesce(array_to_string(p.proconfig, ' ') LIKE '%search_path=pg_catalog,%', false) AS is_pinned,
-    coalesce(
-        has_table_privilege(p.proowner, l.oid, 'INSERT') AND has_table_privilege(p.proowner, l.oid, 'UPDATE'),
-        false
-    ) AS can_log
+    coalesce(has_table_privilege(p.proowner, l.oid, 'INSERT'), false) AS can_log
 FROM pg_trigger AS t
 JOIN pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_namespace AS ours ON ours.nspname = 'challenges_catalog'
-LEFT JOIN pg_class AS l ON l.relnamespace = ours.oid AND l.relname = 'commit_log'
+LEFT JOIN pg_class AS l ON l.relnamespace = ours.oid AND l.relname = 'outbox'
 WHERE NOT t.tgisinternal
     AND (n.nspname, c.relname) IN (
         ('public', 'approach_challenges'),
         ('public', 'feature_flags'),
         ('challenges_catalog', 'challenge_revisions'),
-        ('challenges_catalog', 'commit_log'),
         ('challenges_catalog', 'runtime_settings'),
         ('challenges_catalog', 'shown_tips')
     )

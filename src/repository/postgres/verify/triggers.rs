@@ -2,31 +2,87 @@ use sqlx::PgConnection;
 
 use crate::repository::{MigrationError, Report, postgres::event_trigger};
 
-/// Every trigger that stamps and the history depend on: its table, its name.
-const NEEDED: [(&str, &str); 16] = [
-    ("approach_challenges", "challenges_catalog_delete"),
-    ("approach_challenges", "challenges_catalog_insert"),
-    ("approach_challenges", "challenges_catalog_keep"),
-    ("approach_challenges", "challenges_catalog_touch"),
-    ("approach_challenges", "challenges_catalog_truncate"),
-    ("approach_challenges", "challenges_catalog_update"),
-    ("commit_log", "number_edit"),
-    ("commit_log", "seal"),
-    ("feature_flags", "challenges_catalog_change"),
-    ("feature_flags", "challenges_catalog_touch"),
-    ("feature_flags", "challenges_catalog_truncate"),
-    ("runtime_settings", "note_change"),
-    ("runtime_settings", "note_truncate"),
-    ("runtime_settings", "touch"),
-    ("shown_tips", "note_change"),
-    ("shown_tips", "note_truncate"),
+/// Every trigger that stamps and the history depend on: its table, its name, and for whose changes it must fire.
+const NEEDED: [(&str, &str, Fires); 14] = [
+    (
+        "approach_challenges",
+        "challenges_catalog_delete",
+        Fires::Origin,
+    ),
+    (
+        "approach_challenges",
+        "challenges_catalog_insert",
+        Fires::Origin,
+    ),
+    (
+        "approach_challenges",
+        "challenges_catalog_keep",
+        Fires::Always,
+    ),
+    (
+        "approach_challenges",
+        "challenges_catalog_replicated",
+        Fires::Replica,
+    ),
+    (
+        "approach_challenges",
+        "challenges_catalog_touch",
+        Fires::Always,
+    ),
+    (
+        "approach_challenges",
+        "challenges_catalog_update",
+        Fires::Origin,
+    ),
+    ("feature_flags", "challenges_catalog_change", Fires::Always),
+    ("feature_flags", "challenges_catalog_touch", Fires::Always),
+    (
+        "feature_flags",
+        "challenges_catalog_truncate",
+        Fires::Always,
+    ),
+    ("runtime_settings", "note_change", Fires::Always),
+    ("runtime_settings", "note_truncate", Fires::Always),
+    ("runtime_settings", "touch", Fires::Always),
+    ("shown_tips", "note_change", Fires::Always),
+    ("shown_tips", "note_truncate", Fires::Always),
 ];
 
 /// Those that keep the history as it was written.
-const GUARDS: [(&str, &str); 2] = [
-    ("challenge_revisions", "refuse_change"),
-    ("challenge_revisions", "refuse_truncate"),
+const GUARDS: [(&str, &str, Fires); 2] = [
+    ("challenge_revisions", "refuse_change", Fires::Always),
+    ("challenge_revisions", "refuse_truncate", Fires::Always),
 ];
+
+/// For whose changes a trigger fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fires {
+    /// Those of ordinary sessions.
+    Origin,
+    /// Those that logical replication applies, and of sessions that play it.
+    Replica,
+    /// All.
+    Always,
+}
+
+impl Fires {
+    /// Whether `tgenabled` is at least this.
+    fn is_met_by(self, enabled: &str) -> bool {
+        match self {
+            Self::Origin => matches!(enabled, "O" | "A"),
+            Self::Replica => matches!(enabled, "R" | "A"),
+            Self::Always => enabled == "A",
+        }
+    }
+
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Origin => "ENABLE",
+            Self::Replica => "ENABLE REPLICA",
+            Self::Always => "ENABLE ALWAYS",
+        }
+    }
+}
 
 /// What comes of a trigger that does not do its work.
 #[derive(Clone, Copy)]
@@ -45,10 +101,13 @@ const UNGUARDED: Harm = Harm {
 };
 
 #[derive(sqlx::FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Trigger {
     relation: String,
     name: String,
     enabled: String,
+    /// Needs no rights but those of whoever writes.
+    is_own_right: bool,
     is_definer: bool,
     is_pinned: bool,
     can_log: bool,
@@ -65,7 +124,7 @@ pub(super) async fn look(
         .await
         .map_err(doing())?;
     for (needed, harm) in [(&NEEDED[..], UNNOTICED), (&GUARDS[..], UNGUARDED)] {
-        for (relation, name) in needed {
+        for (relation, name, fires) in needed {
             let is_it = |one: &&Trigger| one.relation == *relation && one.name == *name;
             let subject = format!("trigger {name}");
             match found.iter().find(is_it) {
@@ -73,7 +132,7 @@ pub(super) async fn look(
                     subject,
                     format!("it is missing from {relation}: {}", harm.always),
                 ),
-                Some(trigger) => judge(report, &subject, trigger, harm),
+                Some(trigger) => judge(report, &subject, trigger, *fires, harm),
             }
         }
     }
@@ -88,21 +147,31 @@ pub(super) async fn look(
     Ok(())
 }
 
-fn judge(report: &mut Report, subject: &str, trigger: &Trigger, harm: Harm) {
-    match trigger.enabled.as_str() {
-        "A" => {}
-        "D" => report.error(subject, format!("it is disabled: {}", harm.always)),
-        _ => report.error(
-            subject,
-            format!("it is not ENABLE ALWAYS: {}", harm.as_replica),
-        ),
+fn judge(report: &mut Report, subject: &str, trigger: &Trigger, fires: Fires, harm: Harm) {
+    let enabled = trigger.enabled.as_str();
+    if enabled == "D" {
+        let text = format!("it is disabled: {}; `migrate up` mends it", harm.always);
+        report.error(subject, text);
+    } else if !fires.is_met_by(enabled) {
+        let harm = match fires {
+            Fires::Origin => harm.always,
+            Fires::Replica | Fires::Always => harm.as_replica,
+        };
+        let text = format!(
+            "it is not {}: {harm}; `migrate up` mends it",
+            fires.setting()
+        );
+        report.error(subject, text);
+    }
+    if trigger.is_own_right {
+        return;
     }
     if !trigger.is_definer || !trigger.is_pinned {
         let text = "its function is not SECURITY DEFINER with a pinned search_path: other writers may fail";
         report.error(subject, text);
     }
     if !trigger.can_log {
-        let text = "the owner of its function may not write the commit log: every writer fails";
+        let text = "the owner of its function may not write the outbox: every writer fails";
         report.error(subject, text);
     }
 }

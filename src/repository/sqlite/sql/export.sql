@@ -1,5 +1,7 @@
 WITH head AS MATERIALIZED (
-    SELECT (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq
+    SELECT
+        (SELECT database_id FROM catalog_state) AS database,
+        (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq
 ),
 page AS (
     SELECT id, difficulty, title, description, points, tips, created_at, updated_at
@@ -9,8 +11,10 @@ page AS (
     LIMIT $2
 )
 SELECT
+    head.database,
     0 AS timeline,
     head.seq,
+    false AS has_unnumbered,
     page.id,
     page.difficulty,
     page.title,

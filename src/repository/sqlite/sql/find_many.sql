@@ -1,9 +1,13 @@
 WITH head AS MATERIALIZED (
-    SELECT (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq
+    SELECT
+        (SELECT database_id FROM catalog_state) AS database,
+        (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq
 )
 SELECT
+    head.database,
     0 AS timeline,
     head.seq,
+    false AS has_unnumbered,
     found.id,
     found.difficulty,
     found.title,

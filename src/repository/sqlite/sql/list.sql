@@ -1,5 +1,6 @@
 WITH head AS MATERIALIZED (
     SELECT
+        (SELECT database_id FROM catalog_state) AS database,
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq,
         (
             SELECT count(*)
@@ -36,8 +37,10 @@ page AS (
     LIMIT $7
 )
 SELECT
+    head.database,
     0 AS timeline,
     head.seq,
+    false AS has_unnumbered,
     head.total_count,
     page.id,
     page.difficulty,

@@ -14,13 +14,24 @@ WITH head AS MATERIALIZED (
     FROM catalog_state
 ),
 page AS (
-    SELECT seq, tag, hard
+    SELECT seq, tag, hard, is_awaited
     FROM catalog_change
     WHERE seq > $1
     ORDER BY seq
     LIMIT $2
 )
-SELECT head.database, 0 AS timeline, head.head, head.floor, head.registered, page.seq, page.tag, page.hard
+SELECT
+    head.database,
+    0 AS timeline,
+    head.head,
+    head.floor,
+    head.registered,
+    true AS is_whole,
+    false AS others_write,
+    page.seq,
+    page.tag,
+    page.hard,
+    page.is_awaited
 FROM head
 LEFT JOIN page ON true
 ORDER BY page.seq

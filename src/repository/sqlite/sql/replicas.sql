@@ -1,6 +1,7 @@
 SELECT
     id,
     name,
+    database,
     timeline,
     seq,
     status,

@@ -1,5 +1,5 @@
-INSERT INTO catalog_replica (id, name, timeline, seq, status, heard_at)
-VALUES ($1, $2, $3, $4, $5, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))
+INSERT INTO catalog_replica (id, name, database, timeline, seq, status, heard_at)
+VALUES ($1, $2, $3, $4, $5, $6, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))
 ON CONFLICT (id) DO UPDATE
-SET name = excluded.name, timeline = excluded.timeline, seq = excluded.seq, status = excluded.status,
+SET name = excluded.name, database = excluded.database, timeline = excluded.timeline, seq = excluded.seq, status = excluded.status,
     heard_at = excluded.heard_at

@@ -66,6 +66,20 @@ impl Database {
         run(&mut connect(&self.url_as(role)).await, sql).await;
     }
 
+    /// Lets a COMMIT that changed a table wait as long as somebody holds the advisory lock `number`.
+    pub async fn commits_wait_for(&self, number: i64, table: &str) {
+        let trigger = format!(
+            "CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM pg_advisory_xact_lock({number});
+                RETURN NULL;
+            END $$;
+            CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON {table}
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()"
+        );
+        self.execute(&trigger).await;
+    }
+
     /// The number that a query gives.
     pub async fn query_i64(&self, sql: &str) -> i64 {
         self.query(&format!("SELECT ({sql})::bigint")).await

@@ -121,6 +121,7 @@ fn arguments(port: u16, programs: &Path) -> Vec<std::ffi::OsString> {
         "full_page_writes=off",
         "max_connections=300",
         "shared_buffers=64MB",
+        "track_commit_timestamp=on",
     ];
     let libraries = programs.parent().unwrap().join("lib");
     if libraries.join("pg_stat_statements.so").exists()

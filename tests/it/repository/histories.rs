@@ -1,0 +1,88 @@
+//! Where the numbers of commits begin anew, and which of them are forgotten.
+use challenges_catalog::{
+    domain::{Changes, Tell},
+    repository::Location,
+};
+
+use super::{
+    commit_log::{Writer, insert, some},
+    fixture::{ANYONE, open, run, session, tag, tags},
+};
+
+#[tokio::test]
+async fn a_restored_dump_is_another_history_and_hides_nothing() {
+    let writer = Writer::new().await;
+    let store = open(Location::Postgres(&writer.database.url()));
+    let before = store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+    // What a restore does to the row that names the history, and rows from a cluster whose transactions are far ahead.
+    writer
+        .database
+        .execute(
+            "UPDATE challenges_catalog.numbering SET history = history;
+            UPDATE challenges_catalog.commit_log SET snapshot = '900000000:900000000:' WHERE snapshot IS NOT NULL",
+        )
+        .await;
+    run(
+        &mut session(&writer.database.url()).await,
+        &insert(1, "beginner"),
+    )
+    .await;
+    let after = store
+        .poll(before.head.seq, ANYONE, Tell::Nothing)
+        .await
+        .unwrap();
+    assert_ne!(after.database, before.database);
+    assert!(after.head.seq > before.head.seq);
+    let told = writer.tags_of(&insert(2, "advanced")).await;
+    assert_eq!(told, (some(&[&tag(2), "difficulty:advanced"]), 1));
+}
+
+#[tokio::test]
+async fn pruning_moves_the_floor_and_keeps_the_newest() {
+    let writer = Writer::new().await;
+    for n in 1..=3 {
+        writer.tags_of(&insert(n, "beginner")).await;
+    }
+    let head = writer.head().await;
+    let count = "SELECT count(*) FROM challenges_catalog.commit_log";
+    let before = writer.database.query_i64(count).await;
+    let prune = "SELECT challenges_catalog.prune(interval '0', 2)::integer";
+    assert_eq!(writer.database.query_i64(prune).await, 1, "more is left");
+    assert_eq!(writer.database.query_i64(count).await, before - 2);
+    while writer.database.query_i64(prune).await == 1 {}
+    assert_eq!(writer.database.query_i64(count).await, 1);
+    let outbox = "SELECT count(*) FROM challenges_catalog.outbox";
+    assert_eq!(writer.database.query_i64(outbox).await, 0);
+    assert_eq!(writer.head().await, head);
+    let store = open(Location::Postgres(&writer.database.url()));
+    let floor = u64::try_from(head - 1).unwrap();
+    let behind = store.poll(floor - 1, ANYONE, Tell::Nothing).await.unwrap();
+    assert_eq!(behind.changes, Changes::Lost);
+    assert_eq!(behind.head.seq, floor + 1);
+    assert_eq!(
+        tags(
+            &store
+                .poll(floor, ANYONE, Tell::Nothing)
+                .await
+                .unwrap()
+                .changes
+        )
+        .len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_new_history_is_another_database() {
+    let writer = Writer::new().await;
+    let store = open(Location::Postgres(&writer.database.url()));
+    let before = store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+    writer
+        .database
+        .execute("SELECT challenges_catalog.begin_new_history()")
+        .await;
+    let after = store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+    assert_ne!(before.database, after.database);
+    assert!(after.head > before.head);
+    assert_eq!(after.head.timeline, before.head.timeline);
+}
