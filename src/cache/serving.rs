@@ -49,6 +49,8 @@ impl CachedCatalog {
         if let Some(read_from) = loaded
             .read_from
             .filter(|read_from| *read_from >= caller.called)
+            // A server that has just restarted shows less than it had told, until commits are numbered again.
+            .filter(|_| caller.least.is_none_or(|least| entry.stamp >= least))
         {
             let age = read_from.elapsed();
             if age <= self.knowledge.max_staleness() {
