@@ -1,10 +1,13 @@
 """Two servers that take turns, and the table that comes of it."""
 
+import datetime
 import json
+import pathlib
+import platform
 import statistics
 
 import wire
-from stage import LIMITS, LOAD_CORE, run
+from stage import LIMITS, LOAD_CORE, ROOT, run
 
 
 def grpc_headers():
@@ -30,10 +33,37 @@ class Side:
         return Sample(rate, p99_us, (self.server.cpu_seconds() - before) * 1e6 / max(answers, 1))
 
 
+def spread(ratios, digits=2):
+    """The median, and how far to trust it."""
+    return f"**{statistics.median(ratios):.{digits}f}** ({min(ratios):.{digits}f} to {max(ratios):.{digits}f})"
+
+
+def cpu():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
 class Bench:
     def __init__(self, stage, pairs, seconds):
         self.stage, self.pairs, self.seconds = stage, pairs, seconds
-        self.rows = []
+        self.lines = []
+
+    def head(self, cells):
+        """Where and when this was measured, and the table's head."""
+        load = pathlib.Path("/proc/loadavg").read_text().split()[0]
+        commit = run(["git", "-C", ROOT, "describe", "--always", "--dirty"]).strip()
+        self.print(
+            f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {cpu()}, Linux {platform.release()}, "
+            f"{self.pairs} pairs of {self.seconds} s, load average {load}, commit {commit}"
+        )
+        self.print("")
+        self.add(*cells)
+        self.print("|" + "---|" * len(cells))
+
+    def save(self, name):
+        results = ROOT / "benches/results"
+        results.mkdir(exist_ok=True)
+        (results / name).write_text("\n".join(self.lines) + "\n")
 
     def h2load(self, port, path, request, extra=()):
         """25 streams on each of 4 connections; h2load counts HTTP status only, so calls are checked before."""
@@ -81,12 +111,15 @@ class Bench:
             row,
             what,
             goal,
-            f"**{statistics.median(rates):.2f}** ({min(rates):.2f} to {max(rates):.2f})",
+            spread(rates),
             f"{statistics.median(cpus):.2f}",
             f"{statistics.median(p99s):.2f} × ({statistics.median(a.p99_us for a, _ in samples) / 1000:.1f} ms)",
             f"{middle(0):,.0f} / {middle(1):,.0f}".replace(",", " "),
         )
 
     def add(self, *cells):
-        self.rows.append(cells)
-        print("| " + " | ".join(cells) + " |", flush=True)
+        self.print("| " + " | ".join(cells) + " |")
+
+    def print(self, line):
+        self.lines.append(line)
+        print(line, flush=True)

@@ -7,8 +7,6 @@ generator on the other. The median is the result, the range says how far to trus
 import argparse
 import datetime
 import json
-import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -173,12 +171,7 @@ def receipts(bench):
     replicas = [stage.product(url) for _ in range(4)]
     took = []
     for number in range(40 * bench.pairs):
-        all_of_it = wire.varint(3 << 3) + wire.varint(1)
-        receipt = wire.call(replicas[number % 4].port, "challenges.admin.v1.CacheAdmin/InvalidateCache", all_of_it)
-        acknowledged = [value for number, value in wire.fields(receipt) if number == 2]
-        if len(acknowledged) != 4:
-            raise SystemExit(f"not all acknowledged: {acknowledged}")
-        took.append(wire.seconds(dict(wire.fields(receipt))[5]) * 1000)
+        took.append(wire.receipt_ms(replicas[number % 4].port, len(replicas)))
     took.sort()
     bench.add("R", f"invalidate to receipt, 4 replicas, {len(took)} times, p50", "≤ 20 ms", f"**{statistics.median(took):.1f} ms**", "", f"{took[len(took) * 99 // 100]:.1f} ms", "")
     for server in replicas:
@@ -233,17 +226,9 @@ def main():
     given = options.parse_args()
     only = given.only.split(",")
     pairs, seconds = (3, 1) if given.quick else (5, 4)
-    head = [
-        f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {cpu()}, Linux {platform.release()}, "
-        f"{pairs} pairs of {seconds} s, load average {pathlib.Path('/proc/loadavg').read_text().split()[0]}, "
-        f"commit {run(['git', '-C', ROOT, 'describe', '--always', '--dirty']).strip()}",
-        "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-    ]
-    print("\n".join(head), flush=True)
     with Stage() as stage:
         bench = Bench(stage, pairs, seconds)
+        bench.head(HEAD)
         if {"S1", "S2", "S5", "S6"} & set(only):
             near_hits(bench, only)
         if {"S3", "S4"} & set(only):
@@ -259,15 +244,7 @@ def main():
         if {"T1", "T2", "T3", "T4"} & set(only):
             tips.rows(bench, only)
     if not given.no_save:
-        results = ROOT / "benches/results"
-        results.mkdir(exist_ok=True)
-        table = head + ["| " + " | ".join(row) + " |" for row in bench.rows]
-        (results / f"{datetime.date.today()}.md").write_text("\n".join(table) + "\n")
-
-
-def cpu():
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+        bench.save(f"{datetime.date.today()}.md")
 
 
 if __name__ == "__main__":

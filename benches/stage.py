@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -17,13 +18,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRODUCT = ROOT / "target/release/challenges-catalog"
 LIMITS = ROOT / "target/release/limits"
 SERVER_CORE, LOAD_CORE = "0", "1"
+ALL_CORES = ",".join(map(str, sorted(os.sched_getaffinity(0))))
 
 
 class Process:
     """A running program; its log is shown when it does not start."""
 
-    def __init__(self, argv, core, port=None, env=None, user=None):
+    def __init__(self, argv, core, port=None, env=None, user=None, ends_by=signal.SIGKILL):
         self.log = tempfile.TemporaryFile()
+        self.ends_by = ends_by
         self.port = port
         self.started = time.monotonic()
         self.child = subprocess.Popen(
@@ -58,8 +61,8 @@ class Process:
         status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
-    def end(self, how=signal.SIGKILL):
-        self.child.send_signal(how)
+    def end(self):
+        self.child.send_signal(self.ends_by)
         self.child.wait()
 
 
@@ -75,17 +78,22 @@ def free_port():
 
 
 class Stage:
-    """One folder and the processes of one run; all end with it."""
+    """One folder and the processes of one run; all end with it, also when it is interrupted."""
 
-    def __init__(self):
+    def __init__(self, server_core=SERVER_CORE, load_core=LOAD_CORE):
+        self.server_core, self.load_core = server_core, load_core
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="catalog-bench-"))
         self.folder.chmod(0o755)
         self.processes = []
 
     def __enter__(self):
+        for interruption in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(interruption, lambda number, _: sys.exit(128 + number))
         return self
 
     def __exit__(self, *_):
+        for interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(interruption, signal.SIG_IGN)
         for process in reversed(self.processes):
             if process.child.poll() is None:
                 process.end()
@@ -101,15 +109,18 @@ class Stage:
         path.write_bytes(content)
         return path
 
-    def product(self, database, env=None, ready=True):
+    def product(self, database, env=None, ready=True, binary=PRODUCT):
         """The product as it comes: nothing is switched off for the measurement."""
         port = free_port()
         settings = {"DATABASE_URL": database, "CATALOG_GRPC_ADDR": f"127.0.0.1:{port}", **(env or {})}
-        server = self.start([PRODUCT, "serve"], SERVER_CORE, env=settings)
+        server = self.start([binary, "serve"], self.server_core, env=settings)
         server.port = port
         if ready:
-            server.wait_until(lambda: serving(port))
+            self.until_serving(server, binary)
         return server
+
+    def until_serving(self, server, binary=PRODUCT):
+        server.wait_until(lambda: serving(server.port, binary))
 
     def free(self, argv, core):
         """A server at a port of its own."""
@@ -117,15 +128,19 @@ class Stage:
         return self.start(argv(port), core, port=port)
 
     def limit(self, kind, argument):
-        return self.free(lambda port: [LIMITS, kind, f"127.0.0.1:{port}", argument], SERVER_CORE)
+        return self.free(lambda port: [LIMITS, kind, f"127.0.0.1:{port}", argument], self.server_core)
 
     def redis(self):
         port = free_port()
         argv = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
-        self.start(argv, LOAD_CORE, port=port)
+        self.start(argv, self.load_core, port=port)
         return f"redis://127.0.0.1:{port}"
 
-    def postgres(self):
+    def postgres(self, *settings):
+        return self.cluster(*settings)[0]
+
+    def cluster(self, *settings):
+        """PostgreSQL as it comes, but for `settings` such as `max_connections=400`: its URL and its process."""
         port = free_port()
         data = self.folder / f"postgres{port}"
         data.mkdir()
@@ -137,14 +152,15 @@ class Stage:
         subprocess.run(
             [find("initdb"), *made, "-D", data], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL
         )
-        settings = ["listen_addresses=127.0.0.1", "max_connections=100", "unix_socket_directories="]
+        settings = ["listen_addresses=127.0.0.1", "max_connections=100", "unix_socket_directories=", *settings]
         argv = [find("postgres"), "-D", data, "-p", port, *(x for s in settings for x in ("-c", s))]
-        self.start(argv, LOAD_CORE, port=port, user=user)
+        # The postmaster takes its children along when it quits at once, not when it is killed.
+        server = self.start(argv, self.load_core, port=port, user=user, ends_by=signal.SIGQUIT)
         url = f"postgres://postgres@127.0.0.1:{port}/postgres"
-        time.sleep(1)
-        return url
+        server.wait_until(lambda: subprocess.run([client("pg_isready"), "-q", "-d", url]).returncode == 0)
+        return url, server
 
-    def seed(self, database, rows):
+    def seed(self, database, rows, binary=PRODUCT):
         """Makes the catalog `rows` long, out of the seeds that the product comes with, cut to 11 KiB for 50."""
         seeds = json.loads((ROOT / "seeds/challenges.json").read_text())
         challenges = []
@@ -157,16 +173,14 @@ class Stage:
             short = {"description": like["description"][:70], "tips": like["tips"][:20]}
             challenges.append({**like, **new, **short})
         file = self.file("seeds.json", json.dumps(challenges).encode())
-        run([PRODUCT, "migrate", "up", "--database-url", database])
-        run([PRODUCT, "seed", "--file", file, "--database-url", database])
-
+        run([binary, "migrate", "up", "--database-url", database])
+        run([binary, "seed", "--file", file, "--database-url", database])
 
     def grow(self, database, rows):
         """Adds `rows` more, and gives their ids."""
         text = "INSERT INTO public.approach_challenges (id, difficulty, title, description) SELECT md5(n::text)::uuid, "
         text += f"'beginner', 'Challenge ' || n, repeat('What to do. ', 6) FROM generate_series(1, {rows}) AS n"
-        # Not the one on PATH: Debian's is a wrapper that does nothing under another name.
-        run([find("initdb").parent / "psql", "--quiet", database, "-c", text])
+        run([client("psql"), "--quiet", database, "-c", text])
         return [str(uuid.UUID(hashlib.md5(str(n).encode()).hexdigest())) for n in range(1, rows + 1)]
 
 
@@ -179,8 +193,13 @@ def find(program):
     return pathlib.Path(found).resolve()
 
 
-def serving(port):
-    asked = [PRODUCT, "health", "--addr", f"http://127.0.0.1:{port}"]
+def client(program):
+    """One of PostgreSQL's, of the server's release. Not that on PATH: Debian's is a wrapper that goes by its name."""
+    return find("initdb").parent / program
+
+
+def serving(port, binary=PRODUCT):
+    asked = [binary, "health", "--addr", f"http://127.0.0.1:{port}"]
     return can_connect(port) and subprocess.run(asked, capture_output=True).returncode == 0
 
 

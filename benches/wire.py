@@ -78,6 +78,16 @@ def seconds(duration):
     return parts.get(1, 0) + parts.get(2, 0) / 1e9
 
 
+def receipt_ms(port, replicas):
+    """How long it took to prove that so many replicas have forgotten everything; ends the program if one did not."""
+    everything = varint(3 << 3) + varint(1)
+    receipt = call(port, "challenges.admin.v1.CacheAdmin/InvalidateCache", everything)
+    acknowledged = [value for number, value in fields(receipt) if number == 2]
+    if len(acknowledged) != replicas:
+        raise SystemExit(f"not all acknowledged: {acknowledged}")
+    return seconds(dict(fields(receipt))[5]) * 1000
+
+
 def cache_status(port):
     """The fields of ReplicaCacheStatus."""
     answer = call(port, "challenges.admin.v1.CacheAdmin/GetCacheStatus", b"")
