@@ -15,6 +15,8 @@
 //! limits proxy ADDR PROVIDER       stock tonic that hands on what a provider sends
 //! limits tips  ADDR[,ADDR] FILE COUNT AT_ONCE MILLISECONDS   reads streams of tips that begin within that time, and
 //!                                   tells when their text came
+//! limits seen  ADDR[,ADDR] DATABASE_URL ID COMMITS MILLISECONDS   changes a title by plain SQL so often, that far apart, and
+//!                                   tells when every server showed it
 //! ```
 //!
 //! ANSWER is a file with the framed messages that the product answers with.
@@ -26,6 +28,7 @@ mod load;
 mod messages;
 mod provider;
 mod readers;
+mod seen;
 mod source;
 mod stamp;
 mod walk;
@@ -88,6 +91,10 @@ async fn main() -> Result<()> {
             let spread = Duration::from_millis(spread_ms.parse()?);
             let counts = (count.parse()?, at_once.parse()?);
             readers::read(addrs, file, counts, spread).await
+        }
+        ["seen", addrs, database, id, commits, interval_ms] => {
+            let interval = Duration::from_millis(interval_ms.parse()?);
+            seen::watch(addrs, database, id, commits.parse()?, interval).await
         }
         ["walk", addr, file] => walk::walk(addr, file, None).await,
         ["walk", addr, file, redis] => walk::walk(addr, file, Some(redis)).await,
