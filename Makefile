@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench
+.PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench bench-writers
 
 # grpcurl, buf, llmock and promtool, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -51,3 +51,8 @@ bench: tools ## Measures against the limit servers; `make bench ARGS=--quick` ta
 	cargo build --locked --release
 	cargo build --locked --release --package limits
 	python3 benches/run.py $(ARGS)
+
+bench-writers: tools ## Measures what other programs' writers pay; `make bench-writers ARGS="--before BINARY"` compares releases
+	cargo build --locked --release
+	cargo build --locked --release --package limits
+	python3 benches/writers.py $(ARGS)
