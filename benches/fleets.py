@@ -15,7 +15,9 @@ OTHER_ROW = """\\set row random(2, 1000)
 \\set word random(1, 1000000000)
 UPDATE public.approach_challenges SET title = 'Title ' || :word WHERE id = md5(:row::text)::uuid;
 """
-FEW_CONNECTIONS = {"CATALOG_DB_POOL_MIN": "1", "CATALOG_DB_POOL_MAX": "4"}
+# Many replicas on few cores take their time to connect.
+MANY_REPLICAS = {"CATALOG_DB_POOL_MIN": "1", "CATALOG_DB_POOL_MAX": "4", "CATALOG_DB_ACQUIRE_TIMEOUT": "30s"}
+AT_ONCE = 5
 
 
 class Fleet:
@@ -27,9 +29,13 @@ class Fleet:
         run([binary, "migrate", "up", "--database-url", self.url])
         self.id = stage.grow(self.url, 1000)[0]
         env = {**env, **({"REDIS_URL": stage.redis()} if redis else {})}
-        self.replicas = [stage.product(self.url, env, ready=False, binary=binary) for _ in range(size)]
-        for replica in self.replicas:
-            stage.until_serving(replica, binary)
+        self.replicas = []
+        while len(self.replicas) < size:
+            more = range(min(AT_ONCE, size - len(self.replicas)))
+            starting = [stage.product(self.url, env, ready=False, binary=binary) for _ in more]
+            for replica in starting:
+                stage.until_serving(replica, binary)
+            self.replicas += starting
         self.writers = Writers(self.url, stage.file("other_row.sql", OTHER_ROW.encode()))
 
     def end(self):
@@ -96,7 +102,7 @@ def cost(bench, row, size, rate):
     idle, commit = {name: [] for name in bench.releases}, {name: [] for name in bench.releases}
     for _ in range(max(1, bench.pairs // 2)):
         for name, binary in bench.releases.items():
-            fleet = Fleet(bench, binary, size, FEW_CONNECTIONS, redis=False)
+            fleet = Fleet(bench, binary, size, MANY_REPLICAS, redis=False)
             cores, ms = spent(fleet, rate, 4 * bench.seconds)
             idle[name].append(cores)
             commit[name].append(ms)
