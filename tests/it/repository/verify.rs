@@ -314,5 +314,5 @@ async fn a_role_without_grants_is_told_what_it_lacks() {
         assert!(all.contains(&needed), "{needed}: {all}");
         count += 1;
     }
-    assert_eq!(count, 43);
+    assert_eq!(count, 44);
 }
