@@ -25,6 +25,7 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.database(),
     challenges_catalog.delete_challenge(uuid),
     challenges_catalog.controls(),
+    challenges_catalog.controls(text[]),
     challenges_catalog.drop_flag(text, text),
     challenges_catalog.drop_setting(text, text),
     challenges_catalog.drop_task(text, uuid),
@@ -40,6 +41,7 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.leave(uuid),
     challenges_catalog.name_tip_batch(uuid, text),
     challenges_catalog.lock_challenge(uuid),
+    challenges_catalog.lock_staged(uuid),
     challenges_catalog.note_attempt(timestamptz, bytea, bigint, text, text, text, bigint, bigint, boolean, bigint),
     challenges_catalog.note_tip_batch(
         uuid, text, text, text, text, text, boolean, uuid, bigint, timestamptz, bytea[], uuid[], bytea[], bigint[]
@@ -52,8 +54,10 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.prune_tips(interval, interval, bigint),
     challenges_catalog.put_flag(text, text, text, boolean, integer, text, text),
     challenges_catalog.put_setting(text, text, text, bigint, text, text),
+    challenges_catalog.sees_all_rows(),
     challenges_catalog.settle_tip_batch(uuid, integer[], text[], bigint[], bigint[], boolean[], bigint[]),
     challenges_catalog.stage_challenges(uuid, bigint, bigint[], uuid[], text[], text[], text[], integer[], text[]),
     challenges_catalog.take_task(text, uuid, interval),
-    challenges_catalog.update_challenge(uuid, text, text, text, integer, text)
+    challenges_catalog.update_challenge(uuid, text, text, text, integer, text),
+    challenges_catalog.write_staged(uuid, boolean)
 TO :"role";

@@ -1054,28 +1054,29 @@ $$;
 -- For the release before: what a commit touched, which is a column of the log now.
 DO $$
 DECLARE
-    reader record;
+    readers CONSTANT regrole[] := ARRAY(
+        SELECT DISTINCT a.grantee::regrole
+        FROM pg_class AS c
+        CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+        WHERE c.oid IN ('challenges_catalog.change'::regclass, 'challenges_catalog.registry'::regclass)
+            AND a.privilege_type = 'SELECT'
+            AND a.grantee NOT IN (0, c.relowner)
+    );
+    reader regrole;
 BEGIN
-    CREATE TEMPORARY TABLE readers ON COMMIT DROP AS
-    SELECT c.relname, a.grantee
-    FROM pg_class AS c
-    CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-    WHERE c.oid IN ('challenges_catalog.change'::regclass, 'challenges_catalog.registry'::regclass)
-        AND a.privilege_type = 'SELECT'
-        AND a.grantee NOT IN (0, c.relowner);
     DROP TABLE challenges_catalog.change;
     CREATE VIEW challenges_catalog.change AS
     SELECT l.id AS log_id, t.tag, l.hard
     FROM challenges_catalog.commit_log AS l
     CROSS JOIN LATERAL unnest(l.tags) AS t (tag);
     -- Who served on the schema of before serves on this one, without a step by hand.
-    FOR reader IN SELECT DISTINCT r.grantee::regrole AS role FROM readers AS r LOOP
+    FOREACH reader IN ARRAY readers LOOP
         EXECUTE format(
             'GRANT SELECT ON
                 challenges_catalog.change, challenges_catalog.numbering, challenges_catalog.registry, challenges_catalog.replica,
                 challenges_catalog.unnumbered
             TO %s',
-            reader.role
+            reader
         );
         EXECUTE format(
             'GRANT EXECUTE ON FUNCTION
@@ -1085,7 +1086,7 @@ BEGIN
                 challenges_catalog.prune(interval, integer),
                 challenges_catalog.prune_revisions(timestamptz, bigint, integer)
             TO %s',
-            reader.role
+            reader
         );
     END LOOP;
 END

@@ -26,6 +26,13 @@ pub(super) struct AnyRow {
     fingerprint: Option<String>,
 }
 
+/// The names that rows are read by. Others are not ours, and there may be many.
+pub(super) fn names() -> Vec<&'static str> {
+    let flags = Flag::EACH.iter().map(|flag| flag.name());
+    let settings = Tunable::EACH.iter().map(|tunable| tunable.name());
+    flags.chain(settings).collect()
+}
+
 /// The rows by their tables.
 pub(super) fn controls(rows: Vec<AnyRow>) -> Result<ControlRows, Error> {
     let Some(first) = rows.first() else {

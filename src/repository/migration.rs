@@ -81,6 +81,33 @@ pub enum MigrationError {
         /// Who tried.
         role: String,
     },
+    /// What migrations made belongs to another role than the table of challenges does, and the role
+    /// that connected may not hand it over. Nothing was changed.
+    #[error(
+        "{example} belongs to {owner}, and public.approach_challenges to {wanted}, whose rights our functions run with: \
+         run `migrate up` once as a superuser, or give it to {wanted} with ALTER ... OWNER TO; {role} cannot; \
+         nothing was changed"
+    )]
+    Stray {
+        /// One of the objects.
+        example: String,
+        /// Whose it is.
+        owner: String,
+        /// Whose it should be.
+        wanted: String,
+        /// Who tried.
+        role: String,
+    },
+    /// The owner of the table of challenges lacks a right in schema `public`. Nothing was changed.
+    #[error(
+        "{role} has to make {what} in schema public, and may not: GRANT CREATE ON SCHEMA public TO {role}; nothing was changed"
+    )]
+    MayNotCreate {
+        /// The owner, or who is going to be.
+        role: String,
+        /// What is missing.
+        what: String,
+    },
     /// Migrations created the table, and it is there no more.
     #[error(
         "public.{0} is missing, though migrations made or adopted it: restore it from a backup"

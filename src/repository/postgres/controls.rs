@@ -11,7 +11,7 @@ use crate::{
 #[async_trait]
 impl ControlStore for PostgresStore {
     async fn controls(&self) -> Result<ControlRows, Error> {
-        let read = || sqlx::query_as(include_str!("sql/controls.sql"));
+        let read = || sqlx::query_as(include_str!("sql/controls.sql")).bind(control_row::names());
         let rows = self.fetch(&self.pool, "reading the flags", read).await?;
         control_row::controls(rows)
     }

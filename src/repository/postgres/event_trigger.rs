@@ -2,13 +2,43 @@ use sqlx::PgConnection;
 
 use crate::repository::{MigrationError, fault::code_of};
 
-/// Tries to make the trigger that notices DDL on the table, which takes a superuser.
-/// Gives a note when it was left out.
-pub(super) async fn try_create(
+/// One of the triggers that notice DDL on the table.
+#[derive(sqlx::FromRow)]
+pub(super) struct EventTrigger {
+    pub(super) name: String,
+    /// As `event_trigger_state.sql` calls it.
+    state: String,
+}
+
+impl EventTrigger {
+    pub(super) fn is_missing(&self) -> bool {
+        self.state == "missing"
+    }
+
+    /// What is wrong with it, where it is there.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        match self.state.as_str() {
+            "missing" | "right" => None,
+            "not always" => Some("it is not ENABLE ALWAYS: some DDL goes unnoticed"),
+            "of another owner" => Some(
+                "its function belongs to another role, who can make it do anything as whoever runs DDL",
+            ),
+            _ => Some("it is not as this release makes it: some DDL goes unnoticed"),
+        }
+    }
+}
+
+/// Makes the triggers that notice DDL on the table, which takes a superuser, unless they are as they
+/// should be. Gives a note when that was left out.
+pub(super) async fn ensure(
     connection: &mut PgConnection,
 ) -> Result<Option<String>, MigrationError> {
-    let doing = || MigrationError::failed("creating the event trigger");
-    if state(connection).await.map_err(doing())?.is_some() {
+    let doing = || MigrationError::failed("creating the event triggers");
+    let found = state(connection).await.map_err(doing())?;
+    let is_done = found
+        .iter()
+        .all(|trigger| !trigger.is_missing() && trigger.problem().is_none());
+    if is_done {
         return Ok(None);
     }
     let created = sqlx::raw_sql(include_str!("sql/event_trigger.sql"))
@@ -24,15 +54,11 @@ pub(super) async fn try_create(
     }
 }
 
-/// How the event trigger is enabled, as `pg_event_trigger` has it; `None` without one.
-pub(super) async fn state(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT evtenabled::text
-        FROM pg_event_trigger
-        WHERE evtname = 'challenges_catalog_ddl'",
-    )
-    .fetch_optional(connection)
-    .await
+/// Each of the event triggers, there or not.
+pub(super) async fn state(connection: &mut PgConnection) -> Result<Vec<EventTrigger>, sqlx::Error> {
+    sqlx::query_as(include_str!("sql/event_trigger_state.sql"))
+        .fetch_all(connection)
+        .await
 }
 
 fn is_refused(error: &sqlx::Error) -> bool {

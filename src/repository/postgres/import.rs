@@ -50,7 +50,7 @@ impl Import {
     }
 
     async fn apply(&mut self, is_new: bool) -> Result<String, Error> {
-        sqlx::query_scalar("SELECT challenges_catalog.apply_staged($1, $2)")
+        sqlx::query_scalar("SELECT challenges_catalog.write_staged($1, $2)")
             .bind(self.id)
             .bind(is_new)
             .fetch_one(&mut *self.transaction)

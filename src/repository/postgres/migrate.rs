@@ -4,54 +4,96 @@ use sqlx::{
     PgConnection,
     migrate::{MigrateError, Migrator},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{codes::is_lock_conflict, event_trigger, order_index, shape, store::connect};
+use super::{
+    codes::is_lock_conflict, event_trigger, migration_lock::MigrationLock, order_index, ownership,
+    shape, store::connect,
+};
 use crate::repository::{
     MigrateSettings, MigrationError, MigrationReport, MigrationRow,
     migration::{self, Applied, failure},
 };
 
-/// Names the lock that one migrating process holds: "catalogm" in ASCII.
-const LOCK: i64 = 7_161_132_859_655_742_317;
 /// The migration that makes or adopts the table of feature flags.
 const FLAGS_ADOPTED: i64 = 7;
 
-/// Applies what is pending, after looking at the table.
+/// Applies what is pending, after looking at the tables.
+///
+/// Everything but the event triggers is done as the owner of the table of challenges, whoever
+/// connects: what a superuser made would run with a superuser's rights.
 pub(crate) async fn migrate_up(
     url: &str,
     settings: &MigrateSettings,
 ) -> Result<MigrationReport, MigrationError> {
-    let mut connection = connect(url).await?;
-    lock(&mut connection, settings.wait).await?;
-    let is_there = shape::is_adoptable(&mut connection, shape::CHALLENGES).await?;
-    let has_flags = shape::is_adoptable(&mut connection, shape::FLAGS).await?;
-    let before = status(&mut connection).await?;
+    let mut connection = open(url).await?;
+    // Before the lock, whose table would be left behind by a refusal.
+    look(&mut connection).await?;
+    let lock = MigrationLock::take(url, settings).await?;
+    let report = migrate(&mut connection, settings).await;
+    lock.release().await;
+    report
+}
+
+async fn migrate(
+    connection: &mut PgConnection,
+    settings: &MigrateSettings,
+) -> Result<MigrationReport, MigrationError> {
+    // Again: another process may have been here meanwhile.
+    let found = look(connection).await?;
+    set(connection, "lock_timeout", settings.lock_timeout).await?;
+    hand_over(connection, settings.attempts).await?;
+    ownership::act_as_owner(connection).await?;
+    let before = status(connection).await?;
     let is_applied = |version: i64| {
         let mut rows = before.iter().filter(|row| row.version == version);
         rows.any(|row| row.applied_at.is_some())
     };
     let is_first = before.iter().all(|row| row.applied_at.is_none());
-    if !is_there && !is_first {
+    if !found.challenges && !is_first {
         return Err(MigrationError::TableGone(shape::CHALLENGES.name));
     }
-    if !has_flags && is_applied(FLAGS_ADOPTED) {
+    if !found.flags && is_applied(FLAGS_ADOPTED) {
         return Err(MigrationError::TableGone(shape::FLAGS.name));
     }
-    set(&mut connection, "lock_timeout", settings.lock_timeout).await?;
-    create_schema(&mut connection).await?;
-    apply(&mut connection, settings.attempts).await?;
-    let after = status(&mut connection).await?;
+    apply(connection, settings.attempts).await?;
+    let after = status(connection).await?;
     let mut notes = Vec::new();
-    notes.extend(mend_triggers(&mut connection).await?);
-    notes.extend(event_trigger::try_create(&mut connection).await?);
-    notes.extend(order_index::ensure(&mut connection, settings.index_timeout).await?);
-    // The lock goes with the connection.
+    notes.extend(mend_triggers(connection).await?);
+    ownership::act_as_oneself(connection).await?;
+    notes.extend(event_trigger::ensure(connection).await?);
+    ownership::act_as_owner(connection).await?;
+    notes.extend(order_index::ensure(connection, settings.index_timeout).await?);
     Ok(MigrationReport {
         applied: migration::newly_applied(&before, &after),
-        adopted: is_there && is_first,
+        adopted: found.challenges && is_first,
         notes,
     })
+}
+
+/// Which tables of schema `public` are there.
+struct Found {
+    challenges: bool,
+    flags: bool,
+}
+
+/// Whether all can be migrated. Nothing is changed.
+async fn look(connection: &mut PgConnection) -> Result<Found, MigrationError> {
+    let challenges = shape::is_adoptable(connection, shape::CHALLENGES).await?;
+    ownership::check(connection).await?;
+    let flags = shape::is_adoptable(connection, shape::FLAGS).await?;
+    Ok(Found { challenges, flags })
+}
+
+/// A connection to migrate with. No function or operator that others made in a schema of the usual
+/// path stands in for one of the server's.
+pub(super) async fn open(url: &str) -> Result<PgConnection, MigrationError> {
+    let mut connection = connect(url).await?;
+    sqlx::query("SELECT set_config('search_path', 'pg_catalog, pg_temp', false)")
+        .execute(&mut connection)
+        .await
+        .map_err(MigrationError::failed("setting the search path"))?;
+    Ok(connection)
 }
 
 /// Every migration of this build, applied or pending.
@@ -100,38 +142,20 @@ fn migrator() -> Migrator {
     migrator
 }
 
-/// Polls for the lock: a session that waits in `pg_advisory_lock()` holds a snapshot, and
-/// CREATE INDEX CONCURRENTLY of the session with the lock would wait for that.
-async fn lock(connection: &mut PgConnection, patience: Duration) -> Result<(), MigrationError> {
-    let asked = Instant::now();
-    loop {
-        let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-            .bind(LOCK)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(MigrationError::failed("taking the migration lock"))?;
-        if is_ours {
-            return Ok(());
+/// Gives what an earlier migration by another role left to the owner of the table of challenges.
+async fn hand_over(connection: &mut PgConnection, attempts: u32) -> Result<(), MigrationError> {
+    let doing = || MigrationError::failed("handing over schema challenges_catalog");
+    for attempt in 1..=attempts {
+        let done = sqlx::raw_sql(include_str!("sql/hand_over.sql"))
+            .execute(&mut *connection)
+            .await;
+        match done {
+            Err(error) if is_lock_conflict(&error) => {}
+            other => return other.map(drop).map_err(doing()),
         }
-        if asked.elapsed() >= patience {
-            return Err(MigrationError::Locked(patience));
-        }
-        sleep(Duration::from_millis(50)).await;
+        pause(attempt).await;
     }
-}
-
-/// CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it exists.
-async fn create_schema(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let create = "DO $$ BEGIN
-        IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'challenges_catalog') THEN
-            CREATE SCHEMA challenges_catalog;
-        END IF;
-    END $$";
-    sqlx::raw_sql(create)
-        .execute(connection)
-        .await
-        .map_err(MigrationError::failed("creating schema challenges_catalog"))?;
-    Ok(())
+    Err(MigrationError::Busy(attempts))
 }
 
 /// Makes the triggers what they must be, where something left them off; gives a note when it did.
@@ -159,10 +183,14 @@ async fn apply(connection: &mut PgConnection, attempts: u32) -> Result<(), Migra
                 if is_lock_conflict(&error) => {}
             other => return other.map_err(failure),
         }
-        // The table's other users get the time that they had to wait.
-        sleep(Duration::from_millis(200) * attempt).await;
+        pause(attempt).await;
     }
     Err(MigrationError::Busy(attempts))
+}
+
+/// The table's other users get the time that they had to wait.
+async fn pause(attempt: u32) {
+    sleep(Duration::from_millis(200) * attempt).await;
 }
 
 /// Sets a timeout of this connection; zero means none.

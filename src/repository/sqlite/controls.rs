@@ -13,8 +13,11 @@ use crate::{
 #[async_trait]
 impl ControlStore for SqliteStore {
     async fn controls(&self) -> Result<ControlRows, Error> {
-        let read = sqlx::query_as(include_str!("sql/controls.sql"));
-        let rows = self.fetch(&self.pool, "reading the flags", read).await?;
+        let context = "reading the flags";
+        let names = serde_json::to_string(&control_row::names())
+            .map_err(|error| Error::internal(context, error))?;
+        let read = sqlx::query_as(include_str!("sql/controls.sql")).bind(names);
+        let rows = self.fetch(&self.pool, context, read).await?;
         control_row::controls(rows)
     }
 

@@ -125,10 +125,17 @@ async fn controls(
     report: &mut Report,
     connection: &mut SqliteConnection,
 ) -> Result<(), MigrationError> {
+    let doing = "looking at flags";
+    let names =
+        serde_json::to_string(&control_row::names()).map_err(|error| MigrationError::Failed {
+            doing,
+            source: error.into(),
+        })?;
     let rows = sqlx::query_as(include_str!("sql/controls.sql"))
+        .bind(names)
         .fetch_all(connection)
         .await
-        .map_err(MigrationError::failed("looking at flags"))?;
+        .map_err(MigrationError::failed(doing))?;
     match control_row::controls(rows) {
         Ok(rows) => control_row::judge(report, &rows),
         Err(error) => report.error("flags", error.to_string()),

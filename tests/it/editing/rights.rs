@@ -125,7 +125,8 @@ async fn without_a_policy_nothing_can_be_added_and_there_is_nothing_to_change() 
         ("create", forbidden),
         ("update", not_found),
         ("delete", not_found),
-        ("revert", forbidden),
+        // Its history is hidden with it.
+        ("revert", ("REVISION_NOT_FOUND", Code::NotFound)),
         ("import", forbidden),
     ];
     for ((name, status), (same, (reason, code))) in scene.edits().await.into_iter().zip(expected) {
@@ -163,4 +164,84 @@ async fn without_the_right_to_read_it_an_edit_of_a_challenge_is_forbidden() {
     let updated = update(&mut scene.client, updating(challenge(1, "Three"))).await;
     let forbidden = Refusal::new(Code::FailedPrecondition, "EDIT_FORBIDDEN", &[]);
     assert_eq!(refusal(updated), forbidden);
+}
+
+/// A challenge whose title begins with it is hidden from the role that serves, and so is a title that is hidden.
+const HIDDEN: &str = "Hidden";
+
+impl Scene {
+    /// As [`Scene::start`], with challenge 5 hidden from the role that serves, which sees the others.
+    async fn with_a_hidden_challenge() -> Self {
+        let mut scene = Self::start().await;
+        create(&mut scene.client, challenge(5, "Seen"))
+            .await
+            .unwrap();
+        let hide = format!(
+            "DROP POLICY \"Anyone can read challenges\" ON approach_challenges;
+            CREATE POLICY seen ON approach_challenges FOR SELECT USING (title NOT LIKE '{HIDDEN}%');
+            UPDATE approach_challenges SET title = '{HIDDEN}' WHERE id = '{}'",
+            id(5)
+        );
+        scene.database.execute(&hide).await;
+        scene
+    }
+}
+
+#[tokio::test]
+async fn an_import_writes_over_no_challenge_that_policies_hide() {
+    let mut scene = Scene::with_a_hidden_challenge().await;
+    let before = scene.database.query_text(CONTENT).await;
+    for mode in [pb::ImportMode::Upsert, pb::ImportMode::Create] {
+        for validate_only in [true, false] {
+            let options = pb::ImportOptions {
+                mode: mode.into(),
+                validate_only,
+                ..Default::default()
+            };
+            let refused = import(&mut scene.client, options, rows(4..7)).await;
+            assert!(refused.is_err(), "{mode:?} {validate_only}");
+            if mode == pb::ImportMode::Upsert {
+                let forbidden = Refusal::new(Code::FailedPrecondition, "EDIT_FORBIDDEN", &[]);
+                assert_eq!(refusal(refused), forbidden, "{validate_only}");
+            }
+            assert_eq!(scene.database.query_text(CONTENT).await, before);
+        }
+    }
+    let upsert = pb::ImportOptions {
+        mode: pb::ImportMode::Upsert.into(),
+        ..Default::default()
+    };
+    import(&mut scene.client, upsert, rows(6..8)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_import_whose_rows_policies_would_hide_is_forbidden() {
+    let mut scene = Scene::with_a_hidden_challenge().await;
+    let before = scene.database.query_text(CONTENT).await;
+    let upsert = pb::ImportOptions {
+        mode: pb::ImportMode::Upsert.into(),
+        ..Default::default()
+    };
+    let mut fresh = rows(6..9);
+    fresh[1].challenge.as_mut().unwrap().title = HIDDEN.to_owned();
+    let refused = import(&mut scene.client, upsert, fresh).await;
+    let forbidden = Refusal::new(Code::FailedPrecondition, "EDIT_FORBIDDEN", &[]);
+    assert_eq!(refusal(refused), forbidden);
+    assert_eq!(scene.database.query_text(CONTENT).await, before);
+}
+
+#[tokio::test]
+async fn the_history_shows_only_challenges_that_policies_show() {
+    let mut scene = Scene::with_a_hidden_challenge().await;
+    assert_eq!(history(&mut scene.client, &id(5)).await, []);
+    assert_eq!(history(&mut scene.client, &id(1)).await.len(), 2);
+    delete(&mut scene.client, &id(1)).await.unwrap();
+    // Whether policies would show it is known of no challenge that is gone.
+    assert_eq!(history(&mut scene.client, &id(1)).await, []);
+    let all = history(&mut scene.client, "").await;
+    assert_eq!(all.len(), 18, "the seeds");
+    let everything = "ALTER POLICY seen ON approach_challenges USING (true)";
+    scene.database.execute(everything).await;
+    assert_eq!(history(&mut scene.client, &id(1)).await.len(), 3);
+    assert_eq!(history(&mut scene.client, "").await.len(), 18 + 3 + 2);
 }

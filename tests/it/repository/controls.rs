@@ -37,15 +37,15 @@ pub async fn without_rows_there_is_still_a_version(catalog: Catalog) {
     assert_ne!(rows.version.database.0, 0);
 }
 
-pub async fn rows_of_others_are_read_as_they_are(catalog: Catalog) {
-    let insert = "INSERT INTO feature_flags (name, enabled) VALUES ('of_the_app', true)";
+pub async fn rows_that_others_wrote_are_read_as_they_are(catalog: Catalog) {
+    let insert = "INSERT INTO feature_flags (name, enabled) VALUES ('near_cache', true)";
     catalog.execute(insert).await;
     let row = only_flag(&catalog).await;
     let raw = RawFlag {
         enabled: Some(true),
         rollout: Some(100),
     };
-    assert_eq!((row.name.as_str(), row.raw), ("of_the_app", raw));
+    assert_eq!((row.name.as_str(), row.raw), ("near_cache", raw));
     assert_eq!(row.environment.as_deref(), Some("all"));
     assert!(row.created_at.is_some() && row.updated_at.is_some());
     assert_eq!((row.created_by, row.description), (None, None));
@@ -54,6 +54,16 @@ pub async fn rows_of_others_are_read_as_they_are(catalog: Catalog) {
     let emptied = only_flag(&catalog).await;
     assert_eq!((emptied.environment, emptied.raw.rollout), (None, None));
     assert_ne!(emptied.fingerprint, row.fingerprint);
+}
+
+pub async fn rows_of_names_that_are_not_ours_are_not_read(catalog: Catalog) {
+    let insert = "INSERT INTO feature_flags (name, enabled) VALUES ('of_the_app', true), ('near_cache', true)";
+    catalog.execute(insert).await;
+    let settings = catalog.table("runtime_settings");
+    let insert = format!("INSERT INTO {settings} (name, value) VALUES ('of_the_app', 5)");
+    catalog.execute(&insert).await;
+    assert_eq!(only_flag(&catalog).await.name, "near_cache");
+    assert_eq!(catalog.store.controls().await.unwrap().settings, []);
 }
 
 pub async fn a_row_is_written_only_in_place_of_the_one_that_was_seen(catalog: Catalog) {

@@ -48,8 +48,7 @@ async fn a_table_in_use_is_adopted_with_its_rows() {
     up(&database).await.unwrap();
     assert_eq!(database.query_text(THEIRS).await, before);
     let store = open(Location::Postgres(&database.url()));
-    let mut rows = store.controls().await.unwrap().flags;
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    let rows = store.controls().await.unwrap().flags;
     let row = &rows[0];
     let raw = RawFlag {
         enabled: Some(false),
@@ -57,7 +56,7 @@ async fn a_table_in_use_is_adopted_with_its_rows() {
     };
     assert_eq!(
         (rows.len(), row.name.as_str(), row.raw),
-        (2, "near_cache", raw)
+        (1, "near_cache", raw)
     );
     assert_eq!(
         (row.created_at.map(|at| at.0), row.updated_at),
@@ -75,6 +74,18 @@ async fn a_table_in_use_is_adopted_with_its_rows() {
         database.query_text(teams).await,
         "ai_tips=app near_cache=app of_the_app=app"
     );
+}
+
+#[tokio::test]
+async fn a_table_in_use_is_not_protected_against_its_writers() {
+    let database = postgres::fresh().await;
+    let open = EXISTING.replace("ALTER TABLE feature_flags ENABLE ROW LEVEL SECURITY;", "");
+    database.execute(&open).await;
+    let before = database.query_text(THEIRS).await;
+    up(&database).await.unwrap();
+    assert_eq!(database.query_text(THEIRS).await, before);
+    let policies = "SELECT count(*) FROM pg_policy WHERE polrelid = 'feature_flags'::regclass";
+    assert_eq!(database.query_i64(policies).await, 0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
@@ -25,6 +25,7 @@ const ALL: [&str; 11] = [
     "0009 batch tips",
     "0010 guard revisions",
     "0011 number after commit",
+    "0012 guard owner",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -40,7 +41,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 11: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 12: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog
@@ -121,20 +122,68 @@ async fn the_tables_of_others_alone_are_left_in_public() {
     assert_eq!(database.query_i64(functions).await, 0);
 }
 
+/// As the process that migrates holds it.
+const HOLD: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
+    LOCK TABLE challenges_catalog.migration_lock IN EXCLUSIVE MODE NOWAIT";
+
 #[tokio::test]
 async fn a_migration_waits_for_another_one_but_not_for_ever() {
     let database = postgres::fresh().await;
     let url = database.url();
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
     let mut other = session(&url).await;
-    run(&mut other, "SELECT pg_advisory_lock(7161132859655742317)").await;
+    run(&mut other, HOLD).await;
     let refused = migrate_up(Location::Postgres(&url), &hasty())
         .await
         .unwrap_err();
     assert!(matches!(refused, MigrationError::Locked(_)), "{refused:?}");
-    run(&mut other, "SELECT pg_advisory_unlock_all()").await;
+    run(&mut other, "ROLLBACK").await;
     migrate_up(Location::Postgres(&url), &hasty())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_role_without_rights_holds_up_no_migration() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    let stranger = database.create_role("stranger").await;
+    let mut other = session(&database.url_as(&stranger)).await;
+    // Of the releases before: the lock of migrations, and that of numbers.
+    let hold = "SELECT pg_advisory_lock(7161132859655742317), pg_advisory_lock(1)";
+    run(&mut other, hold).await;
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    let taken = sqlx::raw_sql(HOLD).execute(&mut other).await;
+    assert!(taken.unwrap_err().to_string().contains("permission denied"));
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_index_is_built_while_the_lock_of_migrations_is_held() {
+    let database = postgres::fresh().await;
+    let url = database.url();
+    migrate_up(Location::Postgres(&url), &hasty())
+        .await
+        .unwrap();
+    let rows = "INSERT INTO approach_challenges (difficulty, title)
+        SELECT 'beginner', i FROM generate_series(1, 100) AS i";
+    database.execute(rows).await;
+    let mut holder = session(&url).await;
+    run(&mut holder, HOLD).await;
+    let build = "SET statement_timeout = '20s'";
+    let mut builder = session(&url).await;
+    run(&mut builder, build).await;
+    let build = "CREATE INDEX CONCURRENTLY other_order ON approach_challenges (title)";
+    run(&mut builder, build).await;
+    let held = "SELECT count(*) FROM pg_locks
+        WHERE relation = 'challenges_catalog.migration_lock'::regclass AND granted";
+    assert_eq!(database.query_i64(held).await, 1);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod guards;
 mod histories;
 mod migrations;
 mod outages;
+mod owner;
 mod reads;
 mod registry;
 mod rights;

@@ -50,7 +50,7 @@ async fn a_sound_catalog_has_no_findings(catalog: Catalog) {
     let report = catalog.verify().await;
     assert_eq!(lines(&report), Vec::<String>::new());
     assert_eq!(report.worst(), None);
-    assert_eq!(report.facts.schema_version, 11);
+    assert_eq!(report.facts.schema_version, 12);
     let counts = Counts {
         total: 2,
         beginner: 1,
@@ -98,7 +98,6 @@ async fn rows_of_flags_that_do_not_do_what_they_say_are_named(catalog: Catalog) 
             "warning feature flag near_cache: environment must be 1 to 20 of a-z, 0-9, - and _, not \"Staging\": the last good value stays in force",
             "warning feature flag shared_cache: rollout_percentage must be 100, not 40: the flag is for all callers or none: the last good value stays in force",
             "warning runtime setting cache_ttl_ms: value must be 1000 to 604800000, not 999: the last good value stays in force",
-            "note feature flag of_the_app: it is no feature flag: the row does nothing",
         ]
     );
 }
@@ -180,7 +179,17 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
         ),
         (
             "DROP EVENT TRIGGER challenges_catalog_ddl",
-            "note event trigger: there is none, so DDL on the table is noticed only when cached copies expire; `migrate up` by a superuser makes it",
+            "note event trigger: there is none, or not both, so DDL on the table is noticed only when cached copies expire; `migrate up` by a superuser makes it",
+        ),
+        (
+            "DROP EVENT TRIGGER challenges_catalog_ddl;
+            CREATE EVENT TRIGGER challenges_catalog_ddl ON ddl_command_end
+            EXECUTE FUNCTION challenges_catalog.watch_ddl()",
+            "warning event trigger challenges_catalog_ddl: it is not as this release makes it: some DDL goes unnoticed: `migrate up` by a superuser makes it anew",
+        ),
+        (
+            "ALTER EVENT TRIGGER challenges_catalog_drop DISABLE",
+            "warning event trigger challenges_catalog_drop: it is not ENABLE ALWAYS: some DDL goes unnoticed: `migrate up` by a superuser makes it anew",
         ),
     ] {
         assert_eq!(finding_after(damage).await, expected);
@@ -196,7 +205,11 @@ async fn a_function_whose_owner_may_not_log_is_an_error() {
     assert_eq!(
         lines(&report(&database).await),
         [
-            "error trigger note_truncate: the owner of its function may not write the outbox: every writer fails"
+            format!(
+                "error challenges_catalog.note_truncate(): it belongs to {weak}, and public.approach_challenges to \
+                 postgres, whose rights our functions run with: `migrate up` by a superuser hands over what migrations made"
+            ),
+            "error trigger note_truncate: the owner of its function may not write the outbox: every writer fails".to_owned(),
         ]
     );
     database
@@ -237,10 +250,77 @@ async fn a_column_of_another_shape_is_an_error() {
 async fn what_other_roles_may_do_is_noted() {
     let database = migrated().await;
     let writer = database.create_role("writer").await;
-    let grant = format!("GRANT SELECT, INSERT, UPDATE ON approach_challenges TO {writer}");
+    let grant = format!(
+        "GRANT SELECT, INSERT, TRIGGER ON approach_challenges TO {writer};
+        GRANT UPDATE (title), REFERENCES (id) ON approach_challenges TO {writer}"
+    );
     database.execute(&grant).await;
-    let expected = format!("note role {writer}: may INSERT, UPDATE");
+    let expected = format!("note role {writer}: may INSERT, REFERENCES, TRIGGER, UPDATE");
     assert_eq!(lines(&report(&database).await), [expected]);
+}
+
+#[tokio::test]
+async fn flags_that_others_may_write_are_an_error() {
+    let database = migrated().await;
+    let writer = database.create_role("writer").await;
+    let admin = database.create_role("admin").await;
+    let grant = format!("GRANT INSERT, UPDATE ON feature_flags TO PUBLIC, {writer}, {admin}");
+    database.execute(&grant).await;
+    // Row level security stops them all.
+    assert_eq!(lines(&report(&database).await), Vec::<String>::new());
+    let error = |role: &str, rights: &str| {
+        format!(
+            "error public.feature_flags: role {role} may {rights}: it can switch the catalog off; REVOKE that, or enable \
+             row level security without a policy for it (which does not stop TRUNCATE)"
+        )
+    };
+    let passes = format!(
+        "note public.feature_flags: role {admin} may INSERT, UPDATE, because it passes over row level security"
+    );
+    let policies = format!(
+        "CREATE POLICY theirs ON feature_flags FOR INSERT TO {writer} WITH CHECK (true);
+        CREATE POLICY nobodys ON feature_flags FOR UPDATE USING (false);
+        GRANT TRUNCATE ON feature_flags TO {writer};
+        ALTER ROLE {admin} BYPASSRLS"
+    );
+    database.execute(&policies).await;
+    assert_eq!(
+        lines(&report(&database).await),
+        [
+            // Who is not named in the policy has the right, and may be a member of the role that is.
+            error("PUBLIC", "INSERT"),
+            error(&writer, "INSERT, TRUNCATE"),
+            passes,
+        ]
+    );
+    let open = format!(
+        "ALTER TABLE feature_flags DISABLE ROW LEVEL SECURITY;
+        REVOKE ALL ON feature_flags FROM PUBLIC, {writer}"
+    );
+    database.execute(&open).await;
+    assert_eq!(
+        lines(&report(&database).await),
+        [error(&admin, "INSERT, UPDATE")]
+    );
+}
+
+#[tokio::test]
+async fn an_event_trigger_whose_function_is_not_its_owners_is_warned_of_and_made_anew() {
+    let database = migrated().await;
+    let other = database.create_role("other").await;
+    let damage = format!("ALTER FUNCTION challenges_catalog.watch_ddl() OWNER TO {other}");
+    database.execute(&damage).await;
+    let found = lines(&report(&database).await);
+    let warned = found.iter().filter(|line| {
+        line.starts_with("warning event trigger challenges_catalog_")
+            && line.contains("its function belongs to another role")
+    });
+    assert_eq!(warned.count(), 2, "{found:#?}");
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Postgres(&database.url()), &settings)
+        .await
+        .unwrap();
+    assert_eq!(lines(&report(&database).await), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -314,5 +394,5 @@ async fn a_role_without_grants_is_told_what_it_lacks() {
         assert!(all.contains(&needed), "{needed}: {all}");
         count += 1;
     }
-    assert_eq!(count, 44);
+    assert_eq!(count, 48);
 }

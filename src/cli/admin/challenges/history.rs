@@ -91,11 +91,13 @@ impl From<ChallengeRevision> for RevisionView {
 }
 
 impl RevisionView {
-    /// Whoever named himself, else the database's role.
+    /// The database's role, which is sure, behind whom its session named, who is only said to be.
     fn who(&self) -> String {
-        let who = [&self.editor, &self.database_role];
-        let named = who.into_iter().find(|name| !name.is_empty());
-        named.map_or_else(|| "–".to_owned(), |name| clean(name))
+        match (self.editor.as_str(), self.database_role.as_str()) {
+            ("", "") => "–".to_owned(),
+            ("", name) | (name, "") => clean(name),
+            (editor, role) => format!("{} ({})", clean(editor), clean(role)),
+        }
     }
 }
 
@@ -122,4 +124,30 @@ fn show(output: Output, views: &[RevisionView]) -> Result<(), Failure> {
     });
     let headings = ["REVISION", "TIME", "CHANGE", "WHO", "CHALLENGE", "TITLE"];
     output.rows(headings, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_role_is_shown_whatever_name_its_session_took() {
+        for (editor, role, shown) in [
+            ("", "", "–"),
+            ("name ann", "", "name ann"),
+            ("", "writer", "writer"),
+            ("name ann", "writer", "name ann (writer)"),
+        ] {
+            let view = RevisionView {
+                operation: "updated",
+                revision: 1,
+                time: None,
+                editor: editor.to_owned(),
+                database_role: role.to_owned(),
+                version: String::new(),
+                challenge: None,
+            };
+            assert_eq!(view.who(), shown);
+        }
+    }
 }

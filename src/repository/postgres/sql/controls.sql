@@ -20,4 +20,4 @@ SELECT
     c.updated_by,
     c.fingerprint
 FROM head
-LEFT JOIN challenges_catalog.controls() AS c ON true
+LEFT JOIN challenges_catalog.controls($1) AS c ON true

@@ -27,7 +27,12 @@ FROM (
             one.id, one.challenge, one.log_id, one.xid, one.operation, one.row, one.difficulty, one.title, one.description,
             one.points, one.tips, one.created_at
         FROM challenges_catalog.challenge_revisions AS one
-        WHERE one.challenge = $1 AND one.id < $2
+        WHERE one.challenge = $1
+            AND one.id < $2
+            AND (
+                (SELECT challenges_catalog.sees_all_rows())
+                OR EXISTS (SELECT FROM public.approach_challenges AS seen WHERE seen.id = one.challenge)
+            )
         ORDER BY one.id DESC
         LIMIT $3
     )
@@ -37,7 +42,12 @@ FROM (
             every.id, every.challenge, every.log_id, every.xid, every.operation, every.row, every.difficulty, every.title,
             every.description, every.points, every.tips, every.created_at
         FROM challenges_catalog.challenge_revisions AS every
-        WHERE $1 IS NULL AND every.id < $2
+        WHERE $1 IS NULL
+            AND every.id < $2
+            AND (
+                (SELECT challenges_catalog.sees_all_rows())
+                OR EXISTS (SELECT FROM public.approach_challenges AS seen WHERE seen.id = every.challenge)
+            )
         ORDER BY every.id DESC
         LIMIT $3
     )

@@ -19,10 +19,13 @@ WHERE n.nspname = 'challenges_catalog'
     AND p.proname IN (
         'apply_staged', 'begin_edit', 'check_staged', 'close_tip_batch', 'controls', 'database',
         'delete_challenge', 'drop_flag', 'drop_setting', 'drop_task', 'end_tip_batch', 'finish_edit',
-        'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip', 'leave', 'lock_challenge', 'name_tip_batch',
-        'note_attempt', 'note_tip_batch', 'number', 'poll', 'prune', 'prune_edit_requests', 'prune_revisions',
-        'prune_tips', 'put_flag', 'put_setting', 'settle_tip_batch', 'stage_challenges', 'take_task', 'update_challenge'
+        'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip', 'leave', 'lock_challenge', 'lock_staged',
+        'name_tip_batch', 'note_attempt', 'note_tip_batch', 'number', 'poll', 'prune', 'prune_edit_requests',
+        'prune_revisions', 'prune_tips', 'put_flag', 'put_setting', 'sees_all_rows', 'settle_tip_batch', 'stage_challenges',
+        'take_task', 'update_challenge', 'write_staged'
     )
+    -- The one without arguments is for the release before.
+    AND (p.proname <> 'controls' OR p.pronargs = 1)
 GROUP BY p.proname
 -- Of one name, what an earlier release called stands beside what this one calls.
 HAVING NOT bool_or(has_function_privilege(p.oid, 'EXECUTE'))

@@ -1,12 +1,21 @@
+-- Rights on the table and on single columns. TRIGGER and REFERENCES are ways to have one's own code run by other writers.
 SELECT
-    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END::text AS role,
-    string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS rights
+    CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END::text AS role,
+    string_agg(DISTINCT g.privilege_type, ', ' ORDER BY g.privilege_type) AS rights
 FROM pg_class AS t
 JOIN pg_namespace AS n ON n.oid = t.relnamespace
-CROSS JOIN LATERAL aclexplode(t.relacl) AS a
+CROSS JOIN LATERAL (
+    SELECT a.grantee, a.privilege_type
+    FROM aclexplode(t.relacl) AS a
+    UNION ALL
+    SELECT a.grantee, a.privilege_type
+    FROM pg_attribute AS c
+    CROSS JOIN LATERAL aclexplode(c.attacl) AS a
+    WHERE c.attrelid = t.oid AND NOT c.attisdropped
+) AS g
 WHERE n.nspname = 'public'
     AND t.relname = 'approach_challenges'
-    AND a.grantee <> t.relowner
-    AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-GROUP BY a.grantee
+    AND g.grantee <> t.relowner
+    AND g.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
+GROUP BY g.grantee
 ORDER BY 1

@@ -1,6 +1,6 @@
 use sqlx::PgConnection;
 
-use crate::repository::{MigrationError, Report};
+use crate::repository::{MigrationError, Report, postgres::ownership};
 
 #[derive(sqlx::FromRow)]
 struct Reading {
@@ -52,6 +52,67 @@ pub(super) async fn writers(
             format!("role {}", writer.role),
             format!("may {}", writer.rights),
         );
+    }
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct FlagWriter {
+    role: String,
+    rights: String,
+    is_trusted: bool,
+}
+
+/// Who else may change the rows of flags: one of them switches the catalog off.
+pub(super) async fn flag_writers(
+    report: &mut Report,
+    connection: &mut PgConnection,
+) -> Result<(), MigrationError> {
+    let writers: Vec<FlagWriter> = sqlx::query_as(include_str!("../sql/verify_flag_writers.sql"))
+        .fetch_all(connection)
+        .await
+        .map_err(MigrationError::failed("looking at other programs' rights"))?;
+    for FlagWriter {
+        role,
+        rights,
+        is_trusted,
+    } in writers
+    {
+        let subject = "public.feature_flags";
+        if is_trusted {
+            let text =
+                format!("role {role} may {rights}, because it passes over row level security");
+            report.note(subject, text);
+        } else {
+            let text = format!(
+                "role {role} may {rights}: it can switch the catalog off; REVOKE that, or enable row level security \
+                 without a policy for it (which does not stop TRUNCATE)"
+            );
+            report.error(subject, text);
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that is ours belongs to the owner of the table of challenges.
+pub(super) async fn owners(
+    report: &mut Report,
+    connection: &mut PgConnection,
+) -> Result<(), MigrationError> {
+    let strays = ownership::strays(connection)
+        .await
+        .map_err(MigrationError::failed("looking at owners"))?;
+    for stray in strays {
+        let more = match stray.count {
+            ..=1 => String::new(),
+            count => format!(", as {} more", count - 1),
+        };
+        let text = format!(
+            "it belongs to {}{more}, and public.approach_challenges to {}, whose rights our functions run with: \
+             `migrate up` by a superuser hands over what migrations made",
+            stray.owner, stray.wanted
+        );
+        report.error(stray.example, text);
     }
     Ok(())
 }

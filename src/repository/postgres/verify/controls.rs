@@ -13,7 +13,7 @@ pub(super) async fn look(
         "SELECT has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')
         FROM pg_proc AS p
         JOIN pg_namespace AS n ON n.oid = p.pronamespace
-        WHERE n.nspname = 'challenges_catalog' AND p.proname = 'controls'",
+        WHERE n.nspname = 'challenges_catalog' AND p.proname = 'controls' AND p.pronargs = 1",
     )
     .fetch_optional(&mut *connection)
     .await
@@ -22,6 +22,7 @@ pub(super) async fn look(
         return Ok(());
     }
     let rows = sqlx::query_as(include_str!("../sql/controls.sql"))
+        .bind(control_row::names())
         .fetch_all(connection)
         .await
         .map_err(doing())?;

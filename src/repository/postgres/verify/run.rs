@@ -1,14 +1,14 @@
 use sqlx::PgConnection;
 
 use super::{access, controls, rows, schema, triggers};
-use crate::repository::{MigrationError, Report, postgres::store::connect};
+use crate::repository::{MigrationError, Report, postgres::migrate::open};
 
 /// How long each look may take.
 const STATEMENT_LIMIT: &str = "30s";
 
 /// Everything, with one connection. Each look is a statement of its own: none is an error of the command.
 pub(in crate::repository) async fn verify(url: &str) -> Result<Report, MigrationError> {
-    let mut connection = connect(url).await?;
+    let mut connection = open(url).await?;
     limit(&mut connection).await?;
     let mut report = Report::default();
     server(&mut report, &mut connection).await?;
@@ -17,8 +17,10 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
         access::writers(&mut report, &mut connection).await?;
         rows::look(&mut report, &mut connection).await?;
         schema::extras(&mut report, &mut connection).await?;
+        access::owners(&mut report, &mut connection).await?;
     }
     let has_flags = schema::flags(&mut report, &mut connection).await?;
+    access::flag_writers(&mut report, &mut connection).await?;
     if schema::migrations(&mut report, &mut connection).await? {
         triggers::look(&mut report, &mut connection).await?;
         access::log(&mut report, &mut connection).await?;

@@ -1,6 +1,9 @@
 use sqlx::PgConnection;
 
-use crate::repository::{MigrationError, Report, postgres::event_trigger};
+use crate::repository::{
+    MigrationError, Report,
+    postgres::event_trigger::{self, EventTrigger},
+};
 
 /// Every trigger that stamps and the history depend on: its table, its name, and for whose changes it must fire.
 const NEEDED: [(&str, &str, Fires); 14] = [
@@ -136,13 +139,17 @@ pub(super) async fn look(
             }
         }
     }
-    match event_trigger::state(connection).await.map_err(doing())?.as_deref() {
-        Some("A") => {}
-        Some(_) => report.warn("event trigger", "it is not ENABLE ALWAYS: some DDL goes unnoticed"),
-        None => report.note(
-            "event trigger",
-            "there is none, so DDL on the table is noticed only when cached copies expire; `migrate up` by a superuser makes it",
-        ),
+    let found = event_trigger::state(connection).await.map_err(doing())?;
+    for trigger in &found {
+        if let Some(problem) = trigger.problem() {
+            let text = format!("{problem}: `migrate up` by a superuser makes it anew");
+            report.warn(format!("event trigger {}", trigger.name), text);
+        }
+    }
+    if found.iter().any(EventTrigger::is_missing) {
+        let text = "there is none, or not both, so DDL on the table is noticed only when cached copies expire; \
+            `migrate up` by a superuser makes it";
+        report.note("event trigger", text);
     }
     Ok(())
 }

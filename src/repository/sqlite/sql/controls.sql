@@ -21,4 +21,4 @@ SELECT
     c.updated_by,
     c.fingerprint
 FROM head
-LEFT JOIN catalog_controls AS c ON true
+LEFT JOIN catalog_controls AS c ON c.name IN (SELECT value FROM json_each($1))

@@ -1,0 +1,1 @@
+-- Nothing here: SQLite has no roles, no policies and no functions of others. A fingerprint has always been of named columns.
