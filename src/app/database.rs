@@ -31,7 +31,9 @@ pub(super) async fn connect(config: &DatabaseConfig) -> Result<Arc<dyn Datastore
         };
         match ready.await {
             Ok(()) => break,
-            Err(MigrationError::Unreachable(cause)) if Instant::now() < gives_up => {
+            Err(MigrationError::Unreachable(cause) | MigrationError::NotWritable(cause))
+                if Instant::now() < gives_up =>
+            {
                 if !told {
                     tracing::warn!(database = %config.url, cause, "waiting for the database");
                     told = true;

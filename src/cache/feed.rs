@@ -182,7 +182,12 @@ impl FeedTask {
                 self.stats.polls_failed.add(1);
                 if self.knowledge.lose() {
                     let cause = error.source().map(ToString::to_string);
-                    tracing::warn!(%error, cause, "database is lost; answers will be marked stale");
+                    tracing::warn!(
+                        component = "database",
+                        %error,
+                        cause,
+                        "the database is lost: nothing is called fresh, and copies are served as stale, until it is back"
+                    );
                 }
                 Polled::Failed
             }
@@ -204,7 +209,10 @@ impl FeedTask {
             }
         }
         if was_lost {
-            tracing::info!("database is back");
+            tracing::info!(
+                component = "database",
+                "the database is back: answers are fresh again"
+            );
         }
         if page.is_awaited || !page.is_whole {
             Polled::Continue

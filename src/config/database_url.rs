@@ -3,7 +3,7 @@ use std::{fmt, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::redact::redacted;
+use super::{database_servers::DatabaseServers, redact::redacted_list};
 
 const KNOWN: &str = "use postgres://USER:PASSWORD@HOST:PORT/NAME, postgresql://…, or sqlite:PATH";
 const ENCODE: &str = "in the user and the password write %2F for /, %23 for #, %3F for ?, \
@@ -43,7 +43,7 @@ const SSL_MODES: [&str; 6] = [
 pub enum DatabaseUrl {
     /// A file, made when it is missing.
     Sqlite(PathBuf),
-    /// A `postgres://` URL.
+    /// A `postgres://` URL for each server that may have the database, one a line.
     Postgres(SecretString),
 }
 
@@ -60,8 +60,9 @@ impl DatabaseUrl {
         match scheme.to_ascii_lowercase().as_str() {
             "sqlite" => sqlite(rest).map(Self::Sqlite),
             "postgres" | "postgresql" => {
-                postgres(text)?;
-                Ok(Self::Postgres(text.into()))
+                let servers = DatabaseServers::parse(text, ENCODE)?;
+                servers.iter().try_for_each(check)?;
+                Ok(Self::Postgres(servers.lines().into()))
             }
             _ => Err(format!("its scheme is not one of the known ones; {KNOWN}")),
         }
@@ -72,10 +73,11 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => match postgres(url.expose_secret()) {
-                Ok(url) => f.write_str(&redacted(&url)),
-                Err(_) => f.write_str("postgres://***"),
-            },
+            Self::Postgres(urls) => {
+                let urls = urls.expose_secret().lines();
+                let urls: Vec<_> = urls.filter_map(|url| Url::parse(url).ok()).collect();
+                f.write_str(&redacted_list(&urls))
+            }
         }
     }
 }
@@ -107,8 +109,7 @@ fn sqlite(rest: &str) -> Result<PathBuf, String> {
 }
 
 /// Checks all that would otherwise fail late, or show a mistyped password.
-fn postgres(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {ENCODE}"))?;
+fn check(url: &Url) -> Result<(), String> {
     let parameters: Vec<_> = url.query_pairs().collect();
     let has = |wanted: &[&str]| {
         parameters
@@ -134,7 +135,7 @@ fn postgres(text: &str) -> Result<Url, String> {
             return Err(format!("{name} must be one of {}", SSL_MODES.join(", ")));
         }
     }
-    Ok(url)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -152,6 +153,10 @@ mod tests {
                 "postgres://u:***@db:6432/shop",
             ),
             ("postgresql://db", "postgresql://db"),
+            (
+                "postgres://u:S3CR3T@h1:1,h2,h3:3/shop?target_session_attrs=read-write",
+                "postgres://u:***@h1:1,h2,h3:3/shop",
+            ),
             (
                 "postgres:///shop?host=/run/pg&password=S3CR3T",
                 "postgres:///shop",
@@ -181,6 +186,9 @@ mod tests {
             "postgres://u:12?S3CR3T@db/x",
             "postgres://u:S3CR3T@db:99999/x",
             "postgres://u:S3CR3T@db/x?sslmode=S3CR3T",
+            "postgres://u:S3CR3T@h1,h2/x?target_session_attrs=S3CR3T",
+            "postgres://u:S3CR3T@h1,/x",
+            "postgres://u:1,S3CR3T/@h1,h2/x",
         ] {
             let problem = DatabaseUrl::parse(text).unwrap_err();
             assert!(

@@ -2,17 +2,31 @@ use url::Url;
 
 /// The URL for people: scheme, user, host, port and path; never the password, the query or the fragment.
 pub(super) fn redacted(url: &Url) -> String {
+    redacted_list(std::slice::from_ref(url))
+}
+
+/// URLs that are alike but for host and port as one, as [`redacted`]; empty for none.
+pub(super) fn redacted_list(urls: &[Url]) -> String {
+    let Some(first) = urls.first() else {
+        return String::new();
+    };
+    let hosts: Vec<_> = urls.iter().map(host).collect();
+    format!(
+        "{}://{}{}{}",
+        first.scheme(),
+        credentials(first),
+        hosts.join(","),
+        first.path()
+    )
+}
+
+/// The host and the port, where it is named.
+fn host(url: &Url) -> String {
     let port = url
         .port()
         .map(|port| format!(":{port}"))
         .unwrap_or_default();
-    format!(
-        "{}://{}{}{port}{}",
-        url.scheme(),
-        credentials(url),
-        url.host_str().unwrap_or_default(),
-        url.path()
-    )
+    format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
 /// The user and a blank for the password, with the `@`; empty when the URL has neither.

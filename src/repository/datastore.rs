@@ -14,7 +14,8 @@ use crate::domain::{
 /// Where a database is. Has no `Debug`, because an address can hold a password.
 #[derive(Clone, Copy)]
 pub enum Location<'a> {
-    /// `postgres://…`, with all that the driver understands.
+    /// `postgres://…`, with all that the driver understands. Of several servers of one database,
+    /// the addresses of each, one a line: the first that takes writes is used.
     Postgres(&'a str),
     /// A file.
     Sqlite(&'a Path),
@@ -37,7 +38,8 @@ pub trait Datastore:
     /// # Errors
     ///
     /// [`MigrationError::Behind`] names the command that helps;
-    /// [`MigrationError::Unreachable`] when the database does not answer.
+    /// [`MigrationError::Unreachable`] when the database does not answer, and
+    /// [`MigrationError::NotWritable`] when it is a standby or read-only.
     async fn check(&self) -> Result<(), MigrationError>;
 
     /// Opens the connections that are kept for reads, so that no caller waits for them.

@@ -58,6 +58,9 @@ pub enum MigrationError {
     /// file that cannot be opened, is [`Self::Failed`]: waiting does not help.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn StdError + Send + Sync>),
+    /// The server that answers is a standby or read-only; another one may take over.
+    #[error("no server of the database takes writes")]
+    NotWritable(#[source] Box<dyn StdError + Send + Sync>),
     /// A table of that name has another shape. Nothing was changed.
     #[error(
         "public.{table} is not a table that can be adopted; nothing was changed{}",

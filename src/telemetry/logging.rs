@@ -44,6 +44,10 @@ pub fn init(filter: &str, format: Format) -> Result<(), InitError> {
     Ok(())
 }
 
+/// The driver logs an error each time a connection is refused by a check of ours, which is told by the
+/// one that asked for the connection. A filter that names it wins.
+const QUIET: &str = "sqlx_core::pool::inner=off";
+
 fn subscriber<W>(
     filter: &str,
     format: Format,
@@ -62,7 +66,7 @@ where
             .boxed(),
     };
     Ok(tracing_subscriber::registry()
-        .with(EnvFilter::try_new(filter)?)
+        .with(EnvFilter::try_new(format!("{QUIET},{filter}"))?)
         .with(lines))
 }
 

@@ -2,7 +2,7 @@ use sqlx::postgres::PgRow;
 use tonic::async_trait;
 use uuid::Uuid;
 
-use super::{PostgresStore, store::Query};
+use super::{PostgresStore, current::Current, store::Query};
 use crate::{
     domain::{
         Challenge, ChallengeId, ChallengeRepository, Error, ListQuery, NewChallenge, Page, Stamped,
@@ -73,19 +73,19 @@ impl PostgresStore {
     async fn fetch_numbered<R>(
         &self,
         context: &'static str,
-        read: impl Fn() -> Query<R> + Send + Sync,
+        read: impl Fn() -> Query<Current<R>> + Send + Sync,
         has_unnumbered: fn(&R) -> bool,
     ) -> Result<Vec<R>, Error>
     where
         R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
     {
-        let mut rows = self.fetch(&self.pool, context, &read).await?;
+        let mut rows = self.fetch_current(&self.pool, context, &read).await?;
         for _ in 0..READ_AGAIN {
             if !rows.first().is_some_and(has_unnumbered) {
                 break;
             }
             self.number(context).await?;
-            rows = self.fetch(&self.pool, context, &read).await?;
+            rows = self.fetch_current(&self.pool, context, &read).await?;
         }
         Ok(rows)
     }

@@ -6,6 +6,10 @@ use crate::{
 
 /// The error of a statement, in the domain's words.
 pub(super) fn fault(context: &'static str, error: sqlx::Error) -> Error {
+    // No server can be used.
+    if let sqlx::Error::AnyDriverError(none) = error {
+        return Error::datastore(none);
+    }
     translate(context, error, is_outage)
 }
 
@@ -35,6 +39,11 @@ pub(super) fn is_dead_connection(error: &sqlx::Error) -> bool {
 pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     let code = code_of(error).unwrap_or_default();
     code.starts_with("28") || code.starts_with("3D")
+}
+
+/// True when the server takes no writes; the statement was not carried out.
+pub(super) fn is_refused_write(error: &sqlx::Error) -> bool {
+    code_of(error).as_deref() == Some("25006")
 }
 
 /// True when the table is locked, for now.

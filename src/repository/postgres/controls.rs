@@ -12,7 +12,9 @@ use crate::{
 impl ControlStore for PostgresStore {
     async fn controls(&self) -> Result<ControlRows, Error> {
         let read = || sqlx::query_as(include_str!("sql/controls.sql")).bind(control_row::names());
-        let rows = self.fetch(&self.pool, "reading the flags", read).await?;
+        let rows = self
+            .fetch_current(&self.pool, "reading the flags", read)
+            .await?;
         control_row::controls(rows)
     }
 

@@ -7,6 +7,7 @@ use super::{
     PostgresStore,
     codes::{edit_fault, fault, is_dead_connection},
     store::GRACE,
+    unfit::Standing,
 };
 use crate::{
     domain::{Challenge, ChallengeId, EditRefusal, EditTerms, Error, Version},
@@ -17,22 +18,37 @@ use crate::{
     },
 };
 
+/// Begins a transaction that writes.
+pub(super) const BEGIN: &str = "BEGIN";
+
 /// What came of a request before, as this engine keeps it.
 pub(super) type Request = RequestRow<Vec<i64>>;
 
 impl PostgresStore {
-    /// Begins a transaction, on another connection as long as the pool gives out dead ones.
+    /// Begins a transaction with this statement, on another connection as long as the pool gives out dead ones, or
+    /// those of a server that takes no writes.
     pub(super) async fn begin(
         &self,
         context: &'static str,
+        statement: &'static str,
     ) -> Result<Transaction<'static, Postgres>, Error> {
         let mut spare = self.editing.options().get_max_connections();
+        let begin = || async {
+            let mut transaction = self.editing.begin_with(statement).await?;
+            let standing = Standing::of(&mut transaction).await?;
+            Ok((transaction, standing.unfit(&self.servers.name())))
+        };
         loop {
-            match self.editing.begin().await {
-                Ok(transaction) => return Ok(transaction),
-                Err(error) if is_dead_connection(&error) && spare > 0 => spare -= 1,
+            let error = match self.reach(&self.editing, begin).await {
+                Ok((transaction, None)) => return Ok(transaction),
+                Ok((_, Some(unfit))) => self.leave_server(unfit),
+                Err(error) if is_dead_connection(&error) => {
+                    self.servers.doubt();
+                    fault(context, error)
+                }
                 Err(error) => return Err(fault(context, error)),
-            }
+            };
+            spare = spare.checked_sub(1).ok_or(error)?;
         }
     }
 

@@ -4,7 +4,10 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 use tonic::async_trait;
 
-use super::{PostgresStore, codes::edit_fault, export::Snapshot, import::Import, store::GRACE};
+use super::{
+    PostgresStore, codes::edit_fault, edit_transaction::BEGIN, export::Snapshot, import::Import,
+    store::GRACE,
+};
 use crate::{
     domain::{
         Challenge, ChallengeChange, ChallengeEditor, ChallengeId, Decide, Difficulty, EditRefusal,
@@ -27,7 +30,7 @@ impl ChallengeEditor for PostgresStore {
     ) -> Result<Edited, Error> {
         let limit = terms.patience + GRACE;
         let prepared = timeout(limit, async {
-            let mut transaction = self.begin("editing").await?;
+            let mut transaction = self.begin("editing", BEGIN).await?;
             let request = Self::begin_edit(&mut transaction, terms).await?;
             if request.is_repeated(terms.once.as_ref())? {
                 return Ok(Err(request));
@@ -73,7 +76,7 @@ impl ChallengeEditor for PostgresStore {
         let context = "listing revisions";
         // What plain SQL has just committed is to be seen too.
         self.number(context).await?;
-        let rows: Vec<RevisionRow> = self.fetch(&self.pool, context, read).await?;
+        let rows: Vec<RevisionRow> = self.fetch_current(&self.pool, context, read).await?;
         rows.into_iter().map(edit_row::revision).collect()
     }
 

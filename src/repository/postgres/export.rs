@@ -22,14 +22,11 @@ pub(super) struct Snapshot {
 }
 
 const CONTEXT: &str = "exporting challenges";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 impl Snapshot {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
-        let mut transaction = store.begin(CONTEXT).await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| fault(CONTEXT, error))?;
+        let mut transaction = store.begin(CONTEXT, BEGIN).await?;
         sqlx::query(include_str!("sql/be_patient.sql"))
             .bind(statement_limit(patience))
             .execute(&mut *transaction)

@@ -14,7 +14,6 @@ use crate::{
 /// A commit, with what is known of the whole log; no commit where nothing happened.
 #[derive(FromRow)]
 struct FeedRow {
-    in_recovery: bool,
     #[sqlx(flatten)]
     head: FeedHead,
     seq: Option<i64>,
@@ -61,15 +60,10 @@ impl ChangeFeed for PostgresStore {
                 .bind(report.map(|report| report.status.to_vec()))
                 .bind(matches!(tell, Tell::Applied(_)))
         };
-        let rows: Vec<FeedRow> = self.fetch(&self.feed, context, read).await?;
+        let rows: Vec<FeedRow> = self.fetch_current(&self.feed, context, read).await?;
         let nothing = || Error::internal(context, Broken("the commit log has no state".to_owned()));
         let mut rows = rows.into_iter();
         let first = rows.next().ok_or_else(nothing)?;
-        if first.in_recovery {
-            return Err(Error::datastore(Broken(
-                "the server is a standby: it is in recovery".to_owned(),
-            )));
-        }
         let FeedRow { ref head, .. } = first;
         let head = head.clone();
         let commits = std::iter::once(first).chain(rows);

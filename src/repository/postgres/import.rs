@@ -4,7 +4,11 @@ use sqlx::{Postgres, Transaction};
 use tonic::async_trait;
 use uuid::Uuid;
 
-use super::{PostgresStore, codes::edit_fault};
+use super::{
+    PostgresStore,
+    codes::edit_fault,
+    edit_transaction::{BEGIN, statement_limit},
+};
 use crate::{
     domain::{
         EditTerms, Error, ImportEnd, ImportMode, ImportRow, Imported, Importing, NewChallenge,
@@ -25,9 +29,9 @@ pub(super) struct Import {
 impl Import {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
         let context = "beginning an import";
-        let mut transaction = store.begin(context).await?;
+        let mut transaction = store.begin(context, BEGIN).await?;
         sqlx::query(include_str!("sql/be_patient.sql"))
-            .bind(super::edit_transaction::statement_limit(patience))
+            .bind(statement_limit(patience))
             .execute(&mut *transaction)
             .await
             .map_err(|error| edit_fault(context, error))?;

@@ -6,6 +6,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::PostgresStore;
+
 /// A link that was silent for this long is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long the answer may take.
@@ -13,14 +15,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pauses between attempts to connect: they double from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// Pokes `changed` whenever a commit is announced, and whenever announcements may have been missed.
-pub(super) async fn listen(pool: &PgPool, changed: &Notify) {
+/// Pokes `changed` of the store whenever a commit is announced, and whenever announcements may have
+/// been missed.
+pub(super) async fn listen(store: &PostgresStore, pool: &PgPool) {
+    let changed = &store.changed;
     let mut pause = BACKOFF.0;
     loop {
-        if let Ok(mut listener) = connect(pool).await {
+        let mut leaves = store.servers.leaves();
+        let connected = store.reach(pool, || connect(pool)).await;
+        if let Ok(mut listener) = connected {
             pause = BACKOFF.0;
             changed.notify_one();
-            relay(&mut listener, changed).await;
+            tokio::select! {
+                () = relay(&mut listener, changed) => {}
+                // Its server may live on, and announce what happens there.
+                _ = leaves.changed() => {}
+            }
             changed.notify_one();
         }
         // Between half and all of it, so that replicas do not come back in step.

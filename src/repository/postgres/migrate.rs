@@ -7,8 +7,12 @@ use sqlx::{
 use tokio::time::sleep;
 
 use super::{
-    codes::is_lock_conflict, event_trigger, migration_lock::MigrationLock, order_index, ownership,
-    shape, store::connect,
+    codes::is_lock_conflict,
+    connect::{connect, connect_to_look},
+    event_trigger,
+    migration_lock::MigrationLock,
+    order_index, ownership, shape,
+    unfit::Unfit,
 };
 use crate::repository::{
     MigrateSettings, MigrationError, MigrationReport, MigrationRow,
@@ -85,20 +89,35 @@ async fn look(connection: &mut PgConnection) -> Result<Found, MigrationError> {
     Ok(Found { challenges, flags })
 }
 
-/// A connection to migrate with. No function or operator that others made in a schema of the usual
-/// path stands in for one of the server's.
+/// A connection to migrate with.
 pub(super) async fn open(url: &str) -> Result<PgConnection, MigrationError> {
     let mut connection = connect(url).await?;
+    use_builtins(&mut connection).await?;
+    Ok(connection)
+}
+
+/// As [`open`], to look with: at a standby too, which is told then.
+pub(super) async fn open_to_look(
+    url: &str,
+) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
+    let (mut connection, unfit) = connect_to_look(url).await?;
+    use_builtins(&mut connection).await?;
+    Ok((connection, unfit))
+}
+
+/// No function or operator that others made in a schema of the usual path stands in for one of the
+/// server's.
+async fn use_builtins(connection: &mut PgConnection) -> Result<(), MigrationError> {
     sqlx::query("SELECT set_config('search_path', 'pg_catalog, pg_temp', false)")
-        .execute(&mut connection)
+        .execute(connection)
         .await
         .map_err(MigrationError::failed("setting the search path"))?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Every migration of this build, applied or pending.
 pub(crate) async fn migration_status(url: &str) -> Result<Vec<MigrationRow>, MigrationError> {
-    status(&mut connect(url).await?).await
+    status(&mut connect_to_look(url).await?.0).await
 }
 
 /// Whether nothing of this build is pending.

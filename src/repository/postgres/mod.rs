@@ -1,7 +1,9 @@
 //! PostgreSQL: production.
 mod challenges;
 mod codes;
+mod connect;
 mod controls;
+mod current;
 mod edit_transaction;
 mod edits;
 mod event_trigger;
@@ -14,10 +16,12 @@ mod migration_lock;
 mod order_index;
 mod ownership;
 mod registry;
+mod servers;
 mod shape;
 mod store;
 mod tip_batches;
 mod tips;
+mod unfit;
 mod verify;
 
 pub(super) use migrate::{migrate_up, migration_status};

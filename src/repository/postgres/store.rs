@@ -1,8 +1,12 @@
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind::ConnectionAborted},
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
-    Connection, Executor, PgConnection, PgPool, Postgres,
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+    Connection, Executor, PgPool, Postgres,
+    postgres::{PgArguments, PgPoolOptions, PgRow},
     query::QueryAs,
 };
 use tokio::{
@@ -12,8 +16,11 @@ use tokio::{
 use tonic::async_trait;
 
 use super::{
-    codes::{fault, is_dead_connection, is_refusal},
+    codes::{fault, is_dead_connection, is_refused_write},
+    connect::connect_to_one,
     listener, migrate,
+    servers::Servers,
+    unfit::{NoServer, Unfit},
 };
 use crate::{
     domain::{Error, PoolState},
@@ -27,8 +34,9 @@ use crate::{
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// How many transactions of editors there are at once.
 const EDITORS: u32 = 4;
-/// How long a command waits for its connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a poll waits for a connection, and for its answer: less than its caller does, so that
+/// he hears the cause.
+const FEED_WAIT: Duration = Duration::from_millis(400);
 
 /// The catalog in PostgreSQL. A clone is another hand on the same pools.
 #[derive(Clone)]
@@ -43,6 +51,7 @@ pub(crate) struct PostgresStore {
     pub(super) editing: PgPool,
     /// Poked when a poll may be worth it.
     pub(super) changed: Arc<Notify>,
+    pub(super) servers: Arc<Servers>,
     settings: PoolSettings,
 }
 
@@ -55,18 +64,25 @@ impl PostgresStore {
     /// # Errors
     ///
     /// [`MigrationError::Url`], which never repeats the address.
-    pub(crate) fn open(url: &str, settings: &PoolSettings) -> Result<Self, MigrationError> {
-        let options = connect_options(url)?;
-        let limited = pool_options(settings);
+    pub(crate) fn open(urls: &str, settings: &PoolSettings) -> Result<Self, MigrationError> {
+        let servers = Arc::new(Servers::parse(urls)?);
+        let first = servers.list().first();
+        let options = first
+            .map(|server| server.options.clone())
+            .unwrap_or_default();
+        let limited = pool_options(settings, &servers);
         let single = limited.clone().min_connections(0).max_connections(1);
         // One is used; a spare, because a link that hangs is given back only when TCP gives it up.
-        let waiting = PgPoolOptions::new()
+        let waiting = limited
+            .clone()
+            .min_connections(0)
             .max_connections(2)
             .max_lifetime(None)
-            .idle_timeout(None)
-            .acquire_timeout(settings.acquire_timeout);
+            .idle_timeout(None);
         Ok(Self {
-            feed: single.connect_lazy_with(options.clone()),
+            feed: single
+                .acquire_timeout(settings.acquire_timeout.min(FEED_WAIT))
+                .connect_lazy_with(options.clone()),
             editing: limited
                 .clone()
                 .min_connections(0)
@@ -75,12 +91,60 @@ impl PostgresStore {
             pool: limited.connect_lazy_with(options.clone()),
             listening: waiting.connect_lazy_with(options),
             changed: Arc::new(Notify::new()),
+            servers,
             settings: settings.clone(),
         })
     }
 
+    /// Leaves the server in use, which was found to be none that takes writes: its connections are
+    /// closed, and nothing is asked of it until it does. Gives the error of the statement that found it.
+    pub(super) fn leave_server(&self, cause: Unfit) -> Error {
+        self.servers.leave();
+        Error::datastore(NoServer(vec![cause]))
+    }
+
+    /// As `open` does, with a pool of a server that takes writes: looks for one where that is in doubt.
+    pub(super) async fn reach<T, F>(
+        &self,
+        pool: &PgPool,
+        open: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>> + Send,
+    {
+        let patience = pool.options().get_acquire_timeout();
+        let asked = Instant::now();
+        loop {
+            let mut doubts = self.servers.doubts();
+            self.settle(patience.saturating_sub(asked.elapsed()))
+                .await?;
+            // The pool tries one that refuses until its time is over, and forgets why.
+            tokio::select! {
+                opened = open() => {
+                    if opened.as_ref().is_err_and(is_pool_trouble) {
+                        self.servers.doubt();
+                    }
+                    return opened;
+                }
+                Ok(()) = doubts.changed() => {}
+            }
+        }
+    }
+
+    /// Has all pools connect to a server that takes writes, once there is one.
+    async fn settle(&self, patience: Duration) -> Result<(), sqlx::Error> {
+        let pools = [&self.pool, &self.feed, &self.listening, &self.editing];
+        let settled = self.servers.settle(patience, |options| {
+            for pool in pools {
+                pool.set_connect_options(options.clone());
+            }
+        });
+        Ok(settled.await?)
+    }
+
     /// Runs a read, or a call that may be made twice, again on another connection as long as the
-    /// pool gives out dead ones: after a restart of the server every idle one is.
+    /// pool gives out dead ones: after a restart of the server every idle one is. So it does, once,
+    /// where a server takes no writes.
     pub(super) async fn fetch<R>(
         &self,
         pool: &PgPool,
@@ -90,27 +154,57 @@ impl PostgresStore {
     where
         R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
     {
-        let limit = self.settings.statement_timeout + GRACE;
+        let limit = self.answer_limit(pool);
         let deadline = Instant::now() + self.settings.acquire_timeout + limit;
         let mut spare = pool.options().get_max_connections();
+        let mut has_left = false;
         loop {
-            let mut connection = pool.acquire().await.map_err(|e| fault(context, e))?;
-            let answer = timeout(limit, query().fetch_all(&mut *connection)).await;
-            match answer {
+            let acquired = self.reach(pool, || pool.acquire()).await;
+            let mut connection = acquired.map_err(|error| fault(context, error))?;
+            let mut leaves = self.servers.leaves();
+            let answer = tokio::select! {
+                answer = timeout(limit, query().fetch_all(&mut *connection)) => answer,
+                // Found by somebody else: this one would not answer, or what it says would not count.
+                Ok(()) = leaves.changed() => Ok(Err(io::Error::from(ConnectionAborted).into())),
+            };
+            let error = match answer {
                 Ok(Ok(rows)) => return Ok(rows),
-                // Detached: the pool would wait for the rest of the answer.
-                Err(_) => drop(connection.detach()),
-                Ok(Err(error)) if is_dead_connection(&error) => {
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    // Detached: the pool would wait for the rest of the answer.
                     drop(connection.detach());
-                    if spare == 0 || Instant::now() > deadline {
-                        return Err(fault(context, error));
-                    }
-                    spare -= 1;
-                    continue;
+                    self.servers.doubt();
+                    let silent = Unfit::Silent(self.servers.name(), limit);
+                    return Err(Error::datastore(silent));
                 }
-                Ok(Err(error)) => return Err(fault(context, error)),
+            };
+            if is_refused_write(&error) {
+                drop(connection.detach());
+                let refused = self.leave_server(Unfit::RefusedWrite(self.servers.name()));
+                if has_left {
+                    return Err(refused);
+                }
+                has_left = true;
+            } else if is_dead_connection(&error) {
+                drop(connection.detach());
+                self.servers.doubt();
+                if spare == 0 || Instant::now() > deadline {
+                    return Err(fault(context, error));
+                }
+                spare -= 1;
+            } else {
+                return Err(fault(context, error));
             }
-            return Err(Error::datastore(NoAnswer(limit)));
+        }
+    }
+
+    /// How long an answer is waited for.
+    fn answer_limit(&self, pool: &PgPool) -> Duration {
+        let limit = self.settings.statement_timeout + GRACE;
+        if std::ptr::eq(pool, &raw const self.feed) {
+            limit.min(FEED_WAIT)
+        } else {
+            limit
         }
     }
 
@@ -121,7 +215,14 @@ impl PostgresStore {
         work: impl Future<Output = Result<T, sqlx::Error>> + Send,
     ) -> Result<T, Error> {
         let limit = self.settings.acquire_timeout + self.settings.statement_timeout + GRACE;
-        match timeout(limit, work).await {
+        let settled = async {
+            self.settle(self.settings.acquire_timeout).await?;
+            work.await
+        };
+        match timeout(limit, settled).await {
+            Ok(Err(error)) if is_refused_write(&error) => {
+                Err(self.leave_server(Unfit::RefusedWrite(self.servers.name())))
+            }
             Ok(done) => done.map_err(|error| fault(context, error)),
             Err(_) => Err(Error::datastore(NoAnswer(limit))),
         }
@@ -132,7 +233,7 @@ impl PostgresStore {
 impl Datastore for PostgresStore {
     async fn check(&self) -> Result<(), MigrationError> {
         // Not from the pool, which tries again until its time is over, and forgets why.
-        let mut connection = open_connection(&self.pool.connect_options()).await?;
+        let mut connection = connect_to_one(&self.servers).await?;
         let checked = migrate::check(&mut connection).await;
         connection.close().await.ok();
         checked
@@ -140,7 +241,7 @@ impl Datastore for PostgresStore {
 
     async fn fill(&self) -> Result<(), Error> {
         let count = self.settings.min_connections.max(1);
-        let open = (0..count).map(|_| self.pool.acquire());
+        let open = (0..count).map(|_| self.reach(&self.pool, || self.pool.acquire()));
         futures_util::future::try_join_all(open)
             .await
             .map_err(|error| fault("opening connections", error))?;
@@ -178,7 +279,7 @@ impl Datastore for PostgresStore {
     }
 
     async fn listen(&self) {
-        listener::listen(&self.listening, &self.changed).await;
+        listener::listen(self, &self.listening).await;
     }
 
     async fn close(&self) {
@@ -191,33 +292,14 @@ impl Datastore for PostgresStore {
     }
 }
 
-/// One connection outside of any pool, for a command.
-pub(super) async fn connect(url: &str) -> Result<PgConnection, MigrationError> {
-    open_connection(&connect_options(url)?).await
+/// Whether the pool could not give a connection because of the server, or may not.
+fn is_pool_trouble(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut) || is_dead_connection(error)
 }
 
-async fn open_connection(options: &PgConnectOptions) -> Result<PgConnection, MigrationError> {
-    let connecting = PgConnection::connect_with(options);
-    let unreachable = |cause| Err(MigrationError::Unreachable(cause));
-    match timeout(CONNECT_TIMEOUT, connecting).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) if is_refusal(&error) => Err(MigrationError::failed("connecting")(error)),
-        Ok(Err(error)) => unreachable(error.into()),
-        Err(_) => unreachable(NoAnswer(CONNECT_TIMEOUT).into()),
-    }
-}
-
-fn connect_options(url: &str) -> Result<PgConnectOptions, MigrationError> {
-    PgConnectOptions::from_str(url)
-        .map(|options| options.application_name("challenges-catalog"))
-        // The driver's words could repeat a part of the address.
-        .map_err(|_| {
-            MigrationError::Url("must be postgres://user:password@host:port/database".to_owned())
-        })
-}
-
-fn pool_options(settings: &PoolSettings) -> PgPoolOptions {
+fn pool_options(settings: &PoolSettings, servers: &Arc<Servers>) -> PgPoolOptions {
     let limit = format!("{}ms", settings.statement_timeout.as_millis());
+    let (admitting, taken, returned) = (servers.clone(), servers.clone(), servers.clone());
     PgPoolOptions::new()
         .min_connections(settings.min_connections)
         .max_connections(settings.max_connections)
@@ -227,12 +309,25 @@ fn pool_options(settings: &PoolSettings) -> PgPoolOptions {
         // A ping for each read would double its cost; reads try again on a dead connection instead.
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let limit = limit.clone();
+            let (limit, servers) = (limit.clone(), admitting.clone());
             Box::pin(async move {
-                // Not a startup parameter: poolers in between refuse those.
-                let set = sqlx::query("SELECT set_config('statement_timeout', $1, false)");
+                // Not startup parameters: poolers in between refuse those. A role's default may be
+                // SERIALIZABLE, where one statement of ours sees less than the one before it did.
+                let set = sqlx::query(
+                    "SELECT
+                        set_config('statement_timeout', $1, false),
+                        set_config('default_transaction_isolation', 'read committed', false)",
+                );
                 connection.execute(set.bind(limit)).await?;
-                Ok(())
+                servers.admit(connection).await
             })
+        })
+        .before_acquire(move |_, met| {
+            let is_good = !taken.is_left(met.age);
+            Box::pin(async move { Ok(is_good) })
+        })
+        .after_release(move |_, met| {
+            let is_good = !returned.is_left(met.age);
+            Box::pin(async move { Ok(is_good) })
         })
 }

@@ -48,6 +48,9 @@ async fn a_change_behind_the_triggers_back_is_noticed_and_the_alarm_raised() {
     let disable = "ALTER TABLE approach_challenges DISABLE TRIGGER challenges_catalog_update";
     database.execute(disable).await;
     // The DDL itself is told; only when that was heard, nothing but the audit can notice what follows.
+    database
+        .execute("SELECT challenges_catalog.number(2000)")
+        .await;
     let head = "SELECT max(seq) FROM challenges_catalog.commit_log";
     let head = format!("{:016x}", database.query_i64(head).await);
     eventually("the DDL is heard of", Duration::from_secs(20), async || {

@@ -27,12 +27,12 @@ pub enum Mode {
 /// A proxy that runs as long as the value lives, on the test's runtime.
 pub struct Proxy {
     port: u16,
-    target: SocketAddr,
     state: Arc<State>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 struct State {
+    target: watch::Sender<SocketAddr>,
     mode: watch::Sender<Mode>,
     cuts: watch::Sender<u64>,
     accepted: watch::Sender<u64>,
@@ -42,13 +42,13 @@ impl Proxy {
     /// Starts to pass to a port of 127.0.0.1.
     pub async fn to(port: u16) -> Self {
         let state = State {
+            target: watch::Sender::new(([127, 0, 0, 1], port).into()),
             mode: watch::Sender::new(Mode::Pass),
             cuts: watch::Sender::new(0),
             accepted: watch::Sender::new(0),
         };
         let mut proxy = Self {
             port: process::free_port(),
-            target: ([127, 0, 0, 1], port).into(),
             state: Arc::new(state),
             acceptor: None,
         };
@@ -80,13 +80,21 @@ impl Proxy {
         self.state.cuts.send_modify(|cuts| *cuts += 1);
     }
 
+    /// Leads to another port of 127.0.0.1 from here on: connections that are open break.
+    pub fn switch_to(&self, port: u16) {
+        self.state
+            .target
+            .send_replace(([127, 0, 0, 1], port).into());
+        self.cut();
+    }
+
     async fn listen(&mut self) {
         if self.acceptor.is_some() {
             return;
         }
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await;
         let listener = listener.expect("the proxy's port is free");
-        let accepting = accept(listener, self.target, Arc::clone(&self.state));
+        let accepting = accept(listener, Arc::clone(&self.state));
         self.acceptor = Some(spawn(accepting));
     }
 
@@ -107,7 +115,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, state: Arc<State>) {
+async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
         let (near, _) = listener.accept().await.unwrap();
         state.accepted.send_modify(|accepted| *accepted += 1);
@@ -115,14 +123,15 @@ async fn accept(listener: TcpListener, target: SocketAddr, state: Arc<State>) {
         spawn(async move {
             tokio::select! {
                 _ = cuts.changed() => {}
-                _ = carry(near, target, &state) => {}
+                _ = carry(near, &state) => {}
             }
         });
     }
 }
 
-async fn carry(near: TcpStream, target: SocketAddr, state: &State) -> io::Result<()> {
+async fn carry(near: TcpStream, state: &State) -> io::Result<()> {
     passable(state).await;
+    let target = *state.target.borrow();
     let far = TcpStream::connect(target).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;

@@ -1,10 +1,12 @@
 WITH head AS MATERIALIZED (
     SELECT
+        pg_is_in_recovery() AS in_recovery,
         (SELECT history FROM challenges_catalog.numbering) AS database,
         (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq
 )
 SELECT
+    head.in_recovery,
     head.database,
     head.timeline,
     head.seq,

@@ -1,5 +1,6 @@
 WITH head AS MATERIALIZED (
     SELECT
+        pg_is_in_recovery() AS in_recovery,
         (SELECT history FROM challenges_catalog.numbering) AS database,
         (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
@@ -35,6 +36,7 @@ page AS (
     LIMIT $8
 )
 SELECT
+    head.in_recovery,
     head.database,
     head.timeline,
     head.seq,

@@ -1,4 +1,5 @@
 SELECT
+    pg_is_in_recovery() AS in_recovery,
     revision.id AS number,
     revision.challenge::text AS challenge,
     revision.operation,

@@ -1,16 +1,22 @@
 use sqlx::PgConnection;
 
 use super::{access, controls, rows, schema, triggers};
-use crate::repository::{MigrationError, Report, postgres::migrate::open};
+use crate::repository::{
+    MigrationError, Report,
+    postgres::{migrate::open_to_look, unfit::Unfit},
+};
 
 /// How long each look may take.
 const STATEMENT_LIMIT: &str = "30s";
 
 /// Everything, with one connection. Each look is a statement of its own: none is an error of the command.
 pub(in crate::repository) async fn verify(url: &str) -> Result<Report, MigrationError> {
-    let mut connection = open(url).await?;
+    let (mut connection, unfit) = open_to_look(url).await?;
     limit(&mut connection).await?;
     let mut report = Report::default();
+    if let Some(unfit) = unfit {
+        takes_no_writes(&mut report, &unfit);
+    }
     server(&mut report, &mut connection).await?;
     if schema::challenges(&mut report, &mut connection).await? {
         access::reading(&mut report, &mut connection).await?;
@@ -39,6 +45,14 @@ async fn limit(connection: &mut PgConnection) -> Result<(), MigrationError> {
         .await
         .map_err(MigrationError::failed("limiting statements"))?;
     Ok(())
+}
+
+fn takes_no_writes(report: &mut Report, unfit: &Unfit) {
+    let text = format!(
+        "{unfit}; `serve` uses none such and waits for one that takes writes: name the primary in \
+         DATABASE_URL, or all servers as HOST:PORT,HOST:PORT"
+    );
+    report.error("server", text);
 }
 
 #[derive(sqlx::FromRow)]

@@ -3,13 +3,15 @@ use std::{thread, time::Duration};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{GUARDED_PASSWORD, GUARDED_ROLE};
+use super::{GUARDED_PASSWORD, GUARDED_ROLE, Postgres};
 
 /// A database of one test, dropped with its roles when the test is over.
 pub struct Database {
     port: u16,
     name: String,
     roles: std::sync::Mutex<Vec<String>>,
+    /// Another value drops it.
+    is_borrowed: bool,
 }
 
 impl Database {
@@ -21,7 +23,32 @@ impl Database {
             port,
             name,
             roles: std::sync::Mutex::default(),
+            is_borrowed: false,
         }
+    }
+
+    /// The same database by another server that has it, such as a standby.
+    pub fn on(&self, server: &Postgres) -> Self {
+        Self {
+            port: server.port(),
+            name: self.name.clone(),
+            roles: std::sync::Mutex::default(),
+            is_borrowed: true,
+        }
+    }
+
+    /// Its address with several hosts, as superuser, to be tried in this order.
+    pub fn url_of_hosts(&self, ports: &[u16]) -> String {
+        let hosts: Vec<_> = ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        format!("postgres://postgres@{}/{}", hosts.join(","), self.name)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its address, as superuser.
@@ -135,6 +162,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if self.is_borrowed {
+            return;
+        }
         let mut statements = vec![format!(
             "DROP DATABASE IF EXISTS {} WITH (FORCE)",
             self.name

@@ -1,7 +1,11 @@
-//! Throw-away PostgreSQL: one server for all tests, a fresh database for each.
+//! Throw-away PostgreSQL: one server for all tests, a fresh database for each; servers that replicate.
 mod database;
+mod logical;
 mod server;
+mod standby;
 
 pub use database::Database;
+pub use logical::publisher_and_subscriber;
 use server::GUARDED_ROLE;
-pub use server::{GUARDED_PASSWORD, Postgres, fresh, own_server};
+pub use server::{GUARDED_PASSWORD, Postgres, fresh, own_server, own_server_with};
+pub use standby::primary_with_standby;

@@ -1,5 +1,7 @@
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
@@ -16,6 +18,9 @@ pub const GUARDED_PASSWORD: &str = "right";
 
 static SHARED: LazyLock<Postgres> = LazyLock::new(own_server);
 
+/// What the server writes of itself when it takes connections: as a primary, as a standby.
+const READY: [&str; 2] = ["ready", "standby"];
+
 /// A new empty database on the server that all tests share.
 pub async fn fresh() -> Database {
     LazyLock::force(&SHARED).fresh().await
@@ -23,7 +28,12 @@ pub async fn fresh() -> Database {
 
 /// A server of the test's own, to be stopped, paused and killed.
 pub fn own_server() -> Postgres {
-    process::on_free_port("PostgreSQL", Postgres::start)
+    own_server_with(&[])
+}
+
+/// As [`own_server`], with settings such as `wal_level=logical` beside the usual ones.
+pub fn own_server_with(settings: &[&str]) -> Postgres {
+    process::on_free_port("PostgreSQL", |port| Postgres::start(port, settings, initdb))
 }
 
 /// A running server.
@@ -33,18 +43,23 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    fn start(port: u16) -> Result<Self, String> {
+    /// `make_data` makes the folder `data`, given the folders of the programs and of the process.
+    pub(super) fn start(
+        port: u16,
+        settings: &[&str],
+        make_data: impl Fn(&Path, &Path, Option<User>),
+    ) -> Result<Self, String> {
         let programs = programs();
         let user = User::other_than_root();
         let plan = Plan {
             program: programs.join("postgres"),
-            args: arguments(port, &programs),
+            args: arguments(port, &programs, settings),
             env: Vec::new(),
             end_signal: "QUIT",
             user,
         };
         let process = Process::new(&plan);
-        initdb(&programs, process.folder(), user);
+        make_data(&programs, process.folder(), user);
         let server = Self { process, port };
         server.process.start();
         server.wait_until_ready()?;
@@ -58,7 +73,8 @@ impl Postgres {
         self.process.wait_until_ready(|| {
             let text = fs::read_to_string(&status).unwrap_or_default();
             let lines: Vec<_> = text.lines().map(str::trim).collect();
-            lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready")
+            lines.first() == Some(&pid.as_str())
+                && lines.get(7).is_some_and(|word| READY.contains(word))
         })
     }
 
@@ -112,7 +128,7 @@ fn programs() -> PathBuf {
     initdb.parent().unwrap().to_owned()
 }
 
-fn arguments(port: u16, programs: &Path) -> Vec<std::ffi::OsString> {
+fn arguments(port: u16, programs: &Path, more: &[&str]) -> Vec<OsString> {
     let port = port.to_string();
     let mut args = vec!["-D", "data", "-p", &port, "-k", ""];
     let mut settings = vec![
@@ -129,32 +145,41 @@ fn arguments(port: u16, programs: &Path) -> Vec<std::ffi::OsString> {
     {
         settings.push("shared_preload_libraries=pg_stat_statements");
     }
+    settings.extend(more);
     args.extend(settings.into_iter().flat_map(|setting| ["-c", setting]));
     args.into_iter().map(Into::into).collect()
 }
 
 fn initdb(programs: &Path, folder: &Path, user: Option<User>) {
-    let mut initdb = Command::new(programs.join("initdb"));
-    initdb.args(["--no-sync", "--no-instructions", "--auth=trust"]);
-    initdb.args([
+    let args = [
+        "--no-sync",
+        "--no-instructions",
+        "--auth=trust",
         "--username=postgres",
         "--encoding=UTF8",
         "--locale=C",
         "-D",
         "data",
-    ]);
-    initdb.current_dir(folder);
-    if let Some(user) = user {
-        initdb.uid(user.uid).gid(user.gid);
-    }
-    let made = initdb.output().unwrap();
-    assert!(
-        made.status.success(),
-        "initdb: {}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    ];
+    run(&programs.join("initdb"), &args, folder, user);
     let access = folder.join("data/pg_hba.conf");
     let trusting = fs::read_to_string(&access).unwrap();
     let guard = format!("host all {GUARDED_ROLE} 127.0.0.1/32 scram-sha-256\n{trusting}");
     fs::write(&access, guard).unwrap();
+}
+
+/// Runs a program of the server's to its end, which must be a good one.
+pub(super) fn run(program: &Path, args: &[&str], folder: &Path, user: Option<User>) {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(folder);
+    if let Some(user) = user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    let done = command.output().unwrap();
+    assert!(
+        done.status.success(),
+        "{}: {}",
+        program.display(),
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
