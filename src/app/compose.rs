@@ -135,13 +135,7 @@ impl App {
         self.run_until_stop(async move { heartbeat.run().await });
         self.run_until_stop(CachedCatalog::keep_count(Arc::clone(self.catalog.stats())));
         let (catalog, datastore) = (Arc::clone(&self.catalog), Arc::clone(&self.datastore));
-        let interval = config.cache.audit_interval;
-        let audit = Audit::new(
-            catalog,
-            Arc::clone(&self.knowledge),
-            datastore as _,
-            interval,
-        );
+        let audit = Audit::new(catalog, Arc::clone(&self.knowledge), datastore as _);
         self.run_until_stop(audit.run());
     }
 

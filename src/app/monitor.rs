@@ -65,7 +65,7 @@ impl Monitor {
             }
             let reached = !self.knowledge.is_lost();
             had_database |= reached;
-            let database_up = database.saw(reached);
+            let database_up = database.saw(reached && self.is_read().await);
             if database_told.is_news(database_up) {
                 self.health.set(DATABASE, database_up).await;
             }
@@ -88,6 +88,15 @@ impl Monitor {
             ready = database_up || may_have_copies(has_near, redis_up, had_database);
             self.tell_ready(&mut ready_told, ready).await;
         }
+    }
+
+    /// Whether reads of the database work. Where the last ones failed, it tries again, because calls may
+    /// come no more once they do.
+    async fn is_read(&self) -> bool {
+        if self.catalog.loads_fail() {
+            timeout(CHECK_TIMEOUT, self.catalog.try_loads()).await.ok();
+        }
+        !self.catalog.loads_fail()
     }
 
     /// Says whether calls should come here, and whether those to the catalog are let in, if either is news.

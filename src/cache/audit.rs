@@ -2,10 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{CachedCatalog, Knowledge};
+use super::{CachedCatalog, Knowledge, entry::Entry, key::ReadKey};
 use crate::domain::{Invalidation, Invalidator, Tag};
 
-/// Checks what the proof rests on: now and then it reads one random
+/// Checks what the proof rests on: now and then it reads one random valid
 /// entry again from the database. An entry that is called valid and differs
 /// shows that the table changed behind the triggers' back; then everything is
 /// declared changed, in the whole fleet, and the alarm is raised.
@@ -13,33 +13,31 @@ pub struct Audit {
     catalog: Arc<CachedCatalog>,
     knowledge: Arc<Knowledge>,
     invalidator: Arc<dyn Invalidator>,
-    interval: Duration,
 }
 
 /// How long to wait for word of what changed until the check.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 
 impl Audit {
-    /// Checks an entry of `catalog` every `interval`, a fifth more or less; never, when it is zero.
+    /// Checks entries of `catalog`, as often as its settings say.
     #[must_use]
     pub fn new(
         catalog: Arc<CachedCatalog>,
         knowledge: Arc<Knowledge>,
         invalidator: Arc<dyn Invalidator>,
-        interval: Duration,
     ) -> Self {
         Self {
             catalog,
             knowledge,
             invalidator,
-            interval,
         }
     }
 
-    /// Checks for ever.
+    /// Checks for ever, in intervals that are a fifth longer or shorter; never, when they are zero.
     pub async fn run(self) {
-        while !self.interval.is_zero() {
-            sleep(self.interval.mul_f64(rand::random_range(0.8..1.2))).await;
+        let interval = self.catalog.loader().settings.audit_interval;
+        while !interval.is_zero() {
+            sleep(interval.mul_f64(rand::random_range(0.8..1.2))).await;
             self.check_one().await;
         }
     }
@@ -47,12 +45,13 @@ impl Audit {
     /// Checks one entry. Tells whether it was as it should be; true also when it cannot be told.
     pub(super) async fn check_one(&self) -> bool {
         let loader = self.catalog.loader();
-        let Some((key, entry)) = loader.near.random() else {
-            return true;
-        };
-        if self.knowledge.is_lost() || !self.knowledge.is_valid(&key, &entry) {
+        if self.knowledge.is_lost() {
             return true;
         }
+        let is_valid = |key: &ReadKey, entry: &Entry| self.knowledge.is_valid(key, entry);
+        let Some((key, entry)) = loader.near.draw(is_valid) else {
+            return true;
+        };
         let Ok(body) = loader.read_one(&key).await else {
             return true;
         };

@@ -22,6 +22,7 @@ use super::{
     fault::{self, Fault},
     flight::{Flights, LoadFailure, Seat},
     key::ReadKey,
+    load_health::LoadHealth,
     loader::{Loader, Purpose},
     near::NearCache,
     serving::{CONFIRM_WITHIN, Caller},
@@ -45,6 +46,8 @@ pub struct CacheSettings {
     pub stale_retention: Duration,
     /// So many loads may be in the database at once.
     pub fill_concurrency: usize,
+    /// How often an entry is compared with the database; zero for never.
+    pub audit_interval: Duration,
 }
 
 /// The catalog, read through the near cache, the shared cache and the database.
@@ -82,6 +85,7 @@ impl CachedCatalog {
             near: NearCache::new(settings.near_bytes, Arc::clone(&stats)),
             knowledge: Arc::clone(&knowledge),
             stats: Arc::clone(&stats),
+            health: LoadHealth::default(),
             database_permits: Semaphore::new(settings.fill_concurrency),
             ttl_ms: AtomicU64::new(millis(settings.ttl)),
             settings,
@@ -136,6 +140,26 @@ impl CachedCatalog {
     #[must_use]
     pub fn near_size(&self) -> (usize, u64) {
         self.loader.near.size()
+    }
+
+    /// True as long as the last read of lists, or of challenges, failed, whether polls work or not.
+    #[must_use]
+    pub fn loads_fail(&self) -> bool {
+        self.loader.health.is_failing()
+    }
+
+    /// Reads from the database what nearly all callers ask, past all caches, so that it is noticed when
+    /// reads work again though no caller asks.
+    pub async fn try_loads(&self) {
+        let [list, ..] = ListQuery::common();
+        let keys = [
+            ReadKey::List(list),
+            ReadKey::Challenge(ChallengeId::from(uuid::Uuid::nil())),
+        ];
+        for key in keys {
+            // How it went is noted.
+            self.loader.read_one(&key).await.ok();
+        }
     }
 
     /// An answer for each of `keys`, waiting no longer than the caller does.

@@ -112,6 +112,11 @@ impl CachedCatalog {
         ] {
             page.counter(name, help).sample(&[], count.get());
         }
+        page.gauge(
+            "catalog_cache_audit_interval_seconds",
+            "How often an entry is to be read again to be checked; 0 for never.",
+        )
+        .sample(&[], self.loader().settings.audit_interval.as_secs_f64());
     }
 
     fn feed(&self, page: &mut Page) {

@@ -23,35 +23,75 @@ pub(super) struct Loaded {
     pub(super) read_from: Option<Instant>,
 }
 
-/// Why a load failed; the cause was logged where it happened.
+/// A load that failed; the cause was logged where it happened. Whatever it was, an older copy may do,
+/// if the catalog allows it.
 #[derive(Clone, Debug)]
-pub(super) enum LoadFailure {
-    /// The database is gone. An older copy may do, if the catalog allows it.
-    Unavailable {
-        retry_after: Duration,
-        stale: Option<Arc<Entry>>,
-    },
-    /// A fault of ours, or a load that ended without a word.
+pub(super) struct LoadFailure {
+    why: FailureKind,
+    /// What the shared cache has, if anything.
+    pub(super) stale: Option<Arc<Entry>>,
+}
+
+/// What callers without a copy are told of a load that failed.
+#[derive(Clone, Copy, Debug)]
+enum FailureKind {
+    /// The database does not answer, or not in time.
+    Unavailable { retry_after: Duration },
+    /// A fault of ours, or a load that ended without an outcome.
     Internal,
 }
 
 impl LoadFailure {
+    /// The load failed with `error`.
+    pub(super) const fn of(error: &Error, stale: Option<Arc<Entry>>) -> Self {
+        let why = match error {
+            Error::Unavailable { retry_after, .. } => FailureKind::Unavailable {
+                retry_after: *retry_after,
+            },
+            Error::Invalid(_)
+            | Error::InvalidPageToken(_)
+            | Error::NotFound { .. }
+            | Error::UnknownTag(_)
+            | Error::Refused(_)
+            | Error::EditForbidden { .. }
+            | Error::UnknownControl { .. }
+            | Error::EtagMismatch { .. }
+            | Error::OtherEnvironment(_)
+            | Error::UnderWay(_)
+            | Error::Exhausted { .. }
+            | Error::Declined
+            | Error::DeadlineExceeded
+            | Error::Internal { .. } => FailureKind::Internal,
+        };
+        Self { why, stale }
+    }
+
     /// The caller cannot wait for the load any longer.
     pub(super) const fn too_slow() -> Self {
-        Self::Unavailable {
-            retry_after: Duration::from_millis(100),
+        Self {
+            why: FailureKind::Unavailable {
+                retry_after: Duration::from_millis(100),
+            },
+            stale: None,
+        }
+    }
+
+    /// The load ended without an outcome.
+    const fn without_outcome() -> Self {
+        Self {
+            why: FailureKind::Internal,
             stale: None,
         }
     }
 
     pub(super) fn into_error(self) -> Error {
-        match self {
-            Self::Unavailable { retry_after, .. } => Error::Unavailable {
+        match self.why {
+            FailureKind::Unavailable { retry_after } => Error::Unavailable {
                 why: crate::domain::Unavailability::Datastore,
                 retry_after,
                 source: None,
             },
-            Self::Internal => Error::Internal {
+            FailureKind::Internal => Error::Internal {
                 context: "loading from the catalog",
                 source: None,
             },
@@ -120,7 +160,8 @@ impl Drop for Landing {
     fn drop(&mut self) {
         if self.outcome.borrow().is_none() {
             self.flights.lock().remove(&self.key);
-            self.outcome.send_replace(Some(Err(LoadFailure::Internal)));
+            let failure = LoadFailure::without_outcome();
+            self.outcome.send_replace(Some(Err(failure)));
         }
     }
 }
@@ -129,8 +170,10 @@ impl Seat {
     /// Waits for the end of the load.
     pub(super) async fn outcome(mut self) -> Outcome {
         match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Err(LoadFailure::Internal)),
-            Err(_) => Err(LoadFailure::Internal),
+            Ok(outcome) => outcome
+                .clone()
+                .unwrap_or_else(|| Err(LoadFailure::without_outcome())),
+            Err(_) => Err(LoadFailure::without_outcome()),
         }
     }
 }

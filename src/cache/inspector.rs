@@ -87,7 +87,7 @@ impl Inspector {
         let (stats, pool) = (self.catalog.stats(), self.database.pool());
         let poll_us = stats.poll_us.load(Relaxed);
         DatabaseStatus {
-            available: !self.knowledge.is_lost(),
+            available: !self.knowledge.is_lost() && !self.catalog.loads_fail(),
             reads: stats.database_reads.get(),
             errors: stats.database_errors.get(),
             fills_outrun: stats.fills_outrun.get(),
@@ -139,8 +139,9 @@ impl CacheInspector for Inspector {
             .count() as u64
     }
 
-    fn purge(&self) -> u64 {
-        self.catalog.loader().near.clear() as u64
+    fn drop_copies(&self, tags: &[Tag]) -> u64 {
+        let near = &self.catalog.loader().near;
+        near.remove(|key| tags.iter().any(|tag| key.depends_on(*tag))) as u64
     }
 
     fn hurry(&self) {

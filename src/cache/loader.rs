@@ -1,5 +1,4 @@
 use std::{
-    error::Error as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -22,12 +21,13 @@ use super::{
     fault::{self, Fault},
     flight::{Landing, LoadFailure, Loaded},
     key::ReadKey,
+    load_health::LoadHealth,
     near::NearCache,
     shared::{Lease, Lookup, Packed},
 };
 use crate::domain::{
-    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, Flag, ListQuery, Source,
-    Stamp, Stamped,
+    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, DatabaseId, Error, Etag, Flag,
+    ListQuery, Source, Stamp, Stamped,
 };
 
 /// Brings answers that the near cache lacks: from the shared cache, or from
@@ -40,6 +40,7 @@ pub(super) struct Loader {
     pub(super) near: NearCache,
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) stats: Arc<CacheStats>,
+    pub(super) health: LoadHealth,
     pub(super) settings: CacheSettings,
     /// For how long entries are kept that are loaded from now on.
     pub(super) ttl_ms: AtomicU64,
@@ -178,6 +179,9 @@ impl Loader {
         let read = read
             .await
             .unwrap_or_else(|_| Err(Error::datastore("the load timed out")));
+        if let Some(want) = wants.first() {
+            self.health.note(want.landing.key(), &read);
+        }
         let read = match read {
             Ok(read) => read,
             Err(error) => return self.fail(wants, &error),
@@ -212,32 +216,10 @@ impl Loader {
             if !kept {
                 self.stats.fills_outrun.add(1);
             }
-            if let (Some(lease), Some((database, _))) = (want.lease, era) {
-                let key = want.landing.key().in_redis(database);
-                self.share(key, lease, kept.then(|| (Arc::clone(&entry), ttl)));
-            }
+            let packed = kept.then(|| (entry.as_ref(), ttl));
+            self.share(era, want.landing.key(), want.lease, packed);
             self.land(want.landing, entry, Source::Database, Some(read_from));
         }
-    }
-
-    /// Gives an entry that is kept to the shared cache, or the lease back. Nobody waits for this; it is
-    /// bounded by the time limit of its command.
-    fn share(&self, key: String, lease: Lease, kept: Option<(Arc<Entry>, Duration)>) {
-        let Some(shared) = self.shared.clone() else {
-            return;
-        };
-        let packed = kept.map(|(entry, ttl)| Packed {
-            stamp: entry.stamp,
-            bytes: entry::pack(entry.etag, ttl + shared.lease(), entry.body.as_ref()),
-            ttl,
-        });
-        let put = async move {
-            match packed {
-                Some(packed) => shared.put(&key, &lease, &packed).await,
-                None => shared.release(&key, &lease).await,
-            }
-        };
-        self.tasks.spawn(put.in_current_span());
     }
 
     /// What the database has for `key`, past all caches.
@@ -245,8 +227,9 @@ impl Loader {
         let permit = self.database_permits.acquire().await;
         let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
         let read = timeout(LOAD_TIMEOUT, self.read(std::iter::once(key))).await;
-        let read = read.map_err(|_| Error::datastore("the read timed out"))??;
-        Ok(read.value.into_iter().next().flatten())
+        let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
+        self.health.note(key, &read);
+        Ok(read?.value.into_iter().next().flatten())
     }
 
     async fn read<'a>(
@@ -282,42 +265,40 @@ impl Loader {
 
     fn fail(&self, wants: Vec<Want>, error: &Error) {
         self.stats.database_errors.add(1);
-        let cause = error.source().map(ToString::to_string);
         self.stats.note_error(error.to_string());
-        let failure = |stale| match error {
-            Error::Unavailable { retry_after, .. } => LoadFailure::Unavailable {
-                retry_after: *retry_after,
-                stale,
-            },
-            Error::Invalid(_)
-            | Error::InvalidPageToken(_)
-            | Error::NotFound { .. }
-            | Error::UnknownTag(_)
-            | Error::Refused(_)
-            | Error::EditForbidden { .. }
-            | Error::UnknownControl { .. }
-            | Error::EtagMismatch { .. }
-            | Error::OtherEnvironment(_)
-            | Error::UnderWay(_)
-            | Error::Exhausted { .. }
-            | Error::Declined
-            | Error::DeadlineExceeded
-            | Error::Internal { .. } => LoadFailure::Internal,
-        };
-        match failure(None) {
-            LoadFailure::Unavailable { .. } => tracing::warn!(%error, cause, "load failed"),
-            LoadFailure::Internal => tracing::error!(%error, cause, "load failed"),
-        }
+        let era = self.knowledge.era();
         for want in wants {
-            if let (Some(shared), Some(lease), Some((database, _))) =
-                (&self.shared, want.lease, self.knowledge.era())
-            {
-                let (shared, key) = (Arc::clone(shared), want.landing.key().in_redis(database));
-                let release = async move { shared.release(&key, &lease).await };
-                self.tasks.spawn(release.in_current_span());
-            }
-            want.landing.land(Err(failure(want.stale)));
+            self.share(era, want.landing.key(), want.lease, None);
+            want.landing.land(Err(LoadFailure::of(error, want.stale)));
         }
+    }
+
+    /// Gives an entry and its time to live to the shared cache, where this replica has the lease to fill
+    /// it, or gives the lease back. `era` is the one that the read began in.
+    fn share(
+        &self,
+        era: Option<(DatabaseId, u64)>,
+        key: &ReadKey,
+        lease: Option<Lease>,
+        kept: Option<(&Entry, Duration)>,
+    ) {
+        let (Some(shared), Some(lease), Some((database, _))) = (&self.shared, lease, era) else {
+            return;
+        };
+        let packed = kept.map(|(entry, ttl)| Packed {
+            stamp: entry.stamp,
+            bytes: entry::pack(entry.etag, ttl + shared.lease(), entry.body.as_ref()),
+            ttl,
+        });
+        let (shared, key) = (Arc::clone(shared), key.in_redis(database));
+        // Nobody waits for this; it is bounded by the time limit of its command.
+        let put = async move {
+            match packed {
+                Some(packed) => shared.put(&key, &lease, &packed).await,
+                None => shared.release(&key, &lease).await,
+            }
+        };
+        self.tasks.spawn(put.in_current_span());
     }
 
     /// Ends one load; an entry that is valid goes into the near cache first.

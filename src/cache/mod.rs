@@ -7,6 +7,8 @@
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
 mod at_hand;
 mod audit;
+#[cfg(test)]
+mod audit_tests;
 mod catalog;
 mod entry;
 mod errand;
@@ -19,6 +21,7 @@ mod inspector;
 mod key;
 mod knowledge;
 mod latency;
+mod load_health;
 mod loader;
 mod near;
 mod news;

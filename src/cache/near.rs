@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter, sync::Cache};
 
@@ -10,7 +13,12 @@ use super::{CacheStats, entry::Entry, key::ReadKey};
 /// they are what can be served when the database is gone.
 pub(super) struct NearCache {
     entries: Cache<ReadKey, Arc<Entry>, ByBytes, DefaultHashBuilder, Evictions>,
+    /// At most [`SAMPLE`] keys of entries, to draw from.
+    sample: Mutex<Vec<ReadKey>>,
 }
+
+/// So many keys are at hand for a draw.
+const SAMPLE: usize = 1_024;
 
 #[derive(Clone)]
 struct ByBytes;
@@ -42,7 +50,10 @@ impl NearCache {
         let items = usize::try_from(capacity_bytes / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         let hasher = DefaultHashBuilder::default();
         let entries = Cache::with(items, capacity_bytes, ByBytes, hasher, Evictions(stats));
-        Self { entries }
+        Self {
+            entries,
+            sample: Mutex::default(),
+        }
     }
 
     pub(super) fn get(&self, key: &ReadKey) -> Option<Arc<Entry>> {
@@ -50,7 +61,16 @@ impl NearCache {
     }
 
     pub(super) fn insert(&self, key: ReadKey, entry: Arc<Entry>) {
-        self.entries.insert(key, entry);
+        let is_known = self.entries.contains_key(&key);
+        self.entries.insert(key.clone(), entry);
+        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        if sample.len() < SAMPLE {
+            if !is_known {
+                sample.push(key);
+            }
+        } else if let Some(slot) = sample.get_mut(rand::random_range(0..SAMPLE)) {
+            *slot = key;
+        }
     }
 
     /// How many entries there are, and how many bytes they take.
@@ -67,7 +87,20 @@ impl NearCache {
     pub(super) fn clear(&self) -> usize {
         let count = self.entries.len();
         self.entries.clear();
+        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        sample.clear();
         count
+    }
+
+    /// Drops the entries of those keys, and tells how many there were.
+    pub(super) fn remove(&self, is_meant: impl Fn(&ReadKey) -> bool) -> usize {
+        let count = AtomicUsize::new(0);
+        self.entries.retain(|key, _| {
+            let stays = !is_meant(key);
+            count.fetch_add(usize::from(!stays), Relaxed);
+            stays
+        });
+        count.into_inner()
     }
 
     /// Every entry that is there, more or less, while others use the cache.
@@ -75,10 +108,115 @@ impl NearCache {
         self.entries.iter()
     }
 
-    /// Any entry.
-    pub(super) fn random(&self) -> Option<(ReadKey, Arc<Entry>)> {
-        let count = self.entries.len();
-        let at = (count > 0).then(|| rand::random_range(0..count))?;
-        self.entries.iter().nth(at)
+    /// A random entry that is wanted. It looks at a sample of a bounded size, from a random place on,
+    /// so it takes no longer in a large cache than in a small one, and finds what the sample has.
+    pub(super) fn draw(
+        &self,
+        is_wanted: impl Fn(&ReadKey, &Entry) -> bool,
+    ) -> Option<(ReadKey, Arc<Entry>)> {
+        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = (!sample.is_empty()).then(|| rand::random_range(0..sample.len()))?;
+        for _ in 0..sample.len() {
+            let key = sample.get(at)?;
+            match self.entries.peek(key) {
+                Some(entry) if is_wanted(key, &entry) => return Some((key.clone(), entry)),
+                Some(_) => at += 1,
+                // It was pushed out: its place is free for the next key.
+                None => drop(sample.swap_remove(at)),
+            }
+            if at >= sample.len() {
+                at = 0;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::atomic::AtomicU64, time::Duration};
+
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        cache::entry::Refresh,
+        domain::{ChallengeId, Etag, Stamp, UnixMicros},
+    };
+
+    fn key(number: u128) -> ReadKey {
+        ReadKey::Challenge(ChallengeId::from(Uuid::from_u128(number)))
+    }
+
+    fn entry(seq: u64) -> Arc<Entry> {
+        let ttl = Duration::from_mins(10);
+        Arc::new(Entry {
+            body: None,
+            etag: Etag::of(None),
+            stamp: Stamp { timeline: 1, seq },
+            era: 1,
+            current_at: Instant::now(),
+            expires: Instant::now() + ttl,
+            expires_at: UnixMicros(0),
+            refresh: Refresh::within(ttl),
+            valid_in: AtomicU64::new(0),
+        })
+    }
+
+    fn cache(capacity_bytes: u64) -> NearCache {
+        NearCache::new(capacity_bytes, Arc::default())
+    }
+
+    #[test]
+    fn the_one_entry_that_is_wanted_is_drawn_whatever_else_there_is() {
+        let near = cache(1 << 24);
+        for number in 0..900 {
+            near.insert(key(number), entry(u64::from(number == 321)));
+        }
+        for _ in 0..100 {
+            let (drawn, _) = near.draw(|_, entry| entry.stamp.seq == 1).unwrap();
+            assert_eq!(drawn, key(321));
+        }
+        assert!(near.draw(|_, entry| entry.stamp.seq == 2).is_none());
+    }
+
+    #[test]
+    fn every_entry_is_drawn_now_and_then() {
+        let near = cache(1 << 24);
+        for number in 0..20 {
+            near.insert(key(number), entry(1));
+        }
+        let all = (0..2_000).filter_map(|_| near.draw(|_, _| true));
+        let drawn: HashSet<_> = all.map(|(key, _)| key).collect();
+        assert_eq!(drawn.len(), 20);
+    }
+
+    #[test]
+    fn what_was_pushed_out_or_dropped_is_not_drawn_and_takes_no_place() {
+        let near = cache(20_000);
+        for number in 0..5_000 {
+            near.insert(key(number), entry(1));
+        }
+        let (count, _) = near.size();
+        assert!(count < 100, "{count}");
+        let drawn = near.draw(|_, _| true);
+        assert!(drawn.is_none_or(|(key, _)| near.get(&key).is_some()));
+        near.draw(|_, _| false);
+        assert!(near.sample.lock().unwrap().len() <= count);
+        near.clear();
+        near.insert(key(1), entry(1));
+        assert_eq!(near.draw(|_, _| true).map(|(key, _)| key), Some(key(1)));
+    }
+
+    #[test]
+    fn a_key_that_is_filled_again_and_again_crowds_out_no_other() {
+        let near = cache(1 << 24);
+        near.insert(key(1), entry(1));
+        for _ in 0..5_000 {
+            near.insert(key(2), entry(2));
+        }
+        let (drawn, _) = near.draw(|_, entry| entry.stamp.seq == 1).unwrap();
+        assert_eq!(drawn, key(1));
     }
 }

@@ -81,13 +81,10 @@ impl CachedCatalog {
         old: Option<Arc<Entry>>,
         caller: Caller,
     ) -> Result<Answer, Error> {
-        let copies = match &failure {
-            LoadFailure::Unavailable { stale, .. } => [
-                (old, Source::NearCache),
-                (stale.clone(), Source::SharedCache),
-            ],
-            LoadFailure::Internal => [(None, Source::NearCache), (None, Source::SharedCache)],
-        };
+        let copies = [
+            (old, Source::NearCache),
+            (failure.stale.clone(), Source::SharedCache),
+        ];
         let servable = |(copy, source): (Option<Arc<Entry>>, Source)| {
             let entry = copy?;
             self.may_have_stale(key, &entry, caller)

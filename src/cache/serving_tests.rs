@@ -89,3 +89,69 @@ async fn a_caller_with_a_copy_hardly_waits_once_the_database_is_known_to_be_lost
     assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
     assert!(called.elapsed() < Duration::from_millis(200));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_served_whatever_made_the_read_fail_and_the_failure_shows_until_a_read_works() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    let refused = || Error::internal("listing challenges", "permission denied");
+    fixture.database.fail_with(refused);
+    for _ in 0..3 {
+        let answer = fixture.list().await.unwrap();
+        assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+        assert!(fixture.catalog.loads_fail());
+    }
+    fixture.database.mend();
+    fixture.catalog.try_loads().await;
+    assert!(!fixture.catalog.loads_fail());
+    let answer = fixture.list().await.unwrap();
+    assert_eq!((text(&answer), answer.freshness.stale), ("2", false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_copy_a_fault_of_ours_is_not_called_an_outage() {
+    let fixture = Fixture::new();
+    let refused = || Error::internal("listing challenges", "permission denied");
+    fixture.database.fail_with(refused);
+    let error = fixture.list().await.unwrap_err();
+    assert!(matches!(error, Error::Internal { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_a_copy_is_served_and_marked() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    fixture.knowledge.lose();
+    tokio::time::advance(MAX_STALENESS * 2).await;
+    let stale = fixture.list().await.unwrap();
+    assert_eq!(text(&stale), "1");
+    assert!(stale.freshness.stale);
+    assert!(stale.freshness.staleness_bound >= MAX_STALENESS * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_even_an_outdated_copy_is_served_unless_it_was_revoked() {
+    for (hard, served) in [(false, true), (true, false)] {
+        let fixture = Fixture::new();
+        fixture.list_now().await;
+        let seq = fixture.commit();
+        fixture.hear_of(seq, hard);
+        fixture.database.go_down();
+        let answer = fixture.list().await;
+        assert_eq!(
+            answer.is_ok_and(|answer| answer.freshness.stale),
+            served,
+            "hard: {hard}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_database_and_a_copy_the_call_says_what_is_missing() {
+    let fixture = Fixture::new();
+    fixture.database.go_down();
+    let error = fixture.list().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+}

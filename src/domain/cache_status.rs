@@ -11,7 +11,7 @@ pub enum CacheMode {
     Normal,
     /// Redis does not answer, there is none, or operators switched it off.
     RedisBypassed,
-    /// The database does not answer; copies are served, marked stale.
+    /// The database does not answer, or cannot be read; copies are served, marked stale.
     DatabaseLost,
 }
 
@@ -103,7 +103,7 @@ pub struct SharedStatus {
 /// The database, as one replica sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseStatus {
-    /// Whether the last poll was answered.
+    /// Whether the last poll was answered, and reads work.
     pub available: bool,
     /// Statements that loads sent.
     pub reads: u64,
@@ -156,8 +156,8 @@ pub trait CacheInspector: Send + Sync {
     /// How many entries of the near cache depend on one of `tags`.
     fn count(&self, tags: &[Tag]) -> u64;
 
-    /// Empties the near cache, and tells how many entries it had.
-    fn purge(&self) -> u64;
+    /// Drops the entries of the near cache that depend on one of `tags`, and tells how many there were.
+    fn drop_copies(&self, tags: &[Tag]) -> u64;
 
     /// Asks for word of the newest changes now.
     fn hurry(&self);

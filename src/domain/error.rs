@@ -41,9 +41,11 @@ impl fmt::Display for FieldViolation {
 pub enum Unavailability {
     /// The database cannot be reached and no copy is at hand.
     Datastore,
-    /// The database cannot be reached, so nothing was invalidated but the near cache of this
-    /// replica, which had so many entries.
-    DatastorePurgedHere(u64),
+    /// The database cannot be reached, so nothing was invalidated.
+    NothingInvalidated,
+    /// The database cannot be reached, so nothing was invalidated but what the near cache of this
+    /// replica had of it: so many entries, which were dropped.
+    InvalidatedHereOnly(u64),
     /// This replica did not reach the version asked for.
     VersionNotReached(Version),
     /// This replica has all the calls in hand that it may have.
@@ -208,9 +210,13 @@ fn list(violations: &[FieldViolation]) -> String {
 fn unavailable(why: Unavailability) -> String {
     match why {
         Unavailability::Datastore => "the catalog's database cannot be reached".to_owned(),
-        Unavailability::DatastorePurgedHere(entries) => format!(
-            "the catalog's database cannot be reached: nothing was invalidated but the near cache \
-             of this replica, which had {entries} entries; try again"
+        Unavailability::NothingInvalidated => {
+            "the catalog's database cannot be reached: nothing was invalidated; try again"
+                .to_owned()
+        }
+        Unavailability::InvalidatedHereOnly(entries) => format!(
+            "the catalog's database cannot be reached: nothing was invalidated but {entries} entries \
+             in the near cache of this replica, which were dropped; try again"
         ),
         Unavailability::VersionNotReached(version) => {
             format!("version {version} was not reached in time")

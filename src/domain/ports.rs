@@ -17,7 +17,7 @@ pub struct Stamped<T> {
     pub value: T,
 }
 
-/// The catalog's rows, wherever they are kept.
+/// The catalog's rows, wherever they are kept. A row that cannot be shown counts as one that is not there.
 #[async_trait]
 pub trait ChallengeRepository: Send + Sync {
     /// One page of challenges, in the order of [`super::Cursor`].

@@ -1,10 +1,13 @@
 //! The rows that operators decide by, as both engines give them.
 use super::{
     Report,
+    odd_rows::{OddRow, Oddity},
     row::{self, broken},
+    text::Text,
 };
 use crate::domain::{
-    Control, ControlRow, ControlRows, Error, Flag, RawFlag, Tunable, UnixMicros, problems_of,
+    Control, ControlKind, ControlRow, ControlRows, Error, Flag, RawFlag, Tunable, UnixMicros,
+    problems_of,
 };
 
 /// A row of either table, with what is known of the whole log; no row where there is none.
@@ -14,16 +17,25 @@ pub(super) struct AnyRow {
     timeline: i64,
     seq: i64,
     kind: Option<String>,
-    name: Option<String>,
-    environment: Option<String>,
+    name: Option<Text>,
+    environment: Option<Text>,
     enabled: Option<bool>,
     number: Option<i64>,
-    description: Option<String>,
+    description: Option<Text>,
     created_at: Option<i64>,
     updated_at: Option<i64>,
-    created_by: Option<String>,
-    updated_by: Option<String>,
-    fingerprint: Option<String>,
+    created_by: Option<Text>,
+    updated_by: Option<Text>,
+    fingerprint: Option<Text>,
+}
+
+/// What a read of the rows found.
+#[derive(Debug)]
+pub(super) struct FoundControls {
+    /// All rows: each says what it says, whatever its texts are.
+    pub(super) rows: ControlRows,
+    /// Those whose texts are not all shown.
+    pub(super) odd: Vec<OddRow>,
 }
 
 /// The names that rows are read by. Others are not ours, and there may be many.
@@ -34,50 +46,77 @@ pub(super) fn names() -> Vec<&'static str> {
 }
 
 /// The rows by their tables.
-pub(super) fn controls(rows: Vec<AnyRow>) -> Result<ControlRows, Error> {
+pub(super) fn controls(rows: Vec<AnyRow>) -> Result<FoundControls, Error> {
     let Some(first) = rows.first() else {
         return Err(broken("the commit log has no state".to_owned()));
     };
     let version = row::version(&first.database, first.timeline, first.seq)?;
-    let (mut flags, mut settings) = (Vec::new(), Vec::new());
+    let (mut flags, mut settings, mut odd) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let (enabled, number) = (row.enabled, row.number);
-        match row.kind.as_deref() {
-            Some("flag") => {
+        let kind = match row.kind.as_deref() {
+            Some("flag") => ControlKind::Flag,
+            Some(_) => ControlKind::Setting,
+            None => continue,
+        };
+        if !row.is_whole() {
+            let name = row.name.as_ref().map(Text::lossy).unwrap_or_default();
+            odd.push(OddRow {
+                id: format!("{} {name}", kind.as_str()),
+                oddity: Oddity::Whole,
+            });
+        }
+        match kind {
+            ControlKind::Flag => {
                 let rollout = number;
                 flags.push(row.saying(RawFlag { enabled, rollout }));
             }
-            Some(_) => settings.push(row.saying(number.unwrap_or_default())),
-            None => {}
+            ControlKind::Setting => settings.push(row.saying(number.unwrap_or_default())),
         }
     }
-    Ok(ControlRows {
-        version,
-        flags,
-        settings,
+    Ok(FoundControls {
+        rows: ControlRows {
+            version,
+            flags,
+            settings,
+        },
+        odd,
     })
 }
 
 impl AnyRow {
+    /// Whether all of the row is here, as the text that calls tell it by.
+    fn is_whole(&self) -> bool {
+        self.fingerprint.as_ref().is_some_and(Text::is_utf8)
+    }
+
     fn saying<R>(self, raw: R) -> ControlRow<R> {
+        let text = |text: Option<Text>| text.as_ref().map(Text::lossy);
+        // Of a damaged text no row can be told by again.
+        let fingerprint = self.fingerprint.filter(Text::is_utf8);
         ControlRow {
-            name: self.name.unwrap_or_default(),
-            environment: self.environment,
+            name: text(self.name).unwrap_or_default(),
+            environment: text(self.environment),
             raw,
-            description: self.description,
+            description: text(self.description),
             created_at: self.created_at.map(UnixMicros),
             updated_at: self.updated_at.map(UnixMicros),
-            created_by: self.created_by,
-            updated_by: self.updated_by,
-            fingerprint: self.fingerprint.unwrap_or_default(),
+            created_by: text(self.created_by),
+            updated_by: text(self.updated_by),
+            fingerprint: text(fingerprint).unwrap_or_default(),
         }
     }
 }
 
 /// Adds what is wrong with the rows.
-pub(super) fn judge(report: &mut Report, rows: &ControlRows) {
-    judge_kind::<Flag>(report, &rows.flags);
-    judge_kind::<Tunable>(report, &rows.settings);
+pub(super) fn judge(report: &mut Report, found: FoundControls) {
+    for OddRow { id, oddity } in found.odd {
+        let text =
+            format!("{oddity}: it counts, but is not shown in full, and no call can change it");
+        report.error(id, text);
+    }
+    judge_kind::<Flag>(report, &found.rows.flags);
+    judge_kind::<Tunable>(report, &found.rows.settings);
 }
 
 fn judge_kind<C: Control>(report: &mut Report, rows: &[ControlRow<C::Raw>]) {

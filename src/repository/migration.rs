@@ -72,6 +72,11 @@ pub enum MigrationError {
         /// In what it differs; never empty.
         differences: Vec<ShapeDifference>,
     },
+    /// The database keeps text in another encoding than UTF-8. Nothing was changed.
+    #[error(
+        "the database is in {0}, and must be in UTF8: make one with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and bring the tables there; nothing was changed"
+    )]
+    Encoding(String),
     /// The migrating role may not change the table. Nothing was changed.
     #[error(
         "public.{table} belongs to {owner}, and {role} cannot change it: migrate as {owner}; nothing was changed"

@@ -1,11 +1,13 @@
 //! The databases that hold the catalog: PostgreSQL and SQLite behind the same
 //! ports, their schemas, and what can be wrong in them. Knows SQL; knows
 //! neither caches nor callers.
+mod challenge_row;
 mod control_row;
 mod datastore;
 mod edit_row;
 mod fault;
 mod migration;
+mod odd_rows;
 mod postgres;
 mod range;
 mod report;
@@ -13,6 +15,7 @@ mod row;
 mod rows_check;
 mod settings;
 mod sqlite;
+mod text;
 mod tip_batch_row;
 mod tip_row;
 

@@ -10,7 +10,7 @@ pub(super) struct Range {
     pub(super) difficulties: Vec<&'static str>,
     /// The place that the page starts behind: rank, points, title, id.
     pub(super) after: (i32, i32, String, Uuid),
-    /// How many rows to read: one more than the page has.
+    /// How many rows to read: one more than the page has, and more where odd ones are in the way.
     pub(super) limit: i64,
 }
 

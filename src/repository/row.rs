@@ -1,12 +1,12 @@
-//! Rows as both engines give them, and what they mean. Ids come as text, times
-//! as microseconds, so that one struct fits both.
+//! Rows of the service's own tables as both engines give them, and what they mean. Ids come as text,
+//! times as microseconds, so that one struct fits both. Challenges are in `challenge_row`.
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::domain::{
-    Challenge, ChallengeId, Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Page,
-    ReplicaId, ReplicaReport, Stamp, Stamped, Tag, UnixMicros, Version, content_hash,
+    Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, ReplicaId, ReplicaReport, Stamp,
+    Tag, Version,
 };
 
 use super::fault::Broken;
@@ -20,41 +20,6 @@ pub(super) const KEPT: Duration = Duration::from_hours(24);
 
 /// The most that a replica tells of its caches, in bytes.
 const MOST_STATUS: usize = 64 * 1024;
-
-/// A row of the table; all `None` where a read found no row and tells its stamp only.
-#[derive(sqlx::FromRow)]
-pub(super) struct ChallengeRow {
-    id: Option<String>,
-    difficulty: Option<String>,
-    title: Option<String>,
-    description: Option<String>,
-    points: Option<i64>,
-    tips: Option<String>,
-    written_tip: Option<String>,
-    written_for: Option<Vec<u8>>,
-    created_at: Option<i64>,
-    updated_at: Option<i64>,
-}
-
-/// A row with the commit that its reader saw.
-#[derive(sqlx::FromRow)]
-pub(super) struct StampedRow {
-    database: String,
-    timeline: i64,
-    seq: i64,
-    /// Whether the read saw commits that had no number yet.
-    pub(super) has_unnumbered: bool,
-    #[sqlx(flatten)]
-    challenge: ChallengeRow,
-}
-
-/// A row of a page, with what is known of all pages.
-#[derive(sqlx::FromRow)]
-pub(super) struct PageRow {
-    total_count: i64,
-    #[sqlx(flatten)]
-    pub(super) stamped: StampedRow,
-}
 
 /// What a poll is told of the whole log, beside the commits.
 #[derive(Clone, sqlx::FromRow)]
@@ -130,36 +95,6 @@ pub(super) fn texts(tags: &[Tag]) -> Result<Vec<String>, Error> {
     Ok(tags.iter().map(ToString::to_string).collect())
 }
 
-/// The page of a list; `rows` are one more than `size` when another page follows.
-pub(super) fn page(rows: Vec<PageRow>, size: usize) -> Result<Stamped<Page>, Error> {
-    let total = rows.first().map_or(0, |row| row.total_count);
-    let Stamped { version, value } = challenges(rows.into_iter().map(|row| row.stamped).collect())?;
-    let has_more = value.len() > size;
-    let mut challenges = value;
-    challenges.truncate(size);
-    Ok(Stamped {
-        version,
-        value: Page {
-            challenges,
-            total_count: unsigned(total)?,
-            has_more,
-        },
-    })
-}
-
-/// The challenges of `rows`.
-pub(super) fn challenges(rows: Vec<StampedRow>) -> Result<Stamped<Vec<Challenge>>, Error> {
-    let Some(first) = rows.first() else {
-        return Err(broken("a read gave no stamp".to_owned()));
-    };
-    let version = version(&first.database, first.timeline, first.seq)?;
-    let value = rows
-        .into_iter()
-        .filter_map(|row| challenge(row.challenge).transpose())
-        .collect::<Result<_, _>>()?;
-    Ok(Stamped { version, value })
-}
-
 /// What a poll found after commit `after_seq`: at most one commit more than [`MOST_COMMITS`].
 pub(super) fn feed_page(
     head: &FeedHead,
@@ -199,37 +134,6 @@ fn changes(commits: Vec<FeedCommit>) -> Result<Vec<Change>, Error> {
         }));
     }
     Ok(changes)
-}
-
-fn challenge(row: ChallengeRow) -> Result<Option<Challenge>, Error> {
-    let Some(id) = row.id else {
-        return Ok(None);
-    };
-    let wrong = |problem: String| broken(format!("challenge {id}: {problem}"));
-    let points = row.points.unwrap_or(10);
-    let difficulty = row
-        .difficulty
-        .unwrap_or_default()
-        .parse()
-        .map_err(|problem| wrong(format!("difficulty {problem}")))?;
-    let title = row.title.unwrap_or_default();
-    let description = row.description.unwrap_or_default();
-    // A tip for other texts than these is not shown; it may fit again when they are changed back.
-    let fits = |content: Vec<u8>| content == content_hash(&title, &description, difficulty);
-    let written_tip = row
-        .written_tip
-        .filter(|_| row.written_for.is_some_and(fits));
-    Ok(Some(Challenge {
-        id: ChallengeId::parse(&id).map_err(|problem| wrong(format!("id {problem}")))?,
-        difficulty,
-        title,
-        description,
-        points: i32::try_from(points).map_err(|_| wrong(format!("points {points}")))?,
-        tips: row.tips,
-        written_tip,
-        created_at: row.created_at.map(UnixMicros),
-        updated_at: row.updated_at.map(UnixMicros),
-    }))
 }
 
 /// The version of columns.

@@ -93,8 +93,9 @@ impl CacheAdminService {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when the database does not answer; then the near
-    /// cache of this replica was emptied, as the one thing that could be done.
+    /// [`Error::Unavailable`] when the database does not answer. Then a soft invalidation did nothing:
+    /// copies from before may be served, marked stale, as it allows. A hard one dropped what the near
+    /// cache of this replica had of it, whatever failed, as the one thing that could be done.
     pub async fn invalidate(
         &self,
         target: &Target,
@@ -118,7 +119,7 @@ impl CacheAdminService {
                 awaited: mode == Mode::Prove,
             };
             let committed = self.invalidator.invalidate(&receipt.tags, how).await;
-            let committed = committed.map_err(|error| self.purge_here(error))?;
+            let committed = committed.map_err(|error| self.give_up(error, &receipt.tags, hard))?;
             receipt.committed = Some(committed);
             self.inspector.hurry();
             if mode == Mode::Prove {
@@ -164,7 +165,9 @@ impl CacheAdminService {
         }
     }
 
-    fn purge_here(&self, error: Error) -> Error {
+    /// What a caller is told whose invalidation failed with `error`.
+    fn give_up(&self, error: Error, tags: &[Tag], hard: bool) -> Error {
+        let dropped = hard.then(|| self.inspector.drop_copies(tags));
         let Error::Unavailable {
             why: Unavailability::Datastore,
             retry_after,
@@ -173,7 +176,10 @@ impl CacheAdminService {
         else {
             return error;
         };
-        let why = Unavailability::DatastorePurgedHere(self.inspector.purge());
+        let why = dropped.map_or(
+            Unavailability::NothingInvalidated,
+            Unavailability::InvalidatedHereOnly,
+        );
         Error::Unavailable {
             why,
             retry_after,

@@ -120,9 +120,9 @@ fn invalid(violations: &[FieldViolation]) -> Status {
 
 fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> Status {
     let mut details = match why {
-        Unavailability::Datastore | Unavailability::DatastorePurgedHere(_) => {
-            info(ErrorReason::DatastoreUnavailable, [])
-        }
+        Unavailability::Datastore
+        | Unavailability::NothingInvalidated
+        | Unavailability::InvalidatedHereOnly(_) => info(ErrorReason::DatastoreUnavailable, []),
         Unavailability::Overloaded => info(ErrorReason::Overloaded, []),
         Unavailability::TipsProvider => info(ErrorReason::TipsUnavailable, []),
         Unavailability::OutcomeUnknown => info(ErrorReason::OutcomeUnknown, []),

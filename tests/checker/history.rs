@@ -101,7 +101,7 @@ pub enum Trouble {
     Waking(usize),
     /// The database took its time for every fill.
     Fills,
-    /// The replica missed changes that are listed nowhere, or was emptied: it has no copy from before.
+    /// The replica missed changes that are listed nowhere: it has no copy from before.
     Forgot(usize),
 }
 
@@ -195,13 +195,6 @@ impl History {
     pub fn close_window(&self, window: &OpenWindow, after: Micros) {
         let until = self.now() + after;
         lock(&self.windows)[window.0].until = until;
-    }
-
-    /// There was no trouble.
-    pub fn drop_window(&self, window: &OpenWindow) {
-        let mut windows = lock(&self.windows);
-        let window = &mut windows[window.0];
-        (window.from, window.until) = (Micros::MAX, 0);
     }
 
     /// The newest version that any replica has shown.

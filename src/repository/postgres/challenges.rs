@@ -1,4 +1,4 @@
-use sqlx::postgres::PgRow;
+use sqlx::{FromRow, postgres::PgRow};
 use tonic::async_trait;
 use uuid::Uuid;
 
@@ -8,39 +8,61 @@ use crate::{
         Challenge, ChallengeId, ChallengeRepository, Error, ListQuery, NewChallenge, Page, Stamped,
     },
     repository::{
+        challenge_row::{self, PageRead, PageRow, StampedRow},
         range::Range,
-        row::{self, PageRow, StampedRow},
     },
 };
+
+/// The statement that reads a page.
+pub(super) fn list<R: for<'r> FromRow<'r, PgRow>>(range: &Range) -> Query<R> {
+    let (rank, points, title, id) = range.after.clone();
+    sqlx::query_as(include_str!("sql/list.sql"))
+        .bind(range.difficulties.clone())
+        .bind(range.ranks.0)
+        .bind(range.ranks.1)
+        .bind(rank)
+        .bind(points)
+        .bind(title)
+        .bind(id)
+        .bind(range.limit)
+}
+
+/// The statement that reads challenges by their ids.
+pub(super) fn find_many<R: for<'r> FromRow<'r, PgRow>>(ids: Vec<Uuid>) -> Query<R> {
+    sqlx::query_as(include_str!("sql/find_many.sql")).bind(ids)
+}
 
 #[async_trait]
 impl ChallengeRepository for PostgresStore {
     async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
-        let range = Range::from(query);
-        let read = || {
-            let (rank, points, title, id) = range.after.clone();
-            sqlx::query_as(include_str!("sql/list.sql"))
-                .bind(range.difficulties.clone())
-                .bind(range.ranks.0)
-                .bind(range.ranks.1)
-                .bind(rank)
-                .bind(points)
-                .bind(title)
-                .bind(id)
-                .bind(range.limit)
-        };
-        let context = "listing challenges";
-        let rows = self.fetch_numbered(context, read, |row: &PageRow| row.stamped.has_unnumbered);
-        let rows = rows.await?;
-        row::page(rows, query.page_size.get().into())
+        let mut range = Range::from(query);
+        loop {
+            let read = || list(&range);
+            let context = "listing challenges";
+            let has_unnumbered = |row: &PageRow| row.has_unnumbered();
+            let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
+            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
+                PageRead::Whole(page, odd) => {
+                    self.odd.note_challenges(odd);
+                    return Ok(page);
+                }
+                PageRead::Wider(limit) => range.limit = limit,
+            }
+        }
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-        let read = || sqlx::query_as(include_str!("sql/find_many.sql")).bind(ids.clone());
+        let read = || find_many(ids.clone());
         let context = "finding challenges";
-        let rows = self.fetch_numbered(context, read, |row: &StampedRow| row.has_unnumbered);
-        row::challenges(rows.await?)
+        let has_unnumbered = |row: &StampedRow| row.has_unnumbered;
+        let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
+        let Stamped { version, value } = challenge_row::read(rows)?;
+        self.odd.note_challenges(value.odd);
+        Ok(Stamped {
+            version,
+            value: value.challenges,
+        })
     }
 
     async fn insert_missing(&self, challenges: &[NewChallenge]) -> Result<u64, Error> {

@@ -15,7 +15,9 @@ impl ControlStore for PostgresStore {
         let rows = self
             .fetch_current(&self.pool, "reading the flags", read)
             .await?;
-        control_row::controls(rows)
+        let found = control_row::controls(rows)?;
+        self.odd.note_controls(found.odd);
+        Ok(found.rows)
     }
 
     async fn put(

@@ -12,9 +12,9 @@ use super::{
 use crate::{
     domain::{Challenge, ChallengeId, EditRefusal, EditTerms, Error, Version},
     repository::{
+        challenge_row,
         edit_row::{self, RequestRow, VersionRow},
         fault::{NoAnswer, code_of, is_away},
-        row,
     },
 };
 
@@ -79,7 +79,7 @@ impl PostgresStore {
             .fetch_all(connection)
             .await
             .map_err(|error| edit_fault("reading a challenge to edit", error))?;
-        Ok(row::challenges(rows)?.value.pop())
+        challenge_row::only(rows)
     }
 
     /// Commits, and gives the version of the catalog that has the edit. `id` is the challenge,

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{Postgres, Transaction};
 use tonic::async_trait;
@@ -8,8 +8,9 @@ use super::{PostgresStore, codes::fault, edit_transaction::statement_limit};
 use crate::{
     domain::{Challenge, Error, Exporting, Version},
     repository::{
+        challenge_row::{self, Found, StampedRow},
         edit_row::{self, EXPORT_PAGE, VersionRow},
-        row,
+        odd_rows::OddRowLog,
     },
 };
 
@@ -19,6 +20,7 @@ pub(super) struct Snapshot {
     version: Version,
     after: Option<Uuid>,
     is_over: bool,
+    odd: Arc<OddRowLog>,
 }
 
 const CONTEXT: &str = "exporting challenges";
@@ -42,6 +44,7 @@ impl Snapshot {
             version: edit_row::version(version)?,
             after: None,
             is_over: false,
+            odd: Arc::clone(&store.odd),
         })
     }
 }
@@ -53,20 +56,23 @@ impl Exporting for Snapshot {
     }
 
     async fn next(&mut self) -> Result<Vec<Challenge>, Error> {
-        if self.is_over {
-            return Ok(Vec::new());
+        while !self.is_over {
+            let rows: Vec<StampedRow> = sqlx::query_as(include_str!("sql/export.sql"))
+                .bind(self.after)
+                .bind(EXPORT_PAGE)
+                .fetch_all(&mut *self.transaction)
+                .await
+                .map_err(|error| fault(CONTEXT, error))?;
+            match rows.last().and_then(StampedRow::id) {
+                Some(last) => self.after = Uuid::try_parse(&last.lossy()).ok(),
+                None => self.is_over = true,
+            }
+            let Found { challenges, odd } = challenge_row::read(rows)?.value;
+            self.odd.note_challenges(odd);
+            if !challenges.is_empty() {
+                return Ok(challenges);
+            }
         }
-        let rows = sqlx::query_as(include_str!("sql/export.sql"))
-            .bind(self.after)
-            .bind(EXPORT_PAGE)
-            .fetch_all(&mut *self.transaction)
-            .await
-            .map_err(|error| fault(CONTEXT, error))?;
-        let challenges = row::challenges(rows)?.value;
-        match challenges.last() {
-            Some(last) => self.after = Some(last.id.uuid()),
-            None => self.is_over = true,
-        }
-        Ok(challenges)
+        Ok(Vec::new())
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::{
     codes::is_lock_conflict,
     connect::{connect, connect_to_look},
-    event_trigger,
+    encoding, event_trigger,
     migration_lock::MigrationLock,
     order_index, ownership, shape,
     unfit::Unfit,
@@ -31,6 +31,7 @@ pub(crate) async fn migrate_up(
     settings: &MigrateSettings,
 ) -> Result<MigrationReport, MigrationError> {
     let mut connection = open(url).await?;
+    encoding::check(&mut connection).await?;
     // Before the lock, whose table would be left behind by a refusal.
     look(&mut connection).await?;
     let lock = MigrationLock::take(url, settings).await?;
@@ -122,6 +123,7 @@ pub(crate) async fn migration_status(url: &str) -> Result<Vec<MigrationRow>, Mig
 
 /// Whether nothing of this build is pending.
 pub(super) async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    encoding::check(connection).await?;
     migration::up_to_date(&status(connection).await?)
 }
 

@@ -6,6 +6,7 @@ mod controls;
 mod current;
 mod edit_transaction;
 mod edits;
+mod encoding;
 mod event_trigger;
 mod export;
 mod feed;

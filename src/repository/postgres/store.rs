@@ -27,6 +27,7 @@ use crate::{
     repository::{
         Datastore, MigrationError, PoolSettings,
         fault::{Broken, NoAnswer},
+        odd_rows::OddRowLog,
     },
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct PostgresStore {
     /// Poked when a poll may be worth it.
     pub(super) changed: Arc<Notify>,
     pub(super) servers: Arc<Servers>,
+    /// Rows that cannot be shown, as far as they were logged.
+    pub(super) odd: Arc<OddRowLog>,
     settings: PoolSettings,
 }
 
@@ -92,6 +95,7 @@ impl PostgresStore {
             listening: waiting.connect_lazy_with(options),
             changed: Arc::new(Notify::new()),
             servers,
+            odd: Arc::default(),
             settings: settings.clone(),
         })
     }

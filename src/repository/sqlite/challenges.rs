@@ -1,3 +1,4 @@
+use sqlx::{Sqlite, query::QueryAs, sqlite::SqliteArguments};
 use tonic::async_trait;
 
 use super::SqliteStore;
@@ -5,32 +6,61 @@ use crate::{
     domain::{
         Challenge, ChallengeId, ChallengeRepository, Error, ListQuery, NewChallenge, Page, Stamped,
     },
-    repository::{range::Range, row},
+    repository::{
+        challenge_row::{self, PageRead, PageRow, StampedRow},
+        range::Range,
+    },
 };
+
+/// A statement that reads rows.
+pub(super) type Query<R> = QueryAs<'static, Sqlite, R, SqliteArguments>;
+
+/// The statement that reads a page.
+pub(super) fn list(range: &Range) -> Query<PageRow> {
+    let (rank, points, title, id) = range.after.clone();
+    sqlx::query_as(include_str!("sql/list.sql"))
+        .bind(range.ranks.0)
+        .bind(range.ranks.1)
+        .bind(rank)
+        .bind(points)
+        .bind(title)
+        .bind(id.hyphenated())
+        .bind(range.limit)
+}
+
+/// The statement that reads challenges by their ids, which are an array in JSON.
+pub(super) fn find_many(ids: String) -> Query<StampedRow> {
+    sqlx::query_as(include_str!("sql/find_many.sql")).bind(ids)
+}
 
 #[async_trait]
 impl ChallengeRepository for SqliteStore {
     async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
-        let range = Range::from(query);
-        let (rank, points, title, id) = range.after;
-        let read = sqlx::query_as(include_str!("sql/list.sql"))
-            .bind(range.ranks.0)
-            .bind(range.ranks.1)
-            .bind(rank)
-            .bind(points)
-            .bind(title)
-            .bind(id.hyphenated())
-            .bind(range.limit);
-        let rows = self.fetch(&self.pool, "listing challenges", read).await?;
-        row::page(rows, query.page_size.get().into())
+        let mut range = Range::from(query);
+        loop {
+            let read = list(&range);
+            let rows = self.fetch(&self.pool, "listing challenges", read).await?;
+            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
+                PageRead::Whole(page, odd) => {
+                    self.odd.note_challenges(odd);
+                    return Ok(page);
+                }
+                PageRead::Wider(limit) => range.limit = limit,
+            }
+        }
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
         let context = "finding challenges";
         let ids = serde_json::to_string(&ids).map_err(|error| Error::internal(context, error))?;
-        let read = sqlx::query_as(include_str!("sql/find_many.sql")).bind(ids);
-        row::challenges(self.fetch(&self.pool, context, read).await?)
+        let rows = self.fetch(&self.pool, context, find_many(ids)).await?;
+        let Stamped { version, value } = challenge_row::read(rows)?;
+        self.odd.note_challenges(value.odd);
+        Ok(Stamped {
+            version,
+            value: value.challenges,
+        })
     }
 
     async fn insert_missing(&self, challenges: &[NewChallenge]) -> Result<u64, Error> {

@@ -18,7 +18,9 @@ impl ControlStore for SqliteStore {
             .map_err(|error| Error::internal(context, error))?;
         let read = sqlx::query_as(include_str!("sql/controls.sql")).bind(names);
         let rows = self.fetch(&self.pool, context, read).await?;
-        control_row::controls(rows)
+        let found = control_row::controls(rows)?;
+        self.odd.note_controls(found.odd);
+        Ok(found.rows)
     }
 
     async fn put(

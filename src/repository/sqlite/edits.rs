@@ -11,8 +11,8 @@ use crate::{
         Revision, RevisionQuery, UnixMicros, Version,
     },
     repository::{
+        challenge_row,
         edit_row::{self, RequestRow, RevisionRow, VersionRow},
-        row,
         tip_row::MOST_PRUNED,
     },
 };
@@ -123,7 +123,7 @@ impl SqliteStore {
             .bind(format!("[\"{id}\"]"))
             .fetch_all(connection);
         let rows = self.within("reading a challenge to edit", read).await?;
-        Ok(row::challenges(rows)?.value.pop())
+        challenge_row::only(rows)
     }
 
     async fn carry_out(

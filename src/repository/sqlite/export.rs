@@ -5,8 +5,8 @@ use super::SqliteStore;
 use crate::{
     domain::{Challenge, Error, Exporting, Version},
     repository::{
+        challenge_row::{self, Found, StampedRow},
         edit_row::{self, EXPORT_PAGE, VersionRow},
-        row,
     },
 };
 
@@ -15,7 +15,8 @@ pub(super) struct Snapshot {
     store: SqliteStore,
     transaction: Transaction<'static, Sqlite>,
     version: Version,
-    after: String,
+    /// The bytes of an id, which may be no UTF-8.
+    after: Vec<u8>,
 }
 
 const CONTEXT: &str = "exporting challenges";
@@ -32,7 +33,7 @@ impl Snapshot {
             store: store.clone(),
             transaction,
             version: edit_row::version(version)?,
-            after: String::new(),
+            after: Vec::new(),
         })
     }
 }
@@ -44,15 +45,22 @@ impl Exporting for Snapshot {
     }
 
     async fn next(&mut self) -> Result<Vec<Challenge>, Error> {
-        let read = sqlx::query_as(include_str!("sql/export.sql"))
-            .bind(self.after.as_str())
-            .bind(EXPORT_PAGE)
-            .fetch_all(&mut *self.transaction);
-        let rows = self.store.within(CONTEXT, read).await?;
-        let challenges = row::challenges(rows)?.value;
-        if let Some(last) = challenges.last() {
-            self.after = last.id.to_string();
+        loop {
+            let read = sqlx::query_as(include_str!("sql/export.sql"))
+                .bind(self.after.as_slice())
+                .bind(EXPORT_PAGE)
+                .fetch_all(&mut *self.transaction);
+            let rows: Vec<StampedRow> = self.store.within(CONTEXT, read).await?;
+            let last = rows.last().and_then(StampedRow::id);
+            let Some(last) = last.map(|id| id.as_bytes().to_vec()) else {
+                return Ok(Vec::new());
+            };
+            self.after = last;
+            let Found { challenges, odd } = challenge_row::read(rows)?.value;
+            self.store.odd.note_challenges(odd);
+            if !challenges.is_empty() {
+                return Ok(challenges);
+            }
         }
-        Ok(challenges)
     }
 }

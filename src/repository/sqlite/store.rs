@@ -17,6 +17,7 @@ use crate::{
     repository::{
         Datastore, MigrationError, PoolSettings,
         fault::{Broken, NoAnswer, code_of, translate},
+        odd_rows::OddRowLog,
     },
 };
 
@@ -34,6 +35,8 @@ pub(crate) struct SqliteStore {
     pub(super) feed: SqlitePool,
     /// Poked by the writes of this process.
     pub(super) changed: Arc<Notify>,
+    /// Rows that cannot be shown, as far as they were logged.
+    pub(super) odd: Arc<OddRowLog>,
     settings: PoolSettings,
 }
 
@@ -59,6 +62,7 @@ impl SqliteStore {
             pool: pool(settings.min_connections.min(max), max),
             feed: pool(0, 1),
             changed: Arc::new(Notify::new()),
+            odd: Arc::default(),
             settings: settings.clone(),
         })
     }

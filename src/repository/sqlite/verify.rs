@@ -2,10 +2,20 @@ use std::path::Path;
 
 use sqlx::SqliteConnection;
 
-use super::{migrate, store::connect};
-use crate::repository::{
-    MigrationError, Report, control_row,
-    rows_check::{BrokenRows, CHECK_PAGE, count},
+use super::{
+    challenges::{find_many, list},
+    migrate,
+    store::connect,
+};
+use crate::{
+    domain::{ChallengeId, ListQuery},
+    repository::{
+        MigrationError, Report, challenge_row, control_row,
+        odd_rows::{OddRow, Oddity},
+        range::Range,
+        rows_check::{BrokenRows, CHECK_PAGE, RowsLeftOut, count},
+        text::Text,
+    },
 };
 
 /// Every trigger that stamps depend on.
@@ -49,6 +59,10 @@ pub(crate) async fn verify(path: &Path) -> Result<Report, MigrationError> {
     } else {
         let text = "there is no such table: run `challenges-catalog migrate up`";
         report.error("approach_challenges", text);
+    }
+    let has_rows = names.iter().any(|name| name == "approach_challenges");
+    if has_rows && names.iter().any(|name| name == "shown_tips") {
+        reads(&mut report, &mut connection).await?;
     }
     if names.iter().any(|name| name == "catalog_controls") {
         controls(&mut report, &mut connection).await?;
@@ -104,20 +118,76 @@ async fn rows(
         .map_err(doing())?;
     count(report, &tallies);
     let mut broken = BrokenRows::default();
-    let mut after: Option<String> = None;
+    let mut after: Option<Text> = None;
     loop {
-        let page = sqlx::query_as(include_str!("sql/verify_rows.sql"))
-            .bind(after)
+        let page: Vec<_> = sqlx::query_as(include_str!("sql/verify_rows.sql"))
+            .bind(after.as_ref().map(|id| id.as_bytes().to_vec()))
             .bind(CHECK_PAGE)
             .fetch_all(&mut *connection)
             .await
             .map_err(doing())?;
-        after = broken.look(page);
+        after = broken.look(&page);
         if after.is_none() {
             break;
         }
     }
     broken.tell(report);
+    Ok(())
+}
+
+/// Reads every challenge as the service does, by its own statements, and names those that it leaves out.
+async fn reads(
+    report: &mut Report,
+    connection: &mut SqliteConnection,
+) -> Result<(), MigrationError> {
+    let mut left_out = RowsLeftOut::default();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let ids: Vec<Text> = sqlx::query_scalar(include_str!("sql/verify_ids.sql"))
+            .bind(after)
+            .bind(CHECK_PAGE)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(MigrationError::failed("looking at ids"))?;
+        after = ids.last().map(|id| id.as_bytes().to_vec());
+        if after.is_none() {
+            break;
+        }
+        let (known, odd): (Vec<_>, Vec<_>) = ids
+            .iter()
+            .map(Text::lossy)
+            .partition(|id| ChallengeId::parse(id).is_ok());
+        let odd = odd.into_iter().map(|id| OddRow {
+            id,
+            oddity: Oddity::Id,
+        });
+        left_out.note(odd.collect());
+        let problem = match find_many(serde_json::json!(known).to_string())
+            .fetch_all(&mut *connection)
+            .await
+        {
+            Ok(rows) => match challenge_row::read(rows) {
+                Ok(found) => {
+                    left_out.note(found.value.odd);
+                    continue;
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        report.error("rows", format!("reading them by id fails: {problem}"));
+        return Ok(());
+    }
+    left_out.tell(report);
+    for query in ListQuery::common() {
+        if let Err(error) = list(&Range::from(&query)).fetch_all(&mut *connection).await {
+            let which = query.difficulty.map_or("all", |only| only.as_str());
+            report.error(
+                "rows",
+                format!("the list of {which} challenges fails: {error}"),
+            );
+        }
+    }
     Ok(())
 }
 
@@ -134,10 +204,16 @@ async fn controls(
     let rows = sqlx::query_as(include_str!("sql/controls.sql"))
         .bind(names)
         .fetch_all(connection)
-        .await
-        .map_err(MigrationError::failed(doing))?;
+        .await;
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            report.error("flags", format!("reading them fails: {error}"));
+            return Ok(());
+        }
+    };
     match control_row::controls(rows) {
-        Ok(rows) => control_row::judge(report, &rows),
+        Ok(found) => control_row::judge(report, found),
         Err(error) => report.error("flags", error.to_string()),
     }
     Ok(())

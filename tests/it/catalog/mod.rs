@@ -5,6 +5,7 @@ mod deadlines;
 mod freshness;
 mod health;
 mod lists;
+mod odd_rows;
 mod pages;
 mod reflection;
 mod request_ids;

@@ -2,6 +2,7 @@
 mod changes;
 mod herd;
 mod postgres_gone;
+mod reads_fail;
 mod receipts;
 mod redis_gone;
 mod upkeep;

@@ -54,31 +54,68 @@ async fn without_the_database_copies_are_marked_stale_and_the_rest_is_unavailabl
     assert!(list(&replica, Difficulty::Beginner, 21).await.is_ok());
 }
 
-#[tokio::test]
-async fn an_invalidation_without_the_database_empties_the_near_cache_here_and_says_so() {
+async fn admin(replica: &Replica) -> CacheAdminClient<Channel> {
+    let endpoint = Channel::from_shared(format!("http://{}", replica.addr())).unwrap();
+    CacheAdminClient::new(endpoint.connect().await.unwrap())
+}
+
+async fn entries(replica: &Replica) -> i64 {
+    let mut admin = admin(replica).await;
+    let status = admin.get_cache_status(GetCacheStatusRequest::default());
+    let status = status.await.unwrap().into_inner();
+    status.replicas[0].near.unwrap().entries
+}
+
+/// A replica with the common lists in memory, which loses its database.
+async fn bereft() -> (Replica, Postgres) {
     let server: Postgres = postgres::own_server();
     let database = server.fresh().await;
     fleet::migrate(&database).await;
     let replica = Replica::start(&[("DATABASE_URL", database.url())]).await;
-    let endpoint = Channel::from_shared(format!("http://{}", replica.addr())).unwrap();
-    let mut admin = CacheAdminClient::new(endpoint.connect().await.unwrap());
     server.kill();
+    (replica, server)
+}
 
+#[tokio::test]
+async fn a_soft_invalidation_without_the_database_drops_nothing_and_says_so() {
+    let (replica, _server) = bereft().await;
+    let before = entries(&replica).await;
+    assert!(before >= 4, "{before}");
     let everything = InvalidateCacheRequest {
         all: true,
         ..Default::default()
     };
-    let refused = admin.invalidate_cache(everything).await.unwrap_err();
+    let refused = admin(&replica).await.invalidate_cache(everything).await;
+    let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
-    assert!(
-        refused.message().contains("near cache of this replica"),
-        "{}",
-        refused.message()
+    assert_eq!(
+        refused.message(),
+        "the catalog's database cannot be reached: nothing was invalidated; try again"
     );
-    let status = admin.get_cache_status(GetCacheStatusRequest::default());
-    let status = status.await.unwrap().into_inner();
-    let near = status.replicas[0].near.unwrap();
-    assert_eq!(near.entries, 0);
+    assert_eq!(entries(&replica).await, before);
+    assert!(list(&replica, Difficulty::Beginner, 20).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_hard_invalidation_without_the_database_drops_what_it_names_here_and_says_so() {
+    let (replica, _server) = bereft().await;
+    let before = entries(&replica).await;
+    let beginners = InvalidateCacheRequest {
+        tag: "difficulty:beginner".to_owned(),
+        hard: true,
+        ..Default::default()
+    };
+    let refused = admin(&replica).await.invalidate_cache(beginners).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    // The list of beginners, and that of all.
+    assert_eq!(
+        refused.message(),
+        "the catalog's database cannot be reached: nothing was invalidated but 2 entries \
+         in the near cache of this replica, which were dropped; try again"
+    );
+    assert_eq!(entries(&replica).await, before - 2);
     let gone = list(&replica, Difficulty::Beginner, 20).await.unwrap_err();
     assert_eq!(gone.code(), Code::Unavailable);
+    assert!(list(&replica, Difficulty::Advanced, 20).await.is_ok());
 }

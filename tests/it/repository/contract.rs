@@ -4,7 +4,7 @@ macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
             use crate::repository::{
-                broken_rows, changes, controls, edits, fixture::Catalog, guards, reads, registry, shown,
+                broken_rows, changes, controls, edits, fixture::Catalog, guards, odd_rows, reads, registry, shown,
                 tip_batches, tips,
             };
             $(#[tokio::test]
@@ -63,6 +63,10 @@ both_engines!(
     guards::a_guard_that_the_history_lost_is_an_error,
     guards::a_revision_is_never_changed_or_removed,
     guards::what_is_done_to_challenges_still_adds_revisions,
+    odd_rows::a_flag_stays_in_force_whatever_else_its_row_says,
+    odd_rows::a_text_of_more_than_256_kib_costs_its_row_and_no_other,
+    odd_rows::a_time_outside_of_the_years_1_to_9999_is_shown_as_none,
+    odd_rows::pages_go_on_behind_rows_that_cannot_be_shown,
     reads::a_filter_lists_and_counts_one_difficulty,
     reads::a_fresh_migration_is_checked_and_filled,
     reads::a_list_is_in_the_order_of_difficulty_points_title_and_id,

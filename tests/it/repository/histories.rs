@@ -1,4 +1,6 @@
 //! Where the numbers of commits begin anew, and which of them are forgotten.
+use std::time::Duration;
+
 use challenges_catalog::{
     domain::{Changes, Tell},
     repository::Location,
@@ -8,6 +10,7 @@ use super::{
     commit_log::{Writer, insert, some},
     fixture::{ANYONE, open, run, session, tag, tags},
 };
+use crate::support::wait::eventually;
 
 #[tokio::test]
 async fn a_restored_dump_is_another_history_and_hides_nothing() {
@@ -51,8 +54,6 @@ async fn pruning_moves_the_floor_and_keeps_the_newest() {
     assert_eq!(writer.database.query_i64(count).await, before - 2);
     while writer.database.query_i64(prune).await == 1 {}
     assert_eq!(writer.database.query_i64(count).await, 1);
-    let outbox = "SELECT count(*) FROM challenges_catalog.outbox";
-    assert_eq!(writer.database.query_i64(outbox).await, 0);
     assert_eq!(writer.head().await, head);
     let store = open(Location::Postgres(&writer.database.url()));
     let floor = u64::try_from(head - 1).unwrap();
@@ -70,6 +71,27 @@ async fn pruning_moves_the_floor_and_keeps_the_newest() {
         .len(),
         2
     );
+}
+
+#[tokio::test]
+async fn pruning_empties_the_outbox_once_a_later_round_has_seen_all_of_it() {
+    let writer = Writer::new().await;
+    let store = open(Location::Postgres(&writer.database.url()));
+    let is_empty = async || {
+        // Transactions of other databases hold the horizon of a round as well: so this takes as many rounds as they last.
+        writer
+            .database
+            .execute("SELECT challenges_catalog.invalidate('{challenges}', false, false)")
+            .await;
+        store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+        writer
+            .database
+            .execute("SELECT challenges_catalog.prune(interval '1 day', 100)")
+            .await;
+        let outbox = "SELECT count(*) FROM challenges_catalog.outbox";
+        writer.database.query_i64(outbox).await == 0
+    };
+    eventually("an empty outbox", Duration::from_secs(10), is_empty).await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod flag_adoption;
 mod guards;
 mod histories;
 mod migrations;
+mod odd_rows;
 mod outages;
 mod owner;
 mod reads;

@@ -14,15 +14,26 @@ SELECT
     head.seq,
     head.has_unnumbered,
     found.id::text AS id,
-    found.difficulty,
-    found.title,
-    found.description,
+    left(found.difficulty, 50) AS difficulty,
+    CASE WHEN octet_length(found.title) <= 262144 THEN found.title END AS title,
+    CASE WHEN octet_length(found.description) <= 262144 THEN found.description END AS description,
     coalesce(found.points, 10)::bigint AS points,
-    found.tips,
+    CASE WHEN octet_length(found.tips) <= 262144 THEN found.tips END AS tips,
+    CASE
+        WHEN octet_length(found.title) > 262144 THEN 'title'
+        WHEN octet_length(found.description) > 262144 THEN 'description'
+        WHEN octet_length(found.tips) > 262144 THEN 'tips'
+    END AS too_long,
     shown.text AS written_tip,
     shown.content AS written_for,
-    CASE WHEN isfinite(found.created_at) THEN (extract(epoch FROM found.created_at) * 1000000)::bigint END AS created_at,
-    CASE WHEN isfinite(found.updated_at) THEN (extract(epoch FROM found.updated_at) * 1000000)::bigint END AS updated_at
+    CASE
+        WHEN found.created_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM found.created_at) * 1000000)::bigint
+    END AS created_at,
+    CASE
+        WHEN found.updated_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM found.updated_at) * 1000000)::bigint
+    END AS updated_at
 FROM head
 LEFT JOIN public.approach_challenges AS found ON found.id = ANY ($1)
 LEFT JOIN challenges_catalog.shown_tips AS shown ON shown.challenge = found.id

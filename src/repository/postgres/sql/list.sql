@@ -6,7 +6,15 @@ WITH head AS MATERIALIZED (
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
         -- Then this shows more than its number says.
         EXISTS (SELECT FROM challenges_catalog.unnumbered) AS has_unnumbered,
-        (SELECT count(*) FROM public.approach_challenges WHERE difficulty = ANY ($1)) AS total_count
+        (
+            -- Those that can be shown.
+            SELECT count(*)
+            FROM public.approach_challenges
+            WHERE difficulty = ANY ($1)
+                AND octet_length(title) <= 262144
+                AND coalesce(octet_length(description), 0) <= 262144
+                AND coalesce(octet_length(tips), 0) <= 262144
+        ) AS total_count
 ),
 page AS (
     SELECT
@@ -43,15 +51,26 @@ SELECT
     head.has_unnumbered,
     head.total_count,
     page.id::text AS id,
-    page.difficulty,
-    page.title,
-    page.description,
+    left(page.difficulty, 50) AS difficulty,
+    CASE WHEN octet_length(page.title) <= 262144 THEN page.title END AS title,
+    CASE WHEN octet_length(page.description) <= 262144 THEN page.description END AS description,
     page.points::bigint AS points,
-    page.tips,
+    CASE WHEN octet_length(page.tips) <= 262144 THEN page.tips END AS tips,
+    CASE
+        WHEN octet_length(page.title) > 262144 THEN 'title'
+        WHEN octet_length(page.description) > 262144 THEN 'description'
+        WHEN octet_length(page.tips) > 262144 THEN 'tips'
+    END AS too_long,
     shown.text AS written_tip,
     shown.content AS written_for,
-    CASE WHEN isfinite(page.created_at) THEN (extract(epoch FROM page.created_at) * 1000000)::bigint END AS created_at,
-    CASE WHEN isfinite(page.updated_at) THEN (extract(epoch FROM page.updated_at) * 1000000)::bigint END AS updated_at
+    CASE
+        WHEN page.created_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM page.created_at) * 1000000)::bigint
+    END AS created_at,
+    CASE
+        WHEN page.updated_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM page.updated_at) * 1000000)::bigint
+    END AS updated_at
 FROM head
 LEFT JOIN page ON true
 -- The limit, beyond which a key has no rows, keeps the planner from reading all tips for the few on the page.

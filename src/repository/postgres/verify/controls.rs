@@ -1,6 +1,6 @@
 use sqlx::PgConnection;
 
-use crate::repository::{MigrationError, Report, control_row};
+use crate::repository::{MigrationError, Report, control_row, fault::is_away};
 
 /// Names the rows of flags and settings that do not do what their writer may think, where this role
 /// may read them.
@@ -24,10 +24,17 @@ pub(super) async fn look(
     let rows = sqlx::query_as(include_str!("../sql/controls.sql"))
         .bind(control_row::names())
         .fetch_all(connection)
-        .await
-        .map_err(doing())?;
+        .await;
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) if is_away(&error) => return Err(doing()(error)),
+        Err(error) => {
+            report.error("flags", format!("reading them fails: {error}"));
+            return Ok(());
+        }
+    };
     match control_row::controls(rows) {
-        Ok(rows) => control_row::judge(report, &rows),
+        Ok(found) => control_row::judge(report, found),
         Err(error) => report.error("flags", error.to_string()),
     }
     Ok(())

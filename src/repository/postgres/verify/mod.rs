@@ -1,6 +1,7 @@
 //! Looks for everything that could make the catalog wrong.
 mod access;
 mod controls;
+mod reads;
 mod rows;
 mod run;
 mod schema;

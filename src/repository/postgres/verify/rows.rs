@@ -5,11 +5,11 @@ use crate::repository::{
     rows_check::{BrokenRows, CHECK_PAGE, count},
 };
 
-/// Counts rows and names broken ones, page by page, where this role may read them.
+/// Counts rows and names broken ones, page by page, where this role may read them; tells whether it may.
 pub(super) async fn look(
     report: &mut Report,
     connection: &mut PgConnection,
-) -> Result<(), MigrationError> {
+) -> Result<bool, MigrationError> {
     let doing = || MigrationError::failed("looking at rows");
     let may_read: bool =
         sqlx::query_scalar("SELECT has_table_privilege('public.approach_challenges', 'SELECT')")
@@ -17,7 +17,7 @@ pub(super) async fn look(
             .await
             .map_err(doing())?;
     if !may_read {
-        return Ok(());
+        return Ok(false);
     }
     let tallies = sqlx::query_as(include_str!("../sql/verify_counts.sql"))
         .fetch_all(&mut *connection)
@@ -28,18 +28,18 @@ pub(super) async fn look(
     let mut after: Option<String> = None;
     loop {
         // Not kept by the server: each is planned for where its page begins.
-        let page = sqlx::query_as(include_str!("../sql/verify_rows.sql"))
+        let page: Vec<_> = sqlx::query_as(include_str!("../sql/verify_rows.sql"))
             .persistent(false)
             .bind(after)
             .bind(CHECK_PAGE)
             .fetch_all(&mut *connection)
             .await
             .map_err(doing())?;
-        after = broken.look(page);
+        after = broken.look(&page).map(|id| id.lossy());
         if after.is_none() {
             break;
         }
     }
     broken.tell(report);
-    Ok(())
+    Ok(true)
 }

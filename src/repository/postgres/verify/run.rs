@@ -1,9 +1,9 @@
 use sqlx::PgConnection;
 
-use super::{access, controls, rows, schema, triggers};
+use super::{access, controls, reads, rows, schema, triggers};
 use crate::repository::{
     MigrationError, Report,
-    postgres::{migrate::open_to_look, unfit::Unfit},
+    postgres::{encoding, migrate::open_to_look, unfit::Unfit},
 };
 
 /// How long each look may take.
@@ -18,10 +18,11 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
         takes_no_writes(&mut report, &unfit);
     }
     server(&mut report, &mut connection).await?;
+    let mut has_rows = false;
     if schema::challenges(&mut report, &mut connection).await? {
         access::reading(&mut report, &mut connection).await?;
         access::writers(&mut report, &mut connection).await?;
-        rows::look(&mut report, &mut connection).await?;
+        has_rows = rows::look(&mut report, &mut connection).await?;
         schema::extras(&mut report, &mut connection).await?;
         access::owners(&mut report, &mut connection).await?;
     }
@@ -30,6 +31,9 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
     if schema::migrations(&mut report, &mut connection).await? {
         triggers::look(&mut report, &mut connection).await?;
         access::log(&mut report, &mut connection).await?;
+        if has_rows {
+            reads::look(&mut report, &mut connection).await?;
+        }
         if has_flags {
             controls::look(&mut report, &mut connection).await?;
         }
@@ -70,10 +74,13 @@ async fn server(report: &mut Report, connection: &mut PgConnection) -> Result<()
             pg_notification_queue_usage() AS queue,
             current_setting('max_prepared_transactions') AS prepared";
     let server: Server = sqlx::query_as(look)
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await
         .map_err(MigrationError::failed("looking at the server"))?;
     report.facts.engine = format!("PostgreSQL {}", server.version);
+    if let Err(error) = encoding::check(connection).await {
+        report.error("database", error.to_string());
+    }
     report.facts.role = server.role;
     report.facts.notify_queue_usage = Some(server.queue);
     if server.queue >= 0.1 {

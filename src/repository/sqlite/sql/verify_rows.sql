@@ -11,6 +11,6 @@ SELECT
     coalesce(points, 10) AS points,
     CASE WHEN length(CAST(tips AS BLOB)) > 4 * 5000 THEN printf('%.*c', 5001, 'x') ELSE tips END AS tips
 FROM approach_challenges
-WHERE id > coalesce($1, '')
+WHERE id > coalesce(CAST($1 AS TEXT), '')
 ORDER BY id
 LIMIT $2

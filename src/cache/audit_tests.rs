@@ -1,0 +1,49 @@
+//! The audit finds what it can check, and what is wrong.
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use tonic::async_trait;
+use uuid::Uuid;
+
+use super::{
+    Audit,
+    tests::{Fixture, options},
+};
+use crate::domain::{CatalogReader, ChallengeId, Error, Invalidation, Invalidator, Tag, Version};
+
+/// Counts what it is asked for.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+#[async_trait]
+impl Invalidator for Counting {
+    async fn invalidate(&self, _: &[Tag], _: Invalidation) -> Result<Version, Error> {
+        self.0.fetch_add(1, SeqCst);
+        Ok(Version::default())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_look_checks_an_entry_as_long_as_one_is_valid() {
+    let fixture = Fixture::new();
+    let invalidator = Arc::new(Counting::default());
+    let audit = Audit::new(
+        Arc::clone(&fixture.catalog),
+        Arc::clone(&fixture.knowledge),
+        Arc::clone(&invalidator) as _,
+    );
+    assert!(audit.check_one().await, "there is nothing to check");
+    fixture.list_now().await;
+    let ids = [7, 8].map(|id| ChallengeId::from(Uuid::from_u128(id)));
+    fixture.catalog.get_many(&ids, options()).await.unwrap();
+    // The list is no longer valid; the two challenges are.
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    for looks in 1..=50 {
+        assert!(audit.check_one().await);
+        assert_eq!(fixture.catalog.stats().audit_checked.get(), looks);
+    }
+    assert_eq!(invalidator.0.load(SeqCst), 0);
+}
