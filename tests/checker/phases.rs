@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::{
     catalog::{ABSENT, Digest, HOT_ROWS, LISTS, id_of},
-    history::{Asked, History, Outcome, Receipt, Trouble, seq_of},
+    history::{Asked, History, Outcome, Receipt, seq_of},
     readers::{Question, ask},
     servers::{Servers, Slot},
     timeline::{Key, digests_of},
