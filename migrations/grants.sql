@@ -6,6 +6,7 @@ GRANT SELECT ON public.approach_challenges TO :"role";
 GRANT SELECT ON
     challenges_catalog.challenge_revisions,
     challenges_catalog.challenge_tips,
+    challenges_catalog.changed_challenges,
     challenges_catalog.commit_log,
     challenges_catalog.edits,
     challenges_catalog.migration,

@@ -27,3 +27,4 @@ mod support;
 mod support_selftest;
 mod tips;
 mod tips_batch;
+mod writers;

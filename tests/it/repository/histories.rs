@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use challenges_catalog::{
-    domain::{Changes, Tell},
+    domain::{Changes, RevisionQuery, Tell},
     repository::Location,
 };
 
@@ -38,6 +38,32 @@ async fn a_restored_dump_is_another_history_and_hides_nothing() {
     assert!(after.head.seq > before.head.seq);
     let told = writer.tags_of(&insert(2, "advanced")).await;
     assert_eq!(told, (some(&[&tag(2), "difficulty:advanced"]), 1));
+}
+
+#[tokio::test]
+async fn pruning_before_the_first_poll_of_a_restored_dump_loses_no_revision() {
+    let writer = Writer::new().await;
+    let store = open(Location::Postgres(&writer.database.url()));
+    store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+    writer.tags_of(&insert(1, "beginner")).await;
+    let restored = "UPDATE challenges_catalog.numbering SET history = history;
+        UPDATE challenges_catalog.commit_log SET snapshot = '900000000:900000000:' WHERE snapshot IS NOT NULL";
+    writer.database.execute(restored).await;
+    run(
+        &mut session(&writer.database.url()).await,
+        &insert(2, "beginner"),
+    )
+    .await;
+    store.prune().await.unwrap();
+    let all = RevisionQuery {
+        challenge: None,
+        before: None,
+        limit: 10,
+    };
+    for _ in 0..2 {
+        assert_eq!(store.revisions(all).await.unwrap().len(), 2);
+        store.prune().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::fixture::{ANYONE, Catalog, run, session};
 use crate::support::postgres;
 
-const ALL: [&str; 12] = [
+pub const ALL: &[&str] = &[
     "0001 create challenges",
     "0002 create commit log",
     "0003 watch challenges",
@@ -26,6 +26,7 @@ const ALL: [&str; 12] = [
     "0010 guard revisions",
     "0011 number after commit",
     "0012 guard owner",
+    "0013 queue changes",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -41,7 +42,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 12: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 13: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog
@@ -53,7 +54,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let report = catalog.migrate().await;
     assert_eq!(
         (report.applied, report.adopted),
-        (ALL.map(str::to_owned).to_vec(), false)
+        (ALL.iter().map(ToString::to_string).collect(), false)
     );
     let status = catalog.status().await;
     assert!(status.iter().all(|row| row.applied_at.is_some()));

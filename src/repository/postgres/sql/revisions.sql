@@ -52,8 +52,30 @@ FROM (
         ORDER BY every.id DESC
         LIMIT $3
     )
+    UNION ALL
+    -- Those that are still on their way into the history.
+    (
+        SELECT
+            queued.id, queued.challenge, queued.id AS log_id, queued.xid, queued.operation, NULL, queued.difficulty, queued.title,
+            queued.description, queued.points, queued.tips, queued.created_at
+        FROM challenges_catalog.changed_challenges AS queued
+        WHERE ($1 IS NULL OR queued.challenge = $1)
+            AND queued.id < $2
+            AND queued.operation IS NOT NULL
+            AND EXISTS (
+                SELECT FROM challenges_catalog.edits AS e
+                WHERE e.xid = queued.xid AND queued.id BETWEEN e.log_id AND e.last_id
+            )
+            AND (
+                (SELECT challenges_catalog.sees_all_rows())
+                OR EXISTS (SELECT FROM public.approach_challenges AS seen WHERE seen.id = queued.challenge)
+            )
+        ORDER BY queued.id DESC
+        LIMIT $3
+    )
 ) AS revision
 JOIN challenges_catalog.edits AS edit
     ON (revision.xid IS NULL AND edit.log_id = revision.log_id)
     OR (edit.xid = revision.xid AND revision.log_id BETWEEN edit.log_id AND edit.last_id)
 ORDER BY revision.id DESC
+LIMIT $3

@@ -7,8 +7,8 @@ FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'challenges_catalog'
     AND c.relname IN (
-        'challenge_revisions', 'challenge_tips', 'commit_log', 'edits', 'numbering', 'registry', 'shown_tips', 'state',
-        'tip_batch_orders', 'tip_batches', 'unnumbered'
+        'challenge_revisions', 'challenge_tips', 'changed_challenges', 'commit_log', 'edits', 'numbering', 'registry',
+        'shown_tips', 'state', 'tip_batch_orders', 'tip_batches', 'unnumbered'
     )
     AND NOT has_table_privilege(c.oid, 'SELECT')
 UNION ALL

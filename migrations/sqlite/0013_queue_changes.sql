@@ -1,0 +1,1 @@
+-- Nothing here: on SQLite the history is written in the transaction that makes it, and there is one writer at a time.
