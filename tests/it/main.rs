@@ -16,6 +16,7 @@ mod examples;
 mod flags;
 mod fleet;
 mod llm;
+mod logical;
 mod ops;
 mod readme;
 mod replication_selftest;

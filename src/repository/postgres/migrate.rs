@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    PgConnection,
+    Connection, PgConnection,
     migrate::{MigrateError, Migrator},
 };
 use tokio::time::sleep;
@@ -64,7 +64,7 @@ async fn migrate(
     apply(connection, settings.attempts).await?;
     let after = status(connection).await?;
     let mut notes = Vec::new();
-    notes.extend(mend_triggers(connection).await?);
+    notes.extend(mend_triggers(connection, settings.attempts).await?);
     ownership::act_as_oneself(connection).await?;
     notes.extend(event_trigger::ensure(connection).await?);
     ownership::act_as_owner(connection).await?;
@@ -165,33 +165,54 @@ fn migrator() -> Migrator {
 
 /// Gives what an earlier migration by another role left to the owner of the table of challenges.
 async fn hand_over(connection: &mut PgConnection, attempts: u32) -> Result<(), MigrationError> {
-    let doing = || MigrationError::failed("handing over schema challenges_catalog");
     for attempt in 1..=attempts {
         let done = sqlx::raw_sql(include_str!("sql/hand_over.sql"))
             .execute(&mut *connection)
             .await;
         match done {
-            Err(error) if is_lock_conflict(&error) => {}
-            other => return other.map(drop).map_err(doing()),
+            Err(error) if is_lock_conflict(&error) => pause(attempt).await,
+            other => {
+                let doing = MigrationError::failed("handing over schema challenges_catalog");
+                return other.map(drop).map_err(doing);
+            }
         }
-        pause(attempt).await;
     }
     Err(MigrationError::Busy(attempts))
 }
 
 /// Makes the triggers what they must be, where something left them off; gives a note when it did.
-async fn mend_triggers(connection: &mut PgConnection) -> Result<Option<String>, MigrationError> {
-    let mended: Vec<String> =
-        sqlx::query_scalar("SELECT challenges_catalog.mend_triggers(clock_timestamp())")
-            .fetch_one(connection)
-            .await
-            .map_err(MigrationError::failed("mending triggers"))?;
-    Ok((!mended.is_empty()).then(|| {
-        format!(
-            "mended the triggers {}: what changed while they were off counts as changed now",
-            mended.join(", ")
-        )
-    }))
+async fn mend_triggers(
+    connection: &mut PgConnection,
+    attempts: u32,
+) -> Result<Option<String>, MigrationError> {
+    for attempt in 1..=attempts {
+        match mend_once(connection).await {
+            Err(error) if is_lock_conflict(&error) => pause(attempt).await,
+            other => {
+                let mended = other.map_err(MigrationError::failed("mending triggers"))?;
+                return Ok((!mended.is_empty()).then(|| {
+                    format!(
+                        "mended the triggers {}: what changed while they were off counts as changed now",
+                        mended.join(", ")
+                    )
+                }));
+            }
+        }
+    }
+    Err(MigrationError::Busy(attempts))
+}
+
+/// Gives the names of the triggers that were mended.
+async fn mend_once(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(include_str!("sql/doubt_triggers.sql"))
+        .execute(&mut *transaction)
+        .await?;
+    let mended = sqlx::query_scalar("SELECT challenges_catalog.mend_triggers(clock_timestamp())")
+        .fetch_one(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(mended)
 }
 
 /// Each migration is one transaction; one that finds the table locked leaves no trace and is tried again.

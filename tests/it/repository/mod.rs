@@ -15,6 +15,7 @@ mod fixture;
 mod flag_adoption;
 mod guards;
 mod histories;
+mod mending;
 mod migrations;
 mod odd_rows;
 mod outages;

@@ -1,5 +1,5 @@
 //! Several servers of one database: the one that takes writes is used, and a standby is never believed.
 mod following;
-mod scene;
+pub mod scene;
 mod starting;
 mod turning;

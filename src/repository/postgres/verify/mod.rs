@@ -2,6 +2,7 @@
 mod access;
 mod controls;
 mod reads;
+mod replication;
 mod rows;
 mod run;
 mod schema;

@@ -1,6 +1,6 @@
 use sqlx::PgConnection;
 
-use super::{access, controls, reads, rows, schema, triggers};
+use super::{access, controls, reads, replication, rows, schema, triggers};
 use crate::repository::{
     MigrationError, Report,
     postgres::{encoding, migrate::open_to_look, unfit::Unfit},
@@ -28,6 +28,7 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
     }
     let has_flags = schema::flags(&mut report, &mut connection).await?;
     access::flag_writers(&mut report, &mut connection).await?;
+    replication::look(&mut report, &mut connection).await?;
     if schema::migrations(&mut report, &mut connection).await? {
         triggers::look(&mut report, &mut connection).await?;
         access::log(&mut report, &mut connection).await?;

@@ -71,10 +71,9 @@ pub(super) async fn migrations(
 struct Extras {
     is_checked: bool,
     has_children: bool,
-    is_subscribed: bool,
 }
 
-/// Constraints and the index of the table, and what replicates into it.
+/// Constraints and the index of the table.
 pub(super) async fn extras(
     report: &mut Report,
     connection: &mut PgConnection,
@@ -90,10 +89,6 @@ pub(super) async fn extras(
     }
     if extras.has_children {
         let text = "other tables inherit from it: their rows are listed, and changes made to them directly go unnoticed";
-        report.error("public.approach_challenges", text);
-    }
-    if extras.is_subscribed {
-        let text = "logical replication writes into it without firing statement triggers: those changes go unnoticed";
         report.error("public.approach_challenges", text);
     }
     let index = order_index::is_valid(connection).await.map_err(doing())?;

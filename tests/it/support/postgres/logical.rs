@@ -31,9 +31,19 @@ pub async fn publisher_and_subscriber() -> Logical {
 }
 
 impl Logical {
-    /// Replicates `tables` as `CREATE PUBLICATION` names them, such as `TABLE public.thing` or
-    /// `ALL TABLES`; they must be in both databases. Returns when what is there was copied.
+    /// Replicates `tables` as `CREATE PUBLICATION` names them, such as `TABLE public.thing`; they must
+    /// be in both databases. Returns when what is there was copied.
     pub async fn replicate(&self, tables: &str) {
+        self.subscribe(tables).await;
+        let copying = "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'";
+        eventually("all tables are copied", PATIENCE, async || {
+            self.subscriber.query_i64(copying).await == 0
+        })
+        .await;
+    }
+
+    /// As [`Logical::replicate`], and waits for nothing.
+    pub async fn subscribe(&self, tables: &str) {
         let publish = format!("CREATE PUBLICATION {NAME} FOR {tables}");
         self.publisher.execute(&publish).await;
         let subscribe = format!(
@@ -42,11 +52,16 @@ impl Logical {
             self.publisher.name(),
         );
         self.subscriber.execute(&subscribe).await;
-        let copying = "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'";
-        eventually("all tables are copied", PATIENCE, async || {
-            self.subscriber.query_i64(copying).await == 0
-        })
-        .await;
+    }
+
+    /// Ends what [`Logical::subscribe`] began, at both ends.
+    pub async fn unsubscribe(&self) {
+        self.subscriber
+            .execute(&format!("DROP SUBSCRIPTION {NAME}"))
+            .await;
+        self.publisher
+            .execute(&format!("DROP PUBLICATION {NAME}"))
+            .await;
     }
 
     /// Waits until the subscriber has all that the publisher committed so far.

@@ -5,7 +5,8 @@ mod server;
 mod standby;
 
 pub use database::Database;
-pub use logical::publisher_and_subscriber;
+pub use logical::{Logical, publisher_and_subscriber};
 use server::GUARDED_ROLE;
-pub use server::{GUARDED_PASSWORD, Postgres, fresh, own_server, own_server_with};
+pub use server::{GUARDED_PASSWORD, Postgres, fresh, own_server, own_server_with, program};
+
 pub use standby::primary_with_standby;

@@ -112,6 +112,11 @@ impl Postgres {
     }
 }
 
+/// One of the programs that come with the server, such as `pg_dump`.
+pub fn program(name: &str) -> PathBuf {
+    programs().join(name)
+}
+
 /// The folder of `postgres` and `initdb`: on `PATH`, or where Debian puts them.
 fn programs() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
