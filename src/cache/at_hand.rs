@@ -42,12 +42,12 @@ impl CachedCatalog {
             return None;
         }
         let now = Instant::now();
+        let view = self.knowledge.view();
         if let Some(version) = min_version.filter(|_| !fault::is(Fault::IgnoreTicket))
-            && !self.knowledge.version().reaches(version)
+            && !view.version.reaches(version)
         {
             return None;
         }
-        let view = self.knowledge.view();
         let mut answers = Vec::with_capacity(keys.len());
         for key in keys {
             let Near::Fresh(answer) = self.near(&key, now, view) else {
@@ -72,7 +72,8 @@ impl CachedCatalog {
         if now >= entry.expires {
             return Near::Miss(MissReason::Expired, Some(entry));
         }
-        if !self.knowledge.is_valid(key, &entry) {
+        // Of another era when a server took over after the view was taken.
+        if entry.era != view.era || !self.knowledge.is_valid(key, &entry) {
             return Near::Miss(MissReason::Changed, Some(entry));
         }
         if entry.refresh.is_due(now) {

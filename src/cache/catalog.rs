@@ -25,7 +25,7 @@ use super::{
     load_health::LoadHealth,
     loader::{Loader, Purpose},
     near::NearCache,
-    serving::{CONFIRM_WITHIN, Caller},
+    serving::{CONFIRM_WITHIN, Caller, check_history},
     window::Window,
 };
 use crate::domain::{
@@ -177,17 +177,21 @@ impl CachedCatalog {
             arrived,
             called: Instant::now(),
             deadline,
-            least: options.min_version.map(|version| version.stamp),
+            least: options.min_version,
         };
         let look = || {
             let (now, view) = (Instant::now(), self.knowledge.view());
+            // A server may have taken over since the version was reached.
+            caller
+                .least
+                .map_or(Ok(()), |least| check_history(least, view.version))?;
             let near = keys.iter().map(|key| self.near(key, now, view));
-            near.collect::<Vec<_>>()
+            Ok::<_, Error>(near.collect::<Vec<_>>())
         };
-        let mut near = look();
+        let mut near = look()?;
         if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
             self.knowledge.confirm(CONFIRM_WITHIN).await;
-            near = look();
+            near = look()?;
         }
         if !self.is_on(Flag::StaleWhileUnavailable) {
             near.iter_mut().for_each(Near::refuse_unconfirmed);
@@ -225,7 +229,12 @@ impl CachedCatalog {
                 tracing::debug!(%key, "near hit");
                 Ok(answer)
             }
-            Near::Unconfirmed(entry) => Ok(self.stale(key, &entry, Source::NearCache)),
+            Near::Unconfirmed(entry) => {
+                match self.stale(key, &entry, Source::NearCache, caller)? {
+                    Some(answer) => Ok(answer),
+                    None => self.load(key, None, None, caller).await,
+                }
+            }
             Near::Miss(reason, old) => {
                 self.stats.near_miss(reason);
                 tracing::debug!(%key, reason = reason.as_str(), "near miss");

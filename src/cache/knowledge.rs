@@ -174,11 +174,31 @@ impl Knowledge {
     /// The newest version applied here. Its database is 0 before the first poll.
     #[must_use]
     pub fn version(&self) -> Version {
+        self.version_and_era().0
+    }
+
+    /// The newest version applied here, and the era that it is of.
+    pub(super) fn version_and_era(&self) -> (Version, u64) {
         let table = self.read();
-        Version {
-            database: table.database,
-            stamp: table.applied,
+        (table.version(), table.era)
+    }
+
+    /// The newest version that the entry is known to show; none when it is of another history than
+    /// that of which something is known here.
+    pub(super) fn version_shown(&self, key: &ReadKey, entry: &Entry) -> Option<Version> {
+        let table = self.read();
+        if entry.era != table.era {
+            return None;
         }
+        let known = table.version();
+        Some(if table.is_valid(key, entry.stamp, entry.era) {
+            known.shown_by(entry.stamp)
+        } else {
+            Version {
+                stamp: entry.stamp,
+                ..known
+            }
+        })
     }
 
     /// The database of which something is known, and the era that reads begin in now.
@@ -217,14 +237,14 @@ impl Knowledge {
         in_time && self.fresh_age().is_some()
     }
 
-    /// Waits until `stamp` was applied here, up to `deadline`. Tells whether it was.
-    pub(super) async fn reach(&self, stamp: Stamp, deadline: Instant) -> bool {
-        if self.version().stamp >= stamp {
+    /// Waits until `version` was applied here, up to `deadline`. Tells whether it was.
+    pub(super) async fn reach(&self, version: Version, deadline: Instant) -> bool {
+        if self.version().reaches(version) {
             return true;
         }
         let mut confirmed = self.confirmed.subscribe();
         self.poll_wanted.notify_one();
-        let reached = confirmed.wait_for(|_| self.version().stamp >= stamp);
+        let reached = confirmed.wait_for(|_| self.version().reaches(version));
         matches!(timeout_at(deadline, reached).await, Ok(Ok(_)))
     }
 

@@ -12,6 +12,8 @@ mod audit_tests;
 mod catalog;
 mod entry;
 mod errand;
+#[cfg(test)]
+mod failover_tests;
 mod fault;
 mod feed;
 mod figures;

@@ -9,7 +9,7 @@ use super::{
     flight::{LoadFailure, Loaded},
     key::ReadKey,
 };
-use crate::domain::{Answer, Error, FieldViolation, Flag, Source, Stamp, Unavailability, Version};
+use crate::domain::{Answer, Error, FieldViolation, Flag, Source, Unavailability, Version};
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
@@ -25,8 +25,8 @@ pub(super) struct Caller {
     pub(super) called: Instant,
     /// When the caller gives up.
     pub(super) deadline: Instant,
-    /// The oldest commit that will do.
-    pub(super) least: Option<Stamp>,
+    /// The oldest version that will do.
+    pub(super) least: Option<Version>,
 }
 
 impl CachedCatalog {
@@ -34,11 +34,13 @@ impl CachedCatalog {
     ///
     /// Two things allow it: the entry is valid and knowledge is fresh; or it
     /// was read after the caller called, so that nothing committed before the
-    /// call is missing, whatever was committed since.
+    /// call is missing, whatever was committed since. Not so an entry of another
+    /// history than is known by now: its server was left for one that took over.
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when nobody can confirm it, and operators want no stale answers.
+    /// [`Error::Unavailable`] when nobody can confirm it, and operators want no stale answers;
+    /// [`Error::Invalid`] when the version that the caller asks for is lost.
     pub(super) async fn accept(
         &self,
         key: &ReadKey,
@@ -46,15 +48,13 @@ impl CachedCatalog {
         caller: Caller,
     ) -> Result<Option<Answer>, Error> {
         let entry = &loaded.entry;
-        if let Some(read_from) = loaded
-            .read_from
-            .filter(|read_from| *read_from >= caller.called)
-            // A server that has just restarted shows less than it had told, until commits are numbered again.
-            .filter(|_| caller.least.is_none_or(|least| entry.stamp >= least))
+        if let Some(version) = self.version_for(key, entry, caller)?
+            && let Some(read_from) = loaded.read_from
+            && read_from >= caller.called
         {
             let age = read_from.elapsed();
             if age <= self.knowledge.max_staleness() {
-                return Ok(Some(self.answer(key, entry, loaded.source, age, false)));
+                return Ok(Some(entry.answer(loaded.source, version, age, false)));
             }
         }
         if self.knowledge.fresh_age().is_none() {
@@ -64,13 +64,33 @@ impl CachedCatalog {
         if !self.knowledge.is_valid(key, entry) {
             return Ok(None);
         }
+        let Some(version) = self.version_for(key, entry, caller)? else {
+            return Ok(None);
+        };
         match age {
-            Some(age) => Ok(Some(self.answer(key, entry, loaded.source, age, false))),
+            Some(age) => Ok(Some(entry.answer(loaded.source, version, age, false))),
             None if self.is_on(Flag::StaleWhileUnavailable) => {
-                Ok(Some(self.stale(key, entry, loaded.source)))
+                self.stale(key, entry, loaded.source, caller)
             }
             None => Err(Error::datastore("nobody can confirm the copy")),
         }
+    }
+
+    /// The version that the entry shows, if that will do for the caller.
+    ///
+    /// A server that has just restarted shows less than it had told, until commits are numbered again.
+    fn version_for(
+        &self,
+        key: &ReadKey,
+        entry: &Entry,
+        caller: Caller,
+    ) -> Result<Option<Version>, Error> {
+        let shown = self.knowledge.version_shown(key, entry);
+        let Some(least) = caller.least else {
+            return Ok(shown);
+        };
+        check_history(least, self.knowledge.version())?;
+        Ok(shown.filter(|shown| shown.reaches(least)))
     }
 
     /// An older copy in place of a failed load, if there is one that may be served.
@@ -94,18 +114,17 @@ impl CachedCatalog {
             .into_iter()
             .filter_map(servable)
             .max_by_key(|(entry, _)| entry.stamp);
-        match newest {
-            Some((entry, source)) => Ok(self.stale(key, &entry, source)),
-            None => Err(failure.into_error()),
-        }
+        let Some((entry, source)) = newest else {
+            return Err(failure.into_error());
+        };
+        let answer = self.stale(key, &entry, source, caller)?;
+        answer.ok_or_else(|| failure.into_error())
     }
 
     /// Whether the caller may have this copy when nothing better is to be had.
     pub(super) fn may_have_stale(&self, key: &ReadKey, entry: &Entry, caller: Caller) -> bool {
         let is_young = entry.current_at.elapsed() <= self.stale_retention;
-        let is_new_enough = caller
-            .least
-            .is_none_or(|least| self.version_shown(key, entry).stamp >= least);
+        let is_new_enough = matches!(self.version_for(key, entry, caller), Ok(Some(_)));
         let may_be_stale = self.is_on(Flag::StaleWhileUnavailable);
         may_be_stale && is_young && is_new_enough && self.knowledge.may_serve_stale(key, entry)
     }
@@ -127,62 +146,45 @@ impl CachedCatalog {
         let _ = timeout_at(caller.deadline - margin, lost).await;
     }
 
-    pub(super) fn stale(&self, key: &ReadKey, entry: &Arc<Entry>, source: Source) -> Answer {
-        self.stats.stale_answers.add(1);
-        tracing::debug!(%key, "stale answer");
+    /// The entry as a stale answer, if that will do for the caller.
+    pub(super) fn stale(
+        &self,
+        key: &ReadKey,
+        entry: &Arc<Entry>,
+        source: Source,
+        caller: Caller,
+    ) -> Result<Option<Answer>, Error> {
         let known_for = self
             .knowledge
             .age()
             .filter(|_| self.knowledge.is_valid(key, entry));
         let age = known_for.unwrap_or_else(|| entry.current_at.elapsed());
-        self.answer(key, entry, source, age, true)
-    }
-
-    /// The newest version that the entry is known to show.
-    ///
-    /// First what is known, then whether the entry is valid: it may become invalid in between,
-    /// and must not be told as the version that made it so.
-    fn version_shown(&self, key: &ReadKey, entry: &Entry) -> Version {
-        let known = self.knowledge.version();
-        if self.knowledge.is_valid(key, entry) {
-            known.shown_by(entry.stamp)
-        } else {
-            Version {
-                stamp: entry.stamp,
-                ..known
-            }
-        }
-    }
-
-    fn answer(
-        &self,
-        key: &ReadKey,
-        entry: &Entry,
-        source: Source,
-        bound: Duration,
-        stale: bool,
-    ) -> Answer {
-        entry.answer(source, self.version_shown(key, entry), bound, stale)
+        let Some(version) = self.version_for(key, entry, caller)? else {
+            return Ok(None);
+        };
+        self.stats.stale_answers.add(1);
+        tracing::debug!(%key, "stale answer");
+        Ok(Some(entry.answer(source, version, age, true)))
     }
 
     /// Waits until `version` was applied here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when it is not in time; [`Error::Invalid`] when it never will be.
     pub(super) async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error> {
-        let known = self.knowledge.version();
-        let foreign = |problem| {
-            Err(Error::Invalid(vec![FieldViolation::new(
-                "min_version",
-                problem,
-            )]))
-        };
-        if version.database != known.database && self.knowledge.era().is_some() {
-            return foreign("is a version of another database");
-        }
-        if version.stamp.timeline < known.stamp.timeline {
-            return foreign("is from a history of the database that has ended");
-        }
         // A little early, so that the caller hears why instead of running out of time.
-        let margin = (deadline - Instant::now()) / 10;
-        if self.knowledge.reach(version.stamp, deadline - margin).await {
+        let called = Instant::now();
+        let until = deadline - (deadline - called) / 10;
+        let is_known = self.knowledge.era().is_some();
+        // A server may have taken over of which this replica has not heard: a poll tells.
+        if is_known
+            && check_history(version, self.knowledge.version()).is_err()
+            && self.knowledge.confirm(until - called).await
+        {
+            check_history(version, self.knowledge.version())?;
+        }
+        if self.knowledge.reach(version, until).await {
             return Ok(());
         }
         Err(Error::Unavailable {
@@ -191,4 +193,17 @@ impl CachedCatalog {
             source: None,
         })
     }
+}
+
+/// Refuses a version that is of another history than the one that is `known`.
+pub(super) fn check_history(version: Version, known: Version) -> Result<(), Error> {
+    let problem = if version.database != known.database {
+        "is a version of another database, or of a history of it that has ended"
+    } else if version.stamp.timeline < known.stamp.timeline {
+        "is from a history of the database that has ended"
+    } else {
+        return Ok(());
+    };
+    let violation = FieldViolation::new("min_version", problem);
+    Err(Error::Invalid(vec![violation]))
 }

@@ -4,7 +4,7 @@ use super::{
     fault::{self, Fault},
     key::ReadKey,
 };
-use crate::domain::{Change, Changes, DatabaseId, FeedPage, Stamp, Tag};
+use crate::domain::{Change, Changes, DatabaseId, FeedPage, Stamp, Tag, Version};
 
 /// Which commit last touched what.
 #[derive(Debug, Default)]
@@ -97,6 +97,14 @@ impl Table {
         raise(&mut self.changed);
         if change.hard {
             raise(&mut self.hard_changed);
+        }
+    }
+
+    /// The newest version that was applied.
+    pub(super) fn version(&self) -> Version {
+        Version {
+            database: self.database,
+            stamp: self.applied,
         }
     }
 

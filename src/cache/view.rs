@@ -12,6 +12,8 @@ pub(super) struct View {
     pub(super) age: Option<Duration>,
     /// The newest version applied here.
     pub(super) version: Version,
+    /// The era that it is of: an entry of another one shows nothing of it.
+    pub(super) era: u64,
 }
 
 impl Knowledge {
@@ -19,7 +21,7 @@ impl Knowledge {
     pub(super) fn view(&self) -> View {
         // First the age, then what it vouches for.
         let age = self.fresh_age();
-        let version = self.version();
-        View { age, version }
+        let (version, era) = self.version_and_era();
+        View { age, version, era }
     }
 }
