@@ -69,12 +69,12 @@ LANGUAGE sql SET search_path = pg_catalog, challenges_catalog, pg_temp AS $$
     ),
     kept AS (
         INSERT INTO challenges_catalog.challenge_revisions (
-            id, challenge, log_id, operation, difficulty, title, description, points, tips, created_at
+            id, challenge, log_id, xid, operation, difficulty, title, description, points, tips, created_at
         )
         OVERRIDING SYSTEM VALUE
         SELECT
-            t.id, t.challenge, coalesce(e.log_id, t.id), t.operation, t.difficulty, t.title, t.description, t.points, t.tips,
-            t.created_at
+            t.id, t.challenge, coalesce(e.log_id, t.id), t.xid, t.operation, t.difficulty, t.title, t.description, t.points,
+            t.tips, t.created_at
         FROM taken AS t
         LEFT JOIN challenges_catalog.edits AS e ON e.xid = t.xid AND t.id BETWEEN e.log_id AND coalesce(e.last_id, e.log_id)
         WHERE t.operation IS NOT NULL

@@ -1,4 +1,6 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio_util::task::TaskTracker;
 
 use super::{
     database::{location, pool_settings},
@@ -8,7 +10,7 @@ use crate::{
     config::DatabaseConfig,
     domain::UnixMicros,
     repository::{self, Facts, MigrateSettings},
-    service::seed as seeding,
+    service::{HistoryPruning, seed as seeding},
 };
 
 /// Applies what is missing, and tells what that was.
@@ -61,6 +63,30 @@ pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seed
         read: seeded.read,
         added: seeded.added,
     })
+}
+
+/// Prunes what is older than `older_than` from the history, or only counts it; tells `progress` after each
+/// step how many revisions it was, and gives how many in all. `None` when another one is at it.
+///
+/// # Errors
+///
+/// What kept it from pruning; what went until then is gone.
+pub async fn prune_history(
+    database: &DatabaseConfig,
+    older_than: Duration,
+    is_trial: bool,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Option<u64>, Error> {
+    let datastore = repository::open(location(&database.url), &pool_settings(database))?;
+    datastore.check().await.map_err(at(&database.url))?;
+    let tasks = TaskTracker::new();
+    let (store, registry) = (Arc::clone(&datastore), Arc::clone(&datastore));
+    let pruning = HistoryPruning::new(store as _, registry as _, tasks.clone());
+    let pruned = pruning.prune(older_than, is_trial, progress).await;
+    tasks.close();
+    tasks.wait().await;
+    datastore.close().await;
+    pruned.map_err(at(&database.url))
 }
 
 /// Looks for faults; changes nothing.

@@ -17,7 +17,10 @@ use crate::{
     domain::{ControlBoard, ReplicaId, ReplicaRegistry},
     flags::{FlagBoard, Follower},
     repository::Datastore,
-    service::{CacheAdminService, CatalogService, ControlsService, EditService, WarmService},
+    service::{
+        CacheAdminService, CatalogService, ControlsService, EditService, HistoryFigures,
+        HistoryPruning, WarmService,
+    },
     tips::Board,
     transport::{
         CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport,
@@ -36,6 +39,7 @@ pub(super) struct App {
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) board: Arc<Board>,
     pub(super) samples: Arc<Samples>,
+    pub(super) history: Arc<HistoryFigures>,
     pub(super) health: Health,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
@@ -91,6 +95,7 @@ impl App {
                 caches.shared.clone(),
                 config.tips.replicas,
             )),
+            history: Arc::new(HistoryFigures::new(config.database.history_retention)),
             datastore,
             catalog,
             knowledge: caches.knowledge,
@@ -137,6 +142,11 @@ impl App {
         let (catalog, datastore) = (Arc::clone(&self.catalog), Arc::clone(&self.datastore));
         let audit = Audit::new(catalog, Arc::clone(&self.knowledge), datastore as _);
         self.run_until_stop(audit.run());
+        if let Some(retention) = config.database.history_retention {
+            let (store, registry) = (Arc::clone(&self.datastore), Arc::clone(&self.datastore));
+            let pruning = HistoryPruning::new(store as _, registry as _, self.tasks.clone());
+            self.run_until_stop(pruning.keep(retention, Arc::clone(&self.history)));
+        }
     }
 
     /// Runs `work` in the background until the app stops.

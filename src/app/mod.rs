@@ -12,6 +12,6 @@ mod serve;
 mod tips;
 mod view;
 
-pub use commands::{migrate_up, migration_status, seed, verify};
+pub use commands::{migrate_up, migration_status, prune_history, seed, verify};
 pub use serve::serve;
 pub use view::{Error, Fact, Finding, Migrated, Migration, Report, Seeded, Severity};

@@ -11,6 +11,7 @@ use crate::{
     redis,
     repository::Datastore,
     server::Connections,
+    service::HistoryFigures,
     telemetry::{Page, process_figures},
     tips::Board,
     transport::{Health, RpcStats},
@@ -27,6 +28,7 @@ struct Figures {
     datastore: Arc<dyn Datastore>,
     health: Health,
     samples: Arc<Samples>,
+    history: Arc<HistoryFigures>,
 }
 
 impl App {
@@ -42,6 +44,7 @@ impl App {
             datastore: Arc::clone(&self.datastore),
             health: self.health.clone(),
             samples: Arc::clone(&self.samples),
+            history: Arc::clone(&self.history),
         };
         let health = self.health.clone();
         let checks = move || {
@@ -69,6 +72,7 @@ impl Figures {
         pool(self.datastore.pool(), &mut page);
         self.links(&mut page);
         self.samples.collect(&mut page);
+        self.history.collect(&mut page);
         self.board.collect(&mut page);
         self.flags.collect(&mut page);
         process_figures(&mut page);

@@ -42,7 +42,7 @@ const FOLLOW_UP: Duration = Duration::from_millis(30);
 /// After the first poll that failed; twice as long after each further one, up to the interval.
 const RETRY: Duration = Duration::from_millis(25);
 /// Old changes are pruned about this often, by every replica: it costs one statement.
-const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 /// And after so many commits, so that a flood of them is bounded too.
 const PRUNE_COMMITS: u64 = 5_000;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use super::{admin, number::whole, output, settings, tips};
+use super::{admin, history, number::whole, output, settings, tips};
 use crate::domain::{ChallengeId, Difficulty, PageSize};
 
 /// The binary's name.
@@ -41,7 +41,14 @@ pub(super) fn command() -> Command {
         .infer_subcommands(false)
         .args_conflicts_with_subcommands(true)
         .args(settings::serve_args().into_iter().map(|arg| arg.hide(true)))
-        .subcommands([serve(), migrate(), seed(), verify(), config()])
+        .subcommands([
+            serve(),
+            migrate(),
+            seed(),
+            history::command(),
+            verify(),
+            config(),
+        ])
         .subcommands([health(), list(), get(), tips(), admin::command()])
         .subcommands([version(), completions(), man()])
 }

@@ -11,6 +11,7 @@ mod database;
 mod failure;
 mod get;
 mod health;
+mod history;
 mod list;
 mod man;
 mod number;

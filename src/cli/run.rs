@@ -7,8 +7,8 @@ use std::{
 use clap::ArgMatches;
 
 use super::{
-    admin, command::command, completions, config, database, failure::Failure, get, health, list,
-    man, serve, tips, verify,
+    admin, command::command, completions, config, database, failure::Failure, get, health, history,
+    list, man, serve, tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -31,6 +31,7 @@ fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Failu
     match matches.subcommand() {
         Some(("migrate", matches)) => database::migrate(matches, environment),
         Some(("seed", matches)) => database::seed(matches, environment),
+        Some(("history", matches)) => history::run(matches, environment),
         Some(("verify", matches)) => verify::run(matches, environment),
         Some(("config", matches)) => config::run(matches, environment),
         Some(("health", matches)) => health::run(matches, environment),

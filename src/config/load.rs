@@ -118,6 +118,7 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let statement_timeout = reader.duration(&table::DB_STATEMENT_TIMEOUT);
     let sqlite = matches!(url, Some(DatabaseUrl::Sqlite(_)));
     let auto_migrate = reader.switch(&table::AUTO_MIGRATE, sqlite);
+    let history_retention = reader.optional_duration(&table::HISTORY_RETENTION);
     if let (Some(min), Some(max)) = (pool_min, pool_max)
         && min > max
     {
@@ -140,6 +141,7 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
         acquire_timeout: acquire_timeout?,
         statement_timeout: statement_timeout?,
         auto_migrate: auto_migrate?,
+        history_retention: history_retention?,
     })
 }
 

@@ -76,6 +76,21 @@ impl<'a> Reader<'a> {
         self.read(setting, default, parse, |value| unit::show_duration(*value))
     }
 
+    /// A length of time that need not be given.
+    #[expect(
+        clippy::option_option,
+        reason = "outer: could it be read; inner: was it given"
+    )]
+    pub(super) fn optional_duration(
+        &mut self,
+        setting: &'static Setting,
+    ) -> Option<Option<Duration>> {
+        let parse = |text: &str| unit::number(setting.form, text).map(Duration::from_millis);
+        self.read(setting, "", optional(parse), |value| {
+            value.map(unit::show_duration).unwrap_or_default()
+        })
+    }
+
     /// A count or a size.
     pub(super) fn number<T: TryFrom<u64>>(&mut self, setting: &'static Setting) -> Option<T> {
         let parse = |text: &str| {

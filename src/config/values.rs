@@ -38,6 +38,8 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
     /// Whether `serve` migrates by itself. Always true for SQLite.
     pub auto_migrate: bool,
+    /// How long revisions are kept, a day or more; absent for ever.
+    pub history_retention: Option<Duration>,
 }
 
 /// The cache that replicas share.

@@ -253,7 +253,12 @@ pub enum EditRefusal {
     /// The same name came with something else before.
     RequestIdReused,
     /// The challenge has no such revision.
-    NoSuchRevision(i64),
+    NoSuchRevision {
+        /// The number.
+        number: i64,
+        /// Whether it may have had it: no older one is kept.
+        may_be_pruned: bool,
+    },
 }
 
 impl fmt::Display for EditRefusal {
@@ -270,7 +275,17 @@ impl fmt::Display for EditRefusal {
             Self::RequestIdReused => f.write_str(
                 "request_id was used for another call before: give each call one of its own",
             ),
-            Self::NoSuchRevision(number) => write!(f, "the challenge has no revision {number}"),
+            Self::NoSuchRevision {
+                number,
+                may_be_pruned: false,
+            } => write!(f, "the challenge has no revision {number}"),
+            Self::NoSuchRevision {
+                number,
+                may_be_pruned: true,
+            } => write!(
+                f,
+                "the challenge has no revision {number}, or no longer: none that old is kept"
+            ),
         }
     }
 }

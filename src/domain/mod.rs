@@ -15,6 +15,7 @@ mod error;
 mod flag;
 mod fleet;
 mod generic_tip;
+mod history_store;
 mod ports;
 mod query;
 mod switches;
@@ -59,6 +60,7 @@ pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,
 };
 pub use generic_tip::generic_tip;
+pub use history_store::{HistoryStore, PruneStep, PrunedStep};
 pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
     FeedPage, ReadOptions, Stamped, Tell,

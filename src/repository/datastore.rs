@@ -7,8 +7,8 @@ use super::{
     sqlite,
 };
 use crate::domain::{
-    ChallengeEditor, ChallengeRepository, ChangeFeed, ControlStore, Error, Invalidator, PoolState,
-    ReplicaRegistry, TipBatchStore, TipStore,
+    ChallengeEditor, ChallengeRepository, ChangeFeed, ControlStore, Error, HistoryStore,
+    Invalidator, PoolState, ReplicaRegistry, TipBatchStore, TipStore,
 };
 
 /// Where a database is. Has no `Debug`, because an address can hold a password.
@@ -28,6 +28,7 @@ pub trait Datastore:
     + ChallengeRepository
     + ChangeFeed
     + ControlStore
+    + HistoryStore
     + Invalidator
     + ReplicaRegistry
     + TipStore

@@ -8,8 +8,8 @@ use super::{
     row::{self, broken},
 };
 use crate::domain::{
-    ChallengeId, EditRefusal, Error, ImportTally, Imported, NewChallenge, Once, Revision,
-    RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
+    ChallengeId, EditRefusal, Error, ImportTally, Imported, NewChallenge, Once, PrunedStep,
+    Revision, RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
 };
 
 /// How long a request is known again: longer than any caller tries.
@@ -100,6 +100,21 @@ pub(super) fn revision(row: RevisionRow) -> Result<Revision, Error> {
         points: row.points.unwrap_or(10),
         tips: row.tips,
         created_at: row.created_at.map(UnixMicros),
+    })
+}
+
+/// What a step of pruning did, as both engines give it.
+#[derive(sqlx::FromRow)]
+pub(super) struct PrunedRow {
+    pub(super) removed: i64,
+    pub(super) next: Option<i64>,
+}
+
+/// The step of a row.
+pub(super) fn pruned(row: &PrunedRow) -> Result<PrunedStep, Error> {
+    Ok(PrunedStep {
+        removed: row::unsigned(row.removed)?,
+        next: row.next,
     })
 }
 

@@ -109,9 +109,9 @@ impl EditService {
         seen: Option<Etag>,
         terms: &EditTerms,
     ) -> Result<Outcome, Error> {
-        let revision = self.editor.revision(id, number).await?;
-        let missing = Error::Refused(EditRefusal::NoSuchRevision(number));
-        let revision = revision.ok_or(missing)?;
+        let Some(revision) = self.editor.revision(id, number).await? else {
+            return Err(self.no_such_revision(id, number).await?);
+        };
         let created_at = revision.created_at;
         let new = draft(revision).check().map_err(broken_revision)?;
         let decide = |found: Option<&Challenge>| match found {
@@ -136,6 +136,19 @@ impl EditService {
     /// As [`ChallengeEditor::revisions`].
     pub async fn revisions(&self, query: RevisionQuery) -> Result<Vec<Revision>, Error> {
         self.editor.revisions(query).await
+    }
+
+    /// Pruning takes the oldest first, so with an older one there it never was.
+    async fn no_such_revision(&self, id: ChallengeId, number: i64) -> Result<Error, Error> {
+        let older = RevisionQuery {
+            challenge: Some(id),
+            before: Some(number),
+            limit: 1,
+        };
+        Ok(Error::Refused(EditRefusal::NoSuchRevision {
+            number,
+            may_be_pruned: self.editor.revisions(older).await?.is_empty(),
+        }))
     }
 
     /// The challenge, if it is there and the one that the caller saw.

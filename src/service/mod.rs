@@ -5,6 +5,8 @@ mod catalog;
 mod controls;
 mod edit;
 mod generate;
+mod history;
+mod history_figures;
 /// Loading challenges into a catalog that lacks them.
 pub mod seed;
 mod task_lease;
@@ -20,5 +22,7 @@ pub use generate::{
     Batching, GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating,
     RunEnd, Scope, TipOutcome, TipsPerMinute, Way,
 };
+pub use history::HistoryPruning;
+pub use history_figures::HistoryFigures;
 pub use tips::{TipEvents, TipTerms, TipsOfMany, TipsService};
 pub use warm::{WarmPlan, WarmProgress, WarmService, WarmTally};

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ChallengeId, EditTerms, Error, Once, PageSize, RequestId, RevisionQuery, Version, finished,
+        ChallengeId, EditTerms, Error, Once, Operation, PageSize, RequestId, Revision,
+        RevisionQuery, Version, finished,
     },
     pb::admin::v1 as pb,
     service::{EditService, Outcome},
@@ -138,10 +139,18 @@ impl EditTransport {
         let has_more = found.len() > usize::from(page_size.get());
         found.truncate(page_size.get().into());
         let last = found.last().filter(|_| has_more);
+        // The history of a challenge never begins with a change of it.
+        let is_cut = |oldest: &Revision| match oldest.operation {
+            Operation::Updated => true,
+            Operation::Found | Operation::Created | Operation::Deleted => false,
+        };
+        let older_pruned =
+            !has_more && query.challenge.is_some() && found.last().is_some_and(is_cut);
         let token = |number| revision_token::make(&self.page_tokens, query.challenge, number);
         Ok(pb::ListChallengeRevisionsResponse {
             next_page_token: last.map(|last| token(last.number)).unwrap_or_default(),
             revisions: found.into_iter().map(Into::into).collect(),
+            older_pruned,
         })
     }
 

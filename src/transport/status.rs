@@ -169,7 +169,7 @@ fn refused(refusal: &EditRefusal) -> Status {
             Code::InvalidArgument,
             info(ErrorReason::RequestIdReused, []),
         ),
-        EditRefusal::NoSuchRevision(number) => {
+        EditRefusal::NoSuchRevision { number, .. } => {
             let mut details = info(ErrorReason::RevisionNotFound, []);
             let problem = "the challenge has no such revision";
             details.set_resource_info("revision", number.to_string(), "", problem);

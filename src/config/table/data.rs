@@ -84,6 +84,19 @@ pub(in crate::config) const AUTO_MIGRATE: Setting = Setting {
     help: "Lets `serve` migrate a Postgres database; a SQLite file is always migrated",
 };
 
+pub(in crate::config) const HISTORY_RETENTION: Setting = Setting {
+    flag: "history-retention",
+    env: "CATALOG_HISTORY_RETENTION",
+    section: Section::Database,
+    form: Form::Duration {
+        min: secs(DAY),
+        max: secs(36_500 * DAY),
+    },
+    default: "",
+    secret: false,
+    help: "How long the history of changes is kept, but for what each challenge is now; without it, for ever",
+};
+
 pub(in crate::config) const REDIS_URL: Setting = Setting {
     flag: "redis-url",
     env: "REDIS_URL",

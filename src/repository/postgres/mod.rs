@@ -10,6 +10,7 @@ mod encoding;
 mod event_trigger;
 mod export;
 mod feed;
+mod history;
 mod import;
 mod listener;
 mod migrate;

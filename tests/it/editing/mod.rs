@@ -7,4 +7,5 @@ mod history;
 mod imports;
 mod once;
 mod one;
+mod retention;
 mod rights;

@@ -64,6 +64,9 @@ async fn all_tables_are_told_by_verify_at_both_ends_and_repaired_as_the_readme_s
     let (_, recipe) = README.split_once("```sql\n").unwrap();
     let (recipe, _) = recipe.split_once("```").unwrap();
     servers.subscriber.execute(recipe).await;
+    let strays = "SELECT count(*) FROM challenges_catalog.challenge_revisions AS r
+        WHERE NOT EXISTS (SELECT FROM challenges_catalog.edits AS e WHERE e.log_id = r.log_id OR e.xid = r.xid)";
+    assert_eq!(servers.subscriber.query_i64(strays).await, 0);
     servers
         .subscriber
         .execute("DELETE FROM approach_challenges")

@@ -4,8 +4,8 @@ macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
             use crate::repository::{
-                broken_rows, changes, controls, edits, fixture::Catalog, guards, odd_rows, reads, registry, shown,
-                tip_batches, tips,
+                broken_rows, changes, controls, edits, fixture::Catalog, guards, odd_rows, reads, registry, retention,
+                shown, tip_batches, tips,
             };
             $(#[tokio::test]
             async fn $fact() {
@@ -94,6 +94,10 @@ both_engines!(
     registry::of_many_who_take_a_task_at_once_one_gets_it,
     registry::only_a_report_makes_a_replica_young_again,
     registry::the_pool_tells_how_many_connections_it_has,
+    retention::a_step_looks_at_so_many_and_tells_where_the_next_one_goes_on,
+    retention::a_trial_counts_and_removes_nothing,
+    retention::old_revisions_go_but_the_newest_of_a_challenge_that_is_there,
+    retention::what_was_pruned_leaves_the_rest_guarded_and_the_history_goes_on,
     shown::a_challenge_has_its_tip_in_lists_and_by_id_and_no_other_has_it,
     shown::a_tip_for_other_texts_is_not_shown_until_they_fit_again,
     shown::a_tip_that_is_not_to_be_shown_is_not,

@@ -169,6 +169,34 @@ impl Catalog {
         self.execute(age).await;
     }
 
+    /// Makes every revision so far one of long ago.
+    pub async fn age_history(&self) {
+        let age = match &self.place {
+            Place::Postgres(_) => {
+                "SELECT challenges_catalog.number(2000);
+                UPDATE challenges_catalog.edits SET committed_at = '2001-01-01'"
+            }
+            Place::Sqlite(_) => {
+                "DROP TRIGGER challenge_revisions_update;
+                UPDATE challenge_revisions SET committed_at = 0;
+                CREATE TRIGGER challenge_revisions_update BEFORE UPDATE ON challenge_revisions
+                BEGIN
+                    SELECT RAISE(ABORT, 'challenge_revisions is append-only: UPDATE is refused');
+                END"
+            }
+        };
+        self.execute(age).await;
+    }
+
+    /// Takes all that was noted into the history, as pruning does in time.
+    pub async fn keep_revisions(&self) {
+        if self.is_postgres() {
+            let keep = "SELECT challenges_catalog.number(2000);
+                SELECT challenges_catalog.keep_revisions('18446744073709551615', NULL)";
+            self.execute(keep).await;
+        }
+    }
+
     /// Makes every request so far one of long ago.
     pub async fn age_requests(&self) {
         let age = match &self.place {

@@ -22,6 +22,7 @@ mod outages;
 mod owner;
 mod reads;
 mod registry;
+mod retention;
 mod rights;
 mod shown;
 mod statements;

@@ -109,6 +109,7 @@ fn history() -> Command {
         .about("Shows who changed what and when, the newest first")
         .args([id, limit, output::arg()])
         .args(settings::client_args())
+        .after_help("`history prune` shortens it, and so does a server's history-retention.")
 }
 
 fn import() -> Command {

@@ -8,7 +8,7 @@ use crate::{
     cli::{
         client,
         failure::Failure,
-        output::{Color, Output, clean},
+        output::{self, Color, Output, clean},
         runtime, settings,
     },
     config::{ClientConfig, Environment},
@@ -33,6 +33,13 @@ struct RevisionView {
     challenge: Option<EditedView>,
 }
 
+/// What there is of it, as far as was asked for.
+#[derive(Default)]
+struct History {
+    revisions: Vec<ChallengeRevision>,
+    older_pruned: bool,
+}
+
 /// Shows who changed what and when.
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
@@ -40,28 +47,29 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(PAGE_MAX);
     let id = args::challenge_id(matches);
     let found = runtime::command()?.block_on(ask(&config, id, limit))?;
-    let views: Vec<_> = found.into_iter().map(RevisionView::from).collect();
-    show(output, &views)
+    let History {
+        revisions,
+        older_pruned,
+    } = found;
+    let views: Vec<_> = revisions.into_iter().map(RevisionView::from).collect();
+    show(output, &views, older_pruned)
 }
 
-async fn ask(
-    config: &ClientConfig,
-    challenge_id: String,
-    limit: u32,
-) -> Result<Vec<ChallengeRevision>, Failure> {
+async fn ask(config: &ClientConfig, challenge_id: String, limit: u32) -> Result<History, Failure> {
     let mut client = ChallengesAdminClient::new(client::connect(config).await?);
     let mut request = ListChallengeRevisionsRequest {
         challenge_id,
         ..Default::default()
     };
-    let (mut left, mut found) = (limit, Vec::new());
+    let (mut left, mut found) = (limit, History::default());
     while left > 0 {
         request.page_size = i32::try_from(left.min(PAGE_MAX)).unwrap_or(0);
         let answer = client.list_challenge_revisions(client::request(config, request.clone()));
         let answer = answer.await.map_err(|status| client::refused(&status))?;
         let answer = answer.into_inner();
         left = left.saturating_sub(left.min(PAGE_MAX));
-        found.extend(answer.revisions);
+        found.revisions.extend(answer.revisions);
+        found.older_pruned = answer.older_pruned;
         if answer.next_page_token.is_empty() {
             break;
         }
@@ -101,9 +109,9 @@ impl RevisionView {
     }
 }
 
-fn show(output: Output, views: &[RevisionView]) -> Result<(), Failure> {
+fn show(output: Output, views: &[RevisionView], older_pruned: bool) -> Result<(), Failure> {
     if output.is_data() {
-        return output.data(&json!({ "revisions": views }));
+        return output.data(&json!({ "revisions": views, "older_pruned": older_pruned }));
     }
     let rows = views.iter().map(|view| {
         let challenge = view.challenge.as_ref();
@@ -123,7 +131,11 @@ fn show(output: Output, views: &[RevisionView]) -> Result<(), Failure> {
         ]
     });
     let headings = ["REVISION", "TIME", "CHANGE", "WHO", "CHALLENGE", "TITLE"];
-    output.rows(headings, rows)
+    output.rows(headings, rows)?;
+    if older_pruned && output.is_table() {
+        output::line("\nolder revisions were pruned")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,54 @@
+use sqlx::SqliteConnection;
+use tonic::async_trait;
+
+use super::SqliteStore;
+use crate::{
+    domain::{Error, HistoryStore, PruneStep, PrunedStep},
+    repository::edit_row::{self, PrunedRow},
+};
+
+#[async_trait]
+impl HistoryStore for SqliteStore {
+    async fn prune_history(&self, step: PruneStep) -> Result<PrunedStep, Error> {
+        let work = async {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let row = prune(&mut transaction, step).await?;
+            if step.is_trial {
+                transaction.rollback().await?;
+            } else {
+                transaction.commit().await?;
+            }
+            Ok(row)
+        };
+        edit_row::pruned(&self.within("pruning the history", work).await?)
+    }
+}
+
+async fn prune(
+    connection: &mut SqliteConnection,
+    step: PruneStep,
+) -> Result<PrunedRow, sqlx::Error> {
+    let older_than = i64::try_from(step.older_than.as_micros()).unwrap_or(i64::MAX);
+    let next: Option<i64> = sqlx::query_scalar(include_str!("sql/prune_history_next.sql"))
+        .bind(older_than)
+        .bind(step.after)
+        .bind(step.most)
+        .fetch_one(&mut *connection)
+        .await?;
+    sqlx::query("UPDATE catalog_pruning SET is_on = 1")
+        .execute(&mut *connection)
+        .await?;
+    let gone = sqlx::query(include_str!("sql/prune_history.sql"))
+        .bind(older_than)
+        .bind(step.after)
+        .bind(step.most)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("UPDATE catalog_pruning SET is_on = 0")
+        .execute(connection)
+        .await?;
+    Ok(PrunedRow {
+        removed: i64::try_from(gone.rows_affected()).unwrap_or(i64::MAX),
+        next,
+    })
+}
