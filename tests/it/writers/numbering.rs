@@ -84,6 +84,29 @@ async fn a_transaction_that_fits_into_no_round_goes_alone_and_is_everything() {
 }
 
 #[tokio::test]
+async fn one_that_fits_into_no_round_and_ends_late_takes_no_number_from_those_that_began_after_it()
+{
+    let mut scene = Scene::new().await;
+    let mut large = scene.writer().await;
+    run(&mut large, &format!("BEGIN; {}", insert_each(1, 11))).await;
+    let mut open = scene.writer().await;
+    run(&mut open, &format!("BEGIN; {}", insert(12))).await;
+    let mut writer = scene.writer().await;
+    run(&mut writer, &insert(13)).await;
+    assert!(number(&scene, 10).await);
+    assert_eq!(scene.told().await, told(13));
+    let before = head(&scene).await;
+
+    run(&mut large, "COMMIT").await;
+    assert!(!number(&scene, 10).await);
+    assert!(number(&scene, 10).await);
+    assert_eq!(numbered_after(&scene, before).await, 1);
+    run(&mut open, "COMMIT").await;
+    assert!(number(&scene, 10).await);
+    assert_eq!(numbered_after(&scene, before).await, 2);
+}
+
+#[tokio::test]
 async fn more_than_a_thousand_statements_of_one_transaction_are_everything() {
     let scene = Scene::new().await;
     let mut writer = scene.writer().await;

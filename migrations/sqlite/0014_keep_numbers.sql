@@ -1,0 +1,1 @@
+-- Nothing here: on SQLite a transaction has its number when it commits.
