@@ -1,6 +1,8 @@
 //! What callers are given while one server of the database takes over from another.
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::tests::{Fixture, options};
 use crate::domain::{
     Answer, CatalogReader, Changes, Difficulty, Error, ListQuery, PageSize, ReadOptions, Version,
@@ -87,4 +89,25 @@ async fn a_ticket_of_another_history_fails_as_unavailable_while_no_poll_tells_wh
     let ticket = fixture.database.fail_over();
     let error = list_at_least(&fixture, ticket).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_from_a_server_that_has_forgotten_numbers_is_read_again_behind_a_poll() {
+    let fixture = Fixture::new();
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    fixture.database.forget();
+    let early = fixture.held_list().await;
+    fixture.release();
+    fixture.release();
+    while fixture.knowledge.poll_wanted().now_or_never().is_none() {
+        tokio::task::yield_now().await;
+    }
+    fixture.commit();
+    let seq = fixture.commit();
+    fixture.poll(Changes::Lost);
+    let answer = early.await.unwrap().unwrap();
+    assert_eq!(answer.freshness.version.stamp.seq, seq);
+    assert_eq!(fixture.reads(), 2);
 }

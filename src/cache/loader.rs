@@ -23,6 +23,7 @@ use super::{
     key::ReadKey,
     load_health::LoadHealth,
     near::NearCache,
+    reading::{Read, Reading},
     shared::{Lease, Lookup, Packed},
 };
 use crate::domain::{
@@ -63,9 +64,6 @@ struct Want {
     lease: Option<Lease>,
     stale: Option<Arc<Entry>>,
 }
-
-/// What the database gave: the commit it saw, and a value for each key; `None` where it has nothing.
-type Read = Stamped<Vec<Option<Bytes>>>;
 
 /// A load that takes longer has failed; every caller may have given up sooner.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -167,34 +165,28 @@ impl Loader {
 
     /// Reads all of `wants` in one statement, keeps what may be kept, and lands them.
     async fn fill(&self, wants: Vec<Want>) {
-        let era = self.knowledge.era();
-        let mut read_from = Instant::now();
-        let read = timeout(LOAD_TIMEOUT, async {
-            let permit = self.database_permits.acquire().await;
-            let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
-            read_from = Instant::now();
-            self.stats.database_reads.add(1);
-            self.read(wants.iter().map(|want| want.landing.key())).await
-        });
-        let read = read
-            .await
-            .unwrap_or_else(|_| Err(Error::datastore("the load timed out")));
-        if let Some(want) = wants.first() {
-            self.health.note(want.landing.key(), &read);
+        let mut reading = self.reading(&wants).await;
+        if reading.is_unheard_of() {
+            // The poll learns which history counts, and gives numbers to all that was read.
+            if self.knowledge.confirm(CONFIRM_WITHIN).await {
+                reading = self.reading(&wants).await;
+            }
+        } else if reading.from.elapsed() > QUICK_FILL {
+            self.knowledge.confirm(CONFIRM_WITHIN).await;
         }
+        if let Some(want) = wants.first() {
+            self.health.note(want.landing.key(), &reading.read);
+        }
+        if reading.is_unheard_of() {
+            let problem = "it answered from another history, or from before what was told";
+            return self.fail(wants, &Error::datastore(problem));
+        }
+        let Reading { known, from, read } = reading;
         let read = match read {
             Ok(read) => read,
             Err(error) => return self.fail(wants, &error),
         };
-        let is_foreign =
-            |read: &Read| era.is_some_and(|(database, _)| database != read.version.database);
-        if read_from.elapsed() > QUICK_FILL || is_foreign(&read) {
-            self.knowledge.confirm(CONFIRM_WITHIN).await;
-        }
-        if is_foreign(&read) {
-            // Another server took over, or one that was taken over answers still: the poll knows which history counts.
-            return self.fail(wants, &Error::datastore("it answered from another history"));
-        }
+        let era = known.map(|(version, era)| (version.database, era));
         let Stamped { version, value } = read;
         for (want, body) in wants.into_iter().zip(value) {
             let stamp = version.stamp;
@@ -209,7 +201,7 @@ impl Loader {
                 (etag, body),
                 stamp,
                 era.map_or(0, |(_, era)| era),
-                read_from,
+                from,
                 ttl,
             );
             let kept = self.knowledge.is_valid(want.landing.key(), &entry);
@@ -218,7 +210,25 @@ impl Loader {
             }
             let packed = kept.then(|| (entry.as_ref(), ttl));
             self.share(era, want.landing.key(), want.lease, packed);
-            self.land(want.landing, entry, Source::Database, Some(read_from));
+            self.land(want.landing, entry, Source::Database, Some(from));
+        }
+    }
+
+    async fn reading(&self, wants: &[Want]) -> Reading {
+        let known = self.knowledge.version_and_era();
+        let mut from = Instant::now();
+        let read = timeout(LOAD_TIMEOUT, async {
+            let permit = self.database_permits.acquire().await;
+            let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
+            from = Instant::now();
+            self.stats.database_reads.add(1);
+            self.read(wants.iter().map(|want| want.landing.key())).await
+        });
+        let read = read.await;
+        Reading {
+            known: Some(known).filter(|(_, era)| *era > 0),
+            from,
+            read: read.unwrap_or_else(|_| Err(Error::datastore("the load timed out"))),
         }
     }
 

@@ -27,6 +27,7 @@ mod load_health;
 mod loader;
 mod near;
 mod news;
+mod reading;
 mod serving;
 #[cfg(test)]
 mod serving_tests;

@@ -94,6 +94,11 @@ impl FakeDatabase {
         Self::version(self.head())
     }
 
+    /// It restarts, and does not know its last number any more.
+    pub(super) fn forget(&self) {
+        self.seq.fetch_sub(1, SeqCst);
+    }
+
     /// From here on its reads work again.
     pub(super) fn mend(&self) {
         *self.failure.lock().unwrap() = None;
