@@ -179,6 +179,17 @@ impl CachedCatalog {
             deadline,
             least: options.min_version,
         };
+        for _ in 0..ATTEMPTS {
+            let answers = self.read_once(&keys, caller).await?;
+            if are_of_one_history(&answers) {
+                return Ok(answers);
+            }
+        }
+        Err(outrun())
+    }
+
+    /// An answer for each of `keys`, which may be of different histories.
+    async fn read_once(&self, keys: &[ReadKey], caller: Caller) -> Result<Vec<Answer>, Error> {
         let look = || {
             let (now, view) = (Instant::now(), self.knowledge.view());
             // A server may have taken over since the version was reached.
@@ -208,7 +219,7 @@ impl CachedCatalog {
             let seat = if is_miss(&near) { seats.next() } else { None };
             self.finish(key, near, seat, caller)
         });
-        let answers = timeout_at(deadline, load.beside(join_all(seated))).await;
+        let answers = timeout_at(caller.deadline, load.beside(join_all(seated))).await;
         answers
             .map_err(|_| Error::DeadlineExceeded)?
             .into_iter()
@@ -273,10 +284,7 @@ impl CachedCatalog {
                 return Ok(answer);
             }
         }
-        Err(Error::Internal {
-            context: "the catalog outran every load",
-            source: None,
-        })
+        Err(outrun())
     }
 
     /// Joins the loads of `keys`; those that nobody loads yet are loaded together, by the caller.
@@ -288,6 +296,22 @@ impl CachedCatalog {
         let load = (!landings.is_empty())
             .then(|| async move { loader.load(landings, Purpose::Fill).await }.boxed());
         (seats, Errand::new(load, self.tasks.clone()))
+    }
+}
+
+/// Not so when a server took over between two of them, which lacks what the first one shows.
+fn are_of_one_history(answers: &[Answer]) -> bool {
+    let mut histories = answers
+        .iter()
+        .map(|answer| answer.freshness.version.database);
+    let first = histories.next();
+    histories.all(|other| Some(other) == first)
+}
+
+fn outrun() -> Error {
+    Error::Internal {
+        context: "the catalog outran every load",
+        source: None,
     }
 }
 

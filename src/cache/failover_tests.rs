@@ -1,11 +1,13 @@
 //! What callers are given while one server of the database takes over from another.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use tokio_util::task::TaskTracker;
 
 use super::tests::{Fixture, options};
 use crate::domain::{
-    Answer, CatalogReader, Changes, Difficulty, Error, ListQuery, PageSize, ReadOptions, Version,
+    Answer, CatalogReader, ChallengeId, Changes, Difficulty, Error, ListQuery, PageSize,
+    ReadOptions, Version,
 };
 
 fn nothing() -> Changes {
@@ -110,4 +112,28 @@ async fn what_is_read_from_a_server_that_has_forgotten_numbers_is_read_again_beh
     let answer = early.await.unwrap().unwrap();
     assert_eq!(answer.freshness.version.stamp.seq, seq);
     assert_eq!(fixture.reads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_of_one_history() {
+    let fixture = Fixture::new();
+    let ids = [7, 8].map(|id| ChallengeId::from(uuid::Uuid::from_u128(id)));
+    fixture
+        .catalog
+        .get_many(&ids[..1], options())
+        .await
+        .unwrap();
+    fixture.database.hold_challenges(true);
+    let tasks = TaskTracker::new();
+    let catalog = Arc::clone(&fixture.catalog);
+    let batch = tasks.spawn(async move { catalog.get_many(&ids, options()).await });
+    while fixture.reads() == 1 {
+        tokio::task::yield_now().await;
+    }
+    let successor = fixture.database.fail_over();
+    fixture.poll(nothing());
+    fixture.database.hold_challenges(false);
+    let answers = batch.await.unwrap().unwrap();
+    let versions = answers.iter().map(|answer| answer.freshness.version);
+    assert_eq!(versions.collect::<Vec<_>>(), [successor; 2]);
 }

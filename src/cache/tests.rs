@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 use tonic::async_trait;
 
@@ -28,6 +31,7 @@ pub(super) struct FakeDatabase {
     timeline: Mutex<u32>,
     reads: AtomicU64,
     gate: Semaphore,
+    challenges_held: watch::Sender<bool>,
     failure: Mutex<Option<fn() -> Error>>,
 }
 
@@ -53,12 +57,15 @@ impl ChallengeRepository for FakeDatabase {
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
         self.reads.fetch_add(1, SeqCst);
+        let version = Self::version(self.head());
+        let mut held = self.challenges_held.subscribe();
+        held.wait_for(|held| !held).await.unwrap();
         let value = ids
             .iter()
             .filter(|id| id.uuid().as_u128() < 50)
             .map(|id| challenge(*id));
         Ok(Stamped {
-            version: Self::version(self.head()),
+            version,
             value: value.collect(),
         })
     }
@@ -78,6 +85,11 @@ impl FakeDatabase {
     pub(super) fn fail_with(&self, failure: fn() -> Error) {
         *self.failure.lock().unwrap() = Some(failure);
         self.gate.add_permits(10);
+    }
+
+    /// Holds its reads of challenges open, or lets them go on.
+    pub(super) fn hold_challenges(&self, is_held: bool) {
+        self.challenges_held.send_replace(is_held);
     }
 
     /// Each timeline is a history with a name of its own.
@@ -166,6 +178,7 @@ impl Fixture {
             timeline: Mutex::new(1),
             reads: AtomicU64::new(0),
             gate: Semaphore::new(0),
+            challenges_held: watch::Sender::new(false),
             failure: Mutex::default(),
         });
         let knowledge = Arc::new(Knowledge::new(MAX_STALENESS));
