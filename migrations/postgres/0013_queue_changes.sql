@@ -51,6 +51,47 @@ CROSS JOIN LATERAL (
     JOIN challenges_catalog.changed_challenges AS c ON c.xid = busy.xid
 ) AS e;
 
+-- What is committed now. The transaction that asks is not, whatever it sees of itself: so it may number, and may change something too.
+CREATE FUNCTION challenges_catalog.committed_now() RETURNS pg_snapshot
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN pg_visible_in_snapshot(own.xid, whole) THEN concat(
+            pg_snapshot_xmin(whole), ':', pg_snapshot_xmax(whole), ':', concat_ws(
+                ',',
+                (SELECT string_agg(x.xid::text, ',' ORDER BY x.xid) FROM pg_snapshot_xip(whole) AS x (xid) WHERE x.xid < own.xid),
+                own.xid::text,
+                (SELECT string_agg(x.xid::text, ',' ORDER BY x.xid) FROM pg_snapshot_xip(whole) AS x (xid) WHERE x.xid > own.xid)
+            )
+        )::pg_snapshot
+        ELSE whole
+    END
+    FROM pg_current_snapshot() AS whole
+    CROSS JOIN pg_current_xact_id_if_assigned() AS own (xid);
+$$;
+
+-- What has a number after a round that read `whole` and took transactions before `below`: these as `whole` shows them, and the others
+-- as the round before left them. So a transaction that goes alone, being large, does not undo the numbers of those that began after it
+-- and committed before it did.
+CREATE OR REPLACE FUNCTION challenges_catalog.snapshot_below(whole pg_snapshot, below xid8) RETURNS pg_snapshot
+LANGUAGE sql STABLE SET search_path = pg_catalog, challenges_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN below >= pg_snapshot_xmax(whole) THEN whole
+        ELSE concat(coalesce(open.first, ends.before), ':', ends.before, ':', open.xids)::pg_snapshot
+    END
+    FROM (SELECT l.snapshot FROM challenges_catalog.commit_log AS l ORDER BY l.seq DESC LIMIT 1) AS last
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN below > pg_snapshot_xmax(last.snapshot) THEN below ELSE pg_snapshot_xmax(last.snapshot) END AS before
+    ) AS ends
+    CROSS JOIN LATERAL (
+        SELECT (array_agg(x.xid ORDER BY x.xid))[1] AS first, string_agg(x.xid::text, ',' ORDER BY x.xid) AS xids
+        FROM (
+            SELECT w.xid FROM pg_snapshot_xip(whole) AS w (xid) WHERE w.xid < below
+            UNION ALL
+            SELECT s.xid FROM pg_snapshot_xip(last.snapshot) AS s (xid) WHERE s.xid >= below
+        ) AS x
+    ) AS open;
+$$;
+
 -- Takes up to `most` rows of the queue into the history, of transactions before `below`, and tells how many it took.
 CREATE FUNCTION challenges_catalog.keep_revisions(below xid8, most bigint) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, challenges_catalog, pg_temp AS $$
@@ -125,7 +166,7 @@ BEGIN
         ARRAY['challenges', 'flags'],
         true,
         CASE
-            WHEN is_new_history THEN pg_current_snapshot()
+            WHEN is_new_history THEN challenges_catalog.committed_now()
             ELSE (SELECT l.snapshot FROM challenges_catalog.commit_log AS l ORDER BY l.seq DESC LIMIT 1)
         END
     );
@@ -136,12 +177,14 @@ $$;
 
 -- Gives numbers to commits that have none, to so many rows of the outbox and the queue at once, and tells whether all have one that
 -- had committed when this was called. In READ COMMITTED: each statement here sees what committed before it. By indexes alone, and
--- only what transactions left that had no number: rows that others' long transactions keep from going are never walked over.
+-- only what transactions left that had no number: rows that others' long transactions keep from going are never walked over. What the
+-- calling transaction itself changed gets its number after it has committed.
 CREATE OR REPLACE FUNCTION challenges_catalog.number(most integer, is_thorough boolean DEFAULT false) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, challenges_catalog, pg_temp
 SET enable_seqscan = off SET jit = off AS $$
 DECLARE
+    own CONSTANT xid8 := coalesce(pg_current_xact_id_if_assigned(), '0');
     seen pg_snapshot;
     newest bigint;
     is_whole boolean;
@@ -171,7 +214,7 @@ BEGIN
             (
                 SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.written_at
                 FROM challenges_catalog.outbox AS o
-                WHERE o.xid >= pg_snapshot_xmax(seen)
+                WHERE o.xid >= pg_snapshot_xmax(seen) AND o.xid <> own
                 ORDER BY o.xid, o.id
                 LIMIT most + 1
             )
@@ -185,7 +228,7 @@ BEGIN
                     c.role::name,
                     c.written_at
                 FROM challenges_catalog.changed_challenges AS c
-                WHERE c.xid >= pg_snapshot_xmax(seen)
+                WHERE c.xid >= pg_snapshot_xmax(seen) AND c.xid <> own
                 ORDER BY c.xid, c.id
                 LIMIT most + 1
             )
@@ -195,7 +238,7 @@ BEGIN
             CROSS JOIN LATERAL (
                 SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.written_at
                 FROM challenges_catalog.outbox AS o
-                WHERE o.xid = busy.xid
+                WHERE o.xid = busy.xid AND o.xid <> own
                 ORDER BY o.xid, o.id
                 LIMIT most + 1
             ) AS of
@@ -210,7 +253,7 @@ BEGIN
                     c.role::name AS role,
                     c.written_at
                 FROM challenges_catalog.changed_challenges AS c
-                WHERE c.xid = busy.xid
+                WHERE c.xid = busy.xid AND c.xid <> own
                 ORDER BY c.xid, c.id
                 LIMIT most + 1
             ) AS of
@@ -273,7 +316,7 @@ BEGIN
             CASE WHEN c.is_everything THEN ARRAY['challenges', 'flags'] ELSE coalesce(t.tags, '{}') END,
             EXISTS (SELECT FROM challenges_catalog.outbox AS o WHERE o.xid = c.xid AND o.hard),
             EXISTS (SELECT FROM challenges_catalog.outbox AS o WHERE o.xid = c.xid AND o.is_awaited),
-            CASE WHEN c.is_last THEN challenges_catalog.snapshot_below(pg_current_snapshot(), bound.below) END
+            CASE WHEN c.is_last THEN challenges_catalog.snapshot_below(challenges_catalog.committed_now(), bound.below) END
         FROM commits AS c
         CROSS JOIN bound
         LEFT JOIN touched AS t ON t.xid = c.xid
@@ -534,11 +577,65 @@ BEGIN
 END
 $$;
 
+-- As in 0011, by indexes alone: from the sixth call of a session on, the plan was one that read the whole history for each commit. A
+-- revision whose commit nobody knows stays, and is no end.
+CREATE OR REPLACE FUNCTION challenges_catalog.prune_revisions(
+    older_than timestamptz, after bigint, most integer, OUT removed bigint, OUT go_on_from bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, challenges_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    commits bigint[];
+BEGIN
+    PERFORM set_config('challenges_catalog.pruning', 'on', true);
+    WITH seen AS MATERIALIZED (
+        SELECT r.id, r.challenge, r.operation, e.log_id, e.committed_at
+        FROM (
+            SELECT one.id, one.challenge, one.operation, one.log_id, one.xid
+            FROM challenges_catalog.challenge_revisions AS one
+            WHERE one.id > after
+            ORDER BY one.id
+            LIMIT most
+        ) AS r
+        LEFT JOIN challenges_catalog.edits AS e
+            ON (r.xid IS NULL AND e.log_id = r.log_id)
+            OR (e.xid = r.xid AND r.log_id BETWEEN e.log_id AND e.last_id)
+    ),
+    gone AS (
+        DELETE FROM challenges_catalog.challenge_revisions AS r
+        USING seen
+        WHERE r.id = seen.id
+            AND seen.committed_at < older_than
+            AND (
+                seen.operation = 'deleted'
+                OR EXISTS (
+                    SELECT FROM challenges_catalog.challenge_revisions AS newer
+                    WHERE newer.challenge = seen.challenge AND newer.id > seen.id
+                )
+            )
+        RETURNING seen.log_id
+    )
+    SELECT
+        (SELECT count(*) FROM gone),
+        (SELECT array_agg(DISTINCT gone.log_id) FROM gone),
+        CASE WHEN count(*) = most AND min(seen.committed_at) < older_than THEN max(seen.id) END
+    INTO removed, commits, go_on_from
+    FROM seen;
+    DELETE FROM challenges_catalog.edits AS e
+    WHERE e.log_id = ANY (commits)
+        AND NOT EXISTS (
+            SELECT FROM challenges_catalog.challenge_revisions AS r
+            WHERE r.log_id BETWEEN e.log_id AND coalesce(e.last_id, e.log_id) AND r.xid IS NOT DISTINCT FROM e.xid
+        );
+END
+$$;
+
 -- Nobody else writes the column, and the check cost each statement more than it told.
 ALTER TABLE challenges_catalog.challenge_revisions DROP CONSTRAINT challenge_revisions_operation_check;
 
 REVOKE ALL ON challenges_catalog.changed_challenges FROM PUBLIC;
 REVOKE ALL ON FUNCTION
+    challenges_catalog.committed_now(),
     challenges_catalog.keep_revisions(xid8, bigint),
     challenges_catalog.own_commit()
 FROM PUBLIC;

@@ -6,17 +6,12 @@ use crate::{
     repository::edit_row::{self, PrunedRow},
 };
 
-/// Has the planner find by indexes what a step touches: what it takes for cheaper reads the whole history for each commit.
-const BY_INDEX: &str =
-    "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)";
-
 #[async_trait]
 impl HistoryStore for PostgresStore {
     async fn prune_history(&self, step: PruneStep) -> Result<PrunedStep, Error> {
         let context = "pruning the history";
         let mut transaction = self.begin(context, BEGIN).await?;
         let work = async move {
-            sqlx::query(BY_INDEX).execute(&mut *transaction).await?;
             let row: PrunedRow = sqlx::query_as(include_str!("sql/prune_history.sql"))
                 .bind(step.older_than.as_secs_f64())
                 .bind(step.after)

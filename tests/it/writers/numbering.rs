@@ -157,3 +157,43 @@ async fn a_statement_of_more_rows_than_a_round_takes_is_one_commit_and_everythin
     assert_eq!(scene.told().await, ["challenges", "flags"]);
     assert_eq!(numbered_after(&scene, before).await, 1);
 }
+
+#[tokio::test]
+async fn a_transaction_that_numbers_gets_its_own_number_after_it_committed() {
+    for (before, after) in [(insert(1), String::new()), (String::new(), insert(1))] {
+        let mut scene = Scene::new().await;
+        let mut owner = scene.database.connect().await;
+        run(&mut owner, &format!("BEGIN; {before}")).await;
+        // Others that begin later and end sooner.
+        let mut writer = scene.writer().await;
+        run(&mut writer, &insert(2)).await;
+        let rest = format!("SELECT challenges_catalog.number(2000); {after} COMMIT");
+        run(&mut owner, &rest).await;
+        run(&mut writer, &insert(3)).await;
+        let all = scene.told().await;
+        for number in 1..=3 {
+            assert!(told(number).iter().all(|tag| all.contains(tag)), "{all:?}");
+        }
+        assert_eq!(scene.told().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_new_history_may_begin_in_the_transaction_that_restored_the_rows() {
+    let mut scene = Scene::new().await;
+    let mut owner = scene.database.connect().await;
+    let restore = format!(
+        "BEGIN; {} SELECT challenges_catalog.begin_new_history(); {} COMMIT",
+        insert(1),
+        insert(2)
+    );
+    run(&mut owner, &restore).await;
+    let history = scene.poll().await.database;
+    let mut writer = scene.writer().await;
+    run(&mut writer, &insert(3)).await;
+    assert_eq!(scene.told().await, told(3));
+    assert_eq!(scene.poll().await.database, history);
+    let revisions = "SELECT (SELECT count(*) FROM challenges_catalog.challenge_revisions)
+        + (SELECT count(*) FROM challenges_catalog.changed_challenges)";
+    assert_eq!(scene.database.query_i64(revisions).await, 3);
+}

@@ -1,1 +1,0 @@
--- Nothing here: on SQLite a transaction has its number when it commits.
