@@ -155,6 +155,16 @@ impl Process {
         send_signal(name, &[self.pid()]);
     }
 
+    /// Freezes it; see [`pause`].
+    pub fn pause(&self) {
+        pause(self.pid());
+    }
+
+    /// Ends the pause.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
     /// Sends a signal that ends it, and waits for the end.
     pub fn stop(&self, signal: &str) {
         self.signal(signal);
@@ -196,15 +206,40 @@ pub fn send_signal(name: &str, pids: &[u32]) {
     shell.stderr(Stdio::null()).status().unwrap();
 }
 
+/// Freezes a process, and waits until none of its threads runs: the signal alone returns before
+/// that, and on a busy machine threads go on for milliseconds.
+pub fn pause(pid: u32) {
+    send_signal("STOP", &[pid]);
+    let is_still = |task: PathBuf| {
+        let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+        matches!(after_name(&stat).next(), Some("T" | "Z") | None)
+    };
+    // One that has ended by then runs no more.
+    let is_stopped = || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        tasks.map_or(true, |mut tasks| {
+            tasks.all(|task| task.is_ok_and(|task| is_still(task.path())))
+        })
+    };
+    assert!(
+        wait::until(PATIENCE, is_stopped),
+        "it runs on after the signal"
+    );
+}
+
+/// The fields of a line of /proc behind `pid (name)`; the name may hold anything.
+fn after_name(stat: &str) -> impl Iterator<Item = &str> {
+    let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' '));
+    fields.into_iter().flatten()
+}
+
 /// The processes that `parent` started and that are still there.
 pub fn children_of(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("the tests need Linux's /proc");
     let pids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let is_child = |pid: &u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // pid (name) state parent …; the name may hold anything.
-        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        after_name.split(' ').nth(1) == Some(parent.to_string().as_str())
+        after_name(&stat).nth(1) == Some(parent.to_string().as_str())
     };
     pids.filter(is_child).collect()
 }

@@ -94,12 +94,12 @@ impl Replica {
 
     /// Freezes it: connections stay open, and nothing answers.
     pub fn pause(&self) {
-        self.process.signal("STOP");
+        self.process.pause();
     }
 
     /// Ends the pause.
     pub fn resume(&self) {
-        self.process.signal("CONT");
+        self.process.resume();
     }
 
     /// What it wrote to stdout and stderr so far.

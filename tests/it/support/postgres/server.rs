@@ -101,14 +101,15 @@ impl Postgres {
 
     /// Freezes it: connections stay open, and nothing answers.
     pub fn pause(&self) {
-        self.process.signal("STOP");
-        process::send_signal("STOP", &process::children_of(self.process.pid()));
+        self.process.pause();
+        let children = process::children_of(self.process.pid());
+        children.into_iter().for_each(process::pause);
     }
 
     /// Ends the pause.
     pub fn resume(&self) {
         process::send_signal("CONT", &process::children_of(self.process.pid()));
-        self.process.signal("CONT");
+        self.process.resume();
     }
 }
 

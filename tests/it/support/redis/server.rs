@@ -144,12 +144,12 @@ impl Redis {
 
     /// Freezes it: connections stay open, and nothing answers.
     pub fn freeze(&self) {
-        self.process.signal("STOP");
+        self.process.pause();
     }
 
     /// Ends the freeze.
     pub fn thaw(&self) {
-        self.process.signal("CONT");
+        self.process.resume();
     }
 
     /// Forgets every key.
