@@ -1,4 +1,10 @@
 //! Other programs' writers, whatever they do: they wait for nobody and fail for no reason of ours, and all that they commit is told.
+mod flood;
+mod killed;
 mod numbering;
+mod open;
+mod orders;
+mod recursion;
 mod scene;
 mod search_path;
+mod sessions;

@@ -7,7 +7,11 @@ use challenges_catalog::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::support::postgres::{self, Database, Postgres};
+use crate::support::{
+    postgres::{self, Database, Postgres},
+    process::PATIENCE,
+    wait::eventually,
+};
 
 /// Polls for nobody in particular.
 const ANYONE: ReplicaId = ReplicaId(Uuid::nil());
@@ -21,12 +25,18 @@ pub struct Scene {
     /// How far the follower is.
     seen: u64,
     // Behind the database, which is dropped first.
-    _server: Option<Postgres>,
+    server: Option<Postgres>,
 }
 
 impl Scene {
     pub async fn new() -> Self {
         Self::at(postgres::fresh().await, None).await
+    }
+
+    /// On a server of its own, which has these settings beside the usual ones.
+    pub async fn with(settings: &[&str]) -> Self {
+        let server = postgres::own_server_with(settings);
+        Self::at(server.fresh().await, Some(server)).await
     }
 
     async fn at(database: Database, server: Option<Postgres>) -> Self {
@@ -46,10 +56,17 @@ impl Scene {
             role,
             store,
             seen: 0,
-            _server: server,
+            server,
         };
         scene.told().await;
         scene
+    }
+
+    /// Ends its own server as a crash does, and starts it again.
+    pub fn crash(&self) {
+        let server = self.server.as_ref().unwrap();
+        server.kill();
+        server.restart();
     }
 
     /// A session of the role.
@@ -73,6 +90,33 @@ impl Scene {
         tags.sort();
         tags.dedup();
         tags
+    }
+
+    /// Polls and prunes as a replica does until all that was noted of challenges is in the history.
+    pub async fn settle(&self) {
+        // What other databases of the server had open at the last round is kept until the next one.
+        eventually("all is in the history", PATIENCE, async || {
+            let poll = self.store.poll(self.seen, ANYONE, Tell::Nothing);
+            poll.await.unwrap();
+            while self.store.prune().await.unwrap() {}
+            let queue = "SELECT count(*) FROM challenges_catalog.changed_challenges";
+            self.database.query_i64(queue).await == 0
+        })
+        .await;
+    }
+
+    /// All that was noted of challenges, numbered or not, taken into the history or not: operation and title, in order.
+    pub async fn noted(&self) -> Vec<(String, String)> {
+        let noted = "SELECT n.operation, n.title
+            FROM (
+                SELECT r.id, r.operation, r.title FROM challenges_catalog.challenge_revisions AS r
+                UNION ALL
+                SELECT c.id, c.operation, c.title FROM challenges_catalog.changed_challenges AS c
+            ) AS n
+            WHERE n.operation IS NOT NULL
+            ORDER BY n.id";
+        let mut session = self.database.connect().await;
+        sqlx::query_as(noted).fetch_all(&mut session).await.unwrap()
     }
 
     async fn changes(&mut self) -> Vec<Change> {
@@ -115,6 +159,12 @@ pub fn insert(number: u32) -> String {
     )
 }
 
+/// Gives that challenge another title.
+pub fn retitle(number: u32, title: &str) -> String {
+    let id = id(number);
+    format!("UPDATE public.approach_challenges SET title = '{title}' WHERE id = '{id}';")
+}
+
 /// Adds challenges in one transaction, a statement each: `from` to `to`.
 pub fn insert_each(from: u32, to: u32) -> String {
     format!(
@@ -135,7 +185,8 @@ pub fn insert_all(from: u32, to: u32) -> String {
     )
 }
 
-fn id(number: u32) -> Uuid {
+/// The id of the challenge with that number.
+pub fn id(number: u32) -> Uuid {
     // As lpad() writes it: decimal digits.
     Uuid::parse_str(&format!("{number:032}")).unwrap()
 }
