@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench bench-writers
+.PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench bench-writers check-upgrade
 
 # grpcurl, buf, llmock and promtool, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -56,3 +56,7 @@ bench-writers: tools ## Measures what other programs' writers pay; `make bench-w
 	cargo build --locked --release
 	cargo build --locked --release --package limits
 	python3 benches/writers.py $(ARGS)
+
+check-upgrade: tools ## Migrates a database of the release before under its fleet and other programs; ARGS="--before BINARY --seconds 30"
+	cargo build --locked --release
+	python3 benches/upgrade.py $(ARGS)

@@ -1,6 +1,9 @@
 -- A statement that changes challenges leaves one row for each of them in a queue, and nothing else: no row of the outbox, none of the
 -- history, one index in place of six. Who numbers commits reads the queue; who prunes takes it into the history.
 
+-- Writers are kept out while this is applied, and readers only of what is replaced.
+LOCK TABLE public.approach_challenges IN SHARE ROW EXCLUSIVE MODE;
+
 -- What statements made of challenges, with ids from the sequence of the outbox. `operation` is null where only the hour of a change
 -- changed, which is no state to go back to. `was_difficulty` is the list that the row was in.
 CREATE TABLE challenges_catalog.changed_challenges (
@@ -19,12 +22,6 @@ CREATE TABLE challenges_catalog.changed_challenges (
     written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (xid, id)
 );
--- Revisions keep the ids that they have in the queue.
-SELECT setval('challenges_catalog.outbox_id_seq', greatest(
-    (SELECT s.last_value FROM challenges_catalog.outbox_id_seq AS s),
-    (SELECT max(r.id) FROM challenges_catalog.challenge_revisions AS r)
-) + 1);
-
 -- What has committed and has no number yet: of transactions that the newest round saw under way, or that began after it.
 CREATE OR REPLACE VIEW challenges_catalog.unnumbered AS
 SELECT e.xid, e.id, e.tags, e.is_edit, e.role, e.editor, e.written_at
@@ -50,6 +47,14 @@ CROSS JOIN LATERAL (
     FROM pg_snapshot_xip(last.snapshot) AS busy (xid)
     JOIN challenges_catalog.changed_challenges AS c ON c.xid = busy.xid
 ) AS e;
+
+-- Behind the view, as polls take them. So nobody takes an id while the sequence is set.
+LOCK TABLE challenges_catalog.outbox, challenges_catalog.challenge_revisions IN SHARE ROW EXCLUSIVE MODE;
+-- Revisions keep the ids that they have in the queue.
+SELECT setval('challenges_catalog.outbox_id_seq', greatest(
+    (SELECT s.last_value FROM challenges_catalog.outbox_id_seq AS s),
+    (SELECT max(r.id) FROM challenges_catalog.challenge_revisions AS r)
+) + 1);
 
 -- What is committed now. The transaction that asks is not, whatever it sees of itself: so it may number, and may change something too.
 CREATE FUNCTION challenges_catalog.committed_now() RETURNS pg_snapshot

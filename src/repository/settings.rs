@@ -35,7 +35,8 @@ impl Default for PoolSettings {
 pub struct MigrateSettings {
     /// How long to wait for another process that migrates the same database.
     pub wait: Duration,
-    /// How long a statement waits for a lock; the table's writers queue behind it for no longer.
+    /// How long a statement waits for a lock at most, and never for more than half of the server's `deadlock_timeout`; the table's
+    /// writers queue behind it for no longer.
     pub lock_timeout: Duration,
     /// How often to try when the table is locked.
     pub attempts: u32,
@@ -47,8 +48,8 @@ impl Default for MigrateSettings {
     fn default() -> Self {
         Self {
             wait: Duration::from_mins(1),
-            lock_timeout: Duration::from_secs(2),
-            attempts: 10,
+            lock_timeout: Duration::from_millis(500),
+            attempts: 30,
             index_timeout: Duration::from_mins(15),
         }
     }

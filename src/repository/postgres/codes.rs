@@ -51,6 +51,11 @@ pub(super) fn is_lock_conflict(error: &sqlx::Error) -> bool {
     matches!(code_of(error).as_deref(), Some("55P03" | "40P01"))
 }
 
+/// True when the statement took longer than it may, or somebody cancelled it.
+pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
+    code_of(error).as_deref() == Some("57014")
+}
+
 /// Codes of states that pass, or that another server of the same database does not share.
 fn is_outage(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();

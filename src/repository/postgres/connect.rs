@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{ConnectOptions, PgConnection};
 use tokio::time::timeout;
 
 use super::{
@@ -81,7 +81,9 @@ impl Found {
 }
 
 async fn open(server: &Server) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
-    let connecting = connect_and_look(&server.options, &server.name);
+    // The driver would log a migration that takes its time with all of its text.
+    let options = server.options.clone().disable_statement_logging();
+    let connecting = connect_and_look(&options, &server.name);
     match timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) if is_refusal(&error) => Err(MigrationError::failed("connecting")(error)),

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection, PgConnection,
-    migrate::{MigrateError, Migrator},
+    AssertSqlSafe, Connection, PgConnection, SqlSafeStr,
+    migrate::{MigrateError, Migration, Migrator},
 };
 use tokio::time::sleep;
 
 use super::{
-    codes::is_lock_conflict,
+    codes::{is_cancelled, is_lock_conflict},
     connect::{connect, connect_to_look},
     encoding, event_trigger,
     migration_lock::MigrationLock,
@@ -21,6 +21,8 @@ use crate::repository::{
 
 /// The migration that makes or adopts the table of feature flags.
 const FLAGS_ADOPTED: i64 = 7;
+/// Between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Applies what is pending, after looking at the tables.
 ///
@@ -46,7 +48,10 @@ async fn migrate(
 ) -> Result<MigrationReport, MigrationError> {
     // Again: another process may have been here meanwhile.
     let found = look(connection).await?;
-    set(connection, "lock_timeout", settings.lock_timeout).await?;
+    let limit = settings.lock_timeout.min(longest_wait(connection).await?);
+    set(connection, "lock_timeout", limit).await?;
+    // A role's own limit must not end a migration.
+    set(connection, "statement_timeout", Duration::ZERO).await?;
     hand_over(connection, settings.attempts).await?;
     ownership::act_as_owner(connection).await?;
     let before = status(connection).await?;
@@ -153,7 +158,8 @@ pub(super) async fn status(
 }
 
 fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("migrations/postgres");
+    let files = sqlx::migrate!("migrations/postgres");
+    let mut migrator = Migrator::with_migrations(files.iter().map(with_tables_taken).collect());
     // Not `_sqlx_migrations`: another program in the same database may have one.
     migrator.dangerous_set_table_name("challenges_catalog.migration");
     // Its own lock deadlocks with CREATE INDEX CONCURRENTLY of another process.
@@ -161,6 +167,32 @@ fn migrator() -> Migrator {
     // A newer schema is fine: migrations only add.
     migrator.set_ignore_missing(true);
     migrator
+}
+
+/// A file that needs tables of others for itself finds that they are taken.
+fn with_tables_taken(migration: &Migration) -> Migration {
+    let text = migration.sql.as_str();
+    let mut migration = migration.clone();
+    let locks_out = |line: &str| {
+        line.starts_with("LOCK TABLE public.") && line.ends_with(" IN ACCESS EXCLUSIVE MODE;")
+    };
+    if text.lines().any(locks_out) {
+        let taken_first = [include_str!("sql/take_tables.sql"), text].concat();
+        migration.sql = AssertSqlSafe(taken_first).into_sql_str();
+    }
+    migration
+}
+
+/// Half of what the server takes to look for deadlocks: so in one with a writer or a reader it is the migration that gives way.
+async fn longest_wait(connection: &mut PgConnection) -> Result<Duration, MigrationError> {
+    let look = "SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'";
+    let milliseconds: i64 = sqlx::query_scalar(look)
+        .fetch_one(connection)
+        .await
+        .map_err(MigrationError::failed("reading deadlock_timeout"))?;
+    // Zero would be for ever.
+    let half = u64::try_from(milliseconds / 2).unwrap_or_default().max(1);
+    Ok(Duration::from_millis(half))
 }
 
 /// Gives what an earlier migration by another role left to the owner of the table of challenges.
@@ -222,7 +254,7 @@ async fn apply(connection: &mut PgConnection, attempts: u32) -> Result<(), Migra
         let done = migrator.run_direct(None, &mut *connection, false).await;
         match done {
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
-                if is_lock_conflict(&error) => {}
+                if is_lock_conflict(&error) || is_cancelled(&error) => {}
             other => return other.map_err(failure),
         }
         pause(attempt).await;
@@ -230,9 +262,9 @@ async fn apply(connection: &mut PgConnection, attempts: u32) -> Result<(), Migra
     Err(MigrationError::Busy(attempts))
 }
 
-/// The table's other users get the time that they had to wait.
+/// The table's other users get the time that they had to wait, and more with each attempt.
 async fn pause(attempt: u32) {
-    sleep(Duration::from_millis(200) * attempt).await;
+    sleep((Duration::from_millis(200) * attempt).min(LONGEST_PAUSE)).await;
 }
 
 /// Sets a timeout of this connection; zero means none.

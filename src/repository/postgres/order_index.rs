@@ -2,8 +2,11 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::{codes::is_lock_conflict, migrate::set};
-use crate::repository::{MigrationError, fault::code_of};
+use super::{
+    codes::{is_cancelled, is_lock_conflict},
+    migrate::set,
+};
+use crate::repository::MigrationError;
 
 /// Builds the index behind every list where migrations left it out: on a table with rows.
 ///
@@ -56,8 +59,4 @@ pub(super) async fn is_valid(connection: &mut PgConnection) -> Result<Option<boo
     )
     .fetch_optional(connection)
     .await
-}
-
-fn is_cancelled(error: &sqlx::Error) -> bool {
-    code_of(error).as_deref() == Some("57014")
 }

@@ -1,6 +1,8 @@
 //! Other programs' writers, whatever they do: they wait for nobody and fail for no reason of ours, and all that they commit is told.
+mod before;
 mod flood;
 mod killed;
+mod migrating;
 mod numbering;
 mod open;
 mod orders;
@@ -8,3 +10,4 @@ mod recursion;
 mod scene;
 mod search_path;
 mod sessions;
+mod upgrade;

@@ -39,6 +39,11 @@ impl Scene {
         Self::at(server.fresh().await, Some(server)).await
     }
 
+    /// Of a database that may have a schema of earlier.
+    pub async fn migrate(database: Database) -> Self {
+        Self::at(database, None).await
+    }
+
     async fn at(database: Database, server: Option<Postgres>) -> Self {
         let url = database.url();
         migrate_up(Location::Postgres(&url), &MigrateSettings::default())
@@ -58,7 +63,8 @@ impl Scene {
             seen: 0,
             server,
         };
-        scene.told().await;
+        // Nothing of before is told.
+        while !scene.poll().await.is_whole {}
         scene
     }
 
