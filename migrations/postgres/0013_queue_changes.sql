@@ -22,7 +22,8 @@ CREATE TABLE challenges_catalog.changed_challenges (
     written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (xid, id)
 );
--- What has committed and has no number yet: of transactions that the newest round saw under way, or that began after it.
+-- What has committed and has no number yet: of transactions that the newest round saw under way, or that began after it. What is under
+-- way still is not looked up: it may have a million rows, and none would be seen.
 CREATE OR REPLACE VIEW challenges_catalog.unnumbered AS
 SELECT e.xid, e.id, e.tags, e.is_edit, e.role, e.editor, e.written_at
 FROM (SELECT l.snapshot FROM challenges_catalog.commit_log AS l ORDER BY l.seq DESC LIMIT 1) AS last
@@ -40,12 +41,14 @@ CROSS JOIN LATERAL (
     SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.editor, o.written_at
     FROM pg_snapshot_xip(last.snapshot) AS busy (xid)
     JOIN challenges_catalog.outbox AS o ON o.xid = busy.xid
+    WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
     UNION ALL
     SELECT
         c.xid, c.id, ARRAY['challenge:' || c.challenge, 'difficulty:' || c.difficulty, 'difficulty:' || c.was_difficulty],
         true, c.role::name, NULL, c.written_at
     FROM pg_snapshot_xip(last.snapshot) AS busy (xid)
     JOIN challenges_catalog.changed_challenges AS c ON c.xid = busy.xid
+    WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
 ) AS e;
 
 -- Behind the view, as polls take them. So nobody takes an id while the sequence is set.
@@ -247,6 +250,7 @@ BEGIN
                 ORDER BY o.xid, o.id
                 LIMIT most + 1
             ) AS of
+            WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
             UNION ALL
             SELECT of.xid, of.id, of.tags, true, of.role, of.written_at
             FROM pg_snapshot_xip(seen) AS busy (xid)
@@ -262,6 +266,7 @@ BEGIN
                 ORDER BY c.xid, c.id
                 LIMIT most + 1
             ) AS of
+            WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
         ) AS p
         ORDER BY p.xid, p.id
         LIMIT most + 1

@@ -47,6 +47,28 @@ async fn what_has_a_number_is_not_walked_over_however_long_a_transaction_stays_o
 }
 
 #[tokio::test]
+async fn what_an_open_transaction_wrote_is_not_walked_over_once_another_one_has_a_number() {
+    let mut scene = Scene::new().await;
+    let mut open = scene.writer().await;
+    run(&mut open, &format!("BEGIN; {}", insert_all(1, 20_000))).await;
+    run(&mut scene.writer().await, &insert(30_000)).await;
+    assert_eq!(scene.told().await, told(30_000));
+    let look = "CREATE FUNCTION explained() RETURNS json LANGUAGE plpgsql SET enable_seqscan = off AS $$
+        DECLARE
+            plan json;
+        BEGIN
+            EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT FROM challenges_catalog.unnumbered' INTO plan;
+            RETURN plan;
+        END $$";
+    scene.database.execute(look).await;
+    let blocks = "SELECT (explained() -> 0 -> 'Plan' ->> 'Shared Hit Blocks')::bigint";
+    let blocks = scene.database.query_i64(blocks).await;
+    assert!(blocks < 100, "{blocks} blocks were read for nothing");
+    run(&mut open, "COMMIT").await;
+    assert_eq!(scene.told().await, ["challenges", "flags"]);
+}
+
+#[tokio::test]
 async fn a_round_takes_whole_transactions_and_the_next_goes_on_behind_them() {
     let scene = Scene::new().await;
     let before = head(&scene).await;
