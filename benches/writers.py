@@ -10,6 +10,7 @@ import datetime
 import pathlib
 
 import fleets
+import floods
 import waits
 import watched
 from bench import Bench
@@ -19,7 +20,7 @@ HEAD = ("#", "what", "bar", "this release", "release before", "figures: plain / 
 
 
 def rows(bench, only):
-    """W1 to W4."""
+    """W1 to W5."""
     if {"W1", "W2", "W3", "W4"} & only:
         tables = watched.Tables(bench)
         if "W1" in only:
@@ -33,6 +34,10 @@ def rows(bench, only):
             waits.left_lying(bench, tables, f"open after {at_once}", at_once, "ROLLBACK")
             waits.deadlocks(bench, tables)
         tables.end()
+    if "W5" in only:
+        tables = watched.Tables(bench)
+        floods.rows(bench, tables, 10 if bench.seconds == 1 else 60)
+        tables.end()
     if "W4" in only:
         tables = watched.Tables(bench, "max_prepared_transactions=10")
         waits.left_lying(bench, tables, "prepared", "PREPARE TRANSACTION 'left'", "ROLLBACK PREPARED 'left'")
@@ -45,7 +50,7 @@ def main():
     options.add_argument("--before", type=pathlib.Path, help="a build of the release before, measured in the same run")
     options.add_argument("--quick", action="store_true", help="3 turns of 1 s instead of 5 of 4 s")
     options.add_argument("--long", action="store_true", help="C2 too: 50 replicas")
-    options.add_argument("--only", default="W1,W2,W3,W4,F1,F2,C1", help="rows, such as W1,F1")
+    options.add_argument("--only", default="W1,W2,W3,W4,W5,F1,F2,C1", help="rows, such as W1,F1")
     options.add_argument("--no-save", action="store_true", help="print only")
     given = options.parse_args()
     only = {*given.only.split(","), *(["C2"] if given.long else [])}
