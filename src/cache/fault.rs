@@ -20,6 +20,8 @@ pub(super) enum Fault {
     IgnoreTicket,
     /// Everybody fills, whoever has the lease.
     IgnoreLease,
+    /// A server that took over goes on in the history of before.
+    IgnoreHistory,
 }
 
 #[cfg(not(feature = "negative-controls"))]
@@ -60,6 +62,7 @@ impl Fault {
             "flag-freshness" => Self::FlagFreshness,
             "ignore-ticket" => Self::IgnoreTicket,
             "ignore-lease" => Self::IgnoreLease,
+            "ignore-history" => Self::IgnoreHistory,
             _ => return None,
         })
     }

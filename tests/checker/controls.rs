@@ -18,7 +18,7 @@ struct Control {
 
 const QUIET: [&[Harm]; 2] = [&[], &[]];
 
-const CONTROLS: [Control; 10] = [
+const CONTROLS: [Control; 13] = [
     Control {
         name: "stamp-after-read",
         sql: None,
@@ -68,6 +68,21 @@ const CONTROLS: [Control; 10] = [
         name: "unnumbered-poll",
         sql: Some(include_str!("faults/unnumbered_poll.sql")),
         harms: QUIET,
+    },
+    Control {
+        name: "early-number",
+        sql: Some(include_str!("faults/early_number.sql")),
+        harms: QUIET,
+    },
+    Control {
+        name: "ignore-history",
+        sql: None,
+        harms: [&[], &[Harm::Promotion]],
+    },
+    Control {
+        name: "believe-standby",
+        sql: Some(include_str!("faults/believe_standby.sql")),
+        harms: [&[], &[Harm::StandbyInstead]],
     },
 ];
 

@@ -1,6 +1,6 @@
 //! What was written and read, by the checker's one clock.
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard},
     time::Instant,
 };
@@ -11,14 +11,40 @@ use crate::catalog::{Digest, Row};
 
 /// Microseconds since the run began.
 pub type Micros = u64;
-/// The number of a commit.
+/// The number of a commit, or its place among others.
 pub type Seq = u64;
+/// The name of a history of the database, which is a part of every version.
+pub type HistoryId = u64;
+
+/// A version as an answer tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    pub history: HistoryId,
+    pub seq: Seq,
+}
+
+impl Version {
+    /// Reads `<history>-<timeline><seq>`; zeros for what is none.
+    pub fn of(text: &str) -> Self {
+        let number = |digits: Option<&str>| {
+            digits
+                .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+                .unwrap_or(0)
+        };
+        Self {
+            history: number(text.get(..16)),
+            seq: number(text.get(text.len().saturating_sub(16)..)),
+        }
+    }
+}
 
 /// What a commit did to the catalog.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// The row is now this.
     Put(Row),
+    /// The row is now this if there was one.
+    Replace(Row),
     /// The row is gone.
     Gone(u32),
     /// Every row is gone.
@@ -52,7 +78,7 @@ pub enum Outcome {
     Answer {
         /// One for the list, or one for each row.
         shown: Vec<Digest>,
-        version: Seq,
+        version: Version,
         stale: bool,
         bound: Micros,
         near: bool,
@@ -75,17 +101,19 @@ pub struct Read {
     pub returned: Micros,
     pub asked: Asked,
     /// The `min_version` that was passed on.
-    pub ticket: Option<Seq>,
+    pub ticket: Option<Version>,
     pub outcome: Outcome,
 }
 
 /// An invalidation that came back with a receipt.
 #[derive(Clone, Debug)]
 pub struct Receipt {
-    pub version: Seq,
+    pub version: Version,
     pub returned: Micros,
     pub took: Micros,
     pub fenced: usize,
+    /// Replicas that may follow another server, of which the receipt promises nothing.
+    pub unproven: usize,
 }
 
 /// What a fault can excuse.
@@ -113,15 +141,46 @@ pub struct Window {
     pub until: Micros,
 }
 
-/// The log of one run.
+/// The time in which one server was the primary that all are to use.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    /// Which of the servers that have been primaries; see [`crate::cluster::Branch`].
+    pub branch: usize,
+    pub from: Micros,
+    pub until: Micros,
+}
+
+/// All that was noted so far.
+pub struct Log {
+    pub reads: Vec<Read>,
+    pub writes: Vec<Write>,
+    pub receipts: Vec<Receipt>,
+    pub windows: Vec<Window>,
+    pub terms: Vec<Term>,
+    /// What other programs' statements failed with that should not have.
+    pub failed_writes: Vec<String>,
+}
+
+/// Keeps the log of one run.
 pub struct History {
     began: Instant,
     writes: Mutex<Vec<Write>>,
     reads: Mutex<Vec<Read>>,
     receipts: Mutex<Vec<Receipt>>,
     windows: Mutex<Vec<Window>>,
+    terms: Mutex<Vec<Term>>,
+    failed_writes: Mutex<Vec<String>>,
     contents: Mutex<HashMap<Digest, String>>,
-    newest: Mutex<String>,
+    newest: Mutex<Newest>,
+}
+
+/// The newest version that was seen of the history that counts.
+#[derive(Default)]
+struct Newest {
+    text: String,
+    /// Histories that were seen in earlier terms.
+    over: HashSet<HistoryId>,
+    seen: HashSet<HistoryId>,
 }
 
 /// A window that is still open.
@@ -135,6 +194,12 @@ impl History {
             reads: Mutex::default(),
             receipts: Mutex::default(),
             windows: Mutex::default(),
+            terms: Mutex::new(vec![Term {
+                branch: 0,
+                from: 0,
+                until: Micros::MAX,
+            }]),
+            failed_writes: Mutex::default(),
             contents: Mutex::default(),
             newest: Mutex::default(),
         }
@@ -197,37 +262,64 @@ impl History {
         lock(&self.windows)[window.0].until = until;
     }
 
-    /// The newest version that any replica has shown.
+    /// The server in use is none any longer.
+    pub fn end_term(&self) {
+        let now = self.now();
+        let mut terms = lock(&self.terms);
+        terms.last_mut().unwrap().until = now;
+    }
+
+    /// To be called before the server of `branch` takes its first write in this term; `known` is its
+    /// history, when it had a term before.
+    pub fn begin_term(&self, branch: usize, known: Option<HistoryId>) {
+        let mut newest = lock(&self.newest);
+        let Newest { text, over, seen } = &mut *newest;
+        over.clone_from(seen);
+        if let Some(known) = known {
+            over.remove(&known);
+        }
+        text.clear();
+        lock(&self.terms).push(Term {
+            branch,
+            from: self.now(),
+            until: Micros::MAX,
+        });
+    }
+
+    pub fn write_failed(&self, problem: String) {
+        lock(&self.failed_writes).push(problem);
+    }
+
+    /// The newest version that any replica has shown of the history that counts.
     pub fn newest_version(&self) -> String {
-        lock(&self.newest).clone()
+        lock(&self.newest).text.clone()
     }
 
     pub fn saw_version(&self, version: &str) {
+        let id = Version::of(version).history;
         let mut newest = lock(&self.newest);
-        if version > newest.as_str() {
-            version.clone_into(&mut newest);
+        newest.seen.insert(id);
+        if !newest.over.contains(&id) && version > newest.text.as_str() {
+            version.clone_into(&mut newest.text);
         }
     }
 
     /// The reads so far, and then, so that none shows a write that is missing, the writes.
-    pub fn so_far(&self) -> (Vec<Read>, Vec<Write>, Vec<Receipt>, Vec<Window>) {
+    pub fn so_far(&self) -> Log {
         let reads = lock(&self.reads).clone();
-        let receipts = lock(&self.receipts).clone();
-        let windows = lock(&self.windows).clone();
-        (reads, lock(&self.writes).clone(), receipts, windows)
+        Log {
+            reads,
+            receipts: lock(&self.receipts).clone(),
+            windows: lock(&self.windows).clone(),
+            terms: lock(&self.terms).clone(),
+            failed_writes: lock(&self.failed_writes).clone(),
+            writes: lock(&self.writes).clone(),
+        }
     }
 
     pub fn read_count(&self) -> usize {
         lock(&self.reads).len()
     }
-}
-
-/// The commit in a version, `<database>-<timeline><seq>`.
-pub fn seq_of(version: &str) -> Seq {
-    let digits = version.get(version.len().saturating_sub(16)..);
-    digits
-        .and_then(|digits| Seq::from_str_radix(digits, 16).ok())
-        .unwrap_or(0)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

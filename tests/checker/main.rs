@@ -11,11 +11,18 @@
     reason = "a check that cannot go on stops; its report is for people; nothing here is seen from outside"
 )]
 
+mod availability;
 mod catalog;
+mod change;
+mod cluster;
 mod controls;
+mod failover;
 mod history;
+mod judge;
 mod nemesis;
+mod numbering;
 mod phases;
+mod publisher;
 mod readers;
 mod report;
 mod run;

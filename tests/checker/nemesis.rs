@@ -10,9 +10,10 @@ use crate::{
     readers::{Question, ask},
     servers::{Servers, Slot},
     support::proxy::Mode,
+    writers::run,
 };
 
-/// One kind of harm.
+/// One kind of harm; `docs/consistency.md` says what each does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
     RedisEmptied,
@@ -24,6 +25,12 @@ pub enum Harm {
     ListenersEnded,
     Blackhole,
     PostgresRestart,
+    NumberingHeld,
+    NumberersEnded,
+    StandbyInstead,
+    Promotion,
+    TwoPromotions,
+    SwitchBack,
     Stop,
     StopAndPrune,
     Kill,
@@ -40,10 +47,16 @@ impl Harm {
         Self::SlowFills,
     ];
     /// What happens to the database, the way to it, and the replicas.
-    pub const DATABASE: [Self; 6] = [
+    pub const DATABASE: [Self; 12] = [
         Self::ListenersEnded,
         Self::Blackhole,
         Self::PostgresRestart,
+        Self::NumberingHeld,
+        Self::NumberersEnded,
+        Self::StandbyInstead,
+        Self::Promotion,
+        Self::TwoPromotions,
+        Self::SwitchBack,
         Self::Stop,
         Self::StopAndPrune,
         Self::Kill,
@@ -51,9 +64,9 @@ impl Harm {
 }
 
 /// How long after the harm its last consequence may show in a call.
-const AFTERMATH: Micros = 3_000_000;
+pub const AFTERMATH: Micros = 3_000_000;
 /// By then every replica in reach of the database has polled and read anew.
-const RESYNCED: Micros = 1_500_000;
+pub const RESYNCED: Micros = 1_500_000;
 /// So long may a replica that woke be busy with what it had under way.
 const WAKING: Micros = 1_000_000;
 
@@ -95,9 +108,9 @@ pub async fn nemesis(
     }
 }
 
-struct Inflict<'a> {
-    servers: &'a Servers,
-    history: &'a History,
+pub struct Inflict<'a> {
+    pub servers: &'a Servers,
+    pub history: &'a History,
     /// Whether there is time for the longest stops.
     long: bool,
 }
@@ -131,7 +144,7 @@ impl Inflict<'_> {
             Harm::SlowFills => self.slow_fills(pause * 2).await,
             Harm::ListenersEnded => {
                 let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%'";
-                self.servers.database.execute(end).await;
+                self.try_execute(end).await;
             }
             Harm::Blackhole => {
                 let length = Duration::from_millis(rng.random_range(500..5_000));
@@ -139,6 +152,12 @@ impl Inflict<'_> {
                 return format!("replica {} for {length:?}", slot.index);
             }
             Harm::PostgresRestart => self.restart_postgres(pause).await,
+            Harm::NumberingHeld => self.hold_numbering(pause).await,
+            Harm::NumberersEnded => self.end_numberers(pause, rng).await,
+            Harm::StandbyInstead => return self.lead_to_standby(pause * 2, rng).await,
+            Harm::Promotion => return self.promotion(rng).await,
+            Harm::TwoPromotions => return self.two_promotions(rng).await,
+            Harm::SwitchBack => return self.switch_back(pause, rng).await,
             Harm::Stop => {
                 let longest = if self.long { 10_000 } else { 4_000 };
                 let length = Duration::from_millis(rng.random_range(500..longest));
@@ -170,31 +189,32 @@ impl Inflict<'_> {
         self.history.close_window(&window, AFTERMATH);
     }
 
-    async fn try_execute(&self, statement: &str) -> bool {
-        let Ok(mut db) = self.servers.try_connect().await else {
+    pub(super) async fn try_execute(&self, statement: &str) -> bool {
+        let Ok(mut db) = self.servers.cluster.try_connect().await else {
             return false;
         };
-        let done = sqlx::raw_sql(crate::servers::sql(statement))
-            .execute(&mut db)
-            .await;
-        done.is_ok()
+        run(&mut db, statement).await.is_ok()
     }
 
     async fn blackhole(&self, slot: &Slot, length: Duration) {
         let window = self.history.open_window(Trouble::Database(slot.index));
-        slot.proxy.lock().await.set(Mode::Blackhole).await;
+        let host = self.servers.cluster.primary().host;
+        // The standby stays in reach.
+        let mut links = slot.links.lock().await;
+        links[host].set(Mode::Blackhole).await;
         sleep(length).await;
-        let mut proxy = slot.proxy.lock().await;
-        proxy.set(Mode::Pass).await;
+        links[host].set(Mode::Pass).await;
         self.history.close_window(&window, AFTERMATH);
     }
 
+    /// Numbers from before a crash may be lost, so no copy from before counts after.
     async fn restart_postgres(&self, pause: Duration) {
-        let window = self.history.open_window(Trouble::Databases);
-        block_in_place(|| self.servers.postgres.kill());
+        let trouble = self.nobody_knows();
+        let server = self.servers.cluster.primary().server;
+        self.servers.cluster.crash().await;
         sleep(pause).await;
-        block_in_place(|| self.servers.postgres.restart());
-        self.history.close_window(&window, AFTERMATH);
+        block_in_place(|| server.restart());
+        self.all_know(&trouble);
     }
 
     /// Stops a replica, while callers go on to call it: what it says on waking is what matters.

@@ -6,26 +6,26 @@ use std::{
 
 use challenges_catalog::pb::admin::v1::InvalidateCacheRequest;
 use futures_util::future::join_all;
-use rand::{SeedableRng, rngs::StdRng};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::{
     catalog::{ABSENT, Digest, HOT_ROWS, LISTS, id_of},
-    history::{Asked, History, Outcome, Receipt, seq_of},
+    change::Change,
+    history::{Asked, History, Outcome, Receipt, Version},
     readers::{Question, ask},
     servers::{Servers, Slot},
     timeline::{Key, digests_of},
     verdict::{MAX_STALENESS, Property, Violation},
-    writers::{Change, transact},
+    writers::write,
 };
 
 /// P4: everything is healed and nobody writes. Gives how long the slowest replica took.
 pub async fn convergence(servers: &Servers, history: &History) -> Result<Duration, Violation> {
     let limit = Duration::from_micros(MAX_STALENESS) + Duration::from_secs(1);
     let healed = Instant::now();
-    let wanted = digests_of(servers.rows().await);
+    let wanted = digests_of(servers.cluster.rows().await);
     let keys = (0..LISTS.len()).map(Key::List);
     let keys: Vec<Key> = keys.chain((1..=HOT_ROWS).map(Key::Row)).collect();
     loop {
@@ -93,7 +93,8 @@ pub async fn herd(servers: &Servers, history: &History) -> Herd {
     for slot in &servers.slots {
         ask(slot, history, question()).await;
     }
-    let before = servers.database.calls_of(reads).await;
+    let database = servers.cluster.database();
+    let before = database.calls_of(reads).await;
     let over = CancellationToken::new();
     let caller = async |number: usize| {
         let slot = &servers.slots[number % servers.slots.len()];
@@ -103,12 +104,8 @@ pub async fn herd(servers: &Servers, history: &History) -> Herd {
         }
     };
     let change = async {
-        let mut db = servers.database.connect().await;
-        let mut rng = StdRng::seed_from_u64(1);
         for _ in 0..CHANGES {
-            transact(&mut db, history, &[Change::Retitle(3)], &mut rng)
-                .await
-                .unwrap();
+            write(servers, history, Change::Retitle(3)).await.unwrap();
             sleep(Duration::from_millis(120)).await;
         }
         over.cancel();
@@ -117,7 +114,7 @@ pub async fn herd(servers: &Servers, history: &History) -> Herd {
     Herd {
         callers: CALLERS,
         changes: CHANGES,
-        statements: servers.database.calls_of(reads).await - before,
+        statements: database.calls_of(reads).await - before,
     }
 }
 
@@ -163,10 +160,11 @@ pub async fn receipts(
                 let receipt = receipt.into_inner();
                 let returned = history.now();
                 history.receipt(Receipt {
-                    version: seq_of(&receipt.version),
+                    version: Version::of(&receipt.version),
                     returned,
                     took: returned - called,
                     fenced: receipt.fenced.len(),
+                    unproven: receipt.unproven.len(),
                 });
             }
             Ok(Err(status)) if status.code() == Code::Unimplemented => return false,

@@ -2,14 +2,19 @@
 CREATE SCHEMA checker;
 
 -- Tells, for each transaction of the checker that took effect, which one it was. Numbers of transactions alone do not:
--- one whose COMMIT a crash undid leaves its number to another.
-CREATE TABLE checker.mark (token bigint PRIMARY KEY, xid xid8 NOT NULL DEFAULT pg_current_xact_id());
+-- one whose COMMIT a crash undid leaves its number to another. `at` is shortly before the commit of an apply worker, of whose commits
+-- PostgreSQL keeps the time at the publisher.
+CREATE TABLE checker.mark (
+    token bigint PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 
 -- Commits that were pruned, whose numbers the judge still needs.
-CREATE TABLE checker.pruned (xid xid8, seq bigint);
+CREATE TABLE checker.pruned (xid xid8, seq bigint, snapshot pg_snapshot);
 CREATE FUNCTION checker.keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO checker.pruned VALUES (OLD.xid, OLD.seq);
+    INSERT INTO checker.pruned VALUES (OLD.xid, OLD.seq, OLD.snapshot);
     RETURN OLD;
 END
 $$;

@@ -12,7 +12,7 @@ use tonic_types::StatusExt;
 
 use crate::{
     catalog::{ALL_ROWS, Digest, HOT_ROWS, LASTING_ROWS, LISTS, Row, id_of, page_digest},
-    history::{Asked, History, Outcome, Read, seq_of},
+    history::{Asked, History, Outcome, Read, Version},
     servers::{Servers, Slot},
 };
 
@@ -74,10 +74,19 @@ pub async fn reader(
         if is_session {
             question.ticket.clone_from(&version);
         }
-        if let Some((_, told)) = ask(slot, history, question).await
-            && !told.is_empty()
-        {
-            version = told;
+        match ask(slot, history, question).await {
+            // Its history has ended; it begins anew.
+            Some((
+                Outcome::Failed {
+                    code: Code::InvalidArgument,
+                    ..
+                },
+                _,
+            )) => {
+                version.clear();
+            }
+            Some((_, told)) if !told.is_empty() => version = told,
+            Some(_) | None => {}
         }
     }
 }
@@ -101,7 +110,7 @@ pub async fn ask(slot: &Slot, history: &History, question: Question) -> Option<(
         called,
         returned,
         asked,
-        ticket: (!ticket.is_empty()).then(|| seq_of(&ticket)),
+        ticket: (!ticket.is_empty()).then(|| Version::of(&ticket)),
         outcome: outcome.clone(),
     });
     Some((outcome, version))
@@ -200,7 +209,7 @@ fn outcome(told: &Told, history: &History) -> Outcome {
     let micros = bound.seconds * 1_000_000 + i64::from(bound.nanos.unsigned_abs().div_ceil(1_000));
     Outcome::Answer {
         shown: told.shown.iter().map(|(digest, _)| *digest).collect(),
-        version: seq_of(&freshness.version),
+        version: Version::of(&freshness.version),
         stale: freshness.stale,
         bound: micros.unsigned_abs(),
         near: freshness.source() == Source::NearCache,

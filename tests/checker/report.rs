@@ -14,10 +14,12 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
     let verdict = &findings.verdict;
     let checked: usize = verdict.checked.values().sum();
     println!(
-        "\nseed {}, {:.0} s, {} commits",
+        "\nseed {}, {:.0} s, {} commits; {} changes of the server in use, by which {} of them are lost",
         plan.seed,
         findings.took.as_secs_f64(),
-        findings.commits
+        findings.commits,
+        findings.changes,
+        findings.lost
     );
     println!(
         "{} calls, {checked} answers checked: {:?}; {} contents",
@@ -29,8 +31,11 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
     );
     println!(
         "failed and excused: {} at a stopped or killed replica; without a copy or for a ticket: {} refused while the \
-         database was away, {} out of time while it was slow or away",
-        verdict.excused_by_replica, verdict.excused_by_database, verdict.excused_by_slow_fills
+         database was away, {} out of time while it was slow or away; {} tickets of an ended history",
+        verdict.excused_by_replica,
+        verdict.excused_by_database,
+        verdict.excused_by_slow_fills,
+        verdict.excused_by_promotion
     );
     for (property, name) in Property::ALL {
         let of_it = verdict
@@ -64,7 +69,7 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
 fn note(property: Property, findings: &Findings) -> String {
     let verdict = &findings.verdict;
     match property {
-        Property::BoundedStaleness | Property::NoPhantom => String::new(),
+        Property::BoundedStaleness | Property::NoPhantom | Property::Writers => String::new(),
         Property::Ticket => format!("{} answers to a ticket", verdict.with_ticket),
         Property::Convergence => {
             format!("after {:?} each time all was healed", findings.convergences)

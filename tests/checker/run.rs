@@ -1,5 +1,6 @@
 //! One run: servers, workload, nemesis, judgement.
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,14 +9,17 @@ use tokio::{sync::RwLock, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    change::Change,
+    cluster::Branch,
     history::{History, Receipt},
+    judge::Judge,
     nemesis::{Harm, nemesis},
     phases::{Herd, convergence, herd, receipts},
+    publisher::Publisher,
     readers::reader,
     servers::Servers,
-    timeline::Timeline,
-    verdict::{Judge, Verdict, Violation},
-    writers::{first_rows, writer},
+    verdict::{Verdict, Violation},
+    writers::{Habits, write, writer},
 };
 
 const READERS: u64 = 48;
@@ -23,6 +27,7 @@ const READ_PACE: Duration = Duration::from_millis(12);
 const SMALL_WRITERS: u64 = 5;
 const SMALL_WRITE_PACE: Duration = Duration::from_millis(200);
 const LARGE_WRITE_PACE: Duration = Duration::from_millis(2_500);
+const PUBLISHER_PACE: Duration = Duration::from_millis(400);
 const RECEIPT_PACE: Duration = Duration::from_millis(500);
 
 /// What to do.
@@ -42,6 +47,7 @@ pub struct Plan {
 
 pub struct World {
     pub servers: Servers,
+    publisher: Publisher,
     pub history: History,
     /// Writers and nemesis hold it while they work, so that who takes it alone has peace.
     held: RwLock<()>,
@@ -56,6 +62,10 @@ pub struct Findings {
     /// None when the server gives no receipts yet.
     pub receipts: Option<Vec<Receipt>>,
     pub commits: usize,
+    /// Commits that the last server does not have.
+    pub lost: usize,
+    /// How often another server was in use than before.
+    pub changes: usize,
     pub reads: usize,
     pub took: Duration,
 }
@@ -82,6 +92,7 @@ pub async fn run(plan: &Plan) -> Findings {
         for _ in 0..halves {
             sleep(plan.length / u32::try_from(halves).unwrap()).await;
             let _peace = world.held.write().await;
+            world.publisher.catch_up().await;
             peace.push(convergence(&world.servers, &world.history).await);
         }
     }
@@ -102,18 +113,22 @@ pub async fn run(plan: &Plan) -> Findings {
 }
 
 async fn start(plan: &Plan) -> Arc<World> {
-    let world = World {
-        servers: Servers::start(plan.fault).await,
-        history: History::new(),
+    let servers = Servers::start(plan.fault, plan.seed.is_multiple_of(2)).await;
+    let history = History::new();
+    if let Some(fault) = plan.sql_fault {
+        servers.cluster.database().execute(fault).await;
+    }
+    write(&servers, &history, Change::Replace).await.unwrap();
+    let publisher = Publisher::start(&servers).await;
+    servers.add_standby().await;
+    servers.start_replicas().await;
+    Arc::new(World {
+        servers,
+        publisher,
+        history,
         held: RwLock::default(),
         stop: CancellationToken::new(),
-    };
-    if let Some(fault) = plan.sql_fault {
-        world.servers.database.execute(fault).await;
-    }
-    first_rows(&world.servers, &world.history).await;
-    world.servers.start_replicas().await;
-    Arc::new(world)
+    })
 }
 
 fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
@@ -138,8 +153,28 @@ fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
                 history,
                 held,
                 stop,
+                ..
             } = &*world;
-            writer(servers, history, (seed, is_large, pace), held, stop).await;
+            let habits = Habits {
+                seed,
+                is_large,
+                pace,
+            };
+            writer(servers, history, habits, held, stop).await;
+        });
+    }
+    {
+        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + 600);
+        tasks.spawn(async move {
+            let World {
+                servers,
+                publisher,
+                history,
+                held,
+                stop,
+            } = &*world;
+            let habits = (seed, PUBLISHER_PACE);
+            publisher.write(servers, history, habits, held, stop).await;
         });
     }
     for (lane, harms) in (900..).zip(plan.harms) {
@@ -150,6 +185,7 @@ fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
                 history,
                 held,
                 stop,
+                ..
             } = &*world;
             nemesis(servers, history, (harms, seed, long), held, stop).await;
         });
@@ -163,31 +199,35 @@ async fn until_caught(world: &Arc<World>, herd: &Herd, began: Instant, length: D
     while began.elapsed() < length {
         sleep(Duration::from_secs(3)).await;
         let _peace = world.held.write().await;
-        if !verdict(world).await.0.violations.is_empty() {
+        if !verdict(world).await.violations.is_empty() {
             return;
         }
     }
 }
 
 async fn judge(world: &World, herd: Herd) -> Findings {
-    let (mut verdict, commits) = verdict(world).await;
+    let log = world.history.so_far();
+    let branches = world.servers.cluster.branches().await;
+    let tokens: HashSet<i64> = branches.iter().flat_map(Branch::tokens).collect();
+    let current = &branches[world.servers.cluster.primary().branch];
+    let mut verdict = Judge::new(&world.history, &log, &branches).judge();
     let herd_violation: Option<Violation> = herd.violation();
     verdict.violations.extend(herd_violation);
     Findings {
         verdict,
         herd,
         convergences: Vec::new(),
-        receipts: Some(world.history.so_far().2),
-        commits,
+        receipts: Some(log.receipts),
+        commits: tokens.len(),
+        lost: tokens.len() - current.commits.len(),
+        changes: log.terms.len() - 1,
         reads: world.history.read_count(),
         took: Duration::ZERO,
     }
 }
 
-async fn verdict(world: &World) -> (Verdict, usize) {
-    let (reads, writes, receipts, windows) = world.history.so_far();
-    let seqs = world.servers.seqs().await;
-    let timeline = Timeline::of(&writes, &seqs);
-    let judge = Judge::new(&world.history, &timeline, &windows, receipts);
-    (judge.judge(&reads), timeline.commits())
+async fn verdict(world: &World) -> Verdict {
+    let log = world.history.so_far();
+    let branches = world.servers.cluster.branches().await;
+    Judge::new(&world.history, &log, &branches).judge()
 }

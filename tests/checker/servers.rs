@@ -1,22 +1,18 @@
-//! The servers under test: one PostgreSQL, one Redis, and replicas that reach the database by proxies.
-use std::{
-    collections::HashMap,
-    sync::{Mutex, RwLock},
-};
+//! The servers under test: PostgreSQL, one Redis, and replicas that reach the database by proxies.
+use std::sync::{Mutex, RwLock};
 
 use challenges_catalog::pb::{
     admin::v1::cache_admin_client::CacheAdminClient,
     catalog::v1::challenges_catalog_client::ChallengesCatalogClient,
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::AssertSqlSafe;
 use tonic::transport::Channel;
 
 use crate::{
     catalog::{Row, difficulty_of, number_of},
-    history::Seq,
+    cluster::Cluster,
     support::{
-        postgres::{self, Database, Postgres},
-        program,
+        fleet, program,
         proxy::Proxy,
         redis::{self, Redis},
         replica::Replica,
@@ -25,12 +21,15 @@ use crate::{
 
 /// How many replicas serve.
 pub const REPLICAS: usize = 4;
+/// Where nobody listens.
+pub const NOWHERE: u16 = 1;
 
 pub struct Servers {
     pub slots: Vec<Slot>,
-    pub database: Database,
+    pub cluster: Cluster,
     pub redis: Redis,
-    pub postgres: Postgres,
+    /// Held by those who commit; who takes it alone knows that nobody commits meanwhile.
+    pub committing: tokio::sync::RwLock<()>,
     role: String,
     fault: Option<&'static str>,
 }
@@ -38,45 +37,57 @@ pub struct Servers {
 /// The place of one replica; the process in it can be another from time to time.
 pub struct Slot {
     pub index: usize,
-    pub proxy: tokio::sync::Mutex<Proxy>,
-    proxy_port: u16,
+    /// The ways to the two hosts that the address of the database names.
+    pub links: tokio::sync::Mutex<[Proxy; 2]>,
+    ports: [u16; 2],
     replica: Mutex<Option<Replica>>,
     client: RwLock<(u32, Option<Channel>)>,
 }
 
 impl Servers {
     /// Starts everything; `fault` is a deliberate one, for builds that have them.
-    pub async fn start(fault: Option<&'static str>) -> Self {
-        let server = postgres::own_server();
-        let database = server.fresh().await;
+    pub async fn start(fault: Option<&'static str>, prepares: bool) -> Self {
+        let cluster = Cluster::start(prepares).await;
+        let database = cluster.database();
         let role = database.create_role("serve").await;
         let migrate = [("DATABASE_URL", database.url())];
         program::run_well(&["migrate", "up"], &migrate).await;
-        let grants = include_str!("../../migrations/grants.sql").replace(":\"role\"", &role);
-        let statements = grants.lines().filter(|line| !line.starts_with('\\'));
-        database
-            .execute(&statements.collect::<Vec<_>>().join("\n"))
-            .await;
+        fleet::grant(&database, &role).await;
         database.execute(include_str!("prepare.sql")).await;
         let mut slots = Vec::new();
         for index in 0..REPLICAS {
-            let proxy = Proxy::to(server.port()).await;
+            let links = [Proxy::to(database.port()).await, Proxy::to(NOWHERE).await];
             slots.push(Slot {
                 index,
-                proxy_port: proxy.port(),
-                proxy: tokio::sync::Mutex::new(proxy),
+                ports: [links[0].port(), links[1].port()],
+                links: tokio::sync::Mutex::new(links),
                 replica: Mutex::default(),
                 client: RwLock::new((0, None)),
             });
         }
         Self {
             slots,
-            database,
+            cluster,
             redis: redis::start(),
-            postgres: server,
+            committing: tokio::sync::RwLock::default(),
             role,
             fault,
         }
+    }
+
+    /// Has one of the two hosts lead to a server, for every replica.
+    pub async fn lead(&self, host: usize, port: u16) {
+        for slot in &self.slots {
+            slot.links.lock().await[host].switch_to(port);
+        }
+    }
+
+    /// Has a new standby follow the primary, and lets the replicas find it.
+    pub async fn add_standby(&self) {
+        let standby = self.cluster.new_standby().await;
+        self.lead(1 - self.cluster.primary().host, standby.port())
+            .await;
+        self.cluster.set_standby(Some(standby));
     }
 
     /// Starts a replica in each slot.
@@ -87,12 +98,12 @@ impl Servers {
 
     /// Starts a new process in an empty slot.
     pub async fn start_replica(&self, slot: &Slot) {
-        let direct = format!(":{}/", self.database.port());
-        let proxied = format!(":{}/", slot.proxy_port);
+        let database = self.cluster.database();
+        let hosts = database.url_of_hosts(&slot.ports);
         let mut environment = vec![
             (
                 "DATABASE_URL",
-                self.database.url_as(&self.role).replace(&direct, &proxied),
+                hosts.replace("://postgres@", &format!("://{}@", self.role)),
             ),
             ("REDIS_URL", self.redis.url()),
             ("CATALOG_LOG", "warn".to_owned()),
@@ -108,43 +119,6 @@ impl Servers {
         *slot.replica.lock().unwrap() = Some(replica);
         let mut client = slot.client.write().unwrap();
         *client = (client.0 + 1, Some(channel));
-    }
-
-    /// The places of the checker's commits in the order in which they committed, and their numbers, those
-    /// that were pruned too, by their tokens. Numbers are given a moment later, to several commits at once.
-    pub async fn seqs(&self) -> HashMap<i64, (Seq, Seq)> {
-        let sql = "SELECT
-                mark.token,
-                row_number() OVER (ORDER BY pg_xact_commit_timestamp(mark.xid::xid)),
-                max(known.seq)
-            FROM checker.mark
-            JOIN (
-                SELECT xid, seq FROM challenges_catalog.commit_log
-                UNION ALL
-                SELECT xid, seq FROM checker.pruned
-            ) AS known ON known.xid = mark.xid
-            WHERE known.seq IS NOT NULL
-            GROUP BY mark.token, mark.xid";
-        let mut db = self.database.connect().await;
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(&mut db).await.unwrap();
-        let seqs = rows.into_iter();
-        seqs.map(|(token, place, seq)| (token, (place.unsigned_abs(), seq.unsigned_abs())))
-            .collect()
-    }
-
-    /// What the table holds.
-    pub async fn rows(&self) -> Vec<Row> {
-        let sql = "SELECT id::text, difficulty, points, title FROM approach_challenges";
-        let rows: Vec<SqlRow> = sqlx::query_as(sql)
-            .fetch_all(&mut self.database.connect().await)
-            .await
-            .unwrap();
-        rows.into_iter().map(row).collect()
-    }
-
-    /// A session that can be refused.
-    pub async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
-        PgConnection::connect(&self.database.url()).await
     }
 }
 

@@ -1,8 +1,9 @@
-//! What every list and row was after every commit, from the writes alone.
+//! What every list and row was after every commit on one server, from the writes alone.
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     catalog::{ABSENT, Digest, LISTS, Row, page_digest},
+    cluster::Branch,
     history::{Effect, Micros, Seq, Write},
 };
 
@@ -13,10 +14,24 @@ pub enum Key {
     Row(u32),
 }
 
-/// From this commit until just before that one.
-pub type Span = (Seq, Seq);
+/// When something was so, by the places of commits in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub from: Seq,
+    /// The first commit from which on it was not.
+    pub until: Seq,
+    /// It lacks a commit that had returned then: whoever asks later may expect that.
+    pub lacks: Micros,
+}
 
-/// The catalog's whole past.
+/// A commit has its time a moment before it is visible, and so many later ones can be visible by then.
+const OVERTAKING: usize = 8;
+
+/// So many commits that a server inherited are looked at with its own: whoever asks it after its
+/// promotion sees nothing older.
+const INHERITED: usize = 50;
+
+/// The past of the catalog on one server.
 pub struct Timeline {
     spans: HashMap<(Key, Digest), Vec<Span>>,
     current: HashMap<Key, (Seq, Digest)>,
@@ -28,67 +43,87 @@ pub struct Timeline {
     places: Vec<(Seq, Seq)>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     rows: HashMap<u32, Row>,
     order: BTreeSet<Row>,
 }
 
 impl Timeline {
-    /// Plays `writes` in the order that the database gave them. A write without a number never happened.
-    pub fn of(writes: &[Write], seqs: &HashMap<i64, (Seq, Seq)>) -> Self {
-        let mut done: Vec<(Seq, &Write)> = writes
-            .iter()
-            .filter_map(|write| Some((seqs.get(&write.token)?.0, write)))
+    /// Plays those of `writes` that took effect on the server, which took none of its own before `began`.
+    pub fn of(writes: &HashMap<i64, &Write>, branch: &Branch, began: Micros) -> Self {
+        let commits = branch.commits.iter().zip(1..);
+        let done: Vec<(Seq, &Write)> = commits
+            .filter_map(|(commit, place)| Some((place, *writes.get(&commit.token)?)))
             .collect();
-        done.sort_by_key(|(seq, _)| *seq);
+        let numbered = branch.commits.iter().zip(1..);
+        let numbered = numbered.filter_map(|(commit, place)| Some((commit.number?, place)));
         let heard = done
             .iter()
-            .filter_map(|(seq, write)| Some((write.returned?, *seq)));
-        let sent = done.iter().map(|(seq, write)| (write.sent, *seq));
+            .filter_map(|(place, write)| Some((write.returned?, *place)));
+        let sent = done.iter().map(|(place, write)| (write.sent, *place));
         let mut timeline = Self {
             spans: HashMap::new(),
             current: HashMap::new(),
             returned: newest_by_time(heard.collect()),
             sent: newest_by_time(sent.collect()),
-            places: newest_by_time(seqs.values().map(|(place, seq)| (*seq, *place)).collect()),
+            places: newest_by_time(numbered.collect()),
         };
+        let own = done.iter().position(|(_, write)| write.sent >= began);
+        let inherited = own.unwrap_or(done.len()).saturating_sub(INHERITED);
+        let (inherited, played) = done.split_at(inherited);
         let mut state = State::default();
-        for (seq, write) in done {
-            timeline.play(seq, write, &mut state);
+        let touched: BTreeSet<u32> = inherited
+            .iter()
+            .flat_map(|(_, write)| state.apply(&write.effects))
+            .collect();
+        if !inherited.is_empty() {
+            timeline.shows(touched, 0, &state);
+        }
+        for (index, (place, write)) in played.iter().enumerate() {
+            timeline.overtaken(&state, write, &played[index + 1..]);
+            let touched = state.apply(&write.effects);
+            timeline.shows(touched, *place, &state);
         }
         let current: Vec<_> = timeline.current.iter().map(|(k, v)| (*k, *v)).collect();
         for (key, (from, digest)) in current {
-            timeline.add(key, digest, (from, Seq::MAX));
+            timeline.add(key, digest, (from, Seq::MAX), Micros::MAX);
         }
         timeline
     }
 
-    fn play(&mut self, seq: Seq, write: &Write, state: &mut State) {
-        let mut touched = BTreeSet::new();
-        for effect in &write.effects {
-            match effect {
-                Effect::Put(row) => {
-                    state.put(row.clone());
-                    touched.insert(row.number);
-                }
-                Effect::Gone(number) => {
-                    state.remove(*number);
-                    touched.insert(*number);
-                }
-                Effect::Empty => {
-                    touched.extend(state.rows.keys());
-                    state.rows.clear();
-                    state.order.clear();
-                }
+    /// What is shown after each of the `later` commits that was under way together with `write`, and
+    /// visible before it; `state` is from before both.
+    fn overtaken(&mut self, state: &State, write: &Write, later: &[(Seq, &Write)]) {
+        let lacks = write.returned.unwrap_or(Micros::MAX);
+        let together = later.iter().take(OVERTAKING);
+        let together: Vec<_> = together.take_while(|(_, one)| one.sent <= lacks).collect();
+        let (Some((first, _)), Some((last, _))) = (together.first(), together.last()) else {
+            return;
+        };
+        for number in state.clone().apply(&write.effects) {
+            let row = state.rows.get(&number);
+            let digest = row.map_or(ABSENT, Row::digest);
+            self.add(Key::Row(number), digest, (*first, last + 1), lacks);
+        }
+        let mut state = state.clone();
+        for (place, one) in together {
+            state.apply(&one.effects);
+            for (index, (difficulty, size)) in LISTS.into_iter().enumerate() {
+                let digest = state.page(difficulty, size);
+                self.add(Key::List(index), digest, (*place, place + 1), lacks);
             }
         }
+    }
+
+    /// From `place` on, the rows that were `touched` and all lists are as `state` has them.
+    fn shows(&mut self, touched: BTreeSet<u32>, place: Seq, state: &State) {
         for number in touched {
             let row = state.rows.get(&number);
-            self.becomes(Key::Row(number), seq, row.map_or(ABSENT, Row::digest));
+            self.becomes(Key::Row(number), place, row.map_or(ABSENT, Row::digest));
         }
         for (index, (difficulty, size)) in LISTS.into_iter().enumerate() {
-            self.becomes(Key::List(index), seq, state.page(difficulty, size));
+            self.becomes(Key::List(index), place, state.page(difficulty, size));
         }
     }
 
@@ -98,13 +133,14 @@ impl Timeline {
             return;
         }
         if let Some((from, before)) = before {
-            self.add(key, before, (from, seq));
+            self.add(key, before, (from, seq), Micros::MAX);
         }
         self.current.insert(key, (seq, digest));
     }
 
-    fn add(&mut self, key: Key, digest: Digest, span: Span) {
-        self.spans.entry((key, digest)).or_default().push(span);
+    fn add(&mut self, key: Key, digest: Digest, (from, until): (Seq, Seq), lacks: Micros) {
+        let spans = self.spans.entry((key, digest)).or_default();
+        spans.push(Span { from, until, lacks });
     }
 
     /// When the key was so.
@@ -112,7 +148,11 @@ impl Timeline {
         match self.spans.get(&(key, digest)) {
             Some(spans) => spans,
             // A row that nobody has written yet is absent.
-            None if digest == ABSENT && !self.current.contains_key(&key) => &[(0, Seq::MAX)],
+            None if digest == ABSENT && !self.current.contains_key(&key) => &[Span {
+                from: 0,
+                until: Seq::MAX,
+                lacks: Micros::MAX,
+            }],
             None => &[],
         }
     }
@@ -127,18 +167,42 @@ impl Timeline {
         newest_before(&self.sent, time)
     }
 
-    /// The last place, in the order in which they committed, of the commits up to a version.
-    pub fn place_of(&self, version: Seq) -> Seq {
-        newest_before(&self.places, version + 1)
-    }
-
-    /// How many transactions were committed.
-    pub fn commits(&self) -> usize {
-        self.sent.len()
+    /// The last place, in the order in which they committed, of the commits up to a number.
+    pub fn place_of(&self, number: Seq) -> Seq {
+        newest_before(&self.places, number + 1)
     }
 }
 
 impl State {
+    /// Gives the rows that were touched.
+    fn apply(&mut self, effects: &[Effect]) -> BTreeSet<u32> {
+        let mut touched = BTreeSet::new();
+        for effect in effects {
+            match effect {
+                Effect::Put(row) => {
+                    self.put(row.clone());
+                    touched.insert(row.number);
+                }
+                Effect::Replace(row) => {
+                    if self.rows.contains_key(&row.number) {
+                        self.put(row.clone());
+                        touched.insert(row.number);
+                    }
+                }
+                Effect::Gone(number) => {
+                    self.remove(*number);
+                    touched.insert(*number);
+                }
+                Effect::Empty => {
+                    touched.extend(self.rows.keys());
+                    self.rows.clear();
+                    self.order.clear();
+                }
+            }
+        }
+        touched
+    }
+
     fn put(&mut self, row: Row) {
         self.remove(row.number);
         self.order.insert(row.clone());
@@ -190,7 +254,7 @@ pub fn digests_of(rows: Vec<Row>) -> HashMap<Key, Digest> {
 }
 
 /// Sorts by time, and gives every time the greatest number up to it.
-fn newest_by_time(mut events: Vec<(Micros, Seq)>) -> Vec<(Micros, Seq)> {
+pub fn newest_by_time(mut events: Vec<(Micros, Seq)>) -> Vec<(Micros, Seq)> {
     events.sort_unstable();
     let mut newest = 0;
     for (_, seq) in &mut events {
@@ -200,7 +264,8 @@ fn newest_by_time(mut events: Vec<(Micros, Seq)>) -> Vec<(Micros, Seq)> {
     events
 }
 
-fn newest_before(events: &[(Micros, Seq)], time: Micros) -> Seq {
+/// The greatest number before a time; 0 for none.
+pub fn newest_before(events: &[(Micros, Seq)], time: Micros) -> Seq {
     let count = events.partition_point(|(at, _)| *at < time);
     count.checked_sub(1).map_or(0, |last| events[last].1)
 }

@@ -1,6 +1,9 @@
 //! Other programs: they change the table by plain SQL and know nothing of caches.
 use std::{
-    sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -10,263 +13,268 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{ALL_ROWS, HOT_ROWS, LASTING_ROWS, Row, difficulty_name, id_of},
+    change::Change,
+    cluster::Primary,
     history::{Effect, History, Micros, Trouble},
-    servers::{Servers, SqlRow, row, sql},
+    servers::{Servers, sql},
 };
 
-static REVISION: AtomicU64 = AtomicU64::new(1);
 static TOKEN: AtomicI64 = AtomicI64::new(1);
-
-const SHOWN: &str = "RETURNING id::text, difficulty, points, title";
-
-/// One way to change the catalog.
-#[derive(Clone, Copy, Debug)]
-pub enum Change {
-    /// Another title.
-    Retitle(u32),
-    /// Another place in every list.
-    Reprice(u32, i32),
-    /// From one list to another.
-    Move(u32, u8),
-    Delete(u32),
-    /// The row, whether it was there or not.
-    Upsert(u32),
-    /// Every row in one statement: more than are told one by one.
-    RetitleAll,
-    /// TRUNCATE and all rows anew.
-    Replace,
-    /// Some rows away and back by COPY.
-    Copy(u32),
-}
-
-impl Change {
-    /// One of those that touch one row.
-    fn small(rng: &mut StdRng) -> Self {
-        let hot = rng.random_range(1..=HOT_ROWS);
-        match rng.random_range(0..10) {
-            0..4 => Self::Retitle(hot),
-            4..6 => Self::Reprice(hot, rng.random_range(1..=5)),
-            6..8 => Self::Move(hot, rng.random_range(1..=3)),
-            8 => Self::Delete(rng.random_range(LASTING_ROWS + 1..=HOT_ROWS)),
-            _ => Self::Upsert(hot),
-        }
-    }
-
-    fn large(rng: &mut StdRng) -> Self {
-        match rng.random_range(0..3) {
-            0 => Self::RetitleAll,
-            1 => Self::Replace,
-            _ => Self::Copy(rng.random_range(HOT_ROWS + 1..ALL_ROWS - 20)),
-        }
-    }
-
-    async fn apply(self, db: &mut PgConnection) -> Result<Vec<Effect>, sqlx::Error> {
-        let revision = REVISION.fetch_add(1, Relaxed);
-        let by_id = |number: u32| format!("WHERE id = '{}' {SHOWN}", id_of(number));
-        let retitle = format!("title = split_part(title, ' ', 1) || ' r{revision}'");
-        let table = "approach_challenges";
-        match self {
-            Self::Retitle(row) => {
-                put(db, format!("UPDATE {table} SET {retitle} {}", by_id(row))).await
-            }
-            Self::Reprice(row, points) => {
-                put(
-                    db,
-                    format!(
-                        "UPDATE {table} SET {retitle}, points = {points} {}",
-                        by_id(row)
-                    ),
-                )
-                .await
-            }
-            Self::Move(row, to) => {
-                let to = difficulty_name(to);
-                put(
-                    db,
-                    format!(
-                        "UPDATE {table} SET {retitle}, difficulty = '{to}' {}",
-                        by_id(row)
-                    ),
-                )
-                .await
-            }
-            Self::Upsert(number) => {
-                let insert = format!(
-                    "INSERT INTO {table} (id, difficulty, points, title)
-                    VALUES ('{}', '{}', 3, 'c-{number:04} r{revision}')
-                    ON CONFLICT (id) DO UPDATE SET title = excluded.title {SHOWN}",
-                    id_of(number),
-                    difficulty_name(first_difficulty(number)),
-                );
-                put(db, insert).await
-            }
-            Self::Delete(row) => {
-                let gone = put(db, format!("DELETE FROM {table} {}", by_id(row))).await?;
-                Ok(gone.iter().map(|_| Effect::Gone(row)).collect())
-            }
-            Self::RetitleAll => put(db, format!("UPDATE {table} SET {retitle} {SHOWN}")).await,
-            Self::Replace => {
-                sqlx::raw_sql(sql(format!("TRUNCATE {table}")))
-                    .execute(&mut *db)
-                    .await?;
-                let mut effects = vec![Effect::Empty];
-                effects.extend(put(db, insert_all(revision)).await?);
-                Ok(effects)
-            }
-            Self::Copy(first) => copy(db, first, revision).await,
-        }
-    }
-}
-
-fn first_difficulty(number: u32) -> u8 {
-    u8::try_from(number % 3 + 1).unwrap()
-}
-
-fn insert_all(revision: u64) -> String {
-    format!(
-        "INSERT INTO approach_challenges (id, difficulty, points, title)
-        SELECT
-            ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid,
-            (ARRAY['beginner', 'intermediate', 'advanced'])[n % 3 + 1],
-            CASE WHEN n <= {HOT_ROWS} THEN n % 5 + 1 ELSE 50 END,
-            'c-' || lpad(n::text, 4, '0') || ' r{revision}'
-        FROM generate_series(1, {ALL_ROWS}) AS n {SHOWN}"
-    )
-}
-
-async fn put(db: &mut PgConnection, statement: String) -> Result<Vec<Effect>, sqlx::Error> {
-    let rows: Vec<SqlRow> = sqlx::query_as(sql(statement)).fetch_all(db).await?;
-    Ok(rows
-        .into_iter()
-        .map(|shown| Effect::Put(row(shown)))
-        .collect())
-}
-
-async fn copy(
-    db: &mut PgConnection,
-    first: u32,
-    revision: u64,
-) -> Result<Vec<Effect>, sqlx::Error> {
-    let rows: Vec<Row> = (first..first + 20)
-        .map(|number| Row {
-            difficulty: first_difficulty(number),
-            points: 50,
-            title: format!("c-{number:04} r{revision}"),
-            number,
-        })
-        .collect();
-    let ids: Vec<String> = rows
-        .iter()
-        .map(|row| format!("'{}'", id_of(row.number)))
-        .collect();
-    let delete = format!(
-        "DELETE FROM approach_challenges WHERE id IN ({})",
-        ids.join(",")
-    );
-    sqlx::raw_sql(sql(delete)).execute(&mut *db).await?;
-    let mut copy = db
-        .copy_in_raw("COPY approach_challenges (id, difficulty, points, title) FROM STDIN")
-        .await?;
-    let line = |row: &Row| {
-        let difficulty = difficulty_name(row.difficulty);
-        format!(
-            "{}\t{difficulty}\t{}\t{}\n",
-            id_of(row.number),
-            row.points,
-            row.title
-        )
-    };
-    copy.send(rows.iter().map(line).collect::<String>().into_bytes())
-        .await?;
-    copy.finish().await?;
-    Ok(rows.into_iter().map(Effect::Put).collect())
-}
-
-/// One transaction: changes, perhaps a while of doing nothing, and COMMIT, or now and then ROLLBACK.
-pub async fn transact(
-    db: &mut PgConnection,
-    history: &History,
-    changes: &[Change],
-    rng: &mut StdRng,
-) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("BEGIN").execute(&mut *db).await?;
-    if rng.random_ratio(1, 10) {
-        sqlx::raw_sql("SET LOCAL session_replication_role = replica")
-            .execute(&mut *db)
-            .await?;
-    }
-    let mut effects = Vec::new();
-    for change in changes {
-        effects.extend(change.apply(db).await?);
-    }
-    let token = TOKEN.fetch_add(1, Relaxed);
-    let mark = format!("INSERT INTO checker.mark VALUES ({token})");
-    sqlx::raw_sql(sql(mark)).execute(&mut *db).await?;
-    if rng.random_ratio(1, 4) {
-        sleep(Duration::from_millis(rng.random_range(1..150))).await;
-    }
-    if rng.random_ratio(1, 20) {
-        sqlx::raw_sql("ROLLBACK").execute(&mut *db).await?;
-        return Ok(());
-    }
-    let write = history.commits(token, effects);
-    sqlx::raw_sql("COMMIT").execute(&mut *db).await?;
-    history.wrote(write);
-    Ok(())
-}
-
-/// Fills the empty table.
-pub async fn first_rows(servers: &Servers, history: &History) {
-    let mut db = servers.database.connect().await;
-    // A seed that neither waits nor rolls back.
-    for seed in 0.. {
-        let before = history.so_far().1.len();
-        let mut rng = StdRng::seed_from_u64(seed);
-        transact(&mut db, history, &[Change::Replace], &mut rng)
-            .await
-            .unwrap();
-        if history.so_far().1.len() > before {
-            return;
-        }
-    }
-}
 
 /// So long may the readers take that a lock has held up.
 const LOCK_AFTERMATH: Micros = 500_000;
+
+/// How often, and what.
+#[derive(Clone, Copy)]
+pub struct Habits {
+    pub seed: u64,
+    /// Whether many rows at once.
+    pub is_large: bool,
+    pub pace: Duration,
+}
+
+/// A transaction that is prepared, or may be.
+struct Prepared {
+    token: i64,
+    /// What it did; none when it is to be given up.
+    effects: Option<Vec<Effect>>,
+    /// Its place in the log, once its COMMIT was sent.
+    write: Option<usize>,
+}
+
+/// A program that writes.
+struct Writer<'a> {
+    servers: &'a Servers,
+    history: &'a History,
+    rng: StdRng,
+    session: Option<(Primary, PgConnection)>,
+    prepared: Option<Prepared>,
+}
 
 /// Writes every `pace`, more or less, until `stop`; `held` holds it back. A lost connection is made anew.
 pub async fn writer(
     servers: &Servers,
     history: &History,
-    (seed, is_large, pace): (u64, bool, Duration),
+    habits: Habits,
     held: &tokio::sync::RwLock<()>,
     stop: &CancellationToken,
 ) {
-    let mut rng = StdRng::seed_from_u64(seed);
-    let mut session = None;
+    let mut writer = Writer {
+        servers,
+        history,
+        rng: StdRng::seed_from_u64(habits.seed),
+        session: None,
+        prepared: None,
+    };
+    // One in two goes to a new primary at once; the others keep a connection as long as it works.
+    let follows = habits.seed.is_multiple_of(2);
     while !stop.is_cancelled() {
-        sleep(pace.mul_f64(rng.random_range(0.5..1.5))).await;
+        sleep(habits.pace.mul_f64(writer.rng.random_range(0.5..1.5))).await;
         let _turn = held.read().await;
-        if session.is_none() {
-            session = servers.try_connect().await.ok();
-        }
-        let Some(db) = &mut session else { continue };
-        let changes: Vec<_> = if is_large {
-            vec![Change::large(&mut rng)]
-        } else {
-            (0..rng.random_range(1..=2))
-                .map(|_| Change::small(&mut rng))
-                .collect()
-        };
+        let mut changes = servers.cluster.changes();
         // TRUNCATE holds every reader of the table up until its COMMIT.
-        let locked = is_large.then(|| history.open_window(Trouble::Fills));
-        // A deadlock or a restart: whether a COMMIT took effect is asked at the end.
-        if transact(db, history, &changes, &mut rng).await.is_err() {
-            session = None;
+        let locked = habits.is_large.then(|| history.open_window(Trouble::Fills));
+        tokio::select! {
+            () = writer.turn(habits.is_large, follows) => {}
+            _ = changes.changed(), if follows => writer.session = None,
         }
         if let Some(locked) = locked {
             history.close_window(&locked, LOCK_AFTERMATH);
         }
+    }
+}
+
+impl Writer<'_> {
+    /// What was prepared and not ended, or else one transaction.
+    async fn turn(&mut self, is_large: bool, follows: bool) {
+        let primary = self.servers.cluster.primary();
+        let is_left = |known: &Primary| !Arc::ptr_eq(&known.server, &primary.server);
+        if follows
+            && self
+                .session
+                .as_ref()
+                .is_some_and(|(known, _)| is_left(known))
+        {
+            self.session = None;
+        }
+        if self.session.is_none() {
+            let opened = self.servers.cluster.try_connect().await.ok();
+            self.session = opened.map(|session| (primary, session));
+        }
+        let Some((primary, mut db)) = self.session.take() else {
+            return;
+        };
+        let done = if self.prepared.is_some() {
+            self.end_prepared(&mut db).await
+        } else {
+            self.transact(&mut db, is_large).await
+        };
+        // After an error or a lost connection: whether a COMMIT took effect is asked at the end.
+        if done.is_ok() {
+            self.session = Some((primary, db));
+        }
+    }
+
+    /// One transaction: changes, perhaps a while of doing nothing, and COMMIT, or now and then ROLLBACK.
+    async fn transact(&mut self, db: &mut PgConnection, is_large: bool) -> Result<(), sqlx::Error> {
+        let isolation = match self.rng.random_range(0..10) {
+            0..6 => "READ COMMITTED",
+            6 => "REPEATABLE READ",
+            _ => "SERIALIZABLE",
+        };
+        let result = self.transact_in(db, isolation, is_large).await;
+        if let Err(error) = &result
+            && !is_to_be_expected(error, isolation)
+        {
+            self.history.write_failed(format!("{isolation}: {error}"));
+        }
+        result
+    }
+
+    async fn transact_in(
+        &mut self,
+        db: &mut PgConnection,
+        isolation: &str,
+        is_large: bool,
+    ) -> Result<(), sqlx::Error> {
+        run(db, &format!("BEGIN ISOLATION LEVEL {isolation}")).await?;
+        if self.rng.random_ratio(1, 10) {
+            run(db, "SET LOCAL session_replication_role = replica").await?;
+        }
+        let count = if is_large {
+            1
+        } else {
+            self.rng.random_range(1..=2)
+        };
+        let mut effects = Vec::new();
+        for _ in 0..count {
+            let change = if is_large {
+                Change::large(&mut self.rng)
+            } else {
+                Change::small(&mut self.rng)
+            };
+            effects.extend(change.apply(db).await?);
+        }
+        let token = mark(db).await?;
+        if self.rng.random_ratio(1, 4) {
+            sleep(Duration::from_millis(self.rng.random_range(1..150))).await;
+        }
+        if self.rng.random_ratio(1, 20) {
+            return run(db, "ROLLBACK").await;
+        }
+        // A TRUNCATE that is prepared would hold up all readers.
+        if !is_large && self.rng.random_ratio(1, 4) && self.prepare(db, token, &effects).await? {
+            return self.end_prepared(db).await;
+        }
+        commit(db, self.servers, self.history, token, effects).await
+    }
+
+    /// Prepares the transaction, where that can be done, and leaves it so for a while.
+    async fn prepare(
+        &mut self,
+        db: &mut PgConnection,
+        token: i64,
+        effects: &[Effect],
+    ) -> Result<bool, sqlx::Error> {
+        let nobody_decides = self.servers.cluster.preparing.read().await;
+        let asked = "SELECT current_setting('max_prepared_transactions') <> '0'";
+        let can: bool = sqlx::query_scalar(asked).fetch_one(&mut *db).await?;
+        if !can {
+            return Ok(false);
+        }
+        let is_kept = !self.rng.random_ratio(1, 5);
+        self.prepared = Some(Prepared {
+            token,
+            effects: is_kept.then(|| effects.to_vec()),
+            write: None,
+        });
+        run(db, &format!("PREPARE TRANSACTION '{}'", name_of(token))).await?;
+        drop(nobody_decides);
+        sleep(Duration::from_millis(self.rng.random_range(50..1_500))).await;
+        Ok(true)
+    }
+
+    /// Ends what was prepared, unless somebody else has, or it never came to that.
+    async fn end_prepared(&mut self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let Some(prepared) = &mut self.prepared else {
+            return Ok(());
+        };
+        let _turn = self.servers.committing.read().await;
+        let mut how = "ROLLBACK";
+        if let Some(effects) = &prepared.effects {
+            how = "COMMIT";
+            let sent = || self.history.commits(prepared.token, effects.clone());
+            prepared.write = Some(prepared.write.unwrap_or_else(sent));
+        }
+        let end = format!("{how} PREPARED '{}'", name_of(prepared.token));
+        match run(db, &end).await {
+            Ok(()) => prepared
+                .write
+                .into_iter()
+                .for_each(|write| self.history.wrote(write)),
+            Err(error) if code_of(&error).as_deref() == Some("42704") => {}
+            Err(error) => return Err(error),
+        }
+        self.prepared = None;
+        Ok(())
+    }
+}
+
+/// How a prepared transaction is called.
+fn name_of(token: i64) -> String {
+    format!("checker-{token}")
+}
+
+/// One transaction without any delay.
+pub async fn write(
+    servers: &Servers,
+    history: &History,
+    change: Change,
+) -> Result<(), sqlx::Error> {
+    let mut db = servers.cluster.try_connect().await?;
+    run(&mut db, "BEGIN").await?;
+    let effects = change.apply(&mut db).await?;
+    let token = mark(&mut db).await?;
+    commit(&mut db, servers, history, token, effects).await
+}
+
+/// Leaves the token of this transaction.
+pub async fn mark(db: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let token = TOKEN.fetch_add(1, Relaxed);
+    run(db, &format!("INSERT INTO checker.mark VALUES ({token})")).await?;
+    Ok(token)
+}
+
+async fn commit(
+    db: &mut PgConnection,
+    servers: &Servers,
+    history: &History,
+    token: i64,
+    effects: Vec<Effect>,
+) -> Result<(), sqlx::Error> {
+    let _turn = servers.committing.read().await;
+    let write = history.commits(token, effects);
+    run(db, "COMMIT").await?;
+    history.wrote(write);
+    Ok(())
+}
+
+pub async fn run(db: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
+    let done = sqlx::raw_sql(sql(statement)).execute(&mut *db).await;
+    done.map(drop)
+}
+
+fn code_of(error: &sqlx::Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.into_owned())
+}
+
+/// What a writer has to put up with, whoever else uses the database: one that ends, deadlocks, and conflicts
+/// where the isolation level has them.
+fn is_to_be_expected(error: &sqlx::Error, isolation: &str) -> bool {
+    match code_of(error).as_deref() {
+        None | Some("40P01" | "57P01" | "57P02" | "57P03") => true,
+        Some("40001") => isolation != "READ COMMITTED",
+        Some(_) => false,
     }
 }
