@@ -46,7 +46,9 @@ impl Judge<'_> {
             return;
         }
         let was_slow = began.is_some() || self.overlaps(read, |trouble| trouble == Trouble::Fills);
-        if needs_database && was_slow && is_out_of_time(code, reason) {
+        // Where statements hold every connection, the next one is not waited for without end.
+        let is_held_up = code == Code::Unavailable || is_out_of_time(code, reason);
+        if needs_database && was_slow && is_held_up {
             self.verdict.excused_by_slow_fills += 1;
             return;
         }

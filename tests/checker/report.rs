@@ -31,7 +31,7 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
     );
     println!(
         "failed and excused: {} at a stopped or killed replica; without a copy or for a ticket: {} refused while the \
-         database was away, {} out of time while it was slow or away; {} tickets of an ended history",
+         database was away, {} held up while it was slow or away; {} tickets of an ended history",
         verdict.excused_by_replica,
         verdict.excused_by_database,
         verdict.excused_by_slow_fills,
