@@ -84,6 +84,23 @@ async fn a_ticket_of_a_server_that_has_taken_over_unheard_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ticket_of_a_server_that_has_taken_over_is_not_refused_because_a_poll_fails() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let ticket = fixture.database.fail_over();
+    let hears = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        fixture.knowledge.lose();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        fixture.poll(nothing());
+        fixture.release();
+    };
+    let (answer, ()) = tokio::join!(list_at_least(&fixture, ticket), hears);
+    assert_eq!(answer.unwrap().freshness.version, ticket);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ticket_of_another_history_fails_as_unavailable_while_no_poll_tells_which_one_counts() {
     let fixture = Fixture::new();
     fixture.list_now().await;

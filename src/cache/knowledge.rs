@@ -219,7 +219,7 @@ impl Knowledge {
         }
     }
 
-    /// Asks the feed for a poll and waits until knowledge is fresh again, but
+    /// Asks the feed for a poll and waits until it is answered and knowledge is fresh again, but
     /// no longer than `within`, and not at all while the database is known to be lost.
     pub(super) async fn confirm(&self, within: Duration) -> bool {
         let asked = Instant::now();
@@ -233,8 +233,10 @@ impl Knowledge {
             Confirmed::Lost(_) => true,
             Confirmed::Never => false,
         });
-        let in_time = matches!(timeout_at(asked + within, answered).await, Ok(Ok(_)));
-        in_time && self.fresh_age().is_some()
+        let is_answered = timeout_at(asked + within, answered)
+            .await
+            .is_ok_and(|told| told.is_ok_and(|told| matches!(*told, Confirmed::At(_))));
+        is_answered && self.fresh_age().is_some()
     }
 
     /// Waits until `version` was applied here, up to `deadline`. Tells whether it was.
