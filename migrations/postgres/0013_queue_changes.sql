@@ -22,33 +22,44 @@ CREATE TABLE challenges_catalog.changed_challenges (
     written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (xid, id)
 );
--- What has committed and has no number yet: of transactions that the newest round saw under way, or that began after it. What is under
--- way still is not looked up: it may have a million rows, and none would be seen.
+-- Where to look for what has no number yet, in the order of (xid, id): at transactions that the newest round saw under way and that have
+-- ended since, and between those that are under way still. These are not looked at: they may have a million rows, and none would be seen.
+CREATE VIEW challenges_catalog.unnumbered_ranges AS
+SELECT r.from_xid, r.from_id, r.to_xid, r.to_id
+FROM (SELECT l.snapshot FROM challenges_catalog.commit_log AS l ORDER BY l.seq DESC LIMIT 1) AS last
+CROSS JOIN LATERAL (
+    SELECT busy.xid AS from_xid, 0 AS from_id, busy.xid AS to_xid, 9223372036854775807 AS to_id
+    FROM pg_snapshot_xip(last.snapshot) AS busy (xid)
+    WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
+    UNION ALL
+    SELECT
+        edge.xid,
+        edge.id,
+        lead(edge.xid, 1, pg_snapshot_xmax(pg_current_snapshot())) OVER (ORDER BY edge.xid, edge.id),
+        0
+    FROM (
+        SELECT pg_snapshot_xmax(last.snapshot) AS xid, 0 AS id
+        UNION ALL
+        SELECT busy.xid, 9223372036854775807
+        FROM pg_snapshot_xip(pg_current_snapshot()) AS busy (xid)
+        WHERE busy.xid >= pg_snapshot_xmax(last.snapshot)
+    ) AS edge
+) AS r;
+
+-- What has committed and has no number yet.
 CREATE OR REPLACE VIEW challenges_catalog.unnumbered AS
 SELECT e.xid, e.id, e.tags, e.is_edit, e.role, e.editor, e.written_at
-FROM (SELECT l.snapshot FROM challenges_catalog.commit_log AS l ORDER BY l.seq DESC LIMIT 1) AS last
+FROM challenges_catalog.unnumbered_ranges AS r
 CROSS JOIN LATERAL (
     SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.editor, o.written_at
     FROM challenges_catalog.outbox AS o
-    WHERE o.xid >= pg_snapshot_xmax(last.snapshot)
+    WHERE (o.xid, o.id) > (r.from_xid, r.from_id) AND (o.xid, o.id) < (r.to_xid, r.to_id)
     UNION ALL
     SELECT
         c.xid, c.id, ARRAY['challenge:' || c.challenge, 'difficulty:' || c.difficulty, 'difficulty:' || c.was_difficulty],
         true, c.role::name, NULL, c.written_at
     FROM challenges_catalog.changed_challenges AS c
-    WHERE c.xid >= pg_snapshot_xmax(last.snapshot)
-    UNION ALL
-    SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.editor, o.written_at
-    FROM pg_snapshot_xip(last.snapshot) AS busy (xid)
-    JOIN challenges_catalog.outbox AS o ON o.xid = busy.xid
-    WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
-    UNION ALL
-    SELECT
-        c.xid, c.id, ARRAY['challenge:' || c.challenge, 'difficulty:' || c.difficulty, 'difficulty:' || c.was_difficulty],
-        true, c.role::name, NULL, c.written_at
-    FROM pg_snapshot_xip(last.snapshot) AS busy (xid)
-    JOIN challenges_catalog.changed_challenges AS c ON c.xid = busy.xid
-    WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
+    WHERE (c.xid, c.id) > (r.from_xid, r.from_id) AND (c.xid, c.id) < (r.to_xid, r.to_id)
 ) AS e;
 
 -- Behind the view, as polls take them. So nobody takes an id while the sequence is set.
@@ -193,7 +204,6 @@ SET search_path = pg_catalog, challenges_catalog, pg_temp
 SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     own CONSTANT xid8 := coalesce(pg_current_xact_id_if_assigned(), '0');
-    seen pg_snapshot;
     newest bigint;
     is_whole boolean;
 BEGIN
@@ -215,14 +225,15 @@ BEGIN
     IF NOT EXISTS (SELECT FROM challenges_catalog.uninterrupted) THEN
         PERFORM challenges_catalog.start_over(false);
     END IF;
-    SELECT l.snapshot, l.seq INTO seen, newest FROM challenges_catalog.commit_log AS l ORDER BY l.seq DESC LIMIT 1;
+    SELECT max(l.seq) INTO newest FROM challenges_catalog.commit_log AS l;
     WITH pending AS MATERIALIZED (
         SELECT p.xid, p.id, p.tags, p.is_edit, p.role, p.written_at
-        FROM (
+        FROM challenges_catalog.unnumbered_ranges AS r
+        CROSS JOIN LATERAL (
             (
                 SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.written_at
                 FROM challenges_catalog.outbox AS o
-                WHERE o.xid >= pg_snapshot_xmax(seen) AND o.xid <> own
+                WHERE (o.xid, o.id) > (r.from_xid, r.from_id) AND (o.xid, o.id) < (r.to_xid, r.to_id) AND o.xid <> own
                 ORDER BY o.xid, o.id
                 LIMIT most + 1
             )
@@ -236,37 +247,10 @@ BEGIN
                     c.role::name,
                     c.written_at
                 FROM challenges_catalog.changed_challenges AS c
-                WHERE c.xid >= pg_snapshot_xmax(seen) AND c.xid <> own
+                WHERE (c.xid, c.id) > (r.from_xid, r.from_id) AND (c.xid, c.id) < (r.to_xid, r.to_id) AND c.xid <> own
                 ORDER BY c.xid, c.id
                 LIMIT most + 1
             )
-            UNION ALL
-            SELECT of.xid, of.id, of.tags, of.is_edit, of.role, of.written_at
-            FROM pg_snapshot_xip(seen) AS busy (xid)
-            CROSS JOIN LATERAL (
-                SELECT o.xid, o.id, o.tags, o.is_edit, o.role, o.written_at
-                FROM challenges_catalog.outbox AS o
-                WHERE o.xid = busy.xid AND o.xid <> own
-                ORDER BY o.xid, o.id
-                LIMIT most + 1
-            ) AS of
-            WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
-            UNION ALL
-            SELECT of.xid, of.id, of.tags, true, of.role, of.written_at
-            FROM pg_snapshot_xip(seen) AS busy (xid)
-            CROSS JOIN LATERAL (
-                SELECT
-                    c.xid,
-                    c.id,
-                    ARRAY['challenge:' || c.challenge, 'difficulty:' || c.difficulty, 'difficulty:' || c.was_difficulty] AS tags,
-                    c.role::name AS role,
-                    c.written_at
-                FROM challenges_catalog.changed_challenges AS c
-                WHERE c.xid = busy.xid AND c.xid <> own
-                ORDER BY c.xid, c.id
-                LIMIT most + 1
-            ) AS of
-            WHERE pg_visible_in_snapshot(busy.xid, pg_current_snapshot())
         ) AS p
         ORDER BY p.xid, p.id
         LIMIT most + 1
@@ -643,7 +627,7 @@ $$;
 -- Nobody else writes the column, and the check cost each statement more than it told.
 ALTER TABLE challenges_catalog.challenge_revisions DROP CONSTRAINT challenge_revisions_operation_check;
 
-REVOKE ALL ON challenges_catalog.changed_challenges FROM PUBLIC;
+REVOKE ALL ON challenges_catalog.changed_challenges, challenges_catalog.unnumbered_ranges FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     challenges_catalog.committed_now(),
     challenges_catalog.keep_revisions(xid8, bigint),
