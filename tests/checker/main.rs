@@ -38,16 +38,23 @@ mod timeline;
 mod verdict;
 mod writers;
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{
+    env, panic,
+    process::{self, ExitCode},
+    time::Duration,
+};
 
 use nemesis::Harm;
 use run::Plan;
 
+/// As Rust's own for a process whose main thread panicked.
+const PANICKED: i32 = 101;
 const USAGE: &str = "usage: checker run SECONDS SEED | checker controls [NAME]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    end_with_the_first_panic();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let is_well = runtime.block_on(async {
         match arguments.as_slice() {
@@ -64,6 +71,15 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// A part that is gone would be missed by nobody, and the run would prove less than it says.
+fn end_with_the_first_panic() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::exit(PANICKED);
+    }));
 }
 
 async fn check(seconds: &str, seed: &str) -> bool {

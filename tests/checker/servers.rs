@@ -1,11 +1,15 @@
 //! The servers under test: PostgreSQL, one Redis, and replicas that reach the database by proxies.
-use std::sync::{Mutex, RwLock};
+use std::{
+    sync::{Mutex, RwLock},
+    time::Duration,
+};
 
 use challenges_catalog::pb::{
     admin::v1::cache_admin_client::CacheAdminClient,
     catalog::v1::challenges_catalog_client::ChallengesCatalogClient,
 };
 use sqlx::AssertSqlSafe;
+use tokio::time::sleep;
 use tonic::transport::Channel;
 
 use crate::{
@@ -21,6 +25,9 @@ use crate::{
 
 /// How many replicas serve.
 pub const REPLICAS: usize = 4;
+/// A process that ends before it serves is started so often, after this pause.
+const STARTS: u32 = 60;
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// Where nobody listens.
 pub const NOWHERE: u16 = 1;
 
@@ -113,13 +120,26 @@ impl Servers {
             ("CATALOG_CONNECTION_AGE", "1d".to_owned()),
         ];
         environment.extend(self.fault.map(|fault| ("CATALOG_FAULT", fault.to_owned())));
-        let replica = Replica::start(&environment).await;
+        let replica = until_it_serves(&environment).await;
         let url = format!("http://{}", replica.addr());
         let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
         *slot.replica.lock().unwrap() = Some(replica);
         let mut client = slot.client.write().unwrap();
         *client = (client.0 + 1, Some(channel));
     }
+}
+
+/// Starts a process again that ends because the database gives no answer, as an orchestrator does.
+async fn until_it_serves(environment: &[(&str, String)]) -> Replica {
+    let mut problem = String::new();
+    for _ in 0..STARTS {
+        match Replica::try_start(environment).await {
+            Ok(replica) => return replica,
+            Err(end) => problem = end,
+        }
+        sleep(RESTART_PAUSE).await;
+    }
+    panic!("{problem}");
 }
 
 /// A row as SQL gives it.

@@ -22,6 +22,12 @@ impl Replica {
     ///
     /// Without any it has a new SQLite file of its own and no Redis.
     pub async fn start(env: &[(&str, String)]) -> Self {
+        let started = Self::try_start(env).await;
+        started.unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// As [`Replica::start`]; its end and its log when it ends before it serves.
+    pub async fn try_start(env: &[(&str, String)]) -> Result<Self, String> {
         let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
         let args = [
             "serve",
@@ -47,14 +53,11 @@ impl Replica {
             addr().is_some() || !process.is_running()
         })
         .await;
-        let addr = addr().unwrap_or_else(|| {
-            let status = process.exit_status();
-            panic!(
-                "it does not serve ({status:?}); its log:\n{}",
-                process.log()
-            )
-        });
-        Self { process, addr }
+        let addr = addr().ok_or_else(|| {
+            let (status, log) = (process.exit_status(), process.log());
+            format!("it does not serve ({status:?}); its log:\n{log}")
+        })?;
+        Ok(Self { process, addr })
     }
 
     /// The process id.
