@@ -1,6 +1,6 @@
 //! The PostgreSQL servers: the primary, the standby that follows it, and what those of before had committed.
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    catalog::Row,
-    history::{HistoryId, Seq, Version},
+    catalog::{Row, number_of},
+    history::{Effect, HistoryId, Seq, Version},
     servers::{SqlRow, row, sql},
     support::{
         postgres::{self, Database, Postgres},
@@ -63,6 +63,8 @@ pub struct Branch {
     pub history: HistoryId,
     /// In the order in which they committed.
     pub commits: Vec<Commit>,
+    /// What those of the apply worker did there, by token.
+    pub applied: HashMap<i64, Vec<Effect>>,
 }
 
 /// A transaction of the checker that took effect.
@@ -219,6 +221,7 @@ impl Cluster {
         Branch {
             history: self.history_of(server).await,
             commits: rows.into_iter().map(commit).collect(),
+            applied: applied_on(&mut db).await,
         }
     }
 
@@ -264,6 +267,37 @@ impl Cluster {
         block_in_place(|| self.primary().server.kill());
     }
 }
+
+/// What transactions of the apply worker did, by token; nothing where they met no row.
+async fn applied_on(db: &mut PgConnection) -> HashMap<i64, Vec<Effect>> {
+    let changes = "SELECT mark.token, row.challenge::text, row.difficulty, row.points, row.title
+        FROM checker.mark
+        LEFT JOIN checker.applied AS row ON row.xid = mark.xid
+        WHERE mark.is_applied
+        ORDER BY row.id";
+    let changes: Vec<AppliedRow> = sqlx::query_as(changes).fetch_all(db).await.unwrap();
+    let mut applied: HashMap<_, Vec<_>> = HashMap::new();
+    for (token, id, difficulty, points, title) in changes {
+        let effects = applied.entry(token).or_default();
+        let shown = difficulty.zip(points).zip(title);
+        effects.extend(id.map(|id| match shown {
+            Some(((difficulty, points), title)) => {
+                Effect::Put(row((id, difficulty, points, title)))
+            }
+            None => Effect::Gone(number_of(&id)),
+        }));
+    }
+    applied
+}
+
+/// Token, challenge, and what it is afterwards.
+type AppliedRow = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<i32>,
+    Option<String>,
+);
 
 /// Changes a setting of a server, from its next start or reload on.
 async fn set(database: &Database, setting: &str) {

@@ -43,8 +43,6 @@ impl Version {
 pub enum Effect {
     /// The row is now this.
     Put(Row),
-    /// The row is now this if there was one.
-    Replace(Row),
     /// The row is gone.
     Gone(u32),
     /// Every row is gone.

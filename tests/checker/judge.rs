@@ -197,6 +197,13 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// The server if it was in use, or the one that took over from it: that has its history until it
+    /// gives a number of its own.
+    fn heir_of(&self, branch: usize, read: &Read, bound: Micros) -> Option<usize> {
+        let mut heirs = branch..self.timelines.len();
+        heirs.find(|heir| self.is_in_use(*heir, read, bound))
+    }
+
     /// P1 and P2, of an answer that is called fresh.
     fn freshness(&mut self, read: &Read, version: Version, bound: Micros) -> Result<(), Wrong> {
         if bound > MAX_STALENESS {
@@ -253,12 +260,12 @@ impl<'a> Judge<'a> {
         bound: Micros,
         version: Seq,
     ) -> Result<(), Wrong> {
-        if !self.is_in_use(branch, read, bound) {
+        let Some(branch) = self.heir_of(branch, read, bound) else {
             let why = format!(
                 "confirmed at most {bound} µs before the call by server {branch}, which was not in use"
             );
             return Err((Property::BoundedStaleness, why));
-        }
+        };
         let timeline = &self.timelines[branch];
         let confirmed = read.called.saturating_sub(bound);
         let since = timeline.returned_before(confirmed);
@@ -283,7 +290,8 @@ impl<'a> Judge<'a> {
             } else {
                 Property::Ticket
             };
-            let spans: Vec<_> = spans.iter().map(|span| (span.from, span.until)).collect();
+            let spans = spans.iter().map(|span| (span.from, span.until, span.lacks));
+            let spans: Vec<_> = spans.collect();
             let text = self.history.description(*digest);
             let text = format!("{text} {}", self.origin(*digest));
             let why = format!(
@@ -297,7 +305,7 @@ impl<'a> Judge<'a> {
     /// For people: which write made a row so, and the servers that have it.
     fn origin(&self, digest: Digest) -> String {
         let made = |effect: &Effect| match effect {
-            Effect::Put(row) | Effect::Replace(row) => row.digest() == digest,
+            Effect::Put(row) => row.digest() == digest,
             Effect::Gone(_) | Effect::Empty => false,
         };
         let mut writes = self.log.writes.iter();

@@ -4,11 +4,35 @@ CREATE SCHEMA checker;
 -- Tells, for each transaction of the checker that took effect, which one it was. Numbers of transactions alone do not:
 -- one whose COMMIT a crash undid leaves its number to another. `at` is shortly before the commit of an apply worker, of whose commits
 -- PostgreSQL keeps the time at the publisher.
+CREATE FUNCTION checker.is_apply_worker() RETURNS boolean LANGUAGE sql AS $$
+    SELECT backend_type = 'logical replication worker' FROM pg_stat_activity WHERE pid = pg_backend_pid()
+$$;
 CREATE TABLE checker.mark (
     token bigint PRIMARY KEY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    at timestamptz NOT NULL DEFAULT clock_timestamp()
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    is_applied boolean NOT NULL DEFAULT checker.is_apply_worker()
 );
+
+-- What apply workers left of rows, nothing of one that is gone. Only the server knows: what changes a row that it does not see does nothing.
+CREATE TABLE checker.applied (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    challenge uuid NOT NULL,
+    difficulty text,
+    points integer,
+    title text
+);
+CREATE FUNCTION checker.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO checker.applied (challenge, difficulty, points, title)
+    VALUES (coalesce(NEW.id, OLD.id), NEW.difficulty, NEW.points, NEW.title);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON public.approach_challenges
+FOR EACH ROW EXECUTE FUNCTION checker.note();
+ALTER TABLE public.approach_challenges ENABLE REPLICA TRIGGER note;
 
 -- Commits that were pruned, whose numbers the judge still needs.
 CREATE TABLE checker.pruned (xid xid8, seq bigint, snapshot pg_snapshot);

@@ -156,11 +156,5 @@ async fn change(rng: &mut StdRng, db: &mut PgConnection) -> Result<Vec<Effect>, 
         6..9 => Change::Renew(own),
         _ => Change::Delete(own),
     };
-    let effects = change.apply(db).await?;
-    // Of a row that the subscriber lacks, an UPDATE does nothing there.
-    let there = |effect| match effect {
-        Effect::Put(row) if !matches!(change, Change::Renew(_)) => Effect::Replace(row),
-        effect @ (Effect::Put(_) | Effect::Replace(_) | Effect::Gone(_) | Effect::Empty) => effect,
-    };
-    Ok(effects.into_iter().map(there).collect())
+    change.apply(db).await
 }

@@ -1,5 +1,8 @@
 //! What every list and row was after every commit on one server, from the writes alone.
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use crate::{
     catalog::{ABSENT, Digest, LISTS, Row, page_digest},
@@ -53,8 +56,8 @@ impl Timeline {
     /// Plays those of `writes` that took effect on the server, which took none of its own before `began`.
     pub fn of(writes: &HashMap<i64, &Write>, branch: &Branch, began: Micros) -> Self {
         let commits = branch.commits.iter().zip(1..);
-        let done: Vec<(Seq, &Write)> = commits
-            .filter_map(|(commit, place)| Some((place, *writes.get(&commit.token)?)))
+        let done: Vec<(Seq, Cow<'_, Write>)> = commits
+            .filter_map(|(commit, place)| Some((place, done_by(writes, branch, commit.token)?)))
             .collect();
         let numbered = branch.commits.iter().zip(1..);
         let numbered = numbered.filter_map(|(commit, place)| Some((commit.number?, place)));
@@ -94,7 +97,7 @@ impl Timeline {
 
     /// What is shown after each of the `later` commits that was under way together with `write`, and
     /// visible before it; `state` is from before both.
-    fn overtaken(&mut self, state: &State, write: &Write, later: &[(Seq, &Write)]) {
+    fn overtaken(&mut self, state: &State, write: &Write, later: &[(Seq, Cow<'_, Write>)]) {
         let lacks = write.returned.unwrap_or(Micros::MAX);
         let together = later.iter().take(OVERTAKING);
         let together: Vec<_> = together.take_while(|(_, one)| one.sent <= lacks).collect();
@@ -183,12 +186,6 @@ impl State {
                     self.put(row.clone());
                     touched.insert(row.number);
                 }
-                Effect::Replace(row) => {
-                    if self.rows.contains_key(&row.number) {
-                        self.put(row.clone());
-                        touched.insert(row.number);
-                    }
-                }
                 Effect::Gone(number) => {
                     self.remove(*number);
                     touched.insert(*number);
@@ -251,6 +248,22 @@ pub fn digests_of(rows: Vec<Row>) -> HashMap<Key, Digest> {
             .map(|row| (Key::Row(row.number), row.digest())),
     );
     digests
+}
+
+/// A transaction, with what it did on the server: of one that an apply worker repeated nobody else knows.
+fn done_by<'a>(
+    writes: &HashMap<i64, &'a Write>,
+    branch: &Branch,
+    token: i64,
+) -> Option<Cow<'a, Write>> {
+    let write = *writes.get(&token)?;
+    Some(match branch.applied.get(&token) {
+        None => Cow::Borrowed(write),
+        Some(effects) => Cow::Owned(Write {
+            effects: effects.clone(),
+            ..write.clone()
+        }),
+    })
 }
 
 /// Sorts by time, and gives every time the greatest number up to it.
