@@ -571,6 +571,22 @@ BEGIN
 END
 $$;
 
+-- For the event trigger: the table may have another shape. Sessions that have updated rows know the types that its columns had, and
+-- would fail; a function that was altered is read again.
+CREATE FUNCTION challenges_catalog.note_shape() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, challenges_catalog, pg_temp AS $$
+BEGIN
+    -- Nobody's DDL must fail by it.
+    IF EXISTS (
+        SELECT FROM pg_proc AS p
+        WHERE p.oid = to_regprocedure('challenges_catalog.touch()') AND pg_has_role(current_user, p.proowner, 'USAGE')
+    ) THEN
+        ALTER FUNCTION challenges_catalog.touch() VOLATILE;
+    END IF;
+    PERFORM challenges_catalog.emit(ARRAY['challenges']);
+END
+$$;
+
 -- As in 0011, by indexes alone: from the sixth call of a session on, the plan was one that read the whole history for each commit. A
 -- revision whose commit nobody knows stays, and is no end.
 CREATE OR REPLACE FUNCTION challenges_catalog.prune_revisions(
@@ -631,6 +647,7 @@ REVOKE ALL ON challenges_catalog.changed_challenges, challenges_catalog.unnumber
 REVOKE ALL ON FUNCTION
     challenges_catalog.committed_now(),
     challenges_catalog.keep_revisions(xid8, bigint),
+    challenges_catalog.note_shape(),
     challenges_catalog.own_commit()
 FROM PUBLIC;
 

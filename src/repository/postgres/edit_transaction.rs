@@ -76,6 +76,8 @@ impl PostgresStore {
     ) -> Result<Option<Challenge>, Error> {
         let rows = sqlx::query_as(include_str!("sql/find_many.sql"))
             .bind(vec![id.uuid()])
+            // A plan that is kept fails once the owner has changed the type of a column.
+            .persistent(false)
             .fetch_all(connection)
             .await
             .map_err(|error| edit_fault("reading a challenge to edit", error))?;

@@ -238,6 +238,24 @@ async fn ddl_on_the_table_is_everything() {
 }
 
 #[tokio::test]
+async fn a_session_that_has_updated_rows_goes_on_after_a_column_changed_its_type() {
+    let writer = Writer::new().await;
+    let mut session = session(&writer.database.url_as(&writer.role)).await;
+    run(&mut session, &insert(1, "beginner")).await;
+    for (title, ddl) in [
+        ("one", "ALTER COLUMN title TYPE text"),
+        ("two", "ALTER COLUMN points TYPE bigint"),
+        ("three", "ADD COLUMN note text"),
+    ] {
+        let update = format!("UPDATE approach_challenges SET title = '{title}', points = 7");
+        run(&mut session, &update).await;
+        let alter = format!("ALTER TABLE approach_challenges {ddl}");
+        writer.database.execute(&alter).await;
+        run(&mut session, &format!("{update}, tips = '{title}'")).await;
+    }
+}
+
+#[tokio::test]
 async fn numbers_are_given_in_the_order_of_commits() {
     let writer = Writer::new().await;
     let url = writer.database.url_as(&writer.role);

@@ -50,7 +50,7 @@ const OWNERS: &str = "SELECT string_agg(DISTINCT pg_get_userbyid(o.owner), ' ') 
             OR oid IN ('approach_challenges'::regclass, 'feature_flags'::regclass)
         UNION ALL
         SELECT proowner FROM pg_proc
-        WHERE pronamespace = 'challenges_catalog'::regnamespace AND proname <> 'watch_ddl'
+        WHERE pronamespace = 'challenges_catalog'::regnamespace AND proname <> 'watch_table'
         UNION ALL
         SELECT nspowner FROM pg_namespace WHERE nspname = 'challenges_catalog'
     ) AS o (owner)";
@@ -317,14 +317,15 @@ async fn policies_of_other_tables_are_no_change_however_they_are_named() {
 async fn ddl_of_a_superuser_runs_no_code_of_the_owner_with_a_superusers_rights() {
     let (database, owner) = owned("GRANT CREATE ON SCHEMA public TO OWNER").await;
     up(&database.url()).await.unwrap();
-    let trap = "CREATE OR REPLACE FUNCTION challenges_catalog.emit(tags text[], hard boolean DEFAULT false)
-        RETURNS bigint LANGUAGE plpgsql SECURITY INVOKER AS $$
+    let trap = "CREATE OR REPLACE FUNCTION challenges_catalog.note_shape()
+        RETURNS void LANGUAGE plpgsql SECURITY INVOKER AS $$
         BEGIN RAISE EXCEPTION 'stole the rights of %', current_user; END $$";
     database.execute_as(&owner, trap).await;
     let ddl = "CREATE POLICY more ON approach_challenges USING (true)";
     database.execute(ddl).await;
     let mut session = session(&database.url_as(&owner)).await;
-    let replace = "CREATE OR REPLACE FUNCTION challenges_catalog.watch_ddl() RETURNS event_trigger
+    let replace =
+        "CREATE OR REPLACE FUNCTION challenges_catalog.watch_table() RETURNS event_trigger
         LANGUAGE plpgsql AS 'BEGIN END'";
     let replaced = sqlx::raw_sql(replace).execute(&mut session).await;
     let problem = replaced.unwrap_err().to_string();

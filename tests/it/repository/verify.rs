@@ -14,9 +14,8 @@ pub async fn migrated() -> Database {
         .unwrap();
     let row = "INSERT INTO approach_challenges (difficulty, title) VALUES ('beginner', 'x')";
     database.execute(row).await;
-    database
-        .execute("UPDATE approach_challenges SET description = ''")
-        .await;
+    let edit = "UPDATE approach_challenges SET description = ''";
+    database.execute(edit).await;
     database
 }
 
@@ -26,10 +25,9 @@ pub async fn report(database: &Database) -> Report {
 
 /// The findings in one line each.
 pub fn lines(report: &Report) -> Vec<String> {
-    let line = |finding: &challenges_catalog::repository::Finding| {
-        format!("{} {}: {}", finding.severity, finding.subject, finding.text)
-    };
-    report.findings.iter().map(line).collect()
+    let findings = report.findings.iter();
+    let lines = findings.map(|one| format!("{} {}: {}", one.severity, one.subject, one.text));
+    lines.collect()
 }
 
 /// Runs `damage`, and gives the one finding that it causes.
@@ -184,7 +182,7 @@ async fn a_trigger_that_is_missing_off_or_not_always_on_is_an_error() {
         (
             "DROP EVENT TRIGGER challenges_catalog_ddl;
             CREATE EVENT TRIGGER challenges_catalog_ddl ON ddl_command_end
-            EXECUTE FUNCTION challenges_catalog.watch_ddl()",
+            EXECUTE FUNCTION challenges_catalog.watch_table()",
             "warning event trigger challenges_catalog_ddl: it is not as this release makes it: some DDL goes unnoticed: `migrate up` by a superuser makes it anew",
         ),
         (
@@ -218,7 +216,7 @@ async fn a_function_whose_owner_may_not_log_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_lost_check_or_index_is_a_warning() {
+async fn a_lost_check_or_index_is_a_warning_and_a_table_that_is_one_of_several_an_error() {
     for (damage, expected) in [
         (
             "ALTER TABLE approach_challenges DROP CONSTRAINT approach_challenges_difficulty_check",
@@ -232,6 +230,12 @@ async fn a_lost_check_or_index_is_a_warning() {
             "CREATE TABLE more () INHERITS (approach_challenges)",
             "error public.approach_challenges: other tables inherit from it: their rows are listed, and changes made to them directly go unnoticed",
         ),
+        (
+            "CREATE TABLE whole (LIKE approach_challenges) PARTITION BY RANGE (points);
+             ALTER TABLE whole ATTACH PARTITION approach_challenges DEFAULT",
+            "error public.approach_challenges: it is a partition: changes made by way of the table that it is a part of go unnoticed, \
+             and show only when copies expire; detach it, or write to it by its own name",
+        ),
     ] {
         assert_eq!(finding_after(damage).await, expected);
     }
@@ -239,11 +243,9 @@ async fn a_lost_check_or_index_is_a_warning() {
 
 #[tokio::test]
 async fn a_column_of_another_shape_is_an_error() {
-    let found = finding_after("ALTER TABLE approach_challenges ALTER COLUMN title TYPE text").await;
-    assert_eq!(
-        found,
-        "error public.approach_challenges: title: expected character varying(200) not null, found text not null"
-    );
+    let expected = "error public.approach_challenges: title: expected character varying(200) not null, found text not null";
+    let damage = "ALTER TABLE approach_challenges ALTER COLUMN title TYPE text";
+    assert_eq!(finding_after(damage).await, expected);
 }
 
 #[tokio::test]
@@ -308,7 +310,7 @@ async fn flags_that_others_may_write_are_an_error() {
 async fn an_event_trigger_whose_function_is_not_its_owners_is_warned_of_and_made_anew() {
     let database = migrated().await;
     let other = database.create_role("other").await;
-    let damage = format!("ALTER FUNCTION challenges_catalog.watch_ddl() OWNER TO {other}");
+    let damage = format!("ALTER FUNCTION challenges_catalog.watch_table() OWNER TO {other}");
     database.execute(&damage).await;
     let found = lines(&report(&database).await);
     let warned = found.iter().filter(|line| {

@@ -6,7 +6,7 @@ SELECT
         WHEN e.evtevent <> wanted.event
             OR ARRAY(SELECT t.tag FROM unnest(e.evttags) AS t (tag) ORDER BY t.tag) <> wanted.tags
             OR n.nspname <> 'challenges_catalog'
-            OR p.proname <> 'watch_ddl'
+            OR p.proname <> 'watch_table'
             OR NOT p.prosecdef
             OR array_to_string(p.proconfig, ' ') IS DISTINCT FROM 'search_path=pg_catalog, pg_temp' THEN 'another'
         WHEN e.evtenabled <> 'A' THEN 'not always'

@@ -23,7 +23,7 @@ CROSS JOIN LATERAL (
     FROM pg_proc AS f
     JOIN pg_namespace AS n ON n.oid = f.pronamespace
     JOIN pg_roles AS r ON r.oid = f.proowner
-    WHERE n.nspname = 'challenges_catalog' AND NOT (f.proname = 'watch_ddl' AND r.rolsuper)
+    WHERE n.nspname = 'challenges_catalog' AND NOT (f.proname = 'watch_table' AND r.rolsuper)
     UNION ALL
     SELECT
         'public.feature_flags',

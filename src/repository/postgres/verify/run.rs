@@ -94,8 +94,7 @@ async fn server(report: &mut Report, connection: &mut PgConnection) -> Result<()
     if server.prepared != "0" {
         let text = format!(
             "max_prepared_transactions is {}, so commits are not announced, because NOTIFY would make a \
-             two-phase commit fail: changes are found by polling only; a transaction left prepared \
-             after it changed the catalog holds up every other change",
+             two-phase commit fail: changes are found by polling only",
             server.prepared
         );
         report.note("server", text);

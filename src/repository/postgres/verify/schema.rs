@@ -71,6 +71,7 @@ pub(super) async fn migrations(
 struct Extras {
     is_checked: bool,
     has_children: bool,
+    is_partition: bool,
 }
 
 /// Constraints and the index of the table.
@@ -89,6 +90,11 @@ pub(super) async fn extras(
     }
     if extras.has_children {
         let text = "other tables inherit from it: their rows are listed, and changes made to them directly go unnoticed";
+        report.error("public.approach_challenges", text);
+    }
+    if extras.is_partition {
+        let text = "it is a partition: changes made by way of the table that it is a part of go unnoticed, and show only \
+             when copies expire; detach it, or write to it by its own name";
         report.error("public.approach_challenges", text);
     }
     let index = order_index::is_valid(connection).await.map_err(doing())?;
