@@ -30,7 +30,7 @@ BEGIN
         JOIN pg_roles AS r ON r.oid = f.proowner
         WHERE n.nspname = 'challenges_catalog'
             AND f.proowner <> new_owner
-            AND NOT (f.proname = 'watch_table' AND r.rolsuper)
+            AND NOT (f.proname IN ('watch_ddl', 'watch_table') AND r.rolsuper)
         UNION ALL
         SELECT 4, 'TABLE', 'public.feature_flags'
         FROM pg_class AS made
