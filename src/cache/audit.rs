@@ -33,11 +33,13 @@ impl Audit {
         }
     }
 
-    /// Checks for ever, in intervals that are a fifth longer or shorter; never, when they are zero.
+    /// Checks for ever, in intervals that are a fifth longer or shorter; never, when they are zero. The replicas
+    /// share the work: there is one check in an interval, however many there are.
     pub async fn run(self) {
         let interval = self.catalog.loader().settings.audit_interval;
         while !interval.is_zero() {
-            sleep(interval.mul_f64(rand::random_range(0.8..1.2))).await;
+            let share = self.knowledge.share(interval);
+            sleep(share.mul_f64(rand::random_range(0.8..1.2))).await;
             self.check_one().await;
         }
     }

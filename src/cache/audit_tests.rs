@@ -1,9 +1,13 @@
 //! The audit finds what it can check, and what is wrong.
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use tonic::async_trait;
 use uuid::Uuid;
 
@@ -11,7 +15,10 @@ use super::{
     Audit,
     tests::{Fixture, options},
 };
-use crate::domain::{CatalogReader, ChallengeId, Error, Invalidation, Invalidator, Tag, Version};
+use crate::domain::{
+    CatalogReader, ChallengeId, Changes, Error, FeedPage, Invalidation, Invalidator, Place, Tag,
+    Version,
+};
 
 /// Counts what it is asked for.
 #[derive(Default)]
@@ -46,4 +53,20 @@ async fn every_look_checks_an_entry_as_long_as_one_is_valid() {
         assert_eq!(fixture.catalog.stats().audit_checked.get(), looks);
     }
     assert_eq!(invalidator.0.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_replicas_share_the_checks() {
+    let fixture = Fixture::new();
+    let every = Duration::from_secs(1);
+    assert_eq!(fixture.knowledge.share(every), every);
+    let page = FeedPage {
+        place: Some(Place {
+            before: 0,
+            others: 9,
+        }),
+        ..fixture.page(Changes::All(vec![]))
+    };
+    fixture.knowledge.apply(&page, Instant::now());
+    assert_eq!(fixture.knowledge.share(every), 10 * every);
 }

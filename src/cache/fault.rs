@@ -20,6 +20,8 @@ pub(super) enum Fault {
     IgnoreTicket,
     /// Everybody fills, whoever has the lease.
     IgnoreLease,
+    /// What another replica tells counts as known, and is not applied.
+    ForgetNews,
     /// A server that took over goes on in the history of before.
     IgnoreHistory,
 }
@@ -62,6 +64,7 @@ impl Fault {
             "flag-freshness" => Self::FlagFreshness,
             "ignore-ticket" => Self::IgnoreTicket,
             "ignore-lease" => Self::IgnoreLease,
+            "forget-news" => Self::ForgetNews,
             "ignore-history" => Self::IgnoreHistory,
             _ => return None,
         })

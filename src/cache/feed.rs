@@ -5,7 +5,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, mpsc},
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,9 +13,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     CacheStats, Knowledge, ReplicaHeartbeat,
     fault::{self, Fault},
-    table::Applied,
+    pace::Pace,
+    table::{Applied, Learnt},
 };
-use crate::domain::{ChangeFeed, Error, FeedPage, ReplicaReport, Tell};
+use crate::domain::{
+    ChangeFeed, Changes, Error, FeedPage, Hint, News, ReplicaReport, Tell, Version,
+};
 
 /// Keeps [`Knowledge`] up to date: polls on a beat, and soon on a hint.
 ///
@@ -33,10 +36,6 @@ pub struct FeedTask {
 const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 /// Callers that wait for a poll share it when they come closer together than this.
 const LEAST_GAP: Duration = Duration::from_millis(1);
-/// A poll after a hint begins so long after the one before; under hints without a pause, [`STEADY_GAP`].
-const HINT_GAP: Duration = Duration::from_millis(20);
-/// So a commit costs the database no more than 20 polls a second of each replica, however many there are.
-const STEADY_GAP: Duration = Duration::from_millis(45);
 /// One of the writers announces what several do: those that had not committed yet are looked for so much later.
 const FOLLOW_UP: Duration = Duration::from_millis(30);
 /// After the first poll that failed; twice as long after each further one, up to the interval.
@@ -57,6 +56,15 @@ enum Polled {
     Continue,
     /// The database did not answer.
     Failed,
+}
+
+/// What one poll leaves for the next.
+struct Course {
+    pace: Pace,
+    /// Whether somebody waits to be told that the replica has applied what it has.
+    acknowledges: bool,
+    /// Takes what the other replicas are to be told.
+    found: mpsc::Sender<News>,
 }
 
 impl FeedTask {
@@ -82,16 +90,27 @@ impl FeedTask {
     pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
         let flood = Arc::new(Notify::new());
         let prune = prune(Arc::clone(&self.feed), Arc::clone(&flood));
+        let (found, to_tell) = mpsc::channel(1);
+        let announce = announce(Arc::clone(&self.feed), to_tell);
         tasks.spawn(stop.clone().run_until_cancelled_owned(prune));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(self.poll(flood)));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(announce));
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(self.poll(flood, found)),
+        );
     }
 
-    async fn poll(self, flood: Arc<Notify>) {
-        let (mut failures, mut acknowledges, mut gap) = (0, false, HINT_GAP);
+    async fn poll(self, flood: Arc<Notify>, found: mpsc::Sender<News>) {
+        let mut failures = 0;
+        let mut course = Course {
+            pace: Pace::new(Instant::now()),
+            acknowledges: false,
+            found,
+        };
         let mut pruned_at = self.knowledge.version().stamp.seq;
         loop {
-            let sent = Instant::now();
-            let polled = self.poll_once(&mut acknowledges).await;
+            course.pace.looked(Instant::now());
+            let polled = self.poll_once(&mut course).await;
             let head = self.knowledge.version().stamp.seq;
             if head.saturating_sub(pruned_at) > PRUNE_COMMITS {
                 pruned_at = head;
@@ -106,27 +125,40 @@ impl FeedTask {
                 continue;
             }
             sleep(LEAST_GAP).await;
-            gap = self.wait(sent, self.beat(polled, failures), gap).await;
+            self.wait(self.beat(polled, failures), &mut course).await;
         }
     }
 
-    /// Waits until the next poll is due: after `beat`, when a caller wants one, or `gap` after the last
-    /// one was sent when there was a hint. Gives the gap that the next hint has to keep.
-    async fn wait(&self, sent: Instant, beat: Duration, gap: Duration) -> Duration {
-        tokio::select! {
-            () = sleep(beat) => HINT_GAP,
-            () = self.knowledge.poll_wanted() => HINT_GAP,
-            () = self.feed.hint() => {
-                let due = sent + gap;
-                if Instant::now() >= due {
-                    return HINT_GAP;
+    /// Waits until the next poll is due: after `beat`, when a caller wants one, or at a hint as [`Pace`] has it.
+    async fn wait(&self, beat: Duration, course: &mut Course) {
+        let pace = &mut course.pace;
+        let beat = Instant::now() + beat;
+        loop {
+            let due = pace.due().map_or(beat, |due| due.min(beat));
+            let hint = tokio::select! {
+                () = sleep_until(due) => return,
+                () = self.knowledge.poll_wanted() => return,
+                hint = self.feed.hint() => hint,
+            };
+            let now = Instant::now();
+            let news = match hint {
+                Hint::Look => {
+                    pace.hint(now);
+                    continue;
                 }
-                // Whichever comes first.
-                tokio::select! {
-                    () = sleep_until(due) => {}
-                    () = self.knowledge.poll_wanted() => {}
+                Hint::News(news) => news,
+            };
+            match self.knowledge.learn(&news) {
+                Learnt::Changes => {
+                    self.stats.news.add(1);
+                    pace.looked(now);
+                    if news.is_awaited {
+                        course.acknowledges = true;
+                        return;
+                    }
                 }
-                STEADY_GAP
+                Learnt::Gap => pace.hurry(now),
+                Learnt::Nothing => {}
             }
         }
     }
@@ -151,13 +183,13 @@ impl FeedTask {
     }
 
     /// One poll, which tells what is due, or acknowledges what somebody waits for.
-    async fn poll_once(&self, acknowledges: &mut bool) -> Polled {
+    async fn poll_once(&self, course: &mut Course) -> Polled {
         let sent = Instant::now();
         let applied = self.knowledge.version();
         let report: Option<ReplicaReport> = self.heartbeat.take_report(applied);
         let tell = match &report {
             Some(report) => Tell::Status(report),
-            None if *acknowledges => Tell::Applied(applied),
+            None if course.acknowledges => Tell::Applied(applied),
             None => Tell::Nothing,
         };
         let poll = self.feed.poll(applied.stamp.seq, self.heartbeat.id(), tell);
@@ -166,10 +198,20 @@ impl FeedTask {
         self.stats.polls.add(1);
         match answer {
             Ok(page) => {
-                *acknowledges = page.is_awaited;
+                course.acknowledges = page.is_awaited;
                 let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.stats.poll_us.store(took_us, Relaxed);
-                match self.take_in(&page, sent) {
+                if let Some(place) = page.place {
+                    course.pace.stand(place);
+                }
+                let polled = self.take_in(&page, sent);
+                if course.pace.has_others()
+                    && let Some(news) = news(applied, page.clone())
+                {
+                    // Whoever is not told looks himself.
+                    let _ = course.found.try_send(news);
+                }
+                match polled {
                     // It is registered now, and vouched for by the next poll.
                     Polled::Done if !page.registered && report.is_some() => Polled::Continue,
                     polled @ (Polled::Done
@@ -220,6 +262,39 @@ impl FeedTask {
             Polled::MoreMayFollow
         } else {
             Polled::Done
+        }
+    }
+}
+
+/// What a replica that had applied `before` can tell the others of `page`; nothing where nothing happened, or not
+/// all of it is known.
+fn news(before: Version, page: FeedPage) -> Option<News> {
+    let head = Version {
+        database: page.database,
+        stamp: page.head,
+    };
+    match page.changes {
+        Changes::All(changes)
+            if head.database == before.database
+                && head.stamp.timeline == before.stamp.timeline
+                && head.stamp.seq > before.stamp.seq =>
+        {
+            Some(News {
+                head,
+                after_seq: before.stamp.seq,
+                changes,
+                is_awaited: page.is_awaited,
+            })
+        }
+        Changes::All(_) | Changes::Lost => None,
+    }
+}
+
+/// Tells the other replicas what polls found.
+async fn announce(feed: Arc<dyn ChangeFeed>, mut to_tell: mpsc::Receiver<News>) {
+    while let Some(news) = to_tell.recv().await {
+        if let Err(error) = feed.announce(&news).await {
+            tracing::debug!(%error, "the other replicas were not told of a commit; each looks itself");
         }
     }
 }

@@ -114,9 +114,14 @@ impl CachedCatalog {
         }
         page.gauge(
             "catalog_cache_audit_interval_seconds",
-            "How often an entry is to be read again to be checked; 0 for never.",
+            "How often this replica is to read an entry again to check it; 0 for never.",
         )
-        .sample(&[], self.loader().settings.audit_interval.as_secs_f64());
+        .sample(
+            &[],
+            self.knowledge
+                .share(self.loader().settings.audit_interval)
+                .as_secs_f64(),
+        );
     }
 
     fn feed(&self, page: &mut Page) {
@@ -151,6 +156,11 @@ impl CachedCatalog {
             stats.polls.get().saturating_sub(failed),
         )
         .sample(&[("result", "failed")], failed);
+        page.counter(
+            "catalog_feed_news_total",
+            "Times that another replica told what changed, so that this one need not ask.",
+        )
+        .sample(&[], stats.news.get());
         page.counter(
             "catalog_feed_resyncs_total",
             "Times that everything cached was given up, because changes were missing or the history was another.",

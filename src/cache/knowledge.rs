@@ -2,8 +2,8 @@ use std::{
     sync::{
         PoisonError, RwLock, RwLockReadGuard,
         atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{Acquire, Release},
+            AtomicBool, AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     time::Duration,
@@ -18,9 +18,9 @@ use super::{
     entry::Entry,
     fault::{self, Fault},
     key::ReadKey,
-    table::{Applied, Table},
+    table::{Applied, Learnt, Table},
 };
-use crate::domain::{Changes, DatabaseId, FeedPage, Stamp, Tag, Version};
+use crate::domain::{Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
 
 /// What this replica knows of the catalog's changes, and since when.
 ///
@@ -43,6 +43,8 @@ pub struct Knowledge {
     poll_wanted: Notify,
     /// Whether the last poll found this replica in the registry.
     registered: AtomicBool,
+    /// How many other replicas there are.
+    others: AtomicU32,
 }
 
 /// How the feed stands.
@@ -69,6 +71,7 @@ impl Knowledge {
             origin: Instant::now(),
             poll_wanted: Notify::new(),
             registered: AtomicBool::new(false),
+            others: AtomicU32::new(0),
         }
     }
 
@@ -86,6 +89,9 @@ impl Knowledge {
             applied
         };
         self.registered.store(page.registered, Release);
+        if let Some(place) = page.place {
+            self.others.store(place.others, Relaxed);
+        }
         // What has no number yet can be older than the poll, and is not in the list.
         if !page.registered || !page.is_whole {
             self.confirmed.send_modify(|_| {});
@@ -98,6 +104,20 @@ impl Knowledge {
         self.confirmed_us.store(confirmed_us, Release);
         self.confirmed.send_replace(Confirmed::At(sent));
         applied
+    }
+
+    /// Takes in what another replica found. It confirms nothing, as only a poll of one's own does.
+    pub(super) fn learn(&self, news: &News) -> Learnt {
+        let learnt = {
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            let learnt = table.learn(news);
+            if learnt == Learnt::Changes {
+                self.generation.fetch_add(1, Release);
+            }
+            learnt
+        };
+        self.confirmed.send_modify(|_| {});
+        learnt
     }
 
     /// Notes that a poll failed. Tells whether this is news.
@@ -253,6 +273,11 @@ impl Knowledge {
     /// Whether the last poll found this replica in the registry.
     pub(super) fn is_registered(&self) -> bool {
         self.registered.load(Acquire)
+    }
+
+    /// `interval` of what the fleet does once in that time, for one of its replicas.
+    pub(super) fn share(&self, interval: Duration) -> Duration {
+        interval.saturating_mul(self.others.load(Relaxed).saturating_add(1))
     }
 
     /// Waits until something else than `seen` is the newest commit that touched `tag`.

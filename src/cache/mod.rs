@@ -27,6 +27,7 @@ mod load_health;
 mod loader;
 mod near;
 mod news;
+mod pace;
 mod reading;
 mod serving;
 #[cfg(test)]

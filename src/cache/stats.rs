@@ -87,6 +87,8 @@ counters! {
     polls,
     /// Those that were not answered.
     polls_failed,
+    /// Times that another replica told what it had found, before this one asked.
+    news,
     /// Times that the list of changes had gaps, so that everything counted as changed.
     resyncs,
     /// Times that another database or history answered; the first is the start.

@@ -4,7 +4,7 @@ use super::{
     fault::{self, Fault},
     key::ReadKey,
 };
-use crate::domain::{Change, Changes, DatabaseId, FeedPage, Stamp, Tag, Version};
+use crate::domain::{Change, Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
 
 /// Which commit last touched what.
 #[derive(Debug, Default)]
@@ -36,6 +36,17 @@ pub(super) enum Applied {
     NewEra,
 }
 
+/// What another replica's news changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Learnt {
+    /// They are applied.
+    Changes,
+    /// All of it was known, or it is of another history.
+    Nothing,
+    /// Something between what is known here and the news is not known.
+    Gap,
+}
+
 impl Table {
     pub(super) fn apply(&mut self, page: &FeedPage) -> Applied {
         let same_history = self.era > 0
@@ -61,10 +72,35 @@ impl Table {
                 return Applied::Resynced;
             }
         };
+        self.note_all(changes, page.head);
+        Applied::InOrder
+    }
+
+    /// Takes in what another replica found: it says nothing of the moment, but what it tells did happen.
+    pub(super) fn learn(&mut self, news: &News) -> Learnt {
+        let is_ours = self.era > 0
+            && news.head.database == self.database
+            && news.head.stamp.timeline == self.applied.timeline;
+        if !is_ours || news.head.stamp.seq <= self.applied.seq {
+            return Learnt::Nothing;
+        }
+        if news.after_seq > self.applied.seq {
+            return Learnt::Gap;
+        }
+        let changes: &[Change] = if fault::is(Fault::ForgetNews) {
+            &[]
+        } else {
+            &news.changes
+        };
+        self.note_all(changes, news.head.stamp);
+        Learnt::Changes
+    }
+
+    fn note_all(&mut self, changes: &[Change], head: Stamp) {
         for change in changes {
             self.note(*change);
         }
-        self.applied = page.head;
+        self.applied = head;
         if self.changed.len() > TAGS_MAX {
             self.floor = self.newest_change();
             self.changed.clear();
@@ -77,7 +113,6 @@ impl Table {
                 .fold(self.hard_floor, u64::max);
             self.hard_changed.clear();
         }
-        Applied::InOrder
     }
 
     /// What happened up to `head` is not known one by one, so nothing older holds,

@@ -209,8 +209,12 @@ impl Fixture {
     }
 
     pub(super) fn poll(&self, changes: Changes) {
+        self.knowledge.apply(&self.page(changes), Instant::now());
+    }
+
+    pub(super) fn page(&self, changes: Changes) -> FeedPage {
         let version = FakeDatabase::version(self.database.head());
-        let page = FeedPage {
+        FeedPage {
             database: version.database,
             head: version.stamp,
             changes,
@@ -218,8 +222,8 @@ impl Fixture {
             registered: true,
             is_awaited: false,
             others_write: false,
-        };
-        self.knowledge.apply(&page, Instant::now());
+            place: None,
+        }
     }
 
     /// Commits a change of the beginner list; the feed has not heard of it yet.

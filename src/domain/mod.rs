@@ -63,7 +63,7 @@ pub use generic_tip::generic_tip;
 pub use history_store::{HistoryStore, PruneStep, PrunedStep};
 pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
-    FeedPage, ReadOptions, Stamped, Tell,
+    FeedPage, Hint, News, Place, ReadOptions, Stamped, Tell,
 };
 pub use query::{Cursor, ListQuery, Page, PageSize};
 pub use switches::Switches;

@@ -95,6 +95,39 @@ pub struct FeedPage {
     pub is_awaited: bool,
     /// Whether others were writing when commits were numbered last: they may commit unannounced.
     pub others_write: bool,
+    /// Where the replica stands in the fleet; told with its [`Tell::Status`] alone.
+    pub place: Option<Place>,
+}
+
+/// Where a replica stands among those that were heard of in the last seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// How many stand before it.
+    pub before: u32,
+    /// How many others there are.
+    pub others: u32,
+}
+
+/// What one replica found in the log, for the others: then they need not look themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The last commit that is told of.
+    pub head: Version,
+    /// All that happened between this commit and `head` is told.
+    pub after_seq: u64,
+    /// What happened.
+    pub changes: Vec<Change>,
+    /// Whether somebody waits for the fleet to apply one of the changes.
+    pub is_awaited: bool,
+}
+
+/// What a replica hears between its polls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Something may have been committed.
+    Look,
+    /// Another replica, or this one, has looked.
+    News(News),
 }
 
 /// The ordered list of committed changes.
@@ -113,9 +146,16 @@ pub trait ChangeFeed: Send + Sync {
         tell: Tell<'_>,
     ) -> Result<FeedPage, Error>;
 
-    /// Waits until a poll may be worth it. A hint only: it may come late, for
-    /// nothing, or never.
-    async fn hint(&self);
+    /// Waits until a poll may be worth it, or another replica tells what it found. A hint only: it
+    /// may come late, for nothing, or never; what it tells is true.
+    async fn hint(&self) -> Hint;
+
+    /// Tells the others what a poll found. They may not hear of it, as when it is too long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::poll`].
+    async fn announce(&self, news: &News) -> Result<(), Error>;
 
     /// Takes what has had its time out of the catalog, such as tips, which is a change like any
     /// other, and forgets changes that no replica can still need: a bounded number at once. Tells

@@ -5,8 +5,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
-    Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, ReplicaId, ReplicaReport, Stamp,
-    Tag, Version,
+    Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Place, ReplicaId, ReplicaReport,
+    Stamp, Tag, Version,
 };
 
 use super::fault::Broken;
@@ -31,6 +31,18 @@ pub(super) struct FeedHead {
     registered: bool,
     is_whole: bool,
     others_write: bool,
+    replicas_before: Option<i64>,
+    other_replicas: Option<i64>,
+}
+
+impl FeedHead {
+    fn place(&self) -> Option<Place> {
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        Some(Place {
+            before: count(self.replicas_before?),
+            others: count(self.other_replicas?),
+        })
+    }
 }
 
 /// A commit as both engines give it.
@@ -119,6 +131,7 @@ pub(super) fn feed_page(
         registered: head.registered,
         is_awaited,
         others_write: head.others_write,
+        place: head.place(),
     })
 }
 

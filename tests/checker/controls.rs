@@ -18,7 +18,7 @@ struct Control {
 
 const QUIET: [&[Harm]; 2] = [&[], &[]];
 
-const CONTROLS: [Control; 13] = [
+const CONTROLS: [Control; 14] = [
     Control {
         name: "stamp-after-read",
         sql: None,
@@ -56,6 +56,11 @@ const CONTROLS: [Control; 13] = [
     },
     Control {
         name: "ignore-lease",
+        sql: None,
+        harms: QUIET,
+    },
+    Control {
+        name: "forget-news",
         sql: None,
         harms: QUIET,
     },

@@ -210,7 +210,7 @@ pub(in crate::config) const AUDIT_INTERVAL: Setting = Setting {
     },
     default: "1s",
     secret: false,
-    help: "How often one random cached answer is compared with the database; 0 for never",
+    help: "How often one random cached answer is compared with the database, by the fleet; 0 for never",
 };
 
 pub(in crate::config) const FILL_CONCURRENCY: Setting = Setting {

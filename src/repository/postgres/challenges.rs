@@ -81,7 +81,7 @@ impl ChallengeRepository for PostgresStore {
             .bind(tips)
             .execute(&self.pool);
         let done = self.write("adding challenges", insert).await?;
-        self.changed.notify_one();
+        self.hints.look();
         Ok(done.rows_affected())
     }
 }

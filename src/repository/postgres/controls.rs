@@ -89,7 +89,7 @@ impl PostgresStore {
             return if is_repeat { Err(lost()) } else { Ok(None) };
         };
         let version = self.numbered(context, entry).await;
-        self.changed.notify_one();
+        self.hints.look();
         let version = version.map_err(Error::outcome_unknown)?;
         Ok(Some(version.stamp))
     }

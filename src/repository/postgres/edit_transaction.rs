@@ -106,7 +106,7 @@ impl PostgresStore {
         let done = done.map_err(|_| Error::outcome_unknown(NoAnswer(limit)))?;
         done.map_err(|error| commit_fault(id, error))?;
         let version = self.version_of(entry).await;
-        self.changed.notify_one();
+        self.hints.look();
         version
     }
 

@@ -3,7 +3,7 @@ use tonic::async_trait;
 
 use super::PostgresStore;
 use crate::{
-    domain::{ChangeFeed, Error, FeedPage, ReplicaId, Tell, Version},
+    domain::{ChangeFeed, Error, FeedPage, Hint, News, ReplicaId, Tell, Version},
     repository::{
         fault::Broken,
         row::{self, FeedCommit, FeedHead, KEPT, MOST_COMMITS, signed},
@@ -74,8 +74,26 @@ impl ChangeFeed for PostgresStore {
         )
     }
 
-    async fn hint(&self) {
-        self.changed.notified().await;
+    async fn hint(&self) -> Hint {
+        self.hints.next().await
+    }
+
+    async fn announce(&self, news: &News) -> Result<(), Error> {
+        let Some(payload) = self.hints.write(news) else {
+            return Ok(());
+        };
+        // In a transaction that writes nothing, so nobody waits for the disk, or for a standby, behind
+        // the lock that NOTIFY takes.
+        let notify = || {
+            sqlx::query_as(
+                "SELECT pg_notify('challenges_catalog', $1) WHERE pg_notification_queue_usage() < 0.5",
+            )
+            .bind(payload.clone())
+        };
+        let sent: Result<Vec<((),)>, Error> = self
+            .fetch(&self.pool, "telling the other replicas", notify)
+            .await;
+        sent.map(drop)
     }
 
     async fn prune(&self) -> Result<bool, Error> {

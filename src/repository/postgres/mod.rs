@@ -1,4 +1,5 @@
 //! PostgreSQL: production.
+mod announcement;
 mod challenges;
 mod codes;
 mod connect;
@@ -10,6 +11,7 @@ mod encoding;
 mod event_trigger;
 mod export;
 mod feed;
+mod hints;
 mod history;
 mod import;
 mod listener;

@@ -73,7 +73,7 @@ impl Invalidator for PostgresStore {
         let rows: Vec<(i64,)> = self.fetch(&self.pool, context, call).await?;
         let entry = rows.first().map(|(entry,)| *entry);
         let version = self.numbered(context, entry.unwrap_or_default()).await;
-        self.changed.notify_one();
+        self.hints.look();
         version
     }
 }

@@ -9,15 +9,13 @@ use sqlx::{
     postgres::{PgArguments, PgPoolOptions, PgRow},
     query::QueryAs,
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tonic::async_trait;
 
 use super::{
     codes::{fault, is_dead_connection, is_refused_write},
     connect::connect_to_one,
+    hints::Hints,
     listener, migrate,
     servers::Servers,
     unfit::{NoServer, Unfit},
@@ -50,8 +48,7 @@ pub(crate) struct PostgresStore {
     listening: PgPool,
     /// For edits, imports and exports: connections of their own, so that long ones starve no read.
     pub(super) editing: PgPool,
-    /// Poked when a poll may be worth it.
-    pub(super) changed: Arc<Notify>,
+    pub(super) hints: Arc<Hints>,
     pub(super) servers: Arc<Servers>,
     /// Rows that cannot be shown, as far as they were logged.
     pub(super) odd: Arc<OddRowLog>,
@@ -93,7 +90,7 @@ impl PostgresStore {
                 .connect_lazy_with(options.clone()),
             pool: limited.connect_lazy_with(options.clone()),
             listening: waiting.connect_lazy_with(options),
-            changed: Arc::new(Notify::new()),
+            hints: Arc::default(),
             servers,
             odd: Arc::default(),
             settings: settings.clone(),

@@ -59,7 +59,7 @@ impl TipStore for PostgresStore {
                 .bind(origin.shown)
         };
         let rows: Vec<(bool,)> = self.fetch(&self.pool, "keeping a tip", call).await?;
-        self.changed.notify_one();
+        self.hints.look();
         Ok(rows.iter().any(|(kept,)| *kept))
     }
 

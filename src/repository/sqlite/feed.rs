@@ -3,7 +3,7 @@ use tonic::async_trait;
 
 use super::SqliteStore;
 use crate::{
-    domain::{ChangeFeed, Error, FeedPage, ReplicaId, ReplicaReport, Tell},
+    domain::{ChangeFeed, Error, FeedPage, Hint, News, ReplicaId, ReplicaReport, Tell},
     repository::{
         fault::Broken,
         row::{self, FeedCommit, FeedHead, KEPT, MOST_COMMITS, signed},
@@ -76,8 +76,14 @@ impl ChangeFeed for SqliteStore {
         row::feed_page(&head, commits.collect(), after_seq)
     }
 
-    async fn hint(&self) {
+    async fn hint(&self) -> Hint {
         self.changed.notified().await;
+        Hint::Look
+    }
+
+    /// There is nothing to tell others by.
+    async fn announce(&self, _: &News) -> Result<(), Error> {
+        Ok(())
     }
 
     async fn prune(&self) -> Result<bool, Error> {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use challenges_catalog::pb::catalog::v1::{Difficulty, Source};
 
+use crate::ops::scene::{OPS, figure, metrics};
 use crate::support::{
     fleet::{Fleet, list, titles},
     postgres::Database,
@@ -47,6 +48,22 @@ async fn plain_sql_of_a_role_with_rights_on_the_table_only_shows_on_every_replic
     let delete = "DELETE FROM approach_challenges WHERE title = 'Two'";
     fleet.database.execute_as(&writer, delete).await;
     all_replicas_show(&fleet, "Two", false).await;
+}
+
+#[tokio::test]
+async fn a_replica_learns_of_commits_from_the_one_that_looked() {
+    let fleet = Fleet::start_with(3, &[OPS]).await;
+    let update = "UPDATE approach_challenges SET title = title || '.' WHERE title LIKE 'A%'";
+    eventually("two of three are told", VISIBLE_WITHIN * 10, async || {
+        fleet.database.execute(update).await;
+        let mut told = 0;
+        for replica in &fleet.replicas {
+            let page = metrics(replica).await;
+            told += usize::from(figure(&page, "catalog_feed_news_total") > 0.0);
+        }
+        told >= 2
+    })
+    .await;
 }
 
 #[tokio::test]

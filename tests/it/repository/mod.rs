@@ -5,6 +5,7 @@
 )]
 
 mod adoption;
+mod announcements;
 mod broken_rows;
 mod changes;
 mod commit_log;

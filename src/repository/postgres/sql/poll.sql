@@ -7,6 +7,21 @@ SELECT
     registered,
     is_whole,
     others_write,
+    -- Asked once a second: when the replica tells its status.
+    CASE
+        WHEN $7::bytea IS NOT NULL THEN (
+            SELECT count(*)
+            FROM challenges_catalog.registry AS r
+            WHERE r.id < $3 AND r.heard_at > clock_timestamp() - interval '3 seconds'
+        )
+    END AS replicas_before,
+    CASE
+        WHEN $7::bytea IS NOT NULL THEN (
+            SELECT count(*)
+            FROM challenges_catalog.registry AS r
+            WHERE r.id <> $3 AND r.heard_at > clock_timestamp() - interval '3 seconds'
+        )
+    END AS other_replicas,
     seq,
     tags,
     hard,

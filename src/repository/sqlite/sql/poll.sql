@@ -28,6 +28,8 @@ SELECT
     head.registered,
     true AS is_whole,
     false AS others_write,
+    NULL AS replicas_before,
+    NULL AS other_replicas,
     page.seq,
     page.tag,
     page.hard,
