@@ -54,7 +54,7 @@ impl Audit {
         let Some((key, entry)) = loader.near.draw(is_valid) else {
             return true;
         };
-        let Ok(body) = loader.read_one(&key).await else {
+        let Ok(body) = loader.read_again(&key, entry.body.as_ref()).await else {
             return true;
         };
         self.catalog.stats().audit_checked.add(1);

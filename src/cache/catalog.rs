@@ -158,7 +158,7 @@ impl CachedCatalog {
         ];
         for key in keys {
             // How it went is noted.
-            self.loader.read_one(&key).await.ok();
+            self.loader.read_again(&key, None).await.ok();
         }
     }
 

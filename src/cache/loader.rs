@@ -222,7 +222,8 @@ impl Loader {
             let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
             from = Instant::now();
             self.stats.database_reads.add(1);
-            self.read(wants.iter().map(|want| want.landing.key())).await
+            self.read(wants.iter().map(|want| want.landing.key()), None)
+                .await
         });
         let read = read.await;
         Reading {
@@ -232,11 +233,16 @@ impl Loader {
         }
     }
 
-    /// What the database has for `key`, past all caches.
-    pub(super) async fn read_one(&self, key: &ReadKey) -> Result<Option<Bytes>, Error> {
+    /// What the database has for `key`, past all caches; counts nothing, but takes the total of a list from `kept`.
+    pub(super) async fn read_again(
+        &self,
+        key: &ReadKey,
+        kept: Option<&Bytes>,
+    ) -> Result<Option<Bytes>, Error> {
+        let total = kept.and_then(|body| self.encoder.total_count(body));
         let permit = self.database_permits.acquire().await;
         let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
-        let read = timeout(LOAD_TIMEOUT, self.read(std::iter::once(key))).await;
+        let read = timeout(LOAD_TIMEOUT, self.read(std::iter::once(key), total)).await;
         let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
         self.health.note(key, &read);
         Ok(read?.value.into_iter().next().flatten())
@@ -245,9 +251,13 @@ impl Loader {
     async fn read<'a>(
         &self,
         keys: impl Iterator<Item = &'a ReadKey> + Clone + Send,
+        total_count: Option<u64>,
     ) -> Result<Read, Error> {
         if let Some(query) = keys.clone().find_map(as_list) {
-            let page = self.repository.list(query).await?;
+            let page = match total_count {
+                None => self.repository.list(query).await?,
+                Some(total) => self.repository.list_uncounted(query, total).await?,
+            };
             return Ok(Stamped {
                 version: page.version,
                 value: vec![Some(self.encoder.page(query, &page.value))],

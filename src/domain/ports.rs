@@ -27,6 +27,17 @@ pub trait ChallengeRepository: Send + Sync {
     /// [`Error::Unavailable`] when the database does not answer.
     async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error>;
 
+    /// As [`Self::list`], but takes it that there are `total_count`: counting costs more the more there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::list`].
+    async fn list_uncounted(
+        &self,
+        query: &ListQuery,
+        total_count: u64,
+    ) -> Result<Stamped<Page>, Error>;
+
     /// Those of `ids` that exist, in any order.
     ///
     /// # Errors
@@ -180,6 +191,8 @@ pub struct ReadOptions {
 pub trait AnswerEncoder: Send + Sync {
     /// The body of a list.
     fn page(&self, query: &ListQuery, page: &Page) -> Bytes;
+    /// How many there are in all, as the body of a list tells; `None` when it is something else.
+    fn total_count(&self, body: &Bytes) -> Option<u64>;
     /// The body of one challenge; several of them joined are the body of several.
     fn challenge(&self, challenge: &Challenge) -> Bytes;
     /// What a tip is written from, for caches only: no caller gets it.

@@ -42,6 +42,11 @@ impl AnswerEncoder for ProtoEncoder {
         answer.encode_to_vec().into()
     }
 
+    fn total_count(&self, body: &Bytes) -> Option<u64> {
+        let list = pb::ListChallengesResponse::decode(body.clone()).ok()?;
+        u64::try_from(list.total_count).ok()
+    }
+
     /// Field 1 of `GetChallengeResponse`, and of `BatchGetChallengesResponse`
     /// where it repeats; so a batch is its challenges' bodies, joined.
     fn challenge(&self, challenge: &Challenge) -> Bytes {

@@ -95,6 +95,7 @@ impl Pages {
             .bind(title)
             .bind(id)
             .bind(PAGE_SIZE + 1)
+            .bind(None::<i64>)
             .fetch_all(&self.pool)
             .await?;
         let total_count = rows.first().map_or(0, |row| row.total_count);

@@ -10,11 +10,15 @@ use crate::{
     repository::{
         challenge_row::{self, PageRead, PageRow, StampedRow},
         range::Range,
+        row::signed,
     },
 };
 
-/// The statement that reads a page.
-pub(super) fn list<R: for<'r> FromRow<'r, PgRow>>(range: &Range) -> Query<R> {
+/// The statement that reads a page, and counts where the total is not given.
+pub(super) fn list<R: for<'r> FromRow<'r, PgRow>>(
+    range: &Range,
+    total_count: Option<u64>,
+) -> Query<R> {
     let (rank, points, title, id) = range.after.clone();
     sqlx::query_as(include_str!("sql/list.sql"))
         .bind(range.difficulties.clone())
@@ -25,6 +29,7 @@ pub(super) fn list<R: for<'r> FromRow<'r, PgRow>>(range: &Range) -> Query<R> {
         .bind(title)
         .bind(id)
         .bind(range.limit)
+        .bind(total_count.map(signed))
 }
 
 /// The statement that reads challenges by their ids.
@@ -35,20 +40,15 @@ pub(super) fn find_many<R: for<'r> FromRow<'r, PgRow>>(ids: Vec<Uuid>) -> Query<
 #[async_trait]
 impl ChallengeRepository for PostgresStore {
     async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
-        let mut range = Range::from(query);
-        loop {
-            let read = || list(&range);
-            let context = "listing challenges";
-            let has_unnumbered = |row: &PageRow| row.has_unnumbered();
-            let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
-            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Whole(page, odd) => {
-                    self.odd.note_challenges(odd);
-                    return Ok(page);
-                }
-                PageRead::Wider(limit) => range.limit = limit,
-            }
-        }
+        self.read_page(query, None).await
+    }
+
+    async fn list_uncounted(
+        &self,
+        query: &ListQuery,
+        total_count: u64,
+    ) -> Result<Stamped<Page>, Error> {
+        self.read_page(query, Some(total_count)).await
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
@@ -90,6 +90,27 @@ impl ChallengeRepository for PostgresStore {
 const READ_AGAIN: u32 = 3;
 
 impl PostgresStore {
+    async fn read_page(
+        &self,
+        query: &ListQuery,
+        total_count: Option<u64>,
+    ) -> Result<Stamped<Page>, Error> {
+        let mut range = Range::from(query);
+        loop {
+            let read = || list(&range, total_count);
+            let context = "listing challenges";
+            let has_unnumbered = |row: &PageRow| row.has_unnumbered();
+            let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
+            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
+                PageRead::Whole(page, odd) => {
+                    self.odd.note_challenges(odd);
+                    return Ok(page);
+                }
+                PageRead::Wider(limit) => range.limit = limit,
+            }
+        }
+    }
+
     /// Runs a read again, behind numbering, while it shows more than its number says: who passes that
     /// number on as a ticket would be shown less elsewhere. Under a flood of commits the last one counts.
     async fn fetch_numbered<R>(

@@ -9,14 +9,15 @@ use crate::{
     repository::{
         challenge_row::{self, PageRead, PageRow, StampedRow},
         range::Range,
+        row::signed,
     },
 };
 
 /// A statement that reads rows.
 pub(super) type Query<R> = QueryAs<'static, Sqlite, R, SqliteArguments>;
 
-/// The statement that reads a page.
-pub(super) fn list(range: &Range) -> Query<PageRow> {
+/// The statement that reads a page, and counts where the total is not given.
+pub(super) fn list(range: &Range, total_count: Option<u64>) -> Query<PageRow> {
     let (rank, points, title, id) = range.after.clone();
     sqlx::query_as(include_str!("sql/list.sql"))
         .bind(range.ranks.0)
@@ -26,6 +27,7 @@ pub(super) fn list(range: &Range) -> Query<PageRow> {
         .bind(title)
         .bind(id.hyphenated())
         .bind(range.limit)
+        .bind(total_count.map(signed))
 }
 
 /// The statement that reads challenges by their ids, which are an array in JSON.
@@ -36,18 +38,15 @@ pub(super) fn find_many(ids: String) -> Query<StampedRow> {
 #[async_trait]
 impl ChallengeRepository for SqliteStore {
     async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
-        let mut range = Range::from(query);
-        loop {
-            let read = list(&range);
-            let rows = self.fetch(&self.pool, "listing challenges", read).await?;
-            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Whole(page, odd) => {
-                    self.odd.note_challenges(odd);
-                    return Ok(page);
-                }
-                PageRead::Wider(limit) => range.limit = limit,
-            }
-        }
+        self.read_page(query, None).await
+    }
+
+    async fn list_uncounted(
+        &self,
+        query: &ListQuery,
+        total_count: u64,
+    ) -> Result<Stamped<Page>, Error> {
+        self.read_page(query, Some(total_count)).await
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
@@ -86,5 +85,26 @@ impl ChallengeRepository for SqliteStore {
         let added = self.within("adding challenges", insert).await?;
         self.changed.notify_one();
         Ok(added)
+    }
+}
+
+impl SqliteStore {
+    async fn read_page(
+        &self,
+        query: &ListQuery,
+        total_count: Option<u64>,
+    ) -> Result<Stamped<Page>, Error> {
+        let mut range = Range::from(query);
+        loop {
+            let read = list(&range, total_count);
+            let rows = self.fetch(&self.pool, "listing challenges", read).await?;
+            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
+                PageRead::Whole(page, odd) => {
+                    self.odd.note_challenges(odd);
+                    return Ok(page);
+                }
+                PageRead::Wider(limit) => range.limit = limit,
+            }
+        }
     }
 }

@@ -180,7 +180,10 @@ async fn reads(
     }
     left_out.tell(report);
     for query in ListQuery::common() {
-        if let Err(error) = list(&Range::from(&query)).fetch_all(&mut *connection).await {
+        if let Err(error) = list(&Range::from(&query), None)
+            .fetch_all(&mut *connection)
+            .await
+        {
             let which = query.difficulty.map_or("all", |only| only.as_str());
             report.error(
                 "rows",

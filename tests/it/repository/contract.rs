@@ -70,6 +70,7 @@ both_engines!(
     reads::a_filter_lists_and_counts_one_difficulty,
     reads::a_fresh_migration_is_checked_and_filled,
     reads::a_list_is_in_the_order_of_difficulty_points_title_and_id,
+    reads::a_list_whose_total_is_given_is_the_same_and_counts_nothing,
     reads::a_page_that_is_just_full_is_the_last,
     reads::a_row_reads_back_as_it_was_written,
     reads::an_empty_page_has_a_stamp_and_a_count,

@@ -95,6 +95,19 @@ pub async fn a_page_that_is_just_full_is_the_last(catalog: Catalog) {
     assert!(catalog.store.list(&all(1)).await.unwrap().value.has_more);
 }
 
+pub async fn a_list_whose_total_is_given_is_the_same_and_counts_nothing(catalog: Catalog) {
+    for n in 0..3 {
+        let new = challenge(n, "beginner", 10, "x");
+        catalog.store.insert_missing(&[new]).await.unwrap();
+    }
+    let counted = catalog.store.list(&all(2)).await.unwrap().value;
+    let uncounted = catalog.store.list_uncounted(&all(2), 77).await;
+    let uncounted = uncounted.unwrap().value;
+    assert_eq!((counted.total_count, uncounted.total_count), (3, 77));
+    assert_eq!(counted.challenges, uncounted.challenges);
+    assert_eq!((counted.has_more, uncounted.has_more), (true, true));
+}
+
 pub async fn a_filter_lists_and_counts_one_difficulty(catalog: Catalog) {
     let rows = [
         challenge(1, "beginner", 10, "one"),

@@ -26,11 +26,11 @@ async fn a_page_on_postgres_is_one_scan_of_the_order_index() {
     let list = include_str!("../../../src/repository/postgres/sql/list.sql");
     let prepare = format!(
         "SET plan_cache_mode = force_generic_plan;
-        PREPARE list (text[], integer, integer, integer, integer, text, uuid, bigint) AS {list}"
+        PREPARE list (text[], integer, integer, integer, integer, text, uuid, bigint, bigint) AS {list}"
     );
     run(&mut session, &prepare).await;
     let explain = "EXPLAIN EXECUTE list (
-        '{beginner}', 1, 1, 0, 0, '', '00000000-0000-0000-0000-000000000000', 51)";
+        '{beginner}', 1, 1, 0, 0, '', '00000000-0000-0000-0000-000000000000', 51, NULL)";
     let plan: Vec<String> = sqlx::query_scalar(explain)
         .fetch_all(&mut session)
         .await

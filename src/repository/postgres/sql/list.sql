@@ -6,7 +6,7 @@ WITH head AS MATERIALIZED (
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
         -- Then this shows more than its number says.
         EXISTS (SELECT FROM challenges_catalog.unnumbered) AS has_unnumbered,
-        (
+        coalesce($9::bigint, (
             -- Those that can be shown.
             SELECT count(*)
             FROM public.approach_challenges
@@ -14,7 +14,7 @@ WITH head AS MATERIALIZED (
                 AND octet_length(title) <= 262144
                 AND coalesce(octet_length(description), 0) <= 262144
                 AND coalesce(octet_length(tips), 0) <= 262144
-        ) AS total_count
+        )) AS total_count
 ),
 page AS (
     SELECT

@@ -100,7 +100,7 @@ async fn read_one(connection: &mut PgConnection, id: Uuid) -> Result<Vec<OddRow>
 /// The lists that nearly all callers ask for; what is in them was looked at by id.
 async fn lists(report: &mut Report, connection: &mut PgConnection) -> Result<(), MigrationError> {
     for query in ListQuery::common() {
-        if let Err(error) = list::<PageRow>(&Range::from(&query))
+        if let Err(error) = list::<PageRow>(&Range::from(&query), None)
             .fetch_all(&mut *connection)
             .await
         {

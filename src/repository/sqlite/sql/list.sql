@@ -2,7 +2,7 @@ WITH head AS MATERIALIZED (
     SELECT
         (SELECT database_id FROM catalog_state) AS database,
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq,
-        (
+        coalesce($8, (
             -- Those that can be shown, but for texts that are not UTF-8, which no expression tells. Every row is looked at, so
             -- they are read as they lie (+), and not by the index.
             SELECT count(*)
@@ -14,7 +14,7 @@ WITH head AS MATERIALIZED (
                 AND coalesce(octet_length(tips), 0) <= 262144
                 AND coalesce(points, 10) BETWEEN -2147483648 AND 2147483647
                 AND id GLOB replace('########-####-####-####-############', '#', '[0-9a-f]')
-        ) AS total_count
+        )) AS total_count
 ),
 page AS (
     SELECT
