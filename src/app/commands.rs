@@ -89,13 +89,16 @@ pub async fn prune_history(
     pruned.map_err(at(&database.url))
 }
 
-/// Looks for faults; changes nothing.
+/// Looks for faults; changes nothing. `tell` hears how many looks at rows are done, of how many.
 ///
 /// # Errors
 ///
 /// What kept it from looking.
-pub async fn verify(database: &DatabaseConfig) -> Result<Report, Error> {
-    let report = repository::verify(location(&database.url))
+pub async fn verify(
+    database: &DatabaseConfig,
+    tell: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, Error> {
+    let report = repository::verify(location(&database.url), tell)
         .await
         .map_err(at(&database.url))?;
     Ok(Report {

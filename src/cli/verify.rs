@@ -1,4 +1,6 @@
 //! `verify`: what was found, for people and for scripts.
+use std::sync::{Mutex, PoisonError};
+
 use clap::ArgMatches;
 use serde_json::json;
 
@@ -6,6 +8,7 @@ use super::{
     database,
     failure::Failure,
     output::{self, Color, Output, clean},
+    progress::Progress,
     runtime,
 };
 use crate::{
@@ -17,11 +20,16 @@ use crate::{
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let database = database::database(matches, environment)?;
-    let report = runtime::command()?
-        .block_on(app::verify(&database))
-        .map_err(|error| {
-            Failure::caused("cannot check the database", error.as_ref()).with_code(2)
-        })?;
+    let progress = Mutex::new(Progress::new("checking"));
+    let tell = |done, total| {
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.at(done, Some(total), "");
+    };
+    let report = runtime::command()?.block_on(app::verify(&database, &tell));
+    drop(progress);
+    let report = report.map_err(|error| {
+        Failure::caused("cannot check the database", error.as_ref()).with_code(2)
+    })?;
     show(output, &report)?;
     if is_clean(&report) {
         Ok(())

@@ -43,7 +43,7 @@ pub trait Datastore:
     /// [`MigrationError::NotWritable`] when it is a standby or read-only.
     async fn check(&self) -> Result<(), MigrationError>;
 
-    /// Opens the connections that are kept for reads, so that no caller waits for them.
+    /// Opens the connections that are kept for reads and polls, so that no caller waits for them.
     ///
     /// # Errors
     ///
@@ -119,15 +119,19 @@ pub async fn migration_status(location: Location<'_>) -> Result<Vec<MigrationRow
     }
 }
 
-/// Looks for everything that could make the catalog wrong. Changes nothing.
+/// Looks for everything that could make the catalog wrong. Changes nothing. `tell` hears how far it is:
+/// how many looks at rows are done, of how many.
 ///
 /// # Errors
 ///
 /// [`MigrationError::Unreachable`] when the database does not answer; what is wrong *in* it is
 /// in the report.
-pub async fn verify(location: Location<'_>) -> Result<Report, MigrationError> {
+pub async fn verify(
+    location: Location<'_>,
+    tell: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, MigrationError> {
     match location {
-        Location::Postgres(url) => postgres::verify(url).await,
-        Location::Sqlite(path) => sqlite::verify(path).await,
+        Location::Postgres(url) => postgres::verify(url, tell).await,
+        Location::Sqlite(path) => sqlite::verify(path, tell).await,
     }
 }

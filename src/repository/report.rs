@@ -119,3 +119,28 @@ impl Report {
         });
     }
 }
+
+/// How far a check of all rows is. Each row is looked at twice: as it lies there, and as reads show it.
+pub(super) struct RowsDone<'a> {
+    tell: &'a (dyn Fn(u64, u64) + Sync),
+    done: u64,
+    total: u64,
+}
+
+impl<'a> RowsDone<'a> {
+    /// `tell` hears how many looks are done, and how many there are.
+    pub(super) fn new(tell: &'a (dyn Fn(u64, u64) + Sync), rows: u64) -> Self {
+        Self {
+            tell,
+            done: 0,
+            total: rows.saturating_mul(2),
+        }
+    }
+
+    pub(super) fn add(&mut self, looks: usize) {
+        self.done += u64::try_from(looks).unwrap_or(u64::MAX);
+        // Rows may have come meanwhile.
+        self.total = self.total.max(self.done);
+        (self.tell)(self.done, self.total);
+    }
+}

@@ -159,8 +159,8 @@ fn named(ids: &[String], count: u64) -> String {
     format!("{}{more}", ids.join(", "))
 }
 
-/// Adds the counts, and what is odd about them.
-pub(super) fn count(report: &mut Report, tallies: &[Tally]) {
+/// Adds the counts, and what is odd about them; gives how many rows there are.
+pub(super) fn count(report: &mut Report, tallies: &[Tally]) -> u64 {
     let mut counts = Counts::default();
     let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
     for tally in tallies {
@@ -173,8 +173,9 @@ pub(super) fn count(report: &mut Report, tallies: &[Tally]) {
             _ => counts.other += rows,
         }
     }
+    let total = counts.total;
     report.facts.challenges = Some(counts);
-    if counts.total == 0 {
+    if total == 0 {
         let text = "there are no challenges: run `challenges-catalog seed`";
         report.warn("rows", text);
     }
@@ -198,4 +199,5 @@ pub(super) fn count(report: &mut Report, tallies: &[Tally]) {
         );
         report.note("times", text);
     }
+    total
 }

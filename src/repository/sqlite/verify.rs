@@ -13,6 +13,7 @@ use crate::{
         MigrationError, Report, challenge_row, control_row,
         odd_rows::{OddRow, Oddity},
         range::Range,
+        report::RowsDone,
         rows_check::{BrokenRows, CHECK_PAGE, RowsLeftOut, count},
         text::Text,
     },
@@ -43,7 +44,10 @@ const GUARDS: [&str; 3] = [
 ];
 
 /// Everything, with one connection.
-pub(crate) async fn verify(path: &Path) -> Result<Report, MigrationError> {
+pub(crate) async fn verify(
+    path: &Path,
+    tell: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, MigrationError> {
     let mut connection = connect(path, false).await?;
     let mut report = Report::default();
     let version: String = sqlx::query_scalar("SELECT sqlite_version()")
@@ -53,18 +57,18 @@ pub(crate) async fn verify(path: &Path) -> Result<Report, MigrationError> {
     report.facts.engine = format!("SQLite {version}");
     let names = names(&mut connection).await?;
     migrations(&mut report, &mut connection).await?;
-    if names.iter().any(|name| name == "approach_challenges") {
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    if has("approach_challenges") {
         objects(&mut report, &names);
-        rows(&mut report, &mut connection).await?;
+        let mut done = rows(&mut report, &mut connection, tell).await?;
+        if has("shown_tips") {
+            reads(&mut report, &mut connection, &mut done).await?;
+        }
     } else {
         let text = "there is no such table: run `challenges-catalog migrate up`";
         report.error("approach_challenges", text);
     }
-    let has_rows = names.iter().any(|name| name == "approach_challenges");
-    if has_rows && names.iter().any(|name| name == "shown_tips") {
-        reads(&mut report, &mut connection).await?;
-    }
-    if names.iter().any(|name| name == "catalog_controls") {
+    if has("catalog_controls") {
         controls(&mut report, &mut connection).await?;
     }
     integrity(&mut report, &mut connection).await?;
@@ -107,16 +111,17 @@ fn objects(report: &mut Report, names: &[String]) {
     }
 }
 
-async fn rows(
+async fn rows<'a>(
     report: &mut Report,
     connection: &mut SqliteConnection,
-) -> Result<(), MigrationError> {
+    tell: &'a (dyn Fn(u64, u64) + Sync),
+) -> Result<RowsDone<'a>, MigrationError> {
     let doing = || MigrationError::failed("looking at rows");
     let tallies = sqlx::query_as(include_str!("sql/verify_counts.sql"))
         .fetch_all(&mut *connection)
         .await
         .map_err(doing())?;
-    count(report, &tallies);
+    let mut done = RowsDone::new(tell, count(report, &tallies));
     let mut broken = BrokenRows::default();
     let mut after: Option<Text> = None;
     loop {
@@ -126,19 +131,21 @@ async fn rows(
             .fetch_all(&mut *connection)
             .await
             .map_err(doing())?;
+        done.add(page.len());
         after = broken.look(&page);
         if after.is_none() {
             break;
         }
     }
     broken.tell(report);
-    Ok(())
+    Ok(done)
 }
 
 /// Reads every challenge as the service does, by its own statements, and names those that it leaves out.
 async fn reads(
     report: &mut Report,
     connection: &mut SqliteConnection,
+    done: &mut RowsDone<'_>,
 ) -> Result<(), MigrationError> {
     let mut left_out = RowsLeftOut::default();
     let mut after: Option<Vec<u8>> = None;
@@ -149,6 +156,7 @@ async fn reads(
             .fetch_all(&mut *connection)
             .await
             .map_err(MigrationError::failed("looking at ids"))?;
+        done.add(ids.len());
         after = ids.last().map(|id| id.as_bytes().to_vec());
         if after.is_none() {
             break;

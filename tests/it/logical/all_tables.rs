@@ -11,7 +11,9 @@ const README: &str = include_str!("../../../migrations/README.md");
 
 /// The findings about logical replication, in one line each.
 async fn findings(database: &Database) -> Vec<String> {
-    let report = verify(Location::Postgres(&database.url())).await.unwrap();
+    let report = verify(Location::Postgres(&database.url()), &|_, _| ())
+        .await
+        .unwrap();
     let findings = report.findings.iter().map(|one| {
         let severity = one.severity;
         format!("{severity} {}: {}", one.subject, one.text)

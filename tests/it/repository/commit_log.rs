@@ -340,7 +340,7 @@ async fn a_two_phase_commit_works_and_is_told_when_it_is_committed() {
             .changes,
     );
     assert_eq!(told, [&tag(1), "difficulty:beginner"]);
-    let report = verify(Location::Postgres(&url)).await.unwrap();
+    let report = verify(Location::Postgres(&url), &|_, _| ()).await.unwrap();
     let subjects: Vec<_> = report
         .findings
         .iter()

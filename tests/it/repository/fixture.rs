@@ -95,7 +95,7 @@ impl Catalog {
     }
 
     pub async fn verify(&self) -> repository::Report {
-        self.with_location(async |location| repository::verify(location).await)
+        self.with_location(async |location| repository::verify(location, &|_, _| ()).await)
             .await
             .unwrap()
     }

@@ -301,7 +301,7 @@ async fn an_address_that_leads_nowhere_is_named_without_its_password() {
         let location = Location::Postgres(url);
         let up = migrate_up(location, &settings).await.unwrap_err();
         let status = migration_status(location).await.unwrap_err();
-        let findings = verify(location).await.unwrap_err();
+        let findings = verify(location, &|_, _| ()).await.unwrap_err();
         for error in [up, status, findings] {
             let text = chain(&error);
             assert!(!text.contains("s3cret") && !text.contains("ann:"), "{text}");
@@ -358,7 +358,9 @@ async fn a_file_that_is_none_of_sqlite_or_cannot_be_made_is_refused() {
         chain(&refused)
     );
     let absent = folder.path().join("absent.sqlite");
-    verify(Location::Sqlite(&absent)).await.unwrap_err();
+    verify(Location::Sqlite(&absent), &|_, _| ())
+        .await
+        .unwrap_err();
     assert!(!absent.exists());
 }
 

@@ -332,7 +332,7 @@ async fn a_database_that_is_not_in_utf_8_is_refused_with_words() {
         "{refused:?}"
     );
     store.close().await;
-    let found = lines(&verify(place).await.unwrap());
+    let found = lines(&verify(place, &|_, _| ()).await.unwrap());
     assert!(
         found[0].starts_with("error database: the database is in LATIN1"),
         "{found:?}"

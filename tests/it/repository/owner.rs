@@ -134,7 +134,9 @@ async fn what_a_superuser_migrates_belongs_to_the_tables_owner() {
     let watching = "SELECT string_agg(DISTINCT proowner::regrole::text, ' ') FROM pg_event_trigger
         JOIN pg_proc AS p ON p.oid = evtfoid WHERE evtname LIKE 'challenges_catalog%'";
     assert_eq!(database.query_text(watching).await, "postgres");
-    let report = look(Location::Postgres(&database.url())).await.unwrap();
+    let report = look(Location::Postgres(&database.url()), &|_, _| ())
+        .await
+        .unwrap();
     assert_eq!(lines(&report), Vec::<String>::new());
     // The owner goes on without a superuser.
     let again = up(&database.url_as(&owner)).await.unwrap();
@@ -160,7 +162,9 @@ async fn what_an_earlier_release_left_to_a_superuser_is_handed_over() {
              OWNER TO; {owner} cannot; nothing was changed"
         )
     );
-    let report = look(Location::Postgres(&database.url())).await.unwrap();
+    let report = look(Location::Postgres(&database.url()), &|_, _| ())
+        .await
+        .unwrap();
     let found = lines(&report).join("\n");
     assert!(
         found.contains("error challenges_catalog.acknowledge(): it belongs to postgres, as "),
@@ -246,7 +250,9 @@ async fn nobody_else_writes_a_table_of_flags_that_migrations_made() {
     let seen = sqlx::query_scalar("SELECT count(*) FROM feature_flags");
     let seen: i64 = seen.fetch_one(&mut session).await.unwrap();
     assert_eq!(seen, 1);
-    let report = look(Location::Postgres(&database.url())).await.unwrap();
+    let report = look(Location::Postgres(&database.url()), &|_, _| ())
+        .await
+        .unwrap();
     let found = lines(&report);
     assert!(
         !found.iter().any(|line| line.contains("flags")),
@@ -269,7 +275,7 @@ async fn a_role_that_serves_goes_on_after_an_upgrade_without_another_grant() {
         DELETE FROM challenges_catalog.migration WHERE version = 12;"#;
     database.execute(before).await;
     up(&database.url()).await.unwrap();
-    let report = look(Location::Postgres(&database.url_as(&role)))
+    let report = look(Location::Postgres(&database.url_as(&role)), &|_, _| ())
         .await
         .unwrap();
     let found = lines(&report);

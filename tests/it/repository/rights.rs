@@ -84,7 +84,7 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
     let query = ListQuery::first(None, PageSize::DEFAULT);
     assert_eq!(store.list(&query).await.unwrap().value.total_count, 1);
     assert_eq!(store.find_many(&[id(1)]).await.unwrap().value.len(), 1);
-    let report = verify(Location::Postgres(&database.url_as(&role)))
+    let report = verify(Location::Postgres(&database.url_as(&role)), &|_, _| ())
         .await
         .unwrap();
     assert!(report.worst().is_none(), "{report:#?}");

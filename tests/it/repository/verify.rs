@@ -20,7 +20,12 @@ pub async fn migrated() -> Database {
 }
 
 pub async fn report(database: &Database) -> Report {
-    verify(Location::Postgres(&database.url())).await.unwrap()
+    report_at(&database.url()).await
+}
+
+async fn report_at(url: &str) -> Report {
+    let report = verify(Location::Postgres(url), &|_, _| ()).await;
+    report.unwrap()
 }
 
 /// The findings in one line each.
@@ -336,13 +341,7 @@ async fn a_role_that_policies_keep_out_sees_why() {
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA challenges_catalog TO {reader};"
     );
     database.execute(&grants).await;
-    let seen = async || {
-        lines(
-            &verify(Location::Postgres(&database.url_as(&reader)))
-                .await
-                .unwrap(),
-        )
-    };
+    let seen = async || lines(&report_at(&database.url_as(&reader)).await);
     assert_eq!(seen().await, Vec::<String>::new());
     let narrow =
         "ALTER POLICY \"Anyone can read challenges\" ON approach_challenges USING (points > 0)";
@@ -365,11 +364,7 @@ async fn a_role_that_policies_keep_out_sees_why() {
 async fn a_role_without_grants_is_told_what_it_lacks() {
     let database = migrated().await;
     let stranger = database.create_role("stranger").await;
-    let found = lines(
-        &verify(Location::Postgres(&database.url_as(&stranger)))
-            .await
-            .unwrap(),
-    );
+    let found = lines(&report_at(&database.url_as(&stranger)).await);
     let all = found.join("\n");
     assert!(
         all.contains("this role may not read public.approach_challenges"),

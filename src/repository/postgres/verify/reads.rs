@@ -10,6 +10,7 @@ use crate::{
         odd_rows::{OddRow, Oddity},
         postgres::challenges::{find_many, list},
         range::Range,
+        report::RowsDone,
         rows_check::{CHECK_PAGE, RowsLeftOut},
     },
 };
@@ -18,6 +19,7 @@ use crate::{
 pub(super) async fn look(
     report: &mut Report,
     connection: &mut PgConnection,
+    done: &mut RowsDone<'_>,
 ) -> Result<(), MigrationError> {
     let mut left_out = RowsLeftOut::default();
     let mut after: Option<Uuid> = None;
@@ -29,6 +31,7 @@ pub(super) async fn look(
             .fetch_all(&mut *connection)
             .await
             .map_err(MigrationError::failed("looking at ids"))?;
+        done.add(ids.len());
         after = ids.last().copied();
         if after.is_none() {
             break;

@@ -2,14 +2,16 @@ use sqlx::PgConnection;
 
 use crate::repository::{
     MigrationError, Report,
+    report::RowsDone,
     rows_check::{BrokenRows, CHECK_PAGE, count},
 };
 
-/// Counts rows and names broken ones, page by page, where this role may read them; tells whether it may.
-pub(super) async fn look(
+/// Counts rows and names broken ones, page by page, where this role may read them; `None` where it may not.
+pub(super) async fn look<'a>(
     report: &mut Report,
     connection: &mut PgConnection,
-) -> Result<bool, MigrationError> {
+    tell: &'a (dyn Fn(u64, u64) + Sync),
+) -> Result<Option<RowsDone<'a>>, MigrationError> {
     let doing = || MigrationError::failed("looking at rows");
     let may_read: bool =
         sqlx::query_scalar("SELECT has_table_privilege('public.approach_challenges', 'SELECT')")
@@ -17,13 +19,13 @@ pub(super) async fn look(
             .await
             .map_err(doing())?;
     if !may_read {
-        return Ok(false);
+        return Ok(None);
     }
     let tallies = sqlx::query_as(include_str!("../sql/verify_counts.sql"))
         .fetch_all(&mut *connection)
         .await
         .map_err(doing())?;
-    count(report, &tallies);
+    let mut done = RowsDone::new(tell, count(report, &tallies));
     let mut broken = BrokenRows::default();
     let mut after: Option<String> = None;
     loop {
@@ -35,11 +37,12 @@ pub(super) async fn look(
             .fetch_all(&mut *connection)
             .await
             .map_err(doing())?;
+        done.add(page.len());
         after = broken.look(&page).map(|id| id.lossy());
         if after.is_none() {
             break;
         }
     }
     broken.tell(report);
-    Ok(true)
+    Ok(Some(done))
 }

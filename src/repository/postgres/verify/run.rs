@@ -10,7 +10,10 @@ use crate::repository::{
 const STATEMENT_LIMIT: &str = "30s";
 
 /// Everything, with one connection. Each look is a statement of its own: none is an error of the command.
-pub(in crate::repository) async fn verify(url: &str) -> Result<Report, MigrationError> {
+pub(in crate::repository) async fn verify(
+    url: &str,
+    tell: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, MigrationError> {
     let (mut connection, unfit) = open_to_look(url).await?;
     limit(&mut connection).await?;
     let mut report = Report::default();
@@ -18,11 +21,11 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
         takes_no_writes(&mut report, &unfit);
     }
     server(&mut report, &mut connection).await?;
-    let mut has_rows = false;
+    let mut seen = None;
     if schema::challenges(&mut report, &mut connection).await? {
         access::reading(&mut report, &mut connection).await?;
         access::writers(&mut report, &mut connection).await?;
-        has_rows = rows::look(&mut report, &mut connection).await?;
+        seen = rows::look(&mut report, &mut connection, tell).await?;
         schema::extras(&mut report, &mut connection).await?;
         access::owners(&mut report, &mut connection).await?;
     }
@@ -32,8 +35,8 @@ pub(in crate::repository) async fn verify(url: &str) -> Result<Report, Migration
     if schema::migrations(&mut report, &mut connection).await? {
         triggers::look(&mut report, &mut connection).await?;
         access::log(&mut report, &mut connection).await?;
-        if has_rows {
-            reads::look(&mut report, &mut connection).await?;
+        if let Some(done) = &mut seen {
+            reads::look(&mut report, &mut connection, done).await?;
         }
         if has_flags {
             controls::look(&mut report, &mut connection).await?;
