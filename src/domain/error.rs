@@ -46,6 +46,9 @@ pub enum Unavailability {
     /// The database cannot be reached, so nothing was invalidated but what the near cache of this
     /// replica had of it: so many entries, which were dropped.
     InvalidatedHereOnly(u64),
+    /// The invalidation is committed, and the database cannot be reached to tell who has applied it. A hard one dropped
+    /// so many entries from the near cache of this replica.
+    InvalidationUnproven(Option<u64>),
     /// This replica did not reach the version asked for.
     VersionNotReached(Version),
     /// This replica has all the calls in hand that it may have.
@@ -218,6 +221,15 @@ fn unavailable(why: Unavailability) -> String {
             "the catalog's database cannot be reached: nothing was invalidated but {entries} entries \
              in the near cache of this replica, which were dropped; try again"
         ),
+        Unavailability::InvalidationUnproven(dropped) => {
+            let dropped = dropped.map_or_else(String::new, |entries| {
+                format!("; {entries} entries in the near cache of this replica were dropped")
+            });
+            format!(
+                "the invalidation is committed, but the catalog's database cannot be reached any more to tell which \
+                 replicas have applied it{dropped}; try again"
+            )
+        }
         Unavailability::VersionNotReached(version) => {
             format!("version {version} was not reached in time")
         }

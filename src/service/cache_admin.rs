@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::domain::{
     CacheInspector, CacheStatus, ChallengeId, DatabaseId, Error, Invalidation, Invalidator,
@@ -65,6 +65,8 @@ pub struct CacheAdminService {
     own: ReplicaId,
 }
 
+/// A commit that takes longer is given up: who calls has to hear of it before his own patience ends.
+const COMMIT_TIMEOUT: Duration = Duration::from_millis(2500);
 /// How often the registry is asked while a receipt waits.
 const ASK_AGAIN: Duration = Duration::from_millis(3);
 /// Clocks of two machines may run apart by a hundredth, and a reply takes a moment.
@@ -95,7 +97,8 @@ impl CacheAdminService {
     ///
     /// [`Error::Unavailable`] when the database does not answer. Then a soft invalidation did nothing:
     /// copies from before may be served, marked stale, as it allows. A hard one dropped what the near
-    /// cache of this replica had of it, whatever failed, as the one thing that could be done.
+    /// cache of this replica had of it, whatever failed, as the one thing that could be done. When the database
+    /// was lost after the commit, that is told, and no receipt is given that names nobody.
     pub async fn invalidate(
         &self,
         target: &Target,
@@ -118,12 +121,16 @@ impl CacheAdminService {
                 hard,
                 awaited: mode == Mode::Prove,
             };
-            let committed = self.invalidator.invalidate(&receipt.tags, how).await;
+            let committing = self.invalidator.invalidate(&receipt.tags, how);
+            let committed = timeout(COMMIT_TIMEOUT, committing).await;
+            let committed =
+                committed.unwrap_or_else(|_| Err(Error::datastore("no answer in time")));
             let committed = committed.map_err(|error| self.give_up(error, &receipt.tags, hard))?;
             receipt.committed = Some(committed);
             self.inspector.hurry();
             if mode == Mode::Prove {
-                self.prove(committed, &mut receipt).await;
+                let proven = self.prove(committed, &mut receipt).await;
+                proven.map_err(|source| self.unproven(source, &receipt.tags, hard))?;
             }
         }
         receipt.took = asked.elapsed();
@@ -136,26 +143,27 @@ impl CacheAdminService {
     /// A replica calls an answer fresh for `max_staleness` after it sent a poll
     /// that was answered. A poll that did not see the commit was sent before
     /// it was visible. So that much later, by this replica's own clock, none is left.
-    async fn prove(&self, committed: Version, receipt: &mut Receipt) {
+    ///
+    /// # Errors
+    ///
+    /// What the registry said last, when it never told who is registered.
+    async fn prove(&self, committed: Version, receipt: &mut Receipt) -> Result<(), Error> {
         let fenced_at =
             Instant::now() + self.inspector.max_staleness().mul_f64(1.01) + FENCE_MARGIN;
-        let mut last_known = Vec::new();
-        loop {
-            if let Ok(known) = self.registry.replicas().await {
+        let mut last_known = Err(Error::datastore("no answer in time"));
+        while let Ok(known) = timeout_at(fenced_at, self.registry.replicas()).await {
+            // Whoever registered after an answer has seen the commit.
+            if known.is_ok() || last_known.is_err() {
                 last_known = known;
-                if last_known
-                    .iter()
-                    .all(|replica| Proof::of(replica, committed) == Proof::Acknowledged)
-                {
-                    break;
-                }
             }
-            if Instant::now() >= fenced_at {
+            let has = |replica| Proof::of(replica, committed) == Proof::Acknowledged;
+            let is_whole = last_known.as_ref().is_ok_and(|known| known.iter().all(has));
+            if is_whole || Instant::now() >= fenced_at {
                 break;
             }
             sleep(ASK_AGAIN).await;
         }
-        for replica in last_known {
+        for replica in last_known? {
             let list = match Proof::of(&replica, committed) {
                 Proof::Acknowledged => &mut receipt.acknowledged,
                 Proof::Fenced => &mut receipt.fenced,
@@ -163,28 +171,23 @@ impl CacheAdminService {
             };
             list.push(replica.report.name);
         }
+        Ok(())
     }
 
     /// What a caller is told whose invalidation failed with `error`.
     fn give_up(&self, error: Error, tags: &[Tag], hard: bool) -> Error {
         let dropped = hard.then(|| self.inspector.drop_copies(tags));
-        let Error::Unavailable {
-            why: Unavailability::Datastore,
-            retry_after,
-            source,
-        } = error
-        else {
-            return error;
-        };
         let why = dropped.map_or(
             Unavailability::NothingInvalidated,
             Unavailability::InvalidatedHereOnly,
         );
-        Error::Unavailable {
-            why,
-            retry_after,
-            source,
-        }
+        as_unavailable(error, why)
+    }
+
+    /// What a caller is told whose invalidation is committed, when `error` kept its proof away.
+    fn unproven(&self, error: Error, tags: &[Tag], hard: bool) -> Error {
+        let dropped = hard.then(|| self.inspector.drop_copies(tags));
+        as_unavailable(error, Unavailability::InvalidationUnproven(dropped))
     }
 
     /// How the caches of this replica do.
@@ -220,6 +223,23 @@ impl CacheAdminService {
     }
 }
 
+/// The error, when the database is away, with what that means to the caller.
+fn as_unavailable(error: Error, why: Unavailability) -> Error {
+    let Error::Unavailable {
+        why: Unavailability::Datastore,
+        retry_after,
+        source,
+    } = error
+    else {
+        return error;
+    };
+    Error::Unavailable {
+        why,
+        retry_after,
+        source,
+    }
+}
+
 /// What is known of a replica when its time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
@@ -240,5 +260,90 @@ impl Proof {
         } else {
             Self::Unproven
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::async_trait;
+
+    use super::*;
+
+    /// Commits, and then has lost its registry.
+    struct Lost;
+
+    #[async_trait]
+    impl Invalidator for Lost {
+        async fn invalidate(&self, _: &[Tag], _: Invalidation) -> Result<Version, Error> {
+            Ok(Version::default())
+        }
+    }
+
+    #[async_trait]
+    impl ReplicaRegistry for Lost {
+        async fn leave(&self, _: ReplicaId) -> Result<(), Error> {
+            Ok(())
+        }
+
+        async fn replicas(&self) -> Result<Vec<KnownReplica>, Error> {
+            std::future::pending().await
+        }
+
+        async fn take_task(
+            &self,
+            _: &'static str,
+            _: ReplicaId,
+            _: Duration,
+        ) -> Result<bool, Error> {
+            Ok(false)
+        }
+
+        async fn drop_task(&self, _: &'static str, _: ReplicaId) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl CacheInspector for Lost {
+        async fn status(&self) -> CacheStatus {
+            std::future::pending().await
+        }
+
+        fn count(&self, _: &[Tag]) -> u64 {
+            0
+        }
+
+        fn hurry(&self) {}
+
+        fn drop_copies(&self, _: &[Tag]) -> u64 {
+            7
+        }
+
+        fn max_staleness(&self) -> Duration {
+            Duration::from_secs(2)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_registry_that_is_lost_after_the_commit_yields_no_receipt_that_names_nobody() {
+        let lost = Arc::new(Lost);
+        let own = ReplicaId(uuid::Uuid::nil());
+        let admin = CacheAdminService::new(lost.clone(), lost.clone(), lost, own);
+        let asked = Instant::now();
+        let target = Target::Tag(Tag::Everything);
+        let refused = admin
+            .invalidate(&target, true, Mode::Prove)
+            .await
+            .unwrap_err();
+        assert!(
+            asked.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            asked.elapsed()
+        );
+        let words = refused.to_string();
+        assert!(
+            words.contains("is committed") && words.contains("7 entries"),
+            "{words}"
+        );
     }
 }

@@ -122,7 +122,8 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
     let mut details = match why {
         Unavailability::Datastore
         | Unavailability::NothingInvalidated
-        | Unavailability::InvalidatedHereOnly(_) => info(ErrorReason::DatastoreUnavailable, []),
+        | Unavailability::InvalidatedHereOnly(_)
+        | Unavailability::InvalidationUnproven(_) => info(ErrorReason::DatastoreUnavailable, []),
         Unavailability::Overloaded => info(ErrorReason::Overloaded, []),
         Unavailability::TipsProvider => info(ErrorReason::TipsUnavailable, []),
         Unavailability::OutcomeUnknown => info(ErrorReason::OutcomeUnknown, []),
