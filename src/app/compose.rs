@@ -54,7 +54,7 @@ impl App {
     /// Storage, caches, what keeps them true, services, gRPC: in this order.
     pub(super) async fn build(config: &Config) -> Result<Self, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let datastore = database::connect(&config.database)
+        let datastore = database::connect(&config.database, config.cache.max_staleness)
             .await
             .map_err(at(&config.database.url))?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);

@@ -16,33 +16,24 @@ const STARTUP_PATIENCE: Duration = Duration::from_secs(10);
 const STARTUP_PAUSE: Duration = Duration::from_millis(250);
 
 /// Opens the database, with the schema that this build needs; the embedded one
-/// is made and seeded where it is missing.
-pub(super) async fn connect(config: &DatabaseConfig) -> Result<Arc<dyn Datastore>, Error> {
+/// is made and seeded where it is missing. `max_staleness` is how long answers are fresh after a poll.
+pub(super) async fn connect(
+    config: &DatabaseConfig,
+    max_staleness: Duration,
+) -> Result<Arc<dyn Datastore>, Error> {
     let location = location(&config.url);
-    let gives_up = Instant::now() + STARTUP_PATIENCE;
-    let datastore = repository::open(location, &pool_settings(config))?;
-    let mut told = false;
-    loop {
-        let ready = async {
-            if config.auto_migrate {
-                repository::migrate_up(location, &MigrateSettings::default()).await?;
-            }
-            datastore.check().await
-        };
-        match ready.await {
-            Ok(()) => break,
-            Err(MigrationError::Unreachable(cause) | MigrationError::NotWritable(cause))
-                if Instant::now() < gives_up =>
-            {
-                if !told {
-                    tracing::warn!(database = %config.url, cause, "waiting for the database");
-                    told = true;
-                }
-                sleep(STARTUP_PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
+    let settings = PoolSettings {
+        poll_timeout: max_staleness / 2,
+        ..pool_settings(config)
+    };
+    let datastore = repository::open(location, &settings)?;
+    let check = async || {
+        if config.auto_migrate {
+            repository::migrate_up(location, &MigrateSettings::default()).await?;
         }
-    }
+        datastore.check().await
+    };
+    patiently(config, check).await?;
     if let DatabaseUrl::Sqlite(file) = &config.url {
         let first = ListQuery::first(None, PageSize::DEFAULT);
         if datastore.list(&first).await?.value.total_count == 0 {
@@ -50,8 +41,49 @@ pub(super) async fn connect(config: &DatabaseConfig) -> Result<Arc<dyn Datastore
             tracing::info!(file = %file.display(), added, "seeded a new catalog");
         }
     }
-    datastore.fill().await?;
+    patiently(config, async || datastore.fill().await.map_err(no_pool)).await?;
     Ok(datastore)
+}
+
+/// Does `work` again while the database cannot be reached, for as long as it may be starting.
+async fn patiently(
+    config: &DatabaseConfig,
+    work: impl AsyncFn() -> Result<(), MigrationError>,
+) -> Result<(), Error> {
+    let gives_up = Instant::now() + STARTUP_PATIENCE;
+    let mut told = false;
+    loop {
+        match work().await {
+            Ok(()) => return Ok(()),
+            Err(MigrationError::Unreachable(cause) | MigrationError::NotWritable(cause))
+                if Instant::now() < gives_up =>
+            {
+                if !told {
+                    tracing::warn!(
+                        component = "database",
+                        database = %config.url,
+                        cause,
+                        "waiting for the database: nothing is served until it can be used"
+                    );
+                    told = true;
+                }
+                sleep(STARTUP_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// What kept connections from being opened, by its cause.
+fn no_pool(error: crate::domain::Error) -> MigrationError {
+    let crate::domain::Error::Unavailable {
+        source: Some(cause),
+        ..
+    } = error
+    else {
+        return MigrationError::Unreachable(error.into());
+    };
+    MigrationError::Unreachable(cause)
 }
 
 /// Where the database is, with its password: for opening, not for showing.

@@ -32,8 +32,6 @@ pub struct FeedTask {
     stats: Arc<CacheStats>,
 }
 
-/// A poll that takes longer than this has failed.
-const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 /// Callers that wait for a poll share it when they come closer together than this.
 const LEAST_GAP: Duration = Duration::from_millis(1);
 /// One of the writers announces what several do: those that had not committed yet are looked for so much later.
@@ -193,7 +191,8 @@ impl FeedTask {
             None => Tell::Nothing,
         };
         let poll = self.feed.poll(applied.stamp.seq, self.heartbeat.id(), tell);
-        let answer = timeout(POLL_TIMEOUT, poll).await;
+        // It has a shorter limit of its own, and tells the cause; later than this it confirms nothing.
+        let answer = timeout(self.knowledge.max_staleness(), poll).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
         self.stats.polls.add(1);
         match answer {

@@ -30,7 +30,7 @@ pub struct ReplicaHeartbeat {
 /// How often the replica tells how it does.
 const BEAT: Duration = Duration::from_secs(1);
 /// A replica that leaves waits no longer for the registry.
-const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ReplicaHeartbeat {
     /// Tells of `id` as `name`, with a status written by `encode`.

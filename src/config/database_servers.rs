@@ -1,9 +1,6 @@
 use url::Url;
 
-/// What a session must be good for. The service writes to its database, so it takes all of them for
-/// the same: a server that takes writes.
-const WRITABLE: [&str; 3] = ["read-write", "primary", "any"];
-const SESSION: &str = "target_session_attrs";
+use super::database_parameters::settled;
 
 /// The servers of one database: a URL for each, never none, all alike but for host and port.
 #[derive(Clone)]
@@ -23,7 +20,7 @@ impl DatabaseServers {
             if has_several {
                 check_host(&url)?;
             }
-            without_session(url)
+            settled(url, encode)
         });
         Ok(Self(urls.collect::<Result<_, _>>()?))
     }
@@ -72,30 +69,6 @@ fn check_host(url: &Url) -> Result<(), String> {
     }
 }
 
-/// The URL without the parameter that the driver does not know.
-fn without_session(mut url: Url) -> Result<Url, String> {
-    let (asked, others): (Vec<_>, Vec<_>) = url
-        .query_pairs()
-        .into_owned()
-        .partition(|(name, _)| name == SESSION);
-    for (_, value) in &asked {
-        if !WRITABLE.contains(&value.as_str()) {
-            return Err(format!(
-                "{SESSION} must be one of {}: the service needs a server that takes writes, so it \
-                 uses no standby",
-                WRITABLE.join(", ")
-            ));
-        }
-    }
-    if !asked.is_empty() {
-        url.set_query(None);
-    }
-    if !asked.is_empty() && !others.is_empty() {
-        url.query_pairs_mut().extend_pairs(others);
-    }
-    Ok(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,8 +94,8 @@ mod tests {
         ] {
             assert_eq!(lines(text).unwrap(), text);
         }
-        for asked in WRITABLE {
-            let text = format!("postgres://h/db?{SESSION}={asked}");
+        for asked in ["read-write", "primary", "any"] {
+            let text = format!("postgres://h/db?target_session_attrs={asked}");
             assert_eq!(lines(&text).unwrap(), "postgres://h/db");
         }
     }
@@ -130,7 +103,10 @@ mod tests {
     #[test]
     fn what_no_server_can_be_chosen_by_is_refused_in_words() {
         for (text, word) in [
-            ("postgres://h1,h2/db?target_session_attrs=standby", SESSION),
+            (
+                "postgres://h1,h2/db?target_session_attrs=standby",
+                "target_session_attrs",
+            ),
             (
                 "postgres://h1/db?target_session_attrs=prefer-standby",
                 "read-write",

@@ -293,6 +293,7 @@ fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(config.database.url.warning());
     warnings.extend(providers::warnings(&config.providers));
     warnings.extend(near_misses(environment));
     warnings

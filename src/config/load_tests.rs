@@ -117,7 +117,7 @@ fn settings_that_do_not_go_together_are_refused() {
     let min = problems(&[("CATALOG_DB_POOL_MAX", "3")]);
     assert_eq!(
         min,
-        ["CATALOG_DB_POOL_MAX: db_pool_min (5) is more than db_pool_max (3)"]
+        ["CATALOG_DB_POOL_MAX: db_pool_min (8) is more than db_pool_max (3)"]
     );
     let poll = problems(&[("CATALOG_MAX_STALENESS", "1s")]);
     assert!(

@@ -3,6 +3,7 @@
 //! environment. Knows of the domain what flags there are, and no other room.
 mod client;
 mod controls;
+mod database_parameters;
 mod database_servers;
 mod database_url;
 mod describe;

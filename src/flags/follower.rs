@@ -14,7 +14,7 @@ pub struct Follower {
 }
 
 /// A read that takes longer has failed.
-const READ_TIMEOUT: Duration = Duration::from_millis(500);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Should the triggers of a table be gone, a change is found by then.
 const BEAT: Duration = Duration::from_secs(30);
 /// After the first read that failed; twice as long after each further one.

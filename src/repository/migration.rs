@@ -61,6 +61,12 @@ pub enum MigrationError {
     /// The server that answers is a standby or read-only; another one may take over.
     #[error("no server of the database takes writes")]
     NotWritable(#[source] Box<dyn StdError + Send + Sync>),
+    /// A pooler in between lends its sessions for one transaction each. Nothing was changed.
+    #[error(
+        "the database is reached through a pooler that lends each session for one transaction, and `migrate` and `verify` \
+         need one of their own: give them the address of the server itself, or of a pooler in session mode; nothing was changed"
+    )]
+    Shared,
     /// A table of that name has another shape. Nothing was changed.
     #[error(
         "public.{table} is not a table that can be adopted; nothing was changed{}",

@@ -11,6 +11,9 @@ pub struct PoolSettings {
     pub acquire_timeout: Duration,
     /// How long a statement may run.
     pub statement_timeout: Duration,
+    /// How long a poll for changes may take: one that is lost on the way must be made up for while answers
+    /// are fresh by the one before.
+    pub poll_timeout: Duration,
     /// A connection older than this is replaced.
     pub max_lifetime: Duration,
     /// A connection unused for this long is closed, down to `min_connections`.
@@ -24,6 +27,7 @@ impl Default for PoolSettings {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
+            poll_timeout: Duration::from_secs(1),
             max_lifetime: Duration::from_mins(30),
             idle_timeout: Duration::from_mins(10),
         }

@@ -15,6 +15,7 @@ mod editing;
 mod examples;
 mod flags;
 mod fleet;
+mod links;
 mod llm;
 mod logical;
 mod ops;

@@ -33,9 +33,10 @@ pub(in crate::config) const DB_POOL_MIN: Setting = Setting {
     env: "CATALOG_DB_POOL_MIN",
     section: Section::Database,
     form: Form::Count { min: 0, max: 500 },
-    default: "5",
+    // As many as `FILL_CONCURRENCY` reads at once.
+    default: "8",
     secret: false,
-    help: "How many connections are kept open; at most db-pool-max",
+    help: "How many connections for reads are kept open; at most db-pool-max",
 };
 
 pub(in crate::config) const DB_POOL_MAX: Setting = Setting {
@@ -45,7 +46,7 @@ pub(in crate::config) const DB_POOL_MAX: Setting = Setting {
     form: Form::Count { min: 2, max: 500 },
     default: "20",
     secret: false,
-    help: "How many connections there are at most",
+    help: "How many connections for reads there are at most; a replica has 6 more, for polls, hints and edits",
 };
 
 pub(in crate::config) const DB_ACQUIRE_TIMEOUT: Setting = Setting {
@@ -58,7 +59,7 @@ pub(in crate::config) const DB_ACQUIRE_TIMEOUT: Setting = Setting {
     },
     default: "500ms",
     secret: false,
-    help: "How long a call waits for a free connection",
+    help: "How long a call waits for a free connection, and as long again for a new one",
 };
 
 pub(in crate::config) const DB_STATEMENT_TIMEOUT: Setting = Setting {

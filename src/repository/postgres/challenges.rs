@@ -72,17 +72,20 @@ impl ChallengeRepository for PostgresStore {
         let ids: Vec<Uuid> = challenges.iter().map(|new| new.id.uuid()).collect();
         let points: Vec<i32> = challenges.iter().map(|new| new.points).collect();
         let tips: Vec<_> = challenges.iter().map(|new| new.tips.clone()).collect();
-        let insert = sqlx::query(include_str!("sql/insert_missing.sql"))
-            .bind(ids)
-            .bind(column(|new| new.difficulty.as_str()))
-            .bind(column(|new| &new.title))
-            .bind(column(|new| &new.description))
-            .bind(points)
-            .bind(tips)
-            .execute(&self.pool);
-        let done = self.write("adding challenges", insert).await?;
+        // Made twice, because a connection died with the answer, it does no harm: what is there stays.
+        let insert = || {
+            sqlx::query_as(include_str!("sql/insert_missing.sql"))
+                .bind(ids.clone())
+                .bind(column(|new| new.difficulty.as_str()))
+                .bind(column(|new| &new.title))
+                .bind(column(|new| &new.description))
+                .bind(points.clone())
+                .bind(tips.clone())
+        };
+        let rows: Vec<(i64,)> = self.fetch(&self.pool, "adding challenges", insert).await?;
         self.hints.look();
-        Ok(done.rows_affected())
+        let added = rows.first().map(|(added,)| *added);
+        Ok(added.unwrap_or_default().unsigned_abs())
     }
 }
 

@@ -1,4 +1,6 @@
 //! What the error codes of PostgreSQL mean here.
+use std::io::ErrorKind;
+
 use crate::{
     domain::Error,
     repository::fault::{code_of, is_away, translate},
@@ -6,10 +8,6 @@ use crate::{
 
 /// The error of a statement, in the domain's words.
 pub(super) fn fault(context: &'static str, error: sqlx::Error) -> Error {
-    // No server can be used.
-    if let sqlx::Error::AnyDriverError(none) = error {
-        return Error::datastore(none);
-    }
     translate(context, error, is_outage)
 }
 
@@ -23,15 +21,55 @@ pub(super) fn edit_fault(context: &'static str, error: sqlx::Error) -> Error {
     fault(context, error)
 }
 
-/// True when the same statement may succeed on another connection at once.
-pub(super) fn is_dead_connection(error: &sqlx::Error) -> bool {
-    match code_of(error).as_deref() {
-        // Terminated by an administrator, a crash, or while starting; a plan that a change of the
-        // table made useless; a prepared statement that a pooler in between does not know.
-        Some(code) => matches!(code, "57P01" | "57P02" | "57P03" | "0A000" | "26000"),
-        None => {
-            is_away(error) && !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+/// What an error of a statement says of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It is as good as before.
+    Good,
+    /// The statement may succeed on a connection that was not used before: a plan that a change of the table made
+    /// useless, or a prepared statement that a pooler in between mixed up.
+    Confused,
+    /// It is gone, and others may be: terminated by an administrator, a crash, or while starting.
+    Dead,
+    /// It was ended because nothing was done on it: idle for too long.
+    Ended,
+}
+
+impl Health {
+    pub(super) fn after(error: &sqlx::Error) -> Self {
+        match code_of(error).as_deref() {
+            Some("57P01" | "57P02" | "57P03") => Self::Dead,
+            Some("57P05" | "25P03" | "25P04") => Self::Ended,
+            Some("0A000" | "26000" | "42P05") => Self::Confused,
+            None if is_away(error) => Self::Dead,
+            Some(_) | None => Self::Good,
         }
+    }
+}
+
+/// True when a statement of a transaction failed with its connection, and may succeed on another one.
+pub(super) fn is_lost_session(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause| Health::after(cause) != Health::Good)
+}
+
+/// Why no session was opened, in words that say where to look. Repeats no password.
+pub(super) fn connect_cause(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(io) if io.kind() == ErrorKind::ConnectionRefused => {
+            "connection refused: nothing listens there, or a firewall answers for it".to_owned()
+        }
+        // It has no kind of its own.
+        sqlx::Error::Io(io) if io.to_string().starts_with("failed to lookup") => {
+            format!("its name leads to no address: {io}")
+        }
+        sqlx::Error::Io(io) => format!("the connection broke: {io}"),
+        sqlx::Error::Tls(cause) => format!("no TLS can be agreed on: {cause}"),
+        sqlx::Error::Database(told) if is_refusal(error) => {
+            format!("it refuses the login: {}", told.message())
+        }
+        sqlx::Error::Database(told) => format!("it says: {}", told.message()),
+        other => other.to_string(),
     }
 }
 
@@ -61,6 +99,10 @@ fn is_outage(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();
     // Connection, authorization, no such database, resources, system; conflicts.
     matches!(class, "08" | "28" | "3D" | "53" | "57" | "58" | "40")
-        // A read-only server; a lock that was not to be had; a plan that is out of date.
-        || matches!(code, "25006" | "55P03" | "0A000" | "26000")
+        // A read-only server; a transaction that was ended for being idle or long; a lock that was not to be
+        // had; a plan that is out of date; a prepared statement that a pooler mixed up.
+        || matches!(
+            code,
+            "25006" | "25P03" | "25P04" | "55P03" | "0A000" | "26000" | "42P05"
+        )
 }

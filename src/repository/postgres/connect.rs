@@ -1,21 +1,21 @@
-use std::time::Duration;
-
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use super::{
+    address::{self, Server},
     codes::is_refusal,
-    servers::{Server, Servers},
-    unfit::{NoServer, Unfit, connect_and_look},
+    session::{self, Session},
+    unfit::{NoServer, Standing, Unfit},
 };
-use crate::repository::{MigrationError, fault::NoAnswer};
+use crate::repository::MigrationError;
 
-/// How long a command waits for its connection to one server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One connection outside of any pool, for a command that writes.
+/// One connection outside of any pool, for a command that writes. Its session is its own.
 pub(super) async fn connect(urls: &str) -> Result<PgConnection, MigrationError> {
-    connect_to_one(&Servers::parse(urls)?).await
+    match Found::among(&address::parse(urls)?).await {
+        Found::Writable(session) => own(session),
+        Found::Unfit(_, _, none) => Err(MigrationError::NotWritable(none.into())),
+        Found::None(error) => Err(error),
+    }
 }
 
 /// As [`connect`], for a command that looks: when no server takes writes, the first that answers
@@ -23,44 +23,59 @@ pub(super) async fn connect(urls: &str) -> Result<PgConnection, MigrationError> 
 pub(super) async fn connect_to_look(
     urls: &str,
 ) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
-    match Found::among(&Servers::parse(urls)?).await {
-        Found::Writable(connection) => Ok((connection, None)),
-        Found::Unfit(connection, unfit, _) => Ok((connection, Some(unfit))),
+    match Found::among(&address::parse(urls)?).await {
+        Found::Writable(session) => Ok((own(session)?, None)),
+        Found::Unfit(session, unfit, _) => Ok((own(session)?, Some(unfit))),
         Found::None(error) => Err(error),
     }
 }
 
-/// As [`connect`], to one of servers that were read before.
-pub(super) async fn connect_to_one(servers: &Servers) -> Result<PgConnection, MigrationError> {
+/// As [`connect`], to one of servers that were read before, for a look that may share its session: it is in a
+/// transaction then.
+pub(super) async fn connect_to_one(servers: &[Server]) -> Result<PgConnection, MigrationError> {
     match Found::among(servers).await {
-        Found::Writable(connection) => Ok(connection),
+        Found::Writable(session) => {
+            let mut connection = session.connection;
+            if session.is_shared {
+                sqlx::raw_sql("BEGIN")
+                    .execute(&mut connection)
+                    .await
+                    .map_err(MigrationError::failed("beginning a transaction"))?;
+            }
+            Ok(connection)
+        }
         Found::Unfit(_, _, none) => Err(MigrationError::NotWritable(none.into())),
         Found::None(error) => Err(error),
     }
 }
 
+/// Refuses a session that somebody else gets after the next transaction.
+fn own(session: Session) -> Result<PgConnection, MigrationError> {
+    if session.is_shared {
+        return Err(MigrationError::Shared);
+    }
+    Ok(session.connection)
+}
+
 /// What asking one server after the other came to.
 enum Found {
-    Writable(PgConnection),
-    Unfit(PgConnection, Unfit, NoServer),
+    Writable(Session),
+    Unfit(Session, Unfit, NoServer),
     None(MigrationError),
 }
 
 impl Found {
-    async fn among(servers: &Servers) -> Self {
+    async fn among(servers: &[Server]) -> Self {
         let (mut usable, mut problems, mut last) = (None, Vec::new(), None);
-        for server in servers.list() {
+        for server in servers {
             match open(server).await {
-                Ok((connection, None)) => return Self::Writable(connection),
-                Ok((connection, Some(unfit))) => {
+                Ok((session, None)) => return Self::Writable(session),
+                Ok((session, Some(unfit))) => {
                     problems.push(unfit.clone());
-                    usable.get_or_insert((connection, unfit));
+                    usable.get_or_insert((session, unfit));
                 }
-                Err(error) => {
-                    problems.push(Unfit::Unusable {
-                        host: server.name.clone(),
-                        cause: cause(&error),
-                    });
+                Err((unfit, error)) => {
+                    problems.push(unfit);
                     // One that may come up is worth waiting for; one that refuses is not.
                     if !matches!(last, Some(MigrationError::Unreachable(_))) {
                         last = Some(error);
@@ -70,8 +85,8 @@ impl Found {
         }
         let none = NoServer(problems);
         match (usable, last) {
-            (Some((connection, unfit)), _) => Self::Unfit(connection, unfit, none),
-            (None, Some(MigrationError::Unreachable(_))) if servers.list().len() > 1 => {
+            (Some((session, unfit)), _) => Self::Unfit(session, unfit, none),
+            (None, Some(MigrationError::Unreachable(_))) if servers.len() > 1 => {
                 Self::None(MigrationError::Unreachable(none.into()))
             }
             (None, Some(error)) => Self::None(error),
@@ -80,22 +95,24 @@ impl Found {
     }
 }
 
-async fn open(server: &Server) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
-    // The driver would log a migration that takes its time with all of its text.
-    let options = server.options.clone().disable_statement_logging();
-    let connecting = connect_and_look(&options, &server.name);
-    match timeout(CONNECT_TIMEOUT, connecting).await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) if is_refusal(&error) => Err(MigrationError::failed("connecting")(error)),
-        Ok(Err(error)) => Err(MigrationError::Unreachable(error.into())),
-        Err(_) => Err(MigrationError::Unreachable(
-            NoAnswer(CONNECT_TIMEOUT).into(),
-        )),
-    }
-}
-
-/// What the driver said.
-fn cause(error: &MigrationError) -> String {
-    let source = std::error::Error::source(error);
-    source.map_or_else(|| error.to_string(), ToString::to_string)
+async fn open(server: &Server) -> Result<(Session, Option<Unfit>), (Unfit, MigrationError)> {
+    let connecting = async {
+        let mut session = session::connect(server).await?;
+        let standing = Standing::of(&mut session.connection).await?;
+        Ok((session, standing.unfit(&server.name)))
+    };
+    let unfit = match timeout(server.patience, connecting).await {
+        Ok(Ok(found)) => return Ok(found),
+        Ok(Err(error)) if is_refusal(&error) => {
+            let unfit = Unfit::of(&server.name, &error);
+            let failed = MigrationError::Failed {
+                doing: "connecting",
+                source: unfit.clone().into(),
+            };
+            return Err((unfit, failed));
+        }
+        Ok(Err(error)) => Unfit::of(&server.name, &error),
+        Err(_) => Unfit::Silent(server.name.clone(), server.patience),
+    };
+    Err((unfit.clone(), MigrationError::Unreachable(unfit.into())))
 }

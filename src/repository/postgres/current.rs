@@ -1,6 +1,6 @@
-use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{PostgresStore, store::Query, unfit::Unfit};
+use super::{PostgresStore, pool::Pool, store::Query, unfit::Unfit};
 use crate::domain::Error;
 
 /// A row whose statement told, in its column `in_recovery`, whether a standby answered it.
@@ -23,7 +23,7 @@ impl PostgresStore {
     /// its server left, and another one asked, once.
     pub(super) async fn fetch_current<R>(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         context: &'static str,
         query: impl Fn() -> Query<Current<R>> + Send + Sync,
     ) -> Result<Vec<R>, Error>

@@ -1,14 +1,8 @@
 use std::time::Duration;
 
-use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::timeout;
 
-use super::{
-    PostgresStore,
-    codes::{edit_fault, fault, is_dead_connection},
-    store::GRACE,
-    unfit::Standing,
-};
+use super::{PostgresStore, codes::edit_fault, store::GRACE, transaction::Transaction};
 use crate::{
     domain::{Challenge, ChallengeId, EditRefusal, EditTerms, Error, Version},
     repository::{
@@ -19,42 +13,15 @@ use crate::{
 };
 
 /// Begins a transaction that writes.
-pub(super) const BEGIN: &str = "BEGIN";
+pub(super) const BEGIN: &str = include_str!("sql/begin.sql");
 
 /// What came of a request before, as this engine keeps it.
 pub(super) type Request = RequestRow<Vec<i64>>;
 
 impl PostgresStore {
-    /// Begins a transaction with this statement, on another connection as long as the pool gives out dead ones, or
-    /// those of a server that takes no writes.
-    pub(super) async fn begin(
-        &self,
-        context: &'static str,
-        statement: &'static str,
-    ) -> Result<Transaction<'static, Postgres>, Error> {
-        let mut spare = self.editing.options().get_max_connections();
-        let begin = || async {
-            let mut transaction = self.editing.begin_with(statement).await?;
-            let standing = Standing::of(&mut transaction).await?;
-            Ok((transaction, standing.unfit(&self.servers.name())))
-        };
-        loop {
-            let error = match self.reach(&self.editing, begin).await {
-                Ok((transaction, None)) => return Ok(transaction),
-                Ok((_, Some(unfit))) => self.leave_server(unfit),
-                Err(error) if is_dead_connection(&error) => {
-                    self.servers.doubt();
-                    fault(context, error)
-                }
-                Err(error) => return Err(fault(context, error)),
-            };
-            spare = spare.checked_sub(1).ok_or(error)?;
-        }
-    }
-
     /// Names the editor to the history, and tells what came of the same request before.
     pub(super) async fn begin_edit(
-        connection: &mut PgConnection,
+        transaction: &mut Transaction,
         terms: &EditTerms,
     ) -> Result<Request, Error> {
         let once = terms.once.as_ref();
@@ -63,7 +30,8 @@ impl PostgresStore {
             .bind(once.map(|once| once.id.as_str()))
             .bind(once.map(|once| once.payload.as_slice()))
             .bind(terms.patience.as_secs_f64())
-            .fetch_one(connection)
+            .persistent(transaction.keeps_statements())
+            .fetch_one(&mut **transaction)
             .await
             .map_err(|error| edit_fault("beginning an edit", error))?;
         Ok(request)
@@ -71,14 +39,14 @@ impl PostgresStore {
 
     /// The challenge as this transaction sees it.
     pub(super) async fn find(
-        connection: &mut PgConnection,
+        transaction: &mut Transaction,
         id: ChallengeId,
     ) -> Result<Option<Challenge>, Error> {
         let rows = sqlx::query_as(include_str!("sql/find_many.sql"))
             .bind(vec![id.uuid()])
             // A plan that is kept fails once the owner has changed the type of a column.
             .persistent(false)
-            .fetch_all(connection)
+            .fetch_all(&mut **transaction)
             .await
             .map_err(|error| edit_fault("reading a challenge to edit", error))?;
         challenge_row::only(rows)
@@ -88,7 +56,7 @@ impl PostgresStore {
     /// where there is one, that a row of another table may turn out to refer to at the last moment.
     pub(super) async fn commit_edit(
         &self,
-        mut transaction: Transaction<'static, Postgres>,
+        mut transaction: Transaction,
         terms: &EditTerms,
         id: Option<ChallengeId>,
         tally: Option<Vec<i64>>,
@@ -98,6 +66,7 @@ impl PostgresStore {
                 .bind(terms.once.as_ref().map(|once| once.id.as_str()))
                 .bind(id.map(ChallengeId::uuid))
                 .bind(tally)
+                .persistent(transaction.keeps_statements())
                 .fetch_one(&mut *transaction)
                 .await
                 .map_err(|error| edit_fault("finishing an edit", error))?;

@@ -1,12 +1,16 @@
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use tokio::time::timeout;
 use tonic::async_trait;
 
 use super::{
-    PostgresStore, codes::edit_fault, edit_transaction::BEGIN, export::Snapshot, import::Import,
+    PostgresStore,
+    codes::{edit_fault, is_lost_session},
+    edit_transaction::{BEGIN, Request},
+    export::Snapshot,
+    import::Import,
     store::GRACE,
+    transaction::Transaction,
 };
 use crate::{
     domain::{
@@ -28,26 +32,14 @@ impl ChallengeEditor for PostgresStore {
         terms: &EditTerms,
         decide: &Decide<'_>,
     ) -> Result<Edited, Error> {
-        let limit = terms.patience + GRACE;
-        let prepared = timeout(limit, async {
-            let mut transaction = self.begin("editing", BEGIN).await?;
-            let request = Self::begin_edit(&mut transaction, terms).await?;
-            if request.is_repeated(terms.once.as_ref())? {
-                return Ok(Err(request));
-            }
-            lock(&mut transaction, id).await?;
-            let before = Self::find(&mut transaction, id).await?;
-            let step = decide(before.as_ref())?;
-            carry_out(&mut transaction, id, &step).await?;
-            let after = Self::find(&mut transaction, id).await?;
-            check_done(&step, before.as_ref(), after.as_ref())?;
-            Ok(Ok((transaction, after)))
-        });
-        let prepared = prepared.await;
-        let prepared = prepared.unwrap_or_else(|_| Err(Error::datastore(NoAnswer(limit))))?;
-        let (transaction, challenge) = match prepared {
-            Ok(prepared) => prepared,
-            Err(request) => {
+        let mut prepared = self.prepare(id, terms, decide).await;
+        if prepared.as_ref().is_err_and(is_lost_session) {
+            // Nothing is committed yet.
+            prepared = self.prepare(id, terms, decide).await;
+        }
+        let (transaction, challenge) = match prepared? {
+            Prepared::Changed(transaction, challenge) => (transaction, challenge),
+            Prepared::Before(request) => {
                 let id = request.id().unwrap_or(id);
                 let now = crate::domain::ChallengeRepository::find_many(self, &[id]).await?;
                 return Ok(Edited {
@@ -57,6 +49,7 @@ impl ChallengeEditor for PostgresStore {
             }
         };
         let version = if terms.validate_only {
+            transaction.roll_back().await;
             None
         } else {
             Some(self.commit_edit(transaction, terms, Some(id), None).await?)
@@ -99,24 +92,82 @@ impl ChallengeEditor for PostgresStore {
     }
 }
 
-async fn lock(connection: &mut PgConnection, id: ChallengeId) -> Result<(), Error> {
+/// What came of an edit before its commit.
+enum Prepared {
+    /// It is carried out, and this is what the challenge is then.
+    Changed(Transaction, Option<Challenge>),
+    /// The same request was carried out before.
+    Before(Request),
+}
+
+impl PostgresStore {
+    async fn prepare(
+        &self,
+        id: ChallengeId,
+        terms: &EditTerms,
+        decide: &Decide<'_>,
+    ) -> Result<Prepared, Error> {
+        let limit = terms.patience + GRACE;
+        let preparing = async {
+            let mut transaction = self.begin("editing", BEGIN).await?;
+            match change(&mut transaction, id, terms, decide).await {
+                Ok(Ok(challenge)) => Ok(Prepared::Changed(transaction, challenge)),
+                Ok(Err(request)) => {
+                    transaction.roll_back().await;
+                    Ok(Prepared::Before(request))
+                }
+                Err(error) => {
+                    if !matches!(error, Error::Unavailable { .. }) {
+                        transaction.roll_back().await;
+                    }
+                    Err(error)
+                }
+            }
+        };
+        let prepared = timeout(limit, preparing).await;
+        prepared.unwrap_or_else(|_| Err(Error::datastore(NoAnswer(limit))))
+    }
+}
+
+/// Carries an edit out, and gives the challenge as it is then; or what came of the same request before.
+async fn change(
+    transaction: &mut Transaction,
+    id: ChallengeId,
+    terms: &EditTerms,
+    decide: &Decide<'_>,
+) -> Result<Result<Option<Challenge>, Request>, Error> {
+    let request = PostgresStore::begin_edit(transaction, terms).await?;
+    if request.is_repeated(terms.once.as_ref())? {
+        return Ok(Err(request));
+    }
+    lock(transaction, id).await?;
+    let before = PostgresStore::find(transaction, id).await?;
+    let step = decide(before.as_ref())?;
+    carry_out(transaction, id, &step).await?;
+    let after = PostgresStore::find(transaction, id).await?;
+    check_done(&step, before.as_ref(), after.as_ref())?;
+    Ok(Ok(after))
+}
+
+async fn lock(transaction: &mut Transaction, id: ChallengeId) -> Result<(), Error> {
     sqlx::query("SELECT challenges_catalog.lock_challenge($1)")
         .bind(id.uuid())
-        .execute(connection)
+        .persistent(transaction.keeps_statements())
+        .execute(&mut **transaction)
         .await
         .map_err(|error| edit_fault("locking a challenge", error))?;
     Ok(())
 }
 
 async fn carry_out(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction,
     id: ChallengeId,
     step: &EditStep,
 ) -> Result<(), Error> {
     match step {
-        EditStep::Insert { new, created_at } => insert(connection, new, *created_at).await,
-        EditStep::Update(change) => update(connection, id, change).await,
-        EditStep::Delete => delete(connection, id).await,
+        EditStep::Insert { new, created_at } => insert(transaction, new, *created_at).await,
+        EditStep::Update(change) => update(transaction, id, change).await,
+        EditStep::Delete => delete(transaction, id).await,
         EditStep::Keep => Ok(()),
     }
 }
@@ -154,7 +205,7 @@ fn fields(challenge: &Challenge) -> (Difficulty, &str, &str, i32, Option<&str>) 
 }
 
 async fn insert(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction,
     new: &NewChallenge,
     created_at: Option<UnixMicros>,
 ) -> Result<(), Error> {
@@ -166,7 +217,8 @@ async fn insert(
         .bind(new.points)
         .bind(edit_row::tip_of(new))
         .bind(created_at.map(|at| at.0))
-        .execute(connection)
+        .persistent(transaction.keeps_statements())
+        .execute(&mut **transaction)
         .await;
     inserted.map(drop).map_err(|error| {
         // Another writer came first, whom the lock of a row that was not there did not stop.
@@ -182,7 +234,7 @@ async fn insert(
 }
 
 async fn update(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction,
     id: ChallengeId,
     change: &ChallengeChange,
 ) -> Result<(), Error> {
@@ -193,17 +245,19 @@ async fn update(
         .bind(change.description.as_deref())
         .bind(change.points)
         .bind(change.tips.as_deref())
-        .execute(connection)
+        .persistent(transaction.keeps_statements())
+        .execute(&mut **transaction)
         .await
         .map_err(|error| edit_fault("changing a challenge", error))?;
     Ok(())
 }
 
-async fn delete(connection: &mut PgConnection, id: ChallengeId) -> Result<(), Error> {
+async fn delete(transaction: &mut Transaction, id: ChallengeId) -> Result<(), Error> {
     let table: Option<String> =
         sqlx::query_scalar("SELECT challenges_catalog.delete_challenge($1)")
             .bind(id.uuid())
-            .fetch_one(connection)
+            .persistent(transaction.keeps_statements())
+            .fetch_one(&mut **transaction)
             .await
             .map_err(|error| edit_fault("deleting a challenge", error))?;
     match table {

@@ -6,6 +6,7 @@ use crate::repository::MigrationError;
 /// all that callers may write.
 pub(super) async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+        .persistent(false)
         .fetch_one(connection)
         .await
         .map_err(MigrationError::failed("looking at the encoding"))?;

@@ -1,10 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Postgres, Transaction};
 use tonic::async_trait;
 use uuid::Uuid;
 
-use super::{PostgresStore, codes::fault, edit_transaction::statement_limit};
+use super::{
+    PostgresStore, codes::fault, edit_transaction::statement_limit, transaction::Transaction,
+};
 use crate::{
     domain::{Challenge, Error, Exporting, Version},
     repository::{
@@ -16,7 +17,7 @@ use crate::{
 
 /// The catalog of one moment: what a transaction sees that always sees the same.
 pub(super) struct Snapshot {
-    transaction: Transaction<'static, Postgres>,
+    transaction: Transaction,
     version: Version,
     after: Option<Uuid>,
     is_over: bool,
@@ -24,18 +25,20 @@ pub(super) struct Snapshot {
 }
 
 const CONTEXT: &str = "exporting challenges";
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+const BEGIN: &str = include_str!("sql/begin_snapshot.sql");
 
 impl Snapshot {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
         let mut transaction = store.begin(CONTEXT, BEGIN).await?;
         sqlx::query(include_str!("sql/be_patient.sql"))
             .bind(statement_limit(patience))
+            .persistent(transaction.keeps_statements())
             .execute(&mut *transaction)
             .await
             .map_err(|error| fault(CONTEXT, error))?;
         let version: Option<VersionRow> = sqlx::query_as(include_str!("sql/version.sql"))
             .bind(None::<i64>)
+            .persistent(transaction.keeps_statements())
             .fetch_optional(&mut *transaction)
             .await
             .map_err(|error| fault(CONTEXT, error))?;
@@ -60,6 +63,7 @@ impl Exporting for Snapshot {
             let rows: Vec<StampedRow> = sqlx::query_as(include_str!("sql/export.sql"))
                 .bind(self.after)
                 .bind(EXPORT_PAGE)
+                .persistent(self.transaction.keeps_statements())
                 .fetch_all(&mut *self.transaction)
                 .await
                 .map_err(|error| fault(CONTEXT, error))?;

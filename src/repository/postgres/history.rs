@@ -1,9 +1,13 @@
+use tokio::time::timeout;
 use tonic::async_trait;
 
-use super::{PostgresStore, edit_transaction::BEGIN};
+use super::{PostgresStore, codes::fault, edit_transaction::BEGIN};
 use crate::{
     domain::{Error, HistoryStore, PruneStep, PrunedStep},
-    repository::edit_row::{self, PrunedRow},
+    repository::{
+        edit_row::{self, PrunedRow},
+        fault::NoAnswer,
+    },
 };
 
 #[async_trait]
@@ -16,15 +20,19 @@ impl HistoryStore for PostgresStore {
                 .bind(step.older_than.as_secs_f64())
                 .bind(step.after)
                 .bind(i32::try_from(step.most).unwrap_or(i32::MAX))
+                .persistent(transaction.keeps_statements())
                 .fetch_one(&mut *transaction)
                 .await?;
             if step.is_trial {
-                transaction.rollback().await?;
+                transaction.roll_back().await;
             } else {
                 transaction.commit().await?;
             }
             Ok(row)
         };
-        edit_row::pruned(&self.write(context, work).await?)
+        let limit = self.answer_limit(&self.editing);
+        let pruned = timeout(limit, work).await;
+        let pruned = pruned.map_err(|_| Error::datastore(NoAnswer(limit)))?;
+        edit_row::pruned(&pruned.map_err(|error| fault(context, error))?)
     }
 }

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use sqlx::{Postgres, Transaction};
 use tonic::async_trait;
 use uuid::Uuid;
 
@@ -8,6 +7,7 @@ use super::{
     PostgresStore,
     codes::edit_fault,
     edit_transaction::{BEGIN, statement_limit},
+    transaction::Transaction,
 };
 use crate::{
     domain::{
@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Import {
     /// What outlives the transaction: how to commit it and read its version.
     store: PostgresStore,
-    transaction: Transaction<'static, Postgres>,
+    transaction: Transaction,
     id: Uuid,
     staged: i64,
 }
@@ -32,6 +32,7 @@ impl Import {
         let mut transaction = store.begin(context, BEGIN).await?;
         sqlx::query(include_str!("sql/be_patient.sql"))
             .bind(statement_limit(patience))
+            .persistent(transaction.keeps_statements())
             .execute(&mut *transaction)
             .await
             .map_err(|error| edit_fault(context, error))?;
@@ -48,6 +49,7 @@ impl Import {
             .bind(self.id)
             .bind(is_new)
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .persistent(self.transaction.keeps_statements())
             .fetch_all(&mut *self.transaction)
             .await
             .map_err(|error| edit_fault("checking an import", error))
@@ -57,6 +59,7 @@ impl Import {
         sqlx::query_scalar("SELECT challenges_catalog.write_staged($1, $2)")
             .bind(self.id)
             .bind(is_new)
+            .persistent(self.transaction.keeps_statements())
             .fetch_one(&mut *self.transaction)
             .await
             .map_err(|error| edit_fault("writing an import", error))
@@ -83,6 +86,7 @@ impl Importing for Import {
             .bind(column(|new| &new.description))
             .bind(points)
             .bind(tips)
+            .persistent(self.transaction.keeps_statements())
             .execute(&mut *self.transaction)
             .await
             .map_err(|error| edit_fault("staging an import", error))?;

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
-use sqlx::{PgPool, postgres::PgListener};
-use tokio::time::{sleep, timeout};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{PostgresStore, hints::Hints};
 
@@ -13,40 +16,59 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// Passes on what is announced, and a hint to look whenever announcements may have been missed.
-pub(super) async fn listen(store: &PostgresStore, pool: &PgPool) {
+pub(super) async fn listen(store: &PostgresStore) {
     let hints = &store.hints;
     let mut pause = BACKOFF.0;
     loop {
-        let mut leaves = store.servers.leaves();
-        let connected = store.reach(pool, || connect(pool, hints)).await;
-        if let Ok(mut listener) = connected {
+        let asked = Instant::now();
+        if let Some((mut listener, link)) = connect(store).await {
             pause = BACKOFF.0;
             hints.look();
             tokio::select! {
                 () = relay(&mut listener, hints) => {}
-                // Its server may live on, and announce what happens there.
-                _ = leaves.changed() => {}
+                // It may be dead, or its server live on and announce what happens there.
+                () = store.servers.outdated(asked) => {}
             }
             hints.look();
+            // Its connection is closed, not asked whether it lives: a dead one would never answer.
+            drop(link.close());
         }
         // Between half and all of it, so that replicas do not come back in step.
-        sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+        let pausing = pause.mul_f64(rand::random_range(0.5..=1.0));
+        sleep(pausing).await;
         pause = (pause * 2).min(BACKOFF.1);
     }
 }
 
-async fn connect(pool: &PgPool, hints: &Hints) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    // A lost connection is made anew by the loop above, with pauses.
-    listener.eager_reconnect(false);
-    let read = sqlx::query_as("SELECT page_token_key FROM challenges_catalog.state");
-    let (key,): (Vec<u8>,) = read.fetch_one(&mut listener).await?;
-    // A key of another length is told at start.
-    if let Ok(key) = key.try_into() {
-        hints.know_key(&key);
+/// A session that listens to the server in use, and what it has to be closed by.
+async fn connect(store: &PostgresStore) -> Option<(PgListener, PgPool)> {
+    let server = store.servers.used()?;
+    if server.is_shared.get() == Some(&true) {
+        // Somebody else would get what is announced on a session that is lent to him next.
+        std::future::pending::<()>().await;
     }
-    listener.listen("challenges_catalog").await?;
-    Ok(listener)
+    // The driver's listener wants a pool: one for one connection.
+    let link = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(server.patience)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy_with(server.options.clone());
+    let listening = async {
+        let mut listener = PgListener::connect_with(&link).await?;
+        // A lost connection is made anew by the loop above, with pauses.
+        listener.eager_reconnect(false);
+        let read = sqlx::query_as("SELECT page_token_key FROM challenges_catalog.state");
+        let (key,): (Vec<u8>,) = read.fetch_one(&mut listener).await?;
+        // A key of another length is told at start.
+        if let Ok(key) = key.try_into() {
+            store.hints.know_key(&key);
+        }
+        listener.listen("challenges_catalog").await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    let listener = timeout(server.patience, listening).await;
+    Some((listener.ok()?.ok()?, link))
 }
 
 /// Returns when the connection is lost.

@@ -112,9 +112,12 @@ pub(super) async fn open_to_look(
 }
 
 /// No function or operator that others made in a schema of the usual path stands in for one of the
-/// server's.
+/// server's; and what is there already is not worth a line of the log.
 async fn use_builtins(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    sqlx::query("SELECT set_config('search_path', 'pg_catalog, pg_temp', false)")
+    let set = "SELECT
+            set_config('search_path', 'pg_catalog, pg_temp', false),
+            set_config('client_min_messages', 'warning', false)";
+    sqlx::query(set)
         .execute(connection)
         .await
         .map_err(MigrationError::failed("setting the search path"))?;
@@ -141,6 +144,7 @@ pub(super) async fn status(
         SELECT FROM pg_tables WHERE schemaname = 'challenges_catalog' AND tablename = 'migration'
     )";
     let exists: bool = sqlx::query_scalar(find)
+        .persistent(false)
         .fetch_one(&mut *connection)
         .await
         .map_err(doing())?;
@@ -149,7 +153,10 @@ pub(super) async fn status(
         WHERE success
         ORDER BY version";
     let applied: Vec<Applied> = if exists {
-        let rows = sqlx::query_as(read).fetch_all(connection).await;
+        let rows = sqlx::query_as(read)
+            .persistent(false)
+            .fetch_all(connection)
+            .await;
         rows.map_err(doing())?
     } else {
         Vec::new()

@@ -1,4 +1,5 @@
 //! PostgreSQL: production.
+mod address;
 mod announcement;
 mod challenges;
 mod codes;
@@ -19,12 +20,15 @@ mod migrate;
 mod migration_lock;
 mod order_index;
 mod ownership;
+mod pool;
 mod registry;
 mod servers;
+mod session;
 mod shape;
 mod store;
 mod tip_batches;
 mod tips;
+mod transaction;
 mod unfit;
 mod verify;
 

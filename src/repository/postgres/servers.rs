@@ -2,43 +2,55 @@
 //! takes writes. A server that is found to be a standby, read-only or gone is left for the next one,
 //! and the connections to it are closed when they come back or are asked for.
 use std::{
-    str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::{Semaphore, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 
-use super::unfit::{NoServer, Standing, Unfit, connect_and_look};
-use crate::repository::{MigrationError, fault::NoAnswer};
+use super::{
+    address::{self, Server},
+    pool::Unopened,
+    session::{self, Session, SessionTerms},
+    store::GRACE,
+    unfit::{NoServer, Unfit},
+};
+use crate::repository::MigrationError;
 
-/// How long one server is looked at when another may be in use instead.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The result of a look at the servers counts for this long, good or bad.
+/// While a server is looked for, an attempt that hangs is followed by another one after this long: packets of
+/// the first may have been dropped, and it would be repeated late.
+const STAGGER: Duration = Duration::from_millis(500);
+/// An attempt that failed is followed by another one after this long; twice as long each time, up to [`STAGGER`].
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A server of the database.
-pub(super) struct Server {
-    /// Host and port, or the folder of its socket: for people.
-    pub(super) name: String,
-    pub(super) options: PgConnectOptions,
-}
 
 /// The servers that the address of the database names.
 pub(super) struct Servers {
     /// Never empty.
     list: Vec<Server>,
+    terms: SessionTerms,
     state: Mutex<State>,
     /// One caller at a time looks for a server; the others take the result.
     look: Semaphore,
-    /// Wakes those who wait for a connection.
-    doubts: watch::Sender<u64>,
-    /// Wakes those who hold one for long.
-    leaves: watch::Sender<u64>,
+    /// Which connections are not to be used any more; wakes those who wait on one.
+    outdated: watch::Sender<Outdated>,
+}
+
+/// Connections that were opened by `at` are not to be used any more.
+#[derive(Clone, Copy, Default)]
+struct Outdated {
+    at: Option<Instant>,
+    /// Whether their server takes no writes, so that what they say does not count.
+    is_left: bool,
+}
+
+impl Outdated {
+    fn has(self, opened_at: Instant) -> bool {
+        self.at.is_some_and(|at| opened_at <= at)
+    }
 }
 
 struct State {
@@ -46,40 +58,43 @@ struct State {
     used: usize,
     /// Where the next look begins.
     next: usize,
-    /// Whether the one in use has to be looked at before it is used again.
+    /// Whether the one in use has to be looked at before another connection is opened.
     is_doubtful: bool,
-    /// When one was found good.
-    found_at: Option<Instant>,
-    /// Connections that are older than this are not used any more.
-    left_at: Option<Instant>,
-    /// The last look that found none: when it began.
-    failure: Option<(Instant, NoServer)>,
+    /// What the last attempt with each server came to, by its place.
+    problems: Vec<Option<Unfit>>,
+    /// When a look ended that found none.
+    failed_at: Option<Instant>,
+}
+
+/// What a caller comes to who has to wait until a server is found.
+enum Turn {
+    /// He found it himself.
+    Found(Session),
+    /// There is one.
+    Settled,
+    None(NoServer),
 }
 
 impl Servers {
-    /// Reads addresses of one server each, one a line.
+    /// Reads addresses of one server each, one a line; sessions are to be had on `terms`.
     ///
     /// # Errors
     ///
     /// [`MigrationError::Url`], which never repeats the address.
-    pub(super) fn parse(urls: &str) -> Result<Self, MigrationError> {
-        let list: Vec<_> = urls.lines().map(server).collect::<Result<_, _>>()?;
-        if list.is_empty() {
-            return Err(malformed());
-        }
+    pub(super) fn parse(urls: &str, terms: SessionTerms) -> Result<Self, MigrationError> {
+        let list = address::parse(urls)?;
         Ok(Self {
-            list,
             state: Mutex::new(State {
                 used: 0,
                 next: 0,
                 is_doubtful: true,
-                found_at: None,
-                left_at: None,
-                failure: None,
+                problems: vec![None; list.len()],
+                failed_at: None,
             }),
+            list,
+            terms,
             look: Semaphore::new(1),
-            doubts: watch::Sender::new(0),
-            leaves: watch::Sender::new(0),
+            outdated: watch::Sender::default(),
         })
     }
 
@@ -87,116 +102,168 @@ impl Servers {
         &self.list
     }
 
-    /// The name of the server in use.
-    pub(super) fn name(&self) -> String {
+    /// The server in use.
+    pub(super) fn used(&self) -> Option<&Server> {
         let used = self.state().used;
-        self.list
-            .get(used)
-            .map_or_else(String::new, |one| one.name.clone())
+        self.list.get(used)
     }
 
-    /// The server in use is looked at before it is used again: a connection to it broke or is silent.
-    pub(super) fn doubt(&self) {
-        let mut state = self.state();
-        // Of many connections that broke at once, one look tells enough.
-        if state.found_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return;
+    /// How long a statement of a session may run, as the server wants to be told.
+    pub(super) fn statement_limit(&self) -> String {
+        self.terms.limit()
+    }
+
+    /// The name of the server in use.
+    pub(super) fn name(&self) -> String {
+        self.used().map_or_else(String::new, |one| one.name.clone())
+    }
+
+    /// A connection that was opened then broke, or is silent: so may be all that were opened before now, and the
+    /// server is looked at before another one is opened.
+    pub(super) fn suspect(&self, opened_at: Instant) {
+        // Of many connections that broke at once, one tells enough.
+        if !self.is_outdated(opened_at) {
+            self.outdate(false);
+            self.state().is_doubtful = true;
         }
-        state.is_doubtful = true;
-        drop(state);
-        self.doubts.send_modify(|count| *count += 1);
     }
 
     /// The server in use cannot be used: its connections are closed, and the next one is looked at.
     pub(super) fn leave(&self) {
         let mut state = self.state();
-        state.left_at = Some(Instant::now());
         state.next = self.after(state.used);
         state.is_doubtful = true;
         drop(state);
-        self.doubts.send_modify(|count| *count += 1);
-        self.leaves.send_modify(|count| *count += 1);
+        self.outdate(true);
     }
 
-    /// Whether a connection of this age is one to a server that was left.
-    pub(super) fn is_left(&self, age: Duration) -> bool {
-        self.state().left_at.is_some_and(|at| at.elapsed() <= age)
+    /// Whether a connection that was opened then is not to be used any more.
+    pub(super) fn is_outdated(&self, opened_at: Instant) -> bool {
+        self.outdated.borrow().has(opened_at)
     }
 
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.state().is_doubtful
-    }
-
-    /// Tells of each doubt; for those who wait for a connection.
-    pub(super) fn doubts(&self) -> watch::Receiver<u64> {
-        self.doubts.subscribe()
-    }
-
-    /// Tells of each leave; for those who hold a connection for long.
-    pub(super) fn leaves(&self) -> watch::Receiver<u64> {
-        self.leaves.subscribe()
-    }
-
-    /// Looks for a server that takes writes until there is one, for `patience` at most. At once
-    /// when there is no doubt; `use_it` is called when another one was found.
-    pub(super) async fn settle(
-        &self,
-        patience: Duration,
-        use_it: impl Fn(&PgConnectOptions) + Send + Sync,
-    ) -> Result<(), NoServer> {
-        let asked = Instant::now();
-        let mut known = None;
-        while self.is_doubtful() {
-            let left = patience.saturating_sub(asked.elapsed());
-            match timeout(left, self.look_once(&use_it)).await {
-                Ok(Ok(())) => break,
-                Ok(Err(none)) if asked.elapsed() + PAUSE >= patience => return Err(none),
-                Ok(Err(none)) => known = Some(none),
-                Err(_) => return Err(known.unwrap_or_else(|| self.silent(patience))),
-            }
-            sleep(PAUSE).await;
+    /// Waits until an answer on a connection that was opened then is not worth waiting for any more: at once when its
+    /// server was left, a little later when others like it broke.
+    pub(super) async fn outdated(&self, opened_at: Instant) {
+        let mut outdated = self.outdated.subscribe();
+        let found = outdated.wait_for(|outdated| outdated.has(opened_at)).await;
+        let is_left = found.is_ok_and(|outdated| outdated.is_left);
+        if !is_left {
+            sleep(GRACE).await;
         }
-        Ok(())
     }
 
-    /// Asks each server once, from the one in use or the one after it.
-    async fn look_once(
+    fn outdate(&self, is_left: bool) {
+        let at = Some(Instant::now());
+        self.outdated.send_replace(Outdated { at, is_left });
+    }
+
+    /// What keeps every server from being used, for one who waited for `patience`; `None` while one is in use.
+    pub(super) fn trouble(&self, patience: Duration) -> Option<NoServer> {
+        let is_doubtful = self.state().is_doubtful;
+        is_doubtful.then(|| self.silence(patience))
+    }
+
+    /// What each server said last, or that it said nothing within `patience`.
+    pub(super) fn silence(&self, patience: Duration) -> NoServer {
+        let state = self.state();
+        let problems = self.list.iter().zip(&state.problems);
+        let problems = problems.map(|(server, problem)| {
+            let silent = || Unfit::Silent(server.name.clone(), patience);
+            problem.clone().unwrap_or_else(silent)
+        });
+        NoServer(problems.collect())
+    }
+
+    /// A connection to a server that takes writes, looked for where that is in doubt; `None` when it turns out
+    /// that no attempt has begun and nobody wants it any more.
+    pub(super) async fn connect(
         &self,
-        use_it: &(impl Fn(&PgConnectOptions) + Send + Sync),
-    ) -> Result<(), NoServer> {
+        is_wanted: impl Fn() -> bool + Send + Sync,
+    ) -> Result<Option<Session>, Unopened> {
+        loop {
+            match self.turn().await {
+                Turn::Found(session) => return Ok(Some(session)),
+                Turn::Settled => {}
+                Turn::None(none) => return Err(Unopened::NoServer(none)),
+            }
+            let (true, Some(server)) = (is_wanted(), self.used()) else {
+                return Ok(None);
+            };
+            let began = Instant::now();
+            match session::open(server, &self.terms).await {
+                Ok(session) => return Ok(Some(session)),
+                Err(unfit @ Unfit::Full { .. }) => return Err(Unopened::Full(unfit)),
+                Err(Unfit::Standby(_) | Unfit::ReadOnly(_) | Unfit::RefusedWrite(_)) => {
+                    self.leave();
+                }
+                Err(Unfit::Silent(..) | Unfit::Unusable { .. }) => self.suspect(began),
+            }
+        }
+    }
+
+    /// Waits while a server is looked for; looks, if nobody else does.
+    async fn turn(&self) -> Turn {
+        if !self.state().is_doubtful {
+            return Turn::Settled;
+        }
         let asked = Instant::now();
         let _turn = self.look.acquire().await;
         if let Some(known) = self.known_since(asked) {
             return known;
         }
-        let (began, mut problems) = (Instant::now(), Vec::new());
-        for _ in &self.list {
-            // Noted before it answers: a caller who gives up leaves the next one to his successor.
-            let Some((place, server)) = self.take_next() else {
-                break;
-            };
-            match probe(server).await {
-                Ok(()) => {
-                    self.found(place, server, use_it, &problems);
-                    return Ok(());
-                }
-                Err(unfit) => problems.push(unfit),
-            }
-        }
-        let none = NoServer(problems);
-        self.state().failure = Some((began, none.clone()));
-        Err(none)
+        let found = self.look_around().await;
+        found.map_or_else(|| Turn::None(self.silence(asked.elapsed())), Turn::Found)
     }
 
-    /// What a look of somebody else told meanwhile, or just before.
-    fn known_since(&self, asked: Instant) -> Option<Result<(), NoServer>> {
+    /// What the look of somebody else came to.
+    fn known_since(&self, asked: Instant) -> Option<Turn> {
         let state = self.state();
         if !state.is_doubtful {
-            return Some(Ok(()));
+            return Some(Turn::Settled);
         }
-        let (began, none) = state.failure.as_ref()?;
-        let counts = *began >= asked || began.elapsed() < PAUSE;
-        counts.then(|| Err(none.clone()))
+        let has_failed = state.failed_at.is_some_and(|at| at >= asked);
+        drop(state);
+        has_failed.then(|| Turn::None(self.silence(asked.elapsed())))
+    }
+
+    /// Asks one server after the other, from the one in use or the one after it, until one can be used, for as
+    /// long as one attempt may take. Attempts that hang go on meanwhile.
+    async fn look_around(&self) -> Option<Session> {
+        self.state().problems.fill(None);
+        let limit = self.list.iter().map(|server| server.patience).max();
+        let ends = Instant::now() + limit.unwrap_or_default();
+        let (mut attempts, mut due) = (FuturesUnordered::new(), Instant::now());
+        let (mut begun, mut pause) = (0, PAUSE);
+        loop {
+            tokio::select! {
+                Some((place, opened)) = attempts.next() => match opened {
+                    Ok(session) => {
+                        self.found(place);
+                        return Some(session);
+                    }
+                    Err(unfit) => {
+                        self.note(place, unfit);
+                        let is_new_to_come = begun < self.list.len();
+                        let wait = if is_new_to_come { Duration::ZERO } else { pause };
+                        due = due.min(Instant::now() + wait);
+                        pause = (pause * 2).min(STAGGER);
+                    }
+                },
+                () = sleep_until(due) => {
+                    // Noted before it answers: a caller who gives up leaves the next one to his successor.
+                    let (place, server) = self.take_next()?;
+                    let opening = session::open(server, &self.terms);
+                    attempts.push(async move { (place, opening.await) });
+                    begun += 1;
+                    due = Instant::now() + STAGGER;
+                }
+                () = sleep_until(ends) => {
+                    self.state().failed_at = Some(Instant::now());
+                    return None;
+                }
+            }
+        }
     }
 
     fn take_next(&self) -> Option<(usize, &Server)> {
@@ -206,43 +273,27 @@ impl Servers {
         Some((place, self.list.get(place)?))
     }
 
-    fn found(
-        &self,
-        place: usize,
-        server: &Server,
-        use_it: &(impl Fn(&PgConnectOptions) + Send + Sync),
-        problems: &[Unfit],
-    ) {
-        let mut state = self.state();
-        let is_another = state.used != place;
-        (state.used, state.next) = (place, place);
-        state.found_at = Some(Instant::now());
-        state.failure = None;
-        if is_another {
-            state.left_at = state.found_at;
-            use_it(&server.options);
-        }
-        state.is_doubtful = false;
-        drop(state);
-        if is_another {
-            self.leaves.send_modify(|count| *count += 1);
-            let cause = NoServer(problems.to_vec());
-            tracing::info!(server = %server.name, %cause, "another database server is in use");
+    fn note(&self, place: usize, unfit: Unfit) {
+        if let Some(problem) = self.state().problems.get_mut(place) {
+            *problem = Some(unfit);
         }
     }
 
-    /// The server that was last asked, and said nothing.
-    fn silent(&self, patience: Duration) -> NoServer {
-        let next = self.state().next;
-        let count = self.list.len();
-        let last = (next + count)
-            .checked_sub(1)
-            .map_or(0, |place| place % count);
-        let name = self
-            .list
-            .get(last)
-            .map_or_else(String::new, |one| one.name.clone());
-        NoServer(vec![Unfit::Silent(name, patience)])
+    fn found(&self, place: usize) {
+        let mut state = self.state();
+        let is_another = state.used != place;
+        (state.used, state.next) = (place, place);
+        state.is_doubtful = false;
+        let problems = std::mem::replace(&mut state.problems, vec![None; self.list.len()]);
+        drop(state);
+        if is_another {
+            self.outdate(true);
+            let (server, cause) = (
+                self.name(),
+                NoServer(problems.into_iter().flatten().collect()),
+            );
+            tracing::info!(%server, %cause, "another database server is in use");
+        }
     }
 
     fn after(&self, place: usize) -> usize {
@@ -252,49 +303,4 @@ impl Servers {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Refuses a new connection of a pool to a server that takes no writes.
-    pub(super) async fn admit(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        match Standing::of(connection).await?.unfit(&self.name()) {
-            None => Ok(()),
-            Some(unfit) => {
-                self.leave();
-                Err(NoServer(vec![unfit]).into())
-            }
-        }
-    }
-}
-
-async fn probe(server: &Server) -> Result<(), Unfit> {
-    let name = &server.name;
-    let looking = async {
-        let (connection, unfit) = connect_and_look(&server.options, name).await?;
-        connection.close().await.ok();
-        Ok::<_, sqlx::Error>(unfit)
-    };
-    let unusable = |cause: String| Unfit::Unusable {
-        host: name.clone(),
-        cause,
-    };
-    match timeout(PROBE_TIMEOUT, looking).await {
-        Ok(Ok(None)) => Ok(()),
-        Ok(Ok(Some(unfit))) => Err(unfit),
-        Ok(Err(error)) => Err(unusable(error.to_string())),
-        Err(_) => Err(unusable(NoAnswer(PROBE_TIMEOUT).to_string())),
-    }
-}
-
-fn server(url: &str) -> Result<Server, MigrationError> {
-    // The driver's words could repeat a part of the address.
-    let options = PgConnectOptions::from_str(url).map_err(|_| malformed())?;
-    let options = options.application_name("challenges-catalog");
-    let name = match options.get_socket() {
-        Some(folder) => folder.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    };
-    Ok(Server { name, options })
-}
-
-fn malformed() -> MigrationError {
-    MigrationError::Url("must be postgres://user:password@host:port/database".to_owned())
 }

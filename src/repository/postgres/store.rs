@@ -5,49 +5,41 @@ use std::{
 };
 
 use sqlx::{
-    Connection, Executor, PgPool, Postgres,
-    postgres::{PgArguments, PgPoolOptions, PgRow},
+    Connection, Postgres,
+    postgres::{PgArguments, PgRow},
     query::QueryAs,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tonic::async_trait;
 
 use super::{
-    codes::{fault, is_dead_connection, is_refused_write},
+    codes::{fault, is_refused_write},
     connect::connect_to_one,
     hints::Hints,
     listener, migrate,
+    pool::{Lease, Pool, PoolLimits},
     servers::Servers,
-    unfit::{NoServer, Unfit},
+    session::SessionTerms,
+    unfit::{NoServer, Standing, Unfit},
 };
 use crate::{
     domain::{Error, PoolState},
-    repository::{
-        Datastore, MigrationError, PoolSettings,
-        fault::{Broken, NoAnswer},
-        odd_rows::OddRowLog,
-    },
+    repository::{Datastore, MigrationError, PoolSettings, fault::Broken, odd_rows::OddRowLog},
 };
 
 /// How much longer than the statement may run its answer is waited for.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// How many transactions of editors there are at once.
 const EDITORS: u32 = 4;
-/// How long a poll waits for a connection, and for its answer: less than its caller does, so that
-/// he hears the cause.
-const FEED_WAIT: Duration = Duration::from_millis(400);
-
 /// The catalog in PostgreSQL. A clone is another hand on the same pools.
 #[derive(Clone)]
 pub(crate) struct PostgresStore {
     /// For reads and writes.
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
     /// For polls: one connection of their own, so that busy reads cannot starve them.
-    pub(super) feed: PgPool,
-    /// For LISTEN: a connection that waits.
-    listening: PgPool,
+    pub(super) feed: Pool,
     /// For edits, imports and exports: connections of their own, so that long ones starve no read.
-    pub(super) editing: PgPool,
+    pub(super) editing: Pool,
     pub(super) hints: Arc<Hints>,
     pub(super) servers: Arc<Servers>,
     /// Rows that cannot be shown, as far as they were logged.
@@ -65,31 +57,25 @@ impl PostgresStore {
     ///
     /// [`MigrationError::Url`], which never repeats the address.
     pub(crate) fn open(urls: &str, settings: &PoolSettings) -> Result<Self, MigrationError> {
-        let servers = Arc::new(Servers::parse(urls)?);
-        let first = servers.list().first();
-        let options = first
-            .map(|server| server.options.clone())
-            .unwrap_or_default();
-        let limited = pool_options(settings, &servers);
-        let single = limited.clone().min_connections(0).max_connections(1);
-        // One is used; a spare, because a link that hangs is given back only when TCP gives it up.
-        let waiting = limited
-            .clone()
-            .min_connections(0)
-            .max_connections(2)
-            .max_lifetime(None)
-            .idle_timeout(None);
+        let terms = SessionTerms {
+            statement_timeout: settings.statement_timeout,
+        };
+        let servers = Arc::new(Servers::parse(urls, terms)?);
+        let pool = |min, max, acquire_timeout| {
+            let limits = PoolLimits {
+                min,
+                max,
+                acquire_timeout,
+                max_lifetime: settings.max_lifetime,
+                idle_timeout: settings.idle_timeout,
+            };
+            Pool::new(Arc::clone(&servers), limits)
+        };
+        let patience = settings.acquire_timeout;
         Ok(Self {
-            feed: single
-                .acquire_timeout(settings.acquire_timeout.min(FEED_WAIT))
-                .connect_lazy_with(options.clone()),
-            editing: limited
-                .clone()
-                .min_connections(0)
-                .max_connections(EDITORS)
-                .connect_lazy_with(options.clone()),
-            pool: limited.connect_lazy_with(options.clone()),
-            listening: waiting.connect_lazy_with(options),
+            pool: pool(settings.min_connections, settings.max_connections, patience),
+            feed: pool(1, 1, patience.min(settings.poll_timeout)),
+            editing: pool(0, EDITORS, patience),
             hints: Arc::default(),
             servers,
             odd: Arc::default(),
@@ -104,51 +90,21 @@ impl PostgresStore {
         Error::datastore(NoServer(vec![cause]))
     }
 
-    /// As `open` does, with a pool of a server that takes writes: looks for one where that is in doubt.
-    pub(super) async fn reach<T, F>(
-        &self,
-        pool: &PgPool,
-        open: impl Fn() -> F + Send + Sync,
-    ) -> Result<T, sqlx::Error>
-    where
-        F: Future<Output = Result<T, sqlx::Error>> + Send,
-    {
-        let patience = pool.options().get_acquire_timeout();
-        let asked = Instant::now();
-        loop {
-            let mut doubts = self.servers.doubts();
-            self.settle(patience.saturating_sub(asked.elapsed()))
-                .await?;
-            // The pool tries one that refuses until its time is over, and forgets why.
-            tokio::select! {
-                opened = open() => {
-                    if opened.as_ref().is_err_and(is_pool_trouble) {
-                        self.servers.doubt();
-                    }
-                    return opened;
-                }
-                Ok(()) = doubts.changed() => {}
-            }
-        }
+    /// A connection of `pool`; one that was not used before, where those that were may be dead.
+    pub(super) async fn lease(&self, pool: &Pool, is_new: bool) -> Result<Lease, Error> {
+        let lease = if is_new {
+            pool.acquire_new().await
+        } else {
+            pool.acquire().await
+        };
+        lease.map_err(Error::datastore)
     }
 
-    /// Has all pools connect to a server that takes writes, once there is one.
-    async fn settle(&self, patience: Duration) -> Result<(), sqlx::Error> {
-        let pools = [&self.pool, &self.feed, &self.listening, &self.editing];
-        let settled = self.servers.settle(patience, |options| {
-            for pool in pools {
-                pool.set_connect_options(options.clone());
-            }
-        });
-        Ok(settled.await?)
-    }
-
-    /// Runs a read, or a call that may be made twice, again on another connection as long as the
-    /// pool gives out dead ones: after a restart of the server every idle one is. So it does, once,
-    /// where a server takes no writes.
+    /// Runs a read, or a call that may be made twice: once more on a new connection when the pool gave out a dead
+    /// one, or one of a server that takes no writes.
     pub(super) async fn fetch<R>(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         context: &'static str,
         query: impl Fn() -> Query<R> + Send + Sync,
     ) -> Result<Vec<R>, Error>
@@ -156,76 +112,66 @@ impl PostgresStore {
         R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
     {
         let limit = self.answer_limit(pool);
-        let deadline = Instant::now() + self.settings.acquire_timeout + limit;
-        let mut spare = pool.options().get_max_connections();
-        let mut has_left = false;
+        let mut is_again = false;
         loop {
-            let acquired = self.reach(pool, || pool.acquire()).await;
-            let mut connection = acquired.map_err(|error| fault(context, error))?;
-            let mut leaves = self.servers.leaves();
+            let mut lease = self.lease(pool, is_again).await?;
+            let opened_at = lease.opened_at();
             let answer = tokio::select! {
-                answer = timeout(limit, query().fetch_all(&mut *connection)) => answer,
+                answer = timeout(limit, self.run(&mut lease, query())) => answer,
                 // Found by somebody else: this one would not answer, or what it says would not count.
-                Ok(()) = leaves.changed() => Ok(Err(io::Error::from(ConnectionAborted).into())),
+                () = self.servers.outdated(opened_at) => Ok(Err(io::Error::from(ConnectionAborted).into())),
             };
             let error = match answer {
-                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Ok(rows)) => {
+                    lease.give_back();
+                    return Ok(rows);
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    // Detached: the pool would wait for the rest of the answer.
-                    drop(connection.detach());
-                    self.servers.doubt();
+                    self.servers.suspect(opened_at);
                     let silent = Unfit::Silent(self.servers.name(), limit);
                     return Err(Error::datastore(silent));
                 }
             };
-            if is_refused_write(&error) {
-                drop(connection.detach());
-                let refused = self.leave_server(Unfit::RefusedWrite(self.servers.name()));
-                if has_left {
-                    return Err(refused);
-                }
-                has_left = true;
-            } else if is_dead_connection(&error) {
-                drop(connection.detach());
-                self.servers.doubt();
-                if spare == 0 || Instant::now() > deadline {
-                    return Err(fault(context, error));
-                }
-                spare -= 1;
+            let failed = if is_refused_write(&error) {
+                self.leave_server(Unfit::RefusedWrite(self.servers.name()))
+            } else if self.is_worth_another_try(&lease, &error) {
+                fault(context, error)
             } else {
+                if !lease.is_shared() {
+                    lease.give_back();
+                }
                 return Err(fault(context, error));
+            };
+            if is_again {
+                return Err(failed);
             }
+            is_again = true;
         }
+    }
+
+    /// Runs one statement; in a transaction of its own where the session is lent for no longer.
+    async fn run<R>(&self, lease: &mut Lease, query: Query<R>) -> Result<Vec<R>, sqlx::Error>
+    where
+        R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
+    {
+        if !lease.is_shared() {
+            return query.fetch_all(&mut **lease).await;
+        }
+        Standing::by(include_str!("sql/begin.sql"), lease).await?;
+        self.limit_transaction(lease).await?;
+        let rows = query.persistent(false).fetch_all(&mut **lease).await?;
+        sqlx::raw_sql("COMMIT").execute(&mut **lease).await?;
+        Ok(rows)
     }
 
     /// How long an answer is waited for.
-    fn answer_limit(&self, pool: &PgPool) -> Duration {
+    pub(super) fn answer_limit(&self, pool: &Pool) -> Duration {
         let limit = self.settings.statement_timeout + GRACE;
         if std::ptr::eq(pool, &raw const self.feed) {
-            limit.min(FEED_WAIT)
+            limit.min(self.settings.poll_timeout)
         } else {
             limit
-        }
-    }
-
-    /// Runs a write once: whether a broken connection carried it out is not known.
-    pub(super) async fn write<T>(
-        &self,
-        context: &'static str,
-        work: impl Future<Output = Result<T, sqlx::Error>> + Send,
-    ) -> Result<T, Error> {
-        let limit = self.settings.acquire_timeout + self.settings.statement_timeout + GRACE;
-        let settled = async {
-            self.settle(self.settings.acquire_timeout).await?;
-            work.await
-        };
-        match timeout(limit, settled).await {
-            Ok(Err(error)) if is_refused_write(&error) => {
-                Err(self.leave_server(Unfit::RefusedWrite(self.servers.name())))
-            }
-            Ok(done) => done.map_err(|error| fault(context, error)),
-            Err(_) => Err(Error::datastore(NoAnswer(limit))),
         }
     }
 }
@@ -234,19 +180,15 @@ impl PostgresStore {
 impl Datastore for PostgresStore {
     async fn check(&self) -> Result<(), MigrationError> {
         // Not from the pool, which tries again until its time is over, and forgets why.
-        let mut connection = connect_to_one(&self.servers).await?;
+        let mut connection = connect_to_one(self.servers.list()).await?;
         let checked = migrate::check(&mut connection).await;
         connection.close().await.ok();
         checked
     }
 
     async fn fill(&self) -> Result<(), Error> {
-        let count = self.settings.min_connections.max(1);
-        let open = (0..count).map(|_| self.reach(&self.pool, || self.pool.acquire()));
-        futures_util::future::try_join_all(open)
-            .await
-            .map_err(|error| fault("opening connections", error))?;
-        Ok(())
+        let filling = futures_util::future::try_join(self.pool.fill(), self.feed.fill());
+        filling.await.map(drop).map_err(Error::datastore)
     }
 
     async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {
@@ -268,67 +210,19 @@ impl Datastore for PostgresStore {
     }
 
     fn pool(&self) -> PoolState {
-        let open = self.pool.size();
-        let idle = u32::try_from(self.pool.num_idle())
-            .unwrap_or(u32::MAX)
-            .min(open);
+        let open = self.pool.open();
         PoolState {
             open,
-            idle,
-            max: self.pool.options().get_max_connections(),
+            idle: self.pool.idle().min(open),
+            max: self.pool.limits().max,
         }
     }
 
     async fn listen(&self) {
-        listener::listen(self, &self.listening).await;
+        listener::listen(self).await;
     }
 
     async fn close(&self) {
-        futures_util::join!(
-            self.pool.close(),
-            self.feed.close(),
-            self.listening.close(),
-            self.editing.close()
-        );
+        futures_util::join!(self.pool.close(), self.feed.close(), self.editing.close());
     }
-}
-
-/// Whether the pool could not give a connection because of the server, or may not.
-fn is_pool_trouble(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut) || is_dead_connection(error)
-}
-
-fn pool_options(settings: &PoolSettings, servers: &Arc<Servers>) -> PgPoolOptions {
-    let limit = format!("{}ms", settings.statement_timeout.as_millis());
-    let (admitting, taken, returned) = (servers.clone(), servers.clone(), servers.clone());
-    PgPoolOptions::new()
-        .min_connections(settings.min_connections)
-        .max_connections(settings.max_connections)
-        .acquire_timeout(settings.acquire_timeout)
-        .max_lifetime(settings.max_lifetime)
-        .idle_timeout(settings.idle_timeout)
-        // A ping for each read would double its cost; reads try again on a dead connection instead.
-        .test_before_acquire(false)
-        .after_connect(move |connection, _| {
-            let (limit, servers) = (limit.clone(), admitting.clone());
-            Box::pin(async move {
-                // Not startup parameters: poolers in between refuse those. A role's default may be
-                // SERIALIZABLE, where one statement of ours sees less than the one before it did.
-                let set = sqlx::query(
-                    "SELECT
-                        set_config('statement_timeout', $1, false),
-                        set_config('default_transaction_isolation', 'read committed', false)",
-                );
-                connection.execute(set.bind(limit)).await?;
-                servers.admit(connection).await
-            })
-        })
-        .before_acquire(move |_, met| {
-            let is_good = !taken.is_left(met.age);
-            Box::pin(async move { Ok(is_good) })
-        })
-        .after_release(move |_, met| {
-            let is_good = !returned.is_left(met.age);
-            Box::pin(async move { Ok(is_good) })
-        })
 }

@@ -1,6 +1,9 @@
 use std::{fmt, time::Duration};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{FromRow, PgConnection};
+
+use super::codes::connect_cause;
+use crate::repository::fault::code_of;
 
 /// Why a server cannot be used. Names it by host and port, never by user or password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +20,14 @@ pub(in crate::repository) enum Unfit {
     /// It does not answer a statement.
     #[error("the server {0} gave no answer within {1:?}")]
     Silent(String, Duration),
+    /// It has given away all its connections.
+    #[error("the server {host} has no connection left: {cause}")]
+    Full {
+        /// Which one.
+        host: String,
+        /// What it says.
+        cause: String,
+    },
     /// It cannot be reached, or lets nobody in.
     #[error("the server {host} cannot be used: {cause}")]
     Unusable {
@@ -40,15 +51,20 @@ impl fmt::Display for NoServer {
     }
 }
 
-impl From<NoServer> for sqlx::Error {
-    /// For the ways of the driver's own errors; `codes::fault` unwraps it.
-    fn from(none: NoServer) -> Self {
-        Self::AnyDriverError(none.into())
+impl Unfit {
+    /// Why the server called `host` let nobody in.
+    pub(super) fn of(host: &str, error: &sqlx::Error) -> Self {
+        let (host, cause) = (host.to_owned(), connect_cause(error));
+        if code_of(error).as_deref() == Some("53300") {
+            Self::Full { host, cause }
+        } else {
+            Self::Unusable { host, cause }
+        }
     }
 }
 
 /// What a server tells of itself.
-#[derive(sqlx::FromRow)]
+#[derive(FromRow)]
 pub(super) struct Standing {
     in_recovery: bool,
     is_read_only: bool,
@@ -56,11 +72,16 @@ pub(super) struct Standing {
 
 impl Standing {
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        // The default may be that of the role, the database or the server.
-        let look = "SELECT
-                pg_is_in_recovery() AS in_recovery,
-                current_setting('default_transaction_read_only') = 'on' AS is_read_only";
-        sqlx::query_as(look).fetch_one(connection).await
+        Self::by(include_str!("sql/standing.sql"), connection).await
+    }
+
+    /// By a text whose last statement tells it: one trip there and back, however many statements it has.
+    pub(super) async fn by(
+        statements: &'static str,
+        connection: &mut PgConnection,
+    ) -> Result<Self, sqlx::Error> {
+        let row = sqlx::raw_sql(statements).fetch_one(connection).await?;
+        Self::from_row(&row)
     }
 
     /// Why the server called `host` cannot be used; `None` when it takes writes.
@@ -71,14 +92,4 @@ impl Standing {
             (false, false) => None,
         }
     }
-}
-
-/// Connects, and gives back the connection with why it cannot be used for writes, if so.
-pub(super) async fn connect_and_look(
-    options: &sqlx::postgres::PgConnectOptions,
-    host: &str,
-) -> Result<(PgConnection, Option<Unfit>), sqlx::Error> {
-    let mut connection = PgConnection::connect_with(options).await?;
-    let unfit = Standing::of(&mut connection).await?.unfit(host);
-    Ok((connection, unfit))
 }

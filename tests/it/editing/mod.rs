@@ -1,6 +1,6 @@
 //! The catalog edited: by calls, by commands, and by plain SQL, with a history of all of it.
 mod bad_input;
-mod client;
+pub mod client;
 mod commands;
 mod fleet;
 mod history;

@@ -13,6 +13,7 @@ use tonic_types::StatusExt;
 use crate::support::{
     fleet::{self, list, titles},
     postgres::{self, Postgres},
+    proxy::{Mode, Proxy},
     replica::Replica,
     wait::eventually,
 };
@@ -118,4 +119,33 @@ async fn a_hard_invalidation_without_the_database_drops_what_it_names_here_and_s
     let gone = list(&replica, Difficulty::Beginner, 20).await.unwrap_err();
     assert_eq!(gone.code(), Code::Unavailable);
     assert!(list(&replica, Difficulty::Advanced, 20).await.is_ok());
+}
+
+/// A replica that warmed up, and whose link to its database carries nothing from here on.
+async fn cut_off() -> (Replica, Postgres, Proxy) {
+    let server: Postgres = postgres::own_server();
+    let database = server.fresh().await;
+    fleet::migrate(&database).await;
+    let mut proxy = Proxy::to(server.port()).await;
+    let replica = Replica::start(&[("DATABASE_URL", database.url_via(proxy.port()))]).await;
+    proxy.lose();
+    proxy.set(Mode::Blackhole).await;
+    (replica, server, proxy)
+}
+
+#[tokio::test]
+async fn a_hard_invalidation_that_gets_no_answer_drops_what_it_names_here_before_its_caller_gives_up()
+ {
+    let (replica, _server, _proxy) = cut_off().await;
+    let before = entries(&replica).await;
+    let beginners = InvalidateCacheRequest {
+        tag: "difficulty:beginner".to_owned(),
+        hard: true,
+        ..Default::default()
+    };
+    let refused = admin(&replica).await.invalidate_cache(beginners).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+    assert!(refused.message().contains("2 entries"), "{refused:?}");
+    assert_eq!(entries(&replica).await, before - 2);
 }

@@ -12,7 +12,7 @@ mod commit_log;
 mod contract;
 mod controls;
 mod edits;
-mod fixture;
+pub mod fixture;
 mod flag_adoption;
 mod guards;
 mod histories;

@@ -3,6 +3,7 @@
 //! Every server is on a free port of its own and dies with the test process.
 pub mod fleet;
 pub mod llmock;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod program;

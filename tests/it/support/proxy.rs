@@ -4,9 +4,9 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinHandle,
-    time,
+    time::{self, Instant},
 };
 
 use super::process;
@@ -35,6 +35,7 @@ struct State {
     target: watch::Sender<SocketAddr>,
     mode: watch::Sender<Mode>,
     cuts: watch::Sender<u64>,
+    losses: watch::Sender<u64>,
     accepted: watch::Sender<u64>,
 }
 
@@ -45,6 +46,7 @@ impl Proxy {
             target: watch::Sender::new(([127, 0, 0, 1], port).into()),
             mode: watch::Sender::new(Mode::Pass),
             cuts: watch::Sender::new(0),
+            losses: watch::Sender::new(0),
             accepted: watch::Sender::new(0),
         };
         let mut proxy = Self {
@@ -78,6 +80,12 @@ impl Proxy {
     /// Breaks the connections that are open.
     pub fn cut(&self) {
         self.state.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Kills the connections that are open without a word, as a firewall that forgot them does: they stay
+    /// open on both sides, and what is sent into them is lost for good.
+    pub fn lose(&self) {
+        self.state.losses.send_modify(|losses| *losses += 1);
     }
 
     /// Leads to another port of 127.0.0.1 from here on: connections that are open break.
@@ -130,7 +138,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn carry(near: TcpStream, state: &State) -> io::Result<()> {
-    passable(state).await;
+    let losses = state.losses.subscribe();
+    passable(state, &losses).await;
     let target = *state.target.borrow();
     let far = TcpStream::connect(target).await?;
     near.set_nodelay(true)?;
@@ -138,35 +147,62 @@ async fn carry(near: TcpStream, state: &State) -> io::Result<()> {
     let (mut near_in, mut near_out) = near.into_split();
     let (mut far_in, mut far_out) = far.into_split();
     tokio::try_join!(
-        pump(&mut near_in, &mut far_out, state),
-        pump(&mut far_in, &mut near_out, state),
+        pump(&mut near_in, &mut far_out, state, &losses),
+        pump(&mut far_in, &mut near_out, state, &losses),
     )?;
     Ok(())
 }
 
-async fn pump<R, W>(from: &mut R, to: &mut W, state: &State) -> io::Result<()>
+async fn pump<R, W>(
+    from: &mut R,
+    to: &mut W,
+    state: &State,
+    losses: &watch::Receiver<u64>,
+) -> io::Result<()>
 where
     R: AsyncReadExt + Unpin,
     W: AsyncWriteExt + Unpin,
 {
-    let mut chunk = vec![0; 16 * 1024];
-    loop {
-        let length = from.read(&mut chunk).await?;
-        if let Mode::Delay(delay) = passable(state).await {
-            time::sleep(delay).await;
+    let (put, mut under_way) = mpsc::unbounded_channel();
+    let take_in = async {
+        loop {
+            let mut chunk = vec![0; 16 * 1024];
+            let read = from.read(&mut chunk).await;
+            let is_over = !read.as_ref().is_ok_and(|length| *length > 0);
+            let read = read.map(|length| {
+                chunk.truncate(length);
+                chunk
+            });
+            if put.send((Instant::now(), read)).is_err() || is_over {
+                return;
+            }
         }
-        if length == 0 {
-            return to.shutdown().await;
+    };
+    let hand_out = async {
+        while let Some((came, read)) = under_way.recv().await {
+            if let Mode::Delay(delay) = passable(state, losses).await {
+                time::sleep_until(came + delay).await;
+            }
+            let chunk = read?;
+            if chunk.is_empty() {
+                return to.shutdown().await;
+            }
+            to.write_all(&chunk).await?;
         }
-        to.write_all(chunk.split_at(length).0).await?;
-    }
+        Ok(())
+    };
+    tokio::join!(take_in, hand_out).1
 }
 
-/// Waits for the end of a black hole.
-async fn passable(state: &State) -> Mode {
+/// Waits for the end of a black hole; for ever on a connection that was lost since `losses` was made.
+async fn passable(state: &State, losses: &watch::Receiver<u64>) -> Mode {
     let mut mode = state.mode.subscribe();
     let passable = mode.wait_for(|mode| *mode != Mode::Blackhole).await;
-    *passable.expect("the proxy is there")
+    let passable = *passable.expect("the proxy is there");
+    if losses.has_changed().unwrap_or(true) {
+        std::future::pending::<()>().await;
+    }
+    passable
 }
 
 fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {

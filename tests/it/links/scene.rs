@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use challenges_catalog::pb::catalog::v1::Difficulty;
+
+use crate::support::{
+    fleet::{self, list, titles},
+    postgres::{self, Database, Postgres},
+    proxy::Proxy,
+    replica::Replica,
+    wait::eventually,
+};
+
+/// How long a replica may take to be right again: far below what TCP takes to give a link up.
+pub const SOON: Duration = Duration::from_secs(8);
+
+/// A replica that reaches its database by way of a proxy alone.
+pub struct Scene {
+    pub replica: Replica,
+    pub proxy: Proxy,
+    pub database: Database,
+    pub server: Postgres,
+    pub soon: Duration,
+}
+
+impl Scene {
+    /// Serving, with some connections of each kind open.
+    pub async fn start() -> Self {
+        let server = postgres::own_server();
+        let database = server.fresh().await;
+        fleet::migrate(&database).await;
+        let proxy = Proxy::to(server.port()).await;
+        let settings = [
+            ("DATABASE_URL", database.url_via(proxy.port())),
+            ("CATALOG_LOG", "info".to_owned()),
+        ];
+        let replica = Replica::start(&settings).await;
+        Self {
+            replica,
+            proxy,
+            database,
+            server,
+            soon: SOON,
+        }
+    }
+
+    /// Commits a title behind the replica's back, and waits until it is shown as fresh.
+    pub async fn shows_a_commit(&self, title: &str) {
+        let update = format!(
+            "UPDATE approach_challenges SET title = '{title}' WHERE id = (
+                SELECT id FROM approach_challenges WHERE difficulty = 'beginner' ORDER BY id LIMIT 1
+            )"
+        );
+        self.database.execute(&update).await;
+        let what = format!("{title} is shown, fresh");
+        eventually(&what, self.soon, async || {
+            let answer = list(&self.replica, Difficulty::Beginner, 20).await;
+            answer.is_ok_and(|answer| {
+                let is_fresh = answer.freshness.as_ref().is_some_and(|found| !found.stale);
+                is_fresh && titles(&answer).contains(&title)
+            })
+        })
+        .await;
+    }
+}
