@@ -55,21 +55,27 @@ pub(super) fn is_lost_session(error: &Error) -> bool {
 
 /// Why no session was opened, in words that say where to look. Repeats no password.
 pub(super) fn connect_cause(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Io(io) if io.kind() == ErrorKind::ConnectionRefused => {
-            "connection refused: nothing listens there, or a firewall answers for it".to_owned()
-        }
+    if let Some(told) = error.as_database_error() {
+        let who = if is_refusal(error) {
+            "it refuses the login"
+        } else {
+            "it says"
+        };
+        return format!("{who}: {}", told.message());
+    }
+    if let sqlx::Error::Tls(cause) = error {
+        return format!("no TLS can be agreed on: {cause}");
+    }
+    let sqlx::Error::Io(io) = error else {
+        return error.to_string();
+    };
+    if io.kind() == ErrorKind::ConnectionRefused {
+        "connection refused: nothing listens there, or a firewall answers for it".to_owned()
+    } else if io.to_string().starts_with("failed to lookup") {
         // It has no kind of its own.
-        sqlx::Error::Io(io) if io.to_string().starts_with("failed to lookup") => {
-            format!("its name leads to no address: {io}")
-        }
-        sqlx::Error::Io(io) => format!("the connection broke: {io}"),
-        sqlx::Error::Tls(cause) => format!("no TLS can be agreed on: {cause}"),
-        sqlx::Error::Database(told) if is_refusal(error) => {
-            format!("it refuses the login: {}", told.message())
-        }
-        sqlx::Error::Database(told) => format!("it says: {}", told.message()),
-        other => other.to_string(),
+        format!("its name leads to no address: {io}")
+    } else {
+        format!("the connection broke: {io}")
     }
 }
 

@@ -182,6 +182,8 @@ impl SqliteStore {
         };
         // A file is written by this process itself: a commit that fails was not made.
         let seq = self.within("committing an edit", work).await?;
+        // But one to a file that was deleted meanwhile may be gone with it.
+        self.file.check().map_err(Error::outcome_unknown)?;
         self.changed.notify_one();
         self.version_of(Some(seq)).await
     }

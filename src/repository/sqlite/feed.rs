@@ -44,11 +44,17 @@ impl ChangeFeed for SqliteStore {
         if let Tell::Status(report) = tell {
             row::check_report(report)?;
         }
-        let read = sqlx::query_as(include_str!("sql/poll.sql"))
-            .bind(signed(after_seq))
-            .bind(i64::try_from(MOST_COMMITS + 1).unwrap_or(i64::MAX))
-            .bind(replica.0.hyphenated());
-        let rows: Vec<FeedRow> = self.fetch(&self.feed, context, read).await?;
+        self.follow_file().await?;
+        let read = || {
+            sqlx::query_as(include_str!("sql/poll.sql"))
+                .bind(signed(after_seq))
+                .bind(i64::try_from(MOST_COMMITS + 1).unwrap_or(i64::MAX))
+                .bind(replica.0.hyphenated())
+        };
+        let mut rows: Vec<FeedRow> = self.fetch(&self.feed, context, read()).await?;
+        if self.begin_history().await? {
+            rows = self.fetch(&self.feed, context, read()).await?;
+        }
         // Only now: a replica counts as registered when it was so before it asked.
         match tell {
             Tell::Nothing => {}

@@ -4,6 +4,7 @@ mod controls;
 mod edits;
 mod export;
 mod feed;
+mod file;
 mod history;
 mod import;
 mod migrate;

@@ -1,7 +1,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Sqlite, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool,
     query::QueryAs,
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
@@ -11,7 +11,10 @@ use sqlx::{
 use tokio::{sync::Notify, time::timeout};
 use tonic::async_trait;
 
-use super::migrate;
+use super::{
+    file::{DatabaseFile, Moved},
+    migrate,
+};
 use crate::{
     domain::{Error, PoolState},
     repository::{
@@ -35,6 +38,7 @@ pub(crate) struct SqliteStore {
     pub(super) feed: SqlitePool,
     /// Poked by the writes of this process.
     pub(super) changed: Arc<Notify>,
+    pub(super) file: Arc<DatabaseFile>,
     /// Rows that cannot be shown, as far as they were logged.
     pub(super) odd: Arc<OddRowLog>,
     settings: PoolSettings,
@@ -49,18 +53,32 @@ impl SqliteStore {
     /// [`MigrationError::Url`], which never repeats the address.
     pub(crate) fn open(path: &Path, settings: &PoolSettings) -> Result<Self, MigrationError> {
         let options = connect_options(path)?;
-        let pool = |min: u32, max: u32| {
+        let file = Arc::new(DatabaseFile::at(path));
+        let pool = |max: u32| {
+            let opened = Arc::clone(&file);
             SqlitePoolOptions::new()
-                .min_connections(min)
                 .max_connections(max)
                 .acquire_timeout(settings.acquire_timeout)
                 .test_before_acquire(false)
+                .after_connect(move |_, _| {
+                    opened.note_opened();
+                    Box::pin(std::future::ready(Ok(())))
+                })
+                .after_release(|connection, _| {
+                    Box::pin(async move {
+                        // The engine itself ends a transaction that meets a full disk or a broken file; to the driver it
+                        // looks open for ever, and nothing could be begun on the connection.
+                        connection.ping().await?;
+                        Ok(!connection.is_in_transaction())
+                    })
+                })
                 .connect_lazy_with(options.clone())
         };
         let max = settings.max_connections.min(MOST_CONNECTIONS);
         Ok(Self {
-            pool: pool(settings.min_connections.min(max), max),
-            feed: pool(0, 1),
+            pool: pool(max),
+            feed: pool(1),
+            file,
             changed: Arc::new(Notify::new()),
             odd: Arc::default(),
             settings: settings.clone(),
@@ -86,11 +104,52 @@ impl SqliteStore {
         context: &'static str,
         work: impl Future<Output = Result<T, sqlx::Error>> + Send,
     ) -> Result<T, Error> {
+        if !self.is_open() {
+            self.file.note_closed();
+        }
+        self.file.check().map_err(Error::datastore)?;
         let limit = self.settings.acquire_timeout + self.settings.statement_timeout;
         match timeout(limit, work).await {
             Ok(done) => done.map_err(|error| translate(context, error, is_outage)),
             Err(_) => Err(Error::datastore(NoAnswer(limit))),
         }
+    }
+}
+
+impl SqliteStore {
+    fn is_open(&self) -> bool {
+        self.pool.size() + self.feed.size() > 0
+    }
+
+    /// Opens the file anew, where another one lies there, or its log was deleted: first every connection to the old one
+    /// is closed, because the last of them removes the log by its name. They write down what only the log had.
+    pub(super) async fn follow_file(&self) -> Result<(), Error> {
+        let Err(moved) = self.file.check() else {
+            return Ok(());
+        };
+        for pool in [&self.pool, &self.feed] {
+            while let Some(idle) = pool.try_acquire() {
+                idle.close().await.ok();
+            }
+        }
+        if self.is_open() || matches!(moved, Moved::Gone(_)) {
+            return Err(Error::datastore(moved));
+        }
+        self.file.note_closed();
+        tracing::warn!(component = "database", cause = %moved, "the file is opened anew");
+        Ok(())
+    }
+
+    /// Begins a history of its own, where another file was opened than before: it may be a copy that was changed since,
+    /// and nothing that was read before counts in it. Tells whether it did.
+    pub(super) async fn begin_history(&self) -> Result<bool, Error> {
+        if !self.file.take_another() {
+            return Ok(false);
+        }
+        let rename = "UPDATE catalog_state SET database_id = lower(hex(randomblob(8)))";
+        let rename = sqlx::query(rename).execute(&self.pool);
+        self.within("beginning a history", rename).await?;
+        Ok(true)
     }
 }
 
@@ -102,8 +161,9 @@ impl Datastore for SqliteStore {
     }
 
     async fn fill(&self) -> Result<(), Error> {
-        let open =
-            (0..self.pool.options().get_min_connections().max(1)).map(|_| self.pool.acquire());
+        let max = self.pool.options().get_max_connections();
+        let count = self.settings.min_connections.clamp(1, max);
+        let open = (0..count).map(|_| self.pool.acquire());
         let all = futures_util::future::try_join_all(open);
         self.within("opening connections", all).await?;
         Ok(())

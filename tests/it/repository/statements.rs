@@ -47,6 +47,37 @@ async fn a_page_on_postgres_is_one_scan_of_the_order_index() {
 }
 
 #[tokio::test]
+async fn a_page_of_the_check_is_one_scan_of_the_primary_key() {
+    let database = postgres::fresh().await;
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Postgres(&database.url()), &settings)
+        .await
+        .unwrap();
+    let fill = "INSERT INTO approach_challenges (difficulty, title)
+        SELECT 'beginner', 'title ' || i FROM generate_series(1, 5000) AS i;
+        ANALYZE;";
+    database.execute(fill).await;
+    let mut session = session(&database.url()).await;
+    let check = include_str!("../../../src/repository/postgres/sql/verify_rows.sql");
+    run(
+        &mut session,
+        &format!("PREPARE page (text, bigint) AS {check}"),
+    )
+    .await;
+    let explain = "EXPLAIN EXECUTE page ('00000000-0000-0000-0000-000000000000', 100)";
+    let plan: Vec<String> = sqlx::query_scalar(explain)
+        .fetch_all(&mut session)
+        .await
+        .unwrap();
+    let plan = plan.join("\n");
+    assert!(
+        plan.contains("Index Scan using approach_challenges_pkey"),
+        "{plan}"
+    );
+    assert!(!plan.contains("Sort"), "{plan}");
+}
+
+#[tokio::test]
 async fn a_page_on_sqlite_is_one_search_of_the_order_index() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("catalog.sqlite");

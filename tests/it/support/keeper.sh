@@ -14,6 +14,8 @@ end() {
     cd / && rm -rf "$folder"
 }
 trap end EXIT
+# A limit of the size of files fails a write, as a full disk does; it does not end the program.
+trap '' XFSZ
 
 while read -r _; do
     {

@@ -1,5 +1,5 @@
 //! The product as its users meet it: the built program, in a folder of its own.
-use std::{fs, net::SocketAddr, process::ExitStatus};
+use std::{fs, net::SocketAddr, path::Path, process::ExitStatus};
 
 use challenges_catalog::pb::catalog::v1::challenges_catalog_client::ChallengesCatalogClient;
 use tonic::transport::Channel;
@@ -63,6 +63,11 @@ impl Replica {
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Its working directory, where its SQLite file is unless the settings name another one.
+    pub fn folder(&self) -> &Path {
+        self.process.folder()
     }
 
     /// Where it listens.
