@@ -27,6 +27,12 @@ pub(super) async fn connect(
         ..pool_settings(config)
     };
     let datastore = repository::open(location, &settings)?;
+    if let Some(file) = config.url_file.clone() {
+        datastore.renew_login_by(Arc::new(move || match DatabaseUrl::read(&file)? {
+            DatabaseUrl::Postgres(urls) => Some(urls.expose_secret().to_owned()),
+            DatabaseUrl::Sqlite(_) => None,
+        }));
+    }
     let check = async || {
         if config.auto_migrate {
             repository::migrate_up(location, &MigrateSettings::default()).await?;

@@ -116,9 +116,11 @@ pub(super) fn settled(mut url: Url, encode: &str) -> Result<Url, String> {
             return Err(unknown(&url, &name, encode));
         }
     }
-    url.set_query(None);
-    if !kept.is_empty() {
-        url.query_pairs_mut().extend_pairs(kept);
+    if kept.len() < url.query_pairs().count() {
+        url.set_query(None);
+        if !kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(kept);
+        }
     }
     Ok(url)
 }
@@ -198,6 +200,7 @@ mod tests {
                 "",
             ),
             ("?gssencmode=disable&options=-c+a%3Db", "options=-c+a%3Db"),
+            ("?options=-c%20a=b", "options=-c%20a=b"),
             (
                 "?host=%2Frun%2Fpostgresql&target_session_attrs=read-write",
                 "host=%2Frun%2Fpostgresql",

@@ -1,4 +1,7 @@
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -20,6 +23,13 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseUrl {
+    /// The URL that a file holds by now, if it makes sense.
+    #[must_use]
+    pub fn read(file: &Path) -> Option<Self> {
+        let text = fs::read_to_string(file).ok()?;
+        Self::parse(text.trim_end_matches(['\n', '\r'])).ok()
+    }
+
     /// Reads a URL.
     ///
     /// # Errors

@@ -136,6 +136,7 @@ fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     }
     Some(DatabaseConfig {
         url: url?,
+        url_file: reader.secret_file(setting),
         pool_min: pool_min?,
         pool_max: pool_max?,
         acquire_timeout: acquire_timeout?,

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     entry::{Entry, Origin},
@@ -134,6 +134,14 @@ impl<'a> Reader<'a> {
             name: origin.name_of(setting),
             text,
         });
+    }
+
+    /// The file that holds the value of a secret, when it was given as one.
+    pub(super) fn secret_file(&self, setting: &Setting) -> Option<PathBuf> {
+        let name = setting.env_file()?;
+        let is_from_it = self.origin(setting) == Origin::Environment(name.clone());
+        let path = self.sources.environment.get(&name).filter(|_| is_from_it)?;
+        Some(path.into())
     }
 
     /// Who decided the value of `setting`.

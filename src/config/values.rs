@@ -28,6 +28,8 @@ pub struct Config {
 pub struct DatabaseConfig {
     /// Where it is.
     pub url: DatabaseUrl,
+    /// The file that holds this, when it was given as one.
+    pub url_file: Option<PathBuf>,
     /// Connections kept open; at most `pool_max`.
     pub pool_min: u32,
     /// Connections at most; 2 or more.

@@ -21,6 +21,9 @@ pub enum Location<'a> {
     Sqlite(&'a Path),
 }
 
+/// Gives the addresses as [`Location::Postgres`] has them, as they are by now; `None` when they cannot be read.
+pub type AddressSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// An open database: all of its ports, and what the process itself asks of it.
 #[async_trait]
 pub trait Datastore:
@@ -42,6 +45,9 @@ pub trait Datastore:
     /// [`MigrationError::Unreachable`] when the database does not answer, and
     /// [`MigrationError::NotWritable`] when it is a standby or read-only.
     async fn check(&self) -> Result<(), MigrationError>;
+
+    /// Has `source` read again when the server refuses a log-in: the password may have been changed.
+    fn renew_login_by(&self, source: AddressSource);
 
     /// Opens the connections that are kept for reads and polls, so that no caller waits for them.
     ///

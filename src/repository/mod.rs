@@ -19,7 +19,9 @@ mod text;
 mod tip_batch_row;
 mod tip_row;
 
-pub use datastore::{Datastore, Location, migrate_up, migration_status, open, verify};
+pub use datastore::{
+    AddressSource, Datastore, Location, migrate_up, migration_status, open, verify,
+};
 pub use migration::{MigrationError, MigrationReport, MigrationRow, ShapeDifference};
 pub use report::{Counts, Facts, Finding, Report, Severity};
 pub use settings::{MigrateSettings, PoolSettings};

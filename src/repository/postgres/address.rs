@@ -1,4 +1,8 @@
-use std::{str::FromStr, sync::OnceLock, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use url::Url;
@@ -12,11 +16,26 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Server {
     /// Host and port, or the folder of its socket: for people.
     pub(super) name: String,
-    pub(super) options: PgConnectOptions,
+    /// How to connect; the log-in in it may be renewed.
+    options: Mutex<PgConnectOptions>,
     /// How long one attempt to connect may take.
     pub(super) patience: Duration,
     /// Whether a pooler lends its sessions for one transaction each: by its address, or found out.
     pub(super) is_shared: OnceLock<bool>,
+}
+
+impl Server {
+    pub(super) fn options(&self) -> PgConnectOptions {
+        let options = self.options.lock();
+        options.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the log-in of an address of the same server.
+    pub(super) fn renew(&self, other: &Self) {
+        let renewed = other.options();
+        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        *options = renewed;
+    }
 }
 
 /// Reads addresses of one server each, one a line; never none.
@@ -67,7 +86,7 @@ fn server(text: &str) -> Result<Server, MigrationError> {
     };
     Ok(Server {
         name,
-        options,
+        options: Mutex::new(options),
         patience,
         is_shared,
     })

@@ -53,7 +53,7 @@ async fn connect(store: &PostgresStore) -> Option<(PgListener, PgPool)> {
         .acquire_timeout(server.patience)
         .max_lifetime(None)
         .idle_timeout(None)
-        .connect_lazy_with(server.options.clone());
+        .connect_lazy_with(server.options());
     let listening = async {
         let mut listener = PgListener::connect_with(&link).await?;
         // A lost connection is made anew by the loop above, with pauses.

@@ -2,7 +2,7 @@
 //! takes writes. A server that is found to be a standby, read-only or gone is left for the next one,
 //! and the connections to it are closed when they come back or are asked for.
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use super::{
     store::GRACE,
     unfit::{NoServer, Unfit},
 };
-use crate::repository::MigrationError;
+use crate::repository::{AddressSource, MigrationError};
 
 /// While a server is looked for, an attempt that hangs is followed by another one after this long: packets of
 /// the first may have been dropped, and it would be repeated late.
@@ -32,6 +32,8 @@ pub(super) struct Servers {
     /// Never empty.
     list: Vec<Server>,
     terms: SessionTerms,
+    /// Where the addresses come from, when that can be read again.
+    source: OnceLock<AddressSource>,
     state: Mutex<State>,
     /// One caller at a time looks for a server; the others take the result.
     look: Semaphore,
@@ -93,6 +95,7 @@ impl Servers {
             }),
             list,
             terms,
+            source: OnceLock::new(),
             look: Semaphore::new(1),
             outdated: watch::Sender::default(),
         })
@@ -100,6 +103,23 @@ impl Servers {
 
     pub(super) fn list(&self) -> &[Server] {
         &self.list
+    }
+
+    /// Has `source` read when a log-in is refused.
+    pub(super) fn renew_by(&self, source: AddressSource) {
+        self.source.set(source).ok();
+    }
+
+    /// Takes the log-in that the source of the addresses has by now. Other servers need another start.
+    fn renew(&self) {
+        let read = self.source.get().and_then(|source| source());
+        let Some(Ok(renewed)) = read.map(|urls| address::parse(&urls)) else {
+            return;
+        };
+        let pairs = || self.list.iter().zip(&renewed);
+        if renewed.len() == self.list.len() && pairs().all(|(own, new)| own.name == new.name) {
+            pairs().for_each(|(own, new)| own.renew(new));
+        }
     }
 
     /// The server in use.
@@ -197,7 +217,9 @@ impl Servers {
                 Err(Unfit::Standby(_) | Unfit::ReadOnly(_) | Unfit::RefusedWrite(_)) => {
                     self.leave();
                 }
-                Err(Unfit::Silent(..) | Unfit::Unusable { .. }) => self.suspect(began),
+                Err(Unfit::Silent(..) | Unfit::Unusable { .. } | Unfit::Refused { .. }) => {
+                    self.suspect(began);
+                }
             }
         }
     }
@@ -243,6 +265,9 @@ impl Servers {
                         return Some(session);
                     }
                     Err(unfit) => {
+                        if matches!(unfit, Unfit::Refused { .. }) {
+                            self.renew();
+                        }
                         self.note(place, unfit);
                         let is_new_to_come = begun < self.list.len();
                         let wait = if is_new_to_come { Duration::ZERO } else { pause };

@@ -66,11 +66,12 @@ pub(super) async fn open(server: &Server, terms: &SessionTerms) -> Result<Sessio
 
 /// A session as it comes, and whose it is.
 pub(super) async fn connect(server: &Server) -> Result<Session, sqlx::Error> {
-    let connecting = PgConnection::connect_with(&server.options);
+    let options = server.options();
+    let connecting = PgConnection::connect_with(&options);
     let (connection, is_shared) = if let Some(known) = server.is_shared.get() {
         (connecting.await?, *known)
     } else {
-        let second = timeout(COMPARE_TIMEOUT, PgConnection::connect_with(&server.options));
+        let second = timeout(COMPARE_TIMEOUT, PgConnection::connect_with(&options));
         let (first, second) = tokio::join!(connecting, second);
         let mut first = first?;
         let is_shared = match second {

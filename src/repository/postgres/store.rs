@@ -24,7 +24,9 @@ use super::{
 };
 use crate::{
     domain::{Error, PoolState},
-    repository::{Datastore, MigrationError, PoolSettings, fault::Broken, odd_rows::OddRowLog},
+    repository::{
+        AddressSource, Datastore, MigrationError, PoolSettings, fault::Broken, odd_rows::OddRowLog,
+    },
 };
 
 /// How much longer than the statement may run its answer is waited for.
@@ -184,6 +186,10 @@ impl Datastore for PostgresStore {
         let checked = migrate::check(&mut connection).await;
         connection.close().await.ok();
         checked
+    }
+
+    fn renew_login_by(&self, source: AddressSource) {
+        self.servers.renew_by(source);
     }
 
     async fn fill(&self) -> Result<(), Error> {

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use sqlx::{FromRow, PgConnection};
 
-use super::codes::connect_cause;
+use super::codes::{connect_cause, is_refusal};
 use crate::repository::fault::code_of;
 
 /// Why a server cannot be used. Names it by host and port, never by user or password.
@@ -28,7 +28,15 @@ pub(in crate::repository) enum Unfit {
         /// What it says.
         cause: String,
     },
-    /// It cannot be reached, or lets nobody in.
+    /// It lets this role in nowhere, or not with this password.
+    #[error("the server {host} cannot be used: {cause}")]
+    Refused {
+        /// Which one.
+        host: String,
+        /// What it says.
+        cause: String,
+    },
+    /// It cannot be reached, or not be talked to.
     #[error("the server {host} cannot be used: {cause}")]
     Unusable {
         /// Which one.
@@ -57,6 +65,8 @@ impl Unfit {
         let (host, cause) = (host.to_owned(), connect_cause(error));
         if code_of(error).as_deref() == Some("53300") {
             Self::Full { host, cause }
+        } else if is_refusal(error) {
+            Self::Refused { host, cause }
         } else {
             Self::Unusable { host, cause }
         }

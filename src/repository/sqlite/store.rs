@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{Error, PoolState},
     repository::{
-        Datastore, MigrationError, PoolSettings,
+        AddressSource, Datastore, MigrationError, PoolSettings,
         fault::{Broken, NoAnswer, code_of, translate},
         odd_rows::OddRowLog,
     },
@@ -158,6 +158,10 @@ impl Datastore for SqliteStore {
     async fn check(&self) -> Result<(), MigrationError> {
         let mut connection = self.pool.acquire().await.map_err(no_connection)?;
         migrate::check(&mut connection).await
+    }
+
+    fn renew_login_by(&self, _: AddressSource) {
+        // A file has none.
     }
 
     async fn fill(&self) -> Result<(), Error> {

@@ -120,3 +120,38 @@ async fn a_replica_keeps_to_the_number_of_connections_that_is_documented() {
     let open = sessions(&database, &role).await;
     assert!((10..=22).contains(&open), "{open}");
 }
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_read_again_from_its_file() {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let role = database.create_role("rotated").await;
+    fleet::grant(&database, &role).await;
+    let server = format!("127.0.0.1:{}/{}", database.port(), database.name());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("url");
+    let write = |password: &str| {
+        std::fs::write(&file, format!("postgres://{role}:{password}@{server}\n")).unwrap();
+    };
+    write("first");
+    let path = file.to_str().unwrap().to_owned();
+    let replica = Replica::start(&[("DATABASE_URL_FILE", path)]).await;
+    // Nobody is asked for a password here, so the role is another one: the first is let in no more.
+    let second = database.create_role("rotated_again").await;
+    fleet::grant(&database, &second).await;
+    std::fs::write(&file, format!("postgres://{second}:x@{server}\n")).unwrap();
+    database
+        .execute(&format!(
+            "ALTER ROLE {role} NOLOGIN;
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+        ))
+        .await;
+    let is_back = async || sessions(&database, &second).await > 0;
+    eventually("it logs in with what the file has", SOON, is_back).await;
+    eventually("answers are fresh", SOON, async || {
+        let beginner = challenges_catalog::pb::catalog::v1::Difficulty::Beginner;
+        let answer = fleet::list(&replica, beginner, 20).await.unwrap();
+        !answer.freshness.unwrap().stale
+    })
+    .await;
+}
