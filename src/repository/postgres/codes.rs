@@ -47,10 +47,10 @@ impl Health {
     }
 }
 
-/// True when a statement of a transaction failed with its connection, and may succeed on another one.
+/// True when a statement of a transaction failed with its connection or its server, and may succeed on another one.
 pub(super) fn is_lost_session(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
-    cause.is_some_and(|cause| Health::after(cause) != Health::Good)
+    cause.is_some_and(|cause| Health::after(cause) != Health::Good || is_refused_write(cause))
 }
 
 /// Why no session was opened, in words that say where to look. Repeats no password.
@@ -111,4 +111,68 @@ fn is_outage(code: &str) -> bool {
             code,
             "25006" | "25P03" | "25P04" | "55P03" | "0A000" | "26000" | "42P05"
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, error::Error as StdError};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// An error of the server, by its code.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Told(&'static str);
+
+    impl DatabaseError for Told {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    fn told(code: &'static str) -> sqlx::Error {
+        sqlx::Error::Database(Box::new(Told(code)))
+    }
+
+    #[test]
+    fn what_fails_with_its_session_is_tried_again_and_never_a_fault_of_ours() {
+        for code in [
+            "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "0A000", "26000", "42P05",
+        ] {
+            assert_ne!(Health::after(&told(code)), Health::Good, "{code}");
+            let shown = fault("reading", told(code));
+            assert!(matches!(shown, Error::Unavailable { .. }), "{code}");
+            assert!(is_lost_session(&shown), "{code}");
+        }
+        assert!(is_lost_session(&fault("writing", told("25006"))));
+    }
+
+    #[test]
+    fn a_statement_that_fails_by_itself_is_not_tried_again() {
+        for code in ["57014", "23505", "42703", "53200", "55P03"] {
+            assert_eq!(Health::after(&told(code)), Health::Good, "{code}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::repository::MigrationError;
 /// One connection outside of any pool, for a command that writes. Its session is its own.
 pub(super) async fn connect(urls: &str) -> Result<PgConnection, MigrationError> {
     match Found::among(&address::parse(urls)?).await {
-        Found::Writable(session) => own(session),
+        Found::Writable(_, session) => own(session),
         Found::Unfit(_, _, none) => Err(MigrationError::NotWritable(none.into())),
         Found::None(error) => Err(error),
     }
@@ -24,17 +24,19 @@ pub(super) async fn connect_to_look(
     urls: &str,
 ) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
     match Found::among(&address::parse(urls)?).await {
-        Found::Writable(session) => Ok((own(session)?, None)),
+        Found::Writable(_, session) => Ok((own(session)?, None)),
         Found::Unfit(session, unfit, _) => Ok((own(session)?, Some(unfit))),
         Found::None(error) => Err(error),
     }
 }
 
-/// As [`connect`], to one of servers that were read before, for a look that may share its session: it is in a
-/// transaction then.
-pub(super) async fn connect_to_one(servers: &[Server]) -> Result<PgConnection, MigrationError> {
+/// As [`connect`], to one of servers that were read before, and which of them it is. For a look that may share its
+/// session: it is in a transaction then.
+pub(super) async fn connect_to_one(
+    servers: &[Server],
+) -> Result<(usize, PgConnection), MigrationError> {
     match Found::among(servers).await {
-        Found::Writable(session) => {
+        Found::Writable(place, session) => {
             let mut connection = session.connection;
             if session.is_shared {
                 sqlx::raw_sql("BEGIN")
@@ -42,7 +44,7 @@ pub(super) async fn connect_to_one(servers: &[Server]) -> Result<PgConnection, M
                     .await
                     .map_err(MigrationError::failed("beginning a transaction"))?;
             }
-            Ok(connection)
+            Ok((place, connection))
         }
         Found::Unfit(_, _, none) => Err(MigrationError::NotWritable(none.into())),
         Found::None(error) => Err(error),
@@ -59,7 +61,8 @@ fn own(session: Session) -> Result<PgConnection, MigrationError> {
 
 /// What asking one server after the other came to.
 enum Found {
-    Writable(Session),
+    /// By its place in the list.
+    Writable(usize, Session),
     Unfit(Session, Unfit, NoServer),
     None(MigrationError),
 }
@@ -67,9 +70,9 @@ enum Found {
 impl Found {
     async fn among(servers: &[Server]) -> Self {
         let (mut usable, mut problems, mut last) = (None, Vec::new(), None);
-        for server in servers {
+        for (place, server) in servers.iter().enumerate() {
             match open(server).await {
-                Ok((session, None)) => return Self::Writable(session),
+                Ok((session, None)) => return Self::Writable(place, session),
                 Ok((session, Some(unfit))) => {
                     problems.push(unfit.clone());
                     usable.get_or_insert((session, unfit));

@@ -4,9 +4,9 @@ use sqlx::{
     PgPool,
     postgres::{PgListener, PgPoolOptions},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use super::{PostgresStore, hints::Hints};
+use super::{PostgresStore, hints::Hints, live::Life};
 
 /// A link that was silent for this long is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -20,14 +20,14 @@ pub(super) async fn listen(store: &PostgresStore) {
     let hints = &store.hints;
     let mut pause = BACKOFF.0;
     loop {
-        let asked = Instant::now();
+        let life = Life::new();
         if let Some((mut listener, link)) = connect(store).await {
             pause = BACKOFF.0;
             hints.look();
             tokio::select! {
                 () = relay(&mut listener, hints) => {}
                 // It may be dead, or its server live on and announce what happens there.
-                () = store.servers.outdated(asked) => {}
+                () = store.servers.outdated(life) => {}
             }
             hints.look();
             // Its connection is closed, not asked whether it lives: a dead one would never answer.

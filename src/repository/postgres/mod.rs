@@ -16,6 +16,7 @@ mod hints;
 mod history;
 mod import;
 mod listener;
+mod live;
 mod migrate;
 mod migration_lock;
 mod order_index;

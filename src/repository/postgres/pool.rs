@@ -20,9 +20,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    live::{Life, Live},
     servers::Servers,
-    session::Session,
-    unfit::{NoServer, Unfit},
+    unfit::{NoServer, Unopened},
 };
 
 /// A connection that was unused for this long is asked whether it lives.
@@ -31,7 +31,7 @@ const QUIET: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A server that has no connections left is not asked for one more for this long.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
-/// How long connections may take to say goodbye.
+/// How long connections may take to come back and to say goodbye, when the process ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How connections are kept.
@@ -53,8 +53,12 @@ pub(super) struct PoolLimits {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum NoConnection {
     /// Statements of this process hold all that it may have, or that the server grants it.
-    #[error("all {0} connections were in use for {1:?}")]
-    Busy(u32, Duration),
+    #[error("none of {open} connections came free within {waited:?}, and there may be {max}")]
+    Busy {
+        open: u32,
+        max: u32,
+        waited: Duration,
+    },
     /// The server cannot be used.
     #[error(transparent)]
     NoServer(#[from] NoServer),
@@ -73,46 +77,19 @@ struct Inner {
     /// One for each connection that is in use or being opened.
     permits: Arc<Semaphore>,
     /// The one used last is at the end, and is used first.
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Vec<Live>>,
     open: Arc<AtomicU32>,
     is_filling: AtomicBool,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-struct Idle {
-    live: Live,
-    since: Instant,
-}
-
-struct Live {
-    session: Session,
-    opened_at: Instant,
-    _counted: Counted,
-}
-
-/// Counts a connection as long as it is there.
-struct Counted(Arc<AtomicU32>);
-
-impl Counted {
-    fn one(open: &Arc<AtomicU32>) -> Self {
-        open.fetch_add(1, Relaxed);
-        Self(Arc::clone(open))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 impl Pool {
     pub(super) fn new(servers: Arc<Servers>, limits: PoolLimits) -> Self {
-        let most = usize::try_from(limits.max).unwrap_or(usize::MAX);
+        let most = usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
             servers,
-            permits: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(most)),
             limits,
             idle: Mutex::default(),
             open: Arc::default(),
@@ -124,47 +101,48 @@ impl Pool {
 
     /// A connection to a server that takes writes.
     pub(super) async fn acquire(&self) -> Result<Lease, NoConnection> {
-        let mut permit = self.permit().await?;
-        while let Some(idle) = self.take_idle() {
-            if let Some(live) = self.vet(idle).await {
-                return Ok(self.lease(live, permit));
-            }
-        }
-        let deadline = Instant::now() + self.0.limits.acquire_timeout;
+        self.acquire_within(self.0.limits.acquire_timeout).await
+    }
+
+    /// As [`Self::acquire`], with another limit for a free one, and again for a new one.
+    async fn acquire_within(&self, limit: Duration) -> Result<Lease, NoConnection> {
+        let mut permit = self.permit(limit).await?;
+        let mut deadline = None;
         loop {
-            match self.connect(permit, deadline).await {
+            while let Some(idle) = self.take_idle() {
+                if let Some(live) = self.vet(idle).await {
+                    return Ok(self.lease(live, permit));
+                }
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
+            match self.connect(permit, limit, deadline).await {
                 Ok(lease) => return Ok(lease),
                 // Own ones do the work: there are fewer permits meanwhile.
                 Err(Unopened::Full(_)) if self.open() > 0 && Instant::now() < deadline => {}
                 Err(Unopened::Full(unfit)) => return Err(NoServer(vec![unfit]).into()),
                 Err(Unopened::NoServer(none)) => return Err(none.into()),
             }
-            permit = timeout_at(deadline, self.permit())
+            permit = timeout_at(deadline, self.permit(limit))
                 .await
-                .unwrap_or_else(|_| Err(self.none_free()))?;
-            if let Some(idle) = self.take_idle() {
-                return Ok(self.lease(idle.live, permit));
-            }
+                .unwrap_or_else(|_| Err(self.none_free(limit)))?;
         }
     }
 
     /// A connection that was not used before: the others may be dead.
     pub(super) async fn acquire_new(&self) -> Result<Lease, NoConnection> {
-        let permit = self.permit().await?;
-        if self.open() >= self.0.limits.max {
-            drop(self.take_idle());
-        }
-        let deadline = Instant::now() + self.0.limits.acquire_timeout;
-        match self.connect(permit, deadline).await {
+        let limit = self.0.limits.acquire_timeout;
+        let permit = self.permit(limit).await?;
+        match self.connect(permit, limit, Instant::now() + limit).await {
             Ok(lease) => Ok(lease),
             Err(Unopened::Full(unfit)) => Err(NoServer(vec![unfit]).into()),
             Err(Unopened::NoServer(none)) => Err(none.into()),
         }
     }
 
-    /// Opens the connections that are kept open.
+    /// Opens the connections that are kept open, in the time that connecting may take.
     pub(super) async fn fill(&self) -> Result<(), NoConnection> {
-        let leases = (0..self.0.limits.min.max(1)).map(|_| self.acquire());
+        let limit = self.0.servers.patience();
+        let leases = (0..self.0.limits.min.max(1)).map(|_| self.acquire_within(limit));
         let leases = futures_util::future::try_join_all(leases).await?;
         leases.into_iter().for_each(Lease::give_back);
         Ok(())
@@ -184,83 +162,108 @@ impl Pool {
         &self.0.limits
     }
 
-    /// Closes every connection, waiting for those in use.
+    /// Closes every connection, and waits a moment for those in use.
     pub(super) async fn close(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
-        self.0.tasks.wait().await;
-        let all = self.0.permits.acquire_many(self.0.limits.max).await;
-        drop(all);
         let idle = std::mem::take(&mut *self.idle_list());
-        let closing = idle
-            .into_iter()
-            .map(|idle| idle.live.session.connection.close());
-        let closing = futures_util::future::join_all(closing);
+        let goodbyes = idle.into_iter().map(|live| live.session.connection.close());
+        let in_use = async {
+            self.0.tasks.wait().await;
+            self.0.permits.acquire_many(self.0.limits.max).await.is_ok()
+        };
+        let closing = futures_util::future::join(futures_util::future::join_all(goodbyes), in_use);
         timeout(CLOSE_TIMEOUT, closing).await.ok();
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, NoConnection> {
+    async fn permit(&self, limit: Duration) -> Result<OwnedSemaphorePermit, NoConnection> {
         if self.0.stop.is_cancelled() {
             return Err(NoConnection::Closed);
         }
         let free = Arc::clone(&self.0.permits).acquire_owned();
-        match timeout(self.0.limits.acquire_timeout, free).await {
+        match timeout(limit, free).await {
             Ok(permit) => permit.map_err(|_| NoConnection::Closed),
-            Err(_) => Err(self.none_free()),
+            Err(_) => Err(self.none_free(limit)),
         }
     }
 
     /// Why no connection came free: those that are being opened count as used.
-    fn none_free(&self) -> NoConnection {
-        let limits = &self.0.limits;
-        let trouble = self.0.servers.trouble(limits.acquire_timeout);
-        trouble.map_or(
-            NoConnection::Busy(limits.max, limits.acquire_timeout),
-            NoConnection::NoServer,
-        )
+    fn none_free(&self, limit: Duration) -> NoConnection {
+        let busy = NoConnection::Busy {
+            open: self.open(),
+            max: self.0.limits.max,
+            waited: limit,
+        };
+        let trouble = self.0.servers.trouble(limit);
+        trouble.map_or(busy, NoConnection::NoServer)
     }
 
-    fn take_idle(&self) -> Option<Idle> {
+    /// The one used last, unless its server is in doubt.
+    fn take_idle(&self) -> Option<Live> {
+        if self.0.servers.is_doubtful() {
+            return None;
+        }
         self.idle_list().pop()
     }
 
     /// The connection, if it can be used.
-    async fn vet(&self, mut idle: Idle) -> Option<Live> {
-        if self.is_over(&idle.live) {
+    async fn vet(&self, mut live: Live) -> Option<Live> {
+        if self.is_over(&live) {
             return None;
         }
-        if idle.since.elapsed() < QUIET {
-            return Some(idle.live);
+        let suspicion = self.0.servers.suspicion(live.life);
+        if suspicion.is_none() && live.life.heard_at.elapsed() < QUIET {
+            return Some(live);
         }
-        match timeout(PING_TIMEOUT, idle.live.session.connection.ping()).await {
-            Ok(Ok(())) => Some(idle.live),
+        let limit = suspicion.unwrap_or(PING_TIMEOUT);
+        match timeout(limit, live.session.connection.ping()).await {
+            Ok(Ok(())) => {
+                live.life.heard_at = Instant::now();
+                Some(live)
+            }
             // The server or somebody in between ended it, as they may.
             Ok(Err(_)) => None,
             Err(_) => {
-                self.0.servers.suspect(idle.live.opened_at);
+                if suspicion.is_some() {
+                    // Its server answers others: so nobody needs to ask those that were not heard for longer.
+                    let mut idle = self.idle_list();
+                    idle.retain(|other| other.life.heard_at > live.life.heard_at);
+                }
+                self.0.servers.suspect(live.life);
                 None
             }
         }
     }
 
     fn is_over(&self, live: &Live) -> bool {
-        live.opened_at.elapsed() > self.0.limits.max_lifetime
-            || self.0.servers.is_outdated(live.opened_at)
+        live.life.opened_at.elapsed() > self.0.limits.max_lifetime
+            || self.0.servers.is_left(live.life)
+    }
+
+    /// Closes those that nobody needed for longest, where there would be too many with one more.
+    fn make_room(&self) {
+        let mut idle = self.idle_list();
+        let excess = idle
+            .len()
+            .saturating_sub(self.0.permits.available_permits());
+        idle.drain(..excess);
     }
 
     /// Opens a connection, which the next caller gets if this one does not wait for it.
     async fn connect(
         &self,
         permit: OwnedSemaphorePermit,
+        limit: Duration,
         deadline: Instant,
     ) -> Result<Lease, Unopened> {
+        self.make_room();
         let (tell, told) = oneshot::channel();
         let pool = self.clone();
         let work = async move {
             let is_wanted = || !tell.is_closed();
             match pool.0.servers.connect(is_wanted).await {
                 Ok(Some(session)) => {
-                    let lease = pool.lease(pool.live(session), permit);
+                    let lease = pool.lease(Live::new(session, &pool.0.open), permit);
                     if let Err(Ok(lease)) = tell.send(Ok(lease)) {
                         lease.give_back();
                     }
@@ -268,7 +271,9 @@ impl Pool {
                 Ok(None) => {}
                 Err(unfit @ Unopened::Full(_)) => {
                     tell.send(Err(unfit)).ok();
-                    sleep(FULL_PAUSE).await;
+                    if pool.idle() == 0 {
+                        sleep(FULL_PAUSE).await;
+                    }
                     drop(permit);
                 }
                 Err(none) => {
@@ -279,18 +284,9 @@ impl Pool {
         };
         let stop = self.0.stop.clone();
         self.0.tasks.spawn(stop.run_until_cancelled_owned(work));
-        let limit = self.0.limits.acquire_timeout;
         match timeout_at(deadline, told).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(_)) | Err(_) => Err(Unopened::NoServer(self.0.servers.silence(limit))),
-        }
-    }
-
-    fn live(&self, session: Session) -> Live {
-        Live {
-            session,
-            opened_at: Instant::now(),
-            _counted: Counted::one(&self.0.open),
         }
     }
 
@@ -313,16 +309,19 @@ impl Pool {
                 && let Ok(permit) = Arc::clone(&pool.0.permits).try_acquire_owned()
                 && let Ok(Some(session)) = pool.0.servers.connect(|| true).await
             {
-                pool.keep(pool.live(session));
+                pool.keep(Live::new(session, &pool.0.open));
                 drop(permit);
             }
+            // Whatever ended it, the server is not asked again at once.
+            sleep(FULL_PAUSE).await;
             pool.0.is_filling.store(false, Relaxed);
         };
         let stop = self.0.stop.clone();
         self.0.tasks.spawn(stop.run_until_cancelled_owned(work));
     }
 
-    fn take_back(&self, live: Live) {
+    fn take_back(&self, mut live: Live) {
+        live.life.heard_at = Instant::now();
         self.keep(live);
         self.keep_min();
     }
@@ -336,27 +335,16 @@ impl Pool {
         let is_spare = self.open() > self.0.limits.min
             && idle
                 .first()
-                .is_some_and(|first| first.since.elapsed() > self.0.limits.idle_timeout);
+                .is_some_and(|first| first.life.heard_at.elapsed() > self.0.limits.idle_timeout);
         if is_spare {
             idle.remove(0);
         }
-        idle.push(Idle {
-            live,
-            since: Instant::now(),
-        });
+        idle.push(live);
     }
 
-    fn idle_list(&self) -> MutexGuard<'_, Vec<Idle>> {
+    fn idle_list(&self) -> MutexGuard<'_, Vec<Live>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Why a connection was not opened.
-#[derive(Debug)]
-pub(super) enum Unopened {
-    /// The server has given away all that it has.
-    Full(Unfit),
-    NoServer(NoServer),
 }
 
 /// A connection in use. Dropped, it is closed.
@@ -377,8 +365,8 @@ impl Lease {
         self.live.session.is_shared
     }
 
-    pub(super) fn opened_at(&self) -> Instant {
-        self.live.opened_at
+    pub(super) fn life(&self) -> Life {
+        self.live.life
     }
 }
 

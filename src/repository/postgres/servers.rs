@@ -14,10 +14,9 @@ use tokio::{
 
 use super::{
     address::{self, Server},
-    pool::Unopened,
+    live::Life,
     session::{self, Session, SessionTerms},
-    store::GRACE,
-    unfit::{NoServer, Unfit},
+    unfit::{NoServer, Unfit, Unopened},
 };
 use crate::repository::{AddressSource, MigrationError};
 
@@ -26,6 +25,11 @@ use crate::repository::{AddressSource, MigrationError};
 const STAGGER: Duration = Duration::from_millis(500);
 /// An attempt that failed is followed by another one after this long; twice as long each time, up to [`STAGGER`].
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long an answer is waited for on a connection that may be dead, once its server is known to answer: at most,
+/// and at least where nothing but the answer to a ping is to come.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
 /// The servers that the address of the database names.
 pub(super) struct Servers {
@@ -37,21 +41,28 @@ pub(super) struct Servers {
     state: Mutex<State>,
     /// One caller at a time looks for a server; the others take the result.
     look: Semaphore,
-    /// Which connections are not to be used any more; wakes those who wait on one.
+    /// Wakes those who wait on a connection that is in it.
     outdated: watch::Sender<Outdated>,
 }
 
-/// Connections that were opened by `at` are not to be used any more.
+/// Which connections are not to be used as if nothing had happened.
 #[derive(Clone, Copy, Default)]
 struct Outdated {
-    at: Option<Instant>,
-    /// Whether their server takes no writes, so that what they say does not count.
-    is_left: bool,
+    /// Those that were opened by then: their server was left, and what they say does not count.
+    left_at: Option<Instant>,
+    /// Those that were not heard since then: another one broke, or was silent, while its server answers new ones.
+    suspected_at: Option<Instant>,
+    /// How long that took to open a connection: longer than a ping on one that lives.
+    opened_within: Duration,
 }
 
 impl Outdated {
-    fn has(self, opened_at: Instant) -> bool {
-        self.at.is_some_and(|at| opened_at <= at)
+    fn is_left(self, life: Life) -> bool {
+        self.left_at.is_some_and(|at| life.opened_at <= at)
+    }
+
+    fn is_suspect(self, life: Life) -> bool {
+        self.suspected_at.is_some_and(|at| life.heard_at <= at)
     }
 }
 
@@ -62,6 +73,8 @@ struct State {
     next: usize,
     /// Whether the one in use has to be looked at before another connection is opened.
     is_doubtful: bool,
+    /// When a connection to the one in use broke, or was silent, which is why it has to be looked at.
+    suspected_at: Option<Instant>,
     /// What the last attempt with each server came to, by its place.
     problems: Vec<Option<Unfit>>,
     /// When a look ended that found none.
@@ -90,6 +103,7 @@ impl Servers {
                 used: 0,
                 next: 0,
                 is_doubtful: true,
+                suspected_at: None,
                 problems: vec![None; list.len()],
                 failed_at: None,
             }),
@@ -103,6 +117,12 @@ impl Servers {
 
     pub(super) fn list(&self) -> &[Server] {
         &self.list
+    }
+
+    /// How long one attempt to connect may take.
+    pub(super) fn patience(&self) -> Duration {
+        let all = self.list.iter().map(|server| server.patience);
+        all.max().unwrap_or_default()
     }
 
     /// Has `source` read when a log-in is refused.
@@ -138,13 +158,14 @@ impl Servers {
         self.used().map_or_else(String::new, |one| one.name.clone())
     }
 
-    /// A connection that was opened then broke, or is silent: so may be all that were opened before now, and the
-    /// server is looked at before another one is opened.
-    pub(super) fn suspect(&self, opened_at: Instant) {
-        // Of many connections that broke at once, one tells enough.
-        if !self.is_outdated(opened_at) {
-            self.outdate(false);
-            self.state().is_doubtful = true;
+    /// A connection broke, or is silent: its server is looked at before another one is opened. Once that answers, those
+    /// that were not heard meanwhile are suspect.
+    pub(super) fn suspect(&self, life: Life) {
+        let mut state = self.state();
+        // Of many that broke at once, one tells enough.
+        if !state.is_doubtful && !self.is_suspect(life) {
+            state.is_doubtful = true;
+            state.suspected_at = Some(Instant::now());
         }
     }
 
@@ -153,35 +174,53 @@ impl Servers {
         let mut state = self.state();
         state.next = self.after(state.used);
         state.is_doubtful = true;
+        state.suspected_at = None;
         drop(state);
-        self.outdate(true);
+        self.note_left();
     }
 
-    /// Whether a connection that was opened then is not to be used any more.
-    pub(super) fn is_outdated(&self, opened_at: Instant) -> bool {
-        self.outdated.borrow().has(opened_at)
+    /// Whether the server of a connection was left since it was opened.
+    pub(super) fn is_left(&self, life: Life) -> bool {
+        self.outdated.borrow().is_left(life)
     }
 
-    /// Waits until an answer on a connection that was opened then is not worth waiting for any more: at once when its
-    /// server was left, a little later when others like it broke.
-    pub(super) async fn outdated(&self, opened_at: Instant) {
+    /// Whether a connection may be dead, because another one was.
+    fn is_suspect(&self, life: Life) -> bool {
+        self.outdated.borrow().is_suspect(life)
+    }
+
+    /// How long a connection that may be dead, because another one was, has to answer a ping; `None` for others.
+    pub(super) fn suspicion(&self, life: Life) -> Option<Duration> {
+        let outdated = *self.outdated.borrow();
+        let limit = outdated.opened_within.clamp(SHORTEST_WAIT, LAST_WAIT);
+        outdated.is_suspect(life).then_some(limit)
+    }
+
+    /// Whether a server is being looked for, so that connections had better not be used.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.state().is_doubtful
+    }
+
+    /// Waits until an answer on a connection is not worth waiting for any more: at once when its server was left, a
+    /// little later when it became suspect.
+    pub(super) async fn outdated(&self, life: Life) {
         let mut outdated = self.outdated.subscribe();
-        let found = outdated.wait_for(|outdated| outdated.has(opened_at)).await;
-        let is_left = found.is_ok_and(|outdated| outdated.is_left);
+        let has = |outdated: &Outdated| outdated.is_left(life) || outdated.is_suspect(life);
+        let found = outdated.wait_for(has).await;
+        let is_left = found.is_ok_and(|outdated| outdated.is_left(life));
         if !is_left {
-            sleep(GRACE).await;
+            sleep(LAST_WAIT).await;
         }
     }
 
-    fn outdate(&self, is_left: bool) {
-        let at = Some(Instant::now());
-        self.outdated.send_replace(Outdated { at, is_left });
+    fn note_left(&self) {
+        let now = Some(Instant::now());
+        self.outdated.send_modify(|outdated| outdated.left_at = now);
     }
 
     /// What keeps every server from being used, for one who waited for `patience`; `None` while one is in use.
     pub(super) fn trouble(&self, patience: Duration) -> Option<NoServer> {
-        let is_doubtful = self.state().is_doubtful;
-        is_doubtful.then(|| self.silence(patience))
+        self.is_doubtful().then(|| self.silence(patience))
     }
 
     /// What each server said last, or that it said nothing within `patience`.
@@ -210,7 +249,7 @@ impl Servers {
             let (true, Some(server)) = (is_wanted(), self.used()) else {
                 return Ok(None);
             };
-            let began = Instant::now();
+            let life = Life::new();
             match session::open(server, &self.terms).await {
                 Ok(session) => return Ok(Some(session)),
                 Err(unfit @ Unfit::Full { .. }) => return Err(Unopened::Full(unfit)),
@@ -218,7 +257,7 @@ impl Servers {
                     self.leave();
                 }
                 Err(Unfit::Silent(..) | Unfit::Unusable { .. } | Unfit::Refused { .. }) => {
-                    self.suspect(began);
+                    self.suspect(life);
                 }
             }
         }
@@ -226,7 +265,7 @@ impl Servers {
 
     /// Waits while a server is looked for; looks, if nobody else does.
     async fn turn(&self) -> Turn {
-        if !self.state().is_doubtful {
+        if !self.is_doubtful() {
             return Turn::Settled;
         }
         let asked = Instant::now();
@@ -235,7 +274,7 @@ impl Servers {
             return known;
         }
         let found = self.look_around().await;
-        found.map_or_else(|| Turn::None(self.silence(asked.elapsed())), Turn::Found)
+        found.unwrap_or_else(|| Turn::None(self.silence(asked.elapsed())))
     }
 
     /// What the look of somebody else came to.
@@ -251,18 +290,22 @@ impl Servers {
 
     /// Asks one server after the other, from the one in use or the one after it, until one can be used, for as
     /// long as one attempt may take. Attempts that hang go on meanwhile.
-    async fn look_around(&self) -> Option<Session> {
+    async fn look_around(&self) -> Option<Turn> {
         self.state().problems.fill(None);
-        let limit = self.list.iter().map(|server| server.patience).max();
-        let ends = Instant::now() + limit.unwrap_or_default();
+        let ends = Instant::now() + self.patience();
         let (mut attempts, mut due) = (FuturesUnordered::new(), Instant::now());
         let (mut begun, mut pause) = (0, PAUSE);
         loop {
             tokio::select! {
-                Some((place, opened)) = attempts.next() => match opened {
+                Some((place, took, opened)) = attempts.next() => match opened {
                     Ok(session) => {
-                        self.found(place);
-                        return Some(session);
+                        self.found(place, took);
+                        return Some(Turn::Found(session));
+                    }
+                    // It lives, and so may the connections that there are.
+                    Err(Unfit::Full { .. }) if self.is_suspected(place) => {
+                        self.found(place, took);
+                        return Some(Turn::Settled);
                     }
                     Err(unfit) => {
                         if matches!(unfit, Unfit::Refused { .. }) {
@@ -278,8 +321,11 @@ impl Servers {
                 () = sleep_until(due) => {
                     // Noted before it answers: a caller who gives up leaves the next one to his successor.
                     let (place, server) = self.take_next()?;
-                    let opening = session::open(server, &self.terms);
-                    attempts.push(async move { (place, opening.await) });
+                    let (opening, start) = (session::open(server, &self.terms), Instant::now());
+                    attempts.push(async move {
+                        let opened = opening.await;
+                        (place, start.elapsed(), opened)
+                    });
                     begun += 1;
                     due = Instant::now() + STAGGER;
                 }
@@ -304,20 +350,39 @@ impl Servers {
         }
     }
 
-    fn found(&self, place: usize) {
+    /// Whether this server is in use, and only looked at because a connection broke or was silent.
+    fn is_suspected(&self, place: usize) -> bool {
+        let state = self.state();
+        state.used == place && state.suspected_at.is_some()
+    }
+
+    /// The server at this place of the list takes writes; that is news where it is the one in use.
+    pub(super) fn confirm(&self, place: usize) {
+        if self.state().used == place {
+            self.found(place, Duration::ZERO);
+        }
+    }
+
+    fn found(&self, place: usize, took: Duration) {
         let mut state = self.state();
         let is_another = state.used != place;
         (state.used, state.next) = (place, place);
         state.is_doubtful = false;
+        let suspected_at = state.suspected_at.take();
         let problems = std::mem::replace(&mut state.problems, vec![None; self.list.len()]);
         drop(state);
         if is_another {
-            self.outdate(true);
+            self.note_left();
             let (server, cause) = (
                 self.name(),
                 NoServer(problems.into_iter().flatten().collect()),
             );
             tracing::info!(%server, %cause, "another database server is in use");
+        } else if suspected_at.is_some() {
+            self.outdated.send_modify(|outdated| {
+                outdated.suspected_at = suspected_at;
+                outdated.opened_within = took;
+            });
         }
     }
 

@@ -33,6 +33,7 @@ use crate::{
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// How many transactions of editors there are at once.
 const EDITORS: u32 = 4;
+
 /// The catalog in PostgreSQL. A clone is another hand on the same pools.
 #[derive(Clone)]
 pub(crate) struct PostgresStore {
@@ -117,11 +118,11 @@ impl PostgresStore {
         let mut is_again = false;
         loop {
             let mut lease = self.lease(pool, is_again).await?;
-            let opened_at = lease.opened_at();
+            let life = lease.life();
             let answer = tokio::select! {
                 answer = timeout(limit, self.run(&mut lease, query())) => answer,
                 // Found by somebody else: this one would not answer, or what it says would not count.
-                () = self.servers.outdated(opened_at) => Ok(Err(io::Error::from(ConnectionAborted).into())),
+                () = self.servers.outdated(life) => Ok(Err(io::Error::from(ConnectionAborted).into())),
             };
             let error = match answer {
                 Ok(Ok(rows)) => {
@@ -130,7 +131,7 @@ impl PostgresStore {
                 }
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    self.servers.suspect(opened_at);
+                    self.servers.suspect(life);
                     let silent = Unfit::Silent(self.servers.name(), limit);
                     return Err(Error::datastore(silent));
                 }
@@ -182,7 +183,8 @@ impl PostgresStore {
 impl Datastore for PostgresStore {
     async fn check(&self) -> Result<(), MigrationError> {
         // Not from the pool, which tries again until its time is over, and forgets why.
-        let mut connection = connect_to_one(self.servers.list()).await?;
+        let (place, mut connection) = connect_to_one(self.servers.list()).await?;
+        self.servers.confirm(place);
         let checked = migrate::check(&mut connection).await;
         connection.close().await.ok();
         checked

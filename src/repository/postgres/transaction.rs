@@ -86,7 +86,7 @@ impl PostgresStore {
                     fault(context, error)
                 }
                 Err(_) => {
-                    self.servers.suspect(lease.opened_at());
+                    self.servers.suspect(lease.life());
                     Error::datastore(NoAnswer(limit))
                 }
             };
@@ -125,7 +125,7 @@ impl PostgresStore {
             Health::Good => false,
             Health::Confused | Health::Ended => true,
             Health::Dead => {
-                self.servers.suspect(lease.opened_at());
+                self.servers.suspect(lease.life());
                 true
             }
         }

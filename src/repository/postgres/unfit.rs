@@ -59,6 +59,14 @@ impl fmt::Display for NoServer {
     }
 }
 
+/// Why a connection was not opened.
+#[derive(Debug)]
+pub(super) enum Unopened {
+    /// The server has given away all that it has.
+    Full(Unfit),
+    NoServer(NoServer),
+}
+
 impl Unfit {
     /// Why the server called `host` let nobody in.
     pub(super) fn of(host: &str, error: &sqlx::Error) -> Self {

@@ -1,4 +1,6 @@
 //! `PgBouncer` between the service and its database, in both modes, with its defaults.
+use std::time::Duration;
+
 use challenges_catalog::pb::catalog::v1::Difficulty;
 
 use super::scene::{SOON, Scene};
@@ -9,7 +11,7 @@ use crate::{
         pgbouncer::PgBouncer,
         postgres::{self, Database, Postgres},
         program,
-        proxy::Proxy,
+        proxy::{Mode, Proxy},
         replica::Replica,
     },
 };
@@ -77,6 +79,14 @@ async fn a_replica_works_through_a_pooler_in_transaction_mode_and_says_so() {
     let log = pooled.scene.replica.log();
     let told = log.lines().filter(|line| line.contains("a pooler lends"));
     assert_eq!(told.count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_pooler_in_transaction_mode_may_be_100_ms_away() {
+    let mut pooled = Pooled::start("transaction").await;
+    let there = Duration::from_millis(50);
+    pooled.scene.proxy.set(Mode::Delay(there)).await;
+    pooled.scene.shows_a_commit("far").await;
 }
 
 #[tokio::test]

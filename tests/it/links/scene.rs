@@ -1,6 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use challenges_catalog::pb::catalog::v1::Difficulty;
+use challenges_catalog::{
+    domain::{ListQuery, PageSize},
+    pb::catalog::v1::Difficulty,
+    repository::{self, Datastore, Location, PoolSettings},
+};
 
 use crate::support::{
     fleet::{self, list, titles},
@@ -61,4 +65,27 @@ impl Scene {
         })
         .await;
     }
+}
+
+/// A migrated database, and a role that may do all with it.
+pub async fn prepared() -> (Database, String) {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let role = database.create_role("serve").await;
+    fleet::grant(&database, &role).await;
+    (database, role)
+}
+
+pub fn open(url: &str, settings: &PoolSettings) -> Arc<dyn Datastore> {
+    repository::open(Location::Postgres(url), settings).unwrap()
+}
+
+pub fn everything() -> ListQuery {
+    ListQuery::first(None, PageSize::DEFAULT)
+}
+
+/// How many sessions the role has.
+pub async fn sessions(database: &Database, role: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'");
+    database.query_i64(&count).await
 }

@@ -1,46 +1,12 @@
-//! Sessions that the server ends for reasons of its own, and connections that it does not grant.
-use std::{sync::Arc, time::Duration};
+//! Sessions that the server ends for reasons of its own, and a login that it refuses.
+use challenges_catalog::{domain::Tell, repository::PoolSettings};
 
-use challenges_catalog::{
-    domain::{ListQuery, PageSize, Tell},
-    repository::{self, Datastore, Location, PoolSettings},
-};
-
+use super::scene::{SOON, everything, open, prepared, sessions};
 use crate::{
     editing::client::{challenge, client, create},
     repository::fixture::ANYONE,
-    support::{
-        fleet,
-        postgres::{self, Database},
-        replica::Replica,
-        wait::eventually,
-    },
+    support::{fleet, postgres, replica::Replica, wait::eventually},
 };
-
-const SOON: Duration = Duration::from_secs(10);
-
-fn everything() -> ListQuery {
-    ListQuery::first(None, PageSize::DEFAULT)
-}
-
-/// A migrated database, and a role that may do all with it.
-async fn prepared() -> (Database, String) {
-    let database = postgres::fresh().await;
-    fleet::migrate(&database).await;
-    let role = database.create_role("serve").await;
-    fleet::grant(&database, &role).await;
-    (database, role)
-}
-
-fn open(url: &str, settings: &PoolSettings) -> Arc<dyn Datastore> {
-    repository::open(Location::Postgres(url), settings).unwrap()
-}
-
-/// How many sessions the role has.
-async fn sessions(database: &Database, role: &str) -> i64 {
-    let count = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'");
-    database.query_i64(&count).await
-}
 
 #[tokio::test]
 async fn sessions_that_the_server_ended_for_being_idle_fail_no_read() {
@@ -82,43 +48,6 @@ async fn edits_pass_where_sessions_are_ended_for_being_idle() {
         let is_gone = async || database.query_i64(&query).await == 0;
         eventually("the server ended them", SOON, is_gone).await;
     }
-}
-
-#[tokio::test]
-async fn reads_wait_for_connections_of_their_own_when_the_server_grants_no_more() {
-    let (database, role) = prepared().await;
-    database
-        .execute(&format!("ALTER ROLE {role} CONNECTION LIMIT 3"))
-        .await;
-    let settings = PoolSettings {
-        min_connections: 1,
-        max_connections: 16,
-        ..PoolSettings::default()
-    };
-    let store = open(&database.url_as(&role), &settings);
-    store.fill().await.unwrap();
-    let reads = (0..64).map(|_| async { store.list(&everything()).await });
-    for read in futures_util::future::join_all(reads).await {
-        read.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_replica_keeps_to_the_number_of_connections_that_is_documented() {
-    let (database, role) = prepared().await;
-    let url = database.url_as(&role);
-    let replica = Replica::start(&[("DATABASE_URL", url)]).await;
-    let herd = (1..100).map(|size| {
-        fleet::list(
-            &replica,
-            challenges_catalog::pb::catalog::v1::Difficulty::Advanced,
-            size,
-        )
-    });
-    futures_util::future::join_all(herd).await;
-    // 20 for reads at most, and one each for polls and LISTEN; edits would take 4 more.
-    let open = sessions(&database, &role).await;
-    assert!((10..=22).contains(&open), "{open}");
 }
 
 #[tokio::test]

@@ -47,7 +47,6 @@ async fn far_away() -> Scene {
     let settings = [("DATABASE_URL", url), ("CATALOG_LOG", "info".to_owned())];
     let replica = Replica::start(&settings).await;
     fs::remove_dir_all(folder).unwrap();
-    eprintln!("{}", replica.log());
     Scene {
         replica,
         proxy,
