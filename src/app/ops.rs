@@ -12,7 +12,7 @@ use crate::{
     repository::Datastore,
     server::Connections,
     service::HistoryFigures,
-    telemetry::{Page, process_figures},
+    telemetry::{LogQueue, Page, process_figures},
     tips::Board,
     transport::{Health, RpcStats},
 };
@@ -29,11 +29,17 @@ struct Figures {
     health: Health,
     samples: Arc<Samples>,
     history: Arc<HistoryFigures>,
+    log: LogQueue,
 }
 
 impl App {
     /// The pages for operators of this replica, which serves with the settings `loaded`.
-    pub(super) fn pages(&self, loaded: &Loaded, connections: &Arc<Connections>) -> Pages {
+    pub(super) fn pages(
+        &self,
+        loaded: &Loaded,
+        connections: &Arc<Connections>,
+        log: LogQueue,
+    ) -> Pages {
         let figures = Figures {
             rpc: Arc::clone(self.edge.stats()),
             connections: Arc::clone(connections),
@@ -45,6 +51,7 @@ impl App {
             health: self.health.clone(),
             samples: Arc::clone(&self.samples),
             history: Arc::clone(&self.history),
+            log,
         };
         let health = self.health.clone();
         let checks = move || {
@@ -75,6 +82,7 @@ impl Figures {
         self.history.collect(&mut page);
         self.board.collect(&mut page);
         self.flags.collect(&mut page);
+        self.log.collect(&mut page);
         process_figures(&mut page);
         page.into_text()
     }

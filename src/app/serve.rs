@@ -19,8 +19,9 @@ use super::{
 use crate::{
     config::{Loaded, ServerConfig},
     domain::{CatalogReader, ListQuery, ReadOptions},
-    ops,
+    ops::{self, Pages},
     server::{self, Connections, ServerSettings},
+    telemetry::LogQueue,
 };
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,13 +33,13 @@ const WARM_PAUSE: Duration = Duration::from_millis(250);
 /// Background work that does not end by then is left behind.
 const TASKS_GRACE: Duration = Duration::from_secs(2);
 
-/// Serves until SIGTERM or SIGINT; then says so, lets calls finish, and returns.
+/// Serves until SIGTERM or SIGINT; then says so, lets calls finish, and returns. Shows how `log` does.
 /// A second signal ends the process at once.
 ///
 /// # Errors
 ///
 /// What kept it from serving.
-pub async fn serve(loaded: Loaded) -> Result<(), Error> {
+pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
     let config = &loaded.config;
     let listener = bind(config.server.grpc_addr, "--grpc-addr").await?;
     let addr = listener.local_addr()?;
@@ -57,7 +58,7 @@ pub async fn serve(loaded: Loaded) -> Result<(), Error> {
     let facing = move |peer: SocketAddr| edge.facing(peer.ip());
     let open = Arc::new(Connections::default());
     if let Some(listener) = operators {
-        start_ops(&app, &loaded, &open, listener)?;
+        start_ops(&app, app.pages(&loaded, &open, log), listener)?;
     }
     let serving = server::serve(listener, facing, settings, open, drain.clone());
     let serving = Serving {
@@ -92,14 +93,8 @@ async fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
 }
 
 /// Serves the pages for operators, as long as anything runs that they show.
-fn start_ops(
-    app: &App,
-    loaded: &Loaded,
-    open: &Arc<Connections>,
-    listener: TcpListener,
-) -> Result<(), Error> {
-    let addr = listener.local_addr()?;
-    let pages = Arc::new(app.pages(loaded, open));
+fn start_ops(app: &App, pages: Pages, listener: TcpListener) -> Result<(), Error> {
+    let (addr, pages) = (listener.local_addr()?, Arc::new(pages));
     app.run_until_stop(Arc::clone(&app.samples).keep());
     app.tasks
         .spawn(ops::serve(listener, pages, app.stop.clone()));

@@ -1,5 +1,5 @@
 //! `migrate` and `seed`.
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use clap::ArgMatches;
 use serde_json::json;
@@ -83,7 +83,7 @@ pub(super) fn database(
     } else {
         &log.filter
     };
-    serve::start_log(log, filter, environment)?;
+    serve::start_log(log, filter, environment, io::stderr)?;
     Ok(loaded.config.database)
 }
 

@@ -69,17 +69,22 @@ impl Failure {
         }
     }
 
+    /// As people see it on standard error.
+    pub(super) fn text(&self, environment: &Environment) -> String {
+        let color = stderr().is_terminal() && environment.get("NO_COLOR").is_none();
+        let error = if color {
+            "\u{1b}[1;31merror:\u{1b}[0m"
+        } else {
+            "error:"
+        };
+        format!("{error} {}", self.message)
+    }
+
     /// Says it, and gives the exit code.
     pub(super) fn report(&self, environment: &Environment) -> ExitCode {
         if !self.message.is_empty() {
-            let color = stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-            let error = if color {
-                "\u{1b}[1;31merror:\u{1b}[0m"
-            } else {
-                "error:"
-            };
             // Nobody is left to be told when standard error is closed.
-            let _ = writeln!(stderr(), "{error} {}", self.message);
+            let _ = writeln!(stderr(), "{}", self.text(environment));
         }
         ExitCode::from(self.code)
     }

@@ -1,6 +1,7 @@
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 
 use clap::ArgMatches;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
     failure::{Failure, chain},
@@ -9,39 +10,55 @@ use super::{
 use crate::{
     app,
     config::{Environment, LogConfig, LogFormat},
-    telemetry::{self, Format},
+    telemetry::{self, Format, LogQueue},
 };
 
 /// Serves until told to stop.
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let loaded = settings::loaded(matches, environment)?;
-    let format = start_log(&loaded.config.log, &loaded.config.log.filter, environment)?;
+    let mut log = LogQueue::to_stderr().map_err(|error| Failure::caused(CANNOT_LOG, &error))?;
+    let _last_words = log.guard();
+    let settings = &loaded.config.log;
+    let format = start_log(settings, &settings.filter, environment, log.clone())?;
+    telemetry::log_panics();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let served = runtime::server()?.block_on(app::serve(loaded));
-    served.map_err(|error| match format {
-        // What collects JSON lines must be able to read the last one too.
-        Format::Json => {
-            tracing::error!(error = chain(error.as_ref()), "the server cannot run");
-            Failure::quiet(1)
+    let served = runtime::serve(app::serve(loaded, log.clone()))?;
+    served.map_err(|error| {
+        match format {
+            // What collects JSON lines must be able to read the last one too.
+            Format::Json => {
+                tracing::error!(error = chain(error.as_ref()), "the server cannot run");
+            }
+            Format::Text { .. } => {
+                let failure = Failure::caused("the server cannot run", error.as_ref());
+                // By way of the log, whose reader is not waited for; it takes everything.
+                let _ = writeln!(log, "{}", failure.text(environment));
+            }
         }
-        Format::Text { .. } => Failure::caused("the server cannot run", error.as_ref()),
+        Failure::quiet(1)
     })
 }
 
+const CANNOT_LOG: &str = "cannot log";
+
 /// Starts the log with `filter`, in the format that the settings ask for.
-pub(super) fn start_log(
+pub(super) fn start_log<W>(
     log: &LogConfig,
     filter: &str,
     environment: &Environment,
-) -> Result<Format, Failure> {
+    writer: W,
+) -> Result<Format, Failure>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let terminal = stderr().is_terminal();
     let color = terminal && environment.get("NO_COLOR").is_none();
     let format = match (log.format, terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
         (LogFormat::Text, _) | (LogFormat::Auto, true) => Format::Text { color },
     };
-    telemetry::init(filter, format).map_err(|error| Failure::caused("cannot log", &error))?;
+    telemetry::init(filter, format, writer).map_err(|error| Failure::caused(CANNOT_LOG, &error))?;
     Ok(format)
 }

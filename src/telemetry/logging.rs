@@ -1,4 +1,7 @@
-use std::io;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    panic,
+};
 
 use tracing::Subscriber;
 use tracing_subscriber::{
@@ -34,14 +37,29 @@ pub enum InitError {
     Twice(#[from] TryInitError),
 }
 
-/// Logs what `filter` lets through to standard error, from here to the end of the process.
+/// Logs what `filter` lets through to `writer`, from here to the end of the process.
 ///
 /// # Errors
 ///
 /// A filter that is not understood, or a second call.
-pub fn init(filter: &str, format: Format) -> Result<(), InitError> {
-    subscriber(filter, format, io::stderr)?.try_init()?;
+pub fn init<W>(filter: &str, format: Format, writer: W) -> Result<(), InitError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    subscriber(filter, format, writer)?.try_init()?;
     Ok(())
+}
+
+/// Logs panics too: written to standard error by whoever panicked, they would wait for its reader.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or("no text");
+        let location = panic.location().map(ToString::to_string);
+        let backtrace = Backtrace::capture();
+        let is_captured = backtrace.status() == BacktraceStatus::Captured;
+        let backtrace = is_captured.then(|| backtrace.to_string());
+        tracing::error!(panic = text, location, backtrace, "a thread panicked");
+    }));
 }
 
 /// The driver logs an error each time a connection is refused by a check of ours, which is told by the
@@ -56,7 +74,8 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = fmt::layer().with_writer(writer);
+    // What cannot be formatted would be told to standard error, past the writer.
+    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = match format {
         Format::Text { color } => lines.with_ansi(color).boxed(),
         Format::Json => lines

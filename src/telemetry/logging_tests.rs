@@ -1,5 +1,5 @@
 use std::{
-    io::Write,
+    io::{self, Write},
     sync::{Arc, Mutex},
 };
 
@@ -69,10 +69,28 @@ fn text_shows_the_fields_of_all_spans_and_no_colour_unless_asked() {
 
 #[test]
 fn a_second_start_is_an_error_and_no_panic() {
-    let results = [init("off", Format::Json), init("off", Format::Json)];
+    let results = [(); 2].map(|()| init("off", Format::Json, io::stderr));
     assert!(results[1].is_err());
     assert!(matches!(
-        init("a=b=c", Format::Json),
+        init("a=b=c", Format::Json, io::stderr),
         Err(InitError::Filter(_))
     ));
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log() {
+    let text = written(Format::Json, || {
+        let before = panic::take_hook();
+        log_panics();
+        let caught = panic::catch_unwind(|| panic!("for a test"));
+        panic::set_hook(before);
+        assert!(caught.is_err());
+    });
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&line["message"], &line["panic"]),
+        (&"a thread panicked".into(), &"for a test".into())
+    );
+    let location = line["location"].as_str().unwrap();
+    assert!(location.contains("logging_tests.rs:"), "{location}");
 }

@@ -2,12 +2,14 @@
 mod counter;
 mod histogram;
 mod json;
+mod log_queue;
 mod logging;
 mod page;
 mod process;
 
 pub use counter::Counter;
 pub use histogram::{Buckets, Distribution, Histogram};
-pub use logging::{Format, InitError, init};
+pub use log_queue::{LogGuard, LogQueue};
+pub use logging::{Format, InitError, init, log_panics};
 pub use page::{Family, Number, Page};
 pub use process::process_figures;

@@ -18,6 +18,7 @@ mod fleet;
 mod links;
 mod llm;
 mod logical;
+mod logs;
 mod ops;
 mod readme;
 mod replication_selftest;

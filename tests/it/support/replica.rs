@@ -1,5 +1,10 @@
 //! The product as its users meet it: the built program, in a folder of its own.
-use std::{fs, net::SocketAddr, path::Path, process::ExitStatus};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
 
 use challenges_catalog::pb::catalog::v1::challenges_catalog_client::ChallengesCatalogClient;
 use tonic::transport::Channel;
@@ -28,6 +33,22 @@ impl Replica {
 
     /// As [`Replica::start`]; its end and its log when it ends before it serves.
     pub async fn try_start(env: &[(&str, String)]) -> Result<Self, String> {
+        Self::run(env!("CARGO_BIN_EXE_challenges-catalog").into(), &[], env).await
+    }
+
+    /// As [`Replica::start`], with what it logs in `file` instead of [`Replica::log`].
+    pub async fn start_logging_to(file: &Path, env: &[(&str, String)]) -> Self {
+        let program = env!("CARGO_BIN_EXE_challenges-catalog");
+        let shell = ["-c", r#"exec 2>"$0" "$@""#, file.to_str().unwrap(), program];
+        let started = Self::run("sh".into(), &shell, env).await;
+        started.unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    async fn run(
+        program: PathBuf,
+        before: &[&str],
+        env: &[(&str, String)],
+    ) -> Result<Self, String> {
         let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
         let args = [
             "serve",
@@ -37,8 +58,8 @@ impl Replica {
             PORT_FILE,
         ];
         let process = Process::new(&Plan {
-            program: env!("CARGO_BIN_EXE_challenges-catalog").into(),
-            args: args.map(Into::into).into(),
+            program,
+            args: before.iter().chain(&args).map(Into::into).collect(),
             env: env.iter().map(own).collect(),
             end_signal: "KILL",
             user: None,

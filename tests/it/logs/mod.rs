@@ -1,0 +1,2 @@
+//! What the log must not do to the service, and what it must tell.
+mod unread;
