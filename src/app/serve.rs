@@ -21,7 +21,7 @@ use crate::{
     domain::{CatalogReader, ListQuery, ReadOptions},
     ops::{self, Pages},
     server::{self, Connections, ServerSettings},
-    telemetry::LogQueue,
+    telemetry::{Failing, FailureLog, LogQueue},
 };
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,6 +106,7 @@ fn start_ops(app: &App, pages: Pages, listener: TcpListener) -> Result<(), Error
 async fn warm(app: &App) {
     // An entry that was read before anything is known of changes is never valid.
     app.knowledge.first_word().await;
+    let outage = FailureLog::default();
     loop {
         let options = ReadOptions {
             min_version: None,
@@ -115,7 +116,14 @@ async fn warm(app: &App) {
         let loads = queries.iter().map(|query| app.catalog.list(query, options));
         match try_join_all(loads).await {
             Ok(_) => return,
-            Err(error) => tracing::warn!(%error, "not ready yet: the catalog cannot be read"),
+            Err(error) => {
+                if let Some(Failing { failures, lasted }) = outage.failed() {
+                    tracing::warn!(
+                        %error, failures, ?lasted,
+                        "not ready yet: the catalog cannot be read"
+                    );
+                }
+            }
         }
         sleep(WARM_PAUSE).await;
     }

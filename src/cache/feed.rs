@@ -16,8 +16,9 @@ use super::{
     pace::Pace,
     table::{Applied, Learnt},
 };
-use crate::domain::{
-    ChangeFeed, Changes, Error, FeedPage, Hint, News, ReplicaReport, Tell, Version,
+use crate::{
+    domain::{ChangeFeed, Changes, Error, FeedPage, Hint, News, ReplicaReport, Tell, Version},
+    telemetry::{Failing, FailureLog},
 };
 
 /// Keeps [`Knowledge`] up to date: polls on a beat, and soon on a hint.
@@ -30,6 +31,7 @@ pub struct FeedTask {
     heartbeat: Arc<ReplicaHeartbeat>,
     interval: Duration,
     stats: Arc<CacheStats>,
+    outage: FailureLog,
 }
 
 /// Callers that wait for a poll share it when they come closer together than this.
@@ -81,6 +83,7 @@ impl FeedTask {
             heartbeat,
             interval,
             stats,
+            outage: FailureLog::default(),
         }
     }
 
@@ -221,12 +224,15 @@ impl FeedTask {
             }
             Err(error) => {
                 self.stats.polls_failed.add(1);
-                if self.knowledge.lose() {
+                self.knowledge.lose();
+                if let Some(Failing { failures, lasted }) = self.outage.failed() {
                     let cause = error.source().map(ToString::to_string);
                     tracing::warn!(
                         component = "database",
                         %error,
                         cause,
+                        failures,
+                        ?lasted,
                         "the database is lost: nothing is called fresh, and copies are served as stale, until it is back"
                     );
                 }
@@ -236,7 +242,6 @@ impl FeedTask {
     }
 
     fn take_in(&self, page: &FeedPage, sent: Instant) -> Polled {
-        let was_lost = self.knowledge.is_lost();
         let before = self.knowledge.version();
         match self.knowledge.apply(page, sent) {
             Applied::InOrder => {}
@@ -249,9 +254,11 @@ impl FeedTask {
                 tracing::info!(database = %page.database, head = %page.head, "feed begins");
             }
         }
-        if was_lost {
+        if let Some(Failing { failures, lasted }) = self.outage.worked() {
             tracing::info!(
                 component = "database",
+                failures,
+                ?lasted,
                 "the database is back: answers are fresh again"
             );
         }

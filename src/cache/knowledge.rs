@@ -120,8 +120,8 @@ impl Knowledge {
         learnt
     }
 
-    /// Notes that a poll failed. Tells whether this is news.
-    pub(super) fn lose(&self) -> bool {
+    /// Notes that a poll failed.
+    pub(super) fn lose(&self) {
         self.confirmed.send_if_modified(|confirmed| {
             let (before, is_news) = match *confirmed {
                 Confirmed::Never => (None, true),
@@ -130,7 +130,7 @@ impl Knowledge {
             };
             *confirmed = Confirmed::Lost(before);
             is_news
-        })
+        });
     }
 
     /// How long ago the last answered poll was sent, if there was one.

@@ -9,9 +9,9 @@ use super::failure::Failure;
 const LEAVE_BEHIND: Duration = Duration::from_secs(1);
 
 /// Runs the server, on all cores.
-pub(super) fn serve<T>(server: impl Future<Output = T>) -> Result<T, Failure> {
+pub(super) fn serve<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = checked(Builder::new_multi_thread().enable_all().build())?;
-    let served = runtime.block_on(server);
+    let served = runtime.block_on(work);
     runtime.shutdown_timeout(LEAVE_BEHIND);
     Ok(served)
 }

@@ -3,7 +3,10 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use super::FlagBoard;
-use crate::domain::{ControlNews, ControlStore, Error};
+use crate::{
+    domain::{ControlNews, ControlStore, Error},
+    telemetry::{Failing, FailureLog},
+};
 
 /// Keeps a [`FlagBoard`] up to date: reads the rows when word of a commit comes, when somebody
 /// wants to know, and now and then in any case. It alone reads, so what is read later is newer.
@@ -33,7 +36,7 @@ impl Follower {
 
     /// Follows for ever.
     pub async fn run(self) {
-        let mut failures = 0;
+        let (mut failures, outage) = (0, FailureLog::default());
         loop {
             // First what is known, then the read: what comes in between is read again.
             let (known, asked) = (self.news.newest(), self.board.asked());
@@ -42,12 +45,18 @@ impl Follower {
             failures = match read {
                 Ok(rows) => {
                     self.board.follow(&rows);
+                    if let Some(Failing { failures, lasted }) = outage.worked() {
+                        tracing::info!(failures, ?lasted, "flags are read again");
+                    }
                     0
                 }
                 Err(error) => {
-                    if failures == 0 {
+                    if let Some(Failing { failures, lasted }) = outage.failed() {
                         let cause = error.source().map(ToString::to_string);
-                        tracing::warn!(%error, cause, "flags cannot be read; those in force stay");
+                        tracing::warn!(
+                            %error, cause, failures, ?lasted,
+                            "flags cannot be read; those in force stay"
+                        );
                     }
                     failures + 1
                 }

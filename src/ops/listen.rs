@@ -11,6 +11,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Pages;
+use crate::telemetry::{Failing, FailureLog};
 
 /// So many connections are open at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -27,6 +28,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub async fn serve(listener: TcpListener, pages: Arc<Pages>, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let outage = FailureLog::default();
     let accepting = async {
         loop {
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -34,6 +36,13 @@ pub async fn serve(listener: TcpListener, pages: Arc<Pages>, stop: CancellationT
             };
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    if let Some(Failing { failures, lasted }) = outage.worked() {
+                        tracing::info!(
+                            failures,
+                            ?lasted,
+                            "connections of operators are accepted again"
+                        );
+                    }
                     let served = connection(stream, Arc::clone(&pages), stop.clone());
                     connections.spawn(async move {
                         served.await;
@@ -42,7 +51,9 @@ pub async fn serve(listener: TcpListener, pages: Arc<Pages>, stop: CancellationT
                 }
                 // Out of file descriptors, say: the connection stays in the queue meanwhile.
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections of operators");
+                    if let Some(Failing { failures, lasted }) = outage.failed() {
+                        tracing::warn!(%error, failures, ?lasted, "cannot accept connections of operators");
+                    }
                     sleep(Duration::from_millis(100)).await;
                 }
             }

@@ -19,7 +19,7 @@ use super::{
     connection::{self, End, Served},
     gather::Spare,
 };
-use crate::telemetry::{Counter, Page};
+use crate::telemetry::{Counter, Failing, FailureLog, Page};
 
 /// Bounds of listening and leaving.
 #[derive(Clone, Debug)]
@@ -127,16 +127,24 @@ async fn accept(
     room: &Arc<Semaphore>,
     mut handle: impl FnMut((TcpStream, SocketAddr), OwnedSemaphorePermit),
 ) {
+    let outage = FailureLog::default();
     loop {
         let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok(accepted) => handle(accepted, permit),
+            Ok(accepted) => {
+                if let Some(Failing { failures, lasted }) = outage.worked() {
+                    tracing::info!(failures, ?lasted, "connections are accepted again");
+                }
+                handle(accepted, permit);
+            }
             Err(error) => {
                 // Out of file descriptors, say: the connection stays in the queue meanwhile.
                 if !is_about_one_connection(&error) {
-                    tracing::warn!(%error, "cannot accept connections");
+                    if let Some(Failing { failures, lasted }) = outage.failed() {
+                        tracing::warn!(%error, failures, ?lasted, "cannot accept connections");
+                    }
                     sleep(Duration::from_millis(100)).await;
                 }
             }

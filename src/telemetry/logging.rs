@@ -12,7 +12,7 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
-use super::json::FlatJson;
+use super::{LineLimit, json::FlatJson};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +52,23 @@ where
 
 /// Logs panics too: written to standard error by whoever panicked, they would wait for its reader.
 pub fn log_panics() {
-    panic::set_hook(Box::new(|panic| {
+    let lines = LineLimit::new();
+    panic::set_hook(Box::new(move |panic| {
+        let Some(left_out) = lines.admit() else {
+            return;
+        };
         let text = panic.payload_as_str().unwrap_or("no text");
         let location = panic.location().map(ToString::to_string);
         let backtrace = Backtrace::capture();
         let is_captured = backtrace.status() == BacktraceStatus::Captured;
         let backtrace = is_captured.then(|| backtrace.to_string());
-        tracing::error!(panic = text, location, backtrace, "a thread panicked");
+        tracing::error!(
+            panic = text,
+            location,
+            backtrace,
+            left_out,
+            "a thread panicked"
+        );
     }));
 }
 

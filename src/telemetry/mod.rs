@@ -1,5 +1,6 @@
 //! What the service tells about itself: logs, and figures. Knows no other room.
 mod counter;
+mod failure_log;
 mod histogram;
 mod json;
 mod log_queue;
@@ -8,6 +9,7 @@ mod page;
 mod process;
 
 pub use counter::Counter;
+pub use failure_log::{Failing, FailureLog, LineLimit};
 pub use histogram::{Buckets, Distribution, Histogram};
 pub use log_queue::{LogGuard, LogQueue};
 pub use logging::{Format, InitError, init, log_panics};

@@ -8,7 +8,13 @@ use super::{
     plan::Bar,
     supplier::{Supplier, input_guess, output_guess},
 };
-use crate::domain::{AttemptRecord, Epoch, FailureKind, Flag, Usage, Verdict, WriteFailure};
+use crate::{
+    domain::{AttemptRecord, Epoch, FailureKind, Flag, Usage, Verdict, WriteFailure},
+    telemetry::LineLimit,
+};
+
+/// Lines about attempts that could not be entered in the books.
+static UNRECORDED: LineLimit = LineLimit::new();
 
 /// An order that was let through, from the moment that it may be sent to the entry in the books.
 #[derive(Debug)]
@@ -103,13 +109,11 @@ impl Core {
             ),
             Ended::Aborted => (Outcome::Neutral, attempt.guess(order), "aborted"),
         };
-        if attempt.permit.report(outcome) {
+        let is_left_alone = attempt.permit.report(outcome);
+        if is_left_alone {
             self.stats.breaker_opened.add(1);
-            tracing::warn!(
-                provider = supplier.name,
-                "provider is left alone for a while"
-            );
         }
+        supplier.tell(outcome, is_left_alone);
         let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
         let reserved = (attempt.reserve, attempt.most);
         self.pay(reserved, order, usage, cost).await;
@@ -146,8 +150,10 @@ impl Core {
             let recorded = timeout(STORE_TIMEOUT, store.record(&record)).await;
             if !matches!(recorded, Ok(Ok(()))) {
                 stats.store_errors.add(1);
-                let (tip, cost) = (record.key, record.cost_micro_usd);
-                tracing::warn!(%tip, cost, "an attempt is missing in the books");
+                if let Some(left_out) = UNRECORDED.admit() {
+                    let (tip, cost) = (record.key, record.cost_micro_usd);
+                    tracing::warn!(%tip, cost, left_out, "an attempt is missing in the books");
+                }
             }
         });
     }

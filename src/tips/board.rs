@@ -34,6 +34,7 @@ use crate::{
         TipSubject, generic_tip,
     },
     redis::{Link, Listener},
+    telemetry::{Failing, FailureLog},
 };
 
 /// The store is waited for no longer than this.
@@ -74,6 +75,7 @@ pub(super) struct Core {
     pub(super) stats: Arc<TipStats>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
+    store_outage: FailureLog,
     caller_limits: Mutex<CallerLimits>,
     callers: Arc<Callers>,
     desks: Arc<Desks>,
@@ -111,6 +113,7 @@ impl Board {
             clock: parts.clock,
             tasks: parts.tasks,
             stop: parts.stop,
+            store_outage: FailureLog::default(),
             settings,
         }))
     }
@@ -371,12 +374,19 @@ impl Core {
         answer: Result<Result<T, Error>, tokio::time::error::Elapsed>,
     ) -> Option<T> {
         let problem = match answer {
-            Ok(Ok(value)) => return Some(value),
+            Ok(Ok(value)) => {
+                if let Some(Failing { failures, lasted }) = self.store_outage.worked() {
+                    tracing::info!(failures, ?lasted, "the store of tips works again");
+                }
+                return Some(value);
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {STORE_TIMEOUT:?}"),
         };
         self.stats.store_errors.add(1);
-        tracing::warn!(what, problem, "the store of tips failed");
+        if let Some(Failing { failures, lasted }) = self.store_outage.failed() {
+            tracing::warn!(what, problem, failures, ?lasted, "the store of tips fails");
+        }
         None
     }
 }

@@ -23,10 +23,15 @@ use super::{
     plan::Setback,
     publisher::{Demoted, Publisher},
 };
-use crate::domain::{Epoch, FallbackCause, ResetCause, Tip, TipSource};
+use crate::{
+    domain::{Epoch, FallbackCause, ResetCause, Tip, TipSource},
+    telemetry::LineLimit,
+};
 
 /// Followers that saw their leader vanish do not all ask at once.
 const JITTER: Duration = Duration::from_millis(250);
+/// Lines about tips that were not written.
+static UNWRITTEN: LineLimit = LineLimit::new();
 
 /// Fills one log, whatever it takes: leads, follows, takes over, or does without Redis.
 /// It belongs to the replica and not to any caller.
@@ -238,7 +243,7 @@ impl Duty {
             && publisher.whole(&tip, self.core.clock.now()).await.is_err()
         {
             // The store takes it only if no later epoch is there, so it may still be offered.
-            tracing::info!(tip = %tip.key, "another replica leads; its tip will be the one");
+            tracing::debug!(tip = %tip.key, "another replica leads; its tip will be the one");
         }
         self.core.save(&tip, &self.order.origin).await;
     }
@@ -255,12 +260,15 @@ impl Duty {
             .unwrap_or(failed.retry_after)
             .max(pause);
         let cause = failed.cause;
-        tracing::warn!(
-            tip = %self.order.key,
-            challenge = %self.order.origin.challenge,
-            cause = cause.as_str(),
-            "no tip was written; another text stands in"
-        );
+        if let Some(left_out) = UNWRITTEN.admit() {
+            tracing::warn!(
+                tip = %self.order.key,
+                challenge = %self.order.origin.challenge,
+                cause = cause.as_str(),
+                left_out,
+                "no tip was written; another text stands in"
+            );
+        }
         self.core.stats.count_fallback(cause);
         self.fail(failed, Some(pause)).await;
         if let Some(mut publisher) = publisher {

@@ -14,10 +14,15 @@ use super::{
     rules::Rules,
     supplier::Supplier,
 };
-use crate::domain::{Ending, Epoch, FailureKind, ResetCause, Tip, TipPhase, WriteFailure, Writing};
+use crate::{
+    domain::{Ending, Epoch, FailureKind, ResetCause, Tip, TipPhase, WriteFailure, Writing},
+    telemetry::LineLimit,
+};
 
 /// A provider whose money is spent is left alone so long: it sends no time of its own.
 const SPENT_PAUSE: Duration = Duration::from_mins(10);
+/// Lines about texts that break the rules.
+static BREACHES: LineLimit = LineLimit::new();
 
 /// Has one tip written: attempt by attempt, until one ends well or no more may be made.
 ///
@@ -159,8 +164,10 @@ impl<'a> Generation<'a> {
                     }
                     if let Err(breach) = rules.read(&piece) {
                         self.core.stats.breaches.add(1);
-                        let breach_word = breach.as_str();
-                        tracing::warn!(tip = %self.order.key, breach = breach_word, "tip breaks the rules");
+                        if let Some(left_out) = BREACHES.admit() {
+                            let (tip, breach) = (self.order.key, breach.as_str());
+                            tracing::warn!(%tip, breach, left_out, "tip breaks the rules");
+                        }
                         return Err(Setback::Breach(breach));
                     }
                     self.fence.pass().await;

@@ -14,7 +14,10 @@ use super::{
     frame::{Entry, Position},
     log::{Log, Page},
 };
-use crate::domain::{Epoch, Tip, UnixMicros};
+use crate::{
+    domain::{Epoch, Tip, UnixMicros},
+    telemetry::LineLimit,
+};
 
 /// The lease is renewed at least this often.
 const BEAT: Duration = Duration::from_secs(1);
@@ -24,6 +27,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const ALONE: Duration = Duration::from_millis(200);
 /// After Redis did not answer it is asked again so soon.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Lines about tips that go on without Redis.
+static LOST: LineLimit = LineLimit::new();
 
 /// Carries what a leader writes from its log to Redis.
 ///
@@ -217,7 +222,10 @@ impl<'a> Publisher<'a> {
         let since = unbroken.map_or(sent_at, |(since, _)| since);
         self.silence = Some((since, now));
         if now - since > TRUST && self.fence.is_needed() {
-            tracing::info!(tip = %self.names.key(), "Redis is lost; writing on for this replica");
+            if let Some(left_out) = LOST.admit() {
+                let tip = self.names.key();
+                tracing::info!(%tip, left_out, "Redis is lost; writing on for this replica");
+            }
             self.fence.lift();
         }
     }

@@ -2,12 +2,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     Price, Provider, ProviderQuota,
-    breaker::Breaker,
+    breaker::{Breaker, Outcome},
     limiter::{Quota, Want},
     provider_figures::ProviderFigures,
     retries::RetryBudget,
 };
-use crate::domain::{Prompt, Route, TipWriter};
+use crate::{
+    domain::{Prompt, Route, TipWriter},
+    telemetry::{Failing, FailureLog},
+};
 
 /// A provider, and what is known here of its health and its limits.
 pub(super) struct Supplier {
@@ -18,6 +21,7 @@ pub(super) struct Supplier {
     pub(super) figures: ProviderFigures,
     /// Names it among the limits.
     pub(super) name: String,
+    outage: FailureLog,
     quota: Mutex<ProviderQuota>,
 }
 
@@ -35,6 +39,7 @@ impl From<Provider> for Supplier {
             retries: RetryBudget::new(),
             figures: ProviderFigures::default(),
             name,
+            outage: FailureLog::default(),
             quota: Mutex::new(quota),
             writer: provider.writer,
         }
@@ -42,6 +47,24 @@ impl From<Provider> for Supplier {
 }
 
 impl Supplier {
+    /// Logs when it begins to be left alone, and when it works again.
+    pub(super) fn tell(&self, outcome: Outcome, is_left_alone: bool) {
+        let provider = &self.name;
+        if is_left_alone && let Some(Failing { failures, lasted }) = self.outage.failed() {
+            tracing::warn!(
+                provider,
+                failures,
+                ?lasted,
+                "provider is left alone for a while"
+            );
+        }
+        if outcome == Outcome::Success
+            && let Some(Failing { failures, lasted }) = self.outage.worked()
+        {
+            tracing::info!(provider, failures, ?lasted, "provider works again");
+        }
+    }
+
     /// Sets how much it may get from now on.
     pub(super) fn set_quota(&self, quota: ProviderQuota) {
         *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;

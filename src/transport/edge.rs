@@ -23,6 +23,7 @@ use super::{
     catalog::CatalogTransport,
     counted::ended,
     edit::EditTransport,
+    failed_calls::log_panicked,
     gate::Gate,
     reply::Reply as CatalogReply,
     rpc::Rpc,
@@ -145,8 +146,7 @@ impl Inner {
         let answer = self.dispatch(request, rpc, &call, peer);
         let answer = AssertUnwindSafe(answer).catch_unwind();
         let response = answer.await.unwrap_or_else(|_| {
-            call.span()
-                .in_scope(|| tracing::error!("the method panicked"));
+            call.span().in_scope(log_panicked);
             refuse(&status::internal(call.request_id()), &call)
         });
         ended(response, open, stats)

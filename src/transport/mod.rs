@@ -15,6 +15,7 @@ mod edge;
 mod edit;
 mod edit_messages;
 mod encoder;
+mod failed_calls;
 mod fields;
 mod flags;
 mod gate;

@@ -1,10 +1,13 @@
-use std::{collections::HashMap, error::Error as StdError, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
-use super::convert::{duration, etag_text};
+use super::{
+    convert::{duration, etag_text},
+    failed_calls::log_failed,
+};
 use crate::{
     domain::{Chore, ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, Unavailability},
     pb::catalog::v1::{ErrorReason, TipFailure},
@@ -56,7 +59,7 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
         }
         Error::Refused(refusal) => refused(refusal),
         Error::EditForbidden { .. } => {
-            log_chain(error, tracing::Level::ERROR);
+            log_failed(error);
             failed_precondition(ErrorReason::EditForbidden, error)
         }
         Error::UnderWay(chore) => {
@@ -70,14 +73,14 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
         Error::Unavailable {
             why, retry_after, ..
         } => {
-            log_chain(error, tracing::Level::WARN);
+            log_failed(error);
             unavailable(*why, error.to_string(), *retry_after)
         }
         Error::Exhausted { retry_after, .. } => exhausted(error.to_string(), *retry_after),
         Error::Declined => failed_precondition(ErrorReason::TipDeclined, error),
         Error::DeadlineExceeded => deadline_exceeded(),
         Error::Internal { .. } => {
-            log_chain(error, tracing::Level::ERROR);
+            log_failed(error);
             internal(request_id)
         }
     }
@@ -312,16 +315,6 @@ fn short_list(names: &[String]) -> String {
         list = format!("{list} and {} more", names.len() - NAMES_MAX);
     }
     list
-}
-
-fn log_chain(error: &Error, level: tracing::Level) {
-    // Where a load failed, its cause was logged there; this line has no source then.
-    let cause = error.source().map(ToString::to_string);
-    if level == tracing::Level::ERROR {
-        tracing::error!(%error, cause, "call failed");
-    } else {
-        tracing::warn!(%error, cause, "call failed");
-    }
 }
 
 #[cfg(test)]

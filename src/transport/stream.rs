@@ -24,6 +24,7 @@ use tracing::Span;
 use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
+    failed_calls::log_panicked,
     gate::Gate,
     status,
     unary::{GRPC_STATUS, PREFIX_LEN, in_time, read, refuse},
@@ -170,7 +171,7 @@ impl Streamed {
         let (messages, span) = (&mut self.messages, &self.span);
         let poll = || span.in_scope(|| messages.poll_next_unpin(cx));
         catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| {
-            span.in_scope(|| tracing::error!("the stream panicked"));
+            span.in_scope(log_panicked);
             Poll::Ready(Some(Err(status::internal(self.call.request_id()))))
         })
     }

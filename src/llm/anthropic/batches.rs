@@ -23,6 +23,7 @@ use crate::{
         flaw::Flaw,
         json_lines::lines,
     },
+    telemetry::LineLimit,
 };
 
 /// A batch of some ten megabytes takes its time on a slow line.
@@ -33,6 +34,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_BYTES: usize = 1 << 20;
 /// So many batches are listed; the API has pages of up to 1 000.
 const LISTED: &str = "?limit=100";
+/// Lines about results that cannot be read.
+static UNREADABLE: LineLimit = LineLimit::new();
 
 /// Orders batches from a model of Anthropic's.
 pub struct AnthropicBatches {
@@ -148,7 +151,10 @@ impl TipBatchWriter for AnthropicBatches {
                 // One line that cannot be read must not keep the others away; a page of something
                 // else must not pass for a batch without results.
                 Err(flaw) if has_read => {
-                    tracing::warn!(detail = flaw.detail, "a result cannot be read");
+                    if let Some(left_out) = UNREADABLE.admit() {
+                        let detail = flaw.detail;
+                        tracing::warn!(detail, left_out, "a result cannot be read");
+                    }
                     None
                 }
                 Err(flaw) => Some(Err(flaw)),

@@ -187,9 +187,14 @@ impl LiveRun {
     }
 
     fn stand_still(&self, wait: Duration) {
-        tracing::info!(?wait, "a run that generates tips waits for the provider");
         let mut resumes = self.resumes.lock().unwrap_or_else(PoisonError::into_inner);
-        *resumes = (*resumes).max(Instant::now() + wait);
+        let (now, before) = (Instant::now(), *resumes);
+        *resumes = before.max(now + wait);
+        drop(resumes);
+        // Said once for all that are under way.
+        if before <= now {
+            tracing::info!(?wait, "a run that generates tips waits for the provider");
+        }
     }
 
     async fn wait_for_provider(&self) {

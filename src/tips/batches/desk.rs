@@ -7,6 +7,7 @@ use crate::{
         BatchState, BatchesOrdered, ChallengeRepository, Error, Locale, NotedBatch, PersonaName,
         TipBatchStore, TipBatchWriter, TipBatches, TipSubject, WriteFailure,
     },
+    telemetry::LineLimit,
     tips::{
         Board, Price,
         board::Core,
@@ -17,6 +18,8 @@ use crate::{
 
 /// A provider that says no, and not for how long, is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Lines about batches whose provider says no.
+static WAITING: LineLimit = LineLimit::new();
 
 /// What a desk for batches is made of, beside the board.
 pub struct BatchParts {
@@ -73,7 +76,10 @@ impl BatchDesk {
     pub(super) async fn put_off(&self, batch: &NotedBatch, step: &str, failure: &WriteFailure) {
         let pause = failure.retry_after.unwrap_or(PAUSE);
         let (batch, kind) = (batch.batch.id, failure.kind.as_str());
-        tracing::warn!(%batch, step, kind, detail = failure.detail, ?pause, "a batch of tips waits for its provider");
+        if let Some(left_out) = WAITING.admit() {
+            let detail = &failure.detail;
+            tracing::warn!(%batch, step, kind, detail, ?pause, left_out, "a batch of tips waits for its provider");
+        }
         self.core.limiter.pause(&self.name, pause).await;
     }
 }

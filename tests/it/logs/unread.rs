@@ -54,7 +54,7 @@ impl Talkative {
             ("CATALOG_LOG", "trace".to_owned()),
         ];
         Self {
-            replica: Replica::start_logging_to(log, &settings).await,
+            replica: Replica::start_after(&format!("exec 2>{}", log.display()), &settings).await,
             ops,
         }
     }

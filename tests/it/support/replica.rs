@@ -36,11 +36,11 @@ impl Replica {
         Self::run(env!("CARGO_BIN_EXE_challenges-catalog").into(), &[], env).await
     }
 
-    /// As [`Replica::start`], with what it logs in `file` instead of [`Replica::log`].
-    pub async fn start_logging_to(file: &Path, env: &[(&str, String)]) -> Self {
+    /// As [`Replica::start`], by a shell that does `before` first, such as to set limits.
+    pub async fn start_after(before: &str, env: &[(&str, String)]) -> Self {
         let program = env!("CARGO_BIN_EXE_challenges-catalog");
-        let shell = ["-c", r#"exec 2>"$0" "$@""#, file.to_str().unwrap(), program];
-        let started = Self::run("sh".into(), &shell, env).await;
+        let script = format!(r#"{before}; exec "$@""#);
+        let started = Self::run("sh".into(), &["-c", &script, "sh", program], env).await;
         started.unwrap_or_else(|problem| panic!("{problem}"))
     }
 
