@@ -69,11 +69,12 @@ impl App {
         let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
         let catalog = Arc::clone(&caches.catalog);
         let service = CatalogService::new(Arc::clone(&catalog) as _);
-        let transport = CatalogTransport::new(service.clone(), page_tokens.clone());
+        let tokens = page_tokens.clone();
+        let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
         let tips = Tips::build(config, &datastore, service, nodes, switches, &tasks, &stop)?;
         let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
-        let routes = health.routes(
+        let routed = health.routes(
             cache_admin(&caches, &datastore, (own, name), &tasks),
             TipsAdminTransport::new(tips.generating),
             FeatureFlagsTransport::new(controls.clone()),
@@ -84,23 +85,21 @@ impl App {
             transport,
             TipsTransport::new(tips.service, config.tips.heartbeat),
             edits(&datastore, encoder, page_tokens),
-            routes,
+            routed,
             Gate::new(Arc::clone(switches), flags.changes()),
             edge_settings(config),
             leaving.clone(),
         );
+        let shared = caches.shared;
+        let samples = Samples::new(Arc::clone(&datastore), shared.clone(), config.tips.replicas);
         let app = Self {
-            samples: Arc::new(Samples::new(
-                Arc::clone(&datastore),
-                caches.shared.clone(),
-                config.tips.replicas,
-            )),
+            samples: Arc::new(samples),
             history: Arc::new(HistoryFigures::new(config.database.history_retention)),
             datastore,
             catalog,
             knowledge: caches.knowledge,
             flags,
-            shared: caches.shared,
+            shared,
             heartbeat,
             board: tips.board,
             health,
@@ -205,7 +204,6 @@ fn edge_settings(config: &Config) -> EdgeSettings {
         request_timeout: config.server.request_timeout,
         stream_timeout: config.server.stream_timeout,
         max_message_bytes: config.server.max_message_bytes,
-        max_calls: config.server.max_calls,
         max_streams: config.server.max_streams,
     }
 }

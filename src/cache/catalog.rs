@@ -19,7 +19,6 @@ use super::{
     at_hand::Near,
     entry::Entry,
     errand::Errand,
-    fault::{self, Fault},
     flight::{Flights, LoadFailure, Seat},
     key::ReadKey,
     load_health::LoadHealth,
@@ -166,11 +165,8 @@ impl CachedCatalog {
     async fn read(&self, keys: Vec<ReadKey>, options: ReadOptions) -> Result<Vec<Answer>, Error> {
         let arrived = Instant::now();
         let deadline = Instant::from_std(options.deadline);
-        if let Some(version) = options
-            .min_version
-            .filter(|_| !fault::is(Fault::IgnoreTicket))
-        {
-            self.reach(version, deadline).await?;
+        if let Some(version) = options.min_version {
+            self.wait_for(version, deadline).await?;
         }
         // Only now: what was read while the version was waited for could be older than it.
         let caller = Caller {
@@ -333,6 +329,10 @@ impl CatalogReader for CachedCatalog {
     ) -> Option<Vec<Answer>> {
         let keys = ids.iter().copied().map(ReadKey::Challenge);
         self.at_hand(keys, min_version)
+    }
+
+    async fn reach(&self, version: Version, deadline: std::time::Instant) -> Result<(), Error> {
+        self.wait_for(version, Instant::from_std(deadline)).await
     }
 
     async fn list(&self, query: &ListQuery, options: ReadOptions) -> Result<Answer, Error> {

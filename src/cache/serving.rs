@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     CachedCatalog,
     entry::Entry,
+    fault::{self, Fault},
     flight::{LoadFailure, Loaded},
     key::ReadKey,
 };
@@ -15,6 +16,9 @@ use crate::domain::{Answer, Error, FieldViolation, Flag, Source, Unavailability,
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
 /// With an older copy at hand, a load is waited for no longer than this once the database is known to be lost.
 const LOST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A version that lies farther ahead is not waited for. After a crash, numbers begin up to 100 000 later.
+const FAR_COMMITS: u64 = 1_000_000;
 
 /// Who asks, and what would do.
 #[derive(Clone, Copy, Debug)]
@@ -172,11 +176,17 @@ impl CachedCatalog {
     /// # Errors
     ///
     /// [`Error::Unavailable`] when it is not in time; [`Error::Invalid`] when it never will be.
-    pub(super) async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error> {
+    pub(super) async fn wait_for(&self, version: Version, deadline: Instant) -> Result<(), Error> {
+        if fault::is(Fault::IgnoreTicket) {
+            return Ok(());
+        }
         // A little early, so that the caller hears why instead of running out of time.
         let called = Instant::now();
         let until = deadline - (deadline - called) / 10;
         let is_known = self.knowledge.era().is_some();
+        if is_known && is_far(version, self.knowledge.version()) {
+            return Err(not_reached(version));
+        }
         // A server may have taken over of which this replica has not heard: a poll tells.
         if is_known
             && check_history(version, self.knowledge.version()).is_err()
@@ -187,12 +197,22 @@ impl CachedCatalog {
         if self.knowledge.reach(version, until).await {
             return Ok(());
         }
-        Err(Error::Unavailable {
-            why: Unavailability::VersionNotReached(version),
-            retry_after: Duration::from_millis(100),
-            source: None,
-        })
+        Err(not_reached(version))
     }
+}
+
+fn not_reached(version: Version) -> Error {
+    Error::Unavailable {
+        why: Unavailability::VersionNotReached(version),
+        retry_after: Duration::from_millis(100),
+        source: None,
+    }
+}
+
+/// Whether no replica can have told of `version`: the numbers of commits never jump so far.
+fn is_far(version: Version, known: Version) -> bool {
+    version.stamp.timeline == known.stamp.timeline
+        && version.stamp.seq.saturating_sub(known.stamp.seq) > FAR_COMMITS
 }
 
 /// Refuses a version that is of another history than the one that is `known`.

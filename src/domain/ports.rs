@@ -215,6 +215,14 @@ pub trait CatalogReader: Send + Sync {
         min_version: Option<Version>,
     ) -> Option<Vec<Answer>>;
 
+    /// Waits until this replica knows `version`, up to `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a version of another history; [`Error::Unavailable`] when it is not
+    /// known in time, or lies so far ahead that it will not be.
+    async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error>;
+
     /// One page of challenges.
     ///
     /// # Errors

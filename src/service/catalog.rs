@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::domain::{
     Answer, CatalogReader, ChallengeId, Error, Freshness, ListQuery, ReadOptions, TipSubject,
@@ -36,6 +39,15 @@ impl CatalogService {
     ) -> Option<Result<Vec<Answer>, Error>> {
         let answers = self.catalog.many_at_hand(ids, min_version)?;
         Some(all_there(ids, answers.iter().map(said)).map(|()| answers))
+    }
+
+    /// Waits until this replica knows `version`.
+    ///
+    /// # Errors
+    ///
+    /// As [`CatalogReader::reach`].
+    pub async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error> {
+        self.catalog.reach(version, deadline).await
     }
 
     /// One page of challenges.
@@ -132,6 +144,10 @@ mod tests {
 
         fn many_at_hand(&self, _: &[ChallengeId], _: Option<Version>) -> Option<Vec<Answer>> {
             None
+        }
+
+        async fn reach(&self, _: Version, _: Instant) -> Result<(), Error> {
+            unreachable!()
         }
 
         async fn list(&self, _: &ListQuery, _: ReadOptions) -> Result<Answer, Error> {

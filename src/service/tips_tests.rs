@@ -71,6 +71,10 @@ impl CatalogReader for Fifty {
         None
     }
 
+    async fn reach(&self, _: Version, _: Instant) -> Result<(), Error> {
+        Err(Error::DeadlineExceeded)
+    }
+
     async fn list(&self, _: &ListQuery, _: ReadOptions) -> Result<Answer, Error> {
         Err(Error::DeadlineExceeded)
     }

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use http::HeaderMap;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use super::{
@@ -7,6 +10,7 @@ use super::{
     fields::Wrong,
     page_token::PageTokens,
     reply::{self, Reply},
+    status,
 };
 use crate::{
     domain::{Answer, ChallengeId, Error, ListQuery, PageSize, ReadOptions, Version},
@@ -19,18 +23,27 @@ use crate::{
 pub struct CatalogTransport {
     service: CatalogService,
     page_tokens: PageTokens,
+    /// Calls that find nothing at hand.
+    loading: Arc<Semaphore>,
+    /// Calls that wait for a version; they wait for a poll, and for nothing of their own.
+    waiting: Arc<Semaphore>,
 }
 
+/// So many calls may wait for a version at once.
+const WAITING_MAX: usize = 10_000;
 /// The most ids that one batch may ask for.
 const IDS_MAX: usize = 100;
 
 impl CatalogTransport {
-    /// Serves `service`; lists continue by `page_tokens`.
+    /// Serves `service`; lists continue by `page_tokens`. Of calls that have to wait for a load
+    /// there are at most `max_calls` at once; more are refused.
     #[must_use]
-    pub fn new(service: CatalogService, page_tokens: PageTokens) -> Self {
+    pub fn new(service: CatalogService, page_tokens: PageTokens, max_calls: usize) -> Self {
         Self {
             service,
             page_tokens,
+            loading: Arc::new(Semaphore::new(max_calls)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
         }
     }
 
@@ -46,6 +59,7 @@ impl CatalogTransport {
         let answer = if let Some(answer) = at_hand {
             answer
         } else {
+            let _turn = self.turn(min_version, call).await?;
             let options = options(min_version, call);
             call.waiting(self.service.list(&query, options)).await?
         };
@@ -96,8 +110,24 @@ impl CatalogTransport {
         if let Some(answers) = call.at_once(|| self.service.many_at_hand(ids, min_version)) {
             return answers.map_err(|error| call.refused(&error));
         }
+        let _turn = self.turn(min_version, call).await?;
         let options = options(min_version, call);
         call.waiting(self.service.get_many(ids, options)).await
+    }
+
+    /// Lets a call on that found nothing at hand, once the version is there that it asks for.
+    async fn turn(
+        &self,
+        min_version: Option<Version>,
+        call: &Call,
+    ) -> Result<SemaphorePermit<'_>, Status> {
+        if let Some(version) = min_version {
+            let waiting = self.waiting.try_acquire();
+            let _waiting = waiting.map_err(|_| too_many())?;
+            let reached = self.service.reach(version, call.deadline);
+            call.waiting(reached).await?;
+        }
+        self.loading.try_acquire().map_err(|_| too_many())
     }
 
     fn list_query(
@@ -122,6 +152,10 @@ impl CatalogTransport {
         };
         Ok((query, min_version))
     }
+}
+
+fn too_many() -> Status {
+    status::overloaded("too many calls are in hand")
 }
 
 fn options(min_version: Option<Version>, call: &Call) -> ReadOptions {

@@ -8,24 +8,22 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYP
 use http_body::Body;
 use hyper::service::Service;
 use prost::Message;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, service::Routes};
-use tower::ServiceExt;
+use tonic::Status;
 use tracing::Instrument;
 
 use super::{
     body::ResponseBody,
-    call::{Call, REQUEST_ID},
+    call::Call,
     catalog::CatalogTransport,
     counted::ended,
     edit::EditTransport,
     failed_calls::log_panicked,
     gate::Gate,
     reply::Reply as CatalogReply,
+    request_body::RequestBodies,
+    routed::Routed,
     rpc::Rpc,
     rpc_stats::{OpenCall, RpcStats},
     status,
@@ -44,9 +42,6 @@ pub struct EdgeSettings {
     pub stream_timeout: Duration,
     /// The largest request message.
     pub max_message_bytes: usize,
-    /// So many calls are in hand at once; more are refused. Streams, health and reflection do
-    /// not count.
-    pub max_calls: usize,
     /// So many streams are in hand at once; more are refused.
     pub max_streams: usize,
 }
@@ -64,10 +59,10 @@ struct Inner {
     catalog: CatalogTransport,
     tips: TipsTransport,
     edits: EditTransport,
-    routes: Routes,
+    routed: Routed,
     gate: Gate,
     settings: EdgeSettings,
-    calls: Semaphore,
+    bodies: RequestBodies,
     streams: Arc<Semaphore>,
     leaving: CancellationToken,
     stats: Arc<RpcStats>,
@@ -76,15 +71,15 @@ struct Inner {
 type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 impl Edge {
-    /// Serves the catalog, its tips and its edits, and beside them the services of `routes` (health,
-    /// reflection). Calls to the catalog are let in by `gate`; streams end when it is closed, and
+    /// Serves the catalog, its tips and its edits, and beside them what is `routed` (health, reflection,
+    /// the other services of operators). Calls to the catalog are let in by `gate`; streams end when it is closed, and
     /// when `leaving` is cancelled.
     #[must_use]
     pub fn new(
         catalog: CatalogTransport,
         tips: TipsTransport,
         edits: EditTransport,
-        routes: Routes,
+        routed: Routed,
         gate: Gate,
         settings: EdgeSettings,
         leaving: CancellationToken,
@@ -93,9 +88,9 @@ impl Edge {
             catalog,
             tips,
             edits,
-            routes,
+            routed,
             gate,
-            calls: Semaphore::new(settings.max_calls),
+            bodies: RequestBodies::new(settings.max_message_bytes),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
             leaving,
@@ -157,7 +152,8 @@ impl Inner {
             Rpc::StreamTips
             | Rpc::StreamTipsBatch
             | Rpc::ImportChallenges
-            | Rpc::ExportChallenges => self.settings.stream_timeout,
+            | Rpc::ExportChallenges
+            | Rpc::Reflect => self.settings.stream_timeout,
             Rpc::List
             | Rpc::Get
             | Rpc::BatchGet
@@ -216,9 +212,13 @@ impl Inner {
             }
             Rpc::ImportChallenges => Box::pin(self.import(request, call, peer)).await,
             Rpc::ExportChallenges => Box::pin(self.export(request, call)).await,
+            Rpc::Reflect => {
+                let reflection = &self.routed.reflection;
+                reflection.answer(request, call, &self.bodies, &self.leaving)
+            }
             Rpc::Routed => {
-                let routed = Box::pin(self.routed(request, call));
-                routed.instrument(call.span()).await
+                let routed = self.routed.answer(request, call, &self.bodies);
+                Box::pin(routed).instrument(call.span()).await
             }
             Rpc::Unknown => refuse(&status::unknown_method(request.uri().path()), call),
         }
@@ -242,14 +242,10 @@ impl Inner {
         if let Some(status) = self.gate.refusal() {
             return refuse(&status, call);
         }
-        let Ok(_permit) = self.calls.try_acquire() else {
-            return refuse(&status::overloaded(), call);
-        };
-        let limit = self.settings.max_message_bytes;
         let handle = async |message, headers: &HeaderMap| {
             method(&self.catalog, message, headers, call).await
         };
-        unary(request, call, limit, handle).await
+        unary(request, call, &self.bodies, handle).await
     }
 
     async fn tips<M, R, B>(
@@ -267,19 +263,11 @@ impl Inner {
         if let Some(status) = self.gate.refusal() {
             return refuse(&status, call);
         }
-        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
-            return refuse(&status::overloaded(), call);
-        };
-        let bounds = Bounds {
-            permit,
-            leaving: self.leaving.clone(),
-            gate: Some(self.gate.clone()),
-        };
-        let limit = self.settings.max_message_bytes;
+        let bounds = || self.bounds(Some(self.gate.clone()));
         let handle = async |message, headers: &HeaderMap| {
             method(&self.tips, message, Origin { headers, peer }, call).await
         };
-        streaming(request, call, limit, bounds, handle).await
+        streaming(request, call, &self.bodies, bounds, handle).await
     }
 
     /// Operators are few, and their calls do not count.
@@ -295,12 +283,11 @@ impl Inner {
         R: Message,
         B: Body<Data = Bytes> + Unpin,
     {
-        let limit = self.settings.max_message_bytes;
         let handle = async |message, headers: &HeaderMap| {
             let answer = method(&self.edits, message, Origin { headers, peer }, call).await;
             answer.map(|message| CatalogReply::of(&message))
         };
-        unary(request, call, limit, handle).await
+        unary(request, call, &self.bodies, handle).await
     }
 
     async fn import<B>(
@@ -312,56 +299,31 @@ impl Inner {
     where
         B: Body<Data = Bytes> + Send + Unpin,
     {
-        let limit = self.settings.max_message_bytes;
         let handle = async |messages: &mut Upload<B>, headers: &HeaderMap| {
             let origin = Origin { headers, peer };
             let answer = self.edits.import(messages, origin, call).await;
             answer.map(|message| CatalogReply::of(&message))
         };
-        uploaded(request, call, limit, handle).await
+        uploaded(request, call, &self.bodies, handle).await
     }
 
     async fn export<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
-            return refuse(&status::overloaded(), call);
-        };
-        let bounds = Bounds {
-            permit,
-            leaving: self.leaving.clone(),
-            gate: None,
-        };
-        let limit = self.settings.max_message_bytes;
+        let bounds = || self.bounds(None);
         let handle = async |message, _: &HeaderMap| self.edits.export(message, call).await;
-        streaming(request, call, limit, bounds, handle).await
+        streaming(request, call, &self.bodies, bounds, handle).await
     }
 
-    async fn routed<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
-    where
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let mut request = request.map(tonic::body::Body::new);
-        // Handlers find it where callers would have put it.
-        request
-            .headers_mut()
-            .insert(REQUEST_ID, call.request_id.clone());
-        // The time limit is for the answer to begin; a stream may go on.
-        let answer = timeout_at(
-            Instant::from_std(call.deadline),
-            self.routes.clone().oneshot(request),
-        );
-        let mut response = match answer.await {
-            Ok(Ok(response)) => response.map(ResponseBody::Routed),
-            Ok(Err(never)) => match never {},
-            Err(_) => return refuse(&status::deadline_exceeded(), call),
-        };
-        response
-            .headers_mut()
-            .insert(REQUEST_ID, call.request_id.clone());
-        response
+    fn bounds(&self, gate: Option<Gate>) -> Result<Bounds, Status> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned();
+        let permit = permit.map_err(|_| status::overloaded("too many streams are open"))?;
+        Ok(Bounds {
+            permit,
+            leaving: self.leaving.clone(),
+            gate,
+        })
     }
 }
 

@@ -14,8 +14,8 @@ use tonic_health::{
 };
 
 use super::{
-    admin::CacheAdminTransport, flags::FeatureFlagsTransport,
-    runtime_settings::RuntimeSettingsTransport, tips_admin::TipsAdminTransport,
+    admin::CacheAdminTransport, flags::FeatureFlagsTransport, reflection::Reflection,
+    routed::Routed, runtime_settings::RuntimeSettingsTransport, tips_admin::TipsAdminTransport,
 };
 use crate::{
     domain::{Flag, Tunable},
@@ -187,8 +187,8 @@ impl Health {
         self.set("liveness", true).await;
     }
 
-    /// The services for operators, health and reflection (v1, and v1alpha for older tools), with the
-    /// messages that error details are made of, so that tools can show them.
+    /// The services for operators, health and reflection, with the messages that error details are
+    /// made of, so that tools can show them.
     ///
     /// # Errors
     ///
@@ -199,19 +199,19 @@ impl Health {
         tips: TipsAdminTransport,
         flags: FeatureFlagsTransport,
         settings: RuntimeSettingsTransport,
-    ) -> Result<Routes, tonic_reflection::server::Error> {
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(crate::pb::DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        Ok(Routes::new(self.service())
+    ) -> Result<Routed, prost::DecodeError> {
+        let reflection = Reflection::of(&[
+            crate::pb::DESCRIPTORS,
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ])?;
+        let routes = Routes::new(self.service())
             .add_service(CacheAdminServer::new(admin))
             .add_service(TipsAdminServer::new(tips))
             .add_service(FeatureFlagsServer::new(flags))
-            .add_service(RuntimeSettingsServer::new(settings))
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?))
+            .add_service(RuntimeSettingsServer::new(settings));
+        Ok(Routed { routes, reflection })
     }
 }

@@ -6,7 +6,7 @@ use ring::digest;
 use super::{
     body::Pieces,
     convert::{etag_text, timestamp},
-    unary::PREFIX_LEN,
+    request_body::PREFIX_LEN,
 };
 use crate::{
     domain::{Answer, Etag, Freshness, Source},

@@ -13,7 +13,9 @@ pub(super) enum Rpc {
     ListChallengeRevisions,
     ImportChallenges,
     ExportChallenges,
-    /// One of those that tonic's router answers.
+    /// Server reflection, in either version.
+    Reflect,
+    /// One of the others that tonic's router answers.
     Routed,
     Unknown,
 }
@@ -23,6 +25,12 @@ const ROUTED: [&str; 3] = [
     "/grpc.health.v1.",
     "/grpc.reflection.",
     "/challenges.admin.v1.",
+];
+
+/// Both versions of reflection, whose messages are the same.
+const REFLECTION: [&str; 2] = [
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
 /// The service that edits the catalog, beside those that are routed.
@@ -52,6 +60,7 @@ impl Rpc {
             | Self::ListChallengeRevisions
             | Self::ImportChallenges
             | Self::ExportChallenges
+            | Self::Reflect
             | Self::Routed => true,
             Self::List
             | Self::Get
@@ -71,6 +80,7 @@ impl Rpc {
             Some("StreamTips") => Self::StreamTips,
             Some("StreamTipsBatch") => Self::StreamTipsBatch,
             None if path.starts_with(EDITS) => Self::of_edits(path),
+            None if REFLECTION.contains(&path) => Self::Reflect,
             None if ROUTED.iter().any(|package| path.starts_with(package)) => Self::Routed,
             Some(_) | None => Self::Unknown,
         }

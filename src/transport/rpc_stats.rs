@@ -101,6 +101,7 @@ impl RpcStats {
             | Rpc::ListChallengeRevisions
             | Rpc::ImportChallenges
             | Rpc::ExportChallenges
+            | Rpc::Reflect
             | Rpc::Routed => self.by_path.get(path).unwrap_or(&self.other),
             Rpc::Unknown => &self.other,
         }

@@ -246,11 +246,27 @@ pub(super) fn internal(request_id: &str) -> Status {
     Status::with_error_details(Code::Internal, message, details)
 }
 
-/// All calls that may be in hand are.
-pub(super) fn overloaded() -> Status {
+/// This replica has no room for the call, for this `reason`.
+pub(super) fn overloaded(reason: &str) -> Status {
     let why = Unavailability::Overloaded;
-    let message = "this replica has too many calls in hand".to_owned();
+    let message = format!("this replica is overloaded: {reason}");
     unavailable(why, message, Duration::from_millis(100))
+}
+
+/// The request's message did not come in time. That is no fault of this replica, as a deadline that was
+/// missed would be.
+pub(super) fn message_too_slow() -> Status {
+    Status::cancelled("the request's message did not come in time")
+}
+
+/// What tonic's codec says of a request, in the codes that the gRPC documents ask for. What our
+/// methods say has details, and stays as it is.
+pub(super) fn of_codec(status: Status) -> Status {
+    if status.code() == Code::Internal && status.details().is_empty() {
+        malformed(status.message())
+    } else {
+        status
+    }
 }
 
 /// The request's message is larger than it may be.

@@ -26,8 +26,9 @@ use super::{
     call::{Call, REQUEST_ID},
     failed_calls::log_panicked,
     gate::Gate,
+    request_body::{PREFIX_LEN, RequestBodies},
     status,
-    unary::{GRPC_STATUS, PREFIX_LEN, in_time, read, refuse},
+    unary::{GRPC_STATUS, in_time, refuse},
 };
 use crate::domain::Error;
 
@@ -55,8 +56,8 @@ pub(super) struct Bounds {
 pub(super) async fn streaming<M, R, B>(
     request: Request<B>,
     call: &Call,
-    limit_bytes: usize,
-    bounds: Bounds,
+    bodies: &RequestBodies,
+    bounds: impl FnOnce() -> Result<Bounds, Status>,
     handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Messages<R>, Status>,
 ) -> Response<ResponseBody>
 where
@@ -66,28 +67,42 @@ where
 {
     let (head, body) = request.into_parts();
     let begun = async {
-        let message = read(body, &head.headers, limit_bytes).await?;
-        handle(message, &head.headers).await
+        let (message, _share) = bodies.read(body, &head.headers, call).await?;
+        let bounds = bounds()?;
+        Ok((handle(message, &head.headers).await?, bounds))
     };
     let begun = in_time(call, begun).await;
     match begun.unwrap_or_else(|| Err(status::deadline_exceeded())) {
-        Ok(messages) => {
-            let body = Streamed::new(messages, call, bounds);
-            let mut response = Response::new(ResponseBody::Streamed(Box::new(body)));
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert(REQUEST_ID, call.returned_id());
-            response
-        }
+        Ok((messages, bounds)) => open(encoded(messages, call), call, bounds),
         Err(status) => refuse(&status, call),
     }
+}
+
+type Encoded = BoxStream<'static, Result<Bytes, Status>>;
+
+fn encoded<R: Message + 'static>(messages: Messages<R>, call: &Call) -> Encoded {
+    let caller = call.clone();
+    messages
+        .map_ok(|message| message.encode_to_vec().into())
+        .map_err(move |error| caller.refused(&error))
+        .boxed()
+}
+
+/// Begins to send encoded messages.
+pub(super) fn open(messages: Encoded, call: &Call, bounds: Bounds) -> Response<ResponseBody> {
+    let body = Streamed::new(messages, call, bounds);
+    let mut response = Response::new(ResponseBody::Streamed(Box::new(body)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(REQUEST_ID, call.returned_id());
+    response
 }
 
 /// The body of a stream. It is asked for more only when what it gave before was taken, so a
 /// caller that does not read costs one piece and no queue: the messages are made when they are
 /// wanted.
 pub struct Streamed {
-    messages: BoxStream<'static, Result<Bytes, Status>>,
+    messages: Encoded,
     /// What ends it before the messages do.
     limit: BoxFuture<'static, Status>,
     call: Call,
@@ -105,13 +120,9 @@ enum Next {
 }
 
 impl Streamed {
-    fn new<R: Message + 'static>(messages: Messages<R>, call: &Call, bounds: Bounds) -> Self {
-        let caller = call.clone();
-        let messages = messages
-            .map_ok(|message| message.encode_to_vec().into())
-            .map_err(move |error| caller.refused(&error));
+    fn new(messages: Encoded, call: &Call, bounds: Bounds) -> Self {
         Self {
-            messages: messages.boxed(),
+            messages,
             limit: limit(call, bounds.leaving, bounds.gate).boxed(),
             call: call.clone(),
             span: call.span(),

@@ -38,7 +38,7 @@ impl Scene {
             leaving: leaving.clone(),
             gate: Some(Gate::new(Arc::default(), watch::channel(0).1)),
         };
-        let body = Streamed::new(messages.boxed(), &call, bounds);
+        let body = Streamed::new(encoded(messages.boxed(), &call), &call, bounds);
         Self {
             body: ResponseBody::Streamed(Box::new(body)),
             leaving,

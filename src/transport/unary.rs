@@ -1,9 +1,8 @@
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
-use http_body_util::BodyExt;
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
@@ -12,6 +11,7 @@ use super::{
     body::ResponseBody,
     call::{Call, REQUEST_ID},
     reply::Reply,
+    request_body::RequestBodies,
     status,
 };
 
@@ -28,7 +28,7 @@ const HEADERS: usize = 5;
 pub(super) async fn unary<M, B>(
     request: Request<B>,
     call: &Call,
-    limit_bytes: usize,
+    bodies: &RequestBodies,
     handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Reply, Status>,
 ) -> Response<ResponseBody>
 where
@@ -37,7 +37,7 @@ where
 {
     let (head, body) = request.into_parts();
     let answer = async {
-        let message = read(body, &head.headers, limit_bytes).await?;
+        let (message, _share) = bodies.read(body, &head.headers, call).await?;
         handle(message, &head.headers).await
     };
     let answer = in_time(call, answer).await;
@@ -56,126 +56,6 @@ pub(super) async fn in_time<T>(call: &Call, work: impl Future<Output = T>) -> Op
         Poll::Pending => {
             let deadline = Instant::from_std(call.deadline);
             timeout_at(deadline, work).await.ok()
-        }
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-fn not_protobuf(error: prost::DecodeError) -> Status {
-    status::malformed(&error.to_string())
-}
-
-/// The one message of a request.
-pub(super) async fn read<M, B>(
-    body: B,
-    headers: &HeaderMap,
-    limit_bytes: usize,
-) -> Result<M, Status>
-where
-    M: Message + Default,
-    B: Body<Data = Bytes> + Unpin,
-{
-    let message = read_bytes(body, headers, limit_bytes).await?;
-    M::decode(message).map_err(not_protobuf)
-}
-
-/// The message's bytes, without its prefix.
-async fn read_bytes<B>(
-    mut body: B,
-    headers: &HeaderMap,
-    limit_bytes: usize,
-) -> Result<Bytes, Status>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let mut all = Received::Nothing;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Status::cancelled("the caller went away"))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        all = all.and(data);
-        // The prefix tells the length early; a sender is not heard out to the end.
-        if all.announced().max(all.len().saturating_sub(PREFIX_LEN)) > limit_bytes {
-            return Err(status::message_too_large(limit_bytes));
-        }
-    }
-    let mut message = all.into_bytes();
-    let Some(prefix) = message.first_chunk::<PREFIX_LEN>() else {
-        return Err(status::malformed("it ends before the message's length"));
-    };
-    let length = length_of(*prefix, headers.contains_key("grpc-encoding"))?;
-    message.advance(PREFIX_LEN);
-    if length != message.len() {
-        return Err(status::malformed("it is shorter or longer than it says"));
-    }
-    Ok(message)
-}
-
-/// The length of the message behind a prefix.
-pub(super) fn length_of(
-    [flag, length @ ..]: [u8; PREFIX_LEN],
-    may_be_compressed: bool,
-) -> Result<usize, Status> {
-    match flag {
-        0 => Ok(usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX)),
-        1 if may_be_compressed => Err(status::compressed()),
-        _ => Err(status::malformed("its first byte is no gRPC flag")),
-    }
-}
-
-/// The length of what stands before every gRPC message: a flag and the message's length.
-pub(super) const PREFIX_LEN: usize = 5;
-
-/// What came so far. Nearly every request is one piece, which is then not copied.
-enum Received {
-    Nothing,
-    One(Bytes),
-    Many(BytesMut),
-}
-
-impl Received {
-    fn and(self, data: Bytes) -> Self {
-        match self {
-            Self::Nothing => Self::One(data),
-            Self::One(first) => {
-                let mut many = BytesMut::from(first);
-                many.extend_from_slice(&data);
-                Self::Many(many)
-            }
-            Self::Many(mut many) => {
-                many.extend_from_slice(&data);
-                Self::Many(many)
-            }
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Nothing => &[],
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    /// The length that the prefix announces; 0 while it is incomplete.
-    fn announced(&self) -> usize {
-        let length = self.as_slice().get(1..PREFIX_LEN);
-        let length = length
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u32::from_be_bytes);
-        usize::try_from(length).unwrap_or(usize::MAX)
-    }
-
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Nothing => Bytes::new(),
-            Self::One(one) => one,
-            Self::Many(many) => many.freeze(),
         }
     }
 }

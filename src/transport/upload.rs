@@ -9,17 +9,20 @@ use super::{
     body::ResponseBody,
     call::Call,
     reply::Reply,
+    request_body::{Deadline, PREFIX_LEN, RequestBodies, Share, data_of},
     status,
-    unary::{PREFIX_LEN, in_time, length_of, ok, refuse},
+    unary::{in_time, ok, refuse},
 };
 
 /// The messages that a caller sends one after another. No more than one of them is in memory:
 /// HTTP/2 holds the caller up meanwhile.
 pub(super) struct Upload<B> {
     body: B,
+    headers: HeaderMap,
     came: BytesMut,
-    limit_bytes: usize,
-    may_be_compressed: bool,
+    bodies: RequestBodies,
+    share: Share,
+    call: Call,
 }
 
 /// Answers one call with a stream of requests: hands it to `handle`, and sends the framed answer
@@ -27,19 +30,14 @@ pub(super) struct Upload<B> {
 pub(super) async fn uploaded<B>(
     request: Request<B>,
     call: &Call,
-    limit_bytes: usize,
+    bodies: &RequestBodies,
     handle: impl AsyncFnOnce(&mut Upload<B>, &HeaderMap) -> Result<Reply, Status>,
 ) -> Response<ResponseBody>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let (head, body) = request.into_parts();
-    let mut messages = Upload {
-        body,
-        came: BytesMut::new(),
-        limit_bytes,
-        may_be_compressed: head.headers.contains_key("grpc-encoding"),
-    };
+    let mut messages = Upload::new(body, head.headers.clone(), bodies, call);
     let answer = in_time(call, handle(&mut messages, &head.headers)).await;
     match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
         Ok(reply) => ok(reply, call),
@@ -51,12 +49,45 @@ impl<B> Upload<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    /// The next message; `None` when the caller has sent all.
+    /// The messages in `body`, read within the bounds of `bodies`.
+    pub(super) fn new(body: B, headers: HeaderMap, bodies: &RequestBodies, call: &Call) -> Self {
+        Self {
+            body,
+            headers,
+            came: BytesMut::new(),
+            bodies: bodies.clone(),
+            share: Share::default(),
+            call: call.clone(),
+        }
+    }
+
+    /// Waits until a message begins, however long; it holds nothing meanwhile. Tells whether one does.
     ///
     /// # Errors
     ///
-    /// What the caller is to be told: that a message is too large, or cannot be read.
+    /// The caller went away.
+    pub(super) async fn begins(&mut self) -> Result<bool, Status> {
+        if self.came.is_empty() {
+            self.share = Share::default();
+        }
+        while self.came.is_empty() {
+            let Some(data) = data_of(self.body.frame().await).transpose()? else {
+                return Ok(false);
+            };
+            self.came.extend_from_slice(&data);
+        }
+        Ok(true)
+    }
+
+    /// The next message; `None` when the caller has sent all. Each has its own time to come: what
+    /// an import holds is others' when its caller falls silent.
+    ///
+    /// # Errors
+    ///
+    /// What the caller is to be told: that a message is too large, comes too slowly, or cannot be
+    /// read.
     pub(super) async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
+        let mut deadline = Deadline::of(&self.call);
         loop {
             if let Some(message) = self.whole_message()? {
                 let message = M::decode(message);
@@ -64,15 +95,14 @@ where
                     .map(Some)
                     .map_err(|error| status::malformed(&error.to_string()));
             }
-            let Some(frame) = self.body.frame().await else {
+            let (body, share) = (&mut self.body, &mut self.share);
+            let Some(data) = self.bodies.next(body, share, &mut deadline).await? else {
                 let is_whole = self.came.is_empty();
                 let cut = || status::malformed("it ends within a message");
                 return is_whole.then_some(None).ok_or_else(cut);
             };
-            let frame = frame.map_err(|_| Status::cancelled("the caller went away"))?;
-            if let Ok(data) = frame.into_data() {
-                self.came.extend_from_slice(&data);
-            }
+            self.came.extend_from_slice(&data);
+            self.bodies.hold(&mut self.share, self.came.len())?;
         }
     }
 
@@ -80,11 +110,7 @@ where
         let Some(prefix) = self.came.first_chunk::<PREFIX_LEN>() else {
             return Ok(None);
         };
-        let length = length_of(*prefix, self.may_be_compressed)?;
-        // The prefix tells the length early; a sender is not heard out to the end.
-        if length > self.limit_bytes {
-            return Err(status::message_too_large(self.limit_bytes));
-        }
+        let length = self.bodies.length_of(*prefix, &self.headers)?;
         if self.came.len() < PREFIX_LEN + length {
             return Ok(None);
         }

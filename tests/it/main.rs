@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod bounds;
 mod catalog;
 mod cli_admin;
 mod editing;

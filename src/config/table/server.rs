@@ -127,7 +127,7 @@ pub(in crate::config) const MAX_CALLS: Setting = Setting {
     },
     default: "1024",
     secret: false,
-    help: "How many calls run at once; more are refused as OVERLOADED",
+    help: "How many calls wait for a load at once; more are refused as OVERLOADED",
 };
 
 pub(in crate::config) const MAX_STREAMS: Setting = Setting {

@@ -12,7 +12,8 @@ async fn channel(replica: &Replica) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-/// Asks one version of the protocol for the services, and for the file of the catalog.
+/// Asks one version of the protocol for what there is not, the services, and the file of the catalog,
+/// on one stream: an answer of "there is none" does not end it.
 macro_rules! ask {
     ($version:ident, $replica:expr) => {{
         use tonic_reflection::pb::$version::{
@@ -21,6 +22,8 @@ macro_rules! ask {
         };
         let catalog = "challenges.catalog.v1.ChallengesCatalog";
         let questions = [
+            MessageRequest::FileContainingSymbol("no.such.Symbol".to_owned()),
+            MessageRequest::FileByFilename("no/such.proto".to_owned()),
             MessageRequest::ListServices(String::new()),
             MessageRequest::FileContainingSymbol(catalog.to_owned()),
         ];
@@ -32,6 +35,15 @@ macro_rules! ask {
         let asked = client.server_reflection_info(stream::iter(questions)).await;
         let mut answers = asked.unwrap().into_inner();
         let mut next = async || answers.message().await.unwrap().unwrap().message_response;
+        for told in [
+            "there is no symbol no.such.Symbol",
+            "there is no file no/such.proto",
+        ] {
+            let Some(MessageResponse::ErrorResponse(error)) = next().await else {
+                panic!("an error")
+            };
+            assert_eq!((error.error_code, error.error_message.as_str()), (5, told));
+        }
         let Some(MessageResponse::ListServicesResponse(list)) = next().await else {
             panic!("a list of services")
         };
@@ -73,7 +85,7 @@ fn hold_the_documented_contract(services: &[String], files: &[Vec<u8>]) {
 }
 
 #[tokio::test]
-async fn both_versions_of_reflection_list_the_services_with_their_comments() {
+async fn both_versions_of_reflection_answer_every_question_on_one_stream() {
     let replica = Replica::start(&[]).await;
     let (services, files) = ask!(v1, &replica);
     hold_the_documented_contract(&services, &files);

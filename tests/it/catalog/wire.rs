@@ -3,6 +3,7 @@ use bytes::Bytes;
 use challenges_catalog::pb::catalog::v1::{Difficulty, ListChallengesRequest};
 use http::{Request, StatusCode};
 use prost::Message;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -147,4 +148,44 @@ async fn what_is_no_grpc_gets_an_http_status() {
         let answer = send(replica.addr(), request, "{}").await;
         assert_eq!(answer.http, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
+}
+
+#[tokio::test]
+async fn a_message_that_no_method_can_read_is_the_fault_of_its_caller() {
+    let replica = Replica::start(&[]).await;
+    let sets = [
+        challenges_catalog::pb::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let files = sets.map(|set| FileDescriptorSet::decode(set).unwrap().file);
+    let files = files.concat();
+    let methods = files.iter().flat_map(|file| {
+        let services = file.service.iter();
+        services.flat_map(|service| {
+            let method = |method: &MethodDescriptorProto| {
+                format!("/{}.{}/{}", file.package(), service.name(), method.name())
+            };
+            service.method.iter().map(method)
+        })
+    });
+    let mut seen = 0;
+    for path in methods {
+        for body in [
+            frame(0, b"\xff\xff"),
+            frame(9, b""),
+            frame(0, b"")[..3].to_vec().into(),
+        ] {
+            let answer = send(replica.addr(), grpc(&path), body.clone()).await;
+            let malformed = Refusal::new(Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
+            assert_eq!(
+                Refusal::from(answer.status()),
+                malformed,
+                "{path}: {body:?}"
+            );
+        }
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen}");
 }

@@ -1,0 +1,268 @@
+//! Reading requests, within one budget for all of them.
+//!
+//! A body that came whole with its call, and is small, costs nothing here. One that is waited for holds
+//! a place among those, and one that is large its bytes of a budget, until the call ends: so callers
+//! that begin what they do not end cost a bounded memory, and small requests find a place when the
+//! budget is used up.
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, header::HeaderName};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use prost::Message;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+use tonic::Status;
+
+use super::{call::Call, status};
+
+/// The length of what stands before every gRPC message: a flag and the message's length.
+pub(super) const PREFIX_LEN: usize = 5;
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// What all large bodies may take together; at least eight of the largest.
+const ALL_BYTES: usize = 64 << 20;
+const LARGEST: usize = 8;
+/// A body is small up to here.
+const SMALL_BYTES: usize = 8 << 10;
+/// So many bodies are waited for at once.
+const WAITED_FOR_MAX: usize = 8192;
+/// A message that has not come whole by then is not waited for.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The bounds of requests.
+#[derive(Clone)]
+pub(super) struct RequestBodies {
+    limit_bytes: usize,
+    budget: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+/// What one body holds.
+#[derive(Default)]
+pub(super) struct Share {
+    /// Of those that are waited for.
+    place: Option<OwnedSemaphorePermit>,
+    /// Of the budget.
+    bytes: Option<OwnedSemaphorePermit>,
+}
+
+/// Until when a message is waited for: some time from the first wait, and no longer than its call lasts.
+pub(super) struct Deadline {
+    call: std::time::Instant,
+    message: Option<Instant>,
+}
+
+impl Deadline {
+    pub(super) fn of(call: &Call) -> Self {
+        Self {
+            call: call.deadline,
+            message: None,
+        }
+    }
+
+    fn instant(&mut self) -> Instant {
+        let ours = || Instant::now() + MESSAGE_WITHIN;
+        let call = Instant::from_std(self.call);
+        *self.message.get_or_insert_with(|| ours().min(call))
+    }
+}
+
+impl RequestBodies {
+    /// Messages of up to `limit_bytes`.
+    pub(super) fn new(limit_bytes: usize) -> Self {
+        let all = ALL_BYTES.max(limit_bytes.saturating_mul(LARGEST));
+        Self {
+            limit_bytes,
+            budget: Arc::new(Semaphore::new(all)),
+            places: Arc::new(Semaphore::new(WAITED_FOR_MAX)),
+        }
+    }
+
+    /// The one message of a request, and its share, to be held as long as the call.
+    pub(super) async fn read<M, B>(
+        &self,
+        body: B,
+        headers: &HeaderMap,
+        call: &Call,
+    ) -> Result<(M, Share), Status>
+    where
+        M: Message + Default,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (mut message, share) = self.read_framed(body, headers, call).await?;
+        message.advance(PREFIX_LEN);
+        let message = M::decode(message).map_err(|error| status::malformed(&error.to_string()));
+        Ok((message?, share))
+    }
+
+    /// The bytes of the one message of a request, with its prefix.
+    pub(super) async fn read_framed<B>(
+        &self,
+        mut body: B,
+        headers: &HeaderMap,
+        call: &Call,
+    ) -> Result<(Bytes, Share), Status>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (mut all, mut share) = (Received::Nothing, Share::default());
+        let mut deadline = Deadline::of(call);
+        while let Some(data) = self.next(&mut body, &mut share, &mut deadline).await? {
+            all = all.and(data);
+            // The prefix tells the length early; a sender is not heard out to the end.
+            if all.announced().max(all.len().saturating_sub(PREFIX_LEN)) > self.limit_bytes {
+                return Err(status::message_too_large(self.limit_bytes));
+            }
+            self.hold(&mut share, all.len())?;
+        }
+        let message = all.into_bytes();
+        let Some(prefix) = message.first_chunk::<PREFIX_LEN>() else {
+            return Err(status::malformed("it ends before the message's length"));
+        };
+        let length = self.length_of(*prefix, headers)?;
+        if length != message.len() - PREFIX_LEN {
+            return Err(status::malformed("it is shorter or longer than it says"));
+        }
+        Ok((message, share))
+    }
+
+    /// The next data of a body; `None` at its end. What is not there yet is waited for with a place,
+    /// and up to `deadline`, which begins with the first wait.
+    pub(super) async fn next<B>(
+        &self,
+        body: &mut B,
+        share: &mut Share,
+        deadline: &mut Deadline,
+    ) -> Result<Option<Bytes>, Status>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        loop {
+            let frame = poll_fn(|cx| {
+                let polled = Pin::new(&mut *body).poll_frame(cx);
+                Poll::Ready(polled.map(data_of))
+            });
+            let data = match frame.await {
+                Poll::Ready(data) => data,
+                Poll::Pending => {
+                    self.take_place(share)?;
+                    let frame = timeout_at(deadline.instant(), body.frame()).await;
+                    data_of(frame.map_err(|_| status::message_too_slow())?)
+                }
+            };
+            match data.transpose()? {
+                Some(data) if data.is_empty() => {}
+                data => return Ok(data),
+            }
+        }
+    }
+
+    fn take_place(&self, share: &mut Share) -> Result<(), Status> {
+        if share.place.is_none() {
+            let place = Arc::clone(&self.places).try_acquire_owned();
+            let none = |_| status::overloaded("too many requests were begun and not ended");
+            share.place = Some(place.map_err(none)?);
+        }
+        Ok(())
+    }
+
+    /// Takes from the budget what a body of so many bytes needs beyond its share so far.
+    pub(super) fn hold(&self, share: &mut Share, bytes: usize) -> Result<(), Status> {
+        let held = share.bytes.as_ref();
+        let held = held.map_or(0, OwnedSemaphorePermit::num_permits);
+        if bytes <= held.max(SMALL_BYTES) {
+            return Ok(());
+        }
+        let more = u32::try_from(bytes - held).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.budget).try_acquire_many_owned(more);
+        let more = more.map_err(|_| status::overloaded("memory for requests is used up"))?;
+        match &mut share.bytes {
+            Some(permit) => permit.merge(more),
+            permit @ None => *permit = Some(more),
+        }
+        Ok(())
+    }
+
+    /// The length of the message behind a prefix, which is within the limit.
+    pub(super) fn length_of(
+        &self,
+        [flag, length @ ..]: [u8; PREFIX_LEN],
+        headers: &HeaderMap,
+    ) -> Result<usize, Status> {
+        match flag {
+            0 => {}
+            1 if headers.contains_key(ENCODING) => return Err(status::compressed()),
+            _ => return Err(status::malformed("its first byte is no gRPC flag")),
+        }
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        if length > self.limit_bytes {
+            return Err(status::message_too_large(self.limit_bytes));
+        }
+        Ok(length)
+    }
+}
+
+/// The data of a frame, which may be empty; `None` at the end.
+pub(super) fn data_of<E>(frame: Option<Result<Frame<Bytes>, E>>) -> Option<Result<Bytes, Status>> {
+    Some(match frame? {
+        Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
+        Err(_) => Err(Status::cancelled("the caller went away")),
+    })
+}
+
+/// What came so far. Nearly every request is one piece, which is then not copied.
+enum Received {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Received {
+    fn and(self, data: Bytes) -> Self {
+        match self {
+            Self::Nothing => Self::One(data),
+            Self::One(first) => {
+                let mut many = BytesMut::from(first);
+                many.extend_from_slice(&data);
+                Self::Many(many)
+            }
+            Self::Many(mut many) => {
+                many.extend_from_slice(&data);
+                Self::Many(many)
+            }
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// The length that the prefix announces; 0 while it is incomplete.
+    fn announced(&self) -> usize {
+        let length = self.as_slice().get(1..PREFIX_LEN);
+        let length = length
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u32::from_be_bytes);
+        usize::try_from(length).unwrap_or(usize::MAX)
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::One(one) => one,
+            Self::Many(many) => many.freeze(),
+        }
+    }
+}

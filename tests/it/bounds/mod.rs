@@ -1,0 +1,3 @@
+//! What callers hold, whatever they do, is bounded, and takes nothing from others.
+mod bodies;
+mod waiting;
