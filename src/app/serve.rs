@@ -1,8 +1,8 @@
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -20,13 +20,16 @@ use crate::{
     config::{Loaded, ServerConfig},
     domain::{CatalogReader, ListQuery, ReadOptions},
     ops::{self, Pages},
-    server::{self, Connections, ServerSettings},
+    server::{self, Admission, Connections, ServerSettings},
     telemetry::{Failing, FailureLog, LogQueue},
 };
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer than anybody pauses who reads; what the call holds, such as a connection to the database,
+/// is others' then.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// One round of warming; what it did not manage is tried again.
 const WARM_TIMEOUT: Duration = Duration::from_secs(5);
 const WARM_PAUSE: Duration = Duration::from_millis(250);
@@ -41,10 +44,10 @@ const TASKS_GRACE: Duration = Duration::from_secs(2);
 /// What kept it from serving.
 pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
     let config = &loaded.config;
-    let listener = bind(config.server.grpc_addr, "--grpc-addr").await?;
+    let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
     let addr = listener.local_addr()?;
     let operators = match config.server.ops_addr {
-        Some(addr) => Some(bind(addr, "--ops-addr").await?),
+        Some(addr) => Some(bind(addr, "--ops-addr")?),
         None => None,
     };
     let mut signals = Signals::new()?;
@@ -55,8 +58,11 @@ pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
     let edge = app.edge.clone();
-    let facing = move |peer: SocketAddr| edge.facing(peer.ip());
-    let open = Arc::new(Connections::default());
+    let facing = move |peer: SocketAddr, admission| match admission {
+        Admission::Ordinary => edge.facing(peer.ip()),
+        Admission::Spare(go) => edge.facing(peer.ip()).for_probes(go),
+    };
+    let open = Arc::new(Connections::at_most(settings.max_connections));
     if let Some(listener) = operators {
         start_ops(&app, app.pages(&loaded, &open, log), listener)?;
     }
@@ -85,8 +91,21 @@ pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
     stop(app, serving, &config.server, signals).await
 }
 
-async fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
-    TcpListener::bind(addr).await.map_err(|error| {
+/// So many connections may come at once before they are accepted, as all clients of a replica do
+/// that was replaced; the system may allow less (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
+fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
+    let listening = || {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|error: io::Error| {
         format!("cannot listen on {addr}: {error}; is another server running there? try {flag}")
             .into()
     })
@@ -211,6 +230,7 @@ fn server_settings(config: &ServerConfig) -> ServerSettings {
         keepalive_timeout: KEEPALIVE_TIMEOUT,
         max_connection_age: config.connection_age,
         max_connection_age_grace: config.connection_age_grace,
+        stall_timeout: STALL_TIMEOUT,
         shutdown_grace: config.shutdown_grace,
     }
 }

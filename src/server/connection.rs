@@ -10,7 +10,7 @@ use std::{
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{body::Incoming, server::conn::http2, service::Service};
+use hyper::{server::conn::http2, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
@@ -22,30 +22,41 @@ use super::{
     ServerSettings,
     eager::Eager,
     gather::{Gathered, Spare},
+    waits::{RequestBody, Telling},
 };
 
 /// What can be served on a connection.
 ///
 /// Nothing but a name for what hyper asks for; it is implemented for all that fits.
 pub trait Served:
-    Service<Request<Incoming>, Response = Response<Self::Reply>, Error = Infallible, Future: Send>
-    + Clone
+    Service<
+        Request<RequestBody>,
+        Response = Response<Self::Reply>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
     + Send
     + Sync
     + 'static
 {
     /// The body of its responses.
-    type Reply: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Reply: Body<Data: Buf + Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static;
 }
 
 impl<S, B> Served for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
         + 'static,
-    B: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data: Buf + Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
 {
     type Reply = B;
 }
@@ -59,6 +70,11 @@ const PENDING_RESETS_MAX: usize = 1024;
 const WINDOW_BYTES: u32 = 1 << 20;
 const HEADERS_MAX_BYTES: u32 = 16 << 10;
 
+/// When the replica leaves, a connection is left too on which nothing has moved for so long.
+const QUIET: Duration = Duration::from_secs(1);
+/// How often that is looked at in this time.
+const LOOKS: u32 = 4;
+
 /// How the life of a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -69,9 +85,12 @@ pub(super) enum End {
 }
 
 /// Serves one connection until it ends, is too old, or `stop` was asked for and `force` came.
+///
+/// `calls` runs its calls.
 pub(super) async fn serve<S: Served>(
     (stream, spare): (TcpStream, Spare),
     service: S,
+    calls: Eager,
     settings: ServerSettings,
     stop: CancellationToken,
     force: CancellationToken,
@@ -85,7 +104,6 @@ pub(super) async fn serve<S: Served>(
     if !spoke || stream.set_nodelay(true).is_err() {
         return End::Finished;
     }
-    let calls = Eager::default();
     let mut builder = http2::Builder::new(calls.clone());
     builder
         .timer(TokioTimer::new())
@@ -99,6 +117,7 @@ pub(super) async fn serve<S: Served>(
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
     let socket = Gathered::new(stream, spare);
+    let service = Telling(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
 
     // Connections that were opened together must not end together.
@@ -110,16 +129,43 @@ pub(super) async fn serve<S: Served>(
         biased;
         // A connection that broke has nothing to tell anyone.
         () = gathering(connection.as_mut(), &socket, &calls) => return End::Finished,
-        () = sleep(age) => settings.max_connection_age_grace,
-        () = stop.cancelled() => Duration::MAX,
+        () = sleep(age) => Some(settings.max_connection_age_grace),
+        () = stop.cancelled() => None,
     };
     connection.as_mut().graceful_shutdown();
+    let left = async {
+        stop.cancelled().await;
+        nobody_there(&socket, &calls).await;
+    };
     tokio::select! {
+        // Even without patience the client is told to go.
+        biased;
         () = gathering(connection.as_mut(), &socket, &calls) => End::Finished,
-        () = sleep(patience.min(settings.max_connection_age_grace)), if !stop.is_cancelled() => End::Cut,
+        () = sleep(patience.unwrap_or_default()), if patience.is_some() => End::Cut,
+        () = left => if calls.has_waiting() { End::Cut } else { End::Finished },
         () = force.cancelled() => End::Cut,
     }
 }
+
+/// Waits until a client is as good as gone: it says nothing and takes nothing, though it was asked
+/// to come to an end, and no call waits for this replica.
+async fn nobody_there(socket: &Gathered, calls: &Eager) {
+    let (mut before, mut quiet) = (socket.moved(), 0);
+    while quiet < LOOKS {
+        sleep(QUIET / LOOKS).await;
+        let now = socket.moved();
+        let is_quiet = now == before && !calls.is_at_work();
+        quiet = if is_quiet { quiet + 1 } else { 0 };
+        before = now;
+    }
+}
+
+/// What may be read of a connection in one turn. A request is some 50 to 100 bytes, and all that have
+/// come are begun at once: thousands of busy connections in a row must not keep the one of a probe
+/// waiting.
+const TURN_BYTES: usize = 2 << 10;
+/// The same, after a turn that was all body.
+const BULK_TURN_BYTES: usize = 16 << 10;
 
 /// Runs `connection`, and sends what it wrote each time that it has nothing more to do for now.
 ///
@@ -128,6 +174,8 @@ pub(super) async fn serve<S: Served>(
 async fn gathering<C: Future>(mut connection: Pin<&mut C>, socket: &Gathered, calls: &Eager) {
     let mut went_last = false;
     poll_fn(|cx| {
+        let is_bulk = calls.take_begun() <= 1 && socket.has_read_all();
+        socket.begin_turn(if is_bulk { BULK_TURN_BYTES } else { TURN_BYTES });
         let served = connection.as_mut().poll(cx);
         if served.is_pending() && !went_last && calls.has_waiting() && socket.has_gathered() {
             went_last = true;

@@ -24,6 +24,10 @@ struct Socket {
     /// What is to be sent; the first `sent` bytes of it have been.
     gathered: Vec<u8>,
     sent: usize,
+    /// Bytes that came and that were sent.
+    moved: u64,
+    /// How much may still be read in this turn.
+    readable: usize,
     spare: Spare,
 }
 
@@ -36,6 +40,8 @@ impl Gathered {
             stream,
             gathered: Vec::new(),
             sent: 0,
+            moved: 0,
+            readable: usize::MAX,
             spare,
         })))
     }
@@ -46,9 +52,24 @@ impl Gathered {
         self.socket().send(cx)
     }
 
+    /// Whether all was read that might be in this turn.
+    pub(super) fn has_read_all(&self) -> bool {
+        self.socket().readable == 0
+    }
+
+    /// Lets so many bytes be read until the next turn.
+    pub(super) fn begin_turn(&self, bytes: usize) {
+        self.socket().readable = bytes;
+    }
+
     /// Whether there is anything to send.
     pub(super) fn has_gathered(&self) -> bool {
         !self.socket().gathered.is_empty()
+    }
+
+    /// How many bytes came and were sent so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.socket().moved
     }
 
     fn socket(&self) -> MutexGuard<'_, Socket> {
@@ -61,7 +82,10 @@ impl Socket {
         while let Some(rest @ [_, ..]) = self.gathered.get(self.sent..) {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                sent => self.sent += sent,
+                sent => {
+                    self.sent += sent;
+                    self.moved += sent as u64;
+                }
             }
         }
         if self.sent > 0 {
@@ -95,7 +119,26 @@ impl AsyncRead for Gathered {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket().stream).poll_read(cx, into)
+        let mut socket = self.socket();
+        if socket.readable == 0 {
+            // Others first.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let (before, most) = (into.filled().len(), socket.readable);
+        let polled = if into.remaining() <= most {
+            Pin::new(&mut socket.stream).poll_read(cx, into)
+        } else {
+            let mut part = ReadBuf::new(into.initialize_unfilled_to(most));
+            let polled = Pin::new(&mut socket.stream).poll_read(cx, &mut part);
+            let came = part.filled().len();
+            into.advance(came);
+            polled
+        };
+        let came = into.filled().len() - before;
+        socket.moved += came as u64;
+        socket.readable -= came;
+        polled
     }
 }
 
@@ -235,5 +278,23 @@ mod tests {
         let held_up = tokio::time::timeout(std::time::Duration::from_millis(200), writing).await;
         assert!(held_up.is_err());
         assert!(socket.socket().gathered.len() <= GATHERED_MAX_BYTES);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_in_a_turn_than_may_be() {
+        let (mut socket, _, mut peer) = pair().await;
+        peer.write_all(&pattern(5_000)).await.unwrap();
+        let mut read = Vec::new();
+        for turn in [2_000, 2_000, 2_000] {
+            socket.begin_turn(turn);
+            let mut into = vec![0; 8_192];
+            let mut came = ReadBuf::new(&mut into);
+            poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut came))
+                .await
+                .unwrap();
+            read.extend_from_slice(came.filled());
+            assert_eq!(socket.has_read_all(), came.filled().len() == turn);
+        }
+        assert!(read == pattern(5_000));
     }
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -17,14 +18,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::{self, End, Served},
+    eager::Eager,
     gather::Spare,
+    newest::Newest,
 };
 use crate::telemetry::{Counter, Failing, FailureLog, Page};
 
 /// Bounds of listening and leaving.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// More connections wait to be accepted.
+    /// More connections are only for probes, and to tell others that there is no room.
     pub max_connections: usize,
     /// A connection must speak within this time.
     pub handshake_timeout: Duration,
@@ -37,6 +40,8 @@ pub struct ServerSettings {
     pub max_connection_age: Duration,
     /// So long may its calls go on then.
     pub max_connection_age_grace: Duration,
+    /// A caller that takes nothing of what it was answered for so long has its call ended.
+    pub stall_timeout: Duration,
     /// On shutdown: what is under way may take so long to finish.
     pub shutdown_grace: Duration,
 }
@@ -46,9 +51,22 @@ pub struct ServerSettings {
 pub struct Connections {
     opened: Counter,
     closed: Counter,
+    /// Those that came when all were taken.
+    refused: Counter,
+    most: usize,
+    stalled: Arc<Counter>,
 }
 
 impl Connections {
+    /// None yet, and at most so many.
+    #[must_use]
+    pub fn at_most(most: usize) -> Self {
+        Self {
+            most,
+            ..Self::default()
+        }
+    }
+
     /// Writes their figures.
     pub fn collect(&self, page: &mut Page) {
         let closed = self.closed.get();
@@ -63,6 +81,21 @@ impl Connections {
             "Connections of callers that are open.",
         )
         .sample(&[], opened.saturating_sub(closed));
+        page.gauge(
+            "catalog_connections_max",
+            "Connections of callers that may be open.",
+        )
+        .sample(&[], self.most);
+        page.counter(
+            "catalog_connections_refused_total",
+            "Connections that came when all were taken; health alone was served on them.",
+        )
+        .sample(&[], self.refused.get());
+        page.counter(
+            "catalog_calls_stalled_total",
+            "Calls that were ended because their caller took nothing of the answer.",
+        )
+        .sample(&[], self.stalled.get());
     }
 }
 
@@ -73,71 +106,154 @@ pub struct Drained {
     pub cut: usize,
 }
 
+/// Who a connection is for.
+#[derive(Clone, Debug)]
+pub enum Admission {
+    /// Everybody.
+    Ordinary,
+    /// Probes: all ordinary ones are taken. Whoever wants something else is told so, and asked to go
+    /// by this.
+    Spare(CancellationToken),
+}
+
+/// So many connections are kept beyond the maximum. Probes are short, and so are refusals.
+const SPARE: usize = 64;
+/// A spare connection ends after this.
+const SPARE_AGE: Duration = Duration::from_secs(5);
+
 /// Serves on `listener` until `stop`, each connection with what `service` makes for its peer; then
 /// stops accepting, tells every connection to finish, and cuts what has not finished after the
 /// grace. Counts its connections in `open`.
 pub async fn serve<S: Served>(
     listener: TcpListener,
-    service: impl Fn(SocketAddr) -> S,
+    service: impl Fn(SocketAddr, Admission) -> S,
     settings: ServerSettings,
     open: Arc<Connections>,
     stop: CancellationToken,
 ) -> Drained {
-    let (connections, force) = (TaskTracker::new(), CancellationToken::new());
-    let room = Arc::new(Semaphore::new(settings.max_connections));
-    let cut = Arc::new(AtomicUsize::new(0));
-    let spare = Spare::default();
-    let accepting = accept(&listener, &room, |(stream, peer), permit| {
-        let (cut, settings) = (Arc::clone(&cut), settings.clone());
-        let served = connection::serve(
-            (stream, spare.clone()),
-            service(peer),
-            settings,
-            stop.clone(),
-            force.clone(),
-        );
-        open.opened.add(1);
-        let open = Arc::clone(&open);
-        connections.spawn(async move {
+    let mut serving = Serving {
+        room: Arc::new(Semaphore::new(settings.max_connections)),
+        crowd: Newest::of(SPARE),
+        full: FailureLog::default(),
+        settings,
+        open,
+        buffers: Spare::default(),
+        running: TaskTracker::new(),
+        cut: Arc::default(),
+        stop: stop.clone(),
+        force: CancellationToken::new(),
+    };
+    let accepting = accept(&listener, |stream, peer| {
+        match Arc::clone(&serving.room).try_acquire_owned() {
+            Ok(permit) => serving.take(stream, service(peer, Admission::Ordinary), permit),
+            Err(_) => serving.refuse(stream, |go| service(peer, Admission::Spare(go))),
+        }
+    });
+    stop.run_until_cancelled(accepting).await;
+    drop(listener);
+    serving.end().await
+}
+
+/// A listener's connections, and what they share.
+struct Serving {
+    room: Arc<Semaphore>,
+    crowd: Newest,
+    full: FailureLog,
+    settings: ServerSettings,
+    open: Arc<Connections>,
+    buffers: Spare,
+    running: TaskTracker,
+    cut: Arc<AtomicUsize>,
+    stop: CancellationToken,
+    force: CancellationToken,
+}
+
+impl Serving {
+    fn take<S: Served>(&self, stream: TcpStream, service: S, permit: OwnedSemaphorePermit) {
+        if let Some(Failing { failures, lasted }) = self.full.worked() {
+            tracing::info!(failures, ?lasted, "there are connections again");
+        }
+        self.open.opened.add(1);
+        let (open, cut) = (Arc::clone(&self.open), Arc::clone(&self.cut));
+        let served = self.connection(stream, service, self.settings.clone(), self.stop.clone());
+        self.running.spawn(async move {
             if served.await == End::Cut {
                 cut.fetch_add(1, Relaxed);
             }
             open.closed.add(1);
             drop(permit);
         });
-    });
-    stop.run_until_cancelled(accepting).await;
-    drop(listener);
-    connections.close();
-    if timeout(settings.shutdown_grace, connections.wait())
-        .await
-        .is_err()
-    {
-        force.cancel();
-        connections.wait().await;
     }
-    Drained {
-        cut: cut.load(Relaxed),
+
+    /// Serves a connection that is too many, with what `service` makes of what asks it to go.
+    fn refuse<S: Served>(
+        &mut self,
+        stream: TcpStream,
+        service: impl FnOnce(CancellationToken) -> S,
+    ) {
+        self.open.refused.add(1);
+        if let Some(Failing { failures, lasted }) = self.full.failed() {
+            tracing::warn!(
+                most = self.settings.max_connections,
+                failures,
+                ?lasted,
+                "all connections are taken: others are sent away, and health alone is served"
+            );
+        }
+        let go = self.stop.child_token();
+        let service = service(go.clone());
+        let served = self.connection(stream, service, self.settings.spare(), go);
+        self.running.spawn(self.crowd.one_more(served.map(drop)));
+    }
+
+    fn connection<S: Served>(
+        &self,
+        stream: TcpStream,
+        service: S,
+        settings: ServerSettings,
+        stop: CancellationToken,
+    ) -> impl Future<Output = End> + Send + 'static + use<S> {
+        let calls = Eager::new(settings.stall_timeout, Arc::clone(&self.open.stalled));
+        let socket = (stream, self.buffers.clone());
+        connection::serve(socket, service, calls, settings, stop, self.force.clone())
+    }
+
+    /// Waits for all of them, and cuts them after the grace.
+    async fn end(self) -> Drained {
+        self.running.close();
+        let finished = timeout(self.settings.shutdown_grace, self.running.wait());
+        if finished.await.is_err() {
+            self.force.cancel();
+            self.running.wait().await;
+        }
+        Drained {
+            cut: self.cut.load(Relaxed),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// Those of a spare connection.
+    fn spare(&self) -> Self {
+        Self {
+            handshake_timeout: self.handshake_timeout.min(SPARE_AGE),
+            max_connection_age: SPARE_AGE,
+            max_connection_age_grace: Duration::ZERO,
+            ..self.clone()
+        }
     }
 }
 
 /// Accepts for ever.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-    mut handle: impl FnMut((TcpStream, SocketAddr), OwnedSemaphorePermit),
-) {
+async fn accept(listener: &TcpListener, mut handle: impl FnMut(TcpStream, SocketAddr)) {
     let outage = FailureLog::default();
     loop {
-        let Ok(permit) = Arc::clone(room).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
-            Ok(accepted) => {
+            Ok((stream, peer)) => {
                 if let Some(Failing { failures, lasted }) = outage.worked() {
                     tracing::info!(failures, ?lasted, "connections are accepted again");
                 }
-                handle(accepted, permit);
+                handle(stream, peer);
             }
             Err(error) => {
                 // Out of file descriptors, say: the connection stays in the queue meanwhile.
@@ -160,3 +276,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
+
+#[cfg(test)]
+#[path = "caller_tests.rs"]
+mod tests;

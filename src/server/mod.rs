@@ -4,6 +4,10 @@ mod connection;
 mod eager;
 mod gather;
 mod listen;
+mod newest;
+mod waits;
 
 pub use connection::Served;
-pub use listen::{Connections, Drained, ServerSettings, serve};
+pub use listen::{Admission, Connections, Drained, ServerSettings, serve};
+pub use newest::Newest;
+pub use waits::RequestBody;

@@ -1,5 +1,6 @@
 use std::{
-    convert::Infallible, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration,
+    convert::Infallible, future::ready, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -53,6 +54,8 @@ pub struct Edge {
     inner: Arc<Inner>,
     /// Whose connection this one serves.
     peer: Option<IpAddr>,
+    /// Where health alone is served: asks the others to go.
+    crowded: Option<CancellationToken>,
 }
 
 struct Inner {
@@ -96,7 +99,11 @@ impl Edge {
             leaving,
             stats: Arc::default(),
         });
-        Self { inner, peer: None }
+        Self {
+            inner,
+            peer: None,
+            crowded: None,
+        }
     }
 
     /// How the calls went so far.
@@ -111,6 +118,17 @@ impl Edge {
         Self {
             inner: Arc::clone(&self.inner),
             peer: Some(peer),
+            crowded: None,
+        }
+    }
+
+    /// The same, for a connection that is there for probes: whoever calls something else is refused,
+    /// and asked by `go` to come back.
+    #[must_use]
+    pub fn for_probes(self, go: CancellationToken) -> Self {
+        Self {
+            crowded: Some(go),
+            ..self
         }
     }
 }
@@ -145,6 +163,16 @@ impl Inner {
             refuse(&status::internal(call.request_id()), &call)
         });
         ended(response, open, stats)
+    }
+
+    /// Refuses a call on a connection that is not for it.
+    fn turn_away<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
+        let rpc = Rpc::of(request.uri().path());
+        let stats = self.stats.of(rpc, request.uri().path());
+        let call = Call::start(request, self.time_limit(rpc));
+        let open = OpenCall::begin(stats.as_ref(), call.began);
+        let crowded = status::overloaded("all connections are taken");
+        ended(refuse(&crowded, &call), open, stats)
     }
 
     fn time_limit(&self, rpc: Rpc) -> Duration {
@@ -338,6 +366,12 @@ where
 
     fn call(&self, request: Request<B>) -> Reply {
         let inner = Arc::clone(&self.inner);
+        if let Some(go) = &self.crowded
+            && !Rpc::is_health(request.uri().path())
+        {
+            go.cancel();
+            return Box::pin(ready(Ok(inner.turn_away(&request))));
+        }
         Box::pin(inner.answer(request, self.peer).map(Ok))
     }
 }

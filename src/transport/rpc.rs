@@ -71,6 +71,11 @@ impl Rpc {
         }
     }
 
+    /// Whether a path is one of health, which is asked by probes.
+    pub(super) fn is_health(path: &str) -> bool {
+        path.starts_with("/grpc.health.v1.")
+    }
+
     /// The method of this path.
     pub(super) fn of(path: &str) -> Self {
         match path.strip_prefix("/challenges.catalog.v1.ChallengesCatalog/") {

@@ -153,7 +153,7 @@ pub(in crate::config) const MAX_CONNECTIONS: Setting = Setting {
     },
     default: "10000",
     secret: false,
-    help: "How many client connections are open at once; more wait to be accepted",
+    help: "How many client connections are open at once; more are told OVERLOADED and sent away",
 };
 
 pub(in crate::config) const SHUTDOWN_DELAY: Setting = Setting {

@@ -68,7 +68,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "ops",
-        may_import: &["domain", "telemetry"],
+        may_import: &["domain", "server", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {

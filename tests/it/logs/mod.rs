@@ -1,3 +1,3 @@
 //! What the log must not do to the service, and what it must tell.
-mod outages;
+pub mod outages;
 mod unread;

@@ -9,8 +9,8 @@ use tonic::Code;
 
 use crate::support::{fleet, postgres, process::PATIENCE, replica::Replica, wait::eventually};
 
-/// The lines of a replica that people must read.
-fn told(replica: &Replica) -> Vec<Value> {
+/// The lines of a replica's log.
+pub fn told(replica: &Replica) -> Vec<Value> {
     let log = replica.log();
     let lines = log.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
@@ -40,7 +40,7 @@ async fn fail(replica: &Replica, count: u32) {
 }
 
 /// The lines with this message.
-fn saying<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
+pub fn saying<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
     let said = |line: &&Value| {
         line["message"]
             .as_str()
