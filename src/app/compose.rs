@@ -10,6 +10,7 @@ use super::{
     samples::Samples,
     tips::Tips,
     view::{Error, at},
+    writers::Writers,
 };
 use crate::{
     cache::{Audit, CachedCatalog, FeedTask, Knowledge, ReplicaHeartbeat, SharedCache},
@@ -38,6 +39,7 @@ pub(super) struct App {
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) board: Arc<Board>,
+    pub(super) writers: Arc<Writers>,
     pub(super) samples: Arc<Samples>,
     pub(super) history: Arc<HistoryFigures>,
     pub(super) health: Health,
@@ -102,6 +104,7 @@ impl App {
             shared,
             heartbeat,
             board: tips.board,
+            writers: Arc::new(tips.writers),
             health,
             edge,
             tasks,

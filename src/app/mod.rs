@@ -5,13 +5,18 @@ mod commands;
 mod compose;
 mod controls;
 mod database;
+mod descriptors;
 mod monitor;
 mod ops;
+mod reload;
 mod samples;
 mod serve;
+mod signals;
 mod tips;
 mod view;
+mod writers;
 
 pub use commands::{migrate_up, migration_status, prune_history, seed, verify};
+pub use reload::ReadSettings;
 pub use serve::serve;
 pub use view::{Error, Fact, Finding, Migrated, Migration, Report, Seeded, Severity};

@@ -3,7 +3,6 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use futures_util::future::try_join_all;
 use tokio::{
     net::{TcpListener, TcpSocket},
-    signal::unix::{SignalKind, signal},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
@@ -13,7 +12,10 @@ use tracing::{Instrument, info_span};
 use super::{
     compose::App,
     controls::Controls,
+    descriptors::raise_limit,
     monitor::{DEPENDENCIES, Monitor},
+    reload::{ReadSettings, Reload},
+    signals::Signals,
     view::Error,
 };
 use crate::{
@@ -21,7 +23,7 @@ use crate::{
     domain::{CatalogReader, ListQuery, ReadOptions},
     ops::{self, Pages},
     server::{self, Admission, Connections, ServerSettings},
-    telemetry::{Failing, FailureLog, LogQueue},
+    telemetry::{Failing, FailureLog, LogFilter, LogQueue},
 };
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,25 +38,34 @@ const WARM_PAUSE: Duration = Duration::from_millis(250);
 /// Background work that does not end by then is left behind.
 const TASKS_GRACE: Duration = Duration::from_secs(2);
 
-/// Serves until SIGTERM or SIGINT; then says so, lets calls finish, and returns. Shows how `log` does.
-/// A second signal ends the process at once.
+/// Serves until it is told to leave by a signal; then says so, lets calls finish, and returns. A second
+/// such signal ends the process at once.
 ///
 /// # Errors
 ///
 /// What kept it from serving.
-pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
+pub async fn serve(
+    loaded: Loaded,
+    (log, filter): (LogQueue, LogFilter),
+    read_again: ReadSettings,
+) -> Result<(), Error> {
     let config = &loaded.config;
+    raise_limit(config.server.max_connections);
     let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
     let addr = listener.local_addr()?;
     let operators = match config.server.ops_addr {
         Some(addr) => Some(bind(addr, "--ops-addr")?),
         None => None,
     };
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
     let app = tokio::select! {
         app = App::build(config) => app?,
-        () = signals.next() => return Ok(()),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before it served");
+            return Ok(());
+        }
     };
+    signals.reload.reach(Arc::clone(&app.writers));
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
     let edge = app.edge.clone();
@@ -75,7 +86,7 @@ pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
     let warmed = warm(&app).instrument(info_span!("warm"));
     tokio::select! {
         () = warmed => {}
-        () = signals.next() => return stop(app, serving, &config.server, signals).await,
+        signal = signals.next() => return stop(app, serving, &config.server, (signal, signals)).await,
     }
     app.health.set("startup", true).await;
     let mut controls = Controls::of(&app, config);
@@ -87,8 +98,8 @@ pub async fn serve(loaded: Loaded, log: LogQueue) -> Result<(), Error> {
     if let Some(file) = &config.server.port_file {
         announce(file, addr).await?;
     }
-    signals.next().await;
-    stop(app, serving, &config.server, signals).await
+    let signal = signals.next().await;
+    stop(app, serving, &config.server, (signal, signals)).await
 }
 
 /// So many connections may come at once before they are accepted, as all clients of a replica do
@@ -173,11 +184,11 @@ async fn stop(
     mut app: App,
     serving: Serving,
     config: &ServerConfig,
-    mut signals: Signals,
+    (signal, mut signals): (&'static str, Signals),
 ) -> Result<(), Error> {
     let leave = async {
         app.health.leave().await;
-        tracing::info!(delay = ?config.shutdown_delay, "not serving any more");
+        tracing::info!(signal, delay = ?config.shutdown_delay, "leaving: not serving any more");
         sleep(config.shutdown_delay).await;
         serving.drain.cancel();
         app.leaving.cancel();
@@ -193,31 +204,9 @@ async fn stop(
     };
     tokio::select! {
         left = leave => left,
-        () = signals.next() => {
-            tracing::warn!("second signal: leaving at once");
+        signal = signals.next() => {
+            tracing::warn!(signal, "second signal: leaving at once");
             Ok(())
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Error> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -3,14 +3,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::SystemClock, view::Error};
+use super::{clock::SystemClock, view::Error, writers::Writers};
 use crate::{
-    config::{AbandonedTips, Config, ProviderConfig, ProviderLimits, RedisConfig},
-    domain::{Clock, PromptBook, Switches, TipWriter},
-    llm::{
-        AnthropicBatches, AnthropicWriter, BundledPrompts, OpenAiWriter, ProviderSettings,
-        TimeLimits,
-    },
+    config::{AbandonedTips, Config, ProviderLimits, RedisConfig},
+    domain::{PromptBook, Switches, TipWriter},
+    llm::BundledPrompts,
     redis::{Link, LinkSettings, Listener, RedisNodes},
     repository::Datastore,
     service::{Batching, CatalogService, GenerateTipsService, TipsService},
@@ -26,6 +23,7 @@ pub(super) struct Tips {
     pub(super) service: TipsService,
     /// For operators, who have many written beforehand.
     pub(super) generating: GenerateTipsService,
+    pub(super) writers: Writers,
 }
 
 impl Tips {
@@ -41,10 +39,10 @@ impl Tips {
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
         let book = Arc::new(BundledPrompts::load()?);
-        let providers = providers(config)?;
+        let writers = Writers::of(config)?;
         let parts = TipParts {
             book: Arc::clone(&book) as _,
-            providers,
+            providers: providers(config, &writers),
             store: Arc::clone(datastore) as _,
             clock: Arc::new(SystemClock),
             redis: nodes
@@ -62,7 +60,7 @@ impl Tips {
             Arc::clone(datastore) as _,
             tasks.clone(),
         );
-        let generating = match batching(config, &board, datastore)? {
+        let generating = match batching(config, &writers, &board, datastore) {
             Some(batching) => {
                 let registry = Arc::clone(datastore) as _;
                 let collecting = batching.clone().collect(registry, tasks.clone());
@@ -75,6 +73,7 @@ impl Tips {
             board,
             service,
             generating,
+            writers,
         })
     }
 }
@@ -95,63 +94,39 @@ fn connect(config: &RedisConfig, nodes: &RedisNodes) -> Result<(Arc<Link>, Arc<L
 }
 
 /// Who writes, in the order in which they are asked.
-fn providers(config: &Config) -> Result<Vec<Provider>, Error> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut providers = Vec::new();
-    if let Some(anthropic) = &config.providers.anthropic {
-        let settings = provider_settings(anthropic, config);
-        let writer = AnthropicWriter::new(&settings, Arc::clone(&clock));
-        let writer = writer.map_err(|error| format!("Anthropic cannot write tips: {error}"))?;
-        providers.push(provider(Arc::new(writer), anthropic.limits));
-    }
-    if let Some(openai) = &config.providers.openai {
-        let settings = provider_settings(openai, config);
-        let writer = OpenAiWriter::new(&settings, clock);
-        let writer =
-            writer.map_err(|error| format!("{} cannot write tips: {error}", openai.base_url))?;
-        providers.push(provider(Arc::new(writer), openai.limits));
-    }
-    Ok(providers)
+fn providers(config: &Config, writers: &Writers) -> Vec<Provider> {
+    let Writers { anthropic, openai } = writers;
+    let anthropic = anthropic
+        .as_ref()
+        .map(|writer| Arc::clone(&writer.live) as _);
+    let openai = openai.as_ref().map(|writer| Arc::clone(writer) as _);
+    let settings = &config.providers;
+    [
+        anthropic.zip(settings.anthropic.as_ref()),
+        openai.zip(settings.openai.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(writer, settings)| provider(writer, settings.limits))
+    .collect()
 }
 
 /// Who takes orders in batches, if anybody does.
 fn batching(
     config: &Config,
+    writers: &Writers,
     board: &Board,
     datastore: &Arc<dyn Datastore>,
-) -> Result<Option<Batching>, Error> {
-    let Some(anthropic) = &config.providers.anthropic else {
-        return Ok(None);
-    };
-    let settings = provider_settings(anthropic, config);
-    let writer = AnthropicBatches::new(&settings, Arc::new(SystemClock));
-    let writer = writer.map_err(|error| format!("Anthropic cannot write tips: {error}"))?;
+) -> Option<Batching> {
+    let settings = config.providers.anthropic.as_ref()?;
     let parts = BatchParts {
-        writer: Arc::new(writer),
-        price: price(anthropic.limits).for_batches(),
+        writer: Arc::clone(&writers.anthropic.as_ref()?.batches) as _,
+        price: price(settings.limits).for_batches(),
         store: Arc::clone(datastore) as _,
         challenges: Arc::clone(datastore) as _,
     };
     let desk = Arc::new(BatchDesk::new(board, parts));
-    Ok(Some(Batching::new(desk, Arc::clone(datastore) as _)))
-}
-
-fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSettings {
-    let timeouts = config.providers.timeouts;
-    ProviderSettings {
-        base_url: provider.base_url.url().clone(),
-        key: provider.key.clone(),
-        model: provider.model.clone(),
-        temperature_milli: config.providers.temperature_milli,
-        max_output_tokens: config.providers.max_output_tokens,
-        limits: TimeLimits {
-            connect: timeouts.connect,
-            first_text: timeouts.first_text,
-            idle: timeouts.idle,
-            text_idle: timeouts.text_idle,
-            total: timeouts.total,
-        },
-    }
+    Some(Batching::new(desk, Arc::clone(datastore) as _))
 }
 
 fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> Provider {

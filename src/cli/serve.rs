@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     app,
-    config::{Environment, LogConfig, LogFormat},
-    telemetry::{self, Format, LogQueue},
+    config::{Environment, LogConfig, LogFormat, load},
+    telemetry::{self, Format, LogFilter, LogQueue},
 };
 
 /// Serves until told to stop.
@@ -19,12 +19,14 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let mut log = LogQueue::to_stderr().map_err(|error| Failure::caused(CANNOT_LOG, &error))?;
     let _last_words = log.guard();
     let settings = &loaded.config.log;
-    let format = start_log(settings, &settings.filter, environment, log.clone())?;
+    let (format, filter) = start_log(settings, &settings.filter, environment, log.clone())?;
     telemetry::log_panics();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let served = runtime::serve(app::serve(loaded, log.clone()))?;
+    let (flags, again) = (settings::flags(matches), environment.clone());
+    let read_again = Box::new(move || load(&flags, &again));
+    let served = runtime::serve(app::serve(loaded, (log.clone(), filter), read_again))?;
     served.map_err(|error| {
         match format {
             // What collects JSON lines must be able to read the last one too.
@@ -49,7 +51,7 @@ pub(super) fn start_log<W>(
     filter: &str,
     environment: &Environment,
     writer: W,
-) -> Result<Format, Failure>
+) -> Result<(Format, LogFilter), Failure>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -59,6 +61,7 @@ where
         (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
         (LogFormat::Text, _) | (LogFormat::Auto, true) => Format::Text { color },
     };
-    telemetry::init(filter, format, writer).map_err(|error| Failure::caused(CANNOT_LOG, &error))?;
-    Ok(format)
+    let filter = telemetry::init(filter, format, writer);
+    let filter = filter.map_err(|error| Failure::caused(CANNOT_LOG, &error))?;
+    Ok((format, filter))
 }

@@ -1,4 +1,8 @@
-use std::{error::Error, iter, sync::Arc};
+use std::{
+    error::Error,
+    iter,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
@@ -21,7 +25,8 @@ pub(super) type Body = BoxStream<'static, Result<Bytes, Flaw>>;
 pub(super) struct Endpoint {
     client: Client,
     url: Url,
-    headers: HeaderMap,
+    /// Shared by all clones, because the key among them may change.
+    headers: Arc<RwLock<HeaderMap>>,
     limits: TimeLimits,
     clock: Arc<dyn Clock>,
 }
@@ -32,22 +37,30 @@ impl Endpoint {
     pub(super) fn new(
         settings: &ProviderSettings,
         path: &str,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, json);
-        let events = HeaderValue::from_static("text/event-stream");
-        headers.insert(header::ACCEPT, events);
         let mut url = settings.base_url.clone();
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         Ok(Self {
             client: client(&url, settings.limits)?,
             url,
-            headers,
+            headers: Arc::new(RwLock::new(with_formats(headers))),
             limits: settings.limits,
             clock,
         })
+    }
+
+    /// From now on orders go out with `headers`, and those that every order has.
+    pub(super) fn renew(&self, headers: HeaderMap) {
+        *self.headers.write().unwrap_or_else(PoisonError::into_inner) = with_formats(headers);
+    }
+
+    fn headers(&self) -> HeaderMap {
+        self.headers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn limits(&self) -> TimeLimits {
@@ -61,7 +74,7 @@ impl Endpoint {
     /// Sends one order, and waits for the head of the answer. The connection ends with the body.
     pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
         let request = self.client.post(self.url.clone());
-        answer(request.headers(self.headers.clone()).body(order)).await
+        answer(request.headers(self.headers()).body(order)).await
     }
 
     /// As [`Self::send`], with another method, to a place at or below this one: `path` is put behind
@@ -72,12 +85,20 @@ impl Endpoint {
         path: &str,
         body: Vec<u8>,
     ) -> Result<(Head, Body), Flaw> {
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers();
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let url = format!("{}{path}", self.url);
         let request = self.client.request(method, url).headers(headers);
         answer(request.body(body)).await
     }
+}
+
+fn with_formats(mut headers: HeaderMap) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    let events = HeaderValue::from_static("text/event-stream");
+    headers.insert(header::ACCEPT, events);
+    headers
 }
 
 async fn answer(request: RequestBuilder) -> Result<(Head, Body), Flaw> {

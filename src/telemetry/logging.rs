@@ -5,10 +5,11 @@ use std::{
 
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     filter::ParseError,
     fmt::{self, MakeWriter, format::JsonFields},
     layer::SubscriberExt,
+    reload,
     util::{SubscriberInitExt, TryInitError},
 };
 
@@ -35,6 +36,9 @@ pub enum InitError {
     /// Something in this process logs already.
     #[error("the log is already set up")]
     Twice(#[from] TryInitError),
+    /// The log is no more.
+    #[error("the log's filter cannot be changed")]
+    Gone(#[from] reload::Error),
 }
 
 /// Logs what `filter` lets through to `writer`, from here to the end of the process.
@@ -42,12 +46,32 @@ pub enum InitError {
 /// # Errors
 ///
 /// A filter that is not understood, or a second call.
-pub fn init<W>(filter: &str, format: Format, writer: W) -> Result<(), InitError>
+pub fn init<W>(filter: &str, format: Format, writer: W) -> Result<LogFilter, InitError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    subscriber(filter, format, writer)?.try_init()?;
-    Ok(())
+    let (filter, changeable) = reload::Layer::new(parsed(filter)?);
+    subscriber(filter, format, writer).try_init()?;
+    Ok(LogFilter(changeable))
+}
+
+/// What the log lets through, which can be changed while it runs.
+#[derive(Clone, Debug)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Lets through what `filter` does, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// A filter that is not understood; the one before stays.
+    pub fn set(&self, filter: &str) -> Result<(), InitError> {
+        Ok(self.0.reload(parsed(filter)?)?)
+    }
+}
+
+fn parsed(filter: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{QUIET},{filter}"))
 }
 
 /// Logs panics too: written to standard error by whoever panicked, they would wait for its reader.
@@ -77,10 +101,10 @@ pub fn log_panics() {
 const QUIET: &str = "sqlx_core::pool::inner=off";
 
 fn subscriber<W>(
-    filter: &str,
+    filter: impl Layer<Registry> + Send + Sync,
     format: Format,
     writer: W,
-) -> Result<impl Subscriber + Send + Sync + 'static, ParseError>
+) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -94,9 +118,7 @@ where
             .event_format(FlatJson)
             .boxed(),
     };
-    Ok(tracing_subscriber::registry()
-        .with(EnvFilter::try_new(format!("{QUIET},{filter}"))?)
-        .with(lines))
+    tracing_subscriber::registry().with(filter).with(lines)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn written(format: Format, log: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     with_default(
-        subscriber("info", format, move || writer.clone()).unwrap(),
+        subscriber(parsed("info").unwrap(), format, move || writer.clone()),
         log,
     );
     String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()

@@ -12,6 +12,6 @@ pub use counter::Counter;
 pub use failure_log::{Failing, FailureLog, LineLimit};
 pub use histogram::{Buckets, Distribution, Histogram};
 pub use log_queue::{LogGuard, LogQueue};
-pub use logging::{Format, InitError, init, log_panics};
+pub use logging::{Format, InitError, LogFilter, init, log_panics};
 pub use page::{Family, Number, Page};
 pub use process::process_figures;

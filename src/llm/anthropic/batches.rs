@@ -61,6 +61,16 @@ impl AnthropicBatches {
         })
     }
 
+    /// From now on orders go out with the key of `settings`.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::Key`] when it cannot be sent; the key before stays then.
+    pub fn renew_key(&self, settings: &ProviderSettings) -> Result<(), SetupError> {
+        self.endpoint.renew(headers(settings)?);
+        Ok(())
+    }
+
     fn submission(&self, orders: &[BatchOrder]) -> Vec<u8> {
         let requests = orders.iter().map(|order| Request {
             custom_id: &order.custom_id,

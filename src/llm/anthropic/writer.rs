@@ -36,6 +36,16 @@ impl AnthropicWriter {
         })
     }
 
+    /// From now on orders go out with the key of `settings`.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::Key`] when it cannot be sent; the key before stays then.
+    pub fn renew_key(&self, settings: &ProviderSettings) -> Result<(), SetupError> {
+        self.endpoint.renew(headers(settings)?);
+        Ok(())
+    }
+
     fn order(&self, prompt: &Prompt) -> Vec<u8> {
         let order = Order {
             stream: Some(true),

@@ -30,19 +30,23 @@ impl OpenAiWriter {
     ///
     /// [`SetupError`] when the key cannot be sent, or TLS cannot be set up.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &settings.key {
-            let bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()));
-            let mut bearer = bearer.map_err(|_| SetupError::Key)?;
-            bearer.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, bearer);
-        }
+        let headers = headers(settings)?;
         Ok(Self {
             endpoint: Endpoint::new(settings, "/chat/completions", headers, clock)?,
             route: settings.route("openai"),
             temperature: settings.temperature(),
             is_openai: settings.base_url.host_str() == Some(OPENAI),
         })
+    }
+
+    /// From now on orders go out with the key of `settings`.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::Key`] when it cannot be sent; the key before stays then.
+    pub fn renew_key(&self, settings: &ProviderSettings) -> Result<(), SetupError> {
+        self.endpoint.renew(headers(settings)?);
+        Ok(())
     }
 
     fn order(&self, prompt: &Prompt) -> Vec<u8> {
@@ -70,6 +74,18 @@ impl OpenAiWriter {
         // Text and numbers under fixed names can always be written.
         serde_json::to_vec(&order).unwrap_or_default()
     }
+}
+
+/// What every order has.
+fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupError> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = &settings.key {
+        let bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()));
+        let mut bearer = bearer.map_err(|_| SetupError::Key)?;
+        bearer.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+    Ok(headers)
 }
 
 impl TipWriter for OpenAiWriter {

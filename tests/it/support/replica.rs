@@ -112,13 +112,19 @@ impl Replica {
         self.end("KILL").await;
     }
 
-    async fn end(&self, signal: &str) -> ExitStatus {
+    /// Sends a signal that ends it, and waits until it has.
+    pub async fn end(&self, signal: &str) -> ExitStatus {
         self.process.signal(signal);
         eventually("the replica ends", PATIENCE, || async {
             self.process.exit_status().is_some()
         })
         .await;
         self.process.exit_status().unwrap()
+    }
+
+    /// Sends a signal that it lives on after.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Freezes it: connections stay open, and nothing answers.

@@ -1,0 +1,79 @@
+//! Settings that are read again while the server runs.
+use std::sync::Arc;
+
+use super::writers::Writers;
+use crate::{
+    config::{Entry, LOG, Loaded, Problems},
+    telemetry::LogFilter,
+};
+
+/// Reads all settings again, from where they were read at the start.
+pub type ReadSettings = Box<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;
+
+/// Brings what files say now to those who can take it while the server runs: the log's filter, and the
+/// keys of providers. Of all else it tells that it has changed, and waits for the next start.
+pub(super) struct Reload {
+    read: ReadSettings,
+    log: LogFilter,
+    at_start: Vec<Entry>,
+    writers: Option<Arc<Writers>>,
+}
+
+impl Reload {
+    /// For a server that was started with `loaded`, and logs through `log`.
+    pub(super) fn new(loaded: &Loaded, log: LogFilter, read: ReadSettings) -> Self {
+        Self {
+            read,
+            log,
+            at_start: loaded.entries.clone(),
+            writers: None,
+        }
+    }
+
+    /// Brings keys to `writers`, too.
+    pub(super) fn reach(&mut self, writers: Arc<Writers>) {
+        self.writers = Some(writers);
+    }
+
+    /// Reads all settings again. When something is wrong with them, nothing changes.
+    ///
+    /// Whoever waits for signals waits for the files meanwhile, and nobody else does.
+    pub(super) fn act(&self) {
+        let loaded = match (self.read)() {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                tracing::warn!(%problems, "settings cannot be read again: all stays as it was");
+                return;
+            }
+        };
+        if let Err(error) = self.log.set(&loaded.config.log.filter) {
+            tracing::warn!(%error, "the log's filter stays as it was");
+        }
+        let renewed = self
+            .writers
+            .as_ref()
+            .map(|writers| writers.renew_keys(&loaded.config));
+        if let Some(Err(error)) = renewed {
+            tracing::warn!(%error, "the keys of providers stay as they were");
+        }
+        let waiting = self.waiting(&loaded.entries);
+        tracing::info!(
+            at_next_start = (!waiting.is_empty()).then(|| waiting.join(", ")),
+            "settings were read again: the log's filter and the keys of providers are what they say now"
+        );
+    }
+
+    /// The settings that count at the next start only, and have changed.
+    fn waiting(&self, now: &[Entry]) -> Vec<&'static str> {
+        let flag = |entry: &Entry| entry.setting.flag;
+        let was = |now: &&Entry| {
+            let before = self
+                .at_start
+                .iter()
+                .find(|before| flag(before) == flag(now));
+            before.is_none_or(|before| before.shown != now.shown)
+        };
+        let changed = now.iter().filter(was).map(flag);
+        changed.filter(|flag| *flag != LOG.flag).collect()
+    }
+}

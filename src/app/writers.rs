@@ -1,0 +1,86 @@
+//! Those who write tips, and the keys that they send.
+use std::sync::Arc;
+
+use super::{clock::SystemClock, view::Error};
+use crate::{
+    config::{Config, ProviderConfig},
+    domain::Clock,
+    llm::{
+        AnthropicBatches, AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits,
+    },
+};
+
+/// The writers of the providers that there are settings for.
+pub(super) struct Writers {
+    pub(super) anthropic: Option<Anthropic>,
+    pub(super) openai: Option<Arc<OpenAiWriter>>,
+}
+
+/// The two ways to order from Anthropic.
+pub(super) struct Anthropic {
+    pub(super) live: Arc<AnthropicWriter>,
+    pub(super) batches: Arc<AnthropicBatches>,
+}
+
+impl Writers {
+    /// Nothing is connected yet.
+    pub(super) fn of(config: &Config) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let anthropic = config.providers.anthropic.as_ref().map(|provider| {
+            let settings = provider_settings(provider, config);
+            let made = Anthropic::new(&settings, &clock);
+            made.map_err(|error| format!("Anthropic cannot write tips: {error}"))
+        });
+        let openai = config.providers.openai.as_ref().map(|provider| {
+            let settings = provider_settings(provider, config);
+            let made = OpenAiWriter::new(&settings, Arc::clone(&clock)).map(Arc::new);
+            made.map_err(|error| format!("{} cannot write tips: {error}", provider.base_url))
+        });
+        Ok(Self {
+            anthropic: anthropic.transpose()?,
+            openai: openai.transpose()?,
+        })
+    }
+
+    /// From now on orders go out with the keys of `config`. A provider that has no settings there keeps
+    /// the key that it has.
+    pub(super) fn renew_keys(&self, config: &Config) -> Result<(), SetupError> {
+        let providers = &config.providers;
+        if let (Some(writer), Some(provider)) = (&self.anthropic, &providers.anthropic) {
+            let settings = provider_settings(provider, config);
+            writer.live.renew_key(&settings)?;
+            writer.batches.renew_key(&settings)?;
+        }
+        if let (Some(writer), Some(provider)) = (&self.openai, &providers.openai) {
+            writer.renew_key(&provider_settings(provider, config))?;
+        }
+        Ok(())
+    }
+}
+
+impl Anthropic {
+    fn new(settings: &ProviderSettings, clock: &Arc<dyn Clock>) -> Result<Self, SetupError> {
+        Ok(Self {
+            live: Arc::new(AnthropicWriter::new(settings, Arc::clone(clock))?),
+            batches: Arc::new(AnthropicBatches::new(settings, Arc::clone(clock))?),
+        })
+    }
+}
+
+fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSettings {
+    let timeouts = config.providers.timeouts;
+    ProviderSettings {
+        base_url: provider.base_url.url().clone(),
+        key: provider.key.clone(),
+        model: provider.model.clone(),
+        temperature_milli: config.providers.temperature_milli,
+        max_output_tokens: config.providers.max_output_tokens,
+        limits: TimeLimits {
+            connect: timeouts.connect,
+            first_text: timeouts.first_text,
+            idle: timeouts.idle,
+            text_idle: timeouts.text_idle,
+            total: timeouts.total,
+        },
+    }
+}
