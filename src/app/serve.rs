@@ -19,7 +19,7 @@ use super::{
     view::Error,
 };
 use crate::{
-    config::{Loaded, ServerConfig},
+    config::{Config, Loaded, ProviderConfig, ServerConfig},
     domain::{CatalogReader, ListQuery, ReadOptions},
     ops::{self, Pages},
     server::{self, Admission, Connections, ServerSettings},
@@ -50,6 +50,7 @@ pub async fn serve(
     read_again: ReadSettings,
 ) -> Result<(), Error> {
     let config = &loaded.config;
+    introduce(config);
     raise_limit(config.server.max_connections);
     let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
     let addr = listener.local_addr()?;
@@ -100,6 +101,24 @@ pub async fn serve(
     }
     let signal = signals.next().await;
     stop(app, serving, &config.server, (signal, signals)).await
+}
+
+/// Says what starts, and what with; no secrets.
+fn introduce(config: &Config) {
+    let providers = &config.providers;
+    let provider =
+        |provider: &ProviderConfig| format!("{} at {}", provider.model, provider.base_url);
+    let anthropic = providers.anthropic.as_ref().map(provider);
+    let openai = providers.openai.as_ref().map(provider);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = %config.database.url,
+        redis = config.redis.url.as_ref().map(tracing::field::display),
+        anthropic,
+        openai,
+        environment = config.controls.environment.as_ref().map(tracing::field::display),
+        "starting"
+    );
 }
 
 /// So many connections may come at once before they are accepted, as all clients of a replica do

@@ -146,6 +146,19 @@ pub enum ValueSource {
     Default,
 }
 
+impl ValueSource {
+    /// In words, for the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EnvironmentRow => "the row for this environment",
+            Self::AllRow => "the row for all environments",
+            Self::Settings => "what the process was started with: no row counts here",
+            Self::Default => "the default: no row counts here",
+        }
+    }
+}
+
 /// A control as it stands on this replica.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing<C: Control> {

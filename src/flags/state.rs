@@ -81,8 +81,15 @@ fn move_all<C: Control>(
     for (standing, configured) in standings.iter_mut().zip(configured) {
         let now = resolve(rows, own, *configured, standing);
         if now.value != standing.value {
+            let row = now.row.as_ref();
             tracing::info!(
-                name = %now.control, from = %standing.value, to = %now.value, source = ?now.source,
+                kind = C::KIND.as_str(),
+                name = %now.control,
+                from = %standing.value,
+                to = %now.value,
+                source = now.source.as_str(),
+                by = row.and_then(|row| row.updated_by.as_deref()),
+                remark = row.and_then(|row| row.description.as_deref()),
                 "decided by operators"
             );
         }
