@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 use super::{
     RedisNodes, Script,
     breaker::{Attempt, Breaker, Turn},
-    pool::{Connection, Lines, Manager, Seal},
+    pool::{Connection, Lines, Manager, Seal, address_of},
 };
-use crate::telemetry::Counter;
+use crate::telemetry::{Counter, Failing, FailureLog};
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -36,6 +36,11 @@ pub struct Link {
     connections: u32,
     is_cluster: bool,
     failures: Counter,
+    /// Host and port, without credentials.
+    address: String,
+    outage: FailureLog,
+    /// Of a cluster: some of its nodes.
+    shards: FailureLog,
 }
 
 /// How a link does.
@@ -50,6 +55,8 @@ pub struct LinkState {
     /// Commands that failed or were not answered in time, since the start.
     pub failures: u64,
 }
+
+const PROBLEM_MAX_CHARS: usize = 200;
 
 enum Answer<T> {
     Value(T),
@@ -74,6 +81,9 @@ impl Link {
             connections: settings.connections,
             is_cluster: matches!(settings.nodes, RedisNodes::Cluster(_)),
             failures: Counter::default(),
+            address: address_of(&settings.nodes),
+            outage: FailureLog::default(),
+            shards: FailureLog::default(),
         })
     }
 
@@ -173,10 +183,10 @@ impl Link {
         attempt: Attempt,
         ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
     ) -> Option<Answer<T>> {
-        let mut seal = None;
+        let (mut seal, mut is_connected) = (None, false);
         let answer = timeout(self.timeout, async {
             let connection = self.lines.next().await?;
-            seal = connection.seal();
+            (seal, is_connected) = (connection.seal(), true);
             ask(connection).await.map_err(bb8::RunError::User)
         });
         let (answer, problem) = match answer.await {
@@ -185,7 +195,8 @@ impl Link {
                 (Some(Answer::NoScript), None)
             }
             Ok(Err(bb8::RunError::User(error))) => (None, Some(problem_of(&error))),
-            Ok(Err(bb8::RunError::TimedOut)) => (None, Some("cannot connect".to_owned())),
+            Ok(Err(bb8::RunError::TimedOut)) => (None, Some(self.no_connection())),
+            Err(_) if !is_connected => (None, Some(self.no_connection())),
             Err(_) => {
                 // Whatever is on the way may never come, and all that follows waits behind it.
                 seal.iter().for_each(Seal::breaks);
@@ -195,12 +206,77 @@ impl Link {
         if problem.is_some() {
             self.failures.add(1);
         }
-        match self.breaker.report(attempt, problem.is_none()) {
-            Turn::Opened => tracing::warn!(problem, "{} is gone; going on without it", self.name),
-            Turn::Closed => tracing::info!("{} is back", self.name),
-            Turn::None => tracing::debug!(problem, "{} asked", self.name),
-        }
+        let turn = self.breaker.report(attempt, problem.is_none());
+        self.tell(turn, problem);
         answer
+    }
+
+    /// Why there is no connection.
+    fn no_connection(&self) -> String {
+        // It may be that of another who waited for the same connection.
+        match self.lines.refusal(self.timeout * 2) {
+            Some(problem) => format!("cannot connect: {problem}"),
+            None => format!("cannot connect: no answer within {:?}", self.timeout),
+        }
+    }
+
+    fn tell(&self, turn: Turn, problem: Option<String>) {
+        let (name, address) = (self.name, self.address.as_str());
+        match turn {
+            Turn::Opened => {
+                if let Some(Failing { failures, lasted }) = self.outage.failed() {
+                    tracing::warn!(
+                        component = "redis",
+                        address,
+                        problem,
+                        failures,
+                        ?lasted,
+                        "{name} is gone; going on without it"
+                    );
+                }
+            }
+            Turn::Closed => {
+                if let Some(Failing { lasted, .. }) = self.outage.worked() {
+                    tracing::info!(component = "redis", address, ?lasted, "{name} is back");
+                }
+            }
+            Turn::None => {
+                tracing::debug!(problem, "{name} asked");
+                // One shard that is away opens no breaker: the others answer in between.
+                if self.is_cluster {
+                    self.tell_of_shards(problem);
+                }
+            }
+        }
+    }
+
+    fn tell_of_shards(&self, problem: Option<String>) {
+        let (name, address) = (self.name, self.address.as_str());
+        match problem {
+            Some(problem) => {
+                if let Some(Failing { failures, lasted }) = self.shards.failed() {
+                    tracing::warn!(
+                        component = "redis",
+                        address,
+                        problem,
+                        failures,
+                        ?lasted,
+                        "{name}: a part of the cluster fails; its keys are gone without"
+                    );
+                }
+            }
+            None => {
+                if let Some(Failing { failures, lasted }) = self.shards.worked() {
+                    tracing::info!(
+                        component = "redis",
+                        address,
+                        failures,
+                        ?lasted,
+                        "{name}: the cluster answers again"
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -208,7 +284,7 @@ fn is_no_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// What went wrong, without what was sent.
-fn problem_of(error: &RedisError) -> String {
-    error.category().to_owned()
+/// What went wrong, in the server's own words where it has some; no more than a line of them.
+pub(super) fn problem_of(error: &RedisError) -> String {
+    error.to_string().chars().take(PROBLEM_MAX_CHARS).collect()
 }

@@ -16,7 +16,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::RedisNodes;
+use super::{RedisNodes, link::problem_of, pool::address_of};
+use crate::telemetry::{Failing, FailureLog};
 
 /// So many messages wait for one listener; more are lost, which it must be able to bear.
 const QUEUE: usize = 256;
@@ -33,6 +34,7 @@ pub struct Listener {
     nodes: RedisNodes,
     timeout: Duration,
     channels: Arc<Channels>,
+    outage: FailureLog,
 }
 
 #[derive(Default)]
@@ -57,6 +59,7 @@ impl Listener {
             nodes,
             timeout,
             channels,
+            outage: FailureLog::default(),
         }
     }
 
@@ -83,9 +86,30 @@ impl Listener {
                     self.on_cluster(urls.collect()).await
                 }
             };
-            let problem = ended.err().map(|error| error.category().to_owned());
-            tracing::debug!(problem, "messages of Redis interrupted");
+            if let Some(Failing { failures, lasted }) = self.outage.failed() {
+                let (address, problem) = (address_of(&self.nodes), ended.err());
+                let problem = problem.map(|error| problem_of(&error));
+                tracing::warn!(
+                    component = "redis",
+                    address,
+                    problem,
+                    failures,
+                    ?lasted,
+                    "messages of Redis do not come: what other replicas write is seen later"
+                );
+            }
             sleep(PAUSE).await;
+        }
+    }
+
+    fn tell_that_it_works(&self) {
+        if let Some(Failing { failures, lasted }) = self.outage.worked() {
+            tracing::info!(
+                component = "redis",
+                failures,
+                ?lasted,
+                "messages of Redis come again"
+            );
         }
     }
 
@@ -106,6 +130,7 @@ impl Listener {
                 done.map_err(|_| too_slow())??;
                 subscribed.retain(|subscribed| *subscribed != name);
             }
+            self.tell_that_it_works();
             tokio::select! {
                 () = self.channels.changed.notified() => {}
                 message = stream.next() => match message {
@@ -146,6 +171,7 @@ impl Listener {
                 connection.sunsubscribe(&name).await?;
                 subscribed.retain(|subscribed| *subscribed != name);
             }
+            self.tell_that_it_works();
             let _ = timeout(CHECK, self.channels.changed.notified()).await;
         }
     }

@@ -19,6 +19,9 @@ use bb8_redis::{
     },
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use super::link::problem_of;
 
 /// Where Redis is; each URL is `redis://` or `rediss://` (TLS) with its credentials.
 #[derive(Clone, Debug)]
@@ -33,6 +36,18 @@ pub enum RedisNodes {
 pub(super) enum Manager {
     Single(Client, AsyncConnectionConfig),
     Cluster(ClusterClient),
+}
+
+/// Where the servers are, for the log: hosts and ports, and nothing secret.
+pub(super) fn address_of(nodes: &RedisNodes) -> String {
+    let address = |url: &SecretString| {
+        let info = url.expose_secret().into_connection_info();
+        info.map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
+    };
+    match nodes {
+        RedisNodes::Single(url) => address(url),
+        RedisNodes::Cluster(urls) => urls.iter().map(address).collect::<Vec<_>>().join(","),
+    }
 }
 
 #[derive(Clone)]
@@ -85,6 +100,22 @@ pub(super) struct Lines {
     pool: bb8::Pool<Manager>,
     open: Vec<Mutex<Option<Connection>>>,
     turn: AtomicUsize,
+    refusal: Refusal,
+}
+
+/// When the last attempt to connect failed, and why, which the pool tells nobody who waits.
+#[derive(Clone, Debug, Default)]
+struct Refusal(Arc<Mutex<Option<(Instant, String)>>>);
+
+impl bb8::ErrorSink<RedisError> for Refusal {
+    fn sink(&self, error: RedisError) {
+        let refusal = Some((Instant::now(), problem_of(&error)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<RedisError>> {
+        Box::new(self.clone())
+    }
 }
 
 impl Lines {
@@ -94,7 +125,9 @@ impl Lines {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
         let connections = connections.min(cores);
+        let refusal = Refusal::default();
         let pool = bb8::Pool::builder()
+            .error_sink(Box::new(refusal.clone()))
             .max_size(connections)
             .connection_timeout(timeout)
             .queue_strategy(bb8::QueueStrategy::Fifo)
@@ -105,7 +138,15 @@ impl Lines {
             pool,
             open: (0..connections).map(|_| Mutex::default()).collect(),
             turn: AtomicUsize::new(0),
+            refusal,
         }
+    }
+
+    /// Why no connection could be had in this time; `None` when nothing came back.
+    pub(super) fn refusal(&self, lately: Duration) -> Option<String> {
+        let refusal = self.refusal.0.lock();
+        let (at, problem) = refusal.unwrap_or_else(PoisonError::into_inner).clone()?;
+        (at.elapsed() <= lately).then_some(problem)
     }
 
     /// How many connections there are.

@@ -1,12 +1,16 @@
 //! Lines that an operator reads at night: what, where, why, and what follows.
+use challenges_catalog::pb::catalog::v1::Difficulty;
+use serde_json::Value;
 
 use super::outages::{saying, told};
 use crate::{
     flags::{client::settings, settings::set},
     startup::ended::SECRET,
     support::{
-        fleet, postgres,
+        fleet::{self, list},
+        postgres,
         process::{PATIENCE, free_port},
+        redis,
         replica::Replica,
         wait::eventually,
     },
@@ -77,4 +81,85 @@ async fn a_setting_that_operators_changed_is_told_with_who_and_by_which_row() {
     assert_eq!(line["source"], "the row for all environments");
     assert_eq!(line["remark"], "for a test");
     assert_eq!(line["by"], ann);
+}
+
+/// What the log says of a Redis that cannot be used.
+async fn complaint(url: String) -> Value {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let replica = Replica::start(&[
+        ("DATABASE_URL", database.url()),
+        ("REDIS_URL", url),
+        // Names and passwords take their time.
+        ("CATALOG_REDIS_TIMEOUT", "500ms".to_owned()),
+    ])
+    .await;
+    eventually("it is told", PATIENCE, async || {
+        list(&replica, Difficulty::Beginner, 33).await.unwrap();
+        !saying(&told(&replica), "shared cache is gone").is_empty()
+    })
+    .await;
+    assert!(!replica.log().contains(SECRET));
+    saying(&told(&replica), "shared cache is gone")[0].clone()
+}
+
+#[tokio::test]
+async fn why_redis_cannot_be_used_is_told_with_its_address_and_apart() {
+    let server = redis::start();
+    let address = format!("127.0.0.1:{}", server.port());
+    let mut rights = bb8_redis::redis::cmd("ACL");
+    rights
+        .arg("SETUSER")
+        .arg("weak")
+        .arg("on")
+        .arg(format!(">{SECRET}"));
+    rights.arg("+ping").arg("~*");
+    server.ask::<()>(&rights);
+    let nobody = format!("127.0.0.1:{}", free_port());
+    for (url, at, has) in [
+        (
+            format!("redis://weak:not{SECRET}@{address}"),
+            &address,
+            "authentication failed",
+        ),
+        (
+            format!("redis://weak:{SECRET}@{address}"),
+            &address,
+            "no permissions",
+        ),
+        (format!("redis://{nobody}"), &nobody, "refused"),
+    ] {
+        let line = complaint(url).await;
+        assert_eq!(
+            (&line["component"], &line["address"]),
+            (&"redis".into(), &at.as_str().into())
+        );
+        let problem = line["problem"].as_str().unwrap();
+        assert!(problem.contains(has), "{has}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_cluster_that_is_away_is_a_few_lines() {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let cluster = redis::cluster();
+    let replica = Replica::start(&[
+        ("DATABASE_URL", database.url()),
+        ("REDIS_URL", cluster.url()),
+    ])
+    .await;
+    let before = told(&replica).len();
+    cluster.nodes[2].kill();
+    // Each size is a key of its own.
+    for page_size in 1..=100 {
+        list(&replica, Difficulty::Advanced, page_size)
+            .await
+            .unwrap();
+    }
+    let lines = told(&replica).split_off(before);
+    assert!(lines.len() < 20, "{lines:#?}");
+    for line in &lines {
+        assert_eq!(line["component"], "redis", "{line}");
+    }
 }
