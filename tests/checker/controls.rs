@@ -47,7 +47,7 @@ const CONTROLS: [Control; 14] = [
     Control {
         name: "flag-freshness",
         sql: None,
-        harms: [&[], &[Harm::Stop]],
+        harms: [&[], &[Harm::StopCutOff]],
     },
     Control {
         name: "ignore-ticket",

@@ -32,6 +32,7 @@ pub enum Harm {
     TwoPromotions,
     SwitchBack,
     Stop,
+    StopCutOff,
     StopAndPrune,
     Kill,
 }
@@ -47,7 +48,7 @@ impl Harm {
         Self::SlowFills,
     ];
     /// What happens to the database, the way to it, and the replicas.
-    pub const DATABASE: [Self; 12] = [
+    pub const DATABASE: [Self; 13] = [
         Self::ListenersEnded,
         Self::Blackhole,
         Self::PostgresRestart,
@@ -58,6 +59,7 @@ impl Harm {
         Self::TwoPromotions,
         Self::SwitchBack,
         Self::Stop,
+        Self::StopCutOff,
         Self::StopAndPrune,
         Self::Kill,
     ];
@@ -67,6 +69,8 @@ impl Harm {
 pub const AFTERMATH: Micros = 3_000_000;
 /// By then every replica in reach of the database has polled and read anew.
 pub const RESYNCED: Micros = 1_500_000;
+/// How long a replica that woke finds its database out of reach.
+const CUT_OFF_AWAKE: Duration = Duration::from_millis(500);
 /// So long may a replica that woke be busy with what it had under way.
 const WAKING: Micros = 1_000_000;
 
@@ -164,6 +168,7 @@ impl Inflict<'_> {
                 self.stop(slot, length, rng).await;
                 return format!("replica {} for {length:?}", slot.index);
             }
+            Harm::StopCutOff => return self.stop_cut_off(slot, rng).await,
             Harm::StopAndPrune => {
                 self.stop_and_prune(slot, rng).await;
                 return format!("replica {}", slot.index);
@@ -238,6 +243,14 @@ impl Inflict<'_> {
             self.history.close_window(&waking, WAKING);
         };
         tokio::join!(futures_util::future::join_all(late), wake);
+    }
+
+    /// A replica that wakes and cannot ask what it missed.
+    async fn stop_cut_off(&self, slot: &Slot, rng: &mut StdRng) -> String {
+        let length = Duration::from_millis(rng.random_range(2_500..4_000));
+        let cut_off = self.blackhole(slot, length + CUT_OFF_AWAKE);
+        tokio::join!(cut_off, self.stop(slot, length, rng));
+        format!("replica {} for {length:?}", slot.index)
     }
 
     /// A replica that wakes to find that the changes it missed are no longer listed.
