@@ -50,6 +50,7 @@ impl Monitor {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut database, mut redis) = (Dependency::default(), Dependency::default());
+        let (mut redis_writes, mut redis_writable) = (Dependency::default(), true);
         let (mut database_told, mut redis_told) = (Told::default(), Told::default());
         let mut tips_told = Told::default();
         let (mut ready, mut had_database) = (true, false);
@@ -72,9 +73,13 @@ impl Monitor {
             let mut redis_up = false;
             if let Some(shared) = &self.shared {
                 let pong = timeout(CHECK_TIMEOUT, shared.ping()).await;
-                redis_up = redis.saw(matches!(pong, Ok(Some(_))));
-                if redis_told.is_news(redis_up) {
-                    self.health.set(REDIS, redis_up).await;
+                let answers = matches!(pong, Ok(Some(_)));
+                redis_up = redis.saw(answers);
+                if answers {
+                    redis_writable = redis_writes.saw(self.writes_to_redis(shared).await);
+                }
+                if redis_told.is_news(redis_up && redis_writable) {
+                    self.health.set(REDIS, redis_up && redis_writable).await;
                 }
             }
             if self.tips.has_writers() {
@@ -97,6 +102,12 @@ impl Monitor {
             timeout(CHECK_TIMEOUT, self.catalog.try_loads()).await.ok();
         }
         !self.catalog.loads_fail()
+    }
+
+    /// Whether Redis takes what the cache and the tips write.
+    async fn writes_to_redis(&self, shared: &SharedCache) -> bool {
+        let both = async { shared.takes_writes().await & self.tips.reaches_redis().await };
+        timeout(CHECK_TIMEOUT, both).await.unwrap_or(false)
     }
 
     /// Says whether calls should come here, and whether those to the catalog are let in, if either is news.

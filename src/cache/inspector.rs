@@ -71,7 +71,7 @@ impl Inspector {
         };
         let (used_memory_bytes, max_memory_bytes) = memory.unwrap_or_default();
         Some(SharedStatus {
-            available: ping.is_some(),
+            available: ping.is_some() && !shared.is_bypassed(),
             hits: stats.shared_hits.get(),
             misses: stats.shared_misses.get(),
             errors: stats.shared_errors.get(),

@@ -6,11 +6,17 @@ use uuid::Uuid;
 
 use crate::{
     domain::Stamp,
-    redis::{Link, LinkSettings, LinkState, RedisNodes, Script},
+    redis::{Link, LinkSettings, LinkState, RedisNodes, Script, first_word},
 };
 
-static GET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/get.lua")));
-static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/put.lua")));
+static GET: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/get.lua");
+    Script::writing_when(code, |answer| first_word(answer) == Some(b"F"))
+});
+static PUT: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/put.lua");
+    Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
+});
 
 /// How to reach the shared cache.
 #[derive(Clone, Debug)]
@@ -29,6 +35,8 @@ pub struct SharedSettings {
 pub struct SharedCache {
     link: Link,
     lease: Duration,
+    /// A key that is nobody else's, to try writing with.
+    own_key: String,
 }
 
 /// An entry as Redis holds it.
@@ -74,8 +82,11 @@ impl SharedCache {
             timeout: settings.timeout,
             connections: settings.connections,
         })?;
-        let lease = settings.lease;
-        Ok(Self { link, lease })
+        Ok(Self {
+            link,
+            lease: settings.lease,
+            own_key: format!("catalog:try:{}", Uuid::new_v4()),
+        })
     }
 
     /// How long one replica may take to fill an entry.
@@ -83,7 +94,7 @@ impl SharedCache {
         self.lease
     }
 
-    /// Whether callers are kept away from it because it does not answer.
+    /// Whether it goes without reads or without writes, because they failed.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
         self.link.is_bypassed()
@@ -98,6 +109,18 @@ impl SharedCache {
     /// How long it takes to answer at all; `None` when it does not in time.
     pub async fn ping(&self) -> Option<Duration> {
         self.link.ping().await
+    }
+
+    /// Whether it takes what fills write; no more than one try at a time while it does not.
+    pub async fn takes_writes(&self) -> bool {
+        match self.get_or_lease(&self.own_key, Stamp::MAX).await {
+            Lookup::Fill { lease, .. } => {
+                self.release(&self.own_key, &lease).await;
+                true
+            }
+            Lookup::Hit(_) | Lookup::Wait { .. } => true,
+            Lookup::Unavailable => false,
+        }
     }
 
     /// The bytes of memory that Redis uses, and the most that it may use (0 for

@@ -5,10 +5,15 @@ use crate::telemetry::Page;
 pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
     let mut bypassed = page.gauge(
         "catalog_redis_breaker_open",
-        "Whether calls do without Redis, because it did not answer.",
+        "Whether calls do without reads or writes of Redis, because those failed.",
     );
     for (usage, link) in links {
-        bypassed.sample(&[("use", usage)], u8::from(link.is_bypassed));
+        for (kind, is_bypassed) in [
+            ("read", link.reads_bypassed),
+            ("write", link.writes_bypassed),
+        ] {
+            bypassed.sample(&[("use", usage), ("kind", kind)], u8::from(is_bypassed));
+        }
     }
     let mut failures = page.counter(
         "catalog_redis_failures_total",

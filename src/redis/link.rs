@@ -8,10 +8,11 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     RedisNodes, Script,
-    breaker::{Attempt, Breaker, Turn},
+    breaker::Attempt,
+    gate::{Access, Gate, Outcome},
     pool::{Connection, Lines, Manager, Seal, address_of},
 };
-use crate::telemetry::{Counter, Failing, FailureLog};
+use crate::telemetry::Counter;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -27,27 +28,24 @@ pub struct LinkSettings {
 }
 
 /// A way to Redis that costs its users little while Redis is away: after a few failures in a row
-/// they are turned back at once, but for a probe now and then.
+/// they are turned back at once, but for a probe now and then. Reads and writes are counted apart.
 pub struct Link {
-    name: &'static str,
     lines: Lines,
-    breaker: Breaker,
+    reads: Gate,
+    writes: Gate,
     timeout: Duration,
     connections: u32,
     is_cluster: bool,
     failures: Counter,
-    /// Host and port, without credentials.
-    address: String,
-    outage: FailureLog,
-    /// Of a cluster: some of its nodes.
-    shards: FailureLog,
 }
 
 /// How a link does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkState {
-    /// Whether callers are kept away, because Redis did not answer.
-    pub is_bypassed: bool,
+    /// Whether nothing is read, because Redis did not answer.
+    pub reads_bypassed: bool,
+    /// Whether nothing is written, because Redis refused it or did not answer.
+    pub writes_bypassed: bool,
     /// Connections that are open.
     pub open: u32,
     /// The most that may be open.
@@ -73,31 +71,34 @@ impl Link {
     pub fn connect(settings: &LinkSettings) -> Result<Self, String> {
         let manager = Manager::open(&settings.nodes, settings.timeout)
             .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
+        let is_cluster = matches!(settings.nodes, RedisNodes::Cluster(_));
+        let gate = |access| {
+            let address = address_of(&settings.nodes);
+            Gate::new(access, settings.name, address, is_cluster)
+        };
         Ok(Self {
-            name: settings.name,
             lines: Lines::new(manager, settings.connections, settings.timeout),
-            breaker: Breaker::closed(),
+            reads: gate(Access::Read),
+            writes: gate(Access::Write),
             timeout: settings.timeout,
             connections: settings.connections,
-            is_cluster: matches!(settings.nodes, RedisNodes::Cluster(_)),
+            is_cluster,
             failures: Counter::default(),
-            address: address_of(&settings.nodes),
-            outage: FailureLog::default(),
-            shards: FailureLog::default(),
         })
     }
 
-    /// Whether callers are kept away from it because it does not answer.
+    /// Whether it goes without reads or without writes, because they failed.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
-        self.breaker.is_open()
+        self.reads.is_open() || self.writes.is_open()
     }
 
     /// How it does.
     #[must_use]
     pub fn state(&self) -> LinkState {
         LinkState {
-            is_bypassed: self.is_bypassed(),
+            reads_bypassed: self.reads.is_open(),
+            writes_bypassed: self.writes.is_open(),
             open: self.lines.count(),
             max: self.connections,
             failures: self.failures.get(),
@@ -117,25 +118,42 @@ impl Link {
     /// How long it takes to answer at all; `None` when it does not in time.
     pub async fn ping(&self) -> Option<Duration> {
         let started = Instant::now();
-        let pong = self.run_one(Attempt::Probe, redis::cmd("PING")).await;
-        pong.map(|_| started.elapsed())
+        let ping = async |mut connection| {
+            let pong = redis::cmd("PING").query_async(&mut connection).await;
+            match pong {
+                // A server whose dumps fail refuses this as it refuses writes; but it answers.
+                Err(error) if error.code() == Some("MISCONF") => Ok(Value::Okay),
+                pong => pong,
+            }
+        };
+        let answer = self.run(&self.reads, Attempt::Probe, ping, |_: &Value| true);
+        answer.await.map(|_| started.elapsed())
     }
 
-    /// What Redis says to a command; `None` when it says nothing in time.
+    /// What Redis says to a command that reads; `None` when it says nothing in time.
     pub async fn ask(&self, command: redis::Cmd) -> Option<Value> {
-        let attempt = self.breaker.admit()?;
-        match self.run_one(attempt, command).await? {
+        self.send(&self.reads, command).await
+    }
+
+    /// What Redis says to a command that writes; `None` when it refuses it, or says nothing in time.
+    pub async fn change(&self, command: redis::Cmd) -> Option<Value> {
+        self.send(&self.writes, command).await
+    }
+
+    async fn send(&self, gate: &Gate, command: redis::Cmd) -> Option<Value> {
+        let attempt = gate.admit()?;
+        match self.run_one(gate, attempt, command, |_| true).await? {
             Answer::Value(value) => Some(value),
             Answer::NoScript => None,
         }
     }
 
-    /// What Redis says to several commands, which travel together; in a cluster their keys must
-    /// share a hash tag. `None` when it does not say everything in time.
+    /// What Redis says to several commands that read, which travel together; in a cluster their keys
+    /// must share a hash tag. `None` when it does not say everything in time.
     pub async fn ask_all(&self, commands: redis::Pipeline) -> Option<Vec<Value>> {
-        let attempt = self.breaker.admit()?;
+        let attempt = self.reads.admit()?;
         let ask = async |mut connection| commands.query_async(&mut connection).await;
-        match self.run(attempt, ask).await? {
+        match self.run(&self.reads, attempt, ask, |_| true).await? {
             Answer::Value(values) => Some(values),
             Answer::NoScript => None,
         }
@@ -149,66 +167,89 @@ impl Link {
         keys: &[K],
         arguments: &[Vec<u8>],
     ) -> Option<Value> {
-        let attempt = self.breaker.admit()?;
-        let command = |verb: &str, what: &str| {
+        let attempt = self.writes.admit()?;
+        let run = async |verb: &str, what: &str| {
             let mut command = redis::cmd(verb);
             command.arg(what).arg(keys.len());
             for key in keys {
                 command.arg(key.as_ref());
             }
             command.arg(arguments);
-            command
+            self.run_one(&self.writes, attempt, command, script.wrote)
+                .await
         };
-        let known = self
-            .run_one(attempt, command("EVALSHA", &script.sha1))
-            .await?;
-        match known {
+        match run("EVALSHA", &script.sha1).await? {
             Answer::Value(value) => Some(value),
             // A server that was restarted, or another node of the cluster: EVAL teaches it.
-            Answer::NoScript => match self.run_one(attempt, command("EVAL", script.code)).await? {
+            Answer::NoScript => match run("EVAL", script.code).await? {
                 Answer::Value(value) => Some(value),
                 Answer::NoScript => None,
             },
         }
     }
 
-    async fn run_one(&self, attempt: Attempt, command: redis::Cmd) -> Option<Answer<Value>> {
+    async fn run_one(
+        &self,
+        gate: &Gate,
+        attempt: Attempt,
+        command: redis::Cmd,
+        did: impl FnOnce(&Value) -> bool,
+    ) -> Option<Answer<Value>> {
         let ask = async |mut connection| command.query_async(&mut connection).await;
-        self.run(attempt, ask).await
+        self.run(gate, attempt, ask, did).await
     }
 
-    /// Does `ask` within the time limit and tells the breaker how it went.
+    /// Does `ask` within the time limit and tells the gate how it went; `did` says of an answer
+    /// whether it shows that Redis does what goes through this gate.
     async fn run<T>(
         &self,
+        gate: &Gate,
         attempt: Attempt,
         ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
+        did: impl FnOnce(&T) -> bool,
     ) -> Option<Answer<T>> {
         let (mut seal, mut is_connected) = (None, false);
         let answer = timeout(self.timeout, async {
-            let connection = self.lines.next().await?;
+            let connection = self.connection(gate.access(), attempt).await?;
             (seal, is_connected) = (connection.seal(), true);
             ask(connection).await.map_err(bb8::RunError::User)
         });
-        let (answer, problem) = match answer.await {
-            Ok(Ok(value)) => (Some(Answer::Value(value)), None),
+        let (answer, outcome) = match answer.await {
+            Ok(Ok(value)) if did(&value) => (Some(Answer::Value(value)), Outcome::Worked),
+            Ok(Ok(value)) => (Some(Answer::Value(value)), Outcome::Unsettled),
             Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
-                (Some(Answer::NoScript), None)
+                (Some(Answer::NoScript), Outcome::Unsettled)
             }
-            Ok(Err(bb8::RunError::User(error))) => (None, Some(problem_of(&error))),
-            Ok(Err(bb8::RunError::TimedOut)) => (None, Some(self.no_connection())),
-            Err(_) if !is_connected => (None, Some(self.no_connection())),
+            Ok(Err(bb8::RunError::User(error))) => (None, Outcome::Failed(problem_of(&error))),
+            Ok(Err(bb8::RunError::TimedOut)) => (None, Outcome::Failed(self.no_connection())),
+            Err(_) if !is_connected => (None, Outcome::Failed(self.no_connection())),
             Err(_) => {
                 // Whatever is on the way may never come, and all that follows waits behind it.
                 seal.iter().for_each(Seal::breaks);
-                (None, Some(format!("no answer within {:?}", self.timeout)))
+                let problem = format!("no answer within {:?}", self.timeout);
+                (None, Outcome::Failed(problem))
             }
         };
-        if problem.is_some() {
+        if answer.is_none() {
             self.failures.add(1);
         }
-        let turn = self.breaker.report(attempt, problem.is_none());
-        self.tell(turn, problem);
+        gate.report(attempt, outcome);
         answer
+    }
+
+    /// A probe of writes has a connection of its own: if Redis holds it back, no read waits behind it;
+    /// and its server is the one that the address names now.
+    async fn connection(
+        &self,
+        access: Access,
+        attempt: Attempt,
+    ) -> Result<Connection, bb8::RunError<RedisError>> {
+        match (access, attempt) {
+            (Access::Write, Attempt::Probe) if !self.is_cluster => self.lines.another().await,
+            (Access::Read | Access::Write, Attempt::Ordinary | Attempt::Probe) => {
+                self.lines.next().await
+            }
+        }
     }
 
     /// Why there is no connection.
@@ -219,72 +260,21 @@ impl Link {
             None => format!("cannot connect: no answer within {:?}", self.timeout),
         }
     }
-
-    fn tell(&self, turn: Turn, problem: Option<String>) {
-        let (name, address) = (self.name, self.address.as_str());
-        match turn {
-            Turn::Opened => {
-                if let Some(Failing { failures, lasted }) = self.outage.failed() {
-                    tracing::warn!(
-                        component = "redis",
-                        address,
-                        problem,
-                        failures,
-                        ?lasted,
-                        "{name} is gone; going on without it"
-                    );
-                }
-            }
-            Turn::Closed => {
-                if let Some(Failing { lasted, .. }) = self.outage.worked() {
-                    tracing::info!(component = "redis", address, ?lasted, "{name} is back");
-                }
-            }
-            Turn::None => {
-                tracing::debug!(problem, "{name} asked");
-                // One shard that is away opens no breaker: the others answer in between.
-                if self.is_cluster {
-                    self.tell_of_shards(problem);
-                }
-            }
-        }
-    }
-
-    fn tell_of_shards(&self, problem: Option<String>) {
-        let (name, address) = (self.name, self.address.as_str());
-        match problem {
-            Some(problem) => {
-                if let Some(Failing { failures, lasted }) = self.shards.failed() {
-                    tracing::warn!(
-                        component = "redis",
-                        address,
-                        problem,
-                        failures,
-                        ?lasted,
-                        "{name}: a part of the cluster fails; its keys are gone without"
-                    );
-                }
-            }
-            None => {
-                if let Some(Failing { failures, lasted }) = self.shards.worked() {
-                    tracing::info!(
-                        component = "redis",
-                        address,
-                        failures,
-                        ?lasted,
-                        "{name}: the cluster answers again"
-                    );
-                }
-            }
-        }
-    }
 }
 
 fn is_no_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// What went wrong, in the server's own words where it has some; no more than a line of them.
+/// What went wrong, in the server's own words where it has some; no more than a line of them, and
+/// nothing of what was sent.
 pub(super) fn problem_of(error: &RedisError) -> String {
-    error.to_string().chars().take(PROBLEM_MAX_CHARS).collect()
+    let text = match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => {
+            let words = detail.split(", with args beginning with").next();
+            format!("{code} {}", words.unwrap_or_default())
+        }
+        (Some(_) | None, _) => error.to_string(),
+    };
+    text.chars().take(PROBLEM_MAX_CHARS).collect()
 }

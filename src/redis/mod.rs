@@ -2,6 +2,7 @@
 //! commands of many tasks, scripts, and messages. What the commands mean is for others to know.
 mod breaker;
 mod figures;
+mod gate;
 mod link;
 mod listener;
 mod pool;
@@ -11,4 +12,4 @@ pub use figures::collect;
 pub use link::{Link, LinkSettings, LinkState};
 pub use listener::{Channel, Listener};
 pub use pool::RedisNodes;
-pub use script::Script;
+pub use script::{Script, first_word};

@@ -10,8 +10,8 @@ use std::{
 use bb8_redis::{
     bb8,
     redis::{
-        AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisError, RedisFuture,
-        RedisResult, Value,
+        AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError,
+        RedisFuture, RedisResult, ServerErrorKind, Value,
         aio::{ConnectionLike, MultiplexedConnection},
         cluster::ClusterClient,
         cluster_async::ClusterConnection,
@@ -169,6 +169,12 @@ impl Lines {
         Ok(connection)
     }
 
+    /// One that is nobody else's, made now.
+    pub(super) async fn another(&self) -> Result<Connection, bb8::RunError<RedisError>> {
+        let made = self.pool.dedicated_connection().await;
+        made.map_err(bb8::RunError::User)
+    }
+
     async fn checked_out(&self) -> Result<Connection, bb8::RunError<RedisError>> {
         loop {
             let connection = self.pool.get().await?;
@@ -237,11 +243,19 @@ impl bb8::ManageConnection for Manager {
 
 fn note<T>(broken: &AtomicBool, result: RedisResult<T>) -> RedisResult<T> {
     if let Err(error) = &result
-        && (error.is_unrecoverable_error() || error.is_connection_dropped() || error.is_timeout())
+        && (error.is_unrecoverable_error()
+            || error.is_connection_dropped()
+            || error.is_timeout()
+            || is_demoted(error))
     {
         broken.store(true, Relaxed);
     }
     result
+}
+
+/// Whether the server is no primary any more; the address may lead to another one by now.
+fn is_demoted(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 impl ConnectionLike for Connection {

@@ -131,6 +131,14 @@ impl Board {
         suppliers.any(|supplier| supplier.breaker.is_closed())
     }
 
+    /// Whether Redis does what tips need of it; true without Redis. Where it failed it is tried.
+    pub async fn reaches_redis(&self) -> bool {
+        match &self.0.fanout {
+            Some(fanout) => fanout.reaches_redis().await,
+            None => true,
+        }
+    }
+
     /// For those who work for it.
     pub(super) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.0)

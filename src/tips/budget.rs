@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use bb8_redis::redis::FromRedisValue;
+use bb8_redis::redis::{FromRedisValue, Value};
 
 use crate::{
     domain::{Clock, UnixMicros},
@@ -11,7 +11,10 @@ use crate::{
 };
 
 static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
-static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/settle.lua")));
+static SETTLE: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/settle.lua");
+    Script::writing_when(code, |answer| !matches!(answer, Value::Int(0)))
+});
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const NO_LIMIT: u64 = u64::MAX;

@@ -10,13 +10,25 @@ use uuid::Uuid;
 use super::frame::{Entry, Frame, Position, unpack};
 use crate::{
     domain::{Epoch, FallbackCause, Tip, TipKey, UnixMicros},
-    redis::{Channel, Link, Listener, Script},
+    redis::{Channel, Link, Listener, Script, first_word},
 };
 
-static JOIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/join.lua")));
-static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/append.lua")));
-static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/close.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
+static JOIN: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/join.lua");
+    Script::writing_when(code, |answer| first_word(answer) == Some(b"L"))
+});
+static APPEND: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/append.lua");
+    Script::writing_when(code, |answer| first_word(answer) == Some(b"K"))
+});
+static CLOSE: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/close.lua");
+    Script::writing_when(code, |answer| first_word(answer) == Some(b"K"))
+});
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/release.lua");
+    Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
+});
 static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/tail.lua")));
 
 /// A leader that was not heard of for so long is lost.
@@ -31,6 +43,8 @@ const TAKEOVERS_A_MINUTE: u32 = 2;
 const BATCH: usize = 500;
 /// No epoch is as high, and a Lua number still holds it.
 pub(super) const NO_EPOCH: Epoch = Epoch(1 << 53);
+/// No tip has this key: it is a hash.
+const NO_TIP: TipKey = TipKey([0; 32]);
 
 /// The replicas that write tips together, by way of Redis: who leads, and what was written.
 ///
@@ -256,7 +270,19 @@ impl Fanout {
         let mut command = cmd("ZREM");
         command.arg(names.one("subs")).arg(&self.node);
         // Without an answer it is forgotten after a while.
-        let _ = self.link.ask(command).await;
+        let _ = self.link.change(command).await;
+    }
+
+    /// Whether Redis can be read and written to. Where that failed it is tried, because the next tip
+    /// may be far.
+    pub(super) async fn reaches_redis(&self) -> bool {
+        if self.link.is_bypassed() {
+            self.link.ping().await;
+            let names = Names::new(NO_TIP);
+            self.tail(&names, None).await;
+            self.leave(&names).await;
+        }
+        !self.link.is_bypassed()
     }
 
     /// Messages about the tip. They are hints; see [`Listener`].

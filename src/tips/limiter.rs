@@ -10,8 +10,14 @@ use tokio::time::Instant;
 use super::key::short_hash;
 use crate::redis::{Link, Script};
 
-static LIMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/limit.lua")));
-static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/pause.lua")));
+static LIMIT: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/limit.lua");
+    Script::writing_when(code, |answer| matches!(answer, Value::Int(0)))
+});
+static PAUSE: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/pause.lua");
+    Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
+});
 
 /// How many are remembered while Redis is away; a forgotten one starts afresh.
 const REMEMBERED: usize = 10_000;

@@ -9,4 +9,5 @@ mod outages;
 mod pages;
 mod promtool;
 mod queries;
+mod redis_refuses;
 pub mod scene;

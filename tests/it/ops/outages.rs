@@ -30,7 +30,7 @@ async fn a_scrape_waits_for_no_dependency_and_shows_which_one_is_in_trouble() {
     ];
     let replica = Replica::start(&settings).await;
     let page = metrics(&replica).await;
-    let bypassed = "catalog_redis_breaker_open{use=\"cache\"}";
+    let bypassed = "catalog_redis_breaker_open{use=\"cache\",kind=\"read\"}";
     let is = |page: &str, name: &str, value: f64| {
         page.contains(name) && (figure(page, name) - value).abs() < f64::EPSILON
     };

@@ -90,10 +90,16 @@ impl Proxy {
 
     /// Leads to another port of 127.0.0.1 from here on: connections that are open break.
     pub fn switch_to(&self, port: u16) {
+        self.lead_to(port);
+        self.cut();
+    }
+
+    /// Leads new connections to another port of 127.0.0.1, as a name does that was moved: those that are
+    /// open stay where they are.
+    pub fn lead_to(&self, port: u16) {
         self.state
             .target
             .send_replace(([127, 0, 0, 1], port).into());
-        self.cut();
     }
 
     async fn listen(&mut self) {

@@ -136,6 +136,18 @@ impl Redis {
         kept
     }
 
+    /// Lets its dumps fail from here on, so that it refuses writes (`MISCONF`).
+    pub fn fail_dumps(&self) {
+        fs::create_dir(self.process.folder().join(DUMP)).unwrap();
+        self.ask::<()>(redis::cmd("CONFIG").arg(&["SET", "save", "3600 1"]));
+        self.ask::<()>(&redis::cmd("BGSAVE"));
+    }
+
+    /// It needs no dumps from here on.
+    pub fn forgo_dumps(&self) {
+        self.ask::<()>(redis::cmd("CONFIG").arg(&["SET", "save", ""]));
+    }
+
     /// Holds every client's commands back for a while (`CLIENT PAUSE`).
     pub fn pause_clients(&self, pause: Duration) {
         let millis = u64::try_from(pause.as_millis()).unwrap();
