@@ -16,6 +16,7 @@ use tonic::async_trait;
 
 use super::{
     CacheStats, Knowledge, SharedCache,
+    absent::AbsentLimit,
     at_hand::Near,
     entry::Entry,
     errand::Errand,
@@ -87,6 +88,7 @@ impl CachedCatalog {
             health: LoadHealth::default(),
             database_permits: Semaphore::new(settings.fill_concurrency),
             ttl_ms: AtomicU64::new(millis(settings.ttl)),
+            absent: AbsentLimit::default(),
             settings,
             tasks: tasks.clone(),
         });

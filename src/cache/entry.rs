@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::key::ReadKey;
@@ -92,64 +92,5 @@ impl Entry {
     pub(super) fn weight(&self, key: &ReadKey) -> u64 {
         let body = self.body.as_ref().map_or(0, Bytes::len);
         (key.weight() + size_of::<Self>() + ENTRY_OVERHEAD_BYTES + body) as u64
-    }
-}
-
-/// The first byte of what Redis holds: the body follows its name, or the catalog has nothing there.
-const PRESENT: u8 = b'P';
-const ABSENT: u8 = b'A';
-
-/// What stands before the body: the kind, the etag, and the life of the entry in milliseconds: the
-/// lease under which it was read, and the time that it was to be kept for.
-const HEAD_BYTES: usize = 1 + 8 + 4;
-
-/// What Redis holds for `body`, which `etag` names.
-pub(super) fn pack(etag: Etag, life: Duration, body: Option<&Bytes>) -> Bytes {
-    let mut packed = BytesMut::with_capacity(HEAD_BYTES + body.map_or(0, Bytes::len));
-    packed.put_u8(if body.is_some() { PRESENT } else { ABSENT });
-    packed.put_slice(&etag.0);
-    packed.put_u32(u32::try_from(life.as_millis()).unwrap_or(u32::MAX));
-    packed.put_slice(body.map_or(&[], |body| body));
-    packed.freeze()
-}
-
-/// Reads what [`pack`] wrote; `None` when it did not.
-pub(super) fn unpack(packed: &Bytes) -> Option<(Etag, Duration, Option<Bytes>)> {
-    let (kind, rest) = packed.split_first()?;
-    let (etag, rest) = rest.split_first_chunk()?;
-    let (ttl, _) = rest.split_first_chunk()?;
-    let ttl = Duration::from_millis(u32::from_be_bytes(*ttl).into());
-    let body = packed.slice(HEAD_BYTES..);
-    match *kind {
-        PRESENT => Some((Etag(*etag), ttl, Some(body))),
-        ABSENT if body.is_empty() => Some((Etag(*etag), ttl, None)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_body_is_not_an_absent_one() {
-        for body in [None, Some(Bytes::new()), Some(Bytes::from_static(b"abc"))] {
-            let (name, ttl) = (Etag::of(body.as_ref()), Duration::from_hours(168));
-            let packed = pack(name, ttl, body.as_ref());
-            assert_eq!(unpack(&packed), Some((name, ttl, body)));
-        }
-    }
-
-    #[test]
-    fn bytes_that_nobody_packed_are_not_read() {
-        for bytes in [
-            &b""[..],
-            b"x",
-            b"P12345678123",
-            b"x123456781234",
-            b"A123456781234abc",
-        ] {
-            assert_eq!(unpack(&Bytes::from_static(bytes)), None);
-        }
     }
 }

@@ -39,9 +39,10 @@ impl ReadKey {
     }
 
     /// The key in Redis. Two databases never share one, even by mistake; nor do releases that put
-    /// different things into a body, or pack it in another way, which the number tells.
+    /// different things into a body, or pack it in another way, which the number tells. The braces keep
+    /// the entry and its lease in one shard of a cluster.
     pub(super) fn in_redis(&self, database: DatabaseId) -> String {
-        format!("catalog:3:{database}:{self}")
+        format!("catalog:4:{{{database}:{self}}}")
     }
 
     /// About how many bytes the key holds in memory.

@@ -13,22 +13,22 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use super::{
     CacheSettings, CacheStats, Knowledge, SharedCache,
-    entry::{self, Entry, Refresh},
+    absent::{ABSENT_TTL, AbsentLimit},
+    entry::{Entry, Refresh},
     fault::{self, Fault},
     flight::{Landing, LoadFailure, Loaded},
     key::ReadKey,
     load_health::LoadHealth,
     near::NearCache,
     reading::{Read, Reading},
-    shared::{Lease, Lookup, Packed},
+    shared::{Lease, Lookup},
 };
 use crate::domain::{
-    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, DatabaseId, Error, Etag, Flag,
-    ListQuery, Source, Stamp, Stamped,
+    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, Flag, ListQuery, Source,
+    Stamp, Stamped,
 };
 
 /// Brings answers that the near cache lacks: from the shared cache, or from
@@ -45,6 +45,7 @@ pub(super) struct Loader {
     pub(super) settings: CacheSettings,
     /// For how long entries are kept that are loaded from now on.
     pub(super) ttl_ms: AtomicU64,
+    pub(super) absent: AbsentLimit,
     pub(super) database_permits: Semaphore,
     pub(super) tasks: TaskTracker,
 }
@@ -63,6 +64,8 @@ struct Want {
     landing: Landing,
     lease: Option<Lease>,
     stale: Option<Arc<Entry>>,
+    /// Whether another replica was filling it.
+    has_waited: bool,
 }
 
 /// A load that takes longer has failed; every caller may have given up sooner.
@@ -87,6 +90,7 @@ impl Loader {
             landing,
             lease: None,
             stale: None,
+            has_waited: false,
         };
         let mut wants: Vec<Want> = landings.into_iter().map(want).collect();
         let began = Instant::now();
@@ -134,7 +138,7 @@ impl Loader {
         let (mut fill, mut wait) = (Vec::new(), Vec::new());
         for (mut want, lookup) in wants.into_iter().zip(lookups) {
             match lookup {
-                Lookup::Hit(packed) => match self.unpack(&packed, era) {
+                Lookup::Hit(packed, ttl) => match self.unpack(packed, ttl, era) {
                     Some(entry) if self.knowledge.is_valid(want.landing.key(), &entry) => {
                         self.stats.shared_hits.add(1);
                         self.land(want.landing, entry, Source::SharedCache, None);
@@ -145,13 +149,14 @@ impl Loader {
                     self.stats.shared_misses.add(1);
                     self.stats.leases.add(1);
                     want.lease = Some(lease);
-                    want.stale = stale.and_then(|packed| self.unpack(&packed, era));
+                    want.stale = stale.and_then(|packed| self.unpack(packed, Duration::ZERO, era));
                     fill.push(want);
                 }
                 Lookup::Wait { .. } if fault::is(Fault::IgnoreLease) => fill.push(want),
                 Lookup::Wait { at_most, stale } => {
-                    want.stale = stale.and_then(|packed| self.unpack(&packed, era));
+                    want.stale = stale.and_then(|packed| self.unpack(packed, Duration::ZERO, era));
                     tracing::trace!(key = %want.landing.key(), ?at_most, "another replica fills");
+                    want.has_waited = true;
                     wait.push(want);
                 }
                 Lookup::Unavailable => {
@@ -195,7 +200,12 @@ impl Loader {
             } else {
                 stamp
             };
-            let ttl = self.ttl().mul_f64(rand::random_range(0.9..=1.0));
+            let ttl = if body.is_some() {
+                self.ttl()
+            } else {
+                self.ttl().min(ABSENT_TTL)
+            };
+            let ttl = ttl.mul_f64(rand::random_range(0.9..=1.0));
             let etag = Etag::of(body.as_ref());
             let entry = self.entry(
                 (etag, body),
@@ -208,8 +218,11 @@ impl Loader {
             if !kept {
                 self.stats.fills_outrun.add(1);
             }
-            let packed = kept.then(|| (entry.as_ref(), ttl));
-            self.share(era, want.landing.key(), want.lease, packed);
+            let key = want.landing.key();
+            let is_shared =
+                kept && (entry.body.is_some() || self.may_share_absence(key, want.has_waited));
+            let shared = is_shared.then(|| (entry.as_ref(), ttl));
+            self.share(era, key, want.lease, shared);
             self.land(want.landing, entry, Source::Database, Some(from));
         }
     }
@@ -293,34 +306,6 @@ impl Loader {
         }
     }
 
-    /// Gives an entry and its time to live to the shared cache, where this replica has the lease to fill
-    /// it, or gives the lease back. `era` is the one that the read began in.
-    fn share(
-        &self,
-        era: Option<(DatabaseId, u64)>,
-        key: &ReadKey,
-        lease: Option<Lease>,
-        kept: Option<(&Entry, Duration)>,
-    ) {
-        let (Some(shared), Some(lease), Some((database, _))) = (&self.shared, lease, era) else {
-            return;
-        };
-        let packed = kept.map(|(entry, ttl)| Packed {
-            stamp: entry.stamp,
-            bytes: entry::pack(entry.etag, ttl + shared.lease(), entry.body.as_ref()),
-            ttl,
-        });
-        let (shared, key) = (Arc::clone(shared), key.in_redis(database));
-        // Nobody waits for this; it is bounded by the time limit of its command.
-        let put = async move {
-            match packed {
-                Some(packed) => shared.put(&key, &lease, &packed).await,
-                None => shared.release(&key, &lease).await,
-            }
-        };
-        self.tasks.spawn(put.in_current_span());
-    }
-
     /// Ends one load; an entry that is valid goes into the near cache first.
     fn land(
         &self,
@@ -340,7 +325,7 @@ impl Loader {
         }));
     }
 
-    fn entry(
+    pub(super) fn entry(
         &self,
         (etag, body): (Etag, Option<Bytes>),
         stamp: Stamp,
@@ -359,21 +344,6 @@ impl Loader {
             refresh: Refresh::within(ttl),
             valid_in: AtomicU64::new(0),
         })
-    }
-
-    fn unpack(&self, packed: &Packed, era: u64) -> Option<Arc<Entry>> {
-        let (etag, life, body) = entry::unpack(&packed.bytes)?;
-        // Redis tells how long it still keeps it, by its own clock. It took it while the lease lasted
-        // under which it was read, so that much more bounds its age.
-        let age = life.saturating_sub(packed.ttl);
-        let now = Instant::now();
-        let current_at = now.checked_sub(age).unwrap_or(now);
-        let stamp = if fault::is(Fault::TrustShared) {
-            self.knowledge.version().stamp
-        } else {
-            packed.stamp
-        };
-        Some(self.entry((etag, body), stamp, era, current_at, packed.ttl))
     }
 }
 

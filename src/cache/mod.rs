@@ -5,6 +5,7 @@
 //! changes known here each time it is used. So a message that is lost, a fill
 //! that comes late, or a Redis that forgets or remembers too much costs a
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
+mod absent;
 mod at_hand;
 mod audit;
 #[cfg(test)]
@@ -28,11 +29,13 @@ mod loader;
 mod near;
 mod news;
 mod pace;
+mod packed;
 mod reading;
 mod serving;
 #[cfg(test)]
 mod serving_tests;
 mod shared;
+mod sharing;
 mod stats;
 #[cfg(test)]
 mod subject_tests;

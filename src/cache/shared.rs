@@ -4,6 +4,7 @@ use bb8_redis::redis::{self, Value};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::packed::Packed;
 use crate::{
     domain::Stamp,
     redis::{Link, LinkSettings, LinkState, RedisNodes, Script, first_word},
@@ -39,20 +40,11 @@ pub struct SharedCache {
     own_key: String,
 }
 
-/// An entry as Redis holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packed {
-    pub(super) stamp: Stamp,
-    pub(super) bytes: Bytes,
-    /// How long Redis will still keep it.
-    pub(super) ttl: Duration,
-}
-
 /// What a look into the shared cache gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lookup {
-    /// An entry at or above the floor.
-    Hit(Packed),
+    /// An entry at or above the floor, and how long Redis will still keep it.
+    Hit(Packed, Duration),
     /// None: fill it, the lease is yours. What lies there may do as a stale answer.
     Fill { lease: Lease, stale: Option<Packed> },
     /// None: another replica fills it, for at most so long.
@@ -85,7 +77,7 @@ impl SharedCache {
         Ok(Self {
             link,
             lease: settings.lease,
-            own_key: format!("catalog:try:{}", Uuid::new_v4()),
+            own_key: format!("catalog:try:{{{}}}", Uuid::new_v4()),
         })
     }
 
@@ -118,7 +110,7 @@ impl SharedCache {
                 self.release(&self.own_key, &lease).await;
                 true
             }
-            Lookup::Hit(_) | Lookup::Wait { .. } => true,
+            Lookup::Hit(..) | Lookup::Wait { .. } => true,
             Lookup::Unavailable => false,
         }
     }
@@ -145,9 +137,9 @@ impl SharedCache {
         // The time to live first: if a newer entry comes in between, it is taken for older than it is.
         let mut look = redis::pipe();
         look.cmd("PTTL").arg(key);
-        look.cmd("HMGET").arg(key).arg("s").arg("b");
+        look.cmd("GETRANGE").arg(key).arg(0).arg(Packed::MAX_BYTES);
         match self.link.ask_all(look).await.map(found) {
-            Some(Some(packed)) if packed.stamp >= floor => Lookup::Hit(packed),
+            Some(Some((packed, ttl))) if packed.stamp >= floor => Lookup::Hit(packed, ttl),
             Some(_) => self.get_or_lease(key, floor).await,
             None => Lookup::Unavailable,
         }
@@ -160,35 +152,36 @@ impl SharedCache {
             floor.to_string().into_bytes(),
             lease.0.as_bytes().to_vec(),
             self.lease.as_millis().to_string().into_bytes(),
+            Packed::MAX_BYTES.to_string().into_bytes(),
         ];
-        let answer = self.link.eval(&GET, &[key], &arguments).await;
+        let answer = self.link.eval(&GET, &with_lease(key), &arguments).await;
         answer
             .and_then(|answer| lookup(answer, lease))
             .unwrap_or(Lookup::Unavailable)
     }
 
     /// Keeps an entry for `ttl` unless a newer one is there, and gives the lease back.
-    pub(super) async fn put(&self, key: &str, lease: &Lease, entry: &Packed) {
-        let ttl_ms = entry.ttl.as_millis().max(1);
-        self.settle(key, lease, entry.stamp, ttl_ms, &entry.bytes)
-            .await;
+    pub(super) async fn put(&self, key: &str, lease: &Lease, entry: &Packed, ttl: Duration) {
+        let ttl_ms = ttl.as_millis().max(1);
+        self.settle(key, lease, ttl_ms, entry.to_bytes()).await;
     }
 
     /// Gives the lease back without an entry.
     pub(super) async fn release(&self, key: &str, lease: &Lease) {
-        self.settle(key, lease, Stamp::default(), 0, &[]).await;
+        self.settle(key, lease, 0, Vec::new()).await;
     }
 
-    async fn settle(&self, key: &str, lease: &Lease, stamp: Stamp, ttl_ms: u128, bytes: &[u8]) {
-        let arguments = [
-            stamp.to_string().into_bytes(),
-            lease.0.as_bytes().to_vec(),
-            ttl_ms.to_string().into_bytes(),
-            bytes.to_vec(),
-        ];
+    async fn settle(&self, key: &str, lease: &Lease, ttl_ms: u128, entry: Vec<u8>) {
+        let token = lease.0.as_bytes().to_vec();
+        let arguments = [token, ttl_ms.to_string().into_bytes(), entry];
         // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
-        self.link.eval(&PUT, &[key], &arguments).await;
+        self.link.eval(&PUT, &with_lease(key), &arguments).await;
     }
+}
+
+/// The entry of this key, and its lease.
+fn with_lease(key: &str) -> [String; 2] {
+    [key.to_owned(), format!("{key}:lease")]
 }
 
 fn memory_of(info: Value) -> Option<(u64, u64)> {
@@ -200,21 +193,12 @@ fn memory_of(info: Value) -> Option<(u64, u64)> {
     Some((field("used_memory")?, field("maxmemory").unwrap_or(0)))
 }
 
-/// Reads what PTTL and HMGET returned; `None` when there is no entry.
-fn found(answers: Vec<Value>) -> Option<Packed> {
-    let [Value::Int(ttl_ms), Value::Array(fields)] = <[Value; 2]>::try_from(answers).ok()? else {
+/// Reads what PTTL and GETRANGE returned; `None` when there is no entry.
+fn found(answers: Vec<Value>) -> Option<(Packed, Duration)> {
+    let [Value::Int(ttl_ms), entry] = <[Value; 2]>::try_from(answers).ok()? else {
         return None;
     };
-    let [stamp, body] = <[Value; 2]>::try_from(fields).ok()?;
-    packed(&bytes(stamp)?, bytes(body)?, ttl_ms)
-}
-
-fn packed(stamp: &Bytes, bytes: Bytes, ttl_ms: i64) -> Option<Packed> {
-    Some(Packed {
-        stamp: std::str::from_utf8(stamp).ok()?.parse().ok()?,
-        bytes,
-        ttl: Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0)),
-    })
+    Some((Packed::read(&bytes(entry)?)?, millis(ttl_ms)))
 }
 
 /// Reads what `lua/get.lua` returned; `None` when it is something else.
@@ -224,25 +208,29 @@ fn lookup(answer: Value, lease: Lease) -> Option<Lookup> {
     };
     let mut parts = parts.into_iter();
     let kind = bytes(parts.next()?)?;
-    let stamp = parts.next().and_then(bytes);
-    let body = parts.next().and_then(bytes);
-    let millis = match parts.next() {
-        Some(Value::Int(millis)) => millis,
-        Some(_) | None => 0,
+    let entry = parts.next().and_then(bytes);
+    let entry = entry.and_then(|entry| Packed::read(&entry));
+    let time = match parts.next() {
+        Some(Value::Int(time)) => millis(time),
+        Some(_) | None => Duration::ZERO,
     };
-    let packed = |ttl_ms| packed(stamp.as_ref()?, body?, ttl_ms);
     match kind.as_ref() {
-        b"H" => packed(millis).map(Lookup::Hit),
+        b"H" => entry.map(|entry| Lookup::Hit(entry, time)),
         b"F" => Some(Lookup::Fill {
             lease,
-            stale: packed(0),
+            stale: entry,
         }),
         b"W" => Some(Lookup::Wait {
-            at_most: Duration::from_millis(u64::try_from(millis).unwrap_or(0)),
-            stale: packed(0),
+            at_most: time,
+            stale: entry,
         }),
         _ => None,
     }
+}
+
+/// A time that Redis told; none when it is negative, which has meanings of its own.
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn bytes(value: Value) -> Option<Bytes> {

@@ -31,20 +31,28 @@ async fn a_caller_with_two_seconds_does_not_lose_them_to_the_lease_of_another() 
     let fleet = Fleet::start(1).await;
     let replica = &fleet.replicas[0];
     list(replica, Difficulty::Unspecified, 33).await.unwrap();
-    let find = redis::cmd("KEYS").arg("catalog:*:list:all:33").take();
+    let find = redis::cmd("KEYS").arg("catalog:*:list:all:33}").take();
     let known: Vec<String> = fleet.redis.ask(&find);
     let cold = known[0].replace("all:33", "all:34");
-    let far_away = "9999999999999";
-    let held = redis::cmd("HSET")
-        .arg(cold)
-        .arg(&["t", "another", "x", far_away])
-        .take();
-    let _: i64 = fleet.redis.ask(&held);
+    let lease = format!("{cold}:lease");
+    // A lease lasts two seconds; this holder takes it again and again.
+    let take = redis::cmd("SET").arg(&lease).arg("another").take();
+    let hold = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            beat.tick().await;
+            fleet.redis.ask::<()>(take.clone().arg("PX").arg(1_900));
+        }
+    };
     let mut request = Request::new(pb::ListChallengesRequest {
         page_size: 34,
         ..Default::default()
     });
     request.set_timeout(Duration::from_secs(2));
-    let answer = replica.client().await.list_challenges(request).await;
+    let mut client = replica.client().await;
+    let answer = tokio::select! {
+        answer = client.list_challenges(request) => answer,
+        () = hold => unreachable!("it is held for ever"),
+    };
     assert_eq!(answer.unwrap().into_inner().challenges.len(), 18);
 }

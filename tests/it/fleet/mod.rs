@@ -4,6 +4,7 @@ mod herd;
 mod postgres_gone;
 mod reads_fail;
 mod receipts;
+mod redis_bounds;
 mod redis_gone;
 mod upkeep;
 mod warming;

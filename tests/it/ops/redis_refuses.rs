@@ -136,7 +136,7 @@ async fn a_demoted_redis_is_left_for_the_one_that_its_name_leads_to_now() {
     old.ask::<()>(cmd("REPLICAOF").arg(&["127.0.0.1", &new_port]));
     eventually("the new primary has the list", PATIENCE, async || {
         list(replica, Difficulty::Advanced, 20).await.unwrap();
-        let keys: Vec<String> = new.ask(cmd("KEYS").arg("catalog:*:list:advanced:*"));
+        let keys: Vec<String> = new.ask(cmd("KEYS").arg("catalog:*:list:advanced:*}"));
         !keys.is_empty()
     })
     .await;

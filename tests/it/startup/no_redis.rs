@@ -62,14 +62,12 @@ async fn a_cluster_is_filled_by_one_replica_and_read_by_the_next() {
         let filled = list(&first, Difficulty::Advanced, page_size).await.unwrap();
         let source = filled.freshness.unwrap().source();
         assert_eq!(source, Source::Database, "{page_size}");
-        let key = format!(":{page_size}");
+        let key = format!(":{page_size}}}");
         eventually("the fill arrives", Duration::from_secs(2), async || {
             cluster.nodes.iter().any(|node| {
                 let found: Vec<String> =
                     node.ask(bb8_redis::redis::cmd("KEYS").arg(format!("catalog:*{key}")));
-                found
-                    .iter()
-                    .any(|found| node.ask(bb8_redis::redis::cmd("HEXISTS").arg(found).arg("b")))
+                !found.is_empty()
             })
         })
         .await;
