@@ -11,7 +11,7 @@ use crate::{
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
     domain::{AnswerEncoder, CacheInspector, ReplicaId, Switches},
-    redis::RedisNodes,
+    redis::{RedisNodes, RedisServers, acl_rules},
     repository::Datastore,
     transport::encode_status,
 };
@@ -32,13 +32,13 @@ impl Caches {
     pub(super) fn build(
         config: &Config,
         datastore: &Arc<dyn Datastore>,
-        nodes: Option<&RedisNodes>,
+        servers: Option<&RedisServers>,
         encoder: Arc<dyn AnswerEncoder>,
         switches: &Arc<Switches>,
         tasks: &TaskTracker,
     ) -> Result<Self, Error> {
-        let shared = nodes
-            .map(|nodes| connect_shared(&config.redis, nodes))
+        let shared = servers
+            .map(|servers| connect_shared(&config.redis, servers))
             .transpose()?;
         let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));
         let catalog = Arc::new(CachedCatalog::new(
@@ -84,21 +84,56 @@ impl Caches {
 }
 
 /// The Redis that the replicas share, if there can be others.
-pub(super) fn redis_nodes(config: &RedisConfig, database: &DatabaseUrl) -> Option<RedisNodes> {
-    let url = config.url.as_ref()?;
+///
+/// # Errors
+///
+/// A file of certificates that cannot be read.
+pub(super) fn redis_servers(
+    config: &RedisConfig,
+    database: &DatabaseUrl,
+) -> Result<Option<RedisServers>, Error> {
+    let Some(url) = &config.url else {
+        return Ok(None);
+    };
     if matches!(database, DatabaseUrl::Sqlite(_)) {
         tracing::warn!("REDIS_URL is not used: a SQLite catalog belongs to one process");
-        return None;
+        return Ok(None);
     }
-    Some(match url {
+    let tls_ca = config.tls_ca.as_ref().map(|path| {
+        std::fs::read(path).map_err(|error| format!("REDIS_TLS_CA: {}: {error}", path.display()))
+    });
+    let nodes = match url {
         RedisUrl::Single(url) => RedisNodes::Single(url.clone()),
         RedisUrl::Cluster(urls) => RedisNodes::Cluster(urls.clone()),
-    })
+        RedisUrl::Sentinel {
+            sentinels,
+            service,
+            server,
+        } => RedisNodes::Sentinel {
+            sentinels: sentinels.clone(),
+            service: service.clone(),
+            server: server.clone(),
+        },
+    };
+    Ok(Some(RedisServers {
+        nodes,
+        tls_ca: tls_ca.transpose()?,
+    }))
 }
 
-fn connect_shared(config: &RedisConfig, nodes: &RedisNodes) -> Result<Arc<SharedCache>, Error> {
+/// The rules of a Redis user for this address, as `ACL SETUSER` takes them.
+#[must_use]
+pub fn redis_rules(url: Option<&RedisUrl>) -> String {
+    match url {
+        None | Some(RedisUrl::Single(_)) => acl_rules(false, false),
+        Some(RedisUrl::Cluster(_)) => acl_rules(true, false),
+        Some(RedisUrl::Sentinel { .. }) => acl_rules(false, true),
+    }
+}
+
+fn connect_shared(config: &RedisConfig, servers: &RedisServers) -> Result<Arc<SharedCache>, Error> {
     let settings = SharedSettings {
-        nodes: nodes.clone(),
+        servers: servers.clone(),
         timeout: config.timeout,
         connections: config.pool,
         lease: LEASE,

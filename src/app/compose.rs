@@ -4,7 +4,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    caches::{Caches, redis_nodes},
+    caches::{Caches, redis_servers},
     controls::flag_board,
     database,
     samples::Samples,
@@ -60,20 +60,22 @@ impl App {
             .await
             .map_err(at(&config.database.url))?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
-        let nodes = redis_nodes(&config.redis, &config.database.url);
-        let nodes = nodes.as_ref();
+        let servers = redis_servers(&config.redis, &config.database.url)?;
+        let servers = servers.as_ref();
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
         let flags = Arc::new(flag_board(&config.controls));
         let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
-        let caches = Caches::build(config, &datastore, nodes, bodies, switches, &tasks)?;
+        let caches = Caches::build(config, &datastore, servers, bodies, switches, &tasks)?;
         let (own, name) = identity();
         let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
         let catalog = Arc::clone(&caches.catalog);
         let service = CatalogService::new(Arc::clone(&catalog) as _);
         let tokens = page_tokens.clone();
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
-        let tips = Tips::build(config, &datastore, service, nodes, switches, &tasks, &stop)?;
+        let tips = Tips::build(
+            config, &datastore, service, servers, switches, &tasks, &stop,
+        )?;
         let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
         let routed = health.routes(

@@ -16,6 +16,7 @@ mod tips;
 mod view;
 mod writers;
 
+pub use caches::redis_rules;
 pub use commands::{migrate_up, migration_status, prune_history, seed, verify};
 pub use reload::ReadSettings;
 pub use serve::serve;

@@ -8,7 +8,7 @@ use crate::{
     config::{AbandonedTips, Config, ProviderLimits, RedisConfig},
     domain::{PromptBook, Switches, TipWriter},
     llm::BundledPrompts,
-    redis::{Link, LinkSettings, Listener, RedisNodes},
+    redis::{Link, LinkSettings, Listener, RedisServers},
     repository::Datastore,
     service::{Batching, CatalogService, GenerateTipsService, TipsService},
     tips::{
@@ -27,13 +27,13 @@ pub(super) struct Tips {
 }
 
 impl Tips {
-    /// A board that keeps tips in `datastore`, reaches the other replicas through `nodes`, and
+    /// A board that keeps tips in `datastore`, reaches the other replicas through `servers`, and
     /// works until `stop`; for tips about the challenges of `catalog`.
     pub(super) fn build(
         config: &Config,
         datastore: &Arc<dyn Datastore>,
         catalog: CatalogService,
-        nodes: Option<&RedisNodes>,
+        servers: Option<&RedisServers>,
         switches: &Arc<Switches>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
@@ -45,8 +45,8 @@ impl Tips {
             providers: providers(config, &writers),
             store: Arc::clone(datastore) as _,
             clock: Arc::new(SystemClock),
-            redis: nodes
-                .map(|nodes| connect(&config.redis, nodes))
+            redis: servers
+                .map(|servers| connect(&config.redis, servers))
                 .transpose()?,
             tasks: tasks.clone(),
             stop: stop.clone(),
@@ -82,14 +82,17 @@ impl Tips {
 /// Redis must not cost money.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-fn connect(config: &RedisConfig, nodes: &RedisNodes) -> Result<(Arc<Link>, Arc<Listener>), Error> {
+fn connect(
+    config: &RedisConfig,
+    servers: &RedisServers,
+) -> Result<(Arc<Link>, Arc<Listener>), Error> {
     let link = Link::connect(&LinkSettings {
         name: "the board of tips",
-        nodes: nodes.clone(),
+        servers: servers.clone(),
         timeout: config.timeout.max(PATIENCE),
         connections: config.pool,
     })?;
-    let listener = Listener::new(nodes.clone(), config.timeout);
+    let listener = Listener::new(servers.clone(), config.timeout);
     Ok((Arc::new(link), Arc::new(listener)))
 }
 

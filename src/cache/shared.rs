@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::packed::Packed;
 use crate::{
     domain::Stamp,
-    redis::{Link, LinkSettings, LinkState, RedisNodes, Script, first_word},
+    redis::{Link, LinkSettings, LinkState, RedisServers, Script, first_word},
 };
 
 static GET: LazyLock<Script> = LazyLock::new(|| {
@@ -22,8 +22,8 @@ static PUT: LazyLock<Script> = LazyLock::new(|| {
 /// How to reach the shared cache.
 #[derive(Clone, Debug)]
 pub struct SharedSettings {
-    /// One server or a cluster.
-    pub nodes: RedisNodes,
+    /// Where it is.
+    pub servers: RedisServers,
     /// No caller waits longer than this for one command.
     pub timeout: Duration,
     /// Connections; each carries the commands of many tasks at once.
@@ -70,7 +70,7 @@ impl SharedCache {
     pub fn connect(settings: &SharedSettings) -> Result<Self, String> {
         let link = Link::connect(&LinkSettings {
             name: "shared cache",
-            nodes: settings.nodes.clone(),
+            servers: settings.servers.clone(),
             timeout: settings.timeout,
             connections: settings.connections,
         })?;

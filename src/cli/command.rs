@@ -114,11 +114,17 @@ fn config() -> Command {
     let print = Command::new("print").about(
         "Shows each value that a server starts with and where it came from; passwords are blanked",
     );
+    let redis_acl = Command::new("redis-acl").about(
+        "Prints the rules of a Redis user with the rights that a server of REDIS_URL needs, and no more",
+    );
     Command::new("config")
         .about("Checks or shows the settings")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([check, print].map(|sub| sub.args(settings::serve_args()).arg(output::arg())))
+        .subcommands(
+            [check, print, redis_acl]
+                .map(|sub| sub.args(settings::serve_args()).arg(output::arg())),
+        )
 }
 
 fn health() -> Command {

@@ -1,4 +1,4 @@
-//! `config check` and `config print`.
+//! `config check`, `config print` and `config redis-acl`.
 use clap::ArgMatches;
 use serde_json::json;
 
@@ -7,9 +7,12 @@ use super::{
     output::{self, Color, Output, clean},
     settings,
 };
-use crate::config::{Environment, Loaded, Problems, in_force, load};
+use crate::{
+    app::redis_rules,
+    config::{Environment, Loaded, Problems, in_force, load},
+};
 
-/// Both verbs: exit code 2 when the settings cannot be used.
+/// All verbs: exit code 2 when the settings cannot be used.
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
@@ -17,6 +20,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let output = Output::new(matches, environment);
     match load(&settings::flags(matches), environment) {
         Ok(loaded) if verb == "print" => print(output, &loaded),
+        Ok(loaded) if verb == "redis-acl" => redis_acl(output, &loaded),
         Ok(loaded) => check(output, &loaded),
         Err(problems) if output.is_data() => refuse(output, &problems),
         Err(problems) => Err(Failure::settings(&problems, SERVE_HELP)),
@@ -36,6 +40,14 @@ fn print(output: Output, loaded: &Loaded) -> Result<(), Failure> {
         [entry.setting.key(), clean(shown), entry.origin.to_string()]
     });
     output.rows(["SETTING", "VALUE", "FROM"], rows)
+}
+
+fn redis_acl(output: Output, loaded: &Loaded) -> Result<(), Failure> {
+    let rules = redis_rules(loaded.config.redis.url.as_ref());
+    if output.is_data() {
+        return output.data(&json!({ "rules": rules }));
+    }
+    output::line(&rules)
 }
 
 fn check(output: Output, loaded: &Loaded) -> Result<(), Failure> {

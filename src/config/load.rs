@@ -150,10 +150,22 @@ fn redis(reader: &mut Reader<'_>) -> Option<RedisConfig> {
     let url = reader.read(&table::REDIS_URL, "", optional(RedisUrl::parse), |url| {
         url.as_ref().map(ToString::to_string).unwrap_or_default()
     });
+    let tls_ca = reader.read(&table::REDIS_TLS_CA, "", optional(text::path), |path| {
+        path.as_deref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    });
+    if let (Some(Some(_)), Some(Some(url))) = (&tls_ca, &url)
+        && !url.is_tls()
+    {
+        let problem = "is of no use: REDIS_URL is not one for TLS (rediss://…)";
+        reader.refuse(&table::REDIS_TLS_CA, problem.to_owned());
+    }
     let timeout = reader.duration(&table::REDIS_TIMEOUT);
     let pool = reader.number(&table::REDIS_POOL);
     Some(RedisConfig {
         url: url?,
+        tls_ca: tls_ca?,
         timeout: timeout?,
         pool: pool?,
     })

@@ -5,9 +5,11 @@ use url::Url;
 
 use super::redact::redacted;
 
-const KNOWN: &str = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, or \
+const KNOWN: &str = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, \
                      redis-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT] \
-                     (rediss-cluster://… for TLS)";
+                     (rediss-cluster://… for TLS), or \
+                     redis-sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT]/SERVICE[/DB] \
+                     (rediss-sentinel://… for TLS)";
 const ENCODE: &str = "in the user and the password write %2F for /, %23 for #, %3F for ?, \
                       %40 for @, %2C for , and %25 for %";
 
@@ -19,6 +21,15 @@ pub enum RedisUrl {
     /// Some nodes of a cluster, each as a `redis://` or `rediss://` URL with
     /// the credentials. Never empty.
     Cluster(Vec<SecretString>),
+    /// Sentinels, which name the primary.
+    Sentinel {
+        /// Some of them, each as a URL with the credentials for sentinels. Never empty.
+        sentinels: Vec<SecretString>,
+        /// What they call the primary and its replicas.
+        service: String,
+        /// A URL with what those take; its host is no matter.
+        server: SecretString,
+    },
 }
 
 impl RedisUrl {
@@ -39,8 +50,20 @@ impl RedisUrl {
             }
             "redis-cluster" => cluster("redis", rest),
             "rediss-cluster" => cluster("rediss", rest),
+            "redis-sentinel" => sentinel("redis", rest),
+            "rediss-sentinel" => sentinel("rediss", rest),
             _ => Err(format!("its scheme is not one of the known ones; {KNOWN}")),
         }
+    }
+
+    /// Whether connections to it are encrypted.
+    pub(super) fn is_tls(&self) -> bool {
+        let url = match self {
+            Self::Single(url) => Some(url),
+            Self::Cluster(nodes) => nodes.first(),
+            Self::Sentinel { server, .. } => Some(server),
+        };
+        url.is_some_and(|url| url.expose_secret().starts_with("rediss://"))
     }
 }
 
@@ -50,11 +73,17 @@ impl fmt::Display for RedisUrl {
             server(url.expose_secret())
                 .map_or_else(|_| "redis://***".to_owned(), |url| redacted(&url))
         };
+        let all = |urls: &[SecretString]| urls.iter().map(shown).collect::<Vec<_>>().join(",");
         match self {
             Self::Single(url) => f.write_str(&shown(url)),
-            Self::Cluster(nodes) => {
-                let nodes: Vec<_> = nodes.iter().map(shown).collect();
-                write!(f, "cluster {}", nodes.join(","))
+            Self::Cluster(nodes) => write!(f, "cluster {}", all(nodes)),
+            Self::Sentinel {
+                sentinels,
+                service,
+                server,
+            } => {
+                let (sentinels, server) = (all(sentinels), shown(server));
+                write!(f, "{service} of sentinels {sentinels}, as {server}")
             }
         }
     }
@@ -83,6 +112,57 @@ fn cluster(scheme: &str, rest: &str) -> Result<RedisUrl, String> {
     });
     nodes.collect::<Result<_, _>>().map(RedisUrl::Cluster)
 }
+
+/// What stands for the host of a primary that is not known yet.
+const PRIMARY: &str = "primary";
+
+/// `[USER:PASSWORD@]HOST[:PORT],…/SERVICE[/DB][?sentinel_user=…&sentinel_password=…]`
+fn sentinel(scheme: &str, rest: &str) -> Result<RedisUrl, String> {
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (credentials, rest) = match rest.rsplit_once('@') {
+        Some((credentials, rest)) => (format!("{credentials}@"), rest),
+        None => (String::new(), rest),
+    };
+    let (hosts, path) = rest
+        .split_once('/')
+        .filter(|(_, path)| !path.is_empty())
+        .ok_or_else(|| format!("does not say which service of the sentinels; {KNOWN}"))?;
+    let (service, database) = path.split_once('/').unwrap_or((path, ""));
+    let primary = format!("{scheme}://{credentials}{PRIMARY}/{database}");
+    server(&primary)?;
+    let (mut user, mut password) = (String::new(), String::new());
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("sentinel_user", value)) => value.clone_into(&mut user),
+            Some(("sentinel_password", value)) => value.clone_into(&mut password),
+            Some(_) | None => {
+                return Err(format!(
+                    "takes no parameter but sentinel_user and sentinel_password; {ENCODE}"
+                ));
+            }
+        }
+    }
+    let own = if user.is_empty() && password.is_empty() {
+        String::new()
+    } else {
+        format!("{user}:{password}@")
+    };
+    let sentinels = hosts.split(',').map(|host| {
+        let host = host.trim();
+        let url = server(&format!("{scheme}://{own}{host}"))?;
+        let port = url.port().unwrap_or(SENTINEL_PORT);
+        let name = url.host_str().unwrap_or_default();
+        Ok(format!("{scheme}://{own}{name}:{port}").into())
+    });
+    Ok(RedisUrl::Sentinel {
+        sentinels: sentinels.collect::<Result<_, String>>()?,
+        service: service.to_owned(),
+        server: primary.into(),
+    })
+}
+
+/// Where sentinels listen, unless it is said.
+const SENTINEL_PORT: u16 = 26_379;
 
 /// Checks all that would otherwise fail late, or show a mistyped password.
 fn server(text: &str) -> Result<Url, String> {
@@ -123,6 +203,14 @@ mod tests {
                 "rediss-cluster://:S3CR3T@a,b/",
                 "cluster rediss://:***@a,rediss://:***@b",
             ),
+            (
+                "redis-sentinel://a,b:1/main",
+                "main of sentinels redis://a:26379,redis://b:1, as redis://primary",
+            ),
+            (
+                "rediss-sentinel://u:S3CR3T@a/main/2?sentinel_password=S3CR3T",
+                "main of sentinels rediss://:***@a:26379, as rediss://u:***@primary/2",
+            ),
         ] {
             let url = RedisUrl::parse(text).map(|url| format!("{url}"));
             assert_eq!(url.as_deref(), Ok(shown));
@@ -145,6 +233,12 @@ mod tests {
             "redis://u:12?S3CR3T@cache",
             "redis-cluster://:S3CR3T@a,,b",
             "redis-cluster://:S3CR3T@a,b/3",
+            "redis-sentinel://:S3CR3T@a,b",
+            "redis-sentinel://:S3CR3T@a,b/",
+            "redis-sentinel://:S3CR3T@a,,b/main",
+            "redis-sentinel://:S3CR3T@a/main/first",
+            "redis-sentinel://:S3/CR3T@a/main",
+            "redis-sentinel://a/main?password=S3CR3T",
         ] {
             let problem = RedisUrl::parse(text).unwrap_err();
             assert!(

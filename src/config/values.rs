@@ -49,6 +49,9 @@ pub struct DatabaseConfig {
 pub struct RedisConfig {
     /// Where it is; absent when replicas share none.
     pub url: Option<RedisUrl>,
+    /// A file with the certificates of the authorities that it must be certified by, in PEM; absent for
+    /// those that the machine trusts.
+    pub tls_ca: Option<PathBuf>,
     /// How long one command may take.
     pub timeout: Duration,
     /// How many connections; 1 to 32.

@@ -7,10 +7,10 @@ use bb8_redis::{
 use tokio::time::{Instant, timeout};
 
 use super::{
-    RedisNodes, Script,
+    RedisServers, Script,
     breaker::Attempt,
     gate::{Access, Gate, Outcome},
-    pool::{Connection, Lines, Manager, Seal, address_of},
+    pool::{Connection, Lines, Manager, Seal},
 };
 use crate::telemetry::Counter;
 
@@ -19,8 +19,8 @@ use crate::telemetry::Counter;
 pub struct LinkSettings {
     /// What it is used for, for the log, such as `shared cache`.
     pub name: &'static str,
-    /// One server or a cluster.
-    pub nodes: RedisNodes,
+    /// Where it is.
+    pub servers: RedisServers,
     /// No caller waits longer than this for one command.
     pub timeout: Duration,
     /// Connections; each carries the commands of many tasks at once.
@@ -69,13 +69,12 @@ impl Link {
     ///
     /// A sentence when the URL is not one.
     pub fn connect(settings: &LinkSettings) -> Result<Self, String> {
-        let manager = Manager::open(&settings.nodes, settings.timeout)
-            .map_err(|_| "REDIS_URL: is not an address of Redis".to_owned())?;
-        let is_cluster = matches!(settings.nodes, RedisNodes::Cluster(_));
-        let gate = |access| {
-            let address = address_of(&settings.nodes);
-            Gate::new(access, settings.name, address, is_cluster)
-        };
+        let servers = &settings.servers;
+        let manager = Manager::open(servers, settings.timeout).map_err(|_| {
+            "REDIS_URL: is not an address of Redis, or REDIS_TLS_CA has no certificates".to_owned()
+        })?;
+        let is_cluster = servers.is_cluster();
+        let gate = |access| Gate::new(access, settings.name, servers.address(), is_cluster);
         Ok(Self {
             lines: Lines::new(manager, settings.connections, settings.timeout),
             reads: gate(Access::Read),
@@ -237,15 +236,15 @@ impl Link {
         answer
     }
 
-    /// A probe of writes has a connection of its own: if Redis holds it back, no read waits behind it;
-    /// and its server is the one that the address names now.
+    /// A probe of writes has a connection that no caller has: if Redis holds it back, no read waits
+    /// behind it.
     async fn connection(
         &self,
         access: Access,
         attempt: Attempt,
     ) -> Result<Connection, bb8::RunError<RedisError>> {
         match (access, attempt) {
-            (Access::Write, Attempt::Probe) if !self.is_cluster => self.lines.another().await,
+            (Access::Write, Attempt::Probe) if !self.is_cluster => self.lines.apart().await,
             (Access::Read | Access::Write, Attempt::Ordinary | Attempt::Probe) => {
                 self.lines.next().await
             }

@@ -5,18 +5,20 @@ use std::{
 };
 
 use bb8_redis::redis::{
-    Client, ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value, aio::SendError,
-    cluster::ClusterClient, cluster_async::ClusterConnection,
+    ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value, aio::SendError,
+    cluster::ClusterClientBuilder, cluster_async::ClusterConnection,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use secrecy::ExposeSecret;
 use tokio::{
     sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
 
-use super::{RedisNodes, link::problem_of, pool::address_of};
+use super::{
+    link::problem_of,
+    servers::{Primary, RedisServers, Way},
+};
 use crate::telemetry::{Failing, FailureLog};
 
 /// So many messages wait for one listener; more are lost, which it must be able to bear.
@@ -31,7 +33,7 @@ const CHECK: Duration = Duration::from_secs(5);
 /// They are hints: some are lost when a connection breaks or a listener is slow, and nobody is
 /// told. Who listens must read the truth elsewhere now and then.
 pub struct Listener {
-    nodes: RedisNodes,
+    servers: RedisServers,
     timeout: Duration,
     channels: Arc<Channels>,
     outage: FailureLog,
@@ -53,10 +55,10 @@ pub struct Channel {
 impl Listener {
     /// Nothing is connected before [`Listener::run`].
     #[must_use]
-    pub fn new(nodes: RedisNodes, timeout: Duration) -> Self {
+    pub fn new(servers: RedisServers, timeout: Duration) -> Self {
         let channels = Arc::default();
         Self {
-            nodes,
+            servers,
             timeout,
             channels,
             outage: FailureLog::default(),
@@ -79,15 +81,13 @@ impl Listener {
     /// Keeps a connection, and the subscriptions on it, as long as it is polled.
     pub async fn run(&self) {
         loop {
-            let ended = match &self.nodes {
-                RedisNodes::Single(url) => self.on_server(url.expose_secret()).await,
-                RedisNodes::Cluster(urls) => {
-                    let urls = urls.iter().map(ExposeSecret::expose_secret);
-                    self.on_cluster(urls.collect()).await
-                }
+            let ended = match self.servers.way() {
+                Ok(Way::Primary(primary)) => self.on_server(&primary).await,
+                Ok(Way::Cluster(cluster)) => self.on_cluster(*cluster).await,
+                Err(error) => Err(error),
             };
             if let Some(Failing { failures, lasted }) = self.outage.failed() {
-                let (address, problem) = (address_of(&self.nodes), ended.err());
+                let (address, problem) = (self.servers.address(), ended.err());
                 let problem = problem.map(|error| problem_of(&error));
                 tracing::warn!(
                     component = "redis",
@@ -113,9 +113,10 @@ impl Listener {
         }
     }
 
-    async fn on_server(&self, url: &str) -> RedisResult<()> {
-        let client = Client::open(url)?;
-        let connection = timeout(self.timeout, client.get_async_pubsub()).await;
+    async fn on_server(&self, primary: &Primary) -> RedisResult<()> {
+        let client = primary.client().await?;
+        let connect = self.servers.connect_timeout(self.timeout);
+        let connection = timeout(connect, client.get_async_pubsub()).await;
         let (mut sink, mut stream) = connection.map_err(|_| too_slow())??.split();
         let mut subscribed = Vec::new();
         loop {
@@ -140,20 +141,29 @@ impl Listener {
                     }
                     None => return Ok(()),
                 },
+                () = sleep(CHECK) => {
+                    // A connection that died without a word would be silent for ever.
+                    let pong = timeout(self.timeout, sink.ping::<Value>()).await;
+                    match pong.map_err(|_| too_slow())? {
+                        // What the server refuses, it answers.
+                        Err(error) if error.code().is_none() => return Err(error),
+                        Err(_) | Ok(_) => {}
+                    }
+                }
             }
         }
     }
 
     /// The cluster's connection finds the shard of each channel, and subscribes again when it
     /// had to reconnect.
-    async fn on_cluster(&self, urls: Vec<&str>) -> RedisResult<()> {
+    async fn on_cluster(&self, cluster: ClusterClientBuilder) -> RedisResult<()> {
         let channels = Arc::clone(&self.channels);
         let deliver = move |push: PushInfo| {
             channels.deliver_push(push);
             Ok::<(), SendError>(())
         };
-        let client = ClusterClient::builder(urls)
-            .connection_timeout(self.timeout)
+        let client = cluster
+            .connection_timeout(self.servers.connect_timeout(self.timeout))
             .response_timeout(self.timeout)
             .use_protocol(ProtocolVersion::RESP3)
             .push_sender(deliver)

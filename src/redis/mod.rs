@@ -1,5 +1,6 @@
 //! How this process reaches Redis, one server or a cluster alike: few connections that carry the
 //! commands of many tasks, scripts, and messages. What the commands mean is for others to know.
+mod acl;
 mod breaker;
 mod figures;
 mod gate;
@@ -7,9 +8,11 @@ mod link;
 mod listener;
 mod pool;
 mod script;
+mod servers;
 
+pub use acl::acl_rules;
 pub use figures::collect;
 pub use link::{Link, LinkSettings, LinkState};
 pub use listener::{Channel, Listener};
-pub use pool::RedisNodes;
 pub use script::{Script, first_word};
+pub use servers::{RedisNodes, RedisServers};

@@ -10,44 +10,25 @@ use std::{
 use bb8_redis::{
     bb8,
     redis::{
-        AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError,
-        RedisFuture, RedisResult, ServerErrorKind, Value,
+        AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
+        ServerErrorKind, Value,
         aio::{ConnectionLike, MultiplexedConnection},
         cluster::ClusterClient,
         cluster_async::ClusterConnection,
-        io::tcp::TcpSettings,
     },
 };
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::link::problem_of;
-
-/// Where Redis is; each URL is `redis://` or `rediss://` (TLS) with its credentials.
-#[derive(Clone, Debug)]
-pub enum RedisNodes {
-    /// One server.
-    Single(SecretString),
-    /// Some nodes of a cluster; they name the others.
-    Cluster(Vec<SecretString>),
-}
+use super::{
+    link::problem_of,
+    servers::{Primary, RedisServers, Way},
+};
 
 /// Opens connections for the pool, to one server or to a cluster.
+#[derive(Clone)]
 pub(super) enum Manager {
-    Single(Client, AsyncConnectionConfig),
+    Primary(Primary, AsyncConnectionConfig),
     Cluster(ClusterClient),
-}
-
-/// Where the servers are, for the log: hosts and ports, and nothing secret.
-pub(super) fn address_of(nodes: &RedisNodes) -> String {
-    let address = |url: &SecretString| {
-        let info = url.expose_secret().into_connection_info();
-        info.map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
-    };
-    match nodes {
-        RedisNodes::Single(url) => address(url),
-        RedisNodes::Cluster(urls) => urls.iter().map(address).collect::<Vec<_>>().join(","),
-    }
 }
 
 #[derive(Clone)]
@@ -69,15 +50,14 @@ impl Manager {
     /// # Errors
     ///
     /// When the URL is not one. The error does not repeat it.
-    pub(super) fn open(nodes: &RedisNodes, timeout: Duration) -> RedisResult<Self> {
-        let tcp = TcpSettings::default().set_nodelay(true);
-        let url = match nodes {
-            RedisNodes::Single(url) => url.expose_secret(),
-            RedisNodes::Cluster(urls) => {
-                let cluster = ClusterClient::builder(urls.iter().map(ExposeSecret::expose_secret))
-                    .connection_timeout(timeout)
+    pub(super) fn open(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
+        let connect = servers.connect_timeout(timeout);
+        let primary = match servers.way()? {
+            Way::Primary(primary) => primary,
+            Way::Cluster(cluster) => {
+                let cluster = cluster
+                    .connection_timeout(connect)
                     .response_timeout(timeout)
-                    .tcp_settings(tcp)
                     .retries(1)
                     .build()?;
                 return Ok(Self::Cluster(cluster));
@@ -86,11 +66,10 @@ impl Manager {
         // A burst of misses is one pipeline; the default of 50 would make callers queue. How long an
         // answer may take is the link's matter: one timer for each command is enough.
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(timeout))
+            .set_connection_timeout(Some(connect))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024);
-        let info = url.into_connection_info()?.set_tcp_settings(tcp);
-        Ok(Self::Single(Client::open(info)?, config))
+        Ok(Self::Primary(primary, config))
     }
 }
 
@@ -98,6 +77,8 @@ impl Manager {
 /// travel down it together, which is what makes it fast. One that was taken is used until it breaks.
 pub(super) struct Lines {
     pool: bb8::Pool<Manager>,
+    /// One more, which probes have for themselves.
+    apart: bb8::Pool<Manager>,
     open: Vec<Mutex<Option<Connection>>>,
     turn: AtomicUsize,
     refusal: Refusal,
@@ -126,16 +107,19 @@ impl Lines {
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
         let connections = connections.min(cores);
         let refusal = Refusal::default();
-        let pool = bb8::Pool::builder()
-            .error_sink(Box::new(refusal.clone()))
-            .max_size(connections)
-            .connection_timeout(timeout)
-            .queue_strategy(bb8::QueueStrategy::Fifo)
-            .test_on_check_out(false)
-            .retry_connection(false)
-            .build_unchecked(manager);
+        let pool = |connections, manager| {
+            bb8::Pool::builder()
+                .error_sink(Box::new(refusal.clone()))
+                .max_size(connections)
+                .connection_timeout(timeout)
+                .queue_strategy(bb8::QueueStrategy::Fifo)
+                .test_on_check_out(false)
+                .retry_connection(false)
+                .build_unchecked(manager)
+        };
         Self {
-            pool,
+            pool: pool(connections, manager.clone()),
+            apart: pool(1, manager),
             open: (0..connections).map(|_| Mutex::default()).collect(),
             turn: AtomicUsize::new(0),
             refusal,
@@ -162,26 +146,25 @@ impl Lines {
         if let Some(connection) = usable {
             return Ok(connection);
         }
-        let connection = self.checked_out().await?;
+        let connection = taken_from(&self.pool).await?;
         if let Some(slot) = slot {
             *lock(slot) = Some(connection.clone());
         }
         Ok(connection)
     }
 
-    /// One that is nobody else's, made now.
-    pub(super) async fn another(&self) -> Result<Connection, bb8::RunError<RedisError>> {
-        let made = self.pool.dedicated_connection().await;
-        made.map_err(bb8::RunError::User)
+    /// One that no caller has.
+    pub(super) async fn apart(&self) -> Result<Connection, bb8::RunError<RedisError>> {
+        taken_from(&self.apart).await
     }
+}
 
-    async fn checked_out(&self) -> Result<Connection, bb8::RunError<RedisError>> {
-        loop {
-            let connection = self.pool.get().await?;
-            if connection.is_usable() {
-                return Ok(connection.clone());
-            } // else the pool drops it as it comes back
-        }
+async fn taken_from(pool: &bb8::Pool<Manager>) -> Result<Connection, bb8::RunError<RedisError>> {
+    loop {
+        let connection = pool.get().await?;
+        if connection.is_usable() {
+            return Ok(connection.clone());
+        } // else the pool drops it as it comes back
     }
 }
 
@@ -219,11 +202,11 @@ impl bb8::ManageConnection for Manager {
 
     async fn connect(&self) -> RedisResult<Connection> {
         let wire = match self {
-            Self::Single(client, config) => Wire::Single(
-                client
-                    .get_multiplexed_async_connection_with_config(config)
-                    .await?,
-            ),
+            Self::Primary(primary, config) => {
+                let client = primary.client().await?;
+                let connection = client.get_multiplexed_async_connection_with_config(config);
+                Wire::Single(connection.await?)
+            }
             Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
         };
         Ok(Connection {

@@ -104,12 +104,26 @@ pub(in crate::config) const REDIS_URL: Setting = Setting {
     section: Section::Redis,
     form: Form::Text {
         value_name: "URL",
-        expected: "redis:// or rediss://[USER:PASSWORD@]HOST[:PORT][/DB], or \
-                   redis-cluster:// or rediss-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT],…",
+        expected: "redis:// or rediss://[USER:PASSWORD@]HOST[:PORT][/DB], \
+                   redis-cluster:// or rediss-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT],…, or \
+                   redis-sentinel:// or rediss-sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT],…/SERVICE[/DB]",
     },
     default: "",
     secret: true,
     help: "The cache that all replicas share; without it each replica caches for itself",
+};
+
+pub(in crate::config) const REDIS_TLS_CA: Setting = Setting {
+    flag: "redis-tls-ca",
+    env: "REDIS_TLS_CA",
+    section: Section::Redis,
+    form: Form::Text {
+        value_name: "FILE",
+        expected: "a PEM file",
+    },
+    default: "",
+    secret: false,
+    help: "The authorities that may certify Redis, instead of those that the machine trusts",
 };
 
 pub(in crate::config) const REDIS_TIMEOUT: Setting = Setting {

@@ -6,6 +6,7 @@ mod reads_fail;
 mod receipts;
 mod redis_bounds;
 mod redis_gone;
+mod redis_kinds;
 mod upkeep;
 mod warming;
 mod written_tips;

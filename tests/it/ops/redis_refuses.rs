@@ -17,6 +17,8 @@ const WRITES_BYPASSED: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"w
 const SHARED_HITS: &str = "catalog_cache_lookups_total{tier=\"shared\",result=\"hit\"}";
 /// Every read asks Redis.
 const NO_NEAR_CACHE: (&str, &str) = ("CATALOG_NEAR_CACHE", "false");
+/// Long enough for a machine that has much else to do.
+const TIMEOUT: (&str, &str) = ("CATALOG_REDIS_TIMEOUT", "500ms");
 
 async fn read(replica: &Replica) {
     list(replica, Difficulty::Beginner, 20).await.unwrap();
@@ -38,7 +40,7 @@ async fn is_told_and_endured(
     refuse: impl FnOnce(&Redis),
     take_again: impl FnOnce(&Redis),
 ) {
-    let fleet = Fleet::start_with(1, &[OPS, NO_NEAR_CACHE]).await;
+    let fleet = Fleet::start_with(1, &[OPS, NO_NEAR_CACHE, TIMEOUT]).await;
     let replica = &fleet.replicas[0];
     eventually("the list is in Redis", PATIENCE, async || {
         read(replica).await;
@@ -128,7 +130,7 @@ async fn a_demoted_redis_is_left_for_the_one_that_its_name_leads_to_now() {
     let (old, new) = (redis::start(), redis::start());
     let name = Proxy::to(old.port()).await;
     let url = format!("redis://127.0.0.1:{}", name.port());
-    let fleet = Fleet::start_with(1, &[OPS, NO_NEAR_CACHE, ("REDIS_URL", &url)]).await;
+    let fleet = Fleet::start_with(1, &[OPS, NO_NEAR_CACHE, TIMEOUT, ("REDIS_URL", &url)]).await;
     let replica = &fleet.replicas[0];
     read(replica).await;
     let new_port = new.port().to_string();

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use challenges_catalog::{
     domain::{FailureKind, FallbackCause, TipMode, TipRole, TipSource},
-    redis::RedisNodes,
+    redis::RedisServers,
 };
 use futures_util::future::join_all;
 
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(40);
 const SOON: Duration = Duration::from_secs(5);
 
 /// P1: over replicas, at random moments.
-async fn one_order_for_a_thousand_readers(nodes: &RedisNodes) {
+async fn one_order_for_a_thousand_readers(nodes: &RedisServers) {
     let store = Arc::<Store>::default();
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let replicas = [(); 3].map(|()| Replica::start(nodes, &writer, &store));

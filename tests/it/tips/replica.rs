@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use bb8_redis::redis::IntoConnectionInfo;
 use challenges_catalog::{
     domain::{Error, TipBoard, TipRequest, TipWriter},
-    redis::{Link, LinkSettings, Listener, RedisNodes},
+    redis::{Link, LinkSettings, Listener, RedisNodes, RedisServers},
     tips::{Board, CallerLimits, Price, Provider, TipParts, TipSettings, TipStats},
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
@@ -100,7 +100,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    pub fn start(nodes: &RedisNodes, writer: &Arc<Writer>, store: &Arc<Store>) -> Self {
+    pub fn start(nodes: &RedisServers, writer: &Arc<Writer>, store: &Arc<Store>) -> Self {
         let providers = vec![provider(writer)];
         let timeout = Duration::from_millis(500);
         Self::with(settings(), nodes, providers, store, timeout)
@@ -109,7 +109,7 @@ impl Replica {
     /// One that waits for Redis as long as it takes: for what holds while Redis is there.
     pub fn patient(
         settings: TipSettings,
-        nodes: &RedisNodes,
+        nodes: &RedisServers,
         providers: Vec<Provider>,
         store: &Arc<Store>,
     ) -> Self {
@@ -118,7 +118,7 @@ impl Replica {
 
     fn with(
         settings: TipSettings,
-        nodes: &RedisNodes,
+        nodes: &RedisServers,
         providers: Vec<Provider>,
         store: &Arc<Store>,
         timeout: Duration,
@@ -128,7 +128,7 @@ impl Replica {
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let link = Link::connect(&LinkSettings {
             name: "tip board",
-            nodes: nodes.clone(),
+            servers: nodes.clone(),
             timeout,
             connections: 2,
         });
@@ -201,13 +201,13 @@ impl Drop for Replica {
 }
 
 /// One server, as the product's settings name it.
-pub fn server(url: &str) -> RedisNodes {
+pub fn server(url: &str) -> RedisServers {
     assert!(url.into_connection_info().is_ok());
-    RedisNodes::Single(url.to_owned().into())
+    RedisNodes::Single(url.to_owned().into()).into()
 }
 
 /// A cluster, by the ports of its nodes.
-pub fn cluster(ports: impl IntoIterator<Item = u16>) -> RedisNodes {
+pub fn cluster(ports: impl IntoIterator<Item = u16>) -> RedisServers {
     let url = |port| format!("redis://127.0.0.1:{port}").into();
-    RedisNodes::Cluster(ports.into_iter().map(url).collect())
+    RedisNodes::Cluster(ports.into_iter().map(url).collect()).into()
 }

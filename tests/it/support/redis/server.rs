@@ -16,6 +16,11 @@ pub fn start() -> Redis {
     process::on_free_port("Redis", |port| Redis::start(port, &[]))
 }
 
+/// As [`start`], with arguments beside the usual ones.
+pub fn start_with(extra: &[&str]) -> Redis {
+    process::on_free_port("Redis", |port| Redis::start(port, extra))
+}
+
 /// A running server.
 pub struct Redis {
     process: Process,

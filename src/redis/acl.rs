@@ -1,0 +1,21 @@
+//! The rights that a user of Redis needs for us, and no more.
+
+/// What the scripts and commands of cache and tips, and the looks of health and status do.
+const COMMANDS: &str = "+del +eval +evalsha +exists +expire +get +getrange +hget +hmget +hset +incr \
+                        +incrby +info +pexpire +ping +pttl +set +time +xadd +xrange +xrevrange \
+                        +zadd +zcount +zrem +zremrangebyscore";
+const KEYS: &str = "~catalog:* ~tip:* &tip:*";
+
+/// The rules for `ACL SETUSER`, which come after the name and the password.
+#[must_use]
+pub fn acl_rules(is_cluster: bool, has_sentinels: bool) -> String {
+    let messages = if is_cluster {
+        // Messages stay in the shard of their channel.
+        "+cluster|slots +spublish +ssubscribe +sunsubscribe"
+    } else {
+        "+publish +subscribe +unsubscribe"
+    };
+    // A primary that sentinels name is asked whether it is one.
+    let role = if has_sentinels { " +role" } else { "" };
+    format!("resetkeys resetchannels -@all {KEYS} {COMMANDS} {messages}{role}")
+}
