@@ -10,7 +10,7 @@ use crate::{
         SharedSettings,
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
-    domain::{AnswerEncoder, CacheInspector, ReplicaId, Switches},
+    domain::{AnswerEncoder, CacheInspector, FleetKey, ReplicaId, Switches},
     redis::{RedisNodes, RedisServers, acl_rules},
     repository::Datastore,
     transport::encode_status,
@@ -32,13 +32,13 @@ impl Caches {
     pub(super) fn build(
         config: &Config,
         datastore: &Arc<dyn Datastore>,
-        servers: Option<&RedisServers>,
+        redis: Option<&(RedisServers, FleetKey)>,
         encoder: Arc<dyn AnswerEncoder>,
         switches: &Arc<Switches>,
         tasks: &TaskTracker,
     ) -> Result<Self, Error> {
-        let shared = servers
-            .map(|servers| connect_shared(&config.redis, servers))
+        let shared = redis
+            .map(|(servers, key)| connect_shared(&config.redis, servers, key))
             .transpose()?;
         let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));
         let catalog = Arc::new(CachedCatalog::new(
@@ -88,7 +88,7 @@ impl Caches {
 /// # Errors
 ///
 /// A file of certificates that cannot be read.
-pub(super) fn redis_servers(
+fn redis_servers(
     config: &RedisConfig,
     database: &DatabaseUrl,
 ) -> Result<Option<RedisServers>, Error> {
@@ -121,6 +121,18 @@ pub(super) fn redis_servers(
     }))
 }
 
+/// The Redis that the replicas share, and the key that tells what they left there from what others did.
+pub(super) async fn shared_redis(
+    config: &Config,
+    datastore: &Arc<dyn Datastore>,
+) -> Result<Option<(RedisServers, FleetKey)>, Error> {
+    let Some(servers) = redis_servers(&config.redis, &config.database.url)? else {
+        return Ok(None);
+    };
+    let key = FleetKey::new(datastore.page_token_key().await?);
+    Ok(Some((servers, key)))
+}
+
 /// The rules of a Redis user for this address, as `ACL SETUSER` takes them.
 #[must_use]
 pub fn redis_rules(url: Option<&RedisUrl>) -> String {
@@ -131,12 +143,17 @@ pub fn redis_rules(url: Option<&RedisUrl>) -> String {
     }
 }
 
-fn connect_shared(config: &RedisConfig, servers: &RedisServers) -> Result<Arc<SharedCache>, Error> {
+fn connect_shared(
+    config: &RedisConfig,
+    servers: &RedisServers,
+    key: &FleetKey,
+) -> Result<Arc<SharedCache>, Error> {
     let settings = SharedSettings {
         servers: servers.clone(),
         timeout: config.timeout,
         connections: config.pool,
         lease: LEASE,
+        key: key.clone(),
     };
     Ok(Arc::new(SharedCache::connect(&settings)?))
 }

@@ -4,11 +4,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    caches::{Caches, redis_servers},
+    caches::{Caches, shared_redis},
     controls::flag_board,
     database,
     samples::Samples,
-    tips::Tips,
+    tips::{Tips, tip_redis},
     view::{Error, at},
     writers::Writers,
 };
@@ -56,26 +56,22 @@ impl App {
     /// Storage, caches, what keeps them true, services, gRPC: in this order.
     pub(super) async fn build(config: &Config) -> Result<Self, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let datastore = database::connect(&config.database, config.cache.max_staleness)
-            .await
-            .map_err(at(&config.database.url))?;
+        let datastore = connected(config).await?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
-        let servers = redis_servers(&config.redis, &config.database.url)?;
-        let servers = servers.as_ref();
+        let redis = shared_redis(config, &datastore).await?;
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
         let flags = Arc::new(flag_board(&config.controls));
         let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
-        let caches = Caches::build(config, &datastore, servers, bodies, switches, &tasks)?;
+        let caches = Caches::build(config, &datastore, redis.as_ref(), bodies, switches, &tasks)?;
         let (own, name) = identity();
         let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
         let catalog = Arc::clone(&caches.catalog);
         let service = CatalogService::new(Arc::clone(&catalog) as _);
         let tokens = page_tokens.clone();
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
-        let tips = Tips::build(
-            config, &datastore, service, servers, switches, &tasks, &stop,
-        )?;
+        let redis = tip_redis(config, redis.as_ref(), &caches.knowledge)?;
+        let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
         let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
         let routed = health.routes(
@@ -158,6 +154,11 @@ impl App {
         self.tasks
             .spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
+}
+
+async fn connected(config: &Config) -> Result<Arc<dyn Datastore>, Error> {
+    let datastore = database::connect(&config.database, config.cache.max_staleness).await;
+    datastore.map_err(at(&config.database.url))
 }
 
 /// Edits by the rules of reads: the same rows, the same etags.

@@ -5,14 +5,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{clock::SystemClock, view::Error, writers::Writers};
 use crate::{
-    config::{AbandonedTips, Config, ProviderLimits, RedisConfig},
-    domain::{PromptBook, Switches, TipWriter},
+    cache::Knowledge,
+    config::{AbandonedTips, Config, ProviderLimits},
+    domain::{FleetKey, PromptBook, Switches, TipWriter},
     llm::BundledPrompts,
-    redis::{Link, LinkSettings, Listener, RedisServers},
+    redis::{Link, LinkSettings, Listener, MacKey, RedisServers},
     repository::Datastore,
     service::{Batching, CatalogService, GenerateTipsService, TipsService},
     tips::{
-        Abandoned, BatchDesk, BatchParts, Board, CallerLimits, Price, Provider, TipParts,
+        Abandoned, BatchDesk, BatchParts, Board, CallerLimits, Price, Provider, TipParts, TipRedis,
         TipSettings,
     },
 };
@@ -27,13 +28,13 @@ pub(super) struct Tips {
 }
 
 impl Tips {
-    /// A board that keeps tips in `datastore`, reaches the other replicas through `servers`, and
+    /// A board that keeps tips in `datastore`, reaches the other replicas through `redis`, and
     /// works until `stop`; for tips about the challenges of `catalog`.
     pub(super) fn build(
         config: &Config,
         datastore: &Arc<dyn Datastore>,
         catalog: CatalogService,
-        servers: Option<&RedisServers>,
+        redis: Option<TipRedis>,
         switches: &Arc<Switches>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
@@ -45,9 +46,7 @@ impl Tips {
             providers: providers(config, &writers),
             store: Arc::clone(datastore) as _,
             clock: Arc::new(SystemClock),
-            redis: servers
-                .map(|servers| connect(&config.redis, servers))
-                .transpose()?,
+            redis,
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
@@ -82,18 +81,29 @@ impl Tips {
 /// Redis must not cost money.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-fn connect(
-    config: &RedisConfig,
-    servers: &RedisServers,
-) -> Result<(Arc<Link>, Arc<Listener>), Error> {
+/// The way of tips to Redis, for the database that `knowledge` is about.
+pub(super) fn tip_redis(
+    config: &Config,
+    redis: Option<&(RedisServers, FleetKey)>,
+    knowledge: &Arc<Knowledge>,
+) -> Result<Option<TipRedis>, Error> {
+    let Some((servers, key)) = redis else {
+        return Ok(None);
+    };
     let link = Link::connect(&LinkSettings {
         name: "the board of tips",
         servers: servers.clone(),
-        timeout: config.timeout.max(PATIENCE),
-        connections: config.pool,
+        timeout: config.redis.timeout.max(PATIENCE),
+        connections: config.redis.pool,
     })?;
-    let listener = Listener::new(servers.clone(), config.timeout);
-    Ok((Arc::new(link), Arc::new(listener)))
+    let listener = Listener::new(servers.clone(), config.redis.timeout);
+    let knowledge = Arc::clone(knowledge);
+    Ok(Some(TipRedis {
+        link: Arc::new(link),
+        listener: Arc::new(listener),
+        database: Box::new(move || knowledge.version().database),
+        mac: MacKey::new(key.bytes()),
+    }))
 }
 
 /// Who writes, in the order in which they are asked.

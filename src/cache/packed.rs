@@ -1,10 +1,14 @@
 //! Entries as Redis holds them: one string each, which begins with the stamp, so that Redis can tell
-//! which of two is newer, and is never longer than [`Packed::MAX_BYTES`].
+//! which of two is newer, is never longer than [`Packed::MAX_BYTES`], and carries a code that only the fleet
+//! can make: others may write there too.
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::domain::{Etag, Stamp};
+use crate::{
+    domain::{Etag, Stamp},
+    redis::MacKey,
+};
 
 /// An entry as Redis holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +34,10 @@ const BODY: u8 = b'P';
 const NOTHING: u8 = b'A';
 const TOO_LARGE: u8 = b'L';
 
-/// Before the body: the stamp, the kind, the etag, and the life in milliseconds.
-const HEAD_BYTES: usize = Stamp::HEX_LEN + 1 + 8 + 4;
+/// Before what the code is about, with the key and the stamp.
+const CODED_FROM: usize = Stamp::HEX_LEN + MacKey::BYTES;
+/// Before the body: the stamp, the code, the kind, the etag, and the life in milliseconds.
+const HEAD_BYTES: usize = CODED_FROM + 1 + 8 + 4;
 
 impl Packed {
     /// A body that is longer stays out of Redis: it would keep everybody's commands waiting behind it.
@@ -39,8 +45,8 @@ impl Packed {
     /// Nothing of ours is longer.
     pub(super) const MAX_BYTES: usize = HEAD_BYTES + Self::MAX_BODY_BYTES;
 
-    /// As Redis is to hold it.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    /// As Redis is to hold it under `key`.
+    pub(super) fn to_bytes(&self, key: &str, mac: &MacKey) -> Vec<u8> {
         let (kind, body) = match &self.content {
             Content::Body(body) => (BODY, body.as_ref()),
             Content::Nothing => (NOTHING, &[][..]),
@@ -48,21 +54,31 @@ impl Packed {
         };
         let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
         bytes.extend_from_slice(self.stamp.to_string().as_bytes());
+        bytes.extend_from_slice(&[0; MacKey::BYTES]);
         bytes.push(kind);
         bytes.extend_from_slice(&self.etag.0);
         let life_ms = u32::try_from(self.life.as_millis()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&life_ms.to_be_bytes());
         bytes.extend_from_slice(body);
+        if let Some((stamp, rest)) = bytes.split_first_chunk_mut::<{ Stamp::HEX_LEN }>()
+            && let Some((code, coded)) = rest.split_first_chunk_mut::<{ MacKey::BYTES }>()
+        {
+            *code = mac.code(&[coded, stamp, key.as_bytes()]);
+        }
         bytes
     }
 
-    /// Reads what [`Packed::to_bytes`] wrote, without a copy; `None` when it did not.
-    pub(super) fn read(bytes: &Bytes) -> Option<Self> {
+    /// Reads what [`Packed::to_bytes`] wrote for `key`, without a copy; `None` when it did not.
+    pub(super) fn read(bytes: &Bytes, key: &str, mac: &MacKey) -> Option<Self> {
         if bytes.len() > Self::MAX_BYTES {
             return None;
         }
         let (stamp, rest) = bytes.split_first_chunk::<{ Stamp::HEX_LEN }>()?;
-        let (kind, rest) = rest.split_first()?;
+        let (code, coded) = rest.split_first_chunk()?;
+        if !mac.is_code(code, &[coded, stamp, key.as_bytes()]) {
+            return None;
+        }
+        let (kind, rest) = coded.split_first()?;
         let (etag, rest) = rest.split_first_chunk()?;
         let (life_ms, body) = rest.split_first_chunk()?;
         let content = match *kind {
@@ -96,6 +112,10 @@ mod tests {
         }
     }
 
+    fn mac() -> MacKey {
+        MacKey::new(&[1; 32])
+    }
+
     #[test]
     fn every_content_is_read_as_it_was_written() {
         for content in [
@@ -105,35 +125,39 @@ mod tests {
             Content::TooLarge,
         ] {
             let packed = packed(content);
-            let bytes = Bytes::from(packed.to_bytes());
-            assert_eq!(Packed::read(&bytes), Some(packed));
+            let bytes = Bytes::from(packed.to_bytes("key", &mac()));
+            assert_eq!(Packed::read(&bytes, "key", &mac()), Some(packed));
         }
     }
 
     #[test]
-    fn bytes_that_nobody_packed_are_not_read() {
-        let whole = packed(Content::Nothing).to_bytes();
-        for length in 0..whole.len() {
-            let part = Bytes::copy_from_slice(&whole[..length]);
-            assert_eq!(Packed::read(&part), None);
+    fn what_any_byte_of_was_changed_or_cut_off_is_not_read() {
+        let whole = packed(Content::Body(Bytes::from_static(b"abc"))).to_bytes("key", &mac());
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            for bytes in [changed, whole[..at].to_vec()] {
+                assert_eq!(Packed::read(&bytes.into(), "key", &mac()), None);
+            }
         }
-        let mut longer = whole.clone();
-        longer.push(0);
-        let mut of_no_kind = whole.clone();
-        of_no_kind[Stamp::HEX_LEN] = b'x';
-        let mut of_no_stamp = whole;
-        of_no_stamp[0] = b'x';
-        for bytes in [longer, of_no_kind, of_no_stamp] {
-            assert_eq!(Packed::read(&bytes.into()), None);
-        }
+    }
+
+    #[test]
+    fn what_another_fleet_wrote_or_for_another_key_is_not_read() {
+        let bytes = Bytes::from(packed(Content::Nothing).to_bytes("key", &mac()));
+        assert_eq!(Packed::read(&bytes, "other", &mac()), None);
+        let other = MacKey::new(&[2; 32]);
+        assert_eq!(Packed::read(&bytes, "key", &other), None);
     }
 
     #[test]
     fn what_is_longer_than_anything_of_ours_is_not_read() {
-        let most = Bytes::from(vec![0; Packed::MAX_BODY_BYTES]);
-        let mut bytes = packed(Content::Body(most)).to_bytes();
-        assert!(Packed::read(&bytes.clone().into()).is_some());
-        bytes.push(0);
-        assert_eq!(Packed::read(&bytes.into()), None);
+        let body = |length| Content::Body(Bytes::from(vec![0; length]));
+        let read = |content| {
+            let bytes = packed(content).to_bytes("key", &mac());
+            Packed::read(&bytes.into(), "key", &mac())
+        };
+        assert!(read(body(Packed::MAX_BODY_BYTES)).is_some());
+        assert!(read(body(Packed::MAX_BODY_BYTES + 1)).is_none());
     }
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::packed::Packed;
 use crate::{
-    domain::Stamp,
-    redis::{Link, LinkSettings, LinkState, RedisServers, Script, first_word},
+    domain::{FleetKey, Stamp},
+    redis::{Link, LinkSettings, LinkState, MacKey, RedisServers, Script, first_word},
 };
 
 static GET: LazyLock<Script> = LazyLock::new(|| {
@@ -30,12 +30,15 @@ pub struct SharedSettings {
     pub connections: u32,
     /// How long one replica may take to fill an entry before another tries.
     pub lease: Duration,
+    /// Tells entries of the fleet from what others left there.
+    pub key: FleetKey,
 }
 
 /// The cache that the replicas share. Losing it, or what it holds, costs misses only.
 pub struct SharedCache {
     link: Link,
     lease: Duration,
+    mac: MacKey,
     /// A key that is nobody else's, to try writing with.
     own_key: String,
 }
@@ -77,6 +80,7 @@ impl SharedCache {
         Ok(Self {
             link,
             lease: settings.lease,
+            mac: MacKey::new(settings.key.bytes()),
             own_key: format!("catalog:try:{{{}}}", Uuid::new_v4()),
         })
     }
@@ -138,7 +142,12 @@ impl SharedCache {
         let mut look = redis::pipe();
         look.cmd("PTTL").arg(key);
         look.cmd("GETRANGE").arg(key).arg(0).arg(Packed::MAX_BYTES);
-        match self.link.ask_all(look).await.map(found) {
+        match self
+            .link
+            .ask_all(look)
+            .await
+            .map(|answers| self.found(key, answers))
+        {
             Some(Some((packed, ttl))) if packed.stamp >= floor => Lookup::Hit(packed, ttl),
             Some(_) => self.get_or_lease(key, floor).await,
             None => Lookup::Unavailable,
@@ -147,23 +156,31 @@ impl SharedCache {
 
     /// Looks `key` up and takes the lease if it is to be filled; see `lua/get.lua`.
     pub(super) async fn get_or_lease(&self, key: &str, floor: Stamp) -> Lookup {
-        let lease = Lease(Uuid::new_v4());
-        let arguments = [
-            floor.to_string().into_bytes(),
-            lease.0.as_bytes().to_vec(),
-            self.lease.as_millis().to_string().into_bytes(),
-            Packed::MAX_BYTES.to_string().into_bytes(),
-        ];
-        let answer = self.link.eval(&GET, &with_lease(key), &arguments).await;
-        answer
-            .and_then(|answer| lookup(answer, lease))
-            .unwrap_or(Lookup::Unavailable)
+        for _ in 0..2 {
+            let lease = Lease(Uuid::new_v4());
+            let arguments = [
+                floor.to_string().into_bytes(),
+                lease.0.as_bytes().to_vec(),
+                self.lease.as_millis().to_string().into_bytes(),
+                Packed::MAX_BYTES.to_string().into_bytes(),
+            ];
+            let answer = self.link.eval(&GET, &with_lease(key), &arguments).await;
+            let Some(answer) = answer else { break };
+            if let Some(lookup) = self.lookup(key, answer, lease) {
+                return lookup;
+            }
+            // Somebody else's, in our way, and newer than all of ours if one believes it.
+            let mut remove = redis::cmd("DEL");
+            self.link.change(remove.arg(key).take()).await;
+        }
+        Lookup::Unavailable
     }
 
     /// Keeps an entry for `ttl` unless a newer one is there, and gives the lease back.
     pub(super) async fn put(&self, key: &str, lease: &Lease, entry: &Packed, ttl: Duration) {
         let ttl_ms = ttl.as_millis().max(1);
-        self.settle(key, lease, ttl_ms, entry.to_bytes()).await;
+        let entry = entry.to_bytes(key, &self.mac);
+        self.settle(key, lease, ttl_ms, entry).await;
     }
 
     /// Gives the lease back without an entry.
@@ -176,6 +193,42 @@ impl SharedCache {
         let arguments = [token, ttl_ms.to_string().into_bytes(), entry];
         // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
         self.link.eval(&PUT, &with_lease(key), &arguments).await;
+    }
+
+    /// Reads what PTTL and GETRANGE returned; `None` when there is no entry.
+    fn found(&self, key: &str, answers: Vec<Value>) -> Option<(Packed, Duration)> {
+        let [Value::Int(ttl_ms), entry] = <[Value; 2]>::try_from(answers).ok()? else {
+            return None;
+        };
+        let packed = Packed::read(&bytes(entry)?, key, &self.mac)?;
+        Some((packed, millis(ttl_ms)))
+    }
+
+    /// Reads what `lua/get.lua` returned; `None` for an entry that is not ours, and for anything else.
+    fn lookup(&self, key: &str, answer: Value, lease: Lease) -> Option<Lookup> {
+        let Value::Array(parts) = answer else {
+            return None;
+        };
+        let mut parts = parts.into_iter();
+        let kind = bytes(parts.next()?)?;
+        let entry = parts.next().and_then(bytes);
+        let entry = entry.and_then(|entry| Packed::read(&entry, key, &self.mac));
+        let time = match parts.next() {
+            Some(Value::Int(time)) => millis(time),
+            Some(_) | None => Duration::ZERO,
+        };
+        match kind.as_ref() {
+            b"H" => entry.map(|entry| Lookup::Hit(entry, time)),
+            b"F" => Some(Lookup::Fill {
+                lease,
+                stale: entry,
+            }),
+            b"W" => Some(Lookup::Wait {
+                at_most: time,
+                stale: entry,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -191,41 +244,6 @@ fn memory_of(info: Value) -> Option<(u64, u64)> {
         line.strip_prefix(':')?.trim().parse().ok()
     };
     Some((field("used_memory")?, field("maxmemory").unwrap_or(0)))
-}
-
-/// Reads what PTTL and GETRANGE returned; `None` when there is no entry.
-fn found(answers: Vec<Value>) -> Option<(Packed, Duration)> {
-    let [Value::Int(ttl_ms), entry] = <[Value; 2]>::try_from(answers).ok()? else {
-        return None;
-    };
-    Some((Packed::read(&bytes(entry)?)?, millis(ttl_ms)))
-}
-
-/// Reads what `lua/get.lua` returned; `None` when it is something else.
-fn lookup(answer: Value, lease: Lease) -> Option<Lookup> {
-    let Value::Array(parts) = answer else {
-        return None;
-    };
-    let mut parts = parts.into_iter();
-    let kind = bytes(parts.next()?)?;
-    let entry = parts.next().and_then(bytes);
-    let entry = entry.and_then(|entry| Packed::read(&entry));
-    let time = match parts.next() {
-        Some(Value::Int(time)) => millis(time),
-        Some(_) | None => Duration::ZERO,
-    };
-    match kind.as_ref() {
-        b"H" => entry.map(|entry| Lookup::Hit(entry, time)),
-        b"F" => Some(Lookup::Fill {
-            lease,
-            stale: entry,
-        }),
-        b"W" => Some(Lookup::Wait {
-            at_most: time,
-            stale: entry,
-        }),
-        _ => None,
-    }
 }
 
 /// A time that Redis told; none when it is negative, which has meanings of its own.

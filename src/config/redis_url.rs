@@ -127,8 +127,8 @@ fn sentinel(scheme: &str, rest: &str) -> Result<RedisUrl, String> {
         .split_once('/')
         .filter(|(_, path)| !path.is_empty())
         .ok_or_else(|| format!("does not say which service of the sentinels; {KNOWN}"))?;
-    let (service, database) = path.split_once('/').unwrap_or((path, ""));
-    let primary = format!("{scheme}://{credentials}{PRIMARY}/{database}");
+    let (service, database) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let primary = format!("{scheme}://{credentials}{PRIMARY}{database}");
     server(&primary)?;
     let (mut user, mut password) = (String::new(), String::new());
     for part in query.split('&').filter(|part| !part.is_empty()) {

@@ -14,6 +14,7 @@ mod edit_store;
 mod error;
 mod flag;
 mod fleet;
+mod fleet_key;
 mod generic_tip;
 mod history_store;
 mod ports;
@@ -59,6 +60,7 @@ pub use flag::{Flag, FlagTerms, FlagValue, Percentage, RawFlag, Reach};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,
 };
+pub use fleet_key::FleetKey;
 pub use generic_tip::generic_tip;
 pub use history_store::{HistoryStore, PruneStep, PrunedStep};
 pub use ports::{

@@ -1,7 +1,7 @@
 //! The rights that a user of Redis needs for us, and no more.
 
 /// What the scripts and commands of cache and tips, and the looks of health and status do.
-const COMMANDS: &str = "+del +eval +evalsha +exists +expire +get +getrange +hget +hmget +hset +incr \
+const COMMANDS: &str = "+del +eval +evalsha +exists +expire +get +getrange +incr \
                         +incrby +info +pexpire +ping +pttl +set +time +xadd +xrange +xrevrange \
                         +zadd +zcount +zrem +zremrangebyscore";
 const KEYS: &str = "~catalog:* ~tip:* &tip:*";

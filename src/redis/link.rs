@@ -59,6 +59,8 @@ const PROBLEM_MAX_CHARS: usize = 200;
 enum Answer<T> {
     Value(T),
     NoScript,
+    /// What lies under the key is of another type than ours: somebody else's, and Redis is well.
+    OtherType,
 }
 
 impl Link {
@@ -143,17 +145,19 @@ impl Link {
         let attempt = gate.admit()?;
         match self.run_one(gate, attempt, command, |_| true).await? {
             Answer::Value(value) => Some(value),
-            Answer::NoScript => None,
+            Answer::NoScript | Answer::OtherType => None,
         }
     }
 
     /// What Redis says to several commands that read, which travel together; in a cluster their keys
-    /// must share a hash tag. `None` when it does not say everything in time.
+    /// must share a hash tag. Nothing where a key holds what is not ours; `None` when it does not say
+    /// everything in time.
     pub async fn ask_all(&self, commands: redis::Pipeline) -> Option<Vec<Value>> {
         let attempt = self.reads.admit()?;
         let ask = async |mut connection| commands.query_async(&mut connection).await;
         match self.run(&self.reads, attempt, ask, |_| true).await? {
             Answer::Value(values) => Some(values),
+            Answer::OtherType => Some(Vec::new()),
             Answer::NoScript => None,
         }
     }
@@ -182,8 +186,9 @@ impl Link {
             // A server that was restarted, or another node of the cluster: EVAL teaches it.
             Answer::NoScript => match run("EVAL", script.code).await? {
                 Answer::Value(value) => Some(value),
-                Answer::NoScript => None,
+                Answer::NoScript | Answer::OtherType => None,
             },
+            Answer::OtherType => None,
         }
     }
 
@@ -218,6 +223,9 @@ impl Link {
             Ok(Ok(value)) => (Some(Answer::Value(value)), Outcome::Unsettled),
             Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
                 (Some(Answer::NoScript), Outcome::Unsettled)
+            }
+            Ok(Err(bb8::RunError::User(error))) if is_other_type(&error) => {
+                (Some(Answer::OtherType), Outcome::Unsettled)
             }
             Ok(Err(bb8::RunError::User(error))) => (None, Outcome::Failed(problem_of(&error))),
             Ok(Err(bb8::RunError::TimedOut)) => (None, Outcome::Failed(self.no_connection())),
@@ -263,6 +271,11 @@ impl Link {
 
 fn is_no_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// In a pipeline, or out of a script, the word stands amid others.
+fn is_other_type(error: &RedisError) -> bool {
+    error.to_string().contains("WRONGTYPE")
 }
 
 /// What went wrong, in the server's own words where it has some; no more than a line of them, and

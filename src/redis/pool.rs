@@ -28,7 +28,7 @@ use super::{
 #[derive(Clone)]
 pub(super) enum Manager {
     Primary(Primary, AsyncConnectionConfig),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 #[derive(Clone)]
@@ -60,7 +60,7 @@ impl Manager {
                     .response_timeout(timeout)
                     .retries(1)
                     .build()?;
-                return Ok(Self::Cluster(cluster));
+                return Ok(Self::Cluster(Box::new(cluster)));
             }
         };
         // A burst of misses is one pipeline; the default of 50 would make callers queue. How long an

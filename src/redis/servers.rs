@@ -53,7 +53,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// A way to one server.
 #[derive(Clone)]
 pub(super) enum Primary {
-    At(Client),
+    At(Box<Client>),
     NamedBySentinels(Arc<Mutex<SentinelClient>>),
 }
 
@@ -61,7 +61,7 @@ impl Primary {
     /// Whom to connect to now.
     pub(super) async fn client(&self) -> RedisResult<Client> {
         match self {
-            Self::At(client) => Ok(client.clone()),
+            Self::At(client) => Ok(client.as_ref().clone()),
             Self::NamedBySentinels(sentinels) => sentinels.lock().await.async_get_client().await,
         }
     }
@@ -83,7 +83,7 @@ impl RedisServers {
         match &self.nodes {
             RedisNodes::Single(url) => {
                 let client = self.client(settled(url)?)?;
-                Ok(Way::Primary(Primary::At(client)))
+                Ok(Way::Primary(Primary::At(Box::new(client))))
             }
             RedisNodes::Cluster(urls) => {
                 let cluster = ClusterClient::builder(urls.iter().map(ExposeSecret::expose_secret));

@@ -13,13 +13,13 @@ use tonic::async_trait;
 use tracing::Instrument;
 
 use super::{
-    CallerLimits, Provider, TipLimits, TipSettings, TipStats,
+    CallerLimits, Provider, TipLimits, TipRedis, TipSettings, TipStats,
     budget::Budget,
     callers::{Callers, Turn},
     cursor::Terms,
     desk::Desks,
     duty::Duty,
-    fanout::{Fanout, Names},
+    fanout::Fanout,
     limiter::{Limiter, Quota},
     log::{End, Failed, Log, Seat},
     memory::Memory,
@@ -33,7 +33,6 @@ use crate::{
         TipBoard, TipEvent, TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore,
         TipSubject, generic_tip,
     },
-    redis::{Link, Listener},
     telemetry::{Failing, FailureLog},
 };
 
@@ -51,7 +50,7 @@ pub struct TipParts {
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// How the replicas reach each other; `None` for one that is alone.
-    pub redis: Option<(Arc<Link>, Arc<Listener>)>,
+    pub redis: Option<TipRedis>,
     /// All background work.
     pub tasks: TaskTracker,
     /// Ends it: leases are given back, so that other replicas go on at once.
@@ -85,16 +84,16 @@ impl Board {
     /// Puts a board together, and starts to listen to the other replicas.
     #[must_use]
     pub fn new(settings: TipSettings, parts: TipParts) -> Self {
-        let link = parts.redis.as_ref().map(|(link, _)| Arc::clone(link));
-        if let Some((_, listener)) = &parts.redis {
-            let (listener, stop) = (Arc::clone(listener), parts.stop.clone());
+        let redis = parts.redis.map(Arc::new);
+        if let Some(redis) = &redis {
+            let (listener, stop) = (Arc::clone(&redis.listener), parts.stop.clone());
             let listening = async move { listener.run().await };
             parts.tasks.spawn(stop.run_until_cancelled_owned(listening));
         }
         Self(Arc::new(Core {
-            limiter: Limiter::new(link.clone(), settings.replicas),
+            limiter: Limiter::new(redis.clone(), settings.replicas),
             budget: Budget::new(
-                link,
+                redis.clone(),
                 settings.daily_budget_micro_usd,
                 settings.replicas,
                 Arc::clone(&parts.clock),
@@ -104,9 +103,7 @@ impl Board {
             callers: Callers::new(settings.caller.at_once),
             desks: Arc::default(),
             stats: Arc::default(),
-            fanout: parts
-                .redis
-                .map(|(link, listener)| Fanout::new(link, listener)),
+            fanout: redis.map(|redis| Fanout::new(redis, settings.max_bytes)),
             suppliers: parts.providers.into_iter().map(Supplier::from).collect(),
             book: parts.book,
             store: parts.store,
@@ -336,7 +333,7 @@ impl Core {
             return Some(tip);
         }
         let shared = match &self.fanout {
-            Some(fanout) => fanout.done(&Names::new(key)).await,
+            Some(fanout) => fanout.done(&fanout.names(key)).await,
             None => None,
         };
         let tip = match shared.filter(|tip| now < tip.expires_at) {

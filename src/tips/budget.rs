@@ -5,9 +5,10 @@ use std::sync::{
 
 use bb8_redis::redis::{FromRedisValue, Value};
 
+use super::TipRedis;
 use crate::{
     domain::{Clock, UnixMicros},
-    redis::{Link, Script},
+    redis::Script,
 };
 
 static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
@@ -26,7 +27,7 @@ const NO_LIMIT: u64 = u64::MAX;
 /// While Redis is away a replica spends at most its part of what it knows to be left.
 /// Without a limit it is counted too: a limit may be set at any moment of the day.
 pub(super) struct Budget {
-    link: Option<Arc<Link>>,
+    redis: Option<Arc<TipRedis>>,
     /// [`NO_LIMIT`] for any amount.
     limit: AtomicU64,
     replicas: u64,
@@ -55,13 +56,13 @@ pub(super) struct Reserve {
 
 impl Budget {
     pub(super) fn new(
-        link: Option<Arc<Link>>,
+        redis: Option<Arc<TipRedis>>,
         limit: Option<u64>,
         replicas: u32,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            link,
+            redis,
             limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
             replicas: replicas.max(1).into(),
             clock,
@@ -125,10 +126,11 @@ impl Budget {
             return;
         }
         if reserve.is_shared
-            && let Some(link) = &self.link
+            && let Some(redis) = &self.redis
         {
             let difference = difference.to_string().into_bytes();
-            let settled = link.eval(&SETTLE, &[key(reserve.day)], &[difference]).await;
+            let key = key(redis, reserve.day);
+            let settled = redis.link.eval(&SETTLE, &[key], &[difference]).await;
             if settled.is_some() {
                 return;
             }
@@ -142,14 +144,15 @@ impl Budget {
         Reserve {
             micro_usd,
             day: at.0.div_euclid(DAY_MICROS),
-            is_shared: self.link.is_some(),
+            is_shared: self.redis.is_some(),
         }
     }
 
     async fn ask(&self, day: i64, numbers: [i64; 4]) -> Option<(bool, u64)> {
         let arguments = numbers.map(|number| number.to_string().into_bytes());
-        let link = self.link.as_ref()?;
-        let answer = link.eval(&RESERVE, &[key(day)], &arguments).await?;
+        let redis = self.redis.as_ref()?;
+        let key = key(redis, day);
+        let answer = redis.link.eval(&RESERVE, &[key], &arguments).await?;
         let (granted, spent) = <(i64, i64)>::from_redis_value(answer).ok()?;
         Some((granted == 1, u64::try_from(spent).unwrap_or(0)))
     }
@@ -171,8 +174,8 @@ fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
 }
 
-fn key(day: i64) -> String {
-    format!("tip:budget:{day}")
+fn key(redis: &TipRedis, day: i64) -> String {
+    redis.name(format_args!("budget:{day}"))
 }
 
 #[cfg(test)]

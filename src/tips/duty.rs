@@ -12,7 +12,8 @@ use super::{
     Abandoned,
     board::Core,
     desk::Desk,
-    fanout::{Fanout, Lease, NO_EPOCH, Names, Part},
+    entries::Names,
+    fanout::{Fanout, Lease, NO_EPOCH, Part},
     fence::Fence,
     follower::{Followed, Follower},
     frame::Entry,
@@ -61,7 +62,7 @@ enum Writing {
 impl Duty {
     pub(super) fn new(core: Arc<Core>, order: Order, desk: Desk, is_refresh: bool) -> Self {
         Self {
-            names: Names::new(order.key),
+            names: Names::of(core.fanout.as_ref(), order.key),
             core,
             order,
             desk,

@@ -7,10 +7,15 @@ use bb8_redis::redis::{FromRedisValue, Value, cmd};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::frame::{Entry, Frame, Position, unpack};
+use super::{
+    TipRedis,
+    entries::Names,
+    frame::{Entry, Frame, Position},
+    rules::Rules,
+};
 use crate::{
     domain::{Epoch, FallbackCause, Tip, TipKey, UnixMicros},
-    redis::{Channel, Link, Listener, Script, first_word},
+    redis::{Channel, Link, Script, first_word},
 };
 
 static JOIN: LazyLock<Script> = LazyLock::new(|| {
@@ -43,6 +48,8 @@ const TAKEOVERS_A_MINUTE: u32 = 2;
 const BATCH: usize = 500;
 /// No epoch is as high, and a Lua number still holds it.
 pub(super) const NO_EPOCH: Epoch = Epoch(1 << 53);
+/// No tip with what belongs to it is longer, nor is a failure.
+const DONE_MAX_BYTES: u64 = 256 << 10;
 /// No tip has this key: it is a hash.
 const NO_TIP: TipKey = TipKey([0; 32]);
 
@@ -51,16 +58,11 @@ const NO_TIP: TipKey = TipKey([0; 32]);
 /// A stream holds the truth, and messages hurry it along. Its ids are `<epoch>-<number>`; Redis
 /// takes no id below the last one, so the first entry of an epoch shuts out all earlier leaders.
 pub(super) struct Fanout {
-    link: Arc<Link>,
-    listener: Arc<Listener>,
+    pub(super) redis: Arc<TipRedis>,
     /// Names this replica.
     node: String,
-}
-
-/// The names of all that belongs to one tip; they share a hash tag, hence a shard.
-pub(super) struct Names {
-    key: TipKey,
-    tag: String,
+    /// No tip is longer.
+    max_bytes: usize,
 }
 
 /// The right to write, as long as it is renewed.
@@ -83,6 +85,13 @@ pub(super) enum Part {
     Lead(Lease),
 }
 
+/// What an attempt to take part came to.
+enum Joined {
+    As(Part),
+    /// Something in the place of our key of this name that no replica of the fleet wrote.
+    Found(&'static str),
+}
+
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
@@ -102,23 +111,54 @@ pub(super) struct Tail {
 }
 
 impl Fanout {
-    pub(super) fn new(link: Arc<Link>, listener: Arc<Listener>) -> Self {
+    pub(super) fn new(redis: Arc<TipRedis>, max_bytes: usize) -> Self {
         Self {
-            link,
-            listener,
+            redis,
+            max_bytes,
             node: Uuid::new_v4().simple().to_string(),
         }
     }
 
     /// The way to Redis.
     pub(super) fn link(&self) -> &Link {
-        &self.link
+        &self.redis.link
+    }
+
+    /// The names for a tip of the database that is read now.
+    pub(super) fn names(&self, key: TipKey) -> Names {
+        let tag: String = key.to_string().chars().take(32).collect();
+        Names {
+            key,
+            scope: self.redis.name(format_args!("{{{tag}}}")),
+        }
+    }
+
+    /// For what is read of a tip as it is written.
+    pub(super) fn rules(&self) -> Rules {
+        Rules::new(self.max_bytes)
     }
 
     /// Finds out who writes the tip, and takes the lease when nobody does. A finished tip of
     /// an epoch below `floor` will not do. `None` when Redis does not answer.
     pub(super) async fn join(&self, names: &Names, floor: Epoch) -> Option<Part> {
-        let keys = names.of(["lease", "ep", "log", "done", "neg", "att"], true);
+        for _ in 0..3 {
+            match self.ask_to_join(names, floor).await? {
+                Joined::As(part) => return Some(part),
+                // Somebody else's: it would be found again and again.
+                Joined::Found(name) => {
+                    let mut remove = cmd("DEL");
+                    self.redis
+                        .link
+                        .change(remove.arg(names.one(name)).take())
+                        .await?;
+                }
+            }
+        }
+        None
+    }
+
+    async fn ask_to_join(&self, names: &Names, floor: Epoch) -> Option<Joined> {
+        let keys = names.all(["lease", "ep", "log", "done", "neg", "att"], true);
         let owner = format!("{}:{}", self.node, Uuid::new_v4().simple());
         let asked = Instant::now();
         let arguments = [
@@ -128,17 +168,20 @@ impl Fanout {
             number(floor.0),
             number(TAKEOVERS_A_MINUTE.into()),
             self.publish(),
+            number(DONE_MAX_BYTES),
         ];
-        let answer = self.link.eval(&JOIN, &keys, &arguments).await?;
+        let answer = self.redis.link.eval(&JOIN, &keys, &arguments).await?;
         let (kind, word) = word_and(answer)?;
         let word = || word.and_then(|word| Vec::<u8>::from_redis_value(word).ok());
-        Some(match kind.as_str() {
-            "H" => Part::Done(Box::new(unpack(names.key, &word()?)?)),
-            "N" => {
-                let cause = String::from_utf8(word()?).ok();
-                let cause = cause.and_then(|cause| FallbackCause::named(&cause));
-                Part::Recent(cause.unwrap_or(FallbackCause::Recent))
-            }
+        Some(Joined::As(match kind.as_str() {
+            "H" => match self.tip(names, &word()?) {
+                Some(tip) => Part::Done(Box::new(tip)),
+                None => return Some(Joined::Found("done")),
+            },
+            "N" => match self.cause(names, &word()?) {
+                Some(cause) => Part::Recent(cause),
+                None => return Some(Joined::Found("neg")),
+            },
             "F" => Part::Follow,
             "P" => Part::Poisoned,
             "L" => {
@@ -151,16 +194,17 @@ impl Fanout {
                 })
             }
             _ => return None,
-        })
+        }))
     }
 
     /// The finished tip, if Redis has it.
     pub(super) async fn done(&self, names: &Names) -> Option<Tip> {
-        let mut command = cmd("HGET");
-        command.arg(names.one("done")).arg("t");
-        let answer = self.link.ask(command).await?;
-        let packed = Option::<Vec<u8>>::from_redis_value(answer).ok()??;
-        unpack(names.key, &packed)
+        let mut command = cmd("GETRANGE");
+        command.arg(names.one("done")).arg(0).arg(DONE_MAX_BYTES);
+        let answer = self.redis.link.ask(command).await?;
+        let done = Vec::<u8>::from_redis_value(answer).ok()?;
+        let epoch_ends = done.iter().position(|byte| *byte == b' ')?;
+        self.tip(names, done.get(epoch_ends + 1..)?)
     }
 
     /// Adds an entry, or only renews the lease. `None` when Redis does not answer: then the entry
@@ -172,7 +216,7 @@ impl Fanout {
         epoch: Epoch,
         entry: Option<(u64, &Entry)>,
     ) -> Option<Kept> {
-        let keys = names.of(["lease", "log", "ep", "subs"], true);
+        let keys = names.all(["lease", "log", "ep", "subs"], true);
         let mut arguments = vec![
             lease.owner.clone().into_bytes(),
             millis(LEASE),
@@ -185,11 +229,11 @@ impl Fanout {
                 number(at),
                 entry.kind().into(),
                 number(entry.offset()),
-                entry.payload(),
+                self.seal(names, Position { epoch, number: at }, entry),
             ]),
             None => arguments.extend([const { Vec::new() }; 4]),
         }
-        let answer = self.link.eval(&APPEND, &keys, &arguments).await?;
+        let answer = self.redis.link.eval(&APPEND, &keys, &arguments).await?;
         let (kind, followers) = word_and(answer)?;
         let followers = followers.and_then(|count| usize::from_redis_value(count).ok());
         kept(&kind, followers.unwrap_or(0))
@@ -204,18 +248,18 @@ impl Fanout {
         end: &Entry,
         keep: Duration,
     ) -> Option<Kept> {
-        let keys = names.of(["lease", "log", "ep", "done", "neg"], true);
+        let keys = names.all(["lease", "log", "ep", "done", "neg"], true);
         let arguments = [
             lease.owner.clone().into_bytes(),
             number(at.epoch.0),
             number(at.number),
             end.kind().into(),
-            end.payload(),
+            self.seal(names, at, end),
             millis(keep),
             millis(LOG_LIFE),
             self.publish(),
         ];
-        let answer = self.link.eval(&CLOSE, &keys, &arguments).await?;
+        let answer = self.redis.link.eval(&CLOSE, &keys, &arguments).await?;
         kept(&word_and(answer)?.0, 0)
     }
 
@@ -239,29 +283,31 @@ impl Fanout {
 
     /// Gives the lease back, so that a follower may go on at once.
     pub(super) async fn release(&self, names: &Names, lease: &Lease) {
-        let keys = names.of(["lease"], true);
+        let keys = names.all(["lease"], true);
         let arguments = [lease.owner.clone().into_bytes(), self.publish()];
         // Without an answer the lease runs out by itself.
-        let _ = self.link.eval(&RELEASE, &keys, &arguments).await;
+        let _ = self.redis.link.eval(&RELEASE, &keys, &arguments).await;
     }
 
     /// What follows `from`, the beginning for `None`; and tells that this replica follows.
     pub(super) async fn tail(&self, names: &Names, from: Option<Position>) -> Option<Tail> {
-        let keys = names.of(["lease", "log", "subs"], false);
+        let keys = names.all(["lease", "log", "subs"], false);
         let arguments = [
             self.node.clone().into_bytes(),
             millis(FOLLOWER_LIFE),
             from.map(|from| from.id().into_bytes()).unwrap_or_default(),
             number(BATCH as u64),
+            millis(LEASE),
         ];
-        let answer = self.link.eval(&TAIL, &keys, &arguments).await?;
+        let answer = self.redis.link.eval(&TAIL, &keys, &arguments).await?;
         let (has_leader, entries) = <(bool, Vec<Value>)>::from_redis_value(answer).ok()?;
         let frames = entries
             .into_iter()
-            .map(|entry| read_entry(names.key, entry));
+            .map(|entry| self.read_entry(names, entry));
         Some(Tail {
             has_leader,
-            frames: frames.collect::<Option<_>>()?,
+            // What is not ours is passed over: text that goes on behind it does not fit any more.
+            frames: frames.flatten().collect(),
         })
     }
 
@@ -270,49 +316,28 @@ impl Fanout {
         let mut command = cmd("ZREM");
         command.arg(names.one("subs")).arg(&self.node);
         // Without an answer it is forgotten after a while.
-        let _ = self.link.change(command).await;
+        let _ = self.redis.link.change(command).await;
     }
 
     /// Whether Redis can be read and written to. Where that failed it is tried, because the next tip
     /// may be far.
     pub(super) async fn reaches_redis(&self) -> bool {
-        if self.link.is_bypassed() {
-            self.link.ping().await;
-            let names = Names::new(NO_TIP);
+        if self.redis.link.is_bypassed() {
+            self.redis.link.ping().await;
+            let names = self.names(NO_TIP);
             self.tail(&names, None).await;
             self.leave(&names).await;
         }
-        !self.link.is_bypassed()
+        !self.redis.link.is_bypassed()
     }
 
     /// Messages about the tip. They are hints; see [`Listener`].
     pub(super) fn hints(&self, names: &Names) -> Channel {
-        self.listener.open(&names.one("w"))
+        self.redis.listener.open(&names.one("w"))
     }
 
     fn publish(&self) -> Vec<u8> {
-        self.link.publish_command().into()
-    }
-}
-
-impl Names {
-    pub(super) fn new(key: TipKey) -> Self {
-        let tag = key.to_string().chars().take(32).collect();
-        Self { key, tag }
-    }
-
-    pub(super) fn key(&self) -> TipKey {
-        self.key
-    }
-
-    fn one(&self, name: &str) -> String {
-        format!("tip:{{{}}}:{name}", self.tag)
-    }
-
-    fn of<const N: usize>(&self, names: [&str; N], with_channel: bool) -> Vec<String> {
-        let channel = with_channel.then_some("w");
-        let names = names.into_iter().chain(channel);
-        names.map(|name| self.one(name)).collect()
+        self.redis.link.publish_command().into()
     }
 }
 
@@ -341,17 +366,4 @@ fn word_and(answer: Value) -> Option<(String, Option<Value>)> {
     let mut parts = parts.into_iter();
     let word = String::from_redis_value(parts.next()?).ok()?;
     Some((word, parts.next()))
-}
-
-/// Reads `[id, [k, kind, o, offset, b, payload]]`.
-fn read_entry(key: TipKey, entry: Value) -> Option<Frame> {
-    let (id, fields) = <(String, Vec<Vec<u8>>)>::from_redis_value(entry).ok()?;
-    let [_, kind, _, offset, _, payload] = fields.as_slice() else {
-        return None;
-    };
-    let (kind, offset) = (
-        std::str::from_utf8(kind).ok()?,
-        std::str::from_utf8(offset).ok()?,
-    );
-    Frame::read(key, &id, kind, offset, payload)
 }

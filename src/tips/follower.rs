@@ -3,9 +3,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    fanout::{Fanout, LEASE, Names},
+    entries::Names,
+    fanout::{Fanout, LEASE},
     frame::{Entry, Frame, Position},
     log::{End, Log, Page},
+    rules::Rules,
 };
 use crate::domain::{Epoch, FallbackCause, Tip, TipPhase, TipSource};
 
@@ -20,6 +22,8 @@ pub(super) struct Follower<'a> {
     log: &'a Log,
     /// The last entry that is in the log here.
     at: Option<Position>,
+    /// What the text of this epoch has been read by.
+    rules: Rules,
 }
 
 /// How following ended.
@@ -44,6 +48,7 @@ impl<'a> Follower<'a> {
             names,
             log,
             at: None,
+            rules: fanout.rules(),
         }
     }
 
@@ -89,7 +94,7 @@ impl<'a> Follower<'a> {
             loop {
                 tokio::select! {
                     message = hints.next() => {
-                        let frame = Frame::read_message(self.names.key(), &message);
+                        let frame = self.fanout.read_message(self.names, &message);
                         match frame.filter(|frame| self.is_next(frame.at)) {
                             Some(frame) => if let Some(end) = self.take(vec![frame]) {
                                 return end;
@@ -117,9 +122,13 @@ impl<'a> Follower<'a> {
         self.at = newer.last().map(|frame| frame.at).or(self.at);
         let mut end = None;
         if !newer.is_empty() {
+            let (fanout, rules) = (self.fanout, &mut self.rules);
             self.log.write(|page| {
                 for frame in newer {
-                    end = apply(page, frame).or(end.take());
+                    if matches!(frame.entry, Entry::Begin(_)) {
+                        *rules = fanout.rules();
+                    }
+                    end = apply(page, frame, rules).or(end.take());
                 }
             });
         }
@@ -127,8 +136,8 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Changes the page as the frame says.
-fn apply(page: &mut Page, frame: Frame) -> Option<Followed> {
+/// Changes the page as the frame says, if its text may be shown.
+fn apply(page: &mut Page, frame: Frame, rules: &mut Rules) -> Option<Followed> {
     match frame.entry {
         Entry::Begin(cause) => {
             page.begin(frame.at.epoch, false, cause);
@@ -137,6 +146,9 @@ fn apply(page: &mut Page, frame: Frame) -> Option<Followed> {
         Entry::Text { offset, text } => {
             // An offset that does not fit is of an epoch whose beginning was trimmed away.
             if usize::try_from(offset).is_ok_and(|offset| offset == page.text.len()) {
+                if rules.read(&text).is_err() {
+                    return Some(Followed::Failed(FallbackCause::Rules));
+                }
                 page.phase = TipPhase::Generating;
                 page.text.push_str(&text);
             }

@@ -41,7 +41,7 @@ impl Position {
         self.epoch == earlier.epoch && self.number == earlier.number + 1
     }
 
-    fn read(id: &str) -> Option<Self> {
+    pub(super) fn read(id: &str) -> Option<Self> {
         let (epoch, number) = id.split_once('-')?;
         Some(Self {
             epoch: Epoch(epoch.parse().ok()?),
@@ -79,14 +79,8 @@ impl Entry {
 }
 
 impl Frame {
-    /// Reads an entry of the stream; `None` when it is something else.
-    pub(super) fn read(
-        key: TipKey,
-        id: &str,
-        kind: &str,
-        offset: &str,
-        payload: &[u8],
-    ) -> Option<Self> {
+    /// Reads an entry but the finished tip; `None` when it is something else.
+    pub(super) fn read(at: Position, kind: &str, offset: &str, payload: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(payload).ok()?;
         let entry = match kind {
             "R" if text == ResetCause::Restart.as_str() => Entry::Begin(ResetCause::Restart),
@@ -95,22 +89,10 @@ impl Frame {
                 offset: offset.parse().ok()?,
                 text: text.to_owned(),
             },
-            "E" => Entry::Whole(Box::new(unpack(key, payload)?)),
             "X" => Entry::Failed(FallbackCause::named(text)?),
             _ => return None,
         };
-        let at = Position::read(id)?;
         Some(Self { at, entry })
-    }
-
-    /// Reads a message: `<epoch> <number> <kind> <offset>`, a line break, and the payload.
-    pub(super) fn read_message(key: TipKey, message: &[u8]) -> Option<Self> {
-        let end = message.iter().position(|byte| *byte == b'\n')?;
-        let (head, payload) = message.split_at_checked(end)?;
-        let mut words = std::str::from_utf8(head).ok()?.split(' ');
-        let id = format!("{}-{}", words.next()?, words.next()?);
-        let (kind, offset) = (words.next()?, words.next()?);
-        Self::read(key, &id, kind, offset, payload.get(1..)?)
     }
 }
 
@@ -202,6 +184,7 @@ mod tests {
             epoch: Epoch(9),
             number: 3,
         };
+        assert_eq!(Position::read(&at.id()), Some(at));
         for entry in [
             Entry::Begin(ResetCause::Restart),
             Entry::Begin(ResetCause::Takeover),
@@ -209,17 +192,14 @@ mod tests {
                 offset: 12,
                 text: "two\nlines".to_owned(),
             },
-            Entry::Whole(Box::new(tip())),
             Entry::Failed(FallbackCause::Rules),
         ] {
             let (kind, offset, payload) = (entry.kind(), entry.offset(), entry.payload());
-            let mut message = format!("9 3 {kind} {offset}\n").into_bytes();
-            message.extend(&payload);
             let frame = Frame { at, entry };
-            let read = Frame::read(KEY, &at.id(), kind, &offset.to_string(), &payload);
-            assert_eq!(read.as_ref(), Some(&frame));
-            assert_eq!(Frame::read_message(KEY, &message), Some(frame));
+            let read = Frame::read(at, kind, &offset.to_string(), &payload);
+            assert_eq!(read, Some(frame));
         }
+        assert_eq!(unpack(KEY, &pack(&tip())), Some(tip()));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use bb8_redis::redis::{FromRedisValue, Value};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::key::short_hash;
-use crate::redis::{Link, Script};
+use super::{TipRedis, key::short_hash};
+use crate::redis::Script;
 
 static LIMIT: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/limit.lua");
@@ -21,6 +21,9 @@ static PAUSE: LazyLock<Script> = LazyLock::new(|| {
 
 /// How many are remembered while Redis is away; a forgotten one starts afresh.
 const REMEMBERED: usize = 10_000;
+
+/// Nobody is kept away for longer; `lua/limit.lua` believes in no pause beyond it.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// How often something may be done: so many a minute, of which some may come together.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +38,7 @@ pub(super) type Want = (&'static str, Quota, u32);
 /// Limits over the whole fleet: the generic cell rate algorithm in Redis, by its clock. While
 /// Redis is away every replica keeps its part of them by itself.
 pub(super) struct Limiter {
-    link: Option<Arc<Link>>,
+    redis: Option<Arc<TipRedis>>,
     replicas: u32,
     started: Instant,
     local: Cache<String, Arc<Mutex<Cell>>>,
@@ -62,9 +65,9 @@ impl Quota {
 }
 
 impl Limiter {
-    pub(super) fn new(link: Option<Arc<Link>>, replicas: u32) -> Self {
+    pub(super) fn new(redis: Option<Arc<TipRedis>>, replicas: u32) -> Self {
         Self {
-            link,
+            redis,
             replicas: replicas.max(1),
             started: Instant::now(),
             local: Cache::new(REMEMBERED),
@@ -88,10 +91,12 @@ impl Limiter {
 
     /// Keeps the whole fleet away from `subject` for so long.
     pub(super) async fn pause(&self, subject: &str, pause: Duration) {
+        let pause = pause.min(LONGEST_PAUSE);
         self.pause_here(subject, pause);
-        if let Some(link) = &self.link {
+        if let Some(redis) = &self.redis {
             let millis = pause.as_millis().max(1).to_string().into_bytes();
-            link.eval(&PAUSE, &[key(subject, "pause")], &[millis]).await;
+            let key = key(redis, subject, "pause");
+            redis.link.eval(&PAUSE, &[key], &[millis]).await;
         }
     }
 
@@ -103,17 +108,20 @@ impl Limiter {
     }
 
     async fn take_shared(&self, subject: &str, wants: &[Want]) -> Option<Duration> {
-        let link = self.link.as_ref()?;
+        let redis = self.redis.as_ref()?;
         let names = wants.iter().map(|(name, ..)| *name);
         let keys: Vec<_> = std::iter::once("pause").chain(names).collect();
-        let keys: Vec<_> = keys.into_iter().map(|name| key(subject, name)).collect();
+        let keys: Vec<_> = keys
+            .into_iter()
+            .map(|name| key(redis, subject, name))
+            .collect();
         let arguments = wants.iter().flat_map(|(_, quota, wanted)| {
             let unit = quota.unit().as_micros();
             let numbers = [unit, quota.burst.max(1).into(), quota.most(*wanted).into()];
             numbers.map(|number| number.to_string().into_bytes())
         });
         let arguments: Vec<_> = arguments.collect();
-        let answer: Value = link.eval(&LIMIT, &keys, &arguments).await?;
+        let answer: Value = redis.link.eval(&LIMIT, &keys, &arguments).await?;
         let wait = i64::from_redis_value(answer).ok()?;
         Some(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
     }
@@ -167,9 +175,9 @@ impl Limiter {
 }
 
 /// The subject goes in as a hash: it may be a caller's name, and hold anything.
-fn key(subject: &str, name: &str) -> String {
+fn key(redis: &TipRedis, subject: &str, name: &str) -> String {
     let tag = u64::from_be_bytes(short_hash(subject));
-    format!("tip:limit:{{{tag:016x}}}:{name}")
+    redis.name(format_args!("limit:{{{tag:016x}}}:{name}"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod cursor;
 mod cursor_tests;
 mod desk;
 mod duty;
+mod entries;
 mod fanout;
 mod fence;
 mod figures;
@@ -35,6 +36,7 @@ mod rules;
 mod settings;
 mod stats;
 mod supplier;
+mod tip_redis;
 
 pub use batches::{BatchDesk, BatchParts};
 pub use board::{Board, TipParts};
@@ -42,3 +44,4 @@ pub use settings::{
     Abandoned, CallerLimits, Price, Provider, ProviderQuota, TipLimits, TipSettings,
 };
 pub use stats::TipStats;
+pub use tip_redis::TipRedis;

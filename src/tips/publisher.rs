@@ -9,7 +9,8 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    fanout::{Fanout, Kept, Lease, Names},
+    entries::Names,
+    fanout::{Fanout, Kept, Lease},
     fence::{Fence, TRUST},
     frame::{Entry, Position},
     log::{Log, Page},

@@ -5,7 +5,6 @@ use crate::{
         SettledOrder, Tip, TipOrigin, UnixMicros, Usage,
     },
     tips::{
-        fanout::Names,
         key::sha256,
         rules::{Breach, Rules},
     },
@@ -117,7 +116,7 @@ impl BatchDesk {
     /// one. Where none is, the store is asked.
     async fn replace_older(&self, tip: Tip) {
         if let Some(fanout) = &self.core.fanout {
-            let names = Names::new(tip.key);
+            let names = fanout.names(tip.key);
             let older = fanout.done(&names).await;
             if older.is_some_and(|older| older.epoch < tip.epoch) {
                 fanout.replace(&names, &tip, self.core.clock.now()).await;

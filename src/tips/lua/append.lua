@@ -5,7 +5,9 @@
 -- Returns  {'K', how many other replicas follow}  kept; so is an entry that was there already
 --          {'L'}                                  another leader took over
 --          {'G'}                                  Redis forgot the log
-local held = redis.call('GET', KEYS[1])
+-- A lease that has no end, or one later than any of ours, is nobody's.
+local left = redis.call('PTTL', KEYS[1])
+local held = left > 0 and left <= tonumber(ARGV[2]) and redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return {'L'} end
 if not held then
   -- The lease ran out, and as long as nobody took it, it can be had again.

@@ -1,5 +1,5 @@
 -- Ends a generation: with a tip, or with a failure. Only the current epoch may.
--- KEYS     lease, log, epoch, done, recent, channel
+-- KEYS     lease, log, epoch, done, recent, channel; as in join.lua
 -- ARGV     owner; epoch; number; E or X; the tip or the cause; how long that is kept in ms, 0 for not at all;
 --          the log's life in ms; the command that publishes
 -- Returns  {'K'}  closed
@@ -16,8 +16,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[7])
 redis.call('SET', KEYS[3], ARGV[2], 'EX', 86400)
 if ARGV[6] ~= '0' then
   if ARGV[4] == 'E' then
-    redis.call('HSET', KEYS[4], 'e', ARGV[2], 't', ARGV[5])
-    redis.call('PEXPIRE', KEYS[4], ARGV[6])
+    redis.call('SET', KEYS[4], ARGV[2] .. ' ' .. ARGV[5], 'PX', ARGV[6])
     redis.call('DEL', KEYS[5])
   else
     redis.call('SET', KEYS[5], ARGV[5], 'PX', ARGV[6])

@@ -1,24 +1,33 @@
 -- Finds out what this replica is to a tip: done, follower, or leader of a new epoch.
--- KEYS     lease (owner), epoch (the last one), log (stream), done (hash e, t), recent (a failure),
+-- KEYS     lease (owner), epoch (the last one), log (stream), done (epoch, space, tip), recent (a failure),
 --          takeovers (counter), channel
 -- ARGV     owner; lease in ms; the log's life in ms; the lowest epoch of a finished tip that will do, 0 for any;
---          takeovers in a minute; the command that publishes
+--          takeovers in a minute; the command that publishes; how many bytes of a tip are read
 -- Returns  {'H', tip}       it is finished
 --          {'N', cause}     it failed a moment ago
 --          {'F'}            another replica has it written
 --          {'P'}            it lost so many leaders that it is left alone
 --          {'L', epoch}     the lease is yours
-local done = redis.call('HMGET', KEYS[4], 'e', 't')
-if done[1] and tonumber(done[1]) >= tonumber(ARGV[4]) then return {'H', done[2]} end
-local recent = ARGV[4] == '0' and redis.call('GET', KEYS[5])
-if recent then return {'N', recent} end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'F'} end
+local done = redis.call('GETRANGE', KEYS[4], '0', ARGV[7])
+local done_epoch, tip = string.match(done, '^(%d+) (.*)$')
+if done_epoch and tonumber(done_epoch) >= tonumber(ARGV[4]) then return {'H', tip} end
+local recent = ARGV[4] == '0' and redis.call('GETRANGE', KEYS[5], '0', ARGV[7]) or ''
+if recent ~= '' then return {'N', recent} end
+-- A lease that has no end, or one later than any of ours, is nobody's.
+local left = redis.call('PTTL', KEYS[1])
+if left > 0 and left <= tonumber(ARGV[2]) then return {'F'} end
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local epoch = math.max(now, (tonumber(redis.call('GET', KEYS[2])) or 0) + 1)
+local epoch = (tonumber(redis.call('GET', KEYS[2])) or 0) + 1
+if last then epoch = math.max(epoch, tonumber(string.match(last[1], '^%d+')) + 1) end
+if epoch > now + 86400000 then
+  -- Epochs come from the clock; no leader of ours had one of another day.
+  redis.call('DEL', KEYS[3])
+  last, epoch = nil, now
+end
+epoch = math.max(epoch, now)
 if last then
-  epoch = math.max(epoch, tonumber(string.match(last[1], '^%d+')) + 1)
   local kind = last[2][2]
   if kind ~= 'E' and kind ~= 'X' then
     -- The last leader vanished. A tip that kills its leaders must not go through the whole fleet.

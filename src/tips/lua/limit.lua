@@ -4,7 +4,9 @@
 -- Returns  0, or how long to wait in us
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local wait = math.max(0, redis.call('PTTL', KEYS[1])) * 1000
+-- No pause of ours is longer than a day.
+local pause = redis.call('PTTL', KEYS[1])
+local wait = pause > 0 and pause <= 86400000 and pause * 1000 or 0
 local full = {}
 for i = 2, #KEYS do
   local at = 3 * (i - 2)

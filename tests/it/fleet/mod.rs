@@ -7,6 +7,7 @@ mod receipts;
 mod redis_bounds;
 mod redis_gone;
 mod redis_kinds;
+mod redis_strangers;
 mod upkeep;
 mod warming;
 mod written_tips;

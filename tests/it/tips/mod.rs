@@ -15,5 +15,6 @@ pub mod provider;
 mod reading;
 mod replica;
 mod simulator;
+mod strangers;
 mod streams;
 mod writer;

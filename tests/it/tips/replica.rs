@@ -3,9 +3,9 @@ use std::{sync::Arc, time::Duration};
 
 use bb8_redis::redis::IntoConnectionInfo;
 use challenges_catalog::{
-    domain::{Error, TipBoard, TipRequest, TipWriter},
-    redis::{Link, LinkSettings, Listener, RedisNodes, RedisServers},
-    tips::{Board, CallerLimits, Price, Provider, TipParts, TipSettings, TipStats},
+    domain::{DatabaseId, Error, TipBoard, TipRequest, TipWriter},
+    redis::{Link, LinkSettings, LinkState, Listener, MacKey, RedisNodes, RedisServers},
+    tips::{Board, CallerLimits, Price, Provider, TipParts, TipRedis, TipSettings, TipStats},
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,6 +15,9 @@ use super::{
     reading::{Reading, read_on},
     writer::Writer,
 };
+
+/// Which database the replicas read.
+const DATABASE: DatabaseId = DatabaseId(7);
 
 /// What a tip of [`super::writer::USAGE`] costs, in millionths of a dollar.
 pub const COST: u64 = 300;
@@ -103,7 +106,18 @@ impl Replica {
     pub fn start(nodes: &RedisServers, writer: &Arc<Writer>, store: &Arc<Store>) -> Self {
         let providers = vec![provider(writer)];
         let timeout = Duration::from_millis(500);
-        Self::with(settings(), nodes, providers, store, timeout)
+        Self::with(settings(), nodes, providers, store, timeout, DATABASE)
+    }
+
+    /// One of another fleet, which reads another database.
+    pub fn of_another_fleet(
+        nodes: &RedisServers,
+        writer: &Arc<Writer>,
+        store: &Arc<Store>,
+    ) -> Self {
+        let (providers, timeout) = (vec![provider(writer)], Duration::from_millis(500));
+        let other = DatabaseId(DATABASE.0 + 1);
+        Self::with(settings(), nodes, providers, store, timeout, other)
     }
 
     /// One that waits for Redis as long as it takes: for what holds while Redis is there.
@@ -113,7 +127,8 @@ impl Replica {
         providers: Vec<Provider>,
         store: &Arc<Store>,
     ) -> Self {
-        Self::with(settings, nodes, providers, store, Duration::from_secs(20))
+        let timeout = Duration::from_secs(20);
+        Self::with(settings, nodes, providers, store, timeout, DATABASE)
     }
 
     fn with(
@@ -122,6 +137,7 @@ impl Replica {
         providers: Vec<Provider>,
         store: &Arc<Store>,
         timeout: Duration,
+        database: DatabaseId,
     ) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         // One thread, so that one task that blocks it freezes the whole replica.
@@ -139,10 +155,12 @@ impl Replica {
             providers,
             store: Arc::clone(store) as _,
             clock: Arc::new(TestClock::new()),
-            redis: Some((
-                Arc::new(link.unwrap()),
-                Arc::new(Listener::new(nodes.clone(), timeout)),
-            )),
+            redis: Some(TipRedis {
+                link: Arc::new(link.unwrap()),
+                listener: Arc::new(Listener::new(nodes.clone(), timeout)),
+                database: Box::new(move || database),
+                mac: MacKey::new(&[7; 32]),
+            }),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
         };
@@ -165,6 +183,11 @@ impl Replica {
         let board = Arc::clone(&self.board);
         self.runtime()
             .spawn(async move { read_on(held, board.open(request)).await.unwrap() })
+    }
+
+    /// How its way to Redis does.
+    pub fn link(&self) -> LinkState {
+        self.board.link().unwrap()
     }
 
     pub fn stats(&self) -> &TipStats {
