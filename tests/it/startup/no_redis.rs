@@ -79,3 +79,29 @@ async fn a_cluster_is_filled_by_one_replica_and_read_by_the_next() {
         assert_eq!(read.challenges, filled.challenges);
     }
 }
+
+/// The library that speaks to the cluster would tell each of its attempts.
+#[tokio::test]
+async fn a_shard_that_is_down_is_told_in_a_few_lines_and_costs_no_call() {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let cluster = redis::cluster();
+    let environment = [
+        ("DATABASE_URL", database.url()),
+        ("REDIS_URL", cluster.url()),
+        ("CATALOG_NEAR_CACHE", "false".to_owned()),
+    ];
+    let replica = Replica::start(&environment).await;
+    cluster.nodes[1].kill();
+    let before = replica.log().lines().count();
+    // Keys of all shards, again and again.
+    for page_size in (1..=100).cycle().take(400) {
+        list(&replica, Difficulty::Advanced, page_size)
+            .await
+            .unwrap();
+    }
+    let log = replica.log();
+    let lines: Vec<_> = log.lines().skip(before).collect();
+    assert!(log.contains("a part of the cluster fails") || log.contains("is gone"));
+    assert!(lines.len() < 10, "{lines:#?}");
+}
