@@ -227,7 +227,12 @@ impl Link {
             Ok(Err(bb8::RunError::User(error))) if is_other_type(&error) => {
                 (Some(Answer::OtherType), Outcome::Unsettled)
             }
-            Ok(Err(bb8::RunError::User(error))) => (None, Outcome::Failed(problem_of(&error))),
+            Ok(Err(bb8::RunError::User(error))) => {
+                if is_demoted(&error) {
+                    seal.iter().for_each(Seal::breaks);
+                }
+                (None, Outcome::Failed(problem_of(&error)))
+            }
             Ok(Err(bb8::RunError::TimedOut)) => (None, Outcome::Failed(self.no_connection())),
             Err(_) if !is_connected => (None, Outcome::Failed(self.no_connection())),
             Err(_) => {
@@ -271,6 +276,11 @@ impl Link {
 
 fn is_no_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Whether the server is no primary any more; the address may lead to another one by now.
+fn is_demoted(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 /// In a pipeline, or out of a script, the word stands amid others.

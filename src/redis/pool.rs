@@ -10,8 +10,7 @@ use std::{
 use bb8_redis::{
     bb8,
     redis::{
-        AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
-        ServerErrorKind, Value,
+        AsyncConnectionConfig, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
         aio::{ConnectionLike, MultiplexedConnection},
         cluster::ClusterClient,
         cluster_async::ClusterConnection,
@@ -226,19 +225,11 @@ impl bb8::ManageConnection for Manager {
 
 fn note<T>(broken: &AtomicBool, result: RedisResult<T>) -> RedisResult<T> {
     if let Err(error) = &result
-        && (error.is_unrecoverable_error()
-            || error.is_connection_dropped()
-            || error.is_timeout()
-            || is_demoted(error))
+        && (error.is_unrecoverable_error() || error.is_connection_dropped() || error.is_timeout())
     {
         broken.store(true, Relaxed);
     }
     result
-}
-
-/// Whether the server is no primary any more; the address may lead to another one by now.
-fn is_demoted(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 impl ConnectionLike for Connection {

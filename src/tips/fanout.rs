@@ -331,7 +331,7 @@ impl Fanout {
         !self.redis.link.is_bypassed()
     }
 
-    /// Messages about the tip. They are hints; see [`Listener`].
+    /// Messages about the tip. They are hints; see [`crate::redis::Listener`].
     pub(super) fn hints(&self, names: &Names) -> Channel {
         self.redis.listener.open(&names.one("w"))
     }

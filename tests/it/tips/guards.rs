@@ -111,8 +111,9 @@ async fn the_fleet_never_overspends_its_budget() {
         .sum();
     assert!(spent <= budget, "{spent}");
     let day = 1_790_000_000_i64 / 86_400;
-    let key = format!("tip:budget:{day}");
-    let booked: u64 = redis.ask(bb8_redis::redis::cmd("GET").arg(key));
+    let find = format!("tip:*:budget:{day}");
+    let keys: Vec<String> = redis.ask(bb8_redis::redis::cmd("KEYS").arg(find));
+    let booked: u64 = redis.ask(bb8_redis::redis::cmd("GET").arg(&keys[0]));
     assert_eq!(booked, spent);
 }
 
