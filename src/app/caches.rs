@@ -11,7 +11,7 @@ use crate::{
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
     domain::{AnswerEncoder, CacheInspector, FleetKey, ReplicaId, Switches},
-    redis::{RedisNodes, RedisServers, acl_rules},
+    redis::{NodeSource, RedisNodes, RedisServers, acl_rules},
     repository::Datastore,
     transport::encode_status,
 };
@@ -102,7 +102,19 @@ fn redis_servers(
     let tls_ca = config.tls_ca.as_ref().map(|path| {
         std::fs::read(path).map_err(|error| format!("REDIS_TLS_CA: {}: {error}", path.display()))
     });
-    let nodes = match url {
+    let source = config.url_file.clone().map(|file| {
+        let read = move || RedisUrl::read(&file).as_ref().map(nodes);
+        NodeSource(Arc::new(read))
+    });
+    Ok(Some(RedisServers::new(
+        nodes(url),
+        tls_ca.transpose()?,
+        source,
+    )))
+}
+
+fn nodes(url: &RedisUrl) -> RedisNodes {
+    match url {
         RedisUrl::Single(url) => RedisNodes::Single(url.clone()),
         RedisUrl::Cluster(urls) => RedisNodes::Cluster(urls.clone()),
         RedisUrl::Sentinel {
@@ -114,11 +126,7 @@ fn redis_servers(
             service: service.clone(),
             server: server.clone(),
         },
-    };
-    Ok(Some(RedisServers {
-        nodes,
-        tls_ca: tls_ca.transpose()?,
-    }))
+    }
 }
 
 /// The Redis that the replicas share, and the key that tells what they left there from what others did.

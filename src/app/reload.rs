@@ -1,5 +1,9 @@
 //! Settings that are read again while the server runs.
-use std::sync::Arc;
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::writers::Writers;
 use crate::{
@@ -17,7 +21,12 @@ pub(super) struct Reload {
     log: LogFilter,
     at_start: Vec<Entry>,
     writers: Option<Arc<Writers>>,
+    /// When keys were read because one was refused.
+    keys_read: Option<Instant>,
 }
+
+/// Keys that go on to be refused are read again so often.
+const KEYS_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reload {
     /// For a server that was started with `loaded`, and logs through `log`.
@@ -27,6 +36,7 @@ impl Reload {
             log,
             at_start: loaded.entries.clone(),
             writers: None,
+            keys_read: None,
         }
     }
 
@@ -61,6 +71,32 @@ impl Reload {
             at_next_start = (!waiting.is_empty()).then(|| waiting.join(", ")),
             "settings were read again: the log's filter and the keys of providers are what they say now"
         );
+    }
+
+    /// Waits until a provider refuses its key.
+    pub(super) async fn key_denied(&self) {
+        match &self.writers {
+            Some(writers) => writers.denied.notified().await,
+            None => pending().await,
+        }
+    }
+
+    /// Reads the keys of providers again: the one that was refused may have been changed where it is written down.
+    pub(super) fn renew_keys(&mut self) {
+        if self
+            .keys_read
+            .is_some_and(|read| read.elapsed() < KEYS_PAUSE)
+        {
+            return;
+        }
+        self.keys_read = Some(Instant::now());
+        let (Some(writers), Ok(loaded)) = (&self.writers, (self.read)()) else {
+            return;
+        };
+        match writers.renew_keys(&loaded.config) {
+            Ok(()) => tracing::info!("a provider refused its key: keys were read again"),
+            Err(error) => tracing::warn!(%error, "the keys of providers stay as they were"),
+        }
     }
 
     /// The settings that count at the next start only, and have changed.

@@ -37,6 +37,7 @@ impl Signals {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.quit.recv() => return "SIGQUIT",
+                () = self.reload.key_denied() => self.reload.renew_keys(),
                 _ = self.hangup.recv() => {
                     if self.has_terminal {
                         return "SIGHUP";

@@ -108,7 +108,9 @@ pub(super) fn tip_redis(
 
 /// Who writes, in the order in which they are asked.
 fn providers(config: &Config, writers: &Writers) -> Vec<Provider> {
-    let Writers { anthropic, openai } = writers;
+    let Writers {
+        anthropic, openai, ..
+    } = writers;
     let anthropic = anthropic
         .as_ref()
         .map(|writer| Arc::clone(&writer.live) as _);

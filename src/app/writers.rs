@@ -1,6 +1,8 @@
 //! Those who write tips, and the keys that they send.
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::{clock::SystemClock, view::Error};
 use crate::{
     config::{Config, ProviderConfig},
@@ -14,6 +16,8 @@ use crate::{
 pub(super) struct Writers {
     pub(super) anthropic: Option<Anthropic>,
     pub(super) openai: Option<Arc<OpenAiWriter>>,
+    /// Told each time that one of them refuses its key.
+    pub(super) denied: Arc<Notify>,
 }
 
 /// The two ways to order from Anthropic.
@@ -26,19 +30,21 @@ impl Writers {
     /// Nothing is connected yet.
     pub(super) fn of(config: &Config) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let denied = Arc::new(Notify::new());
         let anthropic = config.providers.anthropic.as_ref().map(|provider| {
-            let settings = provider_settings(provider, config);
+            let settings = provider_settings(provider, config, &denied);
             let made = Anthropic::new(&settings, &clock);
             made.map_err(|error| format!("Anthropic cannot write tips: {error}"))
         });
         let openai = config.providers.openai.as_ref().map(|provider| {
-            let settings = provider_settings(provider, config);
+            let settings = provider_settings(provider, config, &denied);
             let made = OpenAiWriter::new(&settings, Arc::clone(&clock)).map(Arc::new);
             made.map_err(|error| format!("{} cannot write tips: {error}", provider.base_url))
         });
         Ok(Self {
             anthropic: anthropic.transpose()?,
             openai: openai.transpose()?,
+            denied,
         })
     }
 
@@ -47,12 +53,12 @@ impl Writers {
     pub(super) fn renew_keys(&self, config: &Config) -> Result<(), SetupError> {
         let providers = &config.providers;
         if let (Some(writer), Some(provider)) = (&self.anthropic, &providers.anthropic) {
-            let settings = provider_settings(provider, config);
+            let settings = provider_settings(provider, config, &self.denied);
             writer.live.renew_key(&settings)?;
             writer.batches.renew_key(&settings)?;
         }
         if let (Some(writer), Some(provider)) = (&self.openai, &providers.openai) {
-            writer.renew_key(&provider_settings(provider, config))?;
+            writer.renew_key(&provider_settings(provider, config, &self.denied))?;
         }
         Ok(())
     }
@@ -67,7 +73,11 @@ impl Anthropic {
     }
 }
 
-fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSettings {
+fn provider_settings(
+    provider: &ProviderConfig,
+    config: &Config,
+    denied: &Arc<Notify>,
+) -> ProviderSettings {
     let timeouts = config.providers.timeouts;
     ProviderSettings {
         base_url: provider.base_url.url().clone(),
@@ -82,5 +92,6 @@ fn provider_settings(provider: &ProviderConfig, config: &Config) -> ProviderSett
             text_idle: timeouts.text_idle,
             total: timeouts.total,
         },
+        denied: Arc::clone(denied),
     }
 }

@@ -165,6 +165,7 @@ fn redis(reader: &mut Reader<'_>) -> Option<RedisConfig> {
     let pool = reader.number(&table::REDIS_POOL);
     Some(RedisConfig {
         url: url?,
+        url_file: reader.secret_file(&table::REDIS_URL),
         tls_ca: tls_ca?,
         timeout: timeout?,
         pool: pool?,

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, fs, path::Path};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -33,6 +33,13 @@ pub enum RedisUrl {
 }
 
 impl RedisUrl {
+    /// The URL that a file holds by now, if it makes sense.
+    #[must_use]
+    pub fn read(file: &Path) -> Option<Self> {
+        let text = fs::read_to_string(file).ok()?;
+        Self::parse(text.trim_end_matches(['\n', '\r'])).ok()
+    }
+
     /// Reads a URL.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub struct DatabaseConfig {
 pub struct RedisConfig {
     /// Where it is; absent when replicas share none.
     pub url: Option<RedisUrl>,
+    /// The file that holds this, when it was given as one.
+    pub url_file: Option<PathBuf>,
     /// A file with the certificates of the authorities that it must be certified by, in PEM; absent for
     /// those that the machine trusts.
     pub tls_ca: Option<PathBuf>,

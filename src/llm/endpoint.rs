@@ -7,8 +7,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderValue, Method, header};
-use reqwest::{Client, RequestBuilder, Response, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::sync::Notify;
 use url::Url;
 
 use super::{ProviderSettings, SetupError, TimeLimits, flaw::Flaw, refusal::Head};
@@ -28,6 +29,7 @@ pub(super) struct Endpoint {
     /// Shared by all clones, because the key among them may change.
     headers: Arc<RwLock<HeaderMap>>,
     limits: TimeLimits,
+    denied: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
 
@@ -47,6 +49,7 @@ impl Endpoint {
             url,
             headers: Arc::new(RwLock::new(with_formats(headers))),
             limits: settings.limits,
+            denied: Arc::clone(&settings.denied),
             clock,
         })
     }
@@ -74,7 +77,8 @@ impl Endpoint {
     /// Sends one order, and waits for the head of the answer. The connection ends with the body.
     pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
         let request = self.client.post(self.url.clone());
-        answer(request.headers(self.headers()).body(order)).await
+        self.answer(request.headers(self.headers()).body(order))
+            .await
     }
 
     /// As [`Self::send`], with another method, to a place at or below this one: `path` is put behind
@@ -89,7 +93,20 @@ impl Endpoint {
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         let url = format!("{}{path}", self.url);
         let request = self.client.request(method, url).headers(headers);
-        answer(request.body(body)).await
+        self.answer(request.body(body)).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<(Head, Body), Flaw> {
+        let sent = request.send().await;
+        let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
+        let head = Head {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+        };
+        if head.status == StatusCode::UNAUTHORIZED {
+            self.denied.notify_one();
+        }
+        Ok((head, body(response)))
     }
 }
 
@@ -99,16 +116,6 @@ fn with_formats(mut headers: HeaderMap) -> HeaderMap {
     let events = HeaderValue::from_static("text/event-stream");
     headers.insert(header::ACCEPT, events);
     headers
-}
-
-async fn answer(request: RequestBuilder) -> Result<(Head, Body), Flaw> {
-    let sent = request.send().await;
-    let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
-    let head = Head {
-        status: response.status(),
-        headers: std::mem::take(response.headers_mut()),
-    };
-    Ok((head, body(response)))
 }
 
 fn body(response: Response) -> Body {

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use secrecy::SecretString;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::TimeLimits;
@@ -21,6 +24,8 @@ pub struct ProviderSettings {
     pub max_output_tokens: u32,
     /// How long an attempt may take.
     pub limits: TimeLimits,
+    /// Told each time that the provider refuses the key.
+    pub denied: Arc<Notify>,
 }
 
 impl ProviderSettings {

@@ -86,6 +86,9 @@ impl Listener {
                 Ok(Way::Cluster(cluster)) => self.on_cluster(*cluster).await,
                 Err(error) => Err(error),
             };
+            if let Err(error) = &ended {
+                self.servers.renew_after(error);
+            }
             if let Some(Failing { failures, lasted }) = self.outage.failed() {
                 let (address, problem) = (self.servers.address(), ended.err());
                 let problem = problem.map(|error| problem_of(&error));

@@ -17,4 +17,4 @@ pub use link::{Link, LinkSettings, LinkState};
 pub use listener::{Channel, Listener};
 pub use mac::MacKey;
 pub use script::{Script, first_word};
-pub use servers::{RedisNodes, RedisServers};
+pub use servers::{NodeSource, RedisNodes, RedisServers};

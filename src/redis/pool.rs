@@ -25,7 +25,15 @@ use super::{
 
 /// Opens connections for the pool, to one server or to a cluster.
 #[derive(Clone)]
-pub(super) enum Manager {
+pub(super) struct Manager {
+    servers: RedisServers,
+    timeout: Duration,
+    /// Shared by all clones: a log-in that was renewed counts for all.
+    target: Arc<Mutex<Target>>,
+}
+
+#[derive(Clone)]
+enum Target {
     Primary(Primary, AsyncConnectionConfig),
     Cluster(Box<ClusterClient>),
 }
@@ -50,6 +58,30 @@ impl Manager {
     ///
     /// When the URL is not one. The error does not repeat it.
     pub(super) fn open(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
+        Ok(Self {
+            servers: servers.clone(),
+            timeout,
+            target: Arc::new(Mutex::new(Target::of(servers, timeout)?)),
+        })
+    }
+
+    fn target(&self) -> Target {
+        let target = self.target.lock();
+        target.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// After `error`: the next attempt logs in with what is written down by now, where a log-in was refused.
+    fn renew_after(&self, error: &RedisError) {
+        if self.servers.renew_after(error)
+            && let Ok(renewed) = Target::of(&self.servers, self.timeout)
+        {
+            *self.target.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+        }
+    }
+}
+
+impl Target {
+    fn of(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
         let connect = servers.connect_timeout(timeout);
         let primary = match servers.way()? {
             Way::Primary(primary) => primary,
@@ -69,6 +101,17 @@ impl Manager {
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024);
         Ok(Self::Primary(primary, config))
+    }
+
+    async fn connect(&self) -> RedisResult<Wire> {
+        Ok(match self {
+            Self::Primary(primary, config) => {
+                let client = primary.client().await?;
+                let connection = client.get_multiplexed_async_connection_with_config(config);
+                Wire::Single(connection.await?)
+            }
+            Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
+        })
     }
 }
 
@@ -200,16 +243,12 @@ impl bb8::ManageConnection for Manager {
     type Error = RedisError;
 
     async fn connect(&self) -> RedisResult<Connection> {
-        let wire = match self {
-            Self::Primary(primary, config) => {
-                let client = primary.client().await?;
-                let connection = client.get_multiplexed_async_connection_with_config(config);
-                Wire::Single(connection.await?)
-            }
-            Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
-        };
+        let connected = self.target().connect().await;
+        if let Err(error) = &connected {
+            self.renew_after(error);
+        }
         Ok(Connection {
-            wire,
+            wire: connected?,
             broken: Arc::default(),
         })
     }

@@ -1,23 +1,38 @@
 //! Where Redis is, and how the first step to it is taken: one server, one that sentinels name, or a cluster.
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bb8_redis::redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates,
-    TlsMode,
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
+    TlsCertificates, TlsMode,
     cluster::{ClusterClient, ClusterClientBuilder},
     io::tcp::TcpSettings,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
 
-/// Where Redis is, and whom it must be certified by.
+/// Where Redis is, and whom it must be certified by. A clone is another hand on the same.
 #[derive(Clone, Debug)]
-pub struct RedisServers {
-    /// The servers.
-    pub nodes: RedisNodes,
-    /// The certificates of the authorities that are trusted, in PEM; `None` for those of the machine.
-    pub tls_ca: Option<Vec<u8>>,
+pub struct RedisServers(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    nodes: Mutex<RedisNodes>,
+    tls_ca: Option<Vec<u8>>,
+    source: Option<NodeSource>,
+}
+
+/// Gives the servers as they are written down by now; `None` when they cannot be read.
+#[derive(Clone)]
+pub struct NodeSource(pub Arc<dyn Fn() -> Option<RedisNodes> + Send + Sync>);
+
+impl fmt::Debug for NodeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeSource")
+    }
 }
 
 /// Where Redis is; each URL is `redis://` or `rediss://` (TLS) with its credentials.
@@ -40,10 +55,7 @@ pub enum RedisNodes {
 
 impl From<RedisNodes> for RedisServers {
     fn from(nodes: RedisNodes) -> Self {
-        Self {
-            nodes,
-            tls_ca: None,
-        }
+        Self::new(nodes, None, None)
     }
 }
 
@@ -54,7 +66,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) enum Primary {
     At(Box<Client>),
-    NamedBySentinels(Arc<Mutex<SentinelClient>>),
+    NamedBySentinels(Arc<tokio::sync::Mutex<SentinelClient>>),
 }
 
 impl Primary {
@@ -74,13 +86,45 @@ pub(super) enum Way {
 }
 
 impl RedisServers {
+    /// `tls_ca` are the certificates of the authorities that are trusted, in PEM; `None` for those of the machine.
+    /// `source` is read again when a log-in is refused.
+    #[must_use]
+    pub fn new(nodes: RedisNodes, tls_ca: Option<Vec<u8>>, source: Option<NodeSource>) -> Self {
+        Self(Arc::new(Inner {
+            nodes: Mutex::new(nodes),
+            tls_ca,
+            source,
+        }))
+    }
+
+    fn nodes(&self) -> RedisNodes {
+        let nodes = self.0.nodes.lock();
+        nodes.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// After `error`: takes the log-in that is written down by now, where one was refused. Tells whether it may have
+    /// changed. Other servers need another start.
+    pub(super) fn renew_after(&self, error: &RedisError) -> bool {
+        let is_refusal = error.kind() == ErrorKind::AuthenticationFailed
+            || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"));
+        let read = || self.0.source.as_ref().and_then(|source| (source.0)());
+        let Some(nodes) = is_refusal.then(read).flatten() else {
+            return false;
+        };
+        let is_same = address_of(&nodes) == self.address();
+        if is_same {
+            *self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+        }
+        is_same
+    }
+
     /// Reads the URLs; nothing is connected yet.
     ///
     /// # Errors
     ///
     /// When one is no URL, or the certificates are none. The error repeats neither.
     pub(super) fn way(&self) -> RedisResult<Way> {
-        match &self.nodes {
+        match &self.nodes() {
             RedisNodes::Single(url) => {
                 let client = self.client(settled(url)?)?;
                 Ok(Way::Primary(Primary::At(Box::new(client))))
@@ -99,7 +143,7 @@ impl RedisServers {
                 server,
             } => {
                 let sentinels = self.sentinels(sentinels, service, server)?;
-                let sentinels = Arc::new(Mutex::new(sentinels));
+                let sentinels = Arc::new(tokio::sync::Mutex::new(sentinels));
                 Ok(Way::Primary(Primary::NamedBySentinels(sentinels)))
             }
         }
@@ -154,7 +198,7 @@ impl RedisServers {
     }
 
     fn certificates(&self) -> Option<TlsCertificates> {
-        let root_cert = self.tls_ca.clone()?;
+        let root_cert = self.0.tls_ca.clone()?;
         Some(TlsCertificates {
             client_tls: None,
             root_cert: Some(root_cert),
@@ -163,24 +207,14 @@ impl RedisServers {
 
     /// Where the servers are, for the log: hosts and ports, and nothing secret.
     pub(super) fn address(&self) -> String {
-        let address = |url: &SecretString| {
-            settled(url).map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
-        };
-        let all = |urls: &[SecretString]| urls.iter().map(address).collect::<Vec<_>>().join(",");
-        match &self.nodes {
-            RedisNodes::Single(url) => address(url),
-            RedisNodes::Cluster(urls) => all(urls),
-            RedisNodes::Sentinel {
-                sentinels, service, ..
-            } => format!("{service} of {}", all(sentinels)),
-        }
+        address_of(&self.nodes())
     }
 
     /// How long a connection may take where a command may take `timeout`. Nobody waits so long for one to a
     /// server, which is made beside those who want it. Those of a cluster all wait while one is made anew,
     /// so there it takes longer only with TLS.
     pub(super) fn connect_timeout(&self, timeout: Duration) -> Duration {
-        let is_plain_cluster = match &self.nodes {
+        let is_plain_cluster = match &self.nodes() {
             RedisNodes::Cluster(urls) => {
                 let mut infos = urls.iter().filter_map(|url| settled(url).ok());
                 !infos.any(|info| is_tls(&info))
@@ -194,8 +228,22 @@ impl RedisServers {
         }
     }
 
-    pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self.nodes, RedisNodes::Cluster(_))
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.nodes(), RedisNodes::Cluster(_))
+    }
+}
+
+fn address_of(nodes: &RedisNodes) -> String {
+    let address = |url: &SecretString| {
+        settled(url).map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
+    };
+    let all = |urls: &[SecretString]| urls.iter().map(address).collect::<Vec<_>>().join(",");
+    match nodes {
+        RedisNodes::Single(url) => address(url),
+        RedisNodes::Cluster(urls) => all(urls),
+        RedisNodes::Sentinel {
+            sentinels, service, ..
+        } => format!("{service} of {}", all(sentinels)),
     }
 }
 

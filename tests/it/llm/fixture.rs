@@ -48,6 +48,7 @@ pub fn clock() -> Arc<dyn Clock> {
 /// What a writer is usually given.
 pub fn settings(url: &str) -> ProviderSettings {
     ProviderSettings {
+        denied: Arc::default(),
         base_url: url.parse().unwrap(),
         key: Some(KEY.into()),
         model: "model-1".to_owned(),

@@ -4,7 +4,8 @@ use challenges_catalog::pb::catalog::v1::Difficulty;
 
 use super::scene::{OPS, figure, get, metrics, ops_addr};
 use crate::support::{
-    fleet::{Fleet, list},
+    fleet::{self, Fleet, list},
+    postgres,
     process::PATIENCE,
     proxy::Proxy,
     redis::{self, Redis},
@@ -140,6 +141,51 @@ async fn a_demoted_redis_is_left_for_the_one_that_its_name_leads_to_now() {
         list(replica, Difficulty::Advanced, 20).await.unwrap();
         let keys: Vec<String> = new.ask(cmd("KEYS").arg("catalog:*:list:advanced:*}"));
         !keys.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_read_again_from_its_file() {
+    let (redis, database) = (redis::start(), postgres::fresh().await);
+    fleet::migrate(&database).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redis");
+    let change_to = |password: &str| {
+        let rule = format!(">{password}");
+        let user = [
+            "SETUSER",
+            "catalog",
+            "on",
+            "resetpass",
+            &rule,
+            "~*",
+            "&*",
+            "+@all",
+        ];
+        redis.ask::<()>(cmd("ACL").arg(&user));
+        let url = format!("redis://catalog:{password}@127.0.0.1:{}", redis.port());
+        std::fs::write(&file, url).unwrap();
+    };
+    change_to("before");
+    let settings = [OPS, NO_NEAR_CACHE, TIMEOUT].map(|(name, value)| (name, value.to_owned()));
+    let mut settings = settings.to_vec();
+    settings.push(("DATABASE_URL", database.url()));
+    settings.push(("REDIS_URL_FILE", file.display().to_string()));
+    let replica = Replica::start(&settings).await;
+    let found = async || {
+        read(&replica).await;
+        shows(&replica, SHARED_HITS).await
+    };
+    eventually("it is found in Redis", PATIENCE, async || {
+        found().await > 0.0
+    })
+    .await;
+    change_to("after");
+    redis.ask::<i64>(cmd("CLIENT").arg(&["KILL", "USER", "catalog"]));
+    let before = found().await;
+    eventually("it is found again", PATIENCE, async || {
+        found().await > before
     })
     .await;
 }

@@ -6,8 +6,11 @@ use serde_json::Value;
 
 use super::ended::SECRET;
 use crate::{
+    llm::fixture::answer,
     logs::outages::{saying, told},
-    support::{fleet::list, process::PATIENCE, replica::Replica, wait::eventually},
+    support::{
+        fleet::list, process::PATIENCE, replica::Replica, scripted::Scripted, wait::eventually,
+    },
     tips::{
         hearing::{hear, question},
         provider::quick,
@@ -77,4 +80,27 @@ async fn orders_go_out_with_the_key_that_its_file_has_since_the_hangup() {
     let head = &provider.exchanges()[0].head;
     assert!(head.contains(&format!("x-api-key: {SECRET}")), "{head}");
     assert!(!replica.log().contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_key_that_its_provider_refuses_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Scripted::playing(vec![answer("401 Unauthorized", "", "{}")]).await;
+    let key = folder.path().join("key");
+    fs::write(&key, "before").unwrap();
+    let replica = Replica::start(&[
+        ("ANTHROPIC_API_KEY_FILE", key.display().to_string()),
+        ("ANTHROPIC_BASE_URL", provider.url()),
+        ("CATALOG_TIP_STREAMS_PER_MINUTE", "100000".to_owned()),
+    ])
+    .await;
+    fs::write(&key, SECRET).unwrap();
+    eventually("orders have the key of now", PATIENCE, async || {
+        hear(&replica, question()).await;
+        let mut exchanges = provider.exchanges().into_iter();
+        exchanges.any(|exchange| exchange.head.contains(&format!("x-api-key: {SECRET}")))
+    })
+    .await;
+    let line = "a provider refused its key: keys were read again";
+    assert!(!saying(&told(&replica), line).is_empty());
 }
