@@ -33,14 +33,20 @@ impl LoadHealth {
                 if let Some(Failing { failures, lasted }) = kind.failed() {
                     let cause = error.source().map(ToString::to_string);
                     tracing::error!(
-                        what, %error, cause, failures, ?lasted,
+                        component = "database", what, %error, cause, failures, ?lasted,
                         "reads of the database fail; copies are served, marked stale, where there are any"
                     );
                 }
             }
             Ok(_) => {
                 if let Some(Failing { failures, lasted }) = kind.worked() {
-                    tracing::info!(what, failures, ?lasted, "reads of the database work again");
+                    tracing::info!(
+                        component = "database",
+                        what,
+                        failures,
+                        ?lasted,
+                        "reads of the database work again"
+                    );
                 }
             }
         }

@@ -46,7 +46,12 @@ impl Follower {
                 Ok(rows) => {
                     self.board.follow(&rows);
                     if let Some(Failing { failures, lasted }) = outage.worked() {
-                        tracing::info!(failures, ?lasted, "flags are read again");
+                        tracing::info!(
+                            component = "flags",
+                            failures,
+                            ?lasted,
+                            "flags are read again"
+                        );
                     }
                     0
                 }
@@ -54,7 +59,7 @@ impl Follower {
                     if let Some(Failing { failures, lasted }) = outage.failed() {
                         let cause = error.source().map(ToString::to_string);
                         tracing::warn!(
-                            %error, cause, failures, ?lasted,
+                            component = "flags", %error, cause, failures, ?lasted,
                             "flags cannot be read; those in force stay"
                         );
                     }

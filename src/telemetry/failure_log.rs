@@ -24,7 +24,7 @@ pub struct FailureLog {
 /// What a line has to say of a failure that lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failing {
-    /// How often it failed since the line before.
+    /// How often it failed since the line before; where it is over, in all.
     pub failures: u64,
     /// For how long it has failed without working in between.
     pub lasted: Duration,
@@ -37,6 +37,8 @@ struct State {
     is_told: bool,
     told_last: Option<Instant>,
     failures: u64,
+    /// Since it worked last.
+    all: u64,
 }
 
 /// No more than one beginning is told in this time.
@@ -75,7 +77,7 @@ impl FailureLog {
 
 impl State {
     fn failed(&mut self, now: Instant) -> Option<Failing> {
-        self.failures += 1;
+        (self.failures, self.all) = (self.failures + 1, self.all + 1);
         let since = *self.since.get_or_insert(now);
         let pause = if self.is_told { SAMPLES } else { BEGINNINGS };
         let is_quiet = self
@@ -89,8 +91,11 @@ impl State {
     }
 
     fn worked(&mut self, now: Instant) -> Option<Failing> {
-        let since = self.since.take()?;
-        std::mem::take(&mut self.is_told).then(|| self.line(since, now))
+        let (since, all) = (self.since.take()?, std::mem::take(&mut self.all));
+        std::mem::take(&mut self.is_told).then(|| Failing {
+            failures: all,
+            ..self.line(since, now)
+        })
     }
 
     fn line(&mut self, since: Instant, now: Instant) -> Failing {
@@ -203,7 +208,7 @@ mod tests {
             None,
             Some((3, 60)),
             None,
-            Some((1, 90)),
+            Some((5, 90)),
             None,
         ];
         assert_eq!(told(&attempts), lines);
@@ -222,12 +227,12 @@ mod tests {
         ];
         let lines = [
             Some((1, 0)),
-            Some((0, 1)),
+            Some((1, 1)),
             None,
             None,
             None,
             Some((3, 6)),
-            Some((0, 7)),
+            Some((2, 7)),
         ];
         assert_eq!(told(&attempts), lines);
     }

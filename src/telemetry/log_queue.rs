@@ -50,6 +50,29 @@ struct Lines {
     ends: Vec<usize>,
 }
 
+/// Lines that were lost, as far as the log has it.
+#[derive(Default)]
+struct Losses {
+    told: u64,
+    problem: Option<String>,
+}
+
+impl Losses {
+    /// Tells of those beyond the ones before, where `lost` are all.
+    fn tell(&mut self, lost: u64) {
+        if lost > self.told {
+            let problem = self.problem.take();
+            tracing::warn!(
+                component = "log",
+                lines = lost - self.told,
+                problem = problem.unwrap_or_else(|| "they were read too slowly".to_owned()),
+                "log lines were lost; they went to no other place"
+            );
+            self.told = lost;
+        }
+    }
+}
+
 /// Gives what still waits a moment to be written when it is dropped, and not more.
 #[must_use = "what was logged last is lost without it"]
 pub struct LogGuard(LogQueue);
@@ -105,30 +128,30 @@ impl LogQueue {
 
     /// Writes for ever, and tells of what was lost as soon as lines arrive again.
     fn write_to(&self, sink: &mut Sink<impl Write>) {
-        let (mut lines, mut told) = (Lines::default(), 0);
-        let mut problem = None;
+        let (mut lines, mut losses) = (Lines::default(), Losses::default());
+        let mut are_written = true;
         loop {
             self.take(&mut lines);
-            let mut are_written = true;
+            // Where there was none before, there is room for it now.
+            if are_written {
+                losses.tell(self.0.lost.get());
+            }
+            are_written = true;
             for line in lines.iter() {
                 if let Err(error) = sink.write_line(line) {
                     self.0.lost.add(1);
-                    problem = Some(error.to_string());
+                    losses.problem = Some(error.to_string());
                     are_written = false;
                 }
             }
-            let lost = self.0.lost.get();
-            if are_written && lost > told {
-                tracing::warn!(
-                    lines = lost - told,
-                    problem = problem
-                        .take()
-                        .unwrap_or_else(|| "they were read too slowly".to_owned()),
-                    "log lines were lost; they went to no other place"
-                );
-                told = lost;
+            if are_written && self.has_room() {
+                losses.tell(self.0.lost.get());
             }
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.lock().waiting.bytes.len() < MOST_BYTES / 2
     }
 
     /// Waits for lines, and takes all that there are.

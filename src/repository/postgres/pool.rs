@@ -130,7 +130,10 @@ impl Pool {
 
     /// A connection that was not used before: the others may be dead.
     pub(super) async fn acquire_new(&self) -> Result<Lease, NoConnection> {
-        let limit = self.0.limits.acquire_timeout;
+        self.acquire_new_within(self.0.limits.acquire_timeout).await
+    }
+
+    async fn acquire_new_within(&self, limit: Duration) -> Result<Lease, NoConnection> {
         let permit = self.permit(limit).await?;
         match self.connect(permit, limit, Instant::now() + limit).await {
             Ok(lease) => Ok(lease),
@@ -142,9 +145,21 @@ impl Pool {
     /// Opens the connections that are kept open, in the time that connecting may take.
     pub(super) async fn fill(&self) -> Result<(), NoConnection> {
         let limit = self.0.servers.patience();
-        let leases = (0..self.0.limits.min.max(1)).map(|_| self.acquire_within(limit));
-        let leases = futures_util::future::try_join_all(leases).await?;
-        leases.into_iter().for_each(Lease::give_back);
+        let first = self.acquire_within(limit).await?;
+        let others = (1..self.0.limits.min).map(|_| self.acquire_new_within(limit));
+        let others = futures_util::future::join_all(others).await;
+        first.give_back();
+        for lease in others {
+            match lease {
+                Ok(lease) => lease.give_back(),
+                // Where the server grants fewer, those that there are do the work.
+                Err(none) => tracing::warn!(
+                    component = "database",
+                    problem = %none,
+                    "fewer connections are open than are to be kept open; calls wait for those that there are"
+                ),
+            }
+        }
         Ok(())
     }
 

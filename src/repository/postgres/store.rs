@@ -195,8 +195,12 @@ impl Datastore for PostgresStore {
     }
 
     async fn fill(&self) -> Result<(), Error> {
-        let filling = futures_util::future::try_join(self.pool.fill(), self.feed.fill());
-        filling.await.map(drop).map_err(Error::datastore)
+        // The one for polls first: reads make do with those that the server grants beyond.
+        let filling = async {
+            self.feed.fill().await?;
+            self.pool.fill().await
+        };
+        filling.await.map_err(Error::datastore)
     }
 
     async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {

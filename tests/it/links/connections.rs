@@ -84,6 +84,22 @@ async fn reads_wait_for_connections_of_their_own_when_the_server_grants_no_more(
 }
 
 #[tokio::test]
+async fn a_start_makes_do_with_fewer_connections_than_are_to_be_kept_open() {
+    let (database, role) = prepared().await;
+    let limit = format!("ALTER ROLE {role} CONNECTION LIMIT 3");
+    database.execute(&limit).await;
+    let settings = PoolSettings {
+        min_connections: 8,
+        max_connections: 16,
+        ..PoolSettings::default()
+    };
+    let store = open(&database.url_as(&role), &settings);
+    store.fill().await.unwrap();
+    store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
+    read(store.as_ref(), 16).await;
+}
+
+#[tokio::test]
 async fn reads_go_on_when_the_server_grants_none_in_place_of_a_connection_that_broke() {
     let (database, role) = prepared().await;
     let limit = format!("ALTER ROLE {role} CONNECTION LIMIT 3");
