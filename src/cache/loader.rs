@@ -70,8 +70,8 @@ struct Want {
 
 /// A load that takes longer has failed; every caller may have given up sooner.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a load asks again while another replica fills; the last repeats.
-const LEASE_PAUSES_MS: [u64; 3] = [10, 25, 50];
+/// How often a load asks again while another replica fills, which mostly takes a few milliseconds; the last repeats.
+const LEASE_PAUSES_MS: [u64; 6] = [1, 2, 4, 10, 25, 50];
 /// No load waits longer for another replica's fill, which may have stopped with the lease in its
 /// hand: a caller with two seconds must not lose them all to it.
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
