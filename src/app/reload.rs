@@ -90,12 +90,20 @@ impl Reload {
             return;
         }
         self.keys_read = Some(Instant::now());
-        let (Some(writers), Ok(loaded)) = (&self.writers, (self.read)()) else {
+        let Some(writers) = &self.writers else {
             return;
         };
-        match writers.renew_keys(&loaded.config) {
-            Ok(()) => tracing::info!("a provider refused its key: keys were read again"),
-            Err(error) => tracing::warn!(%error, "the keys of providers stay as they were"),
+        match (self.read)().map(|loaded| writers.renew_keys(&loaded.config)) {
+            Ok(Ok(())) => tracing::info!(
+                component = "tips",
+                "a provider refused its key: keys were read again"
+            ),
+            Ok(Err(error)) => {
+                tracing::warn!(component = "tips", %error, "the keys of providers stay as they were");
+            }
+            Err(problems) => {
+                tracing::warn!(component = "tips", %problems, "a provider refused its key, which cannot be read again");
+            }
         }
     }
 

@@ -207,15 +207,16 @@ impl FeedTask {
                     course.pace.stand(place);
                 }
                 let polled = self.take_in(&page, sent);
+                // It is registered now, and vouched for by the next poll.
+                let is_new_here = !page.registered && report.is_some();
                 if course.pace.has_others()
-                    && let Some(news) = news(applied, page.clone())
+                    && let Some(news) = news(applied, page)
                 {
                     // Whoever is not told looks himself.
                     let _ = course.found.try_send(news);
                 }
                 match polled {
-                    // It is registered now, and vouched for by the next poll.
-                    Polled::Done if !page.registered && report.is_some() => Polled::Continue,
+                    Polled::Done if is_new_here => Polled::Continue,
                     polled @ (Polled::Done
                     | Polled::MoreMayFollow
                     | Polled::Continue

@@ -267,10 +267,7 @@ impl Loader {
         total_count: Option<u64>,
     ) -> Result<Read, Error> {
         if let Some(query) = keys.clone().find_map(as_list) {
-            let page = match total_count {
-                None => self.repository.list(query).await?,
-                Some(total) => self.repository.list_uncounted(query, total).await?,
-            };
+            let page = self.repository.read_page(query, total_count).await?;
             return Ok(Stamped {
                 version: page.version,
                 value: vec![Some(self.encoder.page(query, &page.value))],

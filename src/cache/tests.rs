@@ -37,7 +37,7 @@ pub(super) struct FakeDatabase {
 
 #[async_trait]
 impl ChallengeRepository for FakeDatabase {
-    async fn list(&self, _: &ListQuery) -> Result<Stamped<Page>, Error> {
+    async fn read_page(&self, _: &ListQuery, _: Option<u64>) -> Result<Stamped<Page>, Error> {
         self.reads.fetch_add(1, SeqCst);
         let seen = self.head();
         self.gate.acquire().await.unwrap().forget();
@@ -53,10 +53,6 @@ impl ChallengeRepository for FakeDatabase {
             version: Self::version(seen),
             value: page,
         })
-    }
-
-    async fn list_uncounted(&self, query: &ListQuery, _: u64) -> Result<Stamped<Page>, Error> {
-        self.list(query).await
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {

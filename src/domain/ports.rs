@@ -25,17 +25,20 @@ pub trait ChallengeRepository: Send + Sync {
     /// # Errors
     ///
     /// [`Error::Unavailable`] when the database does not answer.
-    async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error>;
+    async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
+        self.read_page(query, None).await
+    }
 
-    /// As [`Self::list`], but takes it that there are `total_count`: counting costs more the more there are.
+    /// As [`Self::list`]; takes it that there are `total_count` in all, where that is given, and counts nothing:
+    /// counting costs more the more there are.
     ///
     /// # Errors
     ///
     /// As [`Self::list`].
-    async fn list_uncounted(
+    async fn read_page(
         &self,
         query: &ListQuery,
-        total_count: u64,
+        total_count: Option<u64>,
     ) -> Result<Stamped<Page>, Error>;
 
     /// Those of `ids` that exist, in any order.

@@ -39,16 +39,25 @@ pub(super) fn find_many<R: for<'r> FromRow<'r, PgRow>>(ids: Vec<Uuid>) -> Query<
 
 #[async_trait]
 impl ChallengeRepository for PostgresStore {
-    async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
-        self.read_page(query, None).await
-    }
-
-    async fn list_uncounted(
+    async fn read_page(
         &self,
         query: &ListQuery,
-        total_count: u64,
+        total_count: Option<u64>,
     ) -> Result<Stamped<Page>, Error> {
-        self.read_page(query, Some(total_count)).await
+        let mut range = Range::from(query);
+        loop {
+            let read = || list(&range, total_count);
+            let context = "listing challenges";
+            let has_unnumbered = |row: &PageRow| row.has_unnumbered();
+            let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
+            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
+                PageRead::Whole(page, odd) => {
+                    self.odd.note_challenges(odd);
+                    return Ok(page);
+                }
+                PageRead::Wider(limit) => range.limit = limit,
+            }
+        }
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
@@ -93,27 +102,6 @@ impl ChallengeRepository for PostgresStore {
 const READ_AGAIN: u32 = 3;
 
 impl PostgresStore {
-    async fn read_page(
-        &self,
-        query: &ListQuery,
-        total_count: Option<u64>,
-    ) -> Result<Stamped<Page>, Error> {
-        let mut range = Range::from(query);
-        loop {
-            let read = || list(&range, total_count);
-            let context = "listing challenges";
-            let has_unnumbered = |row: &PageRow| row.has_unnumbered();
-            let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
-            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Whole(page, odd) => {
-                    self.odd.note_challenges(odd);
-                    return Ok(page);
-                }
-                PageRead::Wider(limit) => range.limit = limit,
-            }
-        }
-    }
-
     /// Runs a read again, behind numbering, while it shows more than its number says: who passes that
     /// number on as a ticket would be shown less elsewhere. Under a flood of commits the last one counts.
     async fn fetch_numbered<R>(

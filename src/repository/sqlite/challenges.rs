@@ -37,16 +37,23 @@ pub(super) fn find_many(ids: String) -> Query<StampedRow> {
 
 #[async_trait]
 impl ChallengeRepository for SqliteStore {
-    async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
-        self.read_page(query, None).await
-    }
-
-    async fn list_uncounted(
+    async fn read_page(
         &self,
         query: &ListQuery,
-        total_count: u64,
+        total_count: Option<u64>,
     ) -> Result<Stamped<Page>, Error> {
-        self.read_page(query, Some(total_count)).await
+        let mut range = Range::from(query);
+        loop {
+            let read = list(&range, total_count);
+            let rows = self.fetch(&self.pool, "listing challenges", read).await?;
+            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
+                PageRead::Whole(page, odd) => {
+                    self.odd.note_challenges(odd);
+                    return Ok(page);
+                }
+                PageRead::Wider(limit) => range.limit = limit,
+            }
+        }
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
@@ -85,26 +92,5 @@ impl ChallengeRepository for SqliteStore {
         let added = self.within("adding challenges", insert).await?;
         self.changed.notify_one();
         Ok(added)
-    }
-}
-
-impl SqliteStore {
-    async fn read_page(
-        &self,
-        query: &ListQuery,
-        total_count: Option<u64>,
-    ) -> Result<Stamped<Page>, Error> {
-        let mut range = Range::from(query);
-        loop {
-            let read = list(&range, total_count);
-            let rows = self.fetch(&self.pool, "listing challenges", read).await?;
-            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Whole(page, odd) => {
-                    self.odd.note_challenges(odd);
-                    return Ok(page);
-                }
-                PageRead::Wider(limit) => range.limit = limit,
-            }
-        }
     }
 }

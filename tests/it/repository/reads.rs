@@ -101,7 +101,7 @@ pub async fn a_list_whose_total_is_given_is_the_same_and_counts_nothing(catalog:
         catalog.store.insert_missing(&[new]).await.unwrap();
     }
     let counted = catalog.store.list(&all(2)).await.unwrap().value;
-    let uncounted = catalog.store.list_uncounted(&all(2), 77).await;
+    let uncounted = catalog.store.read_page(&all(2), Some(77)).await;
     let uncounted = uncounted.unwrap().value;
     assert_eq!((counted.total_count, uncounted.total_count), (3, 77));
     assert_eq!(counted.challenges, uncounted.challenges);
