@@ -1,6 +1,6 @@
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{PostgresStore, pool::Pool, store::Query, unfit::Unfit};
+use super::{PostgresStore, live::Life, pool::Pool, store::Query, unfit::Unfit};
 use crate::domain::Error;
 
 /// A row whose statement told, in its column `in_recovery`, whether a standby answered it.
@@ -32,11 +32,12 @@ impl PostgresStore {
     {
         let mut has_left = false;
         loop {
+            let asked = Life::new();
             let rows = self.fetch(pool, context, &query).await?;
             if !rows.iter().any(|row| row.in_recovery) {
                 return Ok(rows.into_iter().map(|row| row.row).collect());
             }
-            let refused = self.leave_server(Unfit::Standby(self.servers.name()));
+            let refused = self.leave_server(asked, Unfit::Standby(self.servers.name()));
             if has_left {
                 return Err(refused);
             }

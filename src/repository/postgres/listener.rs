@@ -30,7 +30,7 @@ pub(super) async fn listen(store: &PostgresStore) {
                 () = store.servers.outdated(life) => {}
             }
             hints.look();
-            // Its connection is closed, not asked whether it lives: a dead one would never answer.
+            // The driver says UNLISTEN on it, in a task of its own; nobody waits for that, as a dead one never answers.
             drop(link.close());
         }
         // Between half and all of it, so that replicas do not come back in step.
@@ -44,8 +44,10 @@ pub(super) async fn listen(store: &PostgresStore) {
 async fn connect(store: &PostgresStore) -> Option<(PgListener, PgPool)> {
     let server = store.servers.used()?;
     if server.is_shared.get() == Some(&true) {
-        // Somebody else would get what is announced on a session that is lent to him next.
-        std::future::pending::<()>().await;
+        // Somebody else would get what is announced on a session that is lent to him next. Another server may
+        // lend none.
+        store.servers.outdated(Life::new()).await;
+        return None;
     }
     // The driver's listener wants a pool: one for one connection.
     let link = PgPoolOptions::new()

@@ -43,9 +43,9 @@ pub(super) struct PoolLimits {
     pub(super) max: u32,
     /// How long a free one is waited for, and as long again a new one.
     pub(super) acquire_timeout: Duration,
-    /// One older than this is replaced.
+    /// One older than this is replaced when it is asked for or given back.
     pub(super) max_lifetime: Duration,
-    /// One unused for this long is closed, down to `min`.
+    /// One unused for this long is closed, down to `min`, as others are given back.
     pub(super) idle_timeout: Duration,
 }
 
@@ -318,10 +318,11 @@ impl Pool {
         if self.open() >= self.0.limits.min || self.0.is_filling.swap(true, Relaxed) {
             return;
         }
-        let pool = self.clone();
+        let (pool, stop) = (self.clone(), self.0.stop.clone());
         let work = async move {
             while pool.open() < pool.0.limits.min
                 && let Ok(permit) = Arc::clone(&pool.0.permits).try_acquire_owned()
+                && pool.idle_list().len() <= pool.0.permits.available_permits()
                 && let Ok(Some(session)) = pool.0.servers.connect(|| true).await
             {
                 pool.keep(Live::new(session, &pool.0.open));
@@ -331,7 +332,6 @@ impl Pool {
             sleep(FULL_PAUSE).await;
             pool.0.is_filling.store(false, Relaxed);
         };
-        let stop = self.0.stop.clone();
         self.0.tasks.spawn(stop.run_until_cancelled_owned(work));
     }
 

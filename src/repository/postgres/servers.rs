@@ -162,15 +162,19 @@ impl Servers {
     /// that were not heard meanwhile are suspect.
     pub(super) fn suspect(&self, life: Life) {
         let mut state = self.state();
-        // Of many that broke at once, one tells enough.
-        if !state.is_doubtful && !self.is_suspect(life) {
+        // Of many that broke at once, one tells enough; one to a server that was left tells nothing of the next.
+        if !state.is_doubtful && !self.is_suspect(life) && !self.is_left(life) {
             state.is_doubtful = true;
             state.suspected_at = Some(Instant::now());
         }
     }
 
-    /// The server in use cannot be used: its connections are closed, and the next one is looked at.
-    pub(super) fn leave(&self) {
+    /// The server of a connection cannot be used: its connections are closed, and the next one is looked at.
+    pub(super) fn leave(&self, life: Life) {
+        // It was left already, and another one may be in use.
+        if self.is_left(life) {
+            return;
+        }
         let mut state = self.state();
         state.next = self.after(state.used);
         state.is_doubtful = true;
@@ -254,7 +258,7 @@ impl Servers {
                 Ok(session) => return Ok(Some(session)),
                 Err(unfit @ Unfit::Full { .. }) => return Err(Unopened::Full(unfit)),
                 Err(Unfit::Standby(_) | Unfit::ReadOnly(_) | Unfit::RefusedWrite(_)) => {
-                    self.leave();
+                    self.leave(life);
                 }
                 Err(Unfit::Silent(..) | Unfit::Unusable { .. } | Unfit::Refused { .. }) => {
                     self.suspect(life);

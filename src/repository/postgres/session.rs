@@ -74,10 +74,13 @@ pub(super) async fn connect(server: &Server) -> Result<Session, sqlx::Error> {
         let second = timeout(COMPARE_TIMEOUT, PgConnection::connect_with(&options));
         let (first, second) = tokio::join!(connecting, second);
         let mut first = first?;
-        let is_shared = match second {
+        let met = match second {
             Ok(Ok(second)) => do_meet(&mut first, second).await?,
-            // Another look will be had at it.
-            Ok(Err(_)) | Err(_) => return Ok(Session::own(first)),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        // Another look will be had at it.
+        let Some(is_shared) = met else {
+            return Ok(Session::own(first));
         };
         if server.is_shared.set(is_shared).is_ok() && is_shared {
             tracing::info!(
@@ -109,23 +112,26 @@ async fn set(connection: &mut PgConnection, limit: String) -> Result<Standing, s
 }
 
 /// Whether two connections that are open at the same time meet in one backend, or one of them finds itself in another
-/// backend than before: then a pooler lends them a session for each transaction.
-async fn do_meet(first: &mut PgConnection, mut second: PgConnection) -> Result<bool, sqlx::Error> {
+/// backend than before: then a pooler lends them a session for each transaction. `None` when the second gets no answer.
+async fn do_meet(
+    first: &mut PgConnection,
+    mut second: PgConnection,
+) -> Result<Option<bool>, sqlx::Error> {
     let mut before = None;
     for _ in 0..COMPARISONS {
         let one = backend(first).await?;
         let Ok(other) = timeout(COMPARE_TIMEOUT, backend(&mut second)).await else {
-            // A pooler that has no second session to lend lends the first for as long as it is open.
-            return Ok(false);
+            // A pooler may have no second session to lend, or none for now.
+            return Ok(None);
         };
         let now = (one, other?);
         if now.0 == now.1 || before.is_some_and(|before| before != now) {
-            return Ok(true);
+            return Ok(Some(true));
         }
         before = Some(now);
     }
     second.close().await.ok();
-    Ok(false)
+    Ok(Some(false))
 }
 
 /// Which of the server's processes answers, and since when it runs: its number may be given again.

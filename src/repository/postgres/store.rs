@@ -16,7 +16,9 @@ use super::{
     codes::{fault, is_refused_write},
     connect::connect_to_one,
     hints::Hints,
-    listener, migrate,
+    listener,
+    live::Life,
+    migrate,
     pool::{Lease, Pool, PoolLimits},
     servers::Servers,
     session::SessionTerms,
@@ -88,8 +90,8 @@ impl PostgresStore {
 
     /// Leaves the server in use, which was found to be none that takes writes: its connections are
     /// closed, and nothing is asked of it until it does. Gives the error of the statement that found it.
-    pub(super) fn leave_server(&self, cause: Unfit) -> Error {
-        self.servers.leave();
+    pub(super) fn leave_server(&self, life: Life, cause: Unfit) -> Error {
+        self.servers.leave(life);
         Error::datastore(NoServer(vec![cause]))
     }
 
@@ -137,7 +139,7 @@ impl PostgresStore {
                 }
             };
             let failed = if is_refused_write(&error) {
-                self.leave_server(Unfit::RefusedWrite(self.servers.name()))
+                self.leave_server(life, Unfit::RefusedWrite(self.servers.name()))
             } else if self.is_worth_another_try(&lease, &error) {
                 fault(context, error)
             } else {

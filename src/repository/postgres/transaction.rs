@@ -77,7 +77,7 @@ impl PostgresStore {
             let error = match begun {
                 Ok(Ok(standing)) => match standing.unfit(&self.servers.name()) {
                     None => return Ok(Transaction(lease)),
-                    Some(unfit) => self.leave_server(unfit),
+                    Some(unfit) => self.leave_server(lease.life(), unfit),
                 },
                 Ok(Err(error)) => {
                     if !self.is_worth_another_try(&lease, &error) {
