@@ -103,7 +103,17 @@ fn redis_servers(
         std::fs::read(path).map_err(|error| format!("REDIS_TLS_CA: {}: {error}", path.display()))
     });
     let source = config.url_file.clone().map(|file| {
-        let read = move || RedisUrl::read(&file).as_ref().map(nodes);
+        let read = move || match RedisUrl::read(&file) {
+            Ok(url) => Some(nodes(&url)),
+            Err(problem) => {
+                tracing::warn!(
+                    component = "redis",
+                    problem,
+                    "REDIS_URL_FILE: the log-in stays as it was"
+                );
+                None
+            }
+        };
         NodeSource(Arc::new(read))
     });
     Ok(Some(RedisServers::new(
@@ -145,9 +155,10 @@ pub(super) async fn shared_redis(
 #[must_use]
 pub fn redis_rules(url: Option<&RedisUrl>) -> String {
     match url {
-        None | Some(RedisUrl::Single(_)) => acl_rules(false, false),
-        Some(RedisUrl::Cluster(_)) => acl_rules(true, false),
-        Some(RedisUrl::Sentinel { .. }) => acl_rules(false, true),
+        None => acl_rules(false, false, false),
+        Some(url @ RedisUrl::Single(_)) => acl_rules(false, false, url.names_database()),
+        Some(RedisUrl::Cluster(_)) => acl_rules(true, false, false),
+        Some(url @ RedisUrl::Sentinel { .. }) => acl_rules(false, true, url.names_database()),
     }
 }
 

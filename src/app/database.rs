@@ -28,9 +28,17 @@ pub(super) async fn connect(
     };
     let datastore = repository::open(location, &settings)?;
     if let Some(file) = config.url_file.clone() {
-        datastore.renew_login_by(Arc::new(move || match DatabaseUrl::read(&file)? {
-            DatabaseUrl::Postgres(urls) => Some(urls.expose_secret().to_owned()),
-            DatabaseUrl::Sqlite(_) => None,
+        datastore.renew_login_by(Arc::new(move || match DatabaseUrl::read(&file) {
+            Ok(DatabaseUrl::Postgres(urls)) => Some(urls.expose_secret().to_owned()),
+            Ok(DatabaseUrl::Sqlite(_)) => None,
+            Err(problem) => {
+                tracing::warn!(
+                    component = "database",
+                    problem,
+                    "DATABASE_URL_FILE: the log-in stays as it was"
+                );
+                None
+            }
         }));
     }
     let check = async || {
@@ -42,6 +50,9 @@ pub(super) async fn connect(
     patiently(config, check).await?;
     if let DatabaseUrl::Sqlite(file) = &config.url {
         let first = ListQuery::first(None, PageSize::DEFAULT);
+        // A busy machine opens even a file late.
+        let look = async || datastore.list(&first).await.map(drop).map_err(no_pool);
+        patiently(config, look).await?;
         if datastore.list(&first).await?.value.total_count == 0 {
             let added = seed::load(datastore.as_ref(), seed::EMBEDDED).await?.added;
             tracing::info!(file = %file.display(), added, "seeded a new catalog");

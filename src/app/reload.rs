@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::{task::spawn_blocking, time::timeout};
+
 use super::writers::Writers;
 use crate::{
     config::{Entry, LOG, Loaded, Problems},
@@ -12,7 +14,7 @@ use crate::{
 };
 
 /// Reads all settings again, from where they were read at the start.
-pub type ReadSettings = Box<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;
+pub type ReadSettings = Arc<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;
 
 /// Brings what files say now to those who can take it while the server runs: the log's filter, and the
 /// keys of providers. Of all else it tells that it has changed, and waits for the next start.
@@ -27,6 +29,8 @@ pub(super) struct Reload {
 
 /// Keys that go on to be refused are read again so often.
 const KEYS_PAUSE: Duration = Duration::from_secs(10);
+/// How long all files may take to be read.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Reload {
     /// For a server that was started with `loaded`, and logs through `log`.
@@ -46,31 +50,42 @@ impl Reload {
     }
 
     /// Reads all settings again. When something is wrong with them, nothing changes.
-    ///
-    /// Whoever waits for signals waits for the files meanwhile, and nobody else does.
-    pub(super) fn act(&self) {
-        let loaded = match (self.read)() {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                tracing::warn!(%problems, "settings cannot be read again: all stays as it was");
-                return;
-            }
+    pub(super) async fn act(&self) {
+        let Some(loaded) = self.read().await else {
+            return;
         };
         if let Err(error) = self.log.set(&loaded.config.log.filter) {
             tracing::warn!(%error, "the log's filter stays as it was");
+            return;
         }
-        let renewed = self
-            .writers
-            .as_ref()
-            .map(|writers| writers.renew_keys(&loaded.config));
-        if let Some(Err(error)) = renewed {
+        if let Some(writers) = &self.writers
+            && let Err(error) = writers.renew_keys(&loaded.config)
+        {
             tracing::warn!(%error, "the keys of providers stay as they were");
+            return;
         }
         let waiting = self.waiting(&loaded.entries);
         tracing::info!(
             at_next_start = (!waiting.is_empty()).then(|| waiting.join(", ")),
             "settings were read again: the log's filter and the keys of providers are what they say now"
         );
+    }
+
+    /// What the settings are by now. Files may lie where nobody answers, so they are waited for in vain no longer
+    /// than this, beside everything else.
+    async fn read(&self) -> Option<Loaded> {
+        let read = Arc::clone(&self.read);
+        let read = timeout(READ_TIMEOUT, spawn_blocking(move || read())).await;
+        match read {
+            Ok(Ok(Ok(loaded))) => return Some(loaded),
+            Ok(Ok(Err(problems))) => {
+                tracing::warn!(%problems, "settings cannot be read again: all stays as it was");
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("settings were not read in time: all stays as it was");
+            }
+        }
+        None
     }
 
     /// Waits until a provider refuses its key.
@@ -82,7 +97,7 @@ impl Reload {
     }
 
     /// Reads the keys of providers again: the one that was refused may have been changed where it is written down.
-    pub(super) fn renew_keys(&mut self) {
+    pub(super) async fn renew_keys(&mut self) {
         if self
             .keys_read
             .is_some_and(|read| read.elapsed() < KEYS_PAUSE)
@@ -90,20 +105,12 @@ impl Reload {
             return;
         }
         self.keys_read = Some(Instant::now());
-        let Some(writers) = &self.writers else {
+        let (Some(writers), Some(loaded)) = (&self.writers, self.read().await) else {
             return;
         };
-        match (self.read)().map(|loaded| writers.renew_keys(&loaded.config)) {
-            Ok(Ok(())) => tracing::info!(
-                component = "tips",
-                "a provider refused its key: keys were read again"
-            ),
-            Ok(Err(error)) => {
-                tracing::warn!(component = "tips", %error, "the keys of providers stay as they were");
-            }
-            Err(problems) => {
-                tracing::warn!(component = "tips", %problems, "a provider refused its key, which cannot be read again");
-            }
+        match writers.renew_keys(&loaded.config) {
+            Ok(()) => tracing::info!("a provider refused its key: keys were read again"),
+            Err(error) => tracing::warn!(%error, "the keys of providers stay as they were"),
         }
     }
 

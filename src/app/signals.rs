@@ -37,12 +37,12 @@ impl Signals {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.quit.recv() => return "SIGQUIT",
-                () = self.reload.key_denied() => self.reload.renew_keys(),
+                () = self.reload.key_denied() => self.reload.renew_keys().await,
                 _ = self.hangup.recv() => {
                     if self.has_terminal {
                         return "SIGHUP";
                     }
-                    self.reload.act();
+                    self.reload.act().await;
                 }
             }
         }

@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use super::{clock::SystemClock, view::Error};
 use crate::{
-    config::{Config, ProviderConfig},
+    config::{Config, ProviderConfig, ProvidersConfig},
     domain::Clock,
     llm::{
         AnthropicBatches, AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits,
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Writers {
     pub(super) anthropic: Option<Anthropic>,
     pub(super) openai: Option<Arc<OpenAiWriter>>,
+    /// Where orders go, for as long as the server runs.
+    at_start: ProvidersConfig,
     /// Told each time that one of them refuses its key.
     pub(super) denied: Arc<Notify>,
 }
@@ -44,20 +46,23 @@ impl Writers {
         Ok(Self {
             anthropic: anthropic.transpose()?,
             openai: openai.transpose()?,
+            at_start: config.providers.clone(),
             denied,
         })
     }
 
-    /// From now on orders go out with the keys of `config`. A provider that has no settings there keeps
-    /// the key that it has.
+    /// From now on orders go out with the keys of `config`. A provider that has no settings there, or lies at another
+    /// address, keeps the key that it has: nobody gets a key that is another's.
     pub(super) fn renew_keys(&self, config: &Config) -> Result<(), SetupError> {
-        let providers = &config.providers;
-        if let (Some(writer), Some(provider)) = (&self.anthropic, &providers.anthropic) {
+        let (providers, at_start) = (&config.providers, &self.at_start);
+        let anthropic = same_place(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
+        let openai = same_place(at_start.openai.as_ref(), providers.openai.as_ref());
+        if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic) {
             let settings = provider_settings(provider, config, &self.denied);
             writer.live.renew_key(&settings)?;
             writer.batches.renew_key(&settings)?;
         }
-        if let (Some(writer), Some(provider)) = (&self.openai, &providers.openai) {
+        if let (Some(writer), Some(provider)) = (&self.openai, openai) {
             writer.renew_key(&provider_settings(provider, config, &self.denied))?;
         }
         Ok(())
@@ -71,6 +76,15 @@ impl Anthropic {
             batches: Arc::new(AnthropicBatches::new(settings, Arc::clone(clock))?),
         })
     }
+}
+
+/// The provider as it is `now`, where its orders go to the same address as at the start.
+fn same_place<'a>(
+    at_start: Option<&ProviderConfig>,
+    now: Option<&'a ProviderConfig>,
+) -> Option<&'a ProviderConfig> {
+    let known = at_start?.base_url.url();
+    now.filter(|now| now.base_url.url() == known)
 }
 
 fn provider_settings(

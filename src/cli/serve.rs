@@ -1,4 +1,7 @@
-use std::io::{IsTerminal, Write, stderr};
+use std::{
+    io::{IsTerminal, Write, stderr},
+    sync::Arc,
+};
 
 use clap::ArgMatches;
 use tracing_subscriber::fmt::MakeWriter;
@@ -25,7 +28,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         tracing::warn!("{warning}");
     }
     let (flags, again) = (settings::flags(matches), environment.clone());
-    let read_again = Box::new(move || load(&flags, &again));
+    let read_again = Arc::new(move || load(&flags, &again));
     let served = runtime::serve(app::serve(loaded, (log.clone(), filter), read_again))?;
     served.map_err(|error| {
         match format {

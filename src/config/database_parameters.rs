@@ -26,7 +26,7 @@ const TAKEN: [&str; 20] = [
 
 /// What hosters and other programs put into addresses, and may be left out: of keeping and finding out dead
 /// connections, of pools, and of names, which this service does its own way.
-const IGNORED: [&str; 15] = [
+const IGNORED: [&str; 14] = [
     "client_encoding",
     "connection_limit",
     "fallback_application_name",
@@ -36,7 +36,6 @@ const IGNORED: [&str; 15] = [
     "keepalives_interval",
     "pool_timeout",
     "socket_timeout",
-    "sslaccept",
     "sslcompression",
     "sslsni",
     "statement_cache_size",
@@ -45,7 +44,12 @@ const IGNORED: [&str; 15] = [
 ];
 
 /// What can have one meaning only here, by the values that say so. Any other one asks for what is not to be had.
-const LIMITED: [(&str, &[&str], &str); 6] = [
+const LIMITED: [(&str, &[&str], &str); 7] = [
+    (
+        "sslaccept",
+        &["accept_invalid_certs"],
+        "sslmode=verify-full proves who the server is",
+    ),
     (
         SESSION,
         &["read-write", "primary", "any"],

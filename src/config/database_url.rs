@@ -1,5 +1,5 @@
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    database_parameters::binds_no_channel, database_servers::DatabaseServers, redact::redacted_list,
+    database_parameters::binds_no_channel, database_servers::DatabaseServers, given,
+    redact::redacted_list,
 };
 
 const KNOWN: &str = "use postgres://USER:PASSWORD@HOST:PORT/NAME, postgresql://…, or sqlite:PATH";
@@ -23,11 +24,14 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The URL that a file holds by now, if it makes sense.
-    #[must_use]
-    pub fn read(file: &Path) -> Option<Self> {
-        let text = fs::read_to_string(file).ok()?;
-        Self::parse(text.trim_end_matches(['\n', '\r'])).ok()
+    /// The URL that a file holds by now.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none; no part of the content.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let text = given::secret("DATABASE_URL_FILE", &file.display().to_string());
+        Self::parse(&text.map_err(|problem| problem.text)?)
     }
 
     /// Reads a URL.

@@ -69,7 +69,7 @@ impl Sources<'_> {
 }
 
 /// The content of a secret's file, without the line break that editors leave at the end.
-fn secret(name: &str, path: &str) -> Result<String, Problem> {
+pub(super) fn secret(name: &str, path: &str) -> Result<String, Problem> {
     let problem = |text| Problem {
         name: name.to_owned(),
         text,

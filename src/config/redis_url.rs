@@ -1,9 +1,9 @@
-use std::{fmt, fs, path::Path};
+use std::{fmt, path::Path};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::redact::redacted;
+use super::{given, redact::redacted};
 
 const KNOWN: &str = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, \
                      redis-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT] \
@@ -33,11 +33,24 @@ pub enum RedisUrl {
 }
 
 impl RedisUrl {
-    /// The URL that a file holds by now, if it makes sense.
+    /// The URL that a file holds by now.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none; no part of the content.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let text = given::secret("REDIS_URL_FILE", &file.display().to_string());
+        Self::parse(&text.map_err(|problem| problem.text)?)
+    }
+
+    /// Whether it names a database other than the first.
     #[must_use]
-    pub fn read(file: &Path) -> Option<Self> {
-        let text = fs::read_to_string(file).ok()?;
-        Self::parse(text.trim_end_matches(['\n', '\r'])).ok()
+    pub fn names_database(&self) -> bool {
+        let (Self::Single(url) | Self::Sentinel { server: url, .. }) = self else {
+            return false;
+        };
+        let url = Url::parse(url.expose_secret()).ok();
+        url.is_some_and(|url| !matches!(url.path(), "" | "/" | "/0"))
     }
 
     /// Reads a URL.

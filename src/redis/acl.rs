@@ -8,7 +8,7 @@ const KEYS: &str = "~catalog:* ~tip:* &tip:*";
 
 /// The rules for `ACL SETUSER`, which come after the name and the password.
 #[must_use]
-pub fn acl_rules(is_cluster: bool, has_sentinels: bool) -> String {
+pub fn acl_rules(is_cluster: bool, has_sentinels: bool, names_database: bool) -> String {
     let messages = if is_cluster {
         // Messages stay in the shard of their channel.
         "+cluster|slots +spublish +ssubscribe +sunsubscribe"
@@ -17,5 +17,6 @@ pub fn acl_rules(is_cluster: bool, has_sentinels: bool) -> String {
     };
     // A primary that sentinels name is asked whether it is one.
     let role = if has_sentinels { " +role" } else { "" };
-    format!("resetkeys resetchannels -@all {KEYS} {COMMANDS} {messages}{role}")
+    let select = if names_database { " +select" } else { "" };
+    format!("resetkeys resetchannels -@all {KEYS} {COMMANDS} {messages}{role}{select}")
 }

@@ -23,7 +23,7 @@ struct Opened {
     wal: Option<Inode>,
     /// Whether a connection has them.
     is_open: bool,
-    /// Whether another file was opened before, and nobody has asked since.
+    /// Whether another file was opened before, and no history was begun since.
     is_another: bool,
 }
 
@@ -87,9 +87,14 @@ impl DatabaseFile {
         }
     }
 
-    /// Whether another file than before was opened since this was asked.
-    pub(super) fn take_another(&self) -> bool {
-        std::mem::take(&mut self.opened().is_another)
+    /// Whether another file than before was opened, and no history was begun for it.
+    pub(super) fn is_another(&self) -> bool {
+        self.opened().is_another
+    }
+
+    /// Notes that a history was begun for it.
+    pub(super) fn note_begun(&self) {
+        self.opened().is_another = false;
     }
 
     fn opened(&self) -> MutexGuard<'_, Opened> {

@@ -143,12 +143,14 @@ impl SqliteStore {
     /// Begins a history of its own, where another file was opened than before: it may be a copy that was changed since,
     /// and nothing that was read before counts in it. Tells whether it did.
     pub(super) async fn begin_history(&self) -> Result<bool, Error> {
-        if !self.file.take_another() {
+        if !self.file.is_another() {
             return Ok(false);
         }
         let rename = "UPDATE catalog_state SET database_id = lower(hex(randomblob(8)))";
         let rename = sqlx::query(rename).execute(&self.pool);
         self.within("beginning a history", rename).await?;
+        // Only now: what failed, or ran out of time, is done again.
+        self.file.note_begun();
         Ok(true)
     }
 }

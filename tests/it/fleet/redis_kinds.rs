@@ -34,8 +34,13 @@ async fn read(replica: &Replica, page_size: i32) {
 }
 
 fn has(redis: &Redis, page_size: i32) -> bool {
+    has_in(redis, 0, page_size)
+}
+
+fn has_in(redis: &Redis, database: u8, page_size: i32) -> bool {
     let pattern = format!("catalog:*:list:advanced:{page_size}}}");
-    let keys: Vec<String> = redis.ask(cmd("KEYS").arg(pattern));
+    let script = "redis.call('SELECT', ARGV[1]) return redis.call('KEYS', ARGV[2])";
+    let keys: Vec<String> = redis.ask(cmd("EVAL").arg(&[script, "0"]).arg(database).arg(pattern));
     !keys.is_empty()
 }
 
@@ -156,7 +161,7 @@ async fn admit(redis: &Redis, url: &str) {
 
 /// Lists are loaded and found, tips written, followed and found again, limits and budgets kept, and
 /// nothing that was tried is denied.
-async fn nothing_is_denied(servers: &[&Redis], url: &str) {
+async fn nothing_is_denied(servers: &[&Redis], url: &str, database: u8) {
     for redis in servers {
         admit(redis, url).await;
     }
@@ -178,7 +183,7 @@ async fn nothing_is_denied(servers: &[&Redis], url: &str) {
     }
     eventually("entries are in Redis", PATIENCE, async || {
         read(first, 30).await;
-        servers.iter().any(|redis| has(redis, 30))
+        servers.iter().any(|redis| has_in(redis, database, 30))
     })
     .await;
     first.sigterm_and_wait().await;
@@ -197,9 +202,12 @@ async fn nothing_is_denied(servers: &[&Redis], url: &str) {
 
 #[tokio::test]
 async fn the_printed_rights_are_enough_for_a_server() {
-    let redis = redis::start();
-    let url = format!("redis://catalog:{PASSWORD}@127.0.0.1:{}", redis.port());
-    nothing_is_denied(&[&redis], &url).await;
+    for (database, path) in [(0, ""), (2, "/2")] {
+        let redis = redis::start();
+        let port = redis.port();
+        let url = format!("redis://catalog:{PASSWORD}@127.0.0.1:{port}{path}");
+        nothing_is_denied(&[&redis], &url, database).await;
+    }
 }
 
 #[tokio::test]
@@ -209,7 +217,7 @@ async fn the_printed_rights_are_enough_for_a_cluster() {
     let url = cluster
         .url()
         .replace("://", &format!("://catalog:{PASSWORD}@"));
-    nothing_is_denied(&nodes, &url).await;
+    nothing_is_denied(&nodes, &url, 0).await;
 }
 
 #[tokio::test]
@@ -220,7 +228,7 @@ async fn the_printed_rights_are_enough_for_servers_behind_sentinels() {
         "redis-sentinel://catalog:{PASSWORD}@127.0.0.1:{}/{SERVICE}",
         sentinel.port()
     );
-    nothing_is_denied(&[&redis], &url).await;
+    nothing_is_denied(&[&redis], &url, 0).await;
 }
 
 /// Every command in `code` that is named by the word before it.
@@ -253,7 +261,7 @@ fn named(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn the_printed_rights_are_those_that_the_code_needs_and_no_others() {
-    let rules = challenges_catalog::redis::acl_rules(false, false);
+    let rules = challenges_catalog::redis::acl_rules(false, false, false);
     let granted: BTreeSet<_> = rules
         .split_whitespace()
         .filter_map(|rule| rule.strip_prefix('+').map(str::to_owned))
