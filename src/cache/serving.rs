@@ -211,7 +211,8 @@ fn not_reached(version: Version) -> Error {
 
 /// Whether no replica can have told of `version`: the numbers of commits never jump so far.
 fn is_far(version: Version, known: Version) -> bool {
-    version.stamp.timeline == known.stamp.timeline
+    version.database == known.database
+        && version.stamp.timeline == known.stamp.timeline
         && version.stamp.seq.saturating_sub(known.stamp.seq) > FAR_COMMITS
 }
 

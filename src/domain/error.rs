@@ -41,7 +41,7 @@ impl fmt::Display for FieldViolation {
 pub enum Unavailability {
     /// The database cannot be reached and no copy is at hand.
     Datastore,
-    /// The database cannot be reached, so nothing was invalidated.
+    /// The database does not answer, so it is not known whether anything was invalidated.
     NothingInvalidated,
     /// The database cannot be reached, so nothing was invalidated but what the near cache of this
     /// replica had of it: so many entries, which were dropped.
@@ -214,11 +214,11 @@ fn unavailable(why: Unavailability) -> String {
     match why {
         Unavailability::Datastore => "the catalog's database cannot be reached".to_owned(),
         Unavailability::NothingInvalidated => {
-            "the catalog's database cannot be reached: nothing was invalidated; try again"
+            "the catalog's database does not answer, so nothing may have been invalidated; try again"
                 .to_owned()
         }
         Unavailability::InvalidatedHereOnly(entries) => format!(
-            "the catalog's database cannot be reached: nothing was invalidated but {entries} entries \
+            "the catalog's database does not answer, so nothing may have been invalidated but {entries} entries \
              in the near cache of this replica, which were dropped; try again"
         ),
         Unavailability::InvalidationUnproven(dropped) => {

@@ -1,9 +1,9 @@
 //! Reading requests, within one budget for all of them.
 //!
 //! A body that came whole with its call, and is small, costs nothing here. One that is waited for holds
-//! a place among those, and one that is large its bytes of a budget, until the call ends: so callers
-//! that begin what they do not end cost a bounded memory, and small requests find a place when the
-//! budget is used up.
+//! a place among those until it is whole, and one that is large its bytes of a budget until the call ends:
+//! so callers that begin what they do not end cost a bounded memory, and small requests find a place when
+//! the budget is used up.
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -119,6 +119,8 @@ impl RequestBodies {
             }
             self.hold(&mut share, all.len())?;
         }
+        // It is not waited for any more, however long its call takes.
+        share.place = None;
         let message = all.into_bytes();
         let Some(prefix) = message.first_chunk::<PREFIX_LEN>() else {
             return Err(status::malformed("it ends before the message's length"));

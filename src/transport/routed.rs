@@ -52,6 +52,7 @@ impl Routed {
             Err(status) => refuse(&status, call),
         }
     }
+
     async fn route(
         &self,
         mut request: Request<tonic::body::Body>,
