@@ -72,7 +72,7 @@ impl Monitor {
             }
             let mut redis_up = false;
             if let Some(shared) = &self.shared {
-                let pong = timeout(CHECK_TIMEOUT, shared.ping()).await;
+                let pong = timeout(CHECK_TIMEOUT, shared.try_reads()).await;
                 let answers = matches!(pong, Ok(Some(_)));
                 redis_up = redis.saw(answers);
                 if answers {
@@ -106,7 +106,7 @@ impl Monitor {
 
     /// Whether Redis takes what the cache and the tips write.
     async fn writes_to_redis(&self, shared: &SharedCache) -> bool {
-        let both = async { shared.takes_writes().await & self.tips.reaches_redis().await };
+        let both = async { shared.try_writes().await & self.tips.reaches_redis().await };
         timeout(CHECK_TIMEOUT, both).await.unwrap_or(false)
     }
 

@@ -101,7 +101,7 @@ pub(super) fn tip_redis(
     Ok(Some(TipRedis {
         link: Arc::new(link),
         listener: Arc::new(listener),
-        database: Box::new(move || knowledge.version().database),
+        database: Arc::new(move || knowledge.version().database),
         mac: MacKey::new(key.bytes()),
     }))
 }

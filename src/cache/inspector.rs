@@ -64,7 +64,10 @@ impl Inspector {
 
     async fn shared(&self) -> Option<SharedStatus> {
         let (stats, shared) = (self.catalog.stats(), self.shared.as_ref()?);
-        let ping = timeout(ASK_TIMEOUT, shared.ping()).await.ok().flatten();
+        let ping = timeout(ASK_TIMEOUT, shared.try_reads())
+            .await
+            .ok()
+            .flatten();
         let memory = match ping {
             Some(_) => timeout(ASK_TIMEOUT, shared.memory()).await.ok().flatten(),
             None => None,

@@ -1,12 +1,16 @@
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use bb8_redis::redis::{self, Value};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::packed::Packed;
+use super::packed::{Content, Packed};
 use crate::{
-    domain::{FleetKey, Stamp},
+    domain::{Etag, FleetKey, Stamp},
     redis::{Link, LinkSettings, LinkState, MacKey, RedisServers, Script, first_word},
 };
 
@@ -18,6 +22,12 @@ static PUT: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/put.lua");
     Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
 });
+
+const NO_ARGUMENTS: &[&str] = &[];
+/// How long an entry is kept that was written to find out whether it is.
+const TRIAL_LIFE: Duration = Duration::from_secs(1);
+/// Of so many names one lies in any part of a cluster.
+const TRIES_A_PART: usize = 256;
 
 /// How to reach the shared cache.
 #[derive(Clone, Debug)]
@@ -39,8 +49,6 @@ pub struct SharedCache {
     link: Link,
     lease: Duration,
     mac: MacKey,
-    /// A key that is nobody else's, to try writing with.
-    own_key: String,
 }
 
 /// What a look into the shared cache gave.
@@ -81,7 +89,6 @@ impl SharedCache {
             link,
             lease: settings.lease,
             mac: MacKey::new(settings.key.bytes()),
-            own_key: format!("catalog:try:{{{}}}", Uuid::new_v4()),
         })
     }
 
@@ -102,29 +109,61 @@ impl SharedCache {
         self.link.state()
     }
 
-    /// How long it takes to answer at all; `None` when it does not in time.
-    pub async fn ping(&self) -> Option<Duration> {
-        self.link.ping().await
+    /// The same, for those who find out how it does.
+    fn trial(&self) -> Self {
+        Self {
+            link: self.link.trial(),
+            lease: self.lease,
+            mac: self.mac.clone(),
+        }
     }
 
-    /// Whether it takes what fills write; no more than one try at a time while it does not.
-    pub async fn takes_writes(&self) -> bool {
-        match self.get_or_lease(&self.own_key, Stamp::MAX).await {
+    /// How long a look at nothing takes; `None` when it is not answered in time everywhere.
+    pub async fn try_reads(&self) -> Option<Duration> {
+        let (trial, started) = (self.trial(), Instant::now());
+        let look = async |key: String| Some(trial.look(&key).await.map(drop)?);
+        let looks = join_all(self.trial_keys().iter().map(|key| look(key.clone()))).await;
+        let is_answered = looks.iter().all(Option::is_some);
+        is_answered.then(|| started.elapsed())
+    }
+
+    /// Whether it takes what fills write: a lease, an entry, and its end.
+    pub async fn try_writes(&self) -> bool {
+        let trial = self.trial();
+        let fill = async |key: String| match trial.get_or_lease(&key, Stamp::MAX).await {
             Lookup::Fill { lease, .. } => {
-                self.release(&self.own_key, &lease).await;
-                true
+                let entry = Packed {
+                    stamp: Stamp::default(),
+                    etag: Etag([0; 8]),
+                    life: Duration::ZERO,
+                    content: Content::Nothing,
+                };
+                let put = trial.put(&key, &lease, &entry, TRIAL_LIFE).await;
+                let removed = trial.link.change("DEL", &key, NO_ARGUMENTS).await;
+                put && removed.is_some()
             }
             Lookup::Hit(..) | Lookup::Wait { .. } => true,
             Lookup::Unavailable => false,
-        }
+        };
+        let fills = join_all(self.trial_keys().into_iter().map(fill)).await;
+        fills.into_iter().all(|is_taken| is_taken)
+    }
+
+    /// Keys that are nobody else's: one anywhere, and one in each part that is bypassed.
+    fn trial_keys(&self) -> Vec<String> {
+        let any = || format!("catalog:try:{{{}}}", Uuid::new_v4());
+        let parts = self.link.bypassed_parts();
+        let in_parts = parts.into_iter().filter_map(|part| {
+            let mut keys = std::iter::repeat_with(any).take(TRIES_A_PART);
+            keys.find(|key| self.link.is_in(part, key))
+        });
+        std::iter::once(any()).chain(in_parts).collect()
     }
 
     /// The bytes of memory that Redis uses, and the most that it may use (0 for
     /// no limit); of a cluster, all nodes together. `None` when it does not tell.
     pub async fn memory(&self) -> Option<(u64, u64)> {
-        let mut command = redis::cmd("INFO");
-        command.arg("memory");
-        let answer = self.link.ask(command).await?;
+        let answer = self.link.info("memory").await?;
         if let Value::Map(nodes) = answer {
             let of_nodes = nodes.into_iter().filter_map(|(_, node)| memory_of(node));
             Some(of_nodes.fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1)))
@@ -138,20 +177,20 @@ impl SharedCache {
     /// A hit takes two plain commands: through a script, which may also take the lease, it costs
     /// Redis several times as much.
     pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
-        // The time to live first: if a newer entry comes in between, it is taken for older than it is.
-        let mut look = redis::pipe();
-        look.cmd("PTTL").arg(key);
-        look.cmd("GETRANGE").arg(key).arg(0).arg(Packed::MAX_BYTES);
-        match self
-            .link
-            .ask_all(look)
-            .await
-            .map(|answers| self.found(key, answers))
-        {
+        let answers = self.look(key).await;
+        match answers.map(|answers| self.found(key, answers)) {
             Some(Some((packed, ttl))) if packed.stamp >= floor => Lookup::Hit(packed, ttl),
             Some(_) => self.get_or_lease(key, floor).await,
             None => Lookup::Unavailable,
         }
+    }
+
+    async fn look(&self, key: &str) -> Option<Vec<Value>> {
+        // The time to live first: if a newer entry comes in between, it is taken for older than it is.
+        let mut look = redis::pipe();
+        look.cmd("PTTL").arg(key);
+        look.cmd("GETRANGE").arg(key).arg(0).arg(Packed::MAX_BYTES);
+        self.link.ask_all(key, look).await
     }
 
     /// Looks `key` up and takes the lease if it is to be filled; see `lua/get.lua`.
@@ -170,17 +209,22 @@ impl SharedCache {
                 return lookup;
             }
             // Somebody else's, in our way, and newer than all of ours if one believes it.
-            let mut remove = redis::cmd("DEL");
-            self.link.change(remove.arg(key).take()).await;
+            self.link.change("DEL", key, NO_ARGUMENTS).await;
         }
         Lookup::Unavailable
     }
 
-    /// Keeps an entry for `ttl` unless a newer one is there, and gives the lease back.
-    pub(super) async fn put(&self, key: &str, lease: &Lease, entry: &Packed, ttl: Duration) {
+    /// Keeps an entry for `ttl` unless a newer one is there, and gives the lease back. Tells whether Redis answered.
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        lease: &Lease,
+        entry: &Packed,
+        ttl: Duration,
+    ) -> bool {
         let ttl_ms = ttl.as_millis().max(1);
         let entry = entry.to_bytes(key, &self.mac);
-        self.settle(key, lease, ttl_ms, entry).await;
+        self.settle(key, lease, ttl_ms, entry).await
     }
 
     /// Gives the lease back without an entry.
@@ -188,11 +232,12 @@ impl SharedCache {
         self.settle(key, lease, 0, Vec::new()).await;
     }
 
-    async fn settle(&self, key: &str, lease: &Lease, ttl_ms: u128, entry: Vec<u8>) {
+    async fn settle(&self, key: &str, lease: &Lease, ttl_ms: u128, entry: Vec<u8>) -> bool {
         let token = lease.0.as_bytes().to_vec();
         let arguments = [token, ttl_ms.to_string().into_bytes(), entry];
         // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
-        self.link.eval(&PUT, &with_lease(key), &arguments).await;
+        let settled = self.link.eval(&PUT, &with_lease(key), &arguments).await;
+        settled.is_some()
     }
 
     /// Reads what PTTL and GETRANGE returned; `None` when there is no entry.

@@ -44,7 +44,9 @@ impl Loader {
         // Nobody waits for this; it is bounded by the time limit of its command.
         let put = async move {
             match packed {
-                Some((packed, ttl)) => shared.put(&key, &lease, &packed, ttl).await,
+                Some((packed, ttl)) => {
+                    shared.put(&key, &lease, &packed, ttl).await;
+                }
                 None => shared.release(&key, &lease).await,
             }
         };

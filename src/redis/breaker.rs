@@ -10,6 +10,9 @@ use tokio::time::Instant;
 /// Closed: every call may try. After [`Breaker::FAILURES`] failures in a row it
 /// opens: for a pause nobody tries. Then one call at a time may probe; its
 /// success closes the breaker, its failure doubles the pause up to the longest.
+///
+/// What was refused is refused by kind: a server that is full goes on to remove. So the command that was
+/// refused last decides, and what others come to says nothing.
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: Mutex<State>,
@@ -18,6 +21,8 @@ pub(super) struct Breaker {
 #[derive(Clone, Copy, Debug)]
 struct State {
     failures: u32,
+    /// The command that failed last, where it was refused.
+    refused: Option<&'static str>,
     pause: Duration,
     /// While open: when the next probe may start. A probe moves it on, so that there is one.
     probe_from: Option<Instant>,
@@ -32,11 +37,19 @@ pub(super) enum Attempt {
     Probe,
 }
 
-/// What a report changed.
+/// How an attempt went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Went {
+    Well,
+    Refused,
+    Unanswered,
+}
+
+/// What a report found or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It went from working to broken.
-    Opened,
+    /// It is broken, since now or before.
+    IsOpen,
     /// It works again.
     Closed,
     /// Nothing to tell.
@@ -50,24 +63,19 @@ impl Breaker {
     const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
     pub(super) fn closed() -> Self {
-        let state = State {
-            failures: 0,
-            pause: Self::FIRST_PAUSE,
-            probe_from: None,
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::WELL),
         }
     }
 
-    /// Whether a call may try now, and as what.
-    pub(super) fn admit(&self) -> Option<Attempt> {
+    /// Whether a call may try this command now, and as what.
+    pub(super) fn admit(&self, command: &'static str) -> Option<Attempt> {
         let mut state = self.lock();
         let Some(probe_from) = state.probe_from else {
             return Some(Attempt::Ordinary);
         };
         let now = Instant::now();
-        if now < probe_from {
+        if now < probe_from || !state.is_decided_by(command) {
             return None;
         }
         state.probe_from = Some(now + state.pause);
@@ -81,32 +89,30 @@ impl Breaker {
 
     /// Tells how an attempt went.
     ///
-    /// Failures of calls that were under way when it opened say nothing new.
-    pub(super) fn report(&self, attempt: Attempt, worked: bool) -> Turn {
+    /// Failures of calls that were under way when it opened do not lengthen the pause.
+    pub(super) fn report(&self, attempt: Attempt, command: &'static str, went: Went) -> Turn {
         let mut state = self.lock();
         let was_open = state.probe_from.is_some();
-        if worked {
-            *state = State {
-                failures: 0,
-                pause: Self::FIRST_PAUSE,
-                probe_from: None,
-            };
-            return if was_open { Turn::Closed } else { Turn::None };
-        }
-        match (was_open, attempt) {
-            (true, Attempt::Ordinary) => return Turn::None,
-            (true, Attempt::Probe) => {
-                state.pause = (state.pause * 2).min(Self::LONGEST_PAUSE);
-                state.probe_from = Some(Instant::now() + state.pause);
-                return Turn::None;
+        let refused = match went {
+            Went::Well if !state.is_decided_by(command) => return Turn::None,
+            Went::Well => {
+                *state = State::WELL;
+                return if was_open { Turn::Closed } else { Turn::None };
             }
+            Went::Refused => Some(command),
+            Went::Unanswered => None,
+        };
+        match (was_open, attempt) {
+            (true, Attempt::Ordinary) => return Turn::IsOpen,
+            (true, Attempt::Probe) => state.pause = (state.pause * 2).min(Self::LONGEST_PAUSE),
             (false, Attempt::Ordinary | Attempt::Probe) => state.failures += 1,
         }
-        if state.failures < Self::FAILURES {
+        state.refused = refused;
+        if !was_open && state.failures < Self::FAILURES {
             return Turn::None;
         }
         state.probe_from = Some(Instant::now() + state.pause);
-        Turn::Opened
+        Turn::IsOpen
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,14 +120,36 @@ impl Breaker {
     }
 }
 
+impl State {
+    const WELL: Self = Self {
+        failures: 0,
+        refused: None,
+        pause: Breaker::FIRST_PAUSE,
+        probe_from: None,
+    };
+
+    /// Whether it counts that this command works.
+    fn is_decided_by(&self, command: &'static str) -> bool {
+        self.refused.is_none_or(|refused| refused == command)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GET: &str = "GET";
+    const SET: &str = "SET";
+
+    fn tell(breaker: &Breaker, attempt: Attempt, worked: bool) -> Turn {
+        let went = if worked { Went::Well } else { Went::Unanswered };
+        breaker.report(attempt, GET, went)
+    }
+
     fn opened() -> Breaker {
         let breaker = Breaker::closed();
-        let turns = [false; 3].map(|worked| breaker.report(Attempt::Ordinary, worked));
-        assert_eq!(turns, [Turn::None, Turn::None, Turn::Opened]);
+        let turns = [false; 3].map(|worked| tell(&breaker, Attempt::Ordinary, worked));
+        assert_eq!(turns, [Turn::None, Turn::None, Turn::IsOpen]);
         breaker
     }
 
@@ -129,20 +157,20 @@ mod tests {
     async fn three_failures_in_a_row_open_it_and_others_do_not() {
         let breaker = Breaker::closed();
         for worked in [false, false, true, false, false] {
-            assert_eq!(breaker.report(Attempt::Ordinary, worked), Turn::None);
+            assert_eq!(tell(&breaker, Attempt::Ordinary, worked), Turn::None);
         }
-        assert_eq!(breaker.admit(), Some(Attempt::Ordinary));
-        assert_eq!(opened().admit(), None);
+        assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
+        assert_eq!(opened().admit(GET), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_the_pause_one_probe_goes_through_and_its_success_closes_it() {
         let breaker = opened();
         tokio::time::advance(Breaker::FIRST_PAUSE).await;
-        assert_eq!(breaker.admit(), Some(Attempt::Probe));
-        assert_eq!(breaker.admit(), None, "nobody beside the probe");
-        assert_eq!(breaker.report(Attempt::Probe, true), Turn::Closed);
-        assert_eq!(breaker.admit(), Some(Attempt::Ordinary));
+        assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
+        assert_eq!(breaker.admit(GET), None, "nobody beside the probe");
+        assert_eq!(tell(&breaker, Attempt::Probe, true), Turn::Closed);
+        assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,22 +178,40 @@ mod tests {
         let breaker = opened();
         for _ in 0..9 {
             tokio::time::advance(Breaker::LONGEST_PAUSE).await;
-            assert_eq!(breaker.admit(), Some(Attempt::Probe));
-            assert_eq!(breaker.report(Attempt::Probe, false), Turn::None);
+            assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
+            assert_eq!(tell(&breaker, Attempt::Probe, false), Turn::IsOpen);
         }
         tokio::time::advance(Duration::from_millis(4_999)).await;
-        assert_eq!(breaker.admit(), None);
+        assert_eq!(breaker.admit(GET), None);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(breaker.admit(), Some(Attempt::Probe));
+        assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_that_were_under_way_do_not_lengthen_the_pause() {
         let breaker = opened();
         for _ in 0..9 {
-            assert_eq!(breaker.report(Attempt::Ordinary, false), Turn::None);
+            assert_eq!(tell(&breaker, Attempt::Ordinary, false), Turn::IsOpen);
         }
         tokio::time::advance(Breaker::FIRST_PAUSE).await;
-        assert_eq!(breaker.admit(), Some(Attempt::Probe));
+        assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_is_broken_until_the_same_command_works() {
+        let breaker = Breaker::closed();
+        for _ in 0..3 {
+            breaker.report(Attempt::Ordinary, GET, Went::Well);
+            breaker.report(Attempt::Ordinary, SET, Went::Refused);
+        }
+        tokio::time::advance(Breaker::FIRST_PAUSE).await;
+        assert_eq!(breaker.admit(GET), None, "it would find nothing out");
+        assert_eq!(breaker.report(Attempt::Probe, GET, Went::Well), Turn::None);
+        assert_eq!(breaker.admit(SET), Some(Attempt::Probe));
+        assert_eq!(
+            breaker.report(Attempt::Probe, SET, Went::Well),
+            Turn::Closed
+        );
+        assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
     }
 }

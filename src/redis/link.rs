@@ -1,16 +1,17 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bb8_redis::{
     bb8,
-    redis::{self, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value},
+    redis::{self, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{
     RedisServers, Script,
     breaker::Attempt,
-    gate::{Access, Gate, Outcome},
+    gate::{Access, Gate, Outcome, Place},
     pool::{Connection, Lines, Manager, Seal},
+    slots::Part,
 };
 use crate::telemetry::Counter;
 
@@ -28,8 +29,15 @@ pub struct LinkSettings {
 }
 
 /// A way to Redis that costs its users little while Redis is away: after a few failures in a row
-/// they are turned back at once, but for a probe now and then. Reads and writes are counted apart.
+/// they are turned back at once, but for a probe now and then. Reads and writes are counted apart, and so are the
+/// parts of a cluster.
 pub struct Link {
+    inner: Arc<Inner>,
+    /// Whether its commands are sent in any case, to find out how Redis does.
+    is_trial: bool,
+}
+
+struct Inner {
     lines: Lines,
     reads: Gate,
     writes: Gate,
@@ -56,6 +64,14 @@ pub struct LinkState {
 
 const PROBLEM_MAX_CHARS: usize = 200;
 
+/// A command that may be sent: through which gate, where to, and as what.
+#[derive(Clone, Copy)]
+struct Admitted<'a> {
+    gate: &'a Gate,
+    place: Place,
+    attempt: Attempt,
+}
+
 enum Answer<T> {
     Value(T),
     NoScript,
@@ -77,7 +93,7 @@ impl Link {
         })?;
         let is_cluster = servers.is_cluster();
         let gate = |access| Gate::new(access, settings.name, servers.address(), is_cluster);
-        Ok(Self {
+        let inner = Inner {
             lines: Lines::new(manager, settings.connections, settings.timeout),
             reads: gate(Access::Read),
             writes: gate(Access::Write),
@@ -85,81 +101,122 @@ impl Link {
             connections: settings.connections,
             is_cluster,
             failures: Counter::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            is_trial: false,
         })
     }
 
-    /// Whether it goes without reads or without writes, because they failed.
+    /// The same way, for those who find out how Redis does: what they send is never turned back.
+    #[must_use]
+    pub fn trial(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            is_trial: true,
+        }
+    }
+
+    /// Whether it goes without reads or without writes somewhere, because they failed.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
-        self.reads.is_open() || self.writes.is_open()
+        self.inner.reads.is_open() || self.inner.writes.is_open()
+    }
+
+    /// Where it does.
+    #[must_use]
+    pub fn bypassed_parts(&self) -> Vec<Part> {
+        let mut parts: Vec<_> = self.inner.reads.open_parts().collect();
+        let also = self.inner.writes.open_parts();
+        parts.extend(also.filter(|part| self.inner.reads.open_parts().all(|read| read != *part)));
+        parts
+    }
+
+    /// Whether `key` lies there.
+    #[must_use]
+    pub fn is_in(&self, part: Part, key: &str) -> bool {
+        self.inner.reads.part_of(key) == part
     }
 
     /// How it does.
     #[must_use]
     pub fn state(&self) -> LinkState {
         LinkState {
-            reads_bypassed: self.reads.is_open(),
-            writes_bypassed: self.writes.is_open(),
-            open: self.lines.count(),
-            max: self.connections,
-            failures: self.failures.get(),
+            reads_bypassed: self.inner.reads.is_open(),
+            writes_bypassed: self.inner.writes.is_open(),
+            open: self.inner.lines.count(),
+            max: self.inner.connections,
+            failures: self.inner.failures.get(),
         }
     }
 
     /// The command that sends a message within a script: in a cluster one that stays in the shard.
     #[must_use]
-    pub const fn publish_command(&self) -> &'static str {
-        if self.is_cluster {
+    pub fn publish_command(&self) -> &'static str {
+        if self.inner.is_cluster {
             "SPUBLISH"
         } else {
             "PUBLISH"
         }
     }
 
-    /// How long it takes to answer at all; `None` when it does not in time.
-    pub async fn ping(&self) -> Option<Duration> {
-        let started = Instant::now();
-        let ping = async |mut connection| {
-            let pong = redis::cmd("PING").query_async(&mut connection).await;
-            match pong {
-                // A server whose dumps fail refuses this as it refuses writes; but it answers.
-                Err(error) if error.code() == Some("MISCONF") => Ok(Value::Okay),
-                pong => pong,
-            }
-        };
-        let answer = self.run(&self.reads, Attempt::Probe, ping, |_: &Value| true);
-        answer.await.map(|_| started.elapsed())
+    /// What Redis says to a command about `key` that reads; `None` when it says nothing in time.
+    pub async fn ask<A: ToRedisArgs + Sync>(
+        &self,
+        name: &'static str,
+        key: &str,
+        arguments: &[A],
+    ) -> Option<Value> {
+        self.send(&self.inner.reads, name, key, arguments).await
     }
 
-    /// What Redis says to a command that reads; `None` when it says nothing in time.
-    pub async fn ask(&self, command: redis::Cmd) -> Option<Value> {
-        self.send(&self.reads, command).await
+    /// What Redis says to a command that writes to `key`; `None` when it refuses it, or says nothing in time.
+    pub async fn change<A: ToRedisArgs + Sync>(
+        &self,
+        name: &'static str,
+        key: &str,
+        arguments: &[A],
+    ) -> Option<Value> {
+        self.send(&self.inner.writes, name, key, arguments).await
     }
 
-    /// What Redis says to a command that writes; `None` when it refuses it, or says nothing in time.
-    pub async fn change(&self, command: redis::Cmd) -> Option<Value> {
-        self.send(&self.writes, command).await
-    }
-
-    async fn send(&self, gate: &Gate, command: redis::Cmd) -> Option<Value> {
-        let attempt = gate.admit()?;
-        match self.run_one(gate, attempt, command, |_| true).await? {
+    async fn send<A: ToRedisArgs + Sync>(
+        &self,
+        gate: &Gate,
+        name: &'static str,
+        key: &str,
+        arguments: &[A],
+    ) -> Option<Value> {
+        let admitted = self.admit(gate, name, key)?;
+        let mut command = redis::cmd(name);
+        command.arg(key).arg(arguments);
+        match self.inner.run_one(admitted, command, |_| true).await? {
             Answer::Value(value) => Some(value),
             Answer::NoScript | Answer::OtherType => None,
         }
     }
 
-    /// What Redis says to several commands that read, which travel together; in a cluster their keys
-    /// must share a hash tag. Nothing where a key holds what is not ours; `None` when it does not say
-    /// everything in time.
-    pub async fn ask_all(&self, commands: redis::Pipeline) -> Option<Vec<Value>> {
-        let attempt = self.reads.admit()?;
+    /// What Redis says to several commands about `key` that read, which travel together. Nothing where the key holds
+    /// what is not ours; `None` when it does not say everything in time.
+    pub async fn ask_all(&self, key: &str, commands: redis::Pipeline) -> Option<Vec<Value>> {
+        let admitted = self.admit(&self.inner.reads, "several", key)?;
         let ask = async |mut connection| commands.query_async(&mut connection).await;
-        match self.run(&self.reads, attempt, ask, |_| true).await? {
+        match self.inner.run(admitted, ask, |_| true).await? {
             Answer::Value(values) => Some(values),
             Answer::OtherType => Some(Vec::new()),
             Answer::NoScript => None,
         }
+    }
+
+    /// What Redis tells of itself. It says nothing of how commands do.
+    pub async fn info(&self, section: &str) -> Option<Value> {
+        let mut command = redis::cmd("INFO");
+        command.arg(section);
+        let asked = timeout(self.inner.timeout, async {
+            let mut connection = self.inner.lines.next().await.ok()?;
+            command.query_async(&mut connection).await.ok()
+        });
+        asked.await.ok().flatten()
     }
 
     /// What a script returns; `None` when it returns nothing in time. In a cluster the keys must
@@ -170,7 +227,8 @@ impl Link {
         keys: &[K],
         arguments: &[Vec<u8>],
     ) -> Option<Value> {
-        let attempt = self.writes.admit()?;
+        let key = keys.first().map_or("", AsRef::as_ref);
+        let admitted = self.admit(&self.inner.writes, script.code, key)?;
         let run = async |verb: &str, what: &str| {
             let mut command = redis::cmd(verb);
             command.arg(what).arg(keys.len());
@@ -178,8 +236,7 @@ impl Link {
                 command.arg(key.as_ref());
             }
             command.arg(arguments);
-            self.run_one(&self.writes, attempt, command, script.wrote)
-                .await
+            self.inner.run_one(admitted, command, script.wrote).await
         };
         match run("EVALSHA", &script.sha1).await? {
             Answer::Value(value) => Some(value),
@@ -192,29 +249,46 @@ impl Link {
         }
     }
 
+    fn admit<'a>(&self, gate: &'a Gate, command: &'static str, key: &str) -> Option<Admitted<'a>> {
+        let part = gate.part_of(key);
+        let place = Place { part, command };
+        let attempt = if self.is_trial {
+            Attempt::Probe
+        } else {
+            gate.admit(place)?
+        };
+        Some(Admitted {
+            gate,
+            place,
+            attempt,
+        })
+    }
+}
+
+impl Inner {
     async fn run_one(
         &self,
-        gate: &Gate,
-        attempt: Attempt,
+        admitted: Admitted<'_>,
         command: redis::Cmd,
         did: impl FnOnce(&Value) -> bool,
     ) -> Option<Answer<Value>> {
         let ask = async |mut connection| command.query_async(&mut connection).await;
-        self.run(gate, attempt, ask, did).await
+        self.run(admitted, ask, did).await
     }
 
     /// Does `ask` within the time limit and tells the gate how it went; `did` says of an answer
     /// whether it shows that Redis does what goes through this gate.
     async fn run<T>(
         &self,
-        gate: &Gate,
-        attempt: Attempt,
+        admitted: Admitted<'_>,
         ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
         did: impl FnOnce(&T) -> bool,
     ) -> Option<Answer<T>> {
         let (mut seal, mut is_connected) = (None, false);
         let answer = timeout(self.timeout, async {
-            let connection = self.connection(gate.access(), attempt).await?;
+            let connection = self
+                .connection(admitted.gate.access(), admitted.attempt)
+                .await?;
             (seal, is_connected) = (connection.seal(), true);
             ask(connection).await.map_err(bb8::RunError::User)
         });
@@ -231,21 +305,28 @@ impl Link {
                 if is_demoted(&error) {
                     seal.iter().for_each(Seal::breaks);
                 }
-                (None, Outcome::Failed(problem_of(&error)))
+                let problem = problem_of(&error);
+                let outcome = match error.code() {
+                    Some(_) => Outcome::Refused(problem),
+                    None => Outcome::Silent(problem),
+                };
+                (None, outcome)
             }
-            Ok(Err(bb8::RunError::TimedOut)) => (None, Outcome::Failed(self.no_connection())),
-            Err(_) if !is_connected => (None, Outcome::Failed(self.no_connection())),
+            Ok(Err(bb8::RunError::TimedOut)) => (None, Outcome::Silent(self.no_connection())),
+            Err(_) if !is_connected => (None, Outcome::Silent(self.no_connection())),
             Err(_) => {
                 // Whatever is on the way may never come, and all that follows waits behind it.
                 seal.iter().for_each(Seal::breaks);
                 let problem = format!("no answer within {:?}", self.timeout);
-                (None, Outcome::Failed(problem))
+                (None, Outcome::Silent(problem))
             }
         };
         if answer.is_none() {
             self.failures.add(1);
         }
-        gate.report(attempt, outcome);
+        admitted
+            .gate
+            .report(admitted.place, admitted.attempt, outcome);
         answer
     }
 

@@ -10,6 +10,7 @@ mod mac;
 mod pool;
 mod script;
 mod servers;
+mod slots;
 
 pub use acl::acl_rules;
 pub use figures::collect;
@@ -18,3 +19,4 @@ pub use listener::{Channel, Listener};
 pub use mac::MacKey;
 pub use script::{Script, first_word};
 pub use servers::{NodeSource, RedisNodes, RedisServers};
+pub use slots::Part;

@@ -5,7 +5,7 @@ use std::sync::{
 
 use bb8_redis::redis::{FromRedisValue, Value};
 
-use super::TipRedis;
+use super::{TipRedis, entries::Names};
 use crate::{
     domain::{Clock, UnixMicros},
     redis::Script,
@@ -168,6 +168,15 @@ impl Budget {
         }
         known
     }
+}
+
+/// Takes nothing out of a budget that is nobody's, and corrects it; `None` where Redis does not do it.
+pub(super) async fn rehearse(redis: &TipRedis, names: &Names) -> Option<()> {
+    let keys = [names.one("budget")];
+    let [one, nothing] = ["1", "0"].map(|number| number.as_bytes().to_vec());
+    let known = [&one, &nothing, &one, &nothing].map(Clone::clone);
+    redis.link.eval(&RESERVE, &keys, &known).await?;
+    redis.link.eval(&SETTLE, &keys, &[nothing]).await.map(drop)
 }
 
 fn signed(amount: u64) -> i64 {

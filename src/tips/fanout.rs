@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use bb8_redis::redis::{FromRedisValue, Value, cmd};
+use bb8_redis::redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -50,8 +50,7 @@ const BATCH: usize = 500;
 pub(super) const NO_EPOCH: Epoch = Epoch(1 << 53);
 /// No tip with what belongs to it is longer, nor is a failure.
 const DONE_MAX_BYTES: u64 = 256 << 10;
-/// No tip has this key: it is a hash.
-const NO_TIP: TipKey = TipKey([0; 32]);
+const NO_ARGUMENTS: &[&str] = &[];
 
 /// The replicas that write tips together, by way of Redis: who leads, and what was written.
 ///
@@ -62,7 +61,7 @@ pub(super) struct Fanout {
     /// Names this replica.
     node: String,
     /// No tip is longer.
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
 }
 
 /// The right to write, as long as it is renewed.
@@ -146,11 +145,8 @@ impl Fanout {
                 Joined::As(part) => return Some(part),
                 // Somebody else's: it would be found again and again.
                 Joined::Found(name) => {
-                    let mut remove = cmd("DEL");
-                    self.redis
-                        .link
-                        .change(remove.arg(names.one(name)).take())
-                        .await?;
+                    let name = names.one(name);
+                    self.redis.link.change("DEL", &name, NO_ARGUMENTS).await?;
                 }
             }
         }
@@ -197,12 +193,16 @@ impl Fanout {
         }))
     }
 
+    /// What Redis has in the place of a finished tip; empty for nothing.
+    pub(super) async fn look(&self, names: &Names) -> Option<Vec<u8>> {
+        let (name, range) = (names.one("done"), [0, DONE_MAX_BYTES]);
+        let answer = self.redis.link.ask("GETRANGE", &name, &range).await?;
+        Vec::<u8>::from_redis_value(answer).ok()
+    }
+
     /// The finished tip, if Redis has it.
     pub(super) async fn done(&self, names: &Names) -> Option<Tip> {
-        let mut command = cmd("GETRANGE");
-        command.arg(names.one("done")).arg(0).arg(DONE_MAX_BYTES);
-        let answer = self.redis.link.ask(command).await?;
-        let done = Vec::<u8>::from_redis_value(answer).ok()?;
+        let done = self.look(names).await?;
         let epoch_ends = done.iter().position(|byte| *byte == b' ')?;
         self.tip(names, done.get(epoch_ends + 1..)?)
     }
@@ -281,12 +281,11 @@ impl Fanout {
         let _ = self.close(names, &lease, at, &end, left).await;
     }
 
-    /// Gives the lease back, so that a follower may go on at once.
-    pub(super) async fn release(&self, names: &Names, lease: &Lease) {
+    /// Gives the lease back, so that a follower may go on at once. Without an answer it runs out by itself.
+    pub(super) async fn release(&self, names: &Names, lease: &Lease) -> Option<Value> {
         let keys = names.all(["lease"], true);
         let arguments = [lease.owner.clone().into_bytes(), self.publish()];
-        // Without an answer the lease runs out by itself.
-        let _ = self.redis.link.eval(&RELEASE, &keys, &arguments).await;
+        self.redis.link.eval(&RELEASE, &keys, &arguments).await
     }
 
     /// What follows `from`, the beginning for `None`; and tells that this replica follows.
@@ -312,23 +311,10 @@ impl Fanout {
     }
 
     /// Tells that this replica follows no more.
-    pub(super) async fn leave(&self, names: &Names) {
-        let mut command = cmd("ZREM");
-        command.arg(names.one("subs")).arg(&self.node);
-        // Without an answer it is forgotten after a while.
-        let _ = self.redis.link.change(command).await;
-    }
-
-    /// Whether Redis can be read and written to. Where that failed it is tried, because the next tip
-    /// may be far.
-    pub(super) async fn reaches_redis(&self) -> bool {
-        if self.redis.link.is_bypassed() {
-            self.redis.link.ping().await;
-            let names = self.names(NO_TIP);
-            self.tail(&names, None).await;
-            self.leave(&names).await;
-        }
-        !self.redis.link.is_bypassed()
+    /// Without an answer it is forgotten after a while.
+    pub(super) async fn leave(&self, names: &Names) -> Option<Value> {
+        let link = &self.redis.link;
+        link.change("ZREM", &names.one("subs"), &[&self.node]).await
     }
 
     /// Messages about the tip. They are hints; see [`crate::redis::Listener`].
@@ -351,7 +337,7 @@ fn millis(duration: Duration) -> Vec<u8> {
 
 fn kept(kind: &str, followers: usize) -> Option<Kept> {
     match kind {
-        "K" => Some(Kept::Yes { followers }),
+        "K" | "R" => Some(Kept::Yes { followers }),
         "L" => Some(Kept::Lost),
         "G" => Some(Kept::Gone),
         _ => None,

@@ -7,7 +7,7 @@ use bb8_redis::redis::{FromRedisValue, Value};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::{TipRedis, key::short_hash};
+use super::{TipRedis, entries::Names, key::short_hash};
 use crate::redis::Script;
 
 static LIMIT: LazyLock<Script> = LazyLock::new(|| {
@@ -50,6 +50,16 @@ struct Cell {
     /// By the name of the limit: when it would be empty.
     full: Vec<(&'static str, Duration)>,
     paused: Duration,
+}
+
+/// Takes from a limit and sets a pause that are nobody's; `None` where Redis does not do it.
+pub(super) async fn rehearse(redis: &TipRedis, names: &Names) -> Option<()> {
+    let [pause, limit] = [names.one("pause"), names.one("limit")];
+    let one = || b"1".to_vec();
+    let link = &redis.link;
+    link.eval(&LIMIT, &[&pause, &limit], &[one(), one(), one()])
+        .await?;
+    link.eval(&PAUSE, &[&pause], &[one()]).await.map(drop)
 }
 
 impl Quota {

@@ -31,6 +31,7 @@ mod plan;
 mod provider_figures;
 mod publisher;
 mod reader;
+mod rehearsal;
 mod retries;
 mod rules;
 mod settings;

@@ -14,7 +14,7 @@ pub struct TipRedis {
     /// For messages.
     pub listener: Arc<Listener>,
     /// Whose tips they are; it changes when another server takes over.
-    pub database: Box<dyn Fn() -> DatabaseId + Send + Sync>,
+    pub database: Arc<dyn Fn() -> DatabaseId + Send + Sync>,
     /// Seals what other replicas are to believe.
     pub mac: MacKey,
 }

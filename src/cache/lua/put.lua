@@ -2,13 +2,15 @@
 -- Only while the lease lasts: what was read under it is then at most so much older than its time to live tells.
 -- KEYS     entry and lease, as in get.lua
 -- ARGV     token; ttl in ms, 0 to give the lease back only; entry
--- Returns  1, or 0 when the lease was not held any more
+-- Returns  1 when it was kept, 2 when there was nothing to keep, 0 when the lease was not held any more
 if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local done = 2
 if ARGV[2] ~= '0' then
   local stamp = redis.pcall('GETRANGE', KEYS[1], '0', '23')
   if type(stamp) == 'table' or stamp <= string.sub(ARGV[3], 1, 24) then
     redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
+    done = 1
   end
 end
 redis.call('DEL', KEYS[2])
-return 1
+return done

@@ -3,6 +3,7 @@
 -- ARGV     owner; lease in ms; the log's life in ms; the command that publishes;
 --          epoch; number, empty for none; kind; offset; bytes
 -- Returns  {'K', how many other replicas follow}  kept; so is an entry that was there already
+--          {'R', how many other replicas follow}  renewed
 --          {'L'}                                  another leader took over
 --          {'G'}                                  Redis forgot the log
 -- A lease that has no end, or one later than any of ours, is nobody's.
@@ -22,6 +23,8 @@ if ARGV[6] ~= '' then
   local added = redis.pcall('XADD', KEYS[2], 'NOMKSTREAM', id, 'k', ARGV[7], 'o', ARGV[8], 'b', ARGV[9])
   if not added then return {'G'} end
   if type(added) == 'table' and added.err then
+    -- Refused for what it is, not for where it would stand.
+    if not string.find(added.err, 'equal or smaller', 1, true) then return added end
     -- Sent twice because the first answer was lost, or too late.
     if #redis.call('XRANGE', KEYS[2], id, id) == 0 then return {'L'} end
   else
@@ -33,4 +36,4 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-return {'K', redis.call('ZCOUNT', KEYS[4], now, '+inf')}
+return {ARGV[6] ~= '' and 'K' or 'R', redis.call('ZCOUNT', KEYS[4], now, '+inf')}

@@ -251,7 +251,15 @@ fn named(folder: &Path) -> BTreeSet<String> {
                 return named(&path);
             }
             let code = fs::read_to_string(&path).unwrap_or_default();
-            ["redis.call('", "redis.pcall('", "cmd(\"", "::cmd(\""]
+            let words = [
+                "redis.call('",
+                "redis.pcall('",
+                "cmd(\"",
+                "::cmd(\"",
+                ".ask(\"",
+                ".change(\"",
+            ];
+            words
                 .iter()
                 .flat_map(|word| commands(&code, word).collect::<Vec<_>>())
                 .collect()

@@ -10,4 +10,5 @@ mod pages;
 mod promtool;
 mod queries;
 mod redis_refuses;
+mod redis_rights;
 pub mod scene;

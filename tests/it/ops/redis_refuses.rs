@@ -13,23 +13,23 @@ use crate::support::{
     wait::eventually,
 };
 
-const READS_BYPASSED: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"read\"}";
+pub const READS_BYPASSED: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"read\"}";
 const WRITES_BYPASSED: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"write\"}";
-const SHARED_HITS: &str = "catalog_cache_lookups_total{tier=\"shared\",result=\"hit\"}";
+pub const SHARED_HITS: &str = "catalog_cache_lookups_total{tier=\"shared\",result=\"hit\"}";
 /// Every read asks Redis.
-const NO_NEAR_CACHE: (&str, &str) = ("CATALOG_NEAR_CACHE", "false");
+pub const NO_NEAR_CACHE: (&str, &str) = ("CATALOG_NEAR_CACHE", "false");
 /// Long enough for a machine that has much else to do.
-const TIMEOUT: (&str, &str) = ("CATALOG_REDIS_TIMEOUT", "500ms");
+pub const TIMEOUT: (&str, &str) = ("CATALOG_REDIS_TIMEOUT", "500ms");
 
-async fn read(replica: &Replica) {
+pub async fn read(replica: &Replica) {
     list(replica, Difficulty::Beginner, 20).await.unwrap();
 }
 
-async fn shows(replica: &Replica, name: &str) -> f64 {
+pub async fn shows(replica: &Replica, name: &str) -> f64 {
     figure(&metrics(replica).await, name)
 }
 
-async fn probe_says(replica: &Replica, line: &str) -> bool {
+pub async fn probe_says(replica: &Replica, line: &str) -> bool {
     let told = get(ops_addr(replica), "/readyz?verbose").await.body;
     told.contains(line)
 }
@@ -116,6 +116,15 @@ async fn a_redis_whose_acl_forbids_scripts() {
         move |redis: &Redis| redis.ask::<()>(cmd("ACL").arg(&["SETUSER", "default", rule]))
     };
     is_told_and_endured("NOPERM", rule("-evalsha"), rule("+evalsha")).await;
+}
+
+/// The scripts run, and what they do is refused.
+#[tokio::test]
+async fn a_redis_whose_acl_forbids_what_scripts_do() {
+    let rule = |rule: &'static str| {
+        move |redis: &Redis| redis.ask::<()>(cmd("ACL").arg(&["SETUSER", "default", rule]))
+    };
+    is_told_and_endured("can't run this command", rule("-set"), rule("+set")).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 use challenges_catalog::pb::catalog::v1::{Difficulty, Source};
 
 use super::ended::{SECRET, run, serve};
+use crate::ops::scene::{OPS, figure, metrics};
 use crate::support::{
     fleet::{self, list},
     postgres,
@@ -82,7 +83,7 @@ async fn a_cluster_is_filled_by_one_replica_and_read_by_the_next() {
 
 /// The library that speaks to the cluster would tell each of its attempts.
 #[tokio::test]
-async fn a_shard_that_is_down_is_told_in_a_few_lines_and_costs_no_call() {
+async fn a_shard_that_is_down_is_told_in_a_few_lines_and_costs_no_call_and_no_other_shard() {
     let database = postgres::fresh().await;
     fleet::migrate(&database).await;
     let cluster = redis::cluster();
@@ -90,6 +91,7 @@ async fn a_shard_that_is_down_is_told_in_a_few_lines_and_costs_no_call() {
         ("DATABASE_URL", database.url()),
         ("REDIS_URL", cluster.url()),
         ("CATALOG_NEAR_CACHE", "false".to_owned()),
+        (OPS.0, OPS.1.to_owned()),
     ];
     let replica = Replica::start(&environment).await;
     cluster.nodes[1].kill();
@@ -100,8 +102,14 @@ async fn a_shard_that_is_down_is_told_in_a_few_lines_and_costs_no_call() {
             .await
             .unwrap();
     }
+    let page = metrics(&replica).await;
+    let hits = "catalog_cache_lookups_total{tier=\"shared\",result=\"hit\"}";
+    // Two shards of three, and of what was asked three times of four.
+    let hits = figure(&page, hits);
+    assert!(hits > 100.0, "{hits} of 400");
     let log = replica.log();
     let lines: Vec<_> = log.lines().skip(before).collect();
-    assert!(log.contains("a part of the cluster fails") || log.contains("is gone"));
+    assert!(log.contains("in a part of the cluster"), "{log}");
     assert!(lines.len() < 10, "{lines:#?}");
+    assert!(!log.contains("shared cache is back"), "{log}");
 }

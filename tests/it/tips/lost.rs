@@ -264,6 +264,22 @@ async fn redis_frozen_in_mid_stream_costs_no_reader_its_tip() {
     .await;
 }
 
+/// P7: what was paid for is finished, though the fleet cannot have it.
+#[tokio::test]
+async fn redis_that_takes_no_more_entries_in_mid_stream_costs_no_other_order() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [gated(&OLD), spoken(&NEW, PAUSE)]);
+    let leader = Replica::start(&nodes, &writer, &store);
+    let led = leader.read(question());
+    eventually("the leader orders", SOON, async || writer.calls() == 1).await;
+    redis.ask::<()>(cmd("ACL").arg(&["SETUSER", "default", "-xadd"]));
+    writer.open(OLD.len() + 1);
+    let led = led.await.unwrap();
+    assert_eq!((led.text, led.resets.len()), (OLD.concat(), 0));
+    assert_eq!(writer.calls(), 1);
+}
+
 /// P7: without Redis each replica does for itself.
 #[tokio::test]
 async fn without_redis_each_replica_orders_once() {

@@ -158,7 +158,7 @@ impl Replica {
             redis: Some(TipRedis {
                 link: Arc::new(link.unwrap()),
                 listener: Arc::new(Listener::new(nodes.clone(), timeout)),
-                database: Box::new(move || database),
+                database: Arc::new(move || database),
                 mac: MacKey::new(&[7; 32]),
             }),
             tasks: TaskTracker::new(),

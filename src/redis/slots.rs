@@ -1,0 +1,74 @@
+//! Which part of Redis a key lies in: a cluster fails by shards, and a shard has a range of slots.
+use std::{fmt, ops::RangeInclusive};
+
+/// A sixteenth of a cluster's slots. Shards are cut elsewhere, but each has whole parts for the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part(usize);
+
+const SLOTS: usize = 16_384;
+const PARTS: usize = 16;
+
+impl Part {
+    /// How many there are.
+    pub(super) const fn count(is_cluster: bool) -> usize {
+        if is_cluster { PARTS } else { 1 }
+    }
+
+    pub(super) const fn numbered(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// The one of so many parts that has `key`.
+    pub(super) fn of(key: &str, count: usize) -> Self {
+        Self(slot(key) * count / SLOTS)
+    }
+
+    pub(super) const fn number(self) -> usize {
+        self.0
+    }
+
+    fn slots(self) -> RangeInclusive<usize> {
+        let size = SLOTS / PARTS;
+        self.0 * size..=(self.0 + 1) * size - 1
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.slots().start(), self.slots().end())
+    }
+}
+
+/// The slot of a key, as Redis' cluster specification says: CRC16 (XMODEM) of the first hash tag, or of all.
+fn slot(key: &str) -> usize {
+    let tag = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let hashed = tag.map(|(tag, _)| tag).filter(|tag| !tag.is_empty());
+    let crc = hashed.unwrap_or(key).bytes().fold(0, |crc: u16, byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    });
+    usize::from(crc) % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `CLUSTER KEYSLOT` of Redis 7 tells them.
+    #[test]
+    fn keys_have_the_slots_that_redis_gives_them() {
+        let slots = ["123456789", "foo", "{foo}:bar", "a{foo}{bar}", "{}foo", ""].map(slot);
+        assert_eq!(slots, [12_739, 12_182, 12_182, 12_182, 9_500, 0]);
+    }
+
+    #[test]
+    fn one_server_is_one_part_and_a_cluster_has_sixteen() {
+        assert_eq!(Part::of("123456789", Part::count(false)), Part(0));
+        let part = Part::of("123456789", Part::count(true));
+        assert_eq!(part.to_string(), "12288-13311");
+        assert!(part.slots().contains(&12_739));
+    }
+}
