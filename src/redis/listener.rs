@@ -5,8 +5,10 @@ use std::{
 };
 
 use bb8_redis::redis::{
-    ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value, aio::SendError,
-    cluster::ClusterClientBuilder, cluster_async::ClusterConnection,
+    ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value,
+    aio::{PubSubSink, SendError},
+    cluster::ClusterClientBuilder,
+    cluster_async::ClusterConnection,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -90,8 +92,11 @@ impl Listener {
                 self.servers.renew_after(error);
             }
             if let Some(Failing { failures, lasted }) = self.outage.failed() {
-                let (address, problem) = (self.servers.address(), ended.err());
-                let problem = problem.map(|error| problem_of(&error));
+                let address = self.servers.address();
+                let problem = match ended {
+                    Ok(()) => "the connection was closed".to_owned(),
+                    Err(error) => problem_of(&error),
+                };
                 tracing::warn!(
                     component = "redis",
                     address,
@@ -121,6 +126,8 @@ impl Listener {
         let connect = self.servers.connect_timeout(self.timeout);
         let connection = timeout(connect, client.get_async_pubsub()).await;
         let (mut sink, mut stream) = connection.map_err(|_| too_slow())??.split();
+        // A connection is open before anybody answers on it.
+        self.is_alive(&mut sink).await?;
         let mut subscribed = Vec::new();
         loop {
             let (more, less) = self.channels.difference(&subscribed);
@@ -146,14 +153,19 @@ impl Listener {
                 },
                 () = sleep(CHECK) => {
                     // A connection that died without a word would be silent for ever.
-                    let pong = timeout(self.timeout, sink.ping::<Value>()).await;
-                    match pong.map_err(|_| too_slow())? {
-                        // What the server refuses, it answers.
-                        Err(error) if error.code().is_none() => return Err(error),
-                        Err(_) | Ok(_) => {}
-                    }
+                    self.is_alive(&mut sink).await?;
                 }
             }
+        }
+    }
+
+    /// Fails unless the server says something.
+    async fn is_alive(&self, sink: &mut PubSubSink) -> RedisResult<()> {
+        let pong = timeout(self.timeout, sink.ping::<Value>()).await;
+        match pong.map_err(|_| too_slow())? {
+            // What the server refuses, it answers.
+            Err(error) if error.code().is_none() => Err(error),
+            Err(_) | Ok(_) => Ok(()),
         }
     }
 
