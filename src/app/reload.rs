@@ -79,7 +79,11 @@ impl Reload {
         match read {
             Ok(Ok(Ok(loaded))) => return Some(loaded),
             Ok(Ok(Err(problems))) => {
-                tracing::warn!(%problems, "settings cannot be read again: all stays as it was");
+                let problems = problems.on_one_line();
+                tracing::warn!(
+                    problems,
+                    "settings cannot be read again: all stays as it was"
+                );
             }
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!("settings were not read in time: all stays as it was");

@@ -245,8 +245,12 @@ impl SharedCache {
         let [Value::Int(ttl_ms), entry] = <[Value; 2]>::try_from(answers).ok()? else {
             return None;
         };
-        let packed = Packed::read(&bytes(entry)?, key, &self.mac)?;
-        Some((packed, millis(ttl_ms)))
+        let entry = bytes(entry).filter(|entry| !entry.is_empty())?;
+        let packed = Packed::read(&entry, key, &self.mac);
+        if packed.is_none() {
+            self.link.note_stranger(key);
+        }
+        Some((packed?, millis(ttl_ms)))
     }
 
     /// Reads what `lua/get.lua` returned; `None` for an entry that is not ours, and for anything else.

@@ -9,6 +9,7 @@ use super::{
     problem::Problems,
     reader::{Reader, optional},
     setting::{Form, Section, Setting},
+    text,
 };
 
 const ADDR: Setting = Setting {
@@ -96,7 +97,7 @@ impl ClientConfig {
         let timeout = reader.duration(&TIMEOUT);
         let shown = |token: &Option<SecretString>| token.as_ref().map_or("", |_| "***").to_owned();
         let token = reader.read(&TOKEN_FILE, "", optional(token), shown);
-        let tls_ca = reader.read(&TLS_CA, "", optional(certificates), |_| String::new());
+        let tls_ca = reader.read(&TLS_CA, "", optional(text::certificates), |_| String::new());
         if let (Some(addr), Some(Some(_))) = (&addr, &tls_ca)
             && !is_tls(addr)
         {
@@ -145,16 +146,6 @@ fn address(text: &str) -> Result<String, String> {
         return Err("takes no user and password".to_owned());
     }
     Ok(format!("{scheme}{rest}"))
-}
-
-/// The text of a file of certificates; whether they are good is for TLS to say.
-fn certificates(path: &str) -> Result<String, String> {
-    let text =
-        fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
-    if !text.contains("-----BEGIN CERTIFICATE-----") {
-        return Err(format!("{path:?} has no certificate in PEM"));
-    }
-    Ok(text)
 }
 
 const TOKEN_MAX_BYTES: usize = 4096;

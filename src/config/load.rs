@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
     CLIENT_SETTINGS, CacheConfig, Config, ControlsConfig, DatabaseConfig, DatabaseUrl, Environment,
@@ -150,7 +150,8 @@ fn redis(reader: &mut Reader<'_>) -> Option<RedisConfig> {
     let url = reader.read(&table::REDIS_URL, "", optional(RedisUrl::parse), |url| {
         url.as_ref().map(ToString::to_string).unwrap_or_default()
     });
-    let tls_ca = reader.read(&table::REDIS_TLS_CA, "", optional(text::path), |path| {
+    let file = |path: &str| text::certificates(path).map(|_| PathBuf::from(path));
+    let tls_ca = reader.read(&table::REDIS_TLS_CA, "", optional(file), |path| {
         path.as_deref()
             .map(|path| path.display().to_string())
             .unwrap_or_default()

@@ -19,6 +19,16 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
+impl Problems {
+    /// For the log, which has a line for each event.
+    #[must_use]
+    pub fn on_one_line(&self) -> String {
+        self.to_string()
+            .replace(":\n  ", ": ")
+            .replace("\n  ", "; ")
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {

@@ -1,5 +1,6 @@
 //! Settings whose text has a form of its own.
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -38,6 +39,16 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     } else {
         Ok(text.into())
     }
+}
+
+/// The text of a file of certificates; whether they are good is for TLS to say.
+pub(super) fn certificates(path: &str) -> Result<String, String> {
+    let text =
+        fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(format!("{path:?} has no certificate in PEM"));
+    }
+    Ok(text)
 }
 
 /// A filter that the log understands. It takes a bare word for the name of a

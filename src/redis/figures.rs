@@ -22,6 +22,13 @@ pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
     for (usage, link) in links {
         failures.sample(&[("use", usage)], link.failures);
     }
+    let mut strangers = page.counter(
+        "catalog_redis_strange_entries_total",
+        "Entries that no replica of the fleet wrote, found and left out.",
+    );
+    for (usage, link) in links {
+        strangers.sample(&[("use", usage)], link.strangers);
+    }
     let mut open = page.gauge(
         "catalog_redis_pool_connections",
         "Connections that are open; each carries many commands at once.",

@@ -2,18 +2,19 @@ use std::{sync::Arc, time::Duration};
 
 use bb8_redis::{
     bb8,
-    redis::{self, ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value},
+    redis::{self, RedisError, RedisResult, ToRedisArgs, Value},
 };
 use tokio::time::timeout;
 
 use super::{
     RedisServers, Script,
     breaker::Attempt,
+    errors::{is_demoted, is_no_script, is_other_type, problem_of},
     gate::{Access, Gate, Outcome, Place},
     pool::{Connection, Lines, Manager, Seal},
     slots::Part,
 };
-use crate::telemetry::Counter;
+use crate::telemetry::{Counter, LineLimit};
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -44,7 +45,10 @@ struct Inner {
     timeout: Duration,
     connections: u32,
     is_cluster: bool,
+    usage: &'static str,
     failures: Counter,
+    strangers: Counter,
+    stranger_lines: LineLimit,
 }
 
 /// How a link does.
@@ -60,9 +64,9 @@ pub struct LinkState {
     pub max: u32,
     /// Commands that failed or were not answered in time, since the start.
     pub failures: u64,
+    /// What was found under our names and not written by the fleet, since the start.
+    pub strangers: u64,
 }
-
-const PROBLEM_MAX_CHARS: usize = 200;
 
 /// A command that may be sent: through which gate, where to, and as what.
 #[derive(Clone, Copy)]
@@ -100,7 +104,10 @@ impl Link {
             timeout: settings.timeout,
             connections: settings.connections,
             is_cluster,
+            usage: settings.name,
             failures: Counter::default(),
+            strangers: Counter::default(),
+            stranger_lines: LineLimit::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -147,6 +154,21 @@ impl Link {
             open: self.inner.lines.count(),
             max: self.inner.connections,
             failures: self.inner.failures.get(),
+            strangers: self.inner.strangers.get(),
+        }
+    }
+
+    /// Tells that no replica of the fleet wrote what lies under `key`.
+    pub fn note_stranger(&self, key: &str) {
+        self.inner.strangers.add(1);
+        if let Some(left_out) = self.inner.stranger_lines.admit() {
+            let usage = self.inner.usage;
+            tracing::warn!(
+                component = "redis",
+                key,
+                left_out,
+                "{usage} found what this fleet did not write; it is left out"
+            );
         }
     }
 
@@ -353,31 +375,4 @@ impl Inner {
             None => format!("cannot connect: no answer within {:?}", self.timeout),
         }
     }
-}
-
-fn is_no_script(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-}
-
-/// Whether the server is no primary any more; the address may lead to another one by now.
-fn is_demoted(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-}
-
-/// In a pipeline, or out of a script, the word stands amid others.
-fn is_other_type(error: &RedisError) -> bool {
-    error.to_string().contains("WRONGTYPE")
-}
-
-/// What went wrong, in the server's own words where it has some; no more than a line of them, and
-/// nothing of what was sent.
-pub(super) fn problem_of(error: &RedisError) -> String {
-    let text = match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => {
-            let words = detail.split(", with args beginning with").next();
-            format!("{code} {}", words.unwrap_or_default())
-        }
-        (Some(_) | None, _) => error.to_string(),
-    };
-    text.chars().take(PROBLEM_MAX_CHARS).collect()
 }

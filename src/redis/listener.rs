@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    link::problem_of,
+    errors::problem_of,
     servers::{Primary, RedisServers, Way},
 };
 use crate::telemetry::{Failing, FailureLog};

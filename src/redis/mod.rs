@@ -2,6 +2,7 @@
 //! commands of many tasks, scripts, and messages. What the commands mean is for others to know.
 mod acl;
 mod breaker;
+mod errors;
 mod figures;
 mod gate;
 mod link;

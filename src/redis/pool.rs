@@ -19,7 +19,7 @@ use bb8_redis::{
 use tokio::time::Instant;
 
 use super::{
-    link::problem_of,
+    errors::problem_of,
     servers::{Primary, RedisServers, Way},
 };
 

@@ -146,6 +146,7 @@ impl Fanout {
                 // Somebody else's: it would be found again and again.
                 Joined::Found(name) => {
                     let name = names.one(name);
+                    self.redis.link.note_stranger(&name);
                     self.redis.link.change("DEL", &name, NO_ARGUMENTS).await?;
                 }
             }
@@ -300,9 +301,13 @@ impl Fanout {
         ];
         let answer = self.redis.link.eval(&TAIL, &keys, &arguments).await?;
         let (has_leader, entries) = <(bool, Vec<Value>)>::from_redis_value(answer).ok()?;
-        let frames = entries
-            .into_iter()
-            .map(|entry| self.read_entry(names, entry));
+        let frames = entries.into_iter().map(|entry| {
+            let frame = self.read_entry(names, entry);
+            if frame.is_none() {
+                self.redis.link.note_stranger(&names.one("log"));
+            }
+            frame
+        });
         Some(Tail {
             has_leader,
             // What is not ours is passed over: text that goes on behind it does not fit any more.

@@ -31,7 +31,7 @@ async fn key_of(fleet: &Fleet, difficulty: Difficulty, page_size: i32) -> String
 
 /// Whatever a stranger does to an entry, another replica answers with what the catalog has, and a third
 /// finds that in Redis.
-async fn is_answered_and_mended(harm: impl FnOnce(&Fleet, &str, &str)) {
+async fn is_answered_and_mended(harm: impl FnOnce(&Fleet, &str, &str)) -> Fleet {
     let fleet = Fleet::start(3).await;
     let other = key_of(&fleet, Difficulty::Advanced, 33).await;
     let key = key_of(&fleet, Difficulty::Beginner, 33).await;
@@ -55,17 +55,28 @@ async fn is_answered_and_mended(harm: impl FnOnce(&Fleet, &str, &str)) {
     for replica in &fleet.replicas {
         assert!(!replica.log().contains("going on without"));
     }
+    fleet
 }
 
 #[tokio::test]
 async fn an_entry_that_a_stranger_changed() {
-    is_answered_and_mended(|fleet, key, _| {
+    let fleet = is_answered_and_mended(|fleet, key, _| {
         let end: i64 = fleet.redis.ask(cmd("STRLEN").arg(key));
         fleet
             .redis
             .ask::<()>(cmd("SETRANGE").arg(key).arg(end - 8).arg("somebody"));
     })
     .await;
+    let found = "shared cache found what this fleet did not write";
+    let told = fleet
+        .replicas
+        .iter()
+        .map(|replica| replica.log().matches(found).count());
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [0, 1, 0],
+        "the one that met it tells it"
+    );
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ async fn all_that_is_wrong_is_told_at_once() {
         ("CATALOG_GRPC_ADDR", "0.0.0.0:50051".to_owned()),
         ("CATALOG_LOG", "loud".to_owned()),
         ("CATALOG_DB_POOL_MAX", "many".to_owned()),
+        ("REDIS_TLS_CA", "Cargo.toml".to_owned()),
     ];
     let names = environment.each_ref().map(|(name, _)| *name);
     for arguments in [&["config", "check"][..], &["config", "print"], &["serve"]] {
