@@ -20,6 +20,9 @@ impl Part {
 
     /// The one of so many parts that has `key`.
     pub(super) fn of(key: &str, count: usize) -> Self {
+        if count == 1 {
+            return Self(0);
+        }
         Self(slot(key) * count / SLOTS)
     }
 
