@@ -136,6 +136,10 @@ impl FeedTask {
         let beat = Instant::now() + beat;
         loop {
             let due = pace.due().map_or(beat, |due| due.min(beat));
+            // The timer rounds up to its next millisecond.
+            if due <= Instant::now() {
+                return;
+            }
             let hint = tokio::select! {
                 () = sleep_until(due) => return,
                 () = self.knowledge.poll_wanted() => return,
