@@ -1,8 +1,8 @@
 //! The rights that a user of Redis needs for us, and no more.
 
 /// What the scripts and commands of cache and tips, and the looks of health and status do.
-const COMMANDS: &str = "+del +eval +evalsha +exists +expire +get +getrange +incr \
-                        +incrby +info +pexpire +ping +pttl +set +time +xadd +xrange +xrevrange \
+const COMMANDS: &str = "+del +eval +evalsha +expire +get +getrange +hdel +hgetall +hset +incr \
+                        +info +pexpire +ping +pttl +set +time +type +xadd +xrange +xrevrange \
                         +zadd +zcount +zrem +zremrangebyscore";
 const KEYS: &str = "~catalog:* ~tip:* &tip:*";
 

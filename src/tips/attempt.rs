@@ -1,18 +1,23 @@
+use std::{sync::Arc, time::Duration};
+
 use tokio::time::{Instant, timeout};
 
 use super::{
     board::{Core, STORE_TIMEOUT},
     breaker::{Outcome, Permit},
-    budget::Reserve,
+    budget::{Budget, NoMoney},
+    ledger::Reserve,
     order::Order,
     plan::Bar,
     supplier::{Supplier, input_guess, output_guess},
 };
 use crate::{
-    domain::{AttemptRecord, Epoch, FailureKind, Flag, Usage, Verdict, WriteFailure},
+    domain::{AttemptRecord, Epoch, FailureKind, Flag, TipAccount, Usage, Verdict, WriteFailure},
     telemetry::LineLimit,
 };
 
+/// Money that is held for other orders is asked for again after this.
+const NO_MONEY_PAUSE: Duration = Duration::from_secs(5);
 /// Lines about attempts that could not be entered in the books.
 static UNRECORDED: LineLimit = LineLimit::new();
 
@@ -54,27 +59,24 @@ impl Core {
         }
         let permit = supplier.breaker.enter().map_err(Bar::Unwell)?;
         let most = supplier.most_cost(&order.prompt);
-        let account = order.account.as_ref();
-        if account.is_some_and(|account| !account.reserve(most)) {
-            return Err(Bar::Budget);
-        }
-        let give_back = || {
-            if let Some(account) = account {
-                account.give_back(most);
+        let share = RunShare::take(order.account.as_ref(), most).ok_or(Bar::Budget)?;
+        let reserve = match self.budget.reserve(most).await {
+            Ok(reserve) => reserve,
+            Err(NoMoney::Spent) => {
+                self.stats.over_budget.add(1);
+                return Err(Bar::Budget);
             }
-        };
-        let Some(reserve) = self.budget.reserve(most).await else {
-            give_back();
-            self.stats.over_budget.add(1);
-            return Err(Bar::Budget);
+            Err(NoMoney::NoneNow) => {
+                self.stats.limited.add(1);
+                return Err(Bar::Limited(NO_MONEY_PAUSE));
+            }
         };
         let wants = supplier.wants(&order.prompt);
         if let Err(wait) = self.limiter.take(&supplier.name, &wants).await {
             self.stats.limited.add(1);
-            give_back();
-            self.budget.settle(reserve, 0).await;
             return Err(Bar::Limited(wait));
         }
+        share.keep();
         supplier.retries.deposit();
         self.stats.attempts.add(1);
         Ok(Attempt {
@@ -89,15 +91,16 @@ impl Core {
         })
     }
 
-    /// Tells everybody how it went, and enters it in the books.
-    pub(super) async fn close(
+    /// Tells everybody how it went, and enters it in the books. Nobody waits in here, so nothing is left out when
+    /// whoever calls is stopped.
+    pub(super) fn close(
         &self,
         attempt: Attempt,
         supplier: &Supplier,
         order: &Order,
-        ended: Ended<'_>,
+        ended: &Ended<'_>,
     ) {
-        let (outcome, usage, word) = match &ended {
+        let (outcome, usage, word) = match ended {
             Ended::Well(usage) => (Outcome::Success, *usage, "success"),
             Ended::Badly(failure) => (
                 match failure.kind.verdict() {
@@ -115,9 +118,11 @@ impl Core {
         }
         supplier.tell(outcome, is_left_alone);
         let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
-        let reserved = (attempt.reserve, attempt.most);
-        self.pay(reserved, order, usage, cost).await;
-        self.count(&ended, usage, cost);
+        if let Some(account) = &order.account {
+            account.enter(attempt.most, usage, cost);
+        }
+        Budget::settle(attempt.reserve, cost);
+        self.count(ended, usage, cost);
         supplier.figures.ended(word, attempt.began.elapsed(), usage);
         let route = supplier.writer.route();
         tracing::info!(
@@ -158,14 +163,6 @@ impl Core {
         });
     }
 
-    /// Puts what an attempt cost in place of what was reserved for it.
-    async fn pay(&self, (reserve, most): (Reserve, u64), order: &Order, usage: Usage, cost: u64) {
-        if let Some(account) = &order.account {
-            account.enter(most, usage, cost);
-        }
-        self.budget.settle(reserve, cost).await;
-    }
-
     fn count(&self, ended: &Ended<'_>, usage: Usage, cost: u64) {
         match ended {
             Ended::Well(_) => self.stats.attempts_succeeded.add(1),
@@ -175,6 +172,33 @@ impl Core {
         self.stats.input_tokens.add(usage.input_tokens);
         self.stats.output_tokens.add(usage.output_tokens);
         self.stats.cost_micro_usd.add(cost);
+    }
+}
+
+/// What is taken from the money of a run of many tips; given back when it is dropped.
+struct RunShare<'a> {
+    account: Option<&'a TipAccount>,
+    amount: u64,
+}
+
+impl<'a> RunShare<'a> {
+    fn take(account: Option<&'a Arc<TipAccount>>, amount: u64) -> Option<Self> {
+        let account = account.map(AsRef::as_ref);
+        let is_taken = account.is_none_or(|account| account.reserve(amount));
+        is_taken.then_some(Self { account, amount })
+    }
+
+    /// The order is made, and will be entered.
+    fn keep(mut self) {
+        self.account = None;
+    }
+}
+
+impl Drop for RunShare<'_> {
+    fn drop(&mut self) {
+        if let Some(account) = self.account {
+            account.give_back(self.amount);
+        }
     }
 }
 

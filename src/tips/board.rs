@@ -87,10 +87,10 @@ impl Board {
         let redis = parts.redis.map(Arc::new);
         if let Some(redis) = &redis {
             let (listener, stop) = (Arc::clone(&redis.listener), parts.stop.clone());
-            let listening = async move { listener.run().await };
-            parts.tasks.spawn(stop.run_until_cancelled_owned(listening));
+            let run = stop.run_until_cancelled_owned(async move { listener.run().await });
+            parts.tasks.spawn(run);
         }
-        Self(Arc::new(Core {
+        let board = Self(Arc::new(Core {
             limiter: Limiter::new(redis.clone(), settings.replicas),
             budget: Budget::new(
                 redis.clone(),
@@ -112,7 +112,11 @@ impl Board {
             stop: parts.stop,
             store_outage: FailureLog::default(),
             settings,
-        }))
+        }));
+        let core = board.core();
+        let tell = async move { core.budget.tell_spending(&core.stop).await };
+        board.0.tasks.spawn(tell);
+        board
     }
 
     /// Whether anybody is configured to write; without, tips that persons wrote are served.
@@ -260,12 +264,10 @@ impl Core {
             self.stats.streams_refused.add(1);
             Error::Exhausted { what, retry_after }
         };
-        let turn = self.callers.enter(caller);
-        let turn = turn.ok_or_else(|| too_many("tip streams at once", Duration::from_secs(1)))?;
-        let limits = *self
-            .caller_limits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let at_once = || too_many("tip streams at once", Duration::from_secs(1));
+        let turn = self.callers.enter(caller).ok_or_else(at_once)?;
+        let limits = self.caller_limits.lock();
+        let limits = *limits.unwrap_or_else(PoisonError::into_inner);
         let quota = Quota {
             per_minute: limits.per_minute,
             burst: limits.burst,

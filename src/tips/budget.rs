@@ -1,57 +1,74 @@
-use std::sync::{
-    Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+//! The money of a day (UTC), for the whole fleet, in millionths of a US dollar.
+//!
+//! A replica spends only what Redis has let it have. What it tells there is where it stands, not what has changed, with
+//! a number that grows: an answer that comes late or never is made good by the next message, and one that is sent
+//! twice or overtaken changes nothing. A Redis that forgot the day learns from each replica what that knows of all.
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use bb8_redis::redis::{FromRedisValue, Value};
+use tokio::{
+    sync::{Mutex, Notify},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{TipRedis, entries::Names};
+use super::{
+    TipRedis,
+    entries::Names,
+    ledger::{Ledger, Reserve},
+};
 use crate::{
     domain::{Clock, UnixMicros},
     redis::Script,
 };
 
-static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
-static SETTLE: LazyLock<Script> = LazyLock::new(|| {
-    let code = include_str!("lua/settle.lua");
-    Script::writing_when(code, |answer| !matches!(answer, Value::Int(0)))
+static SPEND: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/spend.lua");
+    Script::writing_when(code, |answer| granted(answer).is_some())
 });
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const NO_LIMIT: u64 = u64::MAX;
+/// Money that is held for orders under way is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Who waits asks again after this, or when an order ends here.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// What was spent is told at least this often.
+const BEAT: Duration = Duration::from_secs(2);
 
-/// The money of a day (UTC), for the whole fleet, in millionths of a US dollar.
-///
-/// The most that an attempt may cost is taken before it is made, and what it did not cost is given
-/// back afterwards. So the budget is never overspent, whatever becomes of the attempt or of us.
-/// While Redis is away a replica spends at most its part of what it knows to be left.
-/// Without a limit it is counted too: a limit may be set at any moment of the day.
+/// Holds orders to the day's money. The most that one may cost is taken before it is sent, and what it did not cost is
+/// given back, so the budget is never overspent, whatever becomes of the order, of Redis, or of a replica: one that dies
+/// leaves what it had taken, and at most a sixteenth of its part beside it, unspent. Without a limit all is counted too,
+/// because one may be set at any moment of the day.
 pub(super) struct Budget {
     redis: Option<Arc<TipRedis>>,
     /// [`NO_LIMIT`] for any amount.
     limit: AtomicU64,
     replicas: u64,
     clock: Arc<dyn Clock>,
-    known: Mutex<Known>,
+    /// Names this replica in Redis; another one after each start.
+    node: String,
+    ledger: Ledger,
+    /// Messages go one after the other. Holds what was asked for last in vain, and when.
+    telling: Mutex<Option<(u64, Instant)>>,
+    /// Told when an order ends.
+    settled: Arc<Notify>,
 }
 
-/// What this replica knows of a day.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    day: i64,
-    /// Spent by the fleet, when Redis last told.
-    by_fleet: u64,
-    /// Spent here since, and not told to Redis yet.
-    here: i64,
-}
-
-/// Money that was taken for one attempt.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub(super) struct Reserve {
-    micro_usd: u64,
-    day: i64,
-    is_shared: bool,
+/// Why an order gets no money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoMoney {
+    /// The day's is spent.
+    Spent,
+    /// All that is left is held for orders under way, or Redis does not say what is left.
+    NoneNow,
 }
 
 impl Budget {
@@ -61,130 +78,197 @@ impl Budget {
         replicas: u32,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let settled = Arc::default();
         Self {
             redis,
             limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
             replicas: replicas.max(1).into(),
             clock,
-            known: Mutex::default(),
+            node: Uuid::new_v4().simple().to_string(),
+            ledger: Ledger::new(Arc::clone(&settled)),
+            telling: Mutex::default(),
+            settled,
         }
     }
 
     /// What may be spent today, and what is known here to be spent or taken; `None` without a limit.
     pub(super) fn state(&self) -> Option<(u64, u64)> {
         let limit = self.limit()?;
-        let known = *self.known(self.clock.now().0.div_euclid(DAY_MICROS));
-        let spent = known.by_fleet.saturating_add_signed(known.here);
-        Some((limit, spent))
+        Some((limit, self.ledger.taken_by_all(self.today())))
     }
 
     /// Sets what may be spent in a day; what was spent today counts.
     pub(super) fn set_limit(&self, limit: Option<u64>) {
-        self.limit.store(limit.unwrap_or(NO_LIMIT), Relaxed);
+        let limit = limit.unwrap_or(NO_LIMIT);
+        if self.limit.swap(limit, Relaxed) != limit {
+            // What is left of what was granted was a part of another amount.
+            self.ledger.give_back(self.today());
+        }
+    }
+
+    /// Takes `micro_usd`, when the day has so much left.
+    pub(super) async fn reserve(&self, micro_usd: u64) -> Result<Reserve, NoMoney> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let settled = self.settled.notified();
+            if let Some(reserve) = self.take(micro_usd) {
+                return Ok(reserve);
+            }
+            let is_told = self.ask_for(micro_usd).await;
+            if let Some(reserve) = self.take(micro_usd) {
+                return Ok(reserve);
+            }
+            if is_told && self.is_spent(micro_usd) {
+                return Err(NoMoney::Spent);
+            }
+            if patience <= Instant::now() {
+                return Err(NoMoney::NoneNow);
+            }
+            let _ = timeout(ASK_AGAIN, settled).await;
+        }
+    }
+
+    /// Gives back what an order did not cost.
+    pub(super) fn settle(reserve: Reserve, cost_micro_usd: u64) {
+        reserve.settle(cost_micro_usd);
+    }
+
+    /// Enters what was taken at `at`, by whichever replica, and has cost something else.
+    pub(super) fn correct(&self, taken_micro_usd: u64, at: UnixMicros, cost_micro_usd: u64) {
+        let day = at.0.div_euclid(DAY_MICROS);
+        self.ledger.correct(day, taken_micro_usd, cost_micro_usd);
+    }
+
+    /// Tells Redis now and then what was spent, and in the end, when no order is under way any more.
+    pub(super) async fn tell_spending(&self, stop: &CancellationToken) {
+        if self.redis.is_none() {
+            return;
+        }
+        while stop.run_until_cancelled(sleep(BEAT)).await.is_some() {
+            self.ledger.give_back_if_idle(self.today());
+            self.tell_if_news().await;
+        }
+        let patience = Instant::now() + BEAT;
+        while self.ledger.has_orders() && Instant::now() < patience {
+            let _ = timeout(ASK_AGAIN, self.settled.notified()).await;
+        }
+        self.ledger.give_back(self.today());
+        self.tell_if_news().await;
+    }
+
+    async fn tell_if_news(&self) {
+        // Where Redis forgot it, nobody else would tell.
+        if self.ledger.is_news(self.today()) || self.ledger.taken_here(self.today()) != 0 {
+            self.ask_for(0).await;
+        }
     }
 
     fn limit(&self) -> Option<u64> {
         Some(self.limit.load(Relaxed)).filter(|limit| *limit != NO_LIMIT)
     }
 
-    /// Takes `micro_usd`; `None` when the day has not so much left.
-    pub(super) async fn reserve(&self, micro_usd: u64) -> Option<Reserve> {
-        let day = self.clock.now().0.div_euclid(DAY_MICROS);
-        let reserve = |is_shared| Reserve {
-            micro_usd,
-            day,
-            is_shared,
+    fn today(&self) -> i64 {
+        self.clock.now().0.div_euclid(DAY_MICROS)
+    }
+
+    fn take(&self, micro_usd: u64) -> Option<Reserve> {
+        let most = match (self.limit(), &self.redis) {
+            (None, _) => Some(NO_LIMIT),
+            // Nobody else is asked, so each has its part.
+            (Some(limit), None) => Some(limit / self.replicas),
+            (Some(_), Some(_)) => None,
         };
-        let limit = self.limit();
-        // What was spent here is told with this question, by nobody else meanwhile.
-        let (by_fleet, here) = {
-            let mut known = self.known(day);
-            (known.by_fleet, std::mem::take(&mut known.here))
+        self.ledger.take(self.today(), micro_usd, most)
+    }
+
+    /// Whether `micro_usd` are missing although no order is under way.
+    fn is_spent(&self, micro_usd: u64) -> bool {
+        let settled = self.ledger.settled_by_all(self.today());
+        let limit = self.limit().map(|limit| match &self.redis {
+            Some(_) => limit,
+            None => limit / self.replicas,
+        });
+        limit.is_some_and(|limit| settled.saturating_add(micro_usd) > limit)
+    }
+
+    /// Tells Redis where this replica stands, and asks for `micro_usd` more. Tells whether there was an answer; there
+    /// is no need for one where nobody is asked.
+    async fn ask_for(&self, micro_usd: u64) -> bool {
+        let Some(redis) = &self.redis else {
+            return true;
         };
-        let most = signed(limit.unwrap_or(NO_LIMIT));
-        if let Some((is_granted, spent)) = self
-            .ask(day, [most, signed(micro_usd), signed(by_fleet), here])
-            .await
-        {
-            self.known(day).by_fleet = spent;
-            return (is_granted || limit.is_none()).then(|| reserve(true));
+        let mut denied = self.telling.lock().await;
+        // Whoever asked before may have got enough for all, or learnt that there is none.
+        let is_denied =
+            denied.is_some_and(|(amount, at)| amount <= micro_usd && at.elapsed() < ASK_AGAIN);
+        if micro_usd > 0 && (is_denied || self.ledger.has(self.today(), micro_usd)) {
+            return true;
         }
-        let mut known = self.known(day);
-        known.here = known.here.saturating_add(here);
-        let part = limit.map(|limit| limit.saturating_sub(known.by_fleet) / self.replicas);
-        let after = known.here.saturating_add(signed(micro_usd));
-        part.is_none_or(|part| after <= signed(part)).then(|| {
-            known.here = after;
-            reserve(false)
-        })
-    }
-
-    /// Gives back what an attempt did not cost.
-    pub(super) async fn settle(&self, reserve: Reserve, cost_micro_usd: u64) {
-        let difference = signed(cost_micro_usd) - signed(reserve.micro_usd);
-        if difference == 0 {
-            return;
+        let (day, limit) = (self.today(), self.limit());
+        if micro_usd > 0 {
+            // What is left of the last grant is too little for this order, and may do for another replica's.
+            self.ledger.give_back(day);
         }
-        if reserve.is_shared
-            && let Some(redis) = &self.redis
-        {
-            let difference = difference.to_string().into_bytes();
-            let key = key(redis, reserve.day);
-            let settled = redis.link.eval(&SETTLE, &[key], &[difference]).await;
-            if settled.is_some() {
-                return;
-            }
+        let message = self.ledger.message(day);
+        let limit = limit.map_or(-1, signed);
+        let numbers = [signed(micro_usd), limit, signed(self.replicas)];
+        let mut arguments = vec![self.node.clone().into_bytes()];
+        arguments.extend([message.standing.to_string().into_bytes()]);
+        arguments.extend(numbers.map(|number| number.to_string().into_bytes()));
+        arguments.extend(
+            message.others.into_iter().flat_map(|(name, standing)| {
+                [name.into_bytes(), standing.to_string().into_bytes()]
+            }),
+        );
+        let key = redis.name(format_args!("money:{day}"));
+        let answer = redis.link.eval(&SPEND, &[key], &arguments).await;
+        let Some(answer) = answer else {
+            return false;
+        };
+        let others = others(&answer);
+        self.ledger
+            .hear(day, message.standing, granted(&answer), others);
+        if micro_usd > 0 {
+            let is_granted = self.ledger.has(day, micro_usd);
+            *denied = (!is_granted).then(|| (micro_usd, Instant::now()));
         }
-        let mut known = self.known(reserve.day);
-        known.here = known.here.saturating_add(difference);
-    }
-
-    /// What was taken at that time, by whichever replica, and is noted elsewhere.
-    pub(super) fn taken(&self, micro_usd: u64, at: UnixMicros) -> Reserve {
-        Reserve {
-            micro_usd,
-            day: at.0.div_euclid(DAY_MICROS),
-            is_shared: self.redis.is_some(),
-        }
-    }
-
-    async fn ask(&self, day: i64, numbers: [i64; 4]) -> Option<(bool, u64)> {
-        let arguments = numbers.map(|number| number.to_string().into_bytes());
-        let redis = self.redis.as_ref()?;
-        let key = key(redis, day);
-        let answer = redis.link.eval(&RESERVE, &[key], &arguments).await?;
-        let (granted, spent) = <(i64, i64)>::from_redis_value(answer).ok()?;
-        Some((granted == 1, u64::try_from(spent).unwrap_or(0)))
-    }
-
-    /// What is known of `day`; the first word of a new day forgets the old one.
-    fn known(&self, day: i64) -> MutexGuard<'_, Known> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.day < day {
-            *known = Known {
-                day,
-                ..Known::default()
-            };
-        }
-        known
+        true
     }
 }
 
-/// Takes nothing out of a budget that is nobody's, and corrects it; `None` where Redis does not do it.
+/// What this replica may spend by now; `None` when the message came late.
+fn granted(answer: &Value) -> Option<u64> {
+    if let Value::Array(parts) = answer
+        && let Some(Value::Int(granted)) = parts.first()
+    {
+        return u64::try_from(*granted).ok();
+    }
+    None
+}
+
+/// Where the other replicas stand.
+fn others(answer: &Value) -> Vec<(String, String)> {
+    let Value::Array(parts) = answer else {
+        return Vec::new();
+    };
+    let text = |value: &Value| String::from_redis_value(value.clone()).ok();
+    let pairs = parts.get(1..).unwrap_or_default().chunks_exact(2);
+    let pairs = pairs.filter_map(|pair| match pair {
+        [name, standing] => Some((text(name)?, text(standing)?)),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+/// Tells that nothing is spent of a budget that is nobody's; `None` where Redis does not take it.
 pub(super) async fn rehearse(redis: &TipRedis, names: &Names) -> Option<()> {
-    let keys = [names.one("budget")];
-    let [one, nothing] = ["1", "0"].map(|number| number.as_bytes().to_vec());
-    let known = [&one, &nothing, &one, &nothing].map(Clone::clone);
-    redis.link.eval(&RESERVE, &keys, &known).await?;
-    redis.link.eval(&SETTLE, &keys, &[nothing]).await.map(drop)
+    let arguments = ["nobody", "1 0 0 0", "0", "-1", "1"].map(|word| word.as_bytes().to_vec());
+    let keys = [names.one("money")];
+    redis.link.eval(&SPEND, &keys, &arguments).await.map(drop)
 }
 
 fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
-}
-
-fn key(redis: &TipRedis, day: i64) -> String {
-    redis.name(format_args!("budget:{day}"))
 }
 
 #[cfg(test)]
@@ -202,56 +286,82 @@ mod tests {
         }
     }
 
+    fn alone(limit: Option<u64>, replicas: u32) -> Budget {
+        Budget::new(None, limit, replicas, Arc::new(Hands::default()))
+    }
+
     /// P15, without Redis.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_reserved_is_never_more_than_this_replicas_part() {
-        let budget = Budget::new(None, Some(100), 2, Arc::new(Hands::default()));
+        let budget = alone(Some(100), 2);
         let first = budget.reserve(30).await.unwrap();
-        assert!(budget.reserve(30).await.is_none());
-        budget.settle(first, 5).await;
-        assert!(budget.reserve(45).await.is_some());
-        assert!(budget.reserve(1).await.is_none());
+        assert_eq!(budget.reserve(30).await.err(), Some(NoMoney::NoneNow));
+        Budget::settle(first, 5);
+        let _held = budget.reserve(45).await.unwrap();
+        assert_eq!(budget.reserve(46).await.err(), Some(NoMoney::Spent));
         assert_eq!(budget.state(), Some((100, 50)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_lacks_money_that_is_held_has_it_when_an_order_ends() {
+        let budget = alone(Some(100), 1);
+        let first = budget.reserve(90).await.unwrap();
+        let second = budget.reserve(90);
+        let ends = async {
+            sleep(Duration::from_secs(3)).await;
+            Budget::settle(first, 9);
+        };
+        let (second, ()) = tokio::join!(second, ends);
+        assert!(second.is_ok());
+    }
+
     #[tokio::test]
-    async fn a_new_day_has_its_whole_budget() {
+    async fn what_was_taken_for_an_order_that_is_dropped_is_there_again() {
+        let budget = alone(Some(100), 1);
+        drop(budget.reserve(100).await.unwrap());
+        assert_eq!(budget.state(), Some((100, 0)));
+        assert!(budget.reserve(100).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_new_day_has_its_whole_budget_and_nothing_of_the_day_before() {
         let clock = Arc::new(Hands::default());
         let budget = Budget::new(None, Some(100), 1, Arc::clone(&clock) as _);
-        assert!(budget.reserve(100).await.is_some());
-        assert!(budget.reserve(1).await.is_none());
+        let before = budget.reserve(100).await.unwrap();
         clock.0.store(DAY_MICROS, SeqCst);
-        assert!(budget.reserve(100).await.is_some());
+        let after = budget.reserve(60).await.unwrap();
+        Budget::settle(before, 0);
+        budget.correct(50, UnixMicros(0), 0);
+        assert_eq!(budget.state(), Some((100, 60)));
+        Budget::settle(after, 60);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn another_limit_counts_from_the_next_attempt_on() {
-        let budget = Budget::new(None, Some(100), 1, Arc::new(Hands::default()));
-        assert!(budget.reserve(80).await.is_some());
+        let budget = alone(Some(100), 1);
+        Budget::settle(budget.reserve(80).await.unwrap(), 80);
         budget.set_limit(Some(60));
-        assert!(budget.reserve(1).await.is_none());
+        assert!(budget.reserve(1).await.is_err());
         budget.set_limit(Some(90));
-        assert!(budget.reserve(10).await.is_some());
+        assert!(budget.reserve(10).await.is_ok());
         budget.set_limit(None);
-        assert!(budget.reserve(1_000).await.is_some());
+        assert!(budget.reserve(1_000).await.is_ok());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_was_spent_before_there_was_a_limit_counts() {
-        let budget = Budget::new(None, None, 1, Arc::new(Hands::default()));
-        let ended = budget.reserve(50).await.unwrap();
-        budget.settle(ended, 30).await;
+        let budget = alone(None, 1);
+        Budget::settle(budget.reserve(50).await.unwrap(), 30);
         let under_way = budget.reserve(50).await.unwrap();
         budget.set_limit(Some(100));
         assert_eq!(budget.state(), Some((100, 80)));
-        assert!(budget.reserve(21).await.is_none());
-        budget.settle(under_way, 40).await;
+        assert!(budget.reserve(21).await.is_err());
+        Budget::settle(under_way, 40);
         assert_eq!(budget.state(), Some((100, 70)));
     }
 
     #[tokio::test]
     async fn without_a_limit_everything_is_granted() {
-        let budget = Budget::new(None, None, 1, Arc::new(Hands::default()));
-        assert!(budget.reserve(u64::MAX).await.is_some());
+        assert!(alone(None, 1).reserve(1 << 52).await.is_ok());
     }
 }

@@ -164,11 +164,11 @@ impl Duty {
                 Err(setback) => self.give_up(&setback, publisher).await,
             },
             Writing::Demoted => {
-                generation.abandon().await;
+                generation.abandon();
                 return Led::Demoted;
             }
             Writing::Deserted | Writing::Stopped => {
-                generation.abandon().await;
+                generation.abandon();
                 if let Some(publisher) = publisher {
                     publisher.release().await;
                 }

@@ -92,13 +92,12 @@ impl<'a> Generation<'a> {
     }
 
     /// Enters the attempt that is under way, if there is one, in the books; it was cut off.
-    pub(super) async fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         if let Some(attempt) = self.attempt.take()
             && let Some(supplier) = self.core.suppliers.get(attempt.provider)
         {
             self.core
-                .close(attempt, supplier, self.order, Ended::Aborted)
-                .await;
+                .close(attempt, supplier, self.order, &Ended::Aborted);
         }
     }
 
@@ -138,7 +137,7 @@ impl<'a> Generation<'a> {
                 }
                 Err(Setback::Breach(_) | Setback::Barred(_)) => Ended::Aborted,
             };
-            self.core.close(attempt, supplier, self.order, ended).await;
+            self.core.close(attempt, supplier, self.order, &ended);
         }
         if let Err(Setback::Write(failure)) = &written {
             self.warn_others(supplier, failure).await;

@@ -23,6 +23,7 @@ mod follower;
 mod frame;
 mod generation;
 mod key;
+mod ledger;
 mod limiter;
 mod log;
 mod memory;

@@ -63,7 +63,7 @@ impl Fanout {
     }
 
     async fn remove(&self, names: &Names) -> Option<Value> {
-        let others = ["log", "lease", "done", "neg", "att", "subs", "budget"];
+        let others = ["log", "lease", "done", "neg", "att", "subs", "money"];
         let others = others.map(|name| names.one(name));
         let link = &self.redis.link;
         link.change("DEL", &names.one("ep"), &others).await

@@ -98,10 +98,10 @@ impl BatchDesk {
         let repeat = self.repeat(noted).await?;
         let new = repeat.as_ref().map(|repeat| &repeat.batch);
         let is_closed = store.close_batch(id, false, new).await;
-        if !matches!(is_closed, Ok(true))
+        if matches!(is_closed, Ok(true))
             && let Some(repeat) = repeat
         {
-            self.core.budget.settle(repeat.reserve, 0).await;
+            repeat.reserve.keep();
         }
         if !is_closed? {
             return Ok(());
@@ -134,9 +134,8 @@ impl BatchDesk {
         if let Some(closed) = closed.iter().find(|closed| closed.batch.id == id) {
             let batch = &closed.batch;
             let spent = closed.spent.cost_micro_usd;
-            let budget = &self.core.budget;
-            let reserve = budget.taken(batch.reserved_micro_usd, batch.created_at);
-            budget.settle(reserve, spent).await;
+            let (taken, at) = (batch.reserved_micro_usd, batch.created_at);
+            self.core.budget.correct(taken, at, spent);
             let (written, failed) = (closed.written, closed.failed);
             tracing::info!(batch = %id, written, failed, cost_micro_usd = spent, "a batch of tips is closed");
         }

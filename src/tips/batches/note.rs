@@ -63,19 +63,17 @@ impl BatchDesk {
                 sum.saturating_add(self.most_cost_of(order))
             });
             match self.core.budget.reserve(most).await {
-                Some(reserve) => break (reserve, most),
-                None if count <= 1 => return Ok(None),
-                None => count /= 2,
+                Ok(reserve) => break (reserve, most),
+                Err(_) if count <= 1 => return Ok(None),
+                Err(_) => count /= 2,
             }
         };
         let chosen = orders.iter().take(count);
         let Some(batch) = self.new_batch(chosen, None, reserved) else {
             return Ok(None);
         };
-        if let Err(error) = self.parts.store.note(&batch).await {
-            self.core.budget.settle(reserve, 0).await;
-            return Err(error);
-        }
+        self.parts.store.note(&batch).await?;
+        reserve.keep();
         tracing::info!(batch = %batch.id, orders = count, "a batch of tips is noted");
         Ok(Some((batch.id, count)))
     }

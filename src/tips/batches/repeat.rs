@@ -1,7 +1,7 @@
 use super::{desk::BatchDesk, import::MISSING, result::EXPIRED};
 use crate::{
     domain::{Error, FailureKind, NewBatch, NotedBatch, TipSubject},
-    tips::budget::Reserve,
+    tips::ledger::Reserve,
 };
 
 /// A batch that repeats orders of another one, and the money for it.
@@ -30,7 +30,7 @@ impl BatchDesk {
         let Some(batch) = self.new_batch(again.iter(), Some(noted.batch.id), most) else {
             return Ok(None);
         };
-        let Some(reserve) = self.core.budget.reserve(most).await else {
+        let Ok(reserve) = self.core.budget.reserve(most).await else {
             tracing::warn!(batch = %noted.batch.id, orders = again.len(), "the day has no money to repeat what failed");
             return Ok(None);
         };

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::{advance, sleep};
 
 use super::{
+    money::are_booked,
     parts::{STATIC, Store, question, question_about},
     replica::{Alone, COST, Replica, provider, server, settings},
     writer::{Act, Writer, failing, gated, spoken},
@@ -110,11 +111,7 @@ async fn the_fleet_never_overspends_its_budget() {
         .map(|each| each.stats().cost_micro_usd.get())
         .sum();
     assert!(spent <= budget, "{spent}");
-    let day = 1_790_000_000_i64 / 86_400;
-    let find = format!("tip:*:budget:{day}");
-    let keys: Vec<String> = redis.ask(bb8_redis::redis::cmd("KEYS").arg(find));
-    let booked: u64 = redis.ask(bb8_redis::redis::cmd("GET").arg(&keys[0]));
-    assert_eq!(booked, spent);
+    are_booked(&redis, spent).await;
 }
 
 /// P14: whatever clocks the replicas have, the fleet keeps the limit, by the clock of Redis.

@@ -10,6 +10,7 @@ pub mod hearing;
 mod limits;
 mod losses;
 mod lost;
+mod money;
 mod parts;
 pub mod provider;
 mod reading;

@@ -131,6 +131,17 @@ impl Replica {
         Self::with(settings, nodes, providers, store, timeout, DATABASE)
     }
 
+    /// One that soon gives up on Redis.
+    pub fn budgeted(
+        settings: TipSettings,
+        nodes: &RedisServers,
+        providers: Vec<Provider>,
+        store: &Arc<Store>,
+    ) -> Self {
+        let timeout = Duration::from_millis(100);
+        Self::with(settings, nodes, providers, store, timeout, DATABASE)
+    }
+
     fn with(
         settings: TipSettings,
         nodes: &RedisServers,

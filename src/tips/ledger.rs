@@ -1,0 +1,272 @@
+//! What one replica spent of a day's money, what it may spend, and what it last heard of the others.
+use std::{
+    collections::BTreeMap,
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+/// What was granted and not spent is given back when no order was made for so long.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// The accounts of one replica. A new day begins a new page; what belongs to the one before is forgotten, and so is
+/// what comes back of it.
+pub(super) struct Ledger {
+    page: Arc<Mutex<Page>>,
+    settled: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    day: i64,
+    own: Standing,
+    /// Of what is taken: orders under way.
+    orders: u64,
+    reserved_at: Option<Instant>,
+    /// What Redis was last told.
+    told: Standing,
+    others: BTreeMap<String, Standing>,
+}
+
+/// Where a replica stands, in millionths of a US dollar since the day began. Later words have higher versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    version: u64,
+    /// What ended orders cost. A correction of what another replica took may bring it below zero.
+    settled: i64,
+    /// The same, and the most that orders under way may cost.
+    taken: i64,
+    /// How far it may go.
+    granted: i64,
+}
+
+/// What Redis is told.
+pub(super) struct Message {
+    pub(super) standing: Standing,
+    /// As they were last heard of, for a Redis that forgot them.
+    pub(super) others: Vec<(String, Standing)>,
+}
+
+/// Money that was taken for one order. Dropped without a word it is given back.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Reserve {
+    page: Arc<Mutex<Page>>,
+    settled: Arc<Notify>,
+    day: i64,
+    amount: i64,
+    /// What it comes to.
+    cost: i64,
+}
+
+impl Ledger {
+    /// `settled` is told whenever an order ends.
+    pub(super) fn new(settled: Arc<Notify>) -> Self {
+        Self {
+            page: Arc::default(),
+            settled,
+        }
+    }
+
+    /// Takes `amount` where that is within `most`, or for `None` within what was granted.
+    pub(super) fn take(&self, day: i64, amount: u64, most: Option<u64>) -> Option<Reserve> {
+        let (amount, mut page) = (signed(amount), self.page(day));
+        let most = most.map_or(page.own.granted, signed);
+        let taken = page.own.taken.saturating_add(amount);
+        if taken > most {
+            return None;
+        }
+        page.own.taken = taken;
+        page.orders += 1;
+        page.reserved_at = Some(Instant::now());
+        Some(Reserve {
+            page: Arc::clone(&self.page),
+            settled: Arc::clone(&self.settled),
+            day,
+            amount,
+            cost: 0,
+        })
+    }
+
+    /// Whether `amount` can be taken of what was granted.
+    pub(super) fn has(&self, day: i64, amount: u64) -> bool {
+        let own = self.page(day).own;
+        own.taken.saturating_add(signed(amount)) <= own.granted
+    }
+
+    /// Enters what an order of `day` cost, for which somebody took another amount.
+    pub(super) fn correct(&self, day: i64, taken: u64, cost: u64) {
+        let mut page = lock(&self.page);
+        if page.day == day {
+            let difference = signed(cost).saturating_sub(signed(taken));
+            page.own.settled = page.own.settled.saturating_add(difference);
+            page.own.taken = page.own.taken.saturating_add(difference);
+        }
+    }
+
+    /// Spends no more than is taken by now without asking again.
+    pub(super) fn give_back(&self, day: i64) {
+        let mut page = self.page(day);
+        page.own.granted = page.own.granted.min(page.own.taken);
+    }
+
+    /// The same, where no order was made for a while.
+    pub(super) fn give_back_if_idle(&self, day: i64) {
+        let reserved_at = self.page(day).reserved_at;
+        if reserved_at.is_none_or(|at| at.elapsed() >= IDLE) {
+            self.give_back(day);
+        }
+    }
+
+    /// Whether orders are under way.
+    pub(super) fn has_orders(&self) -> bool {
+        lock(&self.page).orders > 0
+    }
+
+    /// Whether Redis does not know where this replica stands.
+    pub(super) fn is_news(&self, day: i64) -> bool {
+        let page = self.page(day);
+        let told = Standing {
+            version: page.own.version,
+            ..page.told
+        };
+        page.own != told
+    }
+
+    /// What was spent or taken here.
+    pub(super) fn taken_here(&self, day: i64) -> i64 {
+        self.page(day).own.taken
+    }
+
+    /// What the fleet has spent or taken, as far as is known here.
+    pub(super) fn taken_by_all(&self, day: i64) -> u64 {
+        self.page(day).sum(|standing| standing.taken)
+    }
+
+    /// What ended orders of the fleet cost, as far as is known here.
+    pub(super) fn settled_by_all(&self, day: i64) -> u64 {
+        self.page(day).sum(|standing| standing.settled)
+    }
+
+    /// What Redis is to be told next.
+    pub(super) fn message(&self, day: i64) -> Message {
+        let mut page = self.page(day);
+        page.own.version += 1;
+        let others = page.others.iter();
+        Message {
+            standing: page.own,
+            others: others
+                .map(|(name, standing)| (name.clone(), *standing))
+                .collect(),
+        }
+    }
+
+    /// Takes in what Redis answered to `told`: what is `granted` by now, and where the others stand.
+    pub(super) fn hear(
+        &self,
+        day: i64,
+        told: Standing,
+        granted: Option<u64>,
+        others: Vec<(String, String)>,
+    ) {
+        let mut page = self.page(day);
+        let read = |(name, standing): (String, String)| Some((name, standing.parse().ok()?));
+        page.others.extend(others.into_iter().filter_map(read));
+        if let Some(granted) = granted {
+            let granted = signed(granted);
+            page.told = Standing { granted, ..told };
+            // What was given back meanwhile is told next.
+            let more = granted.saturating_sub(told.granted);
+            page.own.granted = page.own.granted.saturating_add(more);
+        }
+    }
+
+    /// The page of `day`; the first word of a new day turns it.
+    fn page(&self, day: i64) -> MutexGuard<'_, Page> {
+        let mut page = lock(&self.page);
+        if page.day < day {
+            *page = Page {
+                day,
+                ..Page::default()
+            };
+        }
+        page
+    }
+}
+
+impl Page {
+    fn sum(&self, figure: impl Fn(&Standing) -> i64) -> u64 {
+        let others = self.others.values().map(&figure);
+        let sum = others.fold(figure(&self.own), i64::saturating_add);
+        u64::try_from(sum).unwrap_or(0)
+    }
+}
+
+impl Reserve {
+    /// The order cost so much.
+    pub(super) fn settle(mut self, cost: u64) {
+        self.cost = signed(cost);
+    }
+
+    /// The order has yet to be paid for, by whoever enters its cost with [`Ledger::correct`].
+    pub(super) fn keep(self) {
+        let amount = u64::try_from(self.amount).unwrap_or(0);
+        self.settle(amount);
+    }
+}
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        let mut page = lock(&self.page);
+        if page.day == self.day {
+            page.orders = page.orders.saturating_sub(1);
+            let left = self.amount.saturating_sub(self.cost);
+            let own = &mut page.own;
+            own.settled = own.settled.saturating_add(self.cost);
+            own.taken = own.taken.saturating_sub(left);
+            // Other replicas may need it; it is theirs when it is told.
+            own.granted = own.granted.saturating_sub(left.max(0));
+        }
+        drop(page);
+        self.settled.notify_waiters();
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            version,
+            settled,
+            taken,
+            granted,
+        } = self;
+        write!(f, "{version} {settled} {taken} {granted}")
+    }
+}
+
+impl FromStr for Standing {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut words = text.split(' ').map(str::parse::<i64>);
+        let mut word = || words.next().and_then(Result::ok).ok_or(());
+        let version = u64::try_from(word()?).map_err(|_| ())?;
+        Ok(Self {
+            version,
+            settled: word()?,
+            taken: word()?,
+            granted: word()?,
+        })
+    }
+}
+
+fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
+    page.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn signed(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,57 @@
+-- Takes in what a replica spent of a day's money, and lets it have more.
+-- KEYS     the day: a hash of replicas, and where each stands: version, settled, taken, granted
+-- ARGV     replica; where it stands: it goes no further than it was granted; how much more it needs, 0 for no order;
+--          the limit, -1 for none; how many replicas there may be; then other replicas, and where each stood
+-- Returns  {granted, other replica, where it stands, ...}; granted is -1 when a later word of this replica was here
+local function numbers(text)
+  local all = {}
+  for number in string.gmatch(text, '%-?%d+') do all[#all + 1] = tonumber(number) end
+  return all
+end
+local stands = {}
+local kind = redis.call('TYPE', KEYS[1]).ok
+-- Somebody else's, and in our way.
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+local heard = redis.call('HGETALL', KEYS[1])
+local is_new = #heard == 0
+for i = 1, #heard, 2 do
+  if #numbers(heard[i + 1]) == 4 then
+    stands[heard[i]] = heard[i + 1]
+  else
+    redis.call('HDEL', KEYS[1], heard[i])
+  end
+end
+-- What this server forgot, or has not heard yet.
+for i = 6, #ARGV, 2 do
+  local known = stands[ARGV[i]]
+  if not known or numbers(known)[1] < numbers(ARGV[i + 1])[1] then
+    stands[ARGV[i]] = ARGV[i + 1]
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
+local own, before = numbers(ARGV[2]), stands[ARGV[1]]
+stands[ARGV[1]] = nil
+local granted = math.max(own[4], own[3])
+local limit, by_others = tonumber(ARGV[4]), 0
+local answer = {granted}
+for name, standing in pairs(stands) do
+  -- Nobody gives others money.
+  by_others = by_others + math.max(numbers(standing)[4], 0)
+  answer[#answer + 1] = name
+  answer[#answer + 1] = standing
+end
+if before and numbers(before)[1] >= own[1] then
+  answer[1] = -1
+  return answer
+end
+local need, left = tonumber(ARGV[3]), limit - by_others - own[3]
+if limit >= 0 and need > 0 and need <= left then
+  local replicas = tonumber(ARGV[5])
+  -- Something for orders to come, should this server be away then; nothing before all had time to be heard.
+  local share = is_new and 0 or math.floor(math.min(left / (2 * replicas), limit / (16 * replicas)))
+  granted = math.max(granted, own[3] + math.min(left, math.max(need, share)))
+  answer[1] = granted
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %.0f %.0f %.0f', own[1], own[2], own[3], granted))
+redis.call('EXPIRE', KEYS[1], 172800)
+return answer

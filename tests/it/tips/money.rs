@@ -1,0 +1,148 @@
+//! P15 whatever becomes of Redis and of replicas: the day's money is never overspent, and never lost count of.
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bb8_redis::redis::cmd;
+use challenges_catalog::{domain::FallbackCause, tips::TipSettings};
+use futures_util::future::join_all;
+
+use super::{
+    parts::{Store, question_about},
+    replica::{COST, Replica, provider, server, settings},
+    writer::{Writer, gated, spoken},
+};
+use crate::support::{
+    process::PATIENCE,
+    proxy::{Mode, Proxy},
+    redis::{self, Redis},
+    wait::eventually,
+};
+
+const TEXT: &str = "Say hello.";
+const PAUSE: Duration = Duration::from_millis(20);
+const BUDGET: u64 = 20_000;
+
+/// Waits until all that Redis has of the day is what ended orders cost.
+pub async fn are_booked(redis: &Redis, spent: u64) {
+    eventually("the books are closed", PATIENCE, async || {
+        let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:money:*"));
+        let [key] = &keys[..] else {
+            return false;
+        };
+        let replicas: HashMap<String, String> = redis.ask(cmd("HGETALL").arg(key));
+        let sum = |place: usize| -> i64 {
+            let standings = replicas.values();
+            let figures = standings.map(|text| text.split(' ').nth(place).unwrap().parse::<i64>());
+            figures.map(Result::unwrap).sum()
+        };
+        // What ended orders cost, and with those under way, of which there are none.
+        [sum(1), sum(2)] == [i64::try_from(spent).unwrap(); 2]
+    })
+    .await;
+}
+
+fn spent_by(replicas: &[Replica]) -> u64 {
+    let stats = replicas.iter().map(Replica::stats);
+    stats.map(|stats| stats.cost_micro_usd.get()).sum()
+}
+
+fn with_budget() -> TipSettings {
+    TipSettings {
+        daily_budget_micro_usd: Some(BUDGET),
+        ..settings()
+    }
+}
+
+/// Three replicas with Redis behind a proxy, and a provider; all of `trouble` while 300 callers ask.
+async fn is_kept(trouble: impl AsyncFnOnce(&mut Proxy, &Redis)) {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let mut proxy = Proxy::to(redis.port()).await;
+    let nodes = server(&format!("redis://127.0.0.1:{}", proxy.port()));
+    let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
+    let start = || Replica::budgeted(with_budget(), &nodes, vec![provider(&writer)], &store);
+    let replicas = [start(), start(), start()];
+    let ask = |number: u128| replicas[number as usize % 3].read(question_about(number));
+    let asked = join_all((0..300).map(ask));
+    let (readings, ()) = tokio::join!(asked, trouble(&mut proxy, &redis));
+    proxy.set(Mode::Pass).await;
+    // Whoever was told to come again does, when Redis answers in time.
+    let later = join_all((1_000..1_100).map(ask)).await;
+    let readings = readings.into_iter().chain(later).map(Result::unwrap);
+    let refused = readings.filter(|reading| reading.done.fallback == Some(FallbackCause::Budget));
+    assert!(refused.count() > 0, "all was written");
+    let spent = spent_by(&replicas);
+    assert!(spent <= BUDGET, "{spent}");
+    assert!(spent > BUDGET / 2, "{spent}: it may be spent");
+    assert_eq!(spent, COST * writer.calls() as u64, "each order is booked");
+    are_booked(&redis, spent).await;
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_when_redis_answers_after_everybody_gave_up() {
+    is_kept(async |proxy, _| {
+        proxy.set(Mode::Delay(Duration::from_millis(350))).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_when_redis_forgets_the_day() {
+    is_kept(async |_, redis| {
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            redis.restart_empty();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_when_redis_is_away() {
+    is_kept(async |proxy, _| {
+        for _ in 0..3 {
+            proxy.set(Mode::Blackhole).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            proxy.set(Mode::Pass).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    })
+    .await;
+}
+
+/// The most that an order may cost is many times what it costs.
+#[tokio::test]
+async fn callers_wait_for_money_that_is_held_for_orders_under_way() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
+    let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
+    let replicas = [start(), start(), start()];
+    let ask = |number: u128| replicas[number as usize % 3].read(question_about(number));
+    let readings = join_all((0..18).map(ask)).await;
+    for reading in readings {
+        assert_eq!(reading.unwrap().text, TEXT);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_cut_off_by_the_end_of_its_replica_is_booked_and_paid_for() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [gated(&[TEXT])]);
+    let replica = Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
+    let readings: Vec<_> = (0..20)
+        .map(|number| replica.read(question_about(number)))
+        .collect();
+    eventually("all are ordered", PATIENCE, async || writer.calls() == 20).await;
+    replica.stop();
+    for reading in readings {
+        reading.await.unwrap();
+    }
+    let spent = replica.stats().cost_micro_usd.get();
+    assert!(spent > 0);
+    eventually("all are in the books", PATIENCE, async || {
+        store.records().len() == 20
+    })
+    .await;
+    are_booked(&redis, spent).await;
+}
