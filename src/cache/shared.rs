@@ -124,6 +124,7 @@ impl SharedCache {
         let look = async |key: String| Some(trial.look(&key).await.map(drop)?);
         let looks = join_all(self.trial_keys().iter().map(|key| look(key.clone()))).await;
         let is_answered = looks.iter().all(Option::is_some);
+        self.link.tell_if_over();
         is_answered.then(|| started.elapsed())
     }
 
@@ -146,14 +147,14 @@ impl SharedCache {
             Lookup::Unavailable => false,
         };
         let fills = join_all(self.trial_keys().into_iter().map(fill)).await;
+        self.link.tell_if_over();
         fills.into_iter().all(|is_taken| is_taken)
     }
 
-    /// Keys that are nobody else's: one anywhere, and one in each part that is bypassed.
+    /// Keys that are nobody else's: one anywhere, and where something is bypassed one in each part.
     fn trial_keys(&self) -> Vec<String> {
         let any = || format!("catalog:try:{{{}}}", Uuid::new_v4());
-        let parts = self.link.bypassed_parts();
-        let in_parts = parts.into_iter().filter_map(|part| {
+        let in_parts = self.link.parts_to_try().filter_map(|part| {
             let mut keys = std::iter::repeat_with(any).take(TRIES_A_PART);
             keys.find(|key| self.link.is_in(part, key))
         });
@@ -245,9 +246,10 @@ impl SharedCache {
         let [Value::Int(ttl_ms), entry] = <[Value; 2]>::try_from(answers).ok()? else {
             return None;
         };
-        let entry = bytes(entry).filter(|entry| !entry.is_empty())?;
-        let packed = Packed::read(&entry, key, &self.mac);
-        if packed.is_none() {
+        let entry = bytes(entry)?;
+        // All of ours have an end, and something in them. What is not there has the time -2.
+        let packed = Packed::read(&entry, key, &self.mac).filter(|_| ttl_ms >= 0);
+        if packed.is_none() && ttl_ms != -2 {
             self.link.note_stranger(key);
         }
         Some((packed?, millis(ttl_ms)))

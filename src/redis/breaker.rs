@@ -89,8 +89,15 @@ impl Breaker {
 
     /// Tells how an attempt went.
     ///
-    /// Failures of calls that were under way when it opened do not lengthen the pause.
-    pub(super) fn report(&self, attempt: Attempt, command: &'static str, went: Went) -> Turn {
+    /// Failures of calls that were under way when it opened do not lengthen the pause. Where it `is_known` that
+    /// something is broken, one failure is enough.
+    pub(super) fn report(
+        &self,
+        attempt: Attempt,
+        command: &'static str,
+        went: Went,
+        is_known: bool,
+    ) -> Turn {
         let mut state = self.lock();
         let was_open = state.probe_from.is_some();
         let refused = match went {
@@ -108,7 +115,7 @@ impl Breaker {
             (false, Attempt::Ordinary | Attempt::Probe) => state.failures += 1,
         }
         state.refused = refused;
-        if !was_open && state.failures < Self::FAILURES {
+        if !was_open && !is_known && state.failures < Self::FAILURES {
             return Turn::None;
         }
         state.probe_from = Some(Instant::now() + state.pause);
@@ -143,7 +150,7 @@ mod tests {
 
     fn tell(breaker: &Breaker, attempt: Attempt, worked: bool) -> Turn {
         let went = if worked { Went::Well } else { Went::Unanswered };
-        breaker.report(attempt, GET, went)
+        breaker.report(attempt, GET, went, false)
     }
 
     fn opened() -> Breaker {
@@ -201,15 +208,18 @@ mod tests {
     async fn what_is_refused_is_broken_until_the_same_command_works() {
         let breaker = Breaker::closed();
         for _ in 0..3 {
-            breaker.report(Attempt::Ordinary, GET, Went::Well);
-            breaker.report(Attempt::Ordinary, SET, Went::Refused);
+            breaker.report(Attempt::Ordinary, GET, Went::Well, false);
+            breaker.report(Attempt::Ordinary, SET, Went::Refused, false);
         }
         tokio::time::advance(Breaker::FIRST_PAUSE).await;
         assert_eq!(breaker.admit(GET), None, "it would find nothing out");
-        assert_eq!(breaker.report(Attempt::Probe, GET, Went::Well), Turn::None);
+        assert_eq!(
+            breaker.report(Attempt::Probe, GET, Went::Well, false),
+            Turn::None
+        );
         assert_eq!(breaker.admit(SET), Some(Attempt::Probe));
         assert_eq!(
-            breaker.report(Attempt::Probe, SET, Went::Well),
+            breaker.report(Attempt::Probe, SET, Went::Well, false),
             Turn::Closed
         );
         assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));

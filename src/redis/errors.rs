@@ -27,5 +27,9 @@ pub(super) fn problem_of(error: &RedisError) -> String {
         }
         (Some(_) | None, _) => error.to_string(),
     };
-    text.chars().take(PROBLEM_MAX_CHARS).collect()
+    let mut problem: String = text.chars().take(PROBLEM_MAX_CHARS).collect();
+    if text.contains("can't run this command") {
+        problem.push_str("; `config redis-acl` prints the rights that are needed");
+    }
+    problem
 }

@@ -1,7 +1,7 @@
 //! One kind of access to Redis, how it did lately in each part, and what the log has of it.
 use super::{
     breaker::{Attempt, Breaker, Turn, Went},
-    slots::Part,
+    slots::{Part, slot},
 };
 use crate::telemetry::{Failing, FailureLog};
 
@@ -15,8 +15,8 @@ pub(super) enum Access {
 
 /// Where a command goes, and what it is: a command's name, or a script.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) part: Part,
+pub(super) struct Place<'a> {
+    pub(super) key: &'a str,
     pub(super) command: &'static str,
 }
 
@@ -69,47 +69,62 @@ impl Gate {
         Part::of(key, self.breakers.len())
     }
 
+    /// All there is.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        Part::all(self.breakers.len())
+    }
+
     /// Whether a command may be sent now, and as what.
-    pub(super) fn admit(&self, place: Place) -> Option<Attempt> {
-        let breaker = self.breakers.get(place.part.number())?;
-        breaker.admit(place.command)
+    pub(super) fn admit(&self, place: Place<'_>) -> Option<Attempt> {
+        self.breaker(place)?.admit(place.command)
     }
 
-    /// Where nobody but a probe may send any.
-    pub(super) fn open_parts(&self) -> impl Iterator<Item = Part> {
-        let open = self.breakers.iter().enumerate();
-        open.filter(|(_, breaker)| breaker.is_open())
-            .map(|(number, _)| Part::numbered(number))
-    }
-
-    /// Whether there is any such part.
+    /// Whether nobody but a probe may send any, in some part.
     pub(super) fn is_open(&self) -> bool {
-        self.open_parts().next().is_some()
+        self.breakers.iter().any(Breaker::is_open)
+    }
+
+    fn breaker(&self, place: Place<'_>) -> Option<&Breaker> {
+        self.breakers.get(self.part_of(place.key).number())
     }
 
     /// Takes in how an attempt went, and tells what that changed.
-    pub(super) fn report(&self, place: Place, attempt: Attempt, outcome: Outcome) {
+    pub(super) fn report(&self, place: Place<'_>, attempt: Attempt, outcome: Outcome) {
         let (went, problem) = match outcome {
             Outcome::Worked => (Went::Well, None),
             Outcome::Unsettled => return,
             Outcome::Refused(problem) => (Went::Refused, Some(problem)),
             Outcome::Silent(problem) => (Went::Unanswered, Some(problem)),
         };
-        let Some(breaker) = self.breakers.get(place.part.number()) else {
+        let Some(breaker) = self.breaker(place) else {
             return;
         };
-        match breaker.report(attempt, place.command, went) {
-            Turn::IsOpen => self.tell_outage(place.part, problem.as_deref()),
-            Turn::Closed if !self.is_open() => self.tell_end(),
+        // A part of a cluster that does not answer to a trial is gone too, once another one is.
+        let is_known = attempt == Attempt::Probe && self.is_cluster() && self.is_open();
+        match breaker.report(attempt, place.command, went, is_known) {
+            Turn::IsOpen => self.tell_outage(place.key, problem.as_deref()),
+            // Others may be gone that nobody asked: a trial of all parts finds out.
+            Turn::Closed if !self.is_cluster() => self.tell_end(),
             Turn::Closed | Turn::None => tracing::debug!(problem, "{} asked", self.usage),
         }
     }
 
-    fn tell_outage(&self, part: Part, problem: Option<&str>) {
+    /// After a trial of all parts: tells the end of an outage if it is over.
+    pub(super) fn tell_if_over(&self) {
+        if !self.is_open() {
+            self.tell_end();
+        }
+    }
+
+    fn is_cluster(&self) -> bool {
+        self.breakers.len() > 1
+    }
+
+    fn tell_outage(&self, key: &str, problem: Option<&str>) {
         let Some(Failing { failures, lasted }) = self.outage.failed() else {
             return;
         };
-        let is_whole = self.open_parts().count() == self.breakers.len();
+        let is_whole = self.breakers.iter().all(Breaker::is_open);
         let consequence = match (self.access, is_whole) {
             (Access::Read, true) => "is gone; going on without it",
             (Access::Write, true) => "cannot write to Redis; going on without",
@@ -119,11 +134,11 @@ impl Gate {
             }
         };
         let (usage, address) = (self.usage, self.address.as_str());
-        let slots = (self.breakers.len() > 1).then(|| tracing::field::display(part));
+        let slot = self.is_cluster().then(|| slot(key));
         tracing::warn!(
             component = "redis",
             address,
-            slots,
+            slot,
             problem,
             failures,
             ?lasted,

@@ -13,8 +13,9 @@ use super::{
     gate::{Access, Gate, Outcome, Place},
     pool::{Connection, Lines, Manager, Seal},
     slots::Part,
+    strangers::Strangers,
 };
-use crate::telemetry::{Counter, LineLimit};
+use crate::telemetry::Counter;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -45,10 +46,8 @@ struct Inner {
     timeout: Duration,
     connections: u32,
     is_cluster: bool,
-    usage: &'static str,
     failures: Counter,
-    strangers: Counter,
-    stranger_lines: LineLimit,
+    strangers: Strangers,
 }
 
 /// How a link does.
@@ -72,7 +71,7 @@ pub struct LinkState {
 #[derive(Clone, Copy)]
 struct Admitted<'a> {
     gate: &'a Gate,
-    place: Place,
+    place: Place<'a>,
     attempt: Attempt,
 }
 
@@ -104,10 +103,8 @@ impl Link {
             timeout: settings.timeout,
             connections: settings.connections,
             is_cluster,
-            usage: settings.name,
             failures: Counter::default(),
-            strangers: Counter::default(),
-            stranger_lines: LineLimit::new(),
+            strangers: Strangers::of(settings.name),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -130,13 +127,16 @@ impl Link {
         self.inner.reads.is_open() || self.inner.writes.is_open()
     }
 
-    /// Where it does.
-    #[must_use]
-    pub fn bypassed_parts(&self) -> Vec<Part> {
-        let mut parts: Vec<_> = self.inner.reads.open_parts().collect();
-        let also = self.inner.writes.open_parts();
-        parts.extend(also.filter(|part| self.inner.reads.open_parts().all(|read| read != *part)));
-        parts
+    /// What is to be tried where it does: of a cluster all parts, because others may be gone that nobody asked.
+    pub fn parts_to_try(&self) -> impl Iterator<Item = Part> {
+        let parts = self.is_bypassed().then(|| self.inner.reads.parts());
+        parts.into_iter().flatten()
+    }
+
+    /// After a trial of those: tells the end of an outage if it is over.
+    pub fn tell_if_over(&self) {
+        self.inner.reads.tell_if_over();
+        self.inner.writes.tell_if_over();
     }
 
     /// Whether `key` lies there.
@@ -154,22 +154,13 @@ impl Link {
             open: self.inner.lines.count(),
             max: self.inner.connections,
             failures: self.inner.failures.get(),
-            strangers: self.inner.strangers.get(),
+            strangers: self.inner.strangers.count(),
         }
     }
 
     /// Tells that no replica of the fleet wrote what lies under `key`.
     pub fn note_stranger(&self, key: &str) {
-        self.inner.strangers.add(1);
-        if let Some(left_out) = self.inner.stranger_lines.admit() {
-            let usage = self.inner.usage;
-            tracing::warn!(
-                component = "redis",
-                key,
-                left_out,
-                "{usage} found what this fleet did not write; it is left out"
-            );
-        }
+        self.inner.strangers.note(key);
     }
 
     /// The command that sends a message within a script: in a cluster one that stays in the shard.
@@ -225,7 +216,10 @@ impl Link {
         let ask = async |mut connection| commands.query_async(&mut connection).await;
         match self.inner.run(admitted, ask, |_| true).await? {
             Answer::Value(values) => Some(values),
-            Answer::OtherType => Some(Vec::new()),
+            Answer::OtherType => {
+                self.note_stranger(key);
+                Some(Vec::new())
+            }
             Answer::NoScript => None,
         }
     }
@@ -271,9 +265,13 @@ impl Link {
         }
     }
 
-    fn admit<'a>(&self, gate: &'a Gate, command: &'static str, key: &str) -> Option<Admitted<'a>> {
-        let part = gate.part_of(key);
-        let place = Place { part, command };
+    fn admit<'a>(
+        &self,
+        gate: &'a Gate,
+        command: &'static str,
+        key: &'a str,
+    ) -> Option<Admitted<'a>> {
+        let place = Place { key, command };
         let attempt = if self.is_trial {
             Attempt::Probe
         } else {
@@ -330,6 +328,12 @@ impl Inner {
                 let problem = problem_of(&error);
                 let outcome = match error.code() {
                     Some(_) => Outcome::Refused(problem),
+                    // It says that this connection is over. Whether another one can be had, the next command finds out.
+                    None if error.is_connection_dropped()
+                        && seal.as_ref().is_some_and(Seal::is_steady) =>
+                    {
+                        Outcome::Unsettled
+                    }
                     None => Outcome::Silent(problem),
                 };
                 (None, outcome)

@@ -25,6 +25,8 @@ use crate::telemetry::{Failing, FailureLog};
 
 /// So many messages wait for one listener; more are lost, which it must be able to bear.
 const QUEUE: usize = 256;
+/// A channel that is always listened to.
+const TRIAL: &str = "tip:try";
 /// A connection that breaks is made again after this.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A connection that carries nothing is looked at this often.
@@ -58,11 +60,13 @@ impl Listener {
     /// Nothing is connected before [`Listener::run`].
     #[must_use]
     pub fn new(servers: RedisServers, timeout: Duration) -> Self {
-        let channels = Arc::default();
+        let channels = Channels::default();
+        // Nobody reads it; it shows that there is an answer to a subscription, also while nobody wants another.
+        channels.lock().insert(TRIAL.to_owned(), mpsc::channel(1).0);
         Self {
             servers,
             timeout,
-            channels,
+            channels: Arc::new(channels),
             outage: FailureLog::default(),
         }
     }
@@ -126,8 +130,6 @@ impl Listener {
         let connect = self.servers.connect_timeout(self.timeout);
         let connection = timeout(connect, client.get_async_pubsub()).await;
         let (mut sink, mut stream) = connection.map_err(|_| too_slow())??.split();
-        // A connection is open before anybody answers on it.
-        self.is_alive(&mut sink).await?;
         let mut subscribed = Vec::new();
         loop {
             let (more, less) = self.channels.difference(&subscribed);

@@ -12,6 +12,7 @@ mod pool;
 mod script;
 mod servers;
 mod slots;
+mod strangers;
 
 pub use acl::acl_rules;
 pub use figures::collect;

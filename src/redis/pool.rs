@@ -49,6 +49,7 @@ enum Wire {
 pub(super) struct Connection {
     wire: Wire,
     broken: Arc<AtomicBool>,
+    made: Instant,
 }
 
 impl Manager {
@@ -223,18 +224,32 @@ impl Connection {
     /// reconnects by itself.
     pub(super) fn seal(&self) -> Option<Seal> {
         match self.wire {
-            Wire::Single(_) => Some(Seal(Arc::clone(&self.broken))),
+            Wire::Single(_) => Some(Seal {
+                broken: Arc::clone(&self.broken),
+                made: self.made,
+            }),
             Wire::Cluster(_) => None,
         }
     }
 }
 
 /// Breaks a connection, for all its clones.
-pub(super) struct Seal(Arc<AtomicBool>);
+pub(super) struct Seal {
+    broken: Arc<AtomicBool>,
+    made: Instant,
+}
+
+/// A server that takes connections and ends them at once is not well.
+const STEADY: Duration = Duration::from_secs(1);
 
 impl Seal {
     pub(super) fn breaks(&self) {
-        self.0.store(true, Relaxed);
+        self.broken.store(true, Relaxed);
+    }
+
+    /// Whether the connection has lasted for a while.
+    pub(super) fn is_steady(&self) -> bool {
+        self.made.elapsed() >= STEADY
     }
 }
 
@@ -250,6 +265,7 @@ impl bb8::ManageConnection for Manager {
         Ok(Connection {
             wire: connected?,
             broken: Arc::default(),
+            made: Instant::now(),
         })
     }
 

@@ -66,7 +66,27 @@ const CONNECT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) enum Primary {
     At(Box<Client>),
-    NamedBySentinels(Arc<tokio::sync::Mutex<SentinelClient>>),
+    NamedBySentinels(Arc<tokio::sync::Mutex<Sentinels>>),
+}
+
+/// Sentinels, and whom they named last.
+pub(super) struct Sentinels {
+    client: SentinelClient,
+    named: Option<Client>,
+}
+
+impl Sentinels {
+    /// The primary. Where no sentinel answers it is the one that they named last: if it was demoted since, it says so.
+    async fn primary(&mut self) -> RedisResult<Client> {
+        match (self.client.async_get_client().await, &self.named) {
+            (Ok(client), _) => {
+                self.named = Some(client.clone());
+                Ok(client)
+            }
+            (Err(error), Some(named)) if error.is_io_error() => Ok(named.clone()),
+            (Err(error), _) => Err(error),
+        }
+    }
 }
 
 impl Primary {
@@ -74,7 +94,7 @@ impl Primary {
     pub(super) async fn client(&self) -> RedisResult<Client> {
         match self {
             Self::At(client) => Ok(client.as_ref().clone()),
-            Self::NamedBySentinels(sentinels) => sentinels.lock().await.async_get_client().await,
+            Self::NamedBySentinels(sentinels) => sentinels.lock().await.primary().await,
         }
     }
 }
@@ -143,6 +163,10 @@ impl RedisServers {
                 server,
             } => {
                 let sentinels = self.sentinels(sentinels, service, server)?;
+                let sentinels = Sentinels {
+                    client: sentinels,
+                    named: None,
+                };
                 let sentinels = Arc::new(tokio::sync::Mutex::new(sentinels));
                 Ok(Way::Primary(Primary::NamedBySentinels(sentinels)))
             }

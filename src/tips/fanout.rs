@@ -155,7 +155,7 @@ impl Fanout {
     }
 
     async fn ask_to_join(&self, names: &Names, floor: Epoch) -> Option<Joined> {
-        let keys = names.all(["lease", "ep", "log", "done", "neg", "att"], true);
+        let keys = names.all(["lease", "ep", "log", "done", "neg", "att", "subs"], true);
         let owner = format!("{}:{}", self.node, Uuid::new_v4().simple());
         let asked = Instant::now();
         let arguments = [
@@ -168,6 +168,9 @@ impl Fanout {
             number(DONE_MAX_BYTES),
         ];
         let answer = self.redis.link.eval(&JOIN, &keys, &arguments).await?;
+        if has_strangers(&answer) {
+            self.redis.link.note_stranger(&names.scope);
+        }
         let (kind, word) = word_and(answer)?;
         let word = || word.and_then(|word| Vec::<u8>::from_redis_value(word).ok());
         Some(Joined::As(match kind.as_str() {
@@ -347,6 +350,16 @@ fn kept(kind: &str, followers: usize) -> Option<Kept> {
         "G" => Some(Kept::Gone),
         _ => None,
     }
+}
+
+/// Whether an answer ends with a count of what others had left.
+fn has_strangers(answer: &Value) -> bool {
+    if let Value::Array(parts) = answer
+        && let Some(Value::Int(count)) = parts.get(2)
+    {
+        return *count > 0;
+    }
+    false
 }
 
 /// The word that an answer begins with, and what follows it.

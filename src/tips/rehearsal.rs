@@ -24,9 +24,12 @@ impl Fanout {
     /// are nobody's: what is refused may be one command of many.
     pub(super) async fn reaches_redis(&self) -> bool {
         let trial = Self::new(Arc::new(self.redis.trial()), self.max_bytes);
-        let parts = self.link().bypassed_parts();
-        let rehearsals = parts.into_iter().filter_map(|part| trial.names_in(part));
+        let rehearsals = self
+            .link()
+            .parts_to_try()
+            .filter_map(|part| trial.names_in(part));
         join_all(rehearsals.map(|names| trial.rehearse(names))).await;
+        self.link().tell_if_over();
         !self.link().is_bypassed()
     }
 

@@ -11,7 +11,9 @@ if type(entry) == 'table' then
   redis.call('DEL', KEYS[1])
   entry = ''
 end
-if string.sub(entry, 1, 24) >= ARGV[1] then return {'H', entry, redis.call('PTTL', KEYS[1])} end
+-- One that has no end is not ours as it is.
+local ends = redis.call('PTTL', KEYS[1])
+if ends >= 0 and string.sub(entry, 1, 24) >= ARGV[1] then return {'H', entry, ends} end
 -- A lease that has no end, or one later than any of ours, is nobody's.
 local left = redis.call('PTTL', KEYS[2])
 if left > 0 and left <= tonumber(ARGV[3]) then return {'W', entry, left} end

@@ -26,7 +26,12 @@ if ARGV[6] ~= '' then
     -- Refused for what it is, not for where it would stand.
     if not string.find(added.err, 'equal or smaller', 1, true) then return added end
     -- Sent twice because the first answer was lost, or too late.
-    if #redis.call('XRANGE', KEYS[2], id, id) == 0 then return {'L'} end
+    if #redis.call('XRANGE', KEYS[2], id, id) == 0 then
+      -- Whoever leads told its epoch; else a stranger stands in our way, and the log is no log any more.
+      if (tonumber(redis.call('GET', KEYS[3])) or 0) > tonumber(ARGV[5]) then return {'L'} end
+      redis.call('DEL', KEYS[2])
+      return {'G'}
+    end
   else
     if ARGV[7] == 'R' then redis.call('SET', KEYS[3], ARGV[5], 'EX', 86400) end
     redis.call(ARGV[4], KEYS[5], ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. ' ' .. ARGV[8] .. '\n' .. ARGV[9])

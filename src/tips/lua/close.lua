@@ -7,14 +7,15 @@
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return {'L'} end
 local epoch = redis.call('GET', KEYS[3])
-if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return {'L'} end
+if (tonumber(epoch) or 0) > tonumber(ARGV[2]) then return {'L'} end
 local id = ARGV[2] .. '-' .. ARGV[3]
 -- A log that Redis forgot is no reason to lose the tip.
 local added = redis.pcall('XADD', KEYS[2], 'NOMKSTREAM', id, 'k', ARGV[4], 'o', '0', 'b', ARGV[5])
 if type(added) == 'table' and added.err then
   -- Refused for what it is, not for where it would stand.
   if not string.find(added.err, 'equal or smaller', 1, true) then return added end
-  if #redis.call('XRANGE', KEYS[2], id, id) == 0 then return {'L'} end
+  -- The epoch is the newest, so a stranger stands in our way.
+  if #redis.call('XRANGE', KEYS[2], id, id) == 0 then redis.call('DEL', KEYS[2]) end
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[7])
 redis.call('SET', KEYS[3], ARGV[2], 'EX', 86400)

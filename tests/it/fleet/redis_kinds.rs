@@ -95,6 +95,19 @@ fn tls(folder: &Path, port: u16) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn without_sentinels_the_primary_that_they_named_is_used_on() {
+    let primary = redis::start();
+    let sentinel = Sentinel::watching(primary.port(), "");
+    let url = format!("redis-sentinel://127.0.0.1:{}/{SERVICE}", sentinel.port());
+    let fleet = Fleet::start_with(1, &[NO_NEAR_CACHE, TIMEOUT, ("REDIS_URL", &url)]).await;
+    let replica = &fleet.replicas[0];
+    comes_to(&primary, replica, 20).await;
+    drop(sentinel);
+    primary.ask::<i64>(cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]));
+    comes_to(&primary, replica, 40).await;
+}
+
+#[tokio::test]
 async fn servers_and_sentinels_may_be_certified_by_an_authority_of_ones_own() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];

@@ -138,9 +138,10 @@ async fn an_epoch_of_another_day_and_a_lease_without_an_end_count_for_nothing() 
 async fn keys_of_another_type_cost_no_caller_its_tip_and_no_other_caller_redis() {
     let redis = redis::start();
     written_once(&redis).await;
-    for name in ["done", "lease", "log", "neg"] {
-        redis.ask::<()>(cmd("DEL").arg(key_of(&redis, name)));
-        redis.ask::<()>(cmd("SADD").arg(key_of(&redis, name)).arg("x"));
+    for name in ["done", "lease", "log", "neg", "ep", "subs"] {
+        let key = key_of(&redis, name);
+        redis.ask::<()>(cmd("DEL").arg(&key));
+        redis.ask::<()>(cmd("SADD").arg(&key).arg("x"));
     }
     let writer = Writer::new("a", [spoken(&TRUE, PAUSE)]);
     let replica = Replica::start(&server(&redis.url()), &writer, &Arc::default());
@@ -151,4 +152,35 @@ async fn keys_of_another_type_cost_no_caller_its_tip_and_no_other_caller_redis()
     }
     let state = replica.link();
     assert!(!state.reads_bypassed && !state.writes_bypassed);
+    assert!(state.strangers > 0);
+    // The keys are the fleet's again.
+    let orders = writer.calls();
+    let other = Replica::start(&server(&redis.url()), &writer, &Arc::default());
+    assert_eq!(other.read(question()).await.unwrap().text, TEXT);
+    assert_eq!(writer.calls(), orders);
+}
+
+/// An entry without a number of ours has one that is above all of ours.
+#[tokio::test]
+async fn an_entry_that_a_stranger_adds_to_a_log_costs_no_other_order() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [gated(&TRUE)]);
+    let replicas = [(); 2].map(|()| Replica::start(&nodes, &writer, &store));
+    let leader = replicas[0].read(question());
+    eventually("it is ordered", SOON, async || writer.calls() == 1).await;
+    let follower = replicas[1].read(question());
+    eventually("it is followed", SOON, async || {
+        let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:subs"));
+        !keys.is_empty()
+    })
+    .await;
+    let entry = ["*", "k", "D", "o", "0", "b", "HACK"];
+    redis.ask::<()>(cmd("XADD").arg(key_of(&redis, "log")).arg(&entry));
+    writer.open(TRUE.len() + 1);
+    for reading in [leader, follower] {
+        let reading = reading.await.unwrap();
+        assert_eq!((reading.text.as_str(), reading.resets.len()), (TEXT, 0));
+    }
+    assert_eq!(writer.calls(), 1);
 }
