@@ -50,6 +50,8 @@ pub enum Writing {
     },
     /// More text, never empty.
     Text(String),
+    /// All text so far turned out to be none of the tip: readers are to forget it.
+    TakenBack,
     /// A sign of life without text.
     Alive,
     /// The verified end; nothing follows.

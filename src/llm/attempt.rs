@@ -2,9 +2,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryFutureExt, stream, stream::BoxStream};
+use http::StatusCode;
 
 use super::{TimeLimits, decoder::Decoder, endpoint::Endpoint, flaw::Flaw, sse, timing::Deadlines};
-use crate::domain::{Usage, WriteFailure, Writing};
+use crate::domain::{FailureKind, Usage, WriteFailure, Writing};
 
 /// Sends `order` and decodes the answer. Nothing happens before the stream is read; dropping it
 /// closes the connection.
@@ -27,7 +28,7 @@ async fn open<D: Decoder>(
     // Whether a provider that is too slow to answer counts the order is not known.
     let sent = sent.map_err(|flaw| flaw.into_failure(None, decoder.usage()))?;
     let (head, body) = sent.map_err(|flaw| flaw.into_failure(None, Usage::default()))?;
-    if head.is_event_stream() {
+    if head.status == StatusCode::OK {
         return Ok(read(body, limits, deadlines, decoder, head.attempt_id()));
     }
     Err(head.refusal(body, endpoint.now()).await)
@@ -67,8 +68,9 @@ struct Reading<D> {
 impl<D: Decoder> Reading<D> {
     async fn next(&mut self) -> Result<Option<Writing>, WriteFailure> {
         while self.decoded.is_empty() && !self.has_ended {
-            let read = self.read_event().await;
-            read.map_err(|flaw| flaw.into_failure(self.attempt_id.clone(), self.decoder.usage()))?;
+            if let Err(flaw) = self.read_event().await {
+                self.forgive(flaw)?;
+            }
         }
         let mut writing = self.decoded.pop_front();
         match &mut writing {
@@ -79,17 +81,42 @@ impl<D: Decoder> Reading<D> {
             }
             Some(Writing::Text(_)) => self.deadlines.note_text(),
             Some(Writing::Ended(_)) => self.has_ended = true,
-            Some(Writing::Alive) | None => {}
+            Some(Writing::Alive | Writing::TakenBack) | None => {}
         }
         Ok(writing)
     }
 
+    /// An answer that breaks after its reason to stop is whole: no text follows that.
+    fn forgive(&mut self, flaw: Flaw) -> Result<(), WriteFailure> {
+        if is_break(flaw.kind) && self.decoder.close(&mut self.decoded).is_ok() {
+            return Ok(());
+        }
+        Err(flaw.into_failure(self.attempt_id.clone(), self.decoder.usage()))
+    }
+
     async fn read_event(&mut self) -> Result<(), Flaw> {
         let Some(data) = self.deadlines.hold(self.events.next()).await? else {
-            let ending = self.decoder.close()?;
-            self.decoded.push_back(Writing::Ended(ending));
-            return Ok(());
+            return self.decoder.close(&mut self.decoded);
         };
         self.decoder.decode(&data?, &mut self.decoded)
+    }
+}
+
+/// Whether it is the answer that broke, and not the provider that told of an error.
+fn is_break(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::TooSlow
+        | FailureKind::Truncated
+        | FailureKind::Malformed
+        | FailureKind::CutOff => true,
+        FailureKind::Connect
+        | FailureKind::RateLimited
+        | FailureKind::SpendLimit
+        | FailureKind::Overloaded
+        | FailureKind::ServerFault
+        | FailureKind::Rejected
+        | FailureKind::Denied
+        | FailureKind::Refused
+        | FailureKind::Empty => false,
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     TimeLimits, anthropic::MessageDecoder, attempt::read, flaw::Flaw, tally::Tally,
-    timing::Deadlines,
+    thoughts::ThinkingHabit, timing::Deadlines,
 };
 use crate::domain::{FailureKind, Prompt, WriteFailure, Writing};
 
@@ -33,7 +33,10 @@ fn attempt(
         system: String::new(),
         user: "1234".to_owned(),
     };
-    let decoder = MessageDecoder::new(Tally::of(&prompt), "m".to_owned());
+    let decoder = MessageDecoder::new(
+        Tally::of(&prompt, &ThinkingHabit::default()),
+        "m".to_owned(),
+    );
     let deadlines = Deadlines::from_now(LIMITS);
     read(body, LIMITS, deadlines, decoder, Some("req_1".to_owned()))
 }
@@ -41,7 +44,8 @@ fn attempt(
 fn text_of(writings: &[Result<Writing, WriteFailure>]) -> String {
     let texts = writings.iter().filter_map(|writing| match writing {
         Ok(Writing::Text(text)) => Some(text.as_str()),
-        Ok(Writing::Accepted { .. } | Writing::Alive | Writing::Ended(_)) | Err(_) => None,
+        Ok(Writing::Accepted { .. } | Writing::TakenBack | Writing::Alive | Writing::Ended(_))
+        | Err(_) => None,
     });
     texts.collect()
 }
@@ -95,7 +99,8 @@ async fn any_split_of_the_bytes_gives_the_same_tip() {
         );
         let accepted = writings.iter().find_map(|writing| match writing {
             Ok(Writing::Accepted { attempt_id, .. }) => attempt_id.as_deref(),
-            Ok(Writing::Text(_) | Writing::Alive | Writing::Ended(_)) | Err(_) => None,
+            Ok(Writing::Text(_) | Writing::TakenBack | Writing::Alive | Writing::Ended(_))
+            | Err(_) => None,
         });
         assert_eq!(accepted, Some("req_1"), "the header's name wins");
     }
@@ -147,4 +152,52 @@ async fn a_body_that_breaks_is_truncated_and_its_text_was_passed_on() {
     assert_eq!(text_of(&writings), "Hi");
     let failure = writings.last().unwrap().as_ref().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Truncated);
+}
+
+/// All bytes up to the event that says why it stopped, and then something that is no good.
+fn stopped_then(
+    rest: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, Flaw>> + Send {
+    let stopped = WHOLE
+        .split_inclusive("\n\n")
+        .take_while(|event| !event.contains("_stop\""));
+    let stopped: String = stopped.collect();
+    assert!(stopped.contains("end_turn"));
+    stream::iter([Ok(Bytes::from(stopped))]).chain(rest)
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_reason_to_stop_nothing_that_breaks_costs_the_tip() {
+    let chunk = |bytes: &'static [u8]| Ok(Bytes::from_static(bytes));
+    let broken = || Err(Flaw::new(FailureKind::Truncated, "reset"));
+    for rest in [
+        vec![],
+        vec![broken()],
+        vec![
+            chunk(b"event: message_stop\ndata: {\"type\":\"mess"),
+            broken(),
+        ],
+        vec![chunk(b"data: {\"type\":\n\n")],
+        vec![chunk(b"data: [DONE]\n\n")],
+        vec![chunk(b"data: \xC3\x28\n\n")],
+    ] {
+        let writings: Vec<_> = attempt(stopped_then(stream::iter(rest))).collect().await;
+        assert_eq!(text_of(&writings), "Gr\u{FC}\u{DF} dich \u{1F642}.");
+        let ending = writings.last().unwrap().as_ref().unwrap();
+        let Writing::Ended(ending) = ending else {
+            panic!("{ending:?}");
+        };
+        assert!(ending.usage.output_tokens == 4 && !ending.usage.is_estimated);
+    }
+    let silent = attempt(stopped_then(stream::pending()));
+    let writings: Vec<_> = silent.collect().await;
+    assert!(matches!(writings.last(), Some(Ok(Writing::Ended(_)))));
+}
+
+#[tokio::test]
+async fn an_error_after_the_reason_to_stop_is_one_all_the_same() {
+    let error = b"data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+    let rest = stream::iter([Ok(Bytes::from_static(error))]);
+    let (failure, _) = failure(stopped_then(rest)).await;
+    assert_eq!(failure.kind, FailureKind::Overloaded);
 }

@@ -1,11 +1,11 @@
 use std::collections::VecDeque;
 
 use super::flaw::Flaw;
-use crate::domain::{Ending, Usage, Writing};
+use crate::domain::{Usage, Writing};
 
 /// Understands the events of one answer in one protocol: a state machine without any I/O.
 pub(super) trait Decoder: Send + 'static {
-    /// Takes the data of the next event, and adds what it means to `writings`. When that is
+    /// Takes the data of the next event, or a whole answer that is no stream, and adds what it means to `writings`. When that is
     /// [`Writing::Ended`], the tip is whole, and nothing more need be read.
     ///
     /// # Errors
@@ -13,12 +13,13 @@ pub(super) trait Decoder: Send + 'static {
     /// Why there will be no tip; nothing was added then.
     fn decode(&mut self, data: &str, writings: &mut VecDeque<Writing>) -> Result<(), Flaw>;
 
-    /// Takes the end of the answer's body before that.
+    /// Takes the end of the answer's body before that, however it came about. Once the reason to
+    /// stop was told, the tip is whole all the same, and its end is added to `writings`.
     ///
     /// # Errors
     ///
-    /// As [`Self::decode`]; in most protocols this is always one.
-    fn close(&mut self) -> Result<Ending, Flaw>;
+    /// Why there will be no tip.
+    fn close(&mut self, writings: &mut VecDeque<Writing>) -> Result<(), Flaw>;
 
     /// What the attempt cost so far.
     fn usage(&self) -> Usage;

@@ -5,29 +5,40 @@ use crate::domain::FailureKind;
 
 /// Codes and types that the protocols document, or that servers were seen to send
 /// (platform.claude.com/docs/en/api/errors, platform.openai.com/docs/guides/error-codes).
-const WORDS: [(&str, FailureKind); 22] = [
+const WORDS: [(&str, FailureKind); 33] = [
     ("api_error", FailureKind::ServerFault),
     ("authentication_error", FailureKind::Denied),
     ("billing_error", FailureKind::Denied),
     ("billing_hard_limit_reached", FailureKind::SpendLimit),
     ("conflict_error", FailureKind::ServerFault),
+    ("content_filter", FailureKind::Refused),
+    ("content_policy_violation", FailureKind::Refused),
+    ("context_length_exceeded", FailureKind::Rejected),
+    ("deadline_exceeded", FailureKind::ServerFault),
     ("enforced_spend_limit_reached", FailureKind::SpendLimit),
     ("insufficient_quota", FailureKind::SpendLimit),
+    ("internal", FailureKind::ServerFault),
     ("internal_error", FailureKind::ServerFault),
     ("internal_server_error", FailureKind::ServerFault),
     ("invalid_api_key", FailureKind::Denied),
+    ("invalid_argument", FailureKind::Rejected),
     ("invalid_request_error", FailureKind::Rejected),
     ("model_not_found", FailureKind::Rejected),
+    ("not_found", FailureKind::Rejected),
     ("not_found_error", FailureKind::Rejected),
     ("overloaded", FailureKind::Overloaded),
     ("overloaded_error", FailureKind::Overloaded),
+    ("permission_denied", FailureKind::Denied),
     ("permission_error", FailureKind::Denied),
     ("rate_limit_error", FailureKind::RateLimited),
     ("rate_limit_exceeded", FailureKind::RateLimited),
     ("request_too_large", FailureKind::Rejected),
+    ("resource_exhausted", FailureKind::RateLimited),
     ("server_error", FailureKind::ServerFault),
     ("service_unavailable", FailureKind::Overloaded),
     ("timeout_error", FailureKind::ServerFault),
+    ("unauthenticated", FailureKind::Denied),
+    ("unavailable", FailureKind::Overloaded),
 ];
 
 /// What messages say when the money is spent although type and status speak of a bad request or
@@ -50,6 +61,52 @@ pub(super) fn of_status(status: u16) -> FailureKind {
     }
 }
 
+/// What an event, or an answer with the status 200, means if it tells of an error: that status
+/// says nothing.
+pub(super) fn within(event: &Value) -> Option<Flaw> {
+    let (kind, word) = told(event)?;
+    Some(Flaw::new(kind, format!("within the answer: {word}")))
+}
+
+/// The error that an event or the body of an answer tells of, if it does: in a field `error`, or
+/// itself one, by its name or for want of anything but a code and a message.
+pub(super) fn told(event: &Value) -> Option<(FailureKind, &'static str)> {
+    let has = |name| event.get(name).is_some_and(says_something);
+    let is = |name| event.get(name).and_then(Value::as_str) == Some("error");
+    let explains = ["message", "detail", "details"].into_iter().any(has);
+    let is_bare = has("code") && explains && event.get("choices").is_none();
+    if !has("error") && !is("type") && !is("object") && !is_bare {
+        return None;
+    }
+    let inner = event.get("error").and_then(|error| Fault(error).kind());
+    let known = inner.or_else(|| Fault(event).kind());
+    Some(known.unwrap_or((FailureKind::ServerFault, "an error of an unknown type")))
+}
+
+/// Many servers send every field, and fill those that say nothing with one of these.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    }
+}
+
+/// What a status of gRPC says, which some gateways put where others put that of HTTP
+/// (grpc.io/docs/guides/status-codes).
+fn of_grpc_status(status: u16) -> Option<FailureKind> {
+    Some(match status {
+        3 | 5 | 9 | 11 => FailureKind::Rejected,
+        7 | 16 => FailureKind::Denied,
+        8 => FailureKind::RateLimited,
+        14 => FailureKind::Overloaded,
+        2 | 4 | 10 | 13 => FailureKind::ServerFault,
+        _ => return None,
+    })
+}
+
 /// A provider's error object, as far as one can be made out: servers disagree on everything but
 /// the name of the object.
 pub(super) struct Fault<'a>(pub(super) &'a Value);
@@ -64,26 +121,28 @@ impl Fault<'_> {
             self.at("/details/error_code"),
             self.at("/code"),
             self.at("/type"),
+            self.at("/status"),
+            Some(self.0),
         ];
-        let known = words.into_iter().flatten().filter_map(Value::as_str);
-        let mut known = known.filter_map(|word| WORDS.iter().find(|(name, _)| *name == word));
+        let words = words.into_iter().flatten().filter_map(Value::as_str);
+        let words = words.map(str::to_ascii_lowercase);
+        let mut known = words.filter_map(|word| WORDS.iter().find(|(name, _)| *name == word));
         known
             .next()
             .map(|(word, kind)| (*kind, *word))
             .or_else(|| Some((self.kind_by_number()?, "a code with the number of a status")))
     }
 
-    /// What it means within an answer: the status said 200 by then, which says nothing.
-    pub(super) fn into_flaw(self) -> Flaw {
-        let unknown = (FailureKind::ServerFault, "an error of an unknown type");
-        let (kind, word) = self.kind().unwrap_or(unknown);
-        Flaw::new(kind, format!("within the answer: {word}"))
-    }
-
-    /// Some servers put the status that they would have had into `code`.
+    /// Some servers put the status that they would have had into a field, as a number or in digits.
     fn kind_by_number(&self) -> Option<FailureKind> {
-        let number = u16::try_from(self.at("/code")?.as_u64()?).ok()?;
-        (400..600).contains(&number).then(|| of_status(number))
+        let fields = ["/code", "/status", "/status_code"];
+        let mut numbers = fields
+            .into_iter()
+            .filter_map(|field| number(self.at(field)?));
+        numbers.find_map(|number| match number {
+            400..600 => Some(of_status(number)),
+            number => of_grpc_status(number),
+        })
     }
 
     fn is_spent(&self) -> bool {
@@ -94,6 +153,13 @@ impl Fault<'_> {
 
     fn at(&self, pointer: &str) -> Option<&Value> {
         self.0.pointer(pointer)
+    }
+}
+
+fn number(value: &Value) -> Option<u16> {
+    match value.as_str() {
+        Some(digits) => digits.parse().ok(),
+        None => u16::try_from(value.as_u64()?).ok(),
     }
 }
 
@@ -144,6 +210,22 @@ mod tests {
             ),
             (json!({"code": 70_000}), None),
             (json!({"type": "new_error", "code": null}), None),
+            (json!({"code": "400"}), Some(FailureKind::Rejected)),
+            (
+                json!({"type": "None", "code": "429"}),
+                Some(FailureKind::RateLimited),
+            ),
+            (json!({"status": 529}), Some(FailureKind::Overloaded)),
+            (
+                json!({"code": 3, "details": []}),
+                Some(FailureKind::Rejected),
+            ),
+            (json!({"code": 8}), Some(FailureKind::RateLimited)),
+            (
+                json!({"status": "RESOURCE_EXHAUSTED"}),
+                Some(FailureKind::RateLimited),
+            ),
+            (json!("rate_limit_exceeded"), Some(FailureKind::RateLimited)),
             (json!("it broke"), None),
             (json!(null), None),
         ] {
@@ -170,6 +252,52 @@ mod tests {
             (700, FailureKind::Malformed),
         ] {
             assert_eq!(of_status(status), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_seen_in_every_shape_and_an_empty_field_is_none() {
+        let kind = |event: Value| told(&event).map(|(kind, _)| kind);
+        let rejected = Some(FailureKind::Rejected);
+        let unknown = Some(FailureKind::ServerFault);
+        for (event, expected) in [
+            (json!({"error": {"code": "400", "message": "x"}}), rejected),
+            (json!({"error": "it broke", "code": 400}), rejected),
+            (
+                json!({"error": true, "message": "x", "status": 400}),
+                rejected,
+            ),
+            (
+                json!({"object": "error", "message": "x", "code": 400}),
+                rejected,
+            ),
+            (
+                json!({"object": "error", "type": "invalid_request_error"}),
+                rejected,
+            ),
+            (
+                json!({"type": "error", "error": {"type": "not_found_error"}}),
+                rejected,
+            ),
+            (json!({"code": 400, "details": "x"}), rejected),
+            (
+                json!({"code": "invalid_argument", "message": "x"}),
+                rejected,
+            ),
+            (json!({"type": "error", "error": {}}), unknown),
+            (json!({"error": {"message": "x"}, "choices": []}), unknown),
+            (json!({"error": null, "choices": []}), None),
+            (json!({"error": {}}), None),
+            (json!({"error": "", "code": null}), None),
+            (json!({"error": [], "code": 400}), None),
+            (json!({"code": 400, "message": "x", "choices": []}), None),
+            (
+                json!({"type": "message_start", "message": {"id": "a"}}),
+                None,
+            ),
+            (json!({}), None),
+        ] {
+            assert_eq!(kind(event.clone()), expected, "{event}");
         }
     }
 }

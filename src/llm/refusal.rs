@@ -1,13 +1,13 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use http::{HeaderMap, HeaderName, StatusCode, header};
-use serde_json::Value;
+use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    fault::{self, Fault},
+    fault,
     flaw::Flaw,
+    json,
     name::name,
     retry_after::{retry_after, should_retry},
 };
@@ -30,14 +30,6 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Whether an event stream follows.
-    pub(super) fn is_event_stream(&self) -> bool {
-        let kind = self.headers.get(header::CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        self.status == StatusCode::OK && essence.eq_ignore_ascii_case("text/event-stream")
-    }
-
     /// The provider's name for the attempt, if it is one.
     pub(super) fn attempt_id(&self) -> Option<String> {
         let mut ids = ATTEMPT_IDS
@@ -46,7 +38,8 @@ impl Head {
         ids.find_map(|id| name(id.to_str().ok()?))
     }
 
-    /// What an answer without an event stream means: it cost nothing, and it may say when to come again.
+    /// What an answer with another status than 200 means: it cost nothing, and it may say when to
+    /// come again.
     pub(super) async fn refusal<B: AsRef<[u8]>>(
         &self,
         body: impl Stream<Item = Result<B, Flaw>>,
@@ -55,7 +48,7 @@ impl Head {
         let flaw = if self.status.is_success() {
             Flaw::new(
                 FailureKind::Malformed,
-                format!("{} without an event stream", self.status.as_u16()),
+                format!("a success of another kind, {}", self.status.as_u16()),
             )
         } else {
             self.told(&first_of(body).await)
@@ -70,8 +63,8 @@ impl Head {
     /// By the status; only that the money is spent is told by the body alone.
     fn told(&self, body: &[u8]) -> Flaw {
         let status = self.status.as_u16();
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let told = body.get("error").and_then(|error| Fault(error).kind());
+        let body = json::parse(&String::from_utf8_lossy(body));
+        let told = body.ok().and_then(|body| fault::told(&body));
         let (kind, word) = match told {
             Some((FailureKind::SpendLimit, word)) => (FailureKind::SpendLimit, word),
             Some((_, word)) => (fault::of_status(status), word),
@@ -141,7 +134,7 @@ mod tests {
             FailureKind::Rejected
         );
         assert_eq!(
-            refusal(head(200, &[]), "{}").await.kind,
+            refusal(head(204, &[]), "").await.kind,
             FailureKind::Malformed
         );
     }
@@ -162,14 +155,6 @@ mod tests {
         let started = Instant::now();
         assert_eq!(first_of(stalled).await, b"half");
         assert_eq!(started.elapsed(), BODY_PATIENCE);
-    }
-
-    #[test]
-    fn an_event_stream_is_told_by_status_and_type() {
-        let is = |status, kind| head(status, &[("content-type", kind)]).is_event_stream();
-        assert!(is(200, "text/event-stream") && is(200, "Text/Event-Stream; charset=utf-8"));
-        assert!(!is(200, "text/html") && !is(201, "text/event-stream"));
-        assert!(!head(200, &[]).is_event_stream());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 use std::{future::ready, time::Duration};
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use sse_stream::{Error, Sse, SseByteStream};
 
 use super::flaw::Flaw;
@@ -12,8 +15,13 @@ const EVENT_BYTES: usize = 256 * 1024;
 /// The longest answer, in bytes. A tip of 4 096 tokens, one an event, has about one megabyte.
 const STREAM_BYTES: usize = 4 * 1024 * 1024;
 
-/// The data of every event in `body`, by the rules of the HTML standard (section 9.2.6). The
-/// parser sets no limit to an event, so the bytes are counted before it sees them.
+/// So much white space may keep a connection alive before a whole answer comes, in bytes.
+const BLANK_BYTES: usize = 16 * 1024;
+
+/// The data of every event in `body`, by the rules of the HTML standard (section 9.2.6), or all of
+/// it where it is JSON without events: gateways answer so with any content type and the status 200,
+/// errors above all. The parser sets no limit to an event, so the bytes are counted before it sees
+/// them.
 ///
 /// Fails, and ends, when no byte comes for `idle`, an event or the whole is too large, text is
 /// not UTF-8, or `body` fails. Data that its end cuts off is dropped.
@@ -21,8 +29,39 @@ pub(super) fn events(
     body: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
     idle: Duration,
 ) -> impl Stream<Item = Result<String, Flaw>> + Send + 'static {
-    let parsed = SseByteStream::new(Box::pin(measured(body, idle)));
-    parsed.filter_map(|event| ready(event.map_err(flaw).map(data).transpose()))
+    let bytes = measured(body, idle).boxed();
+    stream::once(opened(bytes)).try_flatten()
+}
+
+/// Finds out by the first byte what an answer is: no line of an event stream that has a meaning
+/// begins with a bracket of any kind.
+async fn opened(
+    mut bytes: BoxStream<'static, Result<Bytes, Flaw>>,
+) -> Result<BoxStream<'static, Result<String, Flaw>>, Flaw> {
+    let mut start = BytesMut::new();
+    while start.trim_ascii_start().is_empty() && start.len() < BLANK_BYTES {
+        let Some(chunk) = bytes.next().await.transpose()? else {
+            break;
+        };
+        start.extend_from_slice(&chunk);
+    }
+    let first = start.trim_ascii_start().first().copied();
+    let bytes = stream::iter([Ok(start.freeze())]).chain(bytes);
+    match first {
+        Some(b'{' | b'[') => Ok(stream::once(whole(bytes)).boxed()),
+        Some(b'<') => Err(Flaw::new(FailureKind::Malformed, "the answer is a page")),
+        Some(_) | None => {
+            let parsed = SseByteStream::new(bytes.boxed());
+            let data = parsed.filter_map(|event| ready(event.map_err(flaw).map(data).transpose()));
+            Ok(data.boxed())
+        }
+    }
+}
+
+async fn whole(bytes: impl Stream<Item = Result<Bytes, Flaw>>) -> Result<String, Flaw> {
+    let bytes: Vec<u8> = bytes.map_ok(Vec::from).try_concat().await?;
+    let malformed = |_| Flaw::new(FailureKind::Malformed, "the answer is not UTF-8");
+    String::from_utf8(bytes).map_err(malformed)
 }
 
 fn measured(

@@ -92,3 +92,49 @@ async fn silence_is_too_slow_and_a_comment_breaks_it() {
     assert_eq!(started.elapsed(), IDLE / 5 * (4 * 4 + 5));
     assert!(events.next().await.is_none(), "it ends with the failure");
 }
+
+#[tokio::test]
+async fn an_answer_that_is_json_is_read_as_a_whole_however_it_is_cut() {
+    for (bytes, whole) in [
+        ("{\"a\":\n\n\"grüß\"}\n", "{\"a\":\n\n\"grüß\"}\n"),
+        (" \n\r\n[{\"a\": 1}]", " \n\r\n[{\"a\": 1}]"),
+    ] {
+        for size in 1..=bytes.len() {
+            assert_eq!(
+                read(bytes.as_bytes(), size).await.unwrap(),
+                [whole],
+                "{size}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_malformed_and_nothing_at_all_is_no_event() {
+    for size in [1, 100] {
+        let flaw = read(b"\n <!doctype html><p>data: x", size)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            flaw,
+            Flaw::new(FailureKind::Malformed, "the answer is a page")
+        );
+        assert_eq!(read(b"", size).await.unwrap(), [""; 0]);
+        assert_eq!(read(b" \n\n", size).await.unwrap(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_breaks_is_truncated_and_one_without_end_is_not_read() {
+    let broken = Err(Flaw::new(FailureKind::Truncated, "reset"));
+    let body = stream::iter([Ok(Bytes::from_static(b"{\"a\":")), broken]);
+    let results: Vec<_> = events(body, IDLE).collect().await;
+    assert_eq!(results.len(), 1);
+    assert_eq!(
+        results[0].as_ref().unwrap_err().kind,
+        FailureKind::Truncated
+    );
+    let endless = "{".repeat(EVENT_BYTES + 1);
+    let flaw = read(endless.as_bytes(), 1_000).await.unwrap_err();
+    assert_eq!(flaw.kind, FailureKind::Malformed);
+}

@@ -1,9 +1,20 @@
+use std::collections::VecDeque;
+
+use super::{
+    surrogates::HalfJoiner,
+    thoughts::{ThinkingHabit, ThoughtFilter},
+};
 use crate::domain::{Prompt, Usage, Writing};
 
-/// Counts what an attempt sent and received, and what the provider says it cost.
+/// Takes in the text of an attempt, and counts what was sent and received, and what the provider
+/// says it cost.
 #[derive(Debug)]
 pub(super) struct Tally {
+    halves: HalfJoiner,
+    thoughts: ThoughtFilter,
+    has_text: bool,
     sent_bytes: u64,
+    /// With thoughts, which are paid for as well.
     text_bytes: u64,
     told_input: Option<u64>,
     told_output: Option<u64>,
@@ -11,8 +22,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of(prompt: &Prompt) -> Self {
+    /// For an attempt with a provider that has this habit.
+    pub(super) fn of(prompt: &Prompt, habit: &ThinkingHabit) -> Self {
         Self {
+            halves: HalfJoiner::default(),
+            thoughts: ThoughtFilter::new(habit),
+            has_text: false,
             sent_bytes: length(&prompt.system) + length(&prompt.user),
             text_bytes: 0,
             told_input: None,
@@ -21,32 +36,49 @@ impl Tally {
         }
     }
 
-    /// What a piece of text means. White space before the first word is left out, so that a tip
-    /// that is nothing else is empty, and the first text is one that a reader sees.
-    pub(super) fn text(&mut self, piece: &str) -> Writing {
-        let seen = match self.text_bytes {
-            0 => piece.trim_start(),
-            _ => piece,
-        };
-        if seen.is_empty() {
-            return Writing::Alive;
+    /// Adds what a piece of text means. White space before the first word is left out, so that a
+    /// tip that is nothing else is empty, and the first text is one that a reader sees.
+    pub(super) fn text(&mut self, piece: &str, writings: &mut VecDeque<Writing>) {
+        let piece = self.halves.join(piece);
+        self.text_bytes = self.text_bytes.saturating_add(length(&piece));
+        let filtered = self.thoughts.take(&piece);
+        if filtered.takes_back && self.has_text {
+            self.has_text = false;
+            writings.push_back(Writing::TakenBack);
         }
-        self.text_bytes += length(seen);
-        Writing::Text(seen.to_owned())
+        if filtered.text.is_empty() {
+            writings.push_back(Writing::Alive);
+        } else {
+            self.show(filtered.text, writings);
+        }
+    }
+
+    /// Takes the end of the text, and adds what was held of it.
+    pub(super) fn finish_text(&mut self, writings: &mut VecDeque<Writing>) {
+        let rest = self.thoughts.finish();
+        if !rest.is_empty() {
+            self.show(rest, writings);
+        }
+    }
+
+    fn show(&mut self, text: String, writings: &mut VecDeque<Writing>) {
+        self.has_text = true;
+        writings.push_back(Writing::Text(text));
     }
 
     pub(super) fn has_text(&self) -> bool {
-        self.text_bytes > 0
+        self.has_text
     }
 
-    /// Tokens read, as the provider counts them so far; nothing where it does not say.
+    /// Tokens read, as the provider counts them so far; nothing where it does not say. Gateways
+    /// that do not know say zero, which no order and no text costs.
     pub(super) fn tell_input(&mut self, tokens: Option<u64>) {
-        self.told_input = tokens.or(self.told_input);
+        self.told_input = tokens.filter(|tokens| *tokens > 0).or(self.told_input);
     }
 
     /// Tokens written, likewise.
     pub(super) fn tell_output(&mut self, tokens: Option<u64>) {
-        self.told_output = tokens.or(self.told_output);
+        self.told_output = tokens.filter(|tokens| *tokens > 0).or(self.told_output);
     }
 
     /// What was told last is what it all cost.
@@ -77,20 +109,28 @@ mod tests {
     use super::*;
 
     fn tally() -> Tally {
-        Tally::of(&Prompt {
+        let prompt = Prompt {
             system: "12345678".to_owned(),
             user: "1234".to_owned(),
-        })
+        };
+        Tally::of(&prompt, &ThinkingHabit::default())
+    }
+
+    fn read(tally: &mut Tally, piece: &str) -> Writing {
+        let mut writings = VecDeque::new();
+        tally.text(piece, &mut writings);
+        assert_eq!(writings.len(), 1);
+        writings.pop_front().unwrap()
     }
 
     #[test]
     fn white_space_before_the_first_word_is_no_text() {
         let mut tally = tally();
-        assert_eq!(tally.text(" \n"), Writing::Alive);
+        assert_eq!(read(&mut tally, " \n"), Writing::Alive);
         assert!(!tally.has_text());
-        assert_eq!(tally.text("\n Be"), Writing::Text("Be".to_owned()));
-        assert_eq!(tally.text(" kind"), Writing::Text(" kind".to_owned()));
-        assert_eq!(tally.text(""), Writing::Alive);
+        assert_eq!(read(&mut tally, "\n Be"), Writing::Text("Be".to_owned()));
+        assert_eq!(read(&mut tally, " kind"), Writing::Text(" kind".to_owned()));
+        assert_eq!(read(&mut tally, ""), Writing::Alive);
     }
 
     #[test]
@@ -99,7 +139,7 @@ mod tests {
         assert_eq!(tally.usage(), Usage::estimated(12, 0));
         tally.tell_input(Some(5));
         tally.tell_output(Some(1));
-        tally.text("123456789");
+        read(&mut tally, "123456789");
         let usage = tally.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (5, 3));
         assert!(usage.is_estimated);
@@ -109,5 +149,34 @@ mod tests {
         let usage = tally.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (5, 2));
         assert!(!usage.is_estimated);
+    }
+
+    #[test]
+    fn zero_is_not_told_and_thoughts_are_paid_for() {
+        let mut tally = tally();
+        read(&mut tally, "<think>12345");
+        tally.tell_input(Some(0));
+        tally.tell_output(Some(0));
+        tally.close();
+        assert_eq!(tally.usage(), Usage::estimated(12, 12));
+    }
+
+    #[test]
+    fn text_that_turns_out_to_be_thoughts_is_taken_back() {
+        let (mut tally, mut writings) = (tally(), VecDeque::new());
+        for piece in ["Why not?", "</think>", "Be", " kind.</th"] {
+            tally.text(piece, &mut writings);
+        }
+        tally.finish_text(&mut writings);
+        let text = |text: &str| Writing::Text(text.to_owned());
+        let expected = [
+            text("Why not?"),
+            Writing::TakenBack,
+            Writing::Alive,
+            text("Be"),
+            text(" kind."),
+            text("</th"),
+        ];
+        assert_eq!(writings, expected);
     }
 }

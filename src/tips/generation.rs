@@ -106,7 +106,7 @@ impl<'a> Generation<'a> {
         sleep(pause).await;
     }
 
-    /// Text that readers have is void once another attempt is made.
+    /// Text that readers have is void once another attempt is made, or its writer takes it back.
     fn begin_again(&mut self) {
         if self.log.length() > 0 {
             self.epoch = Epoch(self.epoch.0 + 1);
@@ -157,6 +157,10 @@ impl<'a> Generation<'a> {
                     }
                 }
                 Writing::Alive => {}
+                Writing::TakenBack => {
+                    self.begin_again();
+                    rules = Rules::new(self.core.settings.max_bytes);
+                }
                 Writing::Text(piece) => {
                     if let Some(attempt) = &mut self.attempt {
                         attempt.text(&piece, supplier);

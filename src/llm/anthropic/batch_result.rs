@@ -1,19 +1,26 @@
 use serde_json::Value;
 
 use super::{
-    batch_wire::{Content, Line, LineResult, Message},
-    stop,
+    batch_wire::{Line, LineResult},
+    counts::Counts,
 };
 use crate::{
-    domain::{BatchOutcome, BatchResult, Ending, FailureKind, Usage, WriteFailure},
-    llm::{fault::Fault, flaw::Flaw, name::name},
+    domain::{BatchOutcome, BatchResult, Ending, FailureKind, Stop, Usage, WriteFailure},
+    llm::{
+        fault::Fault,
+        flaw::Flaw,
+        json::{self, reason, word},
+        name::name,
+        stop,
+        thoughts::without_thoughts,
+    },
 };
 
 /// Reads one line of the results; `model` is the one that was asked for.
 pub(super) fn read(line: &[u8], model: &str) -> Result<BatchResult, Flaw> {
     let line: Line = serde_json::from_slice(line).map_err(|error| Flaw::bad_json(&error))?;
     let outcome = match line.result {
-        LineResult::Succeeded { message } => written(message, model),
+        LineResult::Succeeded { message } => written(&message, model),
         LineResult::Errored { error } => BatchOutcome::Failed(failed(&error)),
         LineResult::Canceled => BatchOutcome::Canceled,
         LineResult::Expired => BatchOutcome::Expired,
@@ -25,36 +32,34 @@ pub(super) fn read(line: &[u8], model: &str) -> Result<BatchResult, Flaw> {
 }
 
 /// A message is a tip when it says why it stopped, and has text.
-fn written(message: Message, model: &str) -> BatchOutcome {
-    let counts = message.usage.unwrap_or_default();
+fn written(message: &Value, model: &str) -> BatchOutcome {
+    let counts = Counts::of(message);
     let usage = Usage {
-        input_tokens: counts.input().unwrap_or(0),
+        input_tokens: counts.input.unwrap_or(0),
         output_tokens: counts.output.unwrap_or(0),
-        is_estimated: counts.input().is_none() || counts.output.is_none(),
+        is_estimated: counts.input.is_none() || counts.output.is_none(),
     };
-    let parts = message.content.into_iter().filter_map(|part| match part {
-        Content::Text { text } => Some(text),
-        Content::Other => None,
-    });
-    let text: String = parts.collect();
-    let text = text.trim_start().to_owned();
-    let without = || Flaw::new(FailureKind::Malformed, "a message without a reason to stop");
-    let reason = message.stop_reason.as_deref().ok_or_else(without);
-    match reason.and_then(|reason| stop::meaning(reason, !text.is_empty())) {
-        Ok(stop) => BatchOutcome::Written(
+    match text_of(message) {
+        Ok((text, stop)) => BatchOutcome::Written(
             text,
             Ending {
                 stop,
                 usage,
-                model: message
-                    .model
-                    .as_deref()
+                model: word(message, "model")
                     .and_then(name)
                     .unwrap_or_else(|| model.to_owned()),
             },
         ),
         Err(flaw) => BatchOutcome::Failed(flaw.into_failure(None, usage)),
     }
+}
+
+fn text_of(message: &Value) -> Result<(String, Stop), Flaw> {
+    let text = without_thoughts(&json::text(message.get("content"))?);
+    let without = || Flaw::new(FailureKind::Malformed, "a message without a reason to stop");
+    let reason = reason(message, "stop_reason")?.ok_or_else(without)?;
+    let stop = stop::meaning(&reason, !text.is_empty())?;
+    Ok((text, stop))
 }
 
 /// An order that failed costs nothing. Its error stands in an envelope, as that of a call does.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{event::Counts, writer::Order};
+use super::writer::Order;
 
 /// What is handed in.
 #[derive(Serialize)]
@@ -66,8 +66,9 @@ pub(super) struct Line {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum LineResult {
+    /// A message that is whole.
     Succeeded {
-        message: Message,
+        message: Value,
     },
     /// The provider's error, in an envelope of its own or not.
     Errored {
@@ -75,24 +76,4 @@ pub(super) enum LineResult {
     },
     Canceled,
     Expired,
-}
-
-/// A message that is whole.
-#[derive(Debug, Deserialize)]
-pub(super) struct Message {
-    pub(super) model: Option<String>,
-    pub(super) content: Vec<Content>,
-    pub(super) stop_reason: Option<String>,
-    pub(super) usage: Option<Counts>,
-}
-
-/// A part of a message; what is no text is not for the reader.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Content {
-    Text {
-        text: String,
-    },
-    #[serde(other)]
-    Other,
 }

@@ -1,22 +1,30 @@
 use std::collections::VecDeque;
 
-use super::{
-    event::{Block, Counts, Delta, Event, Message},
-    stop,
-};
+use serde_json::Value;
+
+use super::counts::Counts;
 use crate::{
-    domain::{Ending, FailureKind, Stop, Usage, Writing},
-    llm::{decoder::Decoder, fault::Fault, flaw::Flaw, name::name, tally::Tally},
+    domain::{Ending, FailureKind, Usage, Writing},
+    llm::{
+        decoder::Decoder,
+        fault,
+        flaw::Flaw,
+        json::{self, count, reason, word},
+        name::name,
+        stop,
+        tally::Tally,
+    },
 };
 
 /// Understands one message.
 ///
-/// It is whole when `message_stop` came and a reason to stop was told before. That the body ended
+/// It is whole once a reason to stop was told: that comes after all text. That the body ended
 /// proves nothing: connections are cut cleanly, too.
 pub(in crate::llm) struct MessageDecoder {
     tally: Tally,
     model: String,
     has_begun: bool,
+    id: Option<String>,
     block: u64,
     stop_reason: Option<String>,
 }
@@ -28,102 +36,137 @@ impl MessageDecoder {
             tally,
             model,
             has_begun: false,
+            id: None,
             block: 0,
             stop_reason: None,
         }
     }
 
-    fn count(&mut self, counts: Option<Counts>) {
-        let counts = counts.unwrap_or_default();
-        self.tally.tell_input(counts.input());
+    fn count(&mut self, counts: Counts) {
+        self.tally.tell_input(counts.input);
         self.tally.tell_output(counts.output);
     }
 
-    /// The start of the message, which comes first and once: texts of two are not one tip.
-    fn begin(&mut self, message: &Message) -> Result<Writing, Flaw> {
+    /// The start of the message, which comes first and once: texts of two are not one tip. Some
+    /// gateways tell of the same one twice.
+    fn begin(&mut self, message: &Value) -> Result<Writing, Flaw> {
+        let id = word(message, "id").and_then(name);
+        if self.has_begun && self.id.is_some() && self.id == id {
+            return Ok(Writing::Alive);
+        }
         if self.has_begun {
             let detail = "a message started within a message";
             return Err(Flaw::new(FailureKind::Malformed, detail));
         }
         self.has_begun = true;
-        self.count(message.usage);
-        if let Some(model) = message.model.as_deref().and_then(name) {
+        self.id.clone_from(&id);
+        self.count(Counts::of(message));
+        if let Some(model) = word(message, "model").and_then(name) {
             self.model = model;
         }
         Ok(Writing::Accepted {
-            attempt_id: message.id.as_deref().and_then(name),
+            attempt_id: id,
             usage: self.tally.usage(),
         })
     }
 
-    /// Text of the block with this number. Blocks come one after the other; text of an earlier
-    /// one would stand in the wrong place.
-    fn text(&mut self, block: u64, piece: &str) -> Result<Writing, Flaw> {
-        if block < self.block {
-            let detail = "text for a block that was over";
-            return Err(Flaw::new(FailureKind::Malformed, detail));
+    /// What an event says of a block, under `part`; only text of the type `kind` is for the reader,
+    /// not thoughts, signatures and calls of tools. Blocks come one after the other: text of an
+    /// earlier one would stand in the wrong place.
+    fn block(
+        &mut self,
+        event: &Value,
+        (part, kind): (&str, &str),
+        writings: &mut VecDeque<Writing>,
+    ) -> Result<(), Flaw> {
+        let part = event
+            .get(part)
+            .filter(|part| word(part, "type") == Some(kind));
+        let piece = json::text(part.and_then(|part| part.get("text")))?;
+        if part.is_some() {
+            let block = count(event, "index").unwrap_or(self.block);
+            if block < self.block {
+                let detail = "text for a block that was over";
+                return Err(Flaw::new(FailureKind::Malformed, detail));
+            }
+            (self.block, self.has_begun) = (block, true);
         }
-        (self.block, self.has_begun) = (block, true);
-        Ok(self.tally.text(piece))
+        self.tally.text(&piece, writings);
+        Ok(())
     }
 
-    /// What the reason to stop says; nothing before there is one.
-    fn verdict(&self) -> Option<Result<Stop, Flaw>> {
-        let reason = self.stop_reason.as_deref()?;
-        Some(stop::meaning(reason, self.tally.has_text()))
+    /// Notes why the message stopped, if `told` says so, and what `counted` says that it cost.
+    fn note_stop(&mut self, told: Option<&Value>, counted: &Value) -> Result<(), Flaw> {
+        let reason = told.map_or(Ok(None), |told| reason(told, "stop_reason"))?;
+        let counts = Counts::of(counted);
+        self.count(counts);
+        if reason.is_some() && counts.output.is_some() {
+            self.tally.close();
+        }
+        self.stop_reason = reason.or(self.stop_reason.take());
+        Ok(())
     }
 
-    fn end(&mut self) -> Result<Writing, Flaw> {
-        let without = || {
-            let detail = "message_stop without a reason to stop";
-            Err(Flaw::new(FailureKind::Malformed, detail))
+    /// A message that comes whole instead of as a stream.
+    fn whole(&mut self, message: &Value, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+        let text = json::text(message.get("content"))?;
+        let accepted = self.begin(message)?;
+        self.note_stop(Some(message), message)?;
+        writings.push_back(accepted);
+        self.tally.text(&text, writings);
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        writings: &mut VecDeque<Writing>,
+        without_reason: FailureKind,
+    ) -> Result<(), Flaw> {
+        let Some(reason) = self.stop_reason.as_deref() else {
+            let detail = "the answer ended without a reason to stop";
+            return Err(Flaw::new(without_reason, detail));
         };
-        let stop = self.verdict().unwrap_or_else(without)?;
-        Ok(Writing::Ended(Ending {
-            stop,
+        let mut rest = VecDeque::new();
+        self.tally.finish_text(&mut rest);
+        let ending = Ending {
+            stop: stop::meaning(reason, self.tally.has_text())?,
             usage: self.tally.usage(),
             model: self.model.clone(),
-        }))
+        };
+        writings.append(&mut rest);
+        writings.push_back(Writing::Ended(ending));
+        Ok(())
     }
 }
 
 impl Decoder for MessageDecoder {
     fn decode(&mut self, data: &str, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
-        let event = serde_json::from_str(data).map_err(|error| Flaw::bad_json(&error))?;
-        let writing = match event {
-            Event::MessageStart { message } => self.begin(&message)?,
-            Event::ContentBlockStart {
-                index,
-                content_block: Block::Text { text },
+        let event = json::parse(data)?;
+        if let Some(flaw) = fault::within(&event) {
+            return Err(flaw);
+        }
+        match word(&event, "type") {
+            Some("message_start") => {
+                writings.push_back(self.begin(event.get("message").unwrap_or(&Value::Null))?);
             }
-            | Event::ContentBlockDelta {
-                index,
-                delta: Delta::TextDelta { text },
-            } => self.text(index, &text)?,
-            Event::MessageDelta { delta, usage } => {
-                self.count(usage);
-                if delta.stop_reason.is_some() {
-                    self.stop_reason = delta.stop_reason;
-                    self.tally.close();
-                }
-                Writing::Alive
+            Some("content_block_start") => {
+                self.block(&event, ("content_block", "text"), writings)?;
             }
-            Event::MessageStop => self.end()?,
-            Event::Error { error } => return Err(Fault(&error).into_flaw()),
-            Event::ContentBlockStart { .. } | Event::ContentBlockDelta { .. } | Event::Other => {
-                Writing::Alive
+            Some("content_block_delta") => self.block(&event, ("delta", "text_delta"), writings)?,
+            Some("message_delta") => {
+                self.note_stop(event.get("delta"), &event)?;
+                writings.push_back(Writing::Alive);
             }
-        };
-        writings.push_back(writing);
+            Some("message_stop") => self.end(writings, FailureKind::Malformed)?,
+            Some("message") => self.whole(&event, writings)?,
+            // New types are added without a new version of the protocol, and are to be ignored.
+            Some(_) | None => writings.push_back(Writing::Alive),
+        }
         Ok(())
     }
 
-    fn close(&mut self) -> Result<Ending, Flaw> {
-        if let Some(Err(flaw)) = self.verdict() {
-            return Err(flaw);
-        }
-        let detail = "the answer ended before message_stop";
-        Err(Flaw::new(FailureKind::Truncated, detail))
+    fn close(&mut self, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+        self.end(writings, FailureKind::Truncated)
     }
 
     fn usage(&self) -> Usage {

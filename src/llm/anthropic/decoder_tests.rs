@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::decoder::MessageDecoder;
 use crate::{
     domain::{Ending, FailureKind, Prompt, Stop, Usage, Writing},
-    llm::{decoder::Decoder, flaw::Flaw, tally::Tally},
+    llm::{decoder::Decoder, flaw::Flaw, tally::Tally, thoughts::ThinkingHabit},
 };
 
 fn decoder() -> MessageDecoder {
@@ -13,7 +13,8 @@ fn decoder() -> MessageDecoder {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    MessageDecoder::new(Tally::of(&prompt), "asked-for".to_owned())
+    let tally = Tally::of(&prompt, &ThinkingHabit::default());
+    MessageDecoder::new(tally, "asked-for".to_owned())
 }
 
 fn start() -> Value {
@@ -46,9 +47,17 @@ fn decode(events: &[Value]) -> (Vec<Writing>, Option<Flaw>, Usage) {
     let mut flaw = results.find_map(Result::err);
     let has_ended = matches!(writings.back(), Some(Writing::Ended(_)));
     if flaw.is_none() && !has_ended {
-        flaw = decoder.close().err();
+        flaw = decoder.close(&mut writings).err();
     }
     (writings.into(), flaw, decoder.usage())
+}
+
+fn text_of(writings: &[Writing]) -> String {
+    let texts = writings.iter().filter_map(|writing| match writing {
+        Writing::Text(text) => Some(text.as_str()),
+        Writing::Accepted { .. } | Writing::TakenBack | Writing::Alive | Writing::Ended(_) => None,
+    });
+    texts.collect()
 }
 
 fn kind(events: &[Value]) -> Option<FailureKind> {
@@ -107,14 +116,7 @@ fn only_text_of_text_blocks_is_published_and_unknown_events_are_ignored() {
         message_stop(),
     ]);
     assert_eq!(flaw, None);
-    let texts: String = writings
-        .iter()
-        .filter_map(|writing| match writing {
-            Writing::Text(text) => Some(text.as_str()),
-            Writing::Accepted { .. } | Writing::Alive | Writing::Ended(_) => None,
-        })
-        .collect();
-    assert_eq!(texts, "Go on, gently.");
+    assert_eq!(text_of(&writings), "Go on, gently.");
 }
 
 #[test]
@@ -124,14 +126,32 @@ fn text_of_a_block_that_was_over_is_malformed() {
 }
 
 #[test]
-fn a_second_start_is_malformed() {
-    for events in [[start(), start()], [text(0, "Hi"), start()]] {
+fn the_start_of_another_message_is_malformed_and_the_same_one_again_is_not() {
+    let other = json!({"type": "message_start", "message": {"id": "msg_2"}});
+    let nameless = json!({"type": "message_start", "message": {}});
+    for events in [
+        [start(), other],
+        [start(), nameless.clone()],
+        [nameless.clone(), nameless],
+        [text(0, "Hi"), start()],
+    ] {
         assert_eq!(kind(&events), Some(FailureKind::Malformed));
     }
+    let events = [
+        start(),
+        start(),
+        text(0, "Hi"),
+        start(),
+        stop("end_turn"),
+        message_stop(),
+    ];
+    let (writings, flaw, usage) = decode(&events);
+    assert_eq!((flaw, usage.input_tokens), (None, 25));
+    assert_eq!(text_of(&writings), "Hi");
 }
 
 #[test]
-fn only_a_good_reason_with_text_and_the_end_is_a_tip() {
+fn only_a_good_reason_with_text_is_a_tip() {
     for (reason, expected) in [
         ("end_turn", None),
         ("stop_sequence", None),
@@ -144,12 +164,7 @@ fn only_a_good_reason_with_text_and_the_end_is_a_tip() {
     ] {
         let events = [start(), text(0, "Hi"), stop(reason), message_stop()];
         assert_eq!(kind(&events), expected, "{reason}");
-        let without_end = expected.or(Some(FailureKind::Truncated));
-        assert_eq!(
-            kind(&events[..3]),
-            without_end,
-            "{reason} and no message_stop"
-        );
+        assert_eq!(kind(&events[..3]), expected, "{reason} and no message_stop");
     }
     let empty = [start(), text(0, " \n"), stop("end_turn"), message_stop()];
     assert_eq!(kind(&empty), Some(FailureKind::Empty));
@@ -194,9 +209,9 @@ fn what_is_no_event_is_malformed_and_not_repeated() {
         "{",
         "[]",
         "null",
-        r#"{"type":1}"#,
-        r#"{"typo":"secret"}"#,
-        r#"{"type":"content_block_delta","index":"secret"}"#,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":["secret",1]}}"#,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":{"secret":1}}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":["secret"]}}"#,
     ] {
         let flaw = decoder().decode(data, &mut VecDeque::new()).unwrap_err();
         assert_eq!(flaw.kind, FailureKind::Malformed, "{data}");

@@ -3,11 +3,12 @@
 mod batch_result;
 mod batch_wire;
 mod batches;
+mod counts;
 mod decoder;
 #[cfg(test)]
 mod decoder_tests;
-mod event;
-mod stop;
+#[cfg(test)]
+mod gateway_tests;
 mod writer;
 
 pub use batches::AnthropicBatches;

@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::decoder::MessageDecoder;
 use crate::{
     domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
-    llm::{ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally},
+    llm::{
+        ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally,
+        thoughts::ThinkingHabit,
+    },
 };
 
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -19,6 +22,7 @@ pub struct AnthropicWriter {
     endpoint: Endpoint,
     route: Route,
     temperature: Option<f64>,
+    habit: ThinkingHabit,
 }
 
 impl AnthropicWriter {
@@ -33,6 +37,7 @@ impl AnthropicWriter {
             endpoint: Endpoint::new(settings, "/v1/messages", headers, clock)?,
             route: settings.route("anthropic"),
             temperature: settings.temperature(),
+            habit: ThinkingHabit::default(),
         })
     }
 
@@ -62,7 +67,8 @@ impl TipWriter for AnthropicWriter {
     }
 
     fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>> {
-        let decoder = MessageDecoder::new(Tally::of(prompt), self.route.model.clone());
+        let tally = Tally::of(prompt, &self.habit);
+        let decoder = MessageDecoder::new(tally, self.route.model.clone());
         attempt::write(self.endpoint.clone(), self.order(prompt), decoder)
     }
 }

@@ -1,9 +1,18 @@
 use std::collections::VecDeque;
 
-use super::chunk::{Choice, Chunk, Counts};
+use serde_json::Value;
+
 use crate::{
     domain::{Ending, FailureKind, Stop, Usage, Writing},
-    llm::{decoder::Decoder, fault::Fault, flaw::Flaw, name::name, tally::Tally},
+    llm::{
+        decoder::Decoder,
+        fault,
+        flaw::Flaw,
+        json::{self, count, reason, word},
+        name::name,
+        stop,
+        tally::Tally,
+    },
 };
 
 /// What ends an answer; no JSON.
@@ -11,8 +20,8 @@ const DONE: &str = "[DONE]";
 
 /// Understands one completion.
 ///
-/// It is whole when a reason to finish was told, and then `[DONE]`, or the end of the body, which
-/// is all that some servers send. Reading goes on after the reason: what it cost comes later.
+/// It is whole when a reason to finish was told. Reading goes on up to `[DONE]`, or to the end of
+/// the body, which is all that some servers send: what it cost comes later.
 pub(super) struct ChatDecoder {
     tally: Tally,
     model: String,
@@ -33,37 +42,67 @@ impl ChatDecoder {
         }
     }
 
-    fn count(&mut self, counts: Counts) {
-        self.tally.tell_input(counts.prompt_tokens);
-        self.tally.tell_output(counts.completion_tokens);
+    fn accept(&mut self, event: &Value, writings: &mut VecDeque<Writing>) {
+        if let Some(model) = word(event, "model").and_then(name) {
+            self.model = model;
+        }
+        if !self.was_accepted {
+            self.was_accepted = true;
+            writings.push_back(Writing::Accepted {
+                attempt_id: word(event, "id").and_then(name),
+                usage: self.tally.usage(),
+            });
+        }
+    }
+
+    /// Notes why it finished, if `choice` says so, and tells its text. A whole answer has a message
+    /// where a stream has a delta.
+    fn choose(&mut self, choice: &Value) -> Result<String, Flaw> {
+        let message = choice.get("delta").or_else(|| choice.get("message"));
+        let said = |name| json::text(message.and_then(|message| message.get(name)));
+        let (text, refusal) = (said("content")?, said("refusal")?);
+        let reason = reason(choice, "finish_reason")?;
+        self.has_declined |= !refusal.is_empty();
+        self.finish_reason = reason.or(self.finish_reason.take());
+        Ok(text)
+    }
+
+    fn count(&mut self, usage: &Value) {
+        let output = count(usage, "completion_tokens");
+        self.tally.tell_input(count(usage, "prompt_tokens"));
+        self.tally.tell_output(output);
         // Some servers count along; the last count is that of the whole answer.
-        if self.finish_reason.is_some() {
+        if self.finish_reason.is_some() && output.is_some() {
             self.tally.close();
         }
     }
 
-    fn choose(&mut self, choice: Choice) -> Writing {
-        let delta = choice.delta.unwrap_or_default();
-        self.has_declined |= delta.refusal.is_some_and(|refusal| !refusal.is_empty());
-        self.finish_reason = choice.finish_reason.or(self.finish_reason.take());
-        self.tally.text(&delta.content.unwrap_or_default())
-    }
-
     fn verdict(&self) -> Result<Stop, Flaw> {
-        let flaw = |kind, detail| Err(Flaw::new(kind, detail));
-        let declined = || flaw(FailureKind::Refused, "the model declined");
-        match self.finish_reason.as_deref() {
-            None => flaw(
-                FailureKind::Truncated,
-                "the answer ended without a reason to finish",
-            ),
-            Some("length") => flaw(FailureKind::CutOff, "length"),
-            Some("content_filter") => declined(),
-            Some("stop") if self.has_declined => declined(),
-            Some("stop") if self.tally.has_text() => Ok(Stop::EndTurn),
-            Some("stop") => flaw(FailureKind::Empty, "ended without text"),
-            // No tool was offered, so there is none to call.
-            Some(_) => flaw(FailureKind::Malformed, "an unexpected reason to finish"),
+        let Some(reason) = self.finish_reason.as_deref() else {
+            let detail = "the answer ended without a reason to finish";
+            return Err(Flaw::new(FailureKind::Truncated, detail));
+        };
+        match stop::meaning(reason, self.tally.has_text()) {
+            Ok(_) if self.has_declined => Err(declined()),
+            Err(flaw) if self.has_declined && flaw.kind == FailureKind::Empty => Err(declined()),
+            verdict => verdict,
+        }
+    }
+}
+
+fn declined() -> Flaw {
+    Flaw::new(FailureKind::Refused, "the model declined")
+}
+
+/// The one answer that was asked for; some events have none. Some servers count something else
+/// than answers, so a choice that is alone is ours whatever its number.
+fn choice_of(event: &Value) -> Option<&Value> {
+    let choices = event.get("choices")?.as_array()?;
+    match choices.as_slice() {
+        [choice] => Some(choice),
+        choices => {
+            let is_first = |choice: &&Value| count(choice, "index").unwrap_or(0) == 0;
+            choices.iter().find(is_first)
         }
     }
 }
@@ -71,41 +110,36 @@ impl ChatDecoder {
 impl Decoder for ChatDecoder {
     fn decode(&mut self, data: &str, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
         if data.trim() == DONE {
-            let ending = self.close()?;
-            writings.push_back(Writing::Ended(ending));
-            return Ok(());
+            return self.close(writings);
         }
-        let chunk: Chunk = serde_json::from_str(data).map_err(|error| Flaw::bad_json(&error))?;
-        // Before the choices, which an error may bring as well.
-        if let Some(error) = &chunk.error {
-            return Err(Fault(error).into_flaw());
+        let event = json::parse(data)?;
+        let choice = choice_of(&event);
+        // Before the choice, which an error may bring as well, or stand in.
+        if let Some(flaw) = fault::within(&event).or_else(|| fault::within(choice?)) {
+            return Err(flaw);
         }
-        if let Some(model) = chunk.model.as_deref().and_then(name) {
-            self.model = model;
-        }
-        if !self.was_accepted {
-            self.was_accepted = true;
-            writings.push_back(Writing::Accepted {
-                attempt_id: chunk.id.as_deref().and_then(name),
-                usage: self.tally.usage(),
-            });
-        }
-        let counts = chunk.usage;
-        let choice = chunk.into_choice();
-        writings.push_back(choice.map_or(Writing::Alive, |choice| self.choose(choice)));
-        if let Some(counts) = counts {
-            self.count(counts);
+        let text = choice.map_or(Ok(String::new()), |choice| self.choose(choice))?;
+        self.accept(&event, writings);
+        self.tally.text(&text, writings);
+        if let Some(usage) = event.get("usage") {
+            self.count(usage);
         }
         Ok(())
     }
 
-    fn close(&mut self) -> Result<Ending, Flaw> {
-        let stop = self.verdict()?;
-        Ok(Ending {
-            stop,
+    fn close(&mut self, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+        let mut rest = VecDeque::new();
+        if self.finish_reason.is_some() {
+            self.tally.finish_text(&mut rest);
+        }
+        let ending = Ending {
+            stop: self.verdict()?,
             usage: self.tally.usage(),
             model: self.model.clone(),
-        })
+        };
+        writings.append(&mut rest);
+        writings.push_back(Writing::Ended(ending));
+        Ok(())
     }
 
     fn usage(&self) -> Usage {

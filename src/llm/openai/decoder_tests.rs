@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::decoder::ChatDecoder;
 use crate::{
     domain::{Ending, FailureKind, Prompt, Stop, Usage, Writing},
-    llm::{decoder::Decoder, flaw::Flaw, tally::Tally},
+    llm::{decoder::Decoder, flaw::Flaw, tally::Tally, thoughts::ThinkingHabit},
 };
 
 fn decoder() -> ChatDecoder {
@@ -13,7 +13,8 @@ fn decoder() -> ChatDecoder {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    ChatDecoder::new(Tally::of(&prompt), "asked-for".to_owned())
+    let tally = Tally::of(&prompt, &ThinkingHabit::default());
+    ChatDecoder::new(tally, "asked-for".to_owned())
 }
 
 fn chunk(delta: &Value, finish: Option<&str>) -> String {
@@ -45,13 +46,8 @@ fn decode(events: &[String]) -> (Vec<Writing>, Option<Flaw>) {
     if matches!(writings.back(), Some(Writing::Ended(_))) {
         return (writings.into(), None);
     }
-    match decoder.close() {
-        Ok(ending) => {
-            writings.push_back(Writing::Ended(ending));
-            (writings.into(), None)
-        }
-        Err(flaw) => (writings.into(), Some(flaw)),
-    }
+    let flaw = decoder.close(&mut writings).err();
+    (writings.into(), flaw)
 }
 
 fn kind(events: &[String]) -> Option<FailureKind> {
@@ -145,8 +141,9 @@ fn only_a_good_reason_with_text_is_a_tip() {
 
 #[test]
 fn another_choice_than_the_first_is_not_mixed_in() {
-    let other =
-        json!({"choices": [{"index": 1, "delta": {"content": "No"}, "finish_reason": "length"}]});
+    let other = json!({"choices": [
+        {"index": 1, "delta": {"content": "No"}, "finish_reason": "length"},
+        {"index": 0, "delta": {"content": ""}}]});
     let events = [text("Yes"), other.to_string(), finish("stop"), done()];
     let texts = decode(&events).0;
     assert!(

@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::decoder::ChatDecoder;
 use crate::{
     domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
-    llm::{ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally},
+    llm::{
+        ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally,
+        thoughts::ThinkingHabit,
+    },
 };
 
 /// The one host that refuses `max_tokens` with newer models; most others know no other name.
@@ -20,6 +23,7 @@ pub struct OpenAiWriter {
     route: Route,
     temperature: Option<f64>,
     is_openai: bool,
+    habit: ThinkingHabit,
 }
 
 impl OpenAiWriter {
@@ -36,6 +40,7 @@ impl OpenAiWriter {
             route: settings.route("openai"),
             temperature: settings.temperature(),
             is_openai: settings.base_url.host_str() == Some(OPENAI),
+            habit: ThinkingHabit::default(),
         })
     }
 
@@ -94,7 +99,8 @@ impl TipWriter for OpenAiWriter {
     }
 
     fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>> {
-        let decoder = ChatDecoder::new(Tally::of(prompt), self.route.model.clone());
+        let tally = Tally::of(prompt, &self.habit);
+        let decoder = ChatDecoder::new(tally, self.route.model.clone());
         attempt::write(self.endpoint.clone(), self.order(prompt), decoder)
     }
 }

@@ -176,6 +176,7 @@ pub async fn write(writer: &dyn TipWriter) -> Attempt {
                 assert!(!piece.is_empty(), "text is never empty");
                 text.push_str(&piece);
             }
+            Ok(Writing::TakenBack) => text.clear(),
             Ok(Writing::Alive) => {}
             Ok(Writing::Ended(ending)) => end = Some(Ok(ending)),
             Err(failure) => {

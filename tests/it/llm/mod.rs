@@ -3,6 +3,7 @@ mod aborts;
 mod answers;
 mod batches;
 pub mod fixture;
+mod gateways;
 mod orders;
 mod refusals;
 mod simulator;

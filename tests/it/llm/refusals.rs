@@ -1,4 +1,4 @@
-//! Answers that are no event streams, and none at all.
+//! Refusals, pages of others, and no answer at all.
 use std::time::Duration;
 
 use challenges_catalog::domain::{FailureKind, Usage};
@@ -82,12 +82,12 @@ async fn the_wait_that_is_asked_for_is_passed_on_in_every_form() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_stream_is_malformed() {
+async fn what_is_no_answer_is_malformed() {
     for protocol in BOTH {
         let html = "<html>Please log in</html>";
         for script in [
             answer("200 OK", "content-type: text/html\r\n", html),
-            answer("200 OK", "", protocol.text(&["Hi"]) + &protocol.good_end()),
+            answer("200 OK", "", html),
             answer("204 No Content", "content-type: text/event-stream\r\n", ""),
             Act::Send(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
         ] {

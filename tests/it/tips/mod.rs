@@ -5,6 +5,7 @@ mod batches;
 mod everywhere;
 mod faults;
 mod fleet;
+mod gateways;
 mod guards;
 pub mod hearing;
 mod limits;

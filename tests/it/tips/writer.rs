@@ -28,6 +28,8 @@ pub const USAGE: Usage = Usage {
 #[derive(Clone, Debug)]
 pub enum Act {
     Say(String),
+    /// Says that all so far was none of the tip.
+    TakeBack,
     Pause(Duration),
     /// Waits until the test opens the gate once more.
     Gate,
@@ -107,6 +109,7 @@ impl TipWriter for Writer {
             loop {
                 let event = match acts.pop_front()? {
                     Act::Say(text) => Ok(Writing::Text(text)),
+                    Act::TakeBack => Ok(Writing::TakenBack),
                     Act::Fail(failure) => Err(failure),
                     Act::End => Ok(Writing::Ended(Ending {
                         stop: Stop::EndTurn,
