@@ -113,7 +113,7 @@ pub enum TipSource {
 pub enum ResetCause {
     /// The resume point does not fit the text.
     Resume,
-    /// The provider failed with the text half written; it begins anew.
+    /// The provider failed with the text half written, or it was only its thoughts; it begins anew.
     Restart,
     /// The replica that had it written was lost; another one begins anew.
     Takeover,

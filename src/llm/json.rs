@@ -7,13 +7,13 @@ use crate::domain::FailureKind;
 /// and strings may end within a character (see [`super::surrogates`]).
 pub(super) fn parse(data: &str) -> Result<Value, Flaw> {
     let parsed = serde_json::from_str(&without_lone_halves(data));
-    let object = match parsed.map_err(|error| Flaw::bad_json(&error))? {
-        // Some servers put their one object into a list.
-        Value::Array(mut items) if items.len() == 1 => items.pop(),
-        value => Some(value),
-    };
+    let mut object: Value = parsed.map_err(|error| Flaw::bad_json(&error))?;
+    // Some servers put their one object into a list.
+    if let Some([only]) = object.as_array_mut().map(Vec::as_mut_slice) {
+        object = only.take();
+    }
     let no_object = || Flaw::new(FailureKind::Malformed, "an event is no object");
-    object.filter(Value::is_object).ok_or_else(no_object)
+    object.is_object().then_some(object).ok_or_else(no_object)
 }
 
 /// A number that tells something beside the text; one that cannot be read is not told.
@@ -47,12 +47,12 @@ pub(super) fn text(content: Option<&Value>) -> Result<String, Flaw> {
 }
 
 fn part(part: &Value) -> Result<&str, Flaw> {
-    match part {
-        Value::Object(_) => match word(part, "type") {
-            None | Some("text" | "output_text") => string(part.get("text")),
-            Some(_) => Ok(""),
-        },
-        part => string(Some(part)),
+    if !part.is_object() {
+        return string(Some(part));
+    }
+    match word(part, "type") {
+        None | Some("text" | "output_text") => string(part.get("text")),
+        Some(_) => Ok(""),
     }
 }
 

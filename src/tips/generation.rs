@@ -7,6 +7,7 @@ use super::{
     attempt::{Attempt, Ended},
     board::Core,
     fence::Fence,
+    keep_time::keep_time,
     key::sha256,
     log::Log,
     order::Order,
@@ -222,6 +223,7 @@ impl<'a> Generation<'a> {
     async fn tip(&self, supplier: &Supplier, ending: Ending) -> Tip {
         self.fence.pass().await;
         let text = self.log.text();
+        let keep = keep_time(&text, self.core.settings.ttl);
         let now = self.core.clock.now();
         Tip {
             key: self.order.key,
@@ -233,7 +235,7 @@ impl<'a> Generation<'a> {
             stop: ending.stop,
             usage: ending.usage,
             created_at: now,
-            expires_at: now.plus(self.core.settings.ttl),
+            expires_at: now.plus(keep),
         }
     }
 }

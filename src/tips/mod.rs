@@ -22,6 +22,7 @@ mod figures;
 mod follower;
 mod frame;
 mod generation;
+mod keep_time;
 mod key;
 mod ledger;
 mod limiter;

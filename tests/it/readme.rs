@@ -1,7 +1,10 @@
-//! The README tells the truth.
+//! The README and the documents beside it tell the truth.
 use challenges_catalog::config::markdown_table;
 
+use crate::architecture::source::Source;
+
 const README: &str = include_str!("../../README.md");
+const PROVIDERS: &str = include_str!("../../docs/providers.md");
 
 #[test]
 fn the_settings_table_is_that_of_the_program() {
@@ -39,4 +42,23 @@ fn the_grants_are_those_of_the_script() {
     let block: Vec<_> = statements.map(|line| format!("   {line}\n")).collect();
     let block = block.concat();
     assert!(README.contains(&block), "README.md should have:\n{block}");
+}
+
+#[test]
+fn every_test_that_the_table_of_providers_names_is_there() {
+    let mut sources = Source::all_under("src");
+    sources.extend(Source::all_under("tests/it"));
+    let is_there = |name: &str| {
+        let (module, fact) = name.rsplit_once("::").unwrap();
+        let file = module.trim_end_matches("::tests").replace("::", "/") + ".rs";
+        let mut files = sources.iter().filter(|source| source.path.ends_with(&file));
+        files.any(|source| source.text.contains(&format!("fn {fact}(")))
+    };
+    let rows = PROVIDERS.lines().filter(|line| line.starts_with("| "));
+    let names = rows.flat_map(|row| {
+        let (_, tests) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        tests.split('`').filter(|word| word.contains("::"))
+    });
+    let missing: Vec<_> = names.clone().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty() && names.count() > 20, "{missing:?}");
 }

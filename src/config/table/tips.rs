@@ -35,7 +35,7 @@ pub(in crate::config) const TIP_TTL: Setting = tip(
         max: secs(365 * DAY),
     },
     "7d",
-    "How long a tip is current; a changed challenge gets another one at once",
+    "How long a tip is current, or 10m at most if it ends within a sentence; a changed challenge gets another one at once",
 );
 
 pub(in crate::config) const TIP_MAX_BYTES: Setting = tip(

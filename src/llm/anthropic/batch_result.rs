@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn thoughts_are_left_out_of_a_message() {
+        let content = json!([{"type": "text", "text": "<think>Why?</think>\n\nBe kind."}]);
+        let BatchOutcome::Written(text, _) = message(&json!("end_turn"), &content) else {
+            panic!("it is no text");
+        };
+        assert_eq!(text, "Be kind.");
+    }
+
+    #[test]
     fn a_message_that_is_not_whole_is_a_failure_that_costs() {
         let text = json!([{"type": "text", "text": "Be kind."}]);
         for (reason, content, kind) in [

@@ -5,6 +5,7 @@ use crate::{
         SettledOrder, Tip, TipOrigin, UnixMicros, Usage,
     },
     tips::{
+        keep_time::keep_time,
         key::sha256,
         rules::{Breach, Rules},
     },
@@ -86,6 +87,7 @@ impl BatchDesk {
         ending: Ending,
     ) -> Result<&'static str, Error> {
         let batch = &noted.batch;
+        let keep = keep_time(&text, self.core.settings.ttl);
         let tip = Tip {
             key: order.order.key,
             epoch: order.order.epoch,
@@ -96,7 +98,7 @@ impl BatchDesk {
             stop: ending.stop,
             usage: ending.usage,
             created_at: ended_at,
-            expires_at: ended_at.plus(self.core.settings.ttl),
+            expires_at: ended_at.plus(keep),
         };
         let origin = TipOrigin {
             challenge: order.order.challenge,

@@ -1,3 +1,3 @@
 //! The floor plan of `src/` is kept: who imports whom, how long a file is, what `mod.rs` holds.
 mod rules;
-mod source;
+pub mod source;

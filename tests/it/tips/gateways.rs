@@ -93,3 +93,21 @@ async fn text_that_its_writer_takes_back_is_taken_back_from_readers() {
     assert_eq!(alone.store.tips()[0].text, "Be kind.");
     assert_eq!(alone.store.outcomes(), ["success"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_ends_in_the_middle_of_a_sentence_is_kept_for_minutes() {
+    for (text, keep) in [
+        ("Be kind.", settings().ttl),
+        ("Be kind, and then", Duration::from_mins(10)),
+    ] {
+        let writer = Writer::new("a", [spoken(&[text], PAUSE)]);
+        let alone = Alone::new(&[&writer]);
+        assert_eq!(alone.read(question()).await.text, text);
+        alone.settle().await;
+        let tip = alone.store.tips().pop().unwrap();
+        assert_eq!(tip.created_at.plus(keep), tip.expires_at, "{text}");
+        tokio::time::advance(keep).await;
+        alone.read(question()).await;
+        assert_eq!(writer.calls(), 2, "{text}");
+    }
+}
