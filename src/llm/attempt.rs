@@ -86,9 +86,10 @@ impl<D: Decoder> Reading<D> {
         Ok(writing)
     }
 
-    /// An answer that breaks after its reason to stop is whole: no text follows that.
+    /// An answer that breaks when all its text was there is whole.
     fn forgive(&mut self, flaw: Flaw) -> Result<(), WriteFailure> {
-        if is_break(flaw.kind) && self.decoder.close(&mut self.decoded).is_ok() {
+        let is_complete = is_break(flaw.kind) && self.decoder.is_complete();
+        if is_complete && self.decoder.close(&mut self.decoded).is_ok() {
             return Ok(());
         }
         Err(flaw.into_failure(self.attempt_id.clone(), self.decoder.usage()))

@@ -13,13 +13,16 @@ pub(super) trait Decoder: Send + 'static {
     /// Why there will be no tip; nothing was added then.
     fn decode(&mut self, data: &str, writings: &mut VecDeque<Writing>) -> Result<(), Flaw>;
 
-    /// Takes the end of the answer's body before that, however it came about. Once the reason to
-    /// stop was told, the tip is whole all the same, and its end is added to `writings`.
+    /// Takes the end of the answer's body before that. Once the reason to stop was told, the tip is
+    /// whole all the same, and its end is added to `writings`.
     ///
     /// # Errors
     ///
     /// Why there will be no tip.
     fn close(&mut self, writings: &mut VecDeque<Writing>) -> Result<(), Flaw>;
+
+    /// Whether no text can be missing, even if the body does not end but breaks.
+    fn is_complete(&self) -> bool;
 
     /// What the attempt cost so far.
     fn usage(&self) -> Usage;

@@ -86,6 +86,10 @@ impl Tally {
         self.is_final = true;
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_final
+    }
+
     /// What it cost: as told, or guessed where the end of it was not told. Each side is guessed
     /// by [`Usage::estimated`], and never below what was told.
     pub(super) fn usage(&self) -> Usage {

@@ -169,6 +169,10 @@ impl Decoder for MessageDecoder {
         self.end(writings, FailureKind::Truncated)
     }
 
+    fn is_complete(&self) -> bool {
+        self.stop_reason.is_some()
+    }
+
     fn usage(&self) -> Usage {
         self.tally.usage()
     }

@@ -142,6 +142,11 @@ impl Decoder for ChatDecoder {
         Ok(())
     }
 
+    /// A reason alone is too little: some servers send one with every piece of text.
+    fn is_complete(&self) -> bool {
+        self.tally.is_closed()
+    }
+
     fn usage(&self) -> Usage {
         self.tally.usage()
     }

@@ -133,7 +133,7 @@ async fn an_error_within_the_stream_is_told_in_every_shape() {
 }
 
 #[tokio::test]
-async fn after_the_reason_to_stop_a_body_that_breaks_is_a_whole_tip() {
+async fn after_the_reason_to_stop_and_the_cost_a_body_that_breaks_is_a_whole_tip() {
     for protocol in BOTH {
         let end = protocol.good_end();
         let last = end.rfind("data: ").unwrap();
@@ -150,6 +150,20 @@ async fn after_the_reason_to_stop_a_body_that_breaks_is_a_whole_tip() {
             assert_is_tip(protocol.attempt(script).await, TOLD);
         }
     }
+}
+
+#[tokio::test]
+async fn a_finish_reason_without_the_cost_does_not_make_a_broken_body_whole() {
+    let choice = json!({"index": 0, "delta": {"content": TEXT}, "finish_reason": "stop"});
+    let told = format!("data: {}\n\n", json!({"choices": [choice]}));
+    let broken = vec![chunked(&told), Act::Reset];
+    let attempt = Protocol::OpenAi.attempt(broken).await;
+    assert_eq!(attempt.kind(), FailureKind::Truncated);
+    let ended = Protocol::OpenAi
+        .attempt(vec![chunked(&told), last_chunk()])
+        .await;
+    assert_eq!(ended.text, TEXT);
+    assert!(ended.end.unwrap().usage.is_estimated);
 }
 
 #[tokio::test]
