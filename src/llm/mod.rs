@@ -16,6 +16,8 @@ mod flaw;
 mod json;
 mod json_lines;
 mod name;
+#[cfg(test)]
+mod odd_field_tests;
 mod openai;
 mod prompt;
 mod refusal;

@@ -83,7 +83,7 @@ impl MessageDecoder {
             .get(part)
             .filter(|part| word(part, "type") == Some(kind));
         let piece = json::text(part.and_then(|part| part.get("text")))?;
-        if part.is_some() {
+        if !piece.is_empty() {
             let block = count(event, "index").unwrap_or(self.block);
             if block < self.block {
                 let detail = "text for a block that was over";

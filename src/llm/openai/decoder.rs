@@ -22,7 +22,7 @@ const DONE: &str = "[DONE]";
 ///
 /// It is whole when a reason to finish was told. Reading goes on up to `[DONE]`, or to the end of
 /// the body, which is all that some servers send: what it cost comes later.
-pub(super) struct ChatDecoder {
+pub(in crate::llm) struct ChatDecoder {
     tally: Tally,
     model: String,
     was_accepted: bool,
@@ -32,7 +32,7 @@ pub(super) struct ChatDecoder {
 
 impl ChatDecoder {
     /// `model` is the one that was asked for, in case that the answer does not name one.
-    pub(super) fn new(tally: Tally, model: String) -> Self {
+    pub(in crate::llm) fn new(tally: Tally, model: String) -> Self {
         Self {
             tally,
             model,

@@ -7,4 +7,6 @@ mod decoder_tests;
 mod gateway_tests;
 mod writer;
 
+#[cfg(test)]
+pub(super) use decoder::ChatDecoder;
 pub use writer::OpenAiWriter;
