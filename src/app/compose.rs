@@ -26,7 +26,7 @@ use crate::{
     transport::{
         CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport,
         FeatureFlagsTransport, Gate, Health, PageTokens, ProtoEncoder, RuntimeSettingsTransport,
-        TipsAdminTransport, TipsTransport,
+        TipsAdminTransport,
     },
 };
 
@@ -76,14 +76,14 @@ impl App {
         let health = Health::starting().await;
         let routed = health.routes(
             cache_admin(&caches, &datastore, (own, name), &tasks),
-            TipsAdminTransport::new(tips.generating),
+            TipsAdminTransport::new(tips.generating.clone()),
             FeatureFlagsTransport::new(controls.clone()),
             RuntimeSettingsTransport::new(controls),
         )?;
         let leaving = CancellationToken::new();
         let edge = Edge::new(
             transport,
-            TipsTransport::new(tips.service, config.tips.heartbeat),
+            tips.transport(&config.tips),
             edits(&datastore, encoder, page_tokens),
             routed,
             Gate::new(Arc::clone(switches), flags.changes()),

@@ -6,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{clock::SystemClock, view::Error, writers::Writers};
 use crate::{
     cache::Knowledge,
-    config::{AbandonedTips, Config, ProviderLimits},
+    config::{AbandonedTips, Config, ProviderLimits, TipRefresh, TipsConfig},
     domain::{FleetKey, PromptBook, Switches, TipWriter},
     llm::BundledPrompts,
     redis::{Link, LinkSettings, Listener, MacKey, RedisServers},
@@ -16,6 +16,7 @@ use crate::{
         Abandoned, BatchDesk, BatchParts, Board, CallerLimits, Price, Provider, TipParts, TipRedis,
         TipSettings,
     },
+    transport::{RefreshBy, TipsTransport},
 };
 
 /// Those who write tips, those who keep them, and those who ask for them.
@@ -28,6 +29,16 @@ pub(super) struct Tips {
 }
 
 impl Tips {
+    /// What serves the streams of callers.
+    pub(super) fn transport(&self, config: &TipsConfig) -> TipsTransport {
+        let refresh = match config.refresh {
+            TipRefresh::All => RefreshBy::All,
+            TipRefresh::Local => RefreshBy::Local,
+            TipRefresh::Nobody => RefreshBy::Nobody,
+        };
+        TipsTransport::new(self.service.clone(), config.heartbeat, refresh)
+    }
+
     /// A board that keeps tips in `datastore`, reaches the other replicas through `redis`, and
     /// works until `stop`; for tips about the challenges of `catalog`.
     pub(super) fn build(
@@ -51,7 +62,8 @@ impl Tips {
             stop: stop.clone(),
         };
         let board = Arc::new(Board::new(settings(config, switches), parts));
-        let service = TipsService::new(Arc::clone(&board) as _, catalog, book.personas());
+        let (personas, locales) = (book.personas(), &config.tips.locales);
+        let service = TipsService::new(Arc::clone(&board) as _, catalog, personas, locales);
         let generating = GenerateTipsService::new(
             Arc::clone(&board) as _,
             service.clone(),
@@ -181,6 +193,7 @@ fn settings(config: &Config, switches: &Arc<Switches>) -> TipSettings {
         },
         caller: caller_limits(tips.streams_per_minute, tips.streams_at_once),
         daily_budget_micro_usd: tips.daily_budget_micro_usd,
+        orders_at_once: tips.orders_at_once,
         replicas: tips.replicas,
         switches: Arc::clone(switches),
         ..TipSettings::default()

@@ -308,6 +308,14 @@ fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let has_providers = config.providers.anthropic.is_some() || config.providers.openai.is_some();
+    let has_budget = config.tips.daily_budget_micro_usd.is_some();
+    if has_providers && !has_budget && !config.server.grpc_addr.ip().is_loopback() {
+        warnings.push(
+            "CATALOG_TIP_DAILY_BUDGET is not set: whoever reaches this server can have tips written for any amount"
+                .to_owned(),
+        );
+    }
     warnings.extend(config.database.url.warning());
     warnings.extend(providers::warnings(&config.providers));
     warnings.extend(near_misses(environment));

@@ -41,7 +41,7 @@ pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;
 pub use setting::{Form, Section, Setting};
 pub use table::{CONFIG_FILE, LOG, SETTINGS};
-pub use tips::{AbandonedTips, TipsConfig};
+pub use tips::{AbandonedTips, TipRefresh, TipsConfig};
 pub use values::{
     CacheConfig, Config, DatabaseConfig, LogConfig, LogFormat, RedisConfig, ServerConfig,
 };

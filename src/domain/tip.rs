@@ -13,6 +13,13 @@ impl Locale {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is a language for which `wanted` is a variety: `de` for `de-AT`, also for itself.
+    #[must_use]
+    pub fn covers(&self, wanted: &Self) -> bool {
+        let rest = wanted.0.strip_prefix(&self.0);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
 }
 
 impl Default for Locale {

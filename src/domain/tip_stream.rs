@@ -1,4 +1,5 @@
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,8 +31,8 @@ impl CallerId {
 /// Who asks for a tip, and so whose limits hold and who is told what it cost.
 #[derive(Clone, Debug)]
 pub enum Asker {
-    /// One of many callers, with limits for each.
-    Caller(CallerId),
+    /// One of many callers, with limits for each, and for all that come from one address.
+    Caller(CallerId, Option<IpAddr>),
     /// A run that an operator started. It paces itself, and what it has written goes to its account.
     Run(Arc<TipAccount>),
 }

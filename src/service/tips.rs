@@ -1,4 +1,5 @@
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,6 +34,8 @@ pub struct TipTerms {
     pub heartbeat: Option<Duration>,
     /// Who asks.
     pub caller: CallerId,
+    /// From where, as far as it is known.
+    pub address: Option<IpAddr>,
     /// When the caller stops waiting.
     pub deadline: Instant,
 }
@@ -48,21 +51,24 @@ pub struct TipsService {
     board: Arc<dyn TipBoard>,
     catalog: CatalogService,
     personas: Arc<[PersonaName]>,
+    locales: Arc<[Locale]>,
 }
 
 impl TipsService {
     /// Tips of `board` about the challenges of `catalog`, in the voices `personas`, of which the
-    /// first is the default.
+    /// first is the default, and in `locales`, where it is too.
     #[must_use]
     pub fn new(
         board: Arc<dyn TipBoard>,
         catalog: CatalogService,
         personas: &[PersonaName],
+        locales: &[Locale],
     ) -> Self {
         Self {
             board,
             catalog,
             personas: personas.into(),
+            locales: locales.into(),
         }
     }
 
@@ -81,6 +87,26 @@ impl TipsService {
         found.cloned().ok_or_else(|| {
             let names: Vec<_> = self.personas.iter().map(PersonaName::as_str).collect();
             format!("must be one of {}", names.join(", "))
+        })
+    }
+
+    /// The language in which a tip is written for who wants it in `text`: one that is offered, of which it may be a
+    /// variety. Empty text means the first.
+    ///
+    /// # Errors
+    ///
+    /// Those that there are.
+    pub fn locale(&self, text: &str) -> Result<Locale, String> {
+        let offered = &self.locales;
+        let wanted = match text {
+            "" => offered.first().cloned().unwrap_or_default(),
+            text => text.parse()?,
+        };
+        let covering = offered.iter().filter(|locale| locale.covers(&wanted));
+        let nearest = covering.max_by_key(|locale| locale.as_str().len());
+        nearest.cloned().ok_or_else(|| {
+            let names: Vec<_> = offered.iter().map(Locale::as_str).collect();
+            format!("must be one of {}, or a variety of one", names.join(", "))
         })
     }
 
@@ -144,7 +170,7 @@ fn request(subject: TipSubject, resume: Option<ResumePoint>, terms: TipTerms) ->
         no_static_fallback: terms.no_static_fallback,
         resume,
         heartbeat: terms.heartbeat,
-        asker: Asker::Caller(terms.caller),
+        asker: Asker::Caller(terms.caller, terms.address),
         deadline: terms.deadline,
     }
 }

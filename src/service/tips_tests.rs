@@ -118,6 +118,7 @@ fn service() -> (TipsService, Arc<SlowBoard>) {
         Arc::clone(&board) as _,
         CatalogService::new(Arc::new(Fifty)),
         &personas,
+        &["en", "de", "pt", "pt-BR"].map(|name| name.parse().unwrap()),
     );
     (service, board)
 }
@@ -130,6 +131,7 @@ fn terms(service: &TipsService) -> TipTerms {
         no_static_fallback: false,
         heartbeat: None,
         caller: CallerId("ann".to_owned()),
+        address: None,
         deadline: Instant::now(),
     }
 }
@@ -189,4 +191,20 @@ fn a_voice_is_found_by_its_name_and_those_there_are_are_named() {
     assert_eq!(service.persona("gentle").unwrap().as_str(), "gentle");
     let problem = service.persona("loud").unwrap_err();
     assert_eq!(problem, "must be one of connell, gentle");
+}
+
+#[test]
+fn a_tip_is_written_in_a_language_that_is_offered_and_that_covers_what_is_wanted() {
+    let (service, _) = service();
+    let wanted = ["", "de", "de-AT", "pt-br", "pt-AO", "en-US"];
+    let written = wanted.map(|text| service.locale(text).unwrap().as_str().to_owned());
+    assert_eq!(written, ["en", "de", "de", "pt-BR", "pt", "en"]);
+    for text in ["fr", "den", "en_US"] {
+        assert!(service.locale(text).is_err(), "{text}");
+    }
+    let problem = service.locale("fr").unwrap_err();
+    assert_eq!(
+        problem,
+        "must be one of en, de, pt, pt-BR, or a variety of one"
+    );
 }

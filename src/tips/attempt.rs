@@ -1,6 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
+};
 
 use super::{
     board::{Core, STORE_TIMEOUT},
@@ -27,6 +30,7 @@ pub(super) struct Attempt {
     pub(super) provider: usize,
     epoch: Epoch,
     permit: Permit,
+    _place: OwnedSemaphorePermit,
     reserve: Reserve,
     /// The most that it may cost.
     most: u64,
@@ -57,6 +61,9 @@ impl Core {
         if !self.settings.switches.is_on(Flag::AiTips) {
             return Err(Bar::SwitchedOff);
         }
+        // It is never closed.
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| Bar::SwitchedOff)?;
         let permit = supplier.breaker.enter().map_err(Bar::Unwell)?;
         let most = supplier.most_cost(&order.prompt);
         let share = RunShare::take(order.account.as_ref(), most).ok_or(Bar::Budget)?;
@@ -83,6 +90,7 @@ impl Core {
             provider,
             epoch,
             permit,
+            _place: place,
             reserve,
             most,
             began: Instant::now(),

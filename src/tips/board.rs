@@ -7,7 +7,10 @@ use futures_util::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::async_trait;
 use tracing::Instrument;
@@ -15,12 +18,12 @@ use tracing::Instrument;
 use super::{
     CallerLimits, Provider, TipLimits, TipRedis, TipSettings, TipStats,
     budget::Budget,
-    callers::{Callers, Turn},
+    callers::Callers,
     cursor::Terms,
     desk::Desks,
     duty::Duty,
     fanout::Fanout,
-    limiter::{Limiter, Quota},
+    limiter::Limiter,
     log::{End, Failed, Log, Seat},
     memory::Memory,
     order::Order,
@@ -29,9 +32,9 @@ use super::{
 };
 use crate::{
     domain::{
-        Asker, CallerId, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip,
-        TipBoard, TipEvent, TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore,
-        TipSubject, generic_tip,
+        Asker, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip, TipBoard,
+        TipEvent, TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipSubject,
+        generic_tip,
     },
     telemetry::{Failing, FailureLog},
 };
@@ -71,12 +74,14 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     pub(super) limiter: Limiter,
     pub(super) budget: Budget,
+    /// Places for orders that are under way.
+    pub(super) places: Arc<Semaphore>,
     pub(super) stats: Arc<TipStats>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
     store_outage: FailureLog,
-    caller_limits: Mutex<CallerLimits>,
-    callers: Arc<Callers>,
+    pub(super) caller_limits: Mutex<CallerLimits>,
+    pub(super) callers: Arc<Callers>,
     desks: Arc<Desks>,
 }
 
@@ -98,6 +103,7 @@ impl Board {
                 settings.replicas,
                 Arc::clone(&parts.clock),
             ),
+            places: Arc::new(Semaphore::new(settings.orders_at_once)),
             memory: Memory::new(settings.memory_bytes),
             caller_limits: Mutex::new(settings.caller),
             callers: Callers::new(settings.caller.at_once),
@@ -224,9 +230,9 @@ impl Core {
         // For the others nothing is written; what is there will do.
         let switches = &self.settings.switches;
         let (turn, may_write) = match request.asker {
-            Asker::Caller(caller) => {
+            Asker::Caller(caller, address) => {
                 let may_write = switches.is_on_for(Flag::AiTips, &caller);
-                (Some(self.turn(&caller).await?), may_write)
+                (Some(self.turn(&caller, address).await?), may_write)
             }
             Asker::Run(account) => {
                 order.account = Some(account);
@@ -256,26 +262,6 @@ impl Core {
             stats,
             turn,
         ))
-    }
-
-    /// Holds the caller to its limits.
-    async fn turn(&self, caller: &CallerId) -> Result<Turn, Error> {
-        let too_many = |what, retry_after| {
-            self.stats.streams_refused.add(1);
-            Error::Exhausted { what, retry_after }
-        };
-        let at_once = || too_many("tip streams at once", Duration::from_secs(1));
-        let turn = self.callers.enter(caller).ok_or_else(at_once)?;
-        let limits = self.caller_limits.lock();
-        let limits = *limits.unwrap_or_else(PoisonError::into_inner);
-        let quota = Quota {
-            per_minute: limits.per_minute,
-            burst: limits.burst,
-        };
-        let subject = format!("caller {}", caller.0);
-        let taken = self.limiter.take(&subject, &[("streams", quota, 1)]).await;
-        taken.map_err(|wait| too_many("tip streams in a minute", wait))?;
-        Ok(turn)
     }
 
     /// A seat at a log that has the tip, or gets it; and whether it was opened for this seat.

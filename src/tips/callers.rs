@@ -1,12 +1,19 @@
+//! What each caller may ask for, and all that come from one address.
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use crate::domain::CallerId;
+use super::{board::Core, limiter::Quota};
+use crate::domain::{CallerId, Error};
+
+/// All callers of one address together get so many times what each of them gets, at one replica.
+const NAMES_AN_ADDRESS: u32 = 10;
 
 /// How many streams every caller has at this replica. It knows only those who have one.
 #[derive(Debug)]
@@ -58,6 +65,40 @@ impl Drop for Turn {
             Some(count) if *count > 1 => *count -= 1,
             Some(_) | None => drop(streams.remove(&self.caller)),
         }
+    }
+}
+
+impl Core {
+    /// Holds the caller to its limits.
+    pub(super) async fn turn(
+        &self,
+        caller: &CallerId,
+        address: Option<IpAddr>,
+    ) -> Result<Turn, Error> {
+        let too_many = |what, retry_after| {
+            self.stats.streams_refused.add(1);
+            Error::Exhausted { what, retry_after }
+        };
+        let at_once = || too_many("tip streams at once", Duration::from_secs(1));
+        let turn = self.callers.enter(caller).ok_or_else(at_once)?;
+        let limits = self.caller_limits.lock();
+        let limits = *limits.unwrap_or_else(PoisonError::into_inner);
+        let quota = Quota {
+            per_minute: limits.per_minute,
+            burst: limits.burst,
+        };
+        // Names cost nothing, addresses do.
+        if let Some(address) = address {
+            let all = quota.times(NAMES_AN_ADDRESS);
+            let taken = self
+                .limiter
+                .take_here(&format!("from {address}"), &[("streams", all, 1)]);
+            taken.map_err(|wait| too_many("tip streams in a minute from one address", wait))?;
+        }
+        let subject = format!("caller {}", caller.0);
+        let taken = self.limiter.take(&subject, &[("streams", quota, 1)]).await;
+        taken.map_err(|wait| too_many("tip streams in a minute", wait))?;
+        Ok(turn)
     }
 }
 

@@ -68,6 +68,14 @@ impl Quota {
         Duration::from_mins(1) / self.per_minute.max(1)
     }
 
+    /// So many times as much.
+    pub(super) fn times(self, count: u32) -> Self {
+        Self {
+            per_minute: self.per_minute.saturating_mul(count),
+            burst: self.burst.saturating_mul(count),
+        }
+    }
+
     /// More than a burst is never granted, so it is not asked for.
     fn most(self, wanted: u32) -> u32 {
         wanted.min(self.burst.max(1))
@@ -136,7 +144,7 @@ impl Limiter {
         Some(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
     }
 
-    fn take_here(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
+    pub(super) fn take_here(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
         let now = self.started.elapsed();
         let cell = self.cell(subject);
         let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,6 +21,8 @@ pub struct TipSettings {
     pub caller: CallerLimits,
     /// What may be spent in a day (UTC), in millionths of a US dollar.
     pub daily_budget_micro_usd: Option<u64>,
+    /// How many orders may be under way at once, at one replica.
+    pub orders_at_once: usize,
     /// How many replicas there are: while Redis is away each takes this part of a limit.
     pub replicas: u32,
     /// For whom operators let tips be written.
@@ -123,6 +125,7 @@ impl Default for TipSettings {
                 at_once: 16,
             },
             daily_budget_micro_usd: None,
+            orders_at_once: 256,
             replicas: 1,
             switches: Arc::default(),
         }

@@ -51,5 +51,5 @@ pub use health::{Feature, Health};
 pub use page_token::PageTokens;
 pub use rpc_stats::RpcStats;
 pub use runtime_settings::RuntimeSettingsTransport;
-pub use tips::TipsTransport;
+pub use tips::{RefreshBy, TipsTransport};
 pub use tips_admin::TipsAdminTransport;

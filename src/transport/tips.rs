@@ -14,7 +14,7 @@ use super::{
     tip_events::mode,
 };
 use crate::{
-    domain::{ChallengeId, Error, Locale},
+    domain::{ChallengeId, Error, TipMode},
     pb::catalog::v1::{self as pb, stream_tips_batch_response::Result as Outcome},
     service::{TipTerms, TipsService},
 };
@@ -25,6 +25,32 @@ pub struct TipsTransport {
     service: TipsService,
     /// For callers who ask for no interval; zero for none.
     heartbeat: Duration,
+    refresh: RefreshBy,
+}
+
+/// Who may have a tip written anew that is there, which costs money each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshBy {
+    /// Every caller.
+    All,
+    /// Callers on this machine.
+    Local,
+    /// None.
+    Nobody,
+}
+
+impl RefreshBy {
+    fn allows(self, peer: Option<IpAddr>) -> Result<(), String> {
+        let is_local = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        match self {
+            Self::All => Ok(()),
+            Self::Local if is_local => Ok(()),
+            Self::Local => {
+                Err("TIP_MODE_REFRESH is for callers on the server's machine".to_owned())
+            }
+            Self::Nobody => Err("TIP_MODE_REFRESH is switched off".to_owned()),
+        }
+    }
 }
 
 /// The most tips that one batch may ask for.
@@ -42,10 +68,14 @@ pub(super) struct Origin<'a> {
 
 impl TipsTransport {
     /// Serves `service`. Who asks for no interval gets a sign of life after `heartbeat` without
-    /// another event; zero for none.
+    /// another event; zero for none. Tips are written anew for those whom `refresh` names.
     #[must_use]
-    pub fn new(service: TipsService, heartbeat: Duration) -> Self {
-        Self { service, heartbeat }
+    pub fn new(service: TipsService, heartbeat: Duration, refresh: RefreshBy) -> Self {
+        Self {
+            service,
+            heartbeat,
+            refresh,
+        }
     }
 
     pub(super) async fn stream(
@@ -115,13 +145,13 @@ impl TipsTransport {
         origin: Origin<'_>,
         call: &Call,
     ) -> Option<TipTerms> {
-        let locale = match wanted.locale {
-            "" => Ok(Locale::default()),
-            text => text.parse(),
-        };
-        let locale = wrong.field("locale", locale);
+        let locale = wrong.field("locale", self.service.locale(wanted.locale));
         let persona = wrong.field("persona", self.service.persona(wanted.persona));
-        let mode = wrong.field("mode", mode(wanted.mode));
+        let mode = mode(wanted.mode).and_then(|mode| match mode {
+            TipMode::Refresh => self.refresh.allows(origin.peer).map(|()| mode),
+            TipMode::Default | TipMode::CachedOnly => Ok(mode),
+        });
+        let mode = wrong.field("mode", mode);
         let heartbeat = wanted
             .heartbeat
             .map_or(Ok(self.heartbeat), heartbeat_interval);
@@ -135,6 +165,7 @@ impl TipsTransport {
             no_static_fallback: wanted.no_static_fallback,
             heartbeat: heartbeat.map(|every| (!every.is_zero()).then_some(every))?,
             caller: caller?,
+            address: origin.peer.map(|peer| peer.to_canonical()),
             deadline: call.deadline,
         })
     }

@@ -115,6 +115,39 @@ pub(in crate::config) const TIP_STREAMS_AT_ONCE: Setting = tip(
     "How many tips one caller may have streamed at once, by one replica",
 );
 
+pub(in crate::config) const TIP_ORDERS_AT_ONCE: Setting = tip(
+    "tip-orders-at-once",
+    "CATALOG_TIP_ORDERS_AT_ONCE",
+    Form::Count {
+        min: 1,
+        max: 10_000,
+    },
+    "256",
+    "How many orders one replica may have under way; further ones wait",
+);
+
+pub(in crate::config) const TIP_LOCALES: Setting = tip(
+    "tip-locales",
+    "CATALOG_TIP_LOCALES",
+    Form::Text {
+        value_name: "LANGUAGES",
+        expected: "languages with commas, such as en,de,pt-BR",
+    },
+    "en,ar,bg,bn,cs,da,de,el,es,et,fa,fi,fr,he,hi,hr,hu,id,it,ja,ko,lt,lv,ms,nb,nl,pl,pt,pt-BR,ro,ru,sk,sl,sr,sv,sw,ta,th,tr,uk,ur,vi,zh,zh-Hant",
+    "In which languages tips are written; who wants a variety has its language, who wants none the first",
+);
+
+pub(in crate::config) const TIP_REFRESH: Setting = tip(
+    "tip-refresh",
+    "CATALOG_TIP_REFRESH",
+    Form::Text {
+        value_name: "WHO",
+        expected: "all, local or nobody",
+    },
+    "local",
+    "Who may have a tip written anew (TIP_MODE_REFRESH): all callers, those on the server's machine, or nobody",
+);
+
 pub(in crate::config) const REPLICAS: Setting = tip(
     "replicas",
     "CATALOG_REPLICAS",

@@ -33,7 +33,10 @@ impl Scene {
         let server = llmock::start();
         server.next(&json!({"type": "reply", "text": TIP, "times": 1_000}));
         let url = server.anthropic_url();
+        let locales: Vec<_> = (1..=200).map(|number| format!("en-{number:03}")).collect();
+        let locales = locales.join(",");
         let settings = [
+            ("CATALOG_TIP_LOCALES", locales.as_str()),
             ("ANTHROPIC_API_KEY", "key"),
             ("ANTHROPIC_BASE_URL", url.as_str()),
             ("CATALOG_TIP_STREAMS_PER_MINUTE", "100000"),

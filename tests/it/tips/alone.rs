@@ -288,7 +288,7 @@ async fn a_caller_is_held_to_its_limits_and_others_are_not() {
     };
     let alone = Alone::with(settings, vec![provider(&writer)]);
     let mut ben = question_about(8);
-    ben.asker = Asker::Caller(CallerId("ben".to_owned()));
+    ben.asker = Asker::Caller(CallerId("ben".to_owned()), None);
     let streams = tokio::join!(
         alone.try_read(question()),
         alone.try_read(question()),

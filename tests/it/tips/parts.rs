@@ -173,7 +173,7 @@ pub fn question() -> TipRequest {
         no_static_fallback: false,
         resume: None,
         heartbeat: None,
-        asker: Asker::Caller(CallerId("ann".to_owned())),
+        asker: Asker::Caller(CallerId("ann".to_owned()), None),
         deadline: (Instant::now() + Duration::from_mins(2)).into_std(),
     }
 }

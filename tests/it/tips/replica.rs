@@ -138,7 +138,7 @@ impl Replica {
         providers: Vec<Provider>,
         store: &Arc<Store>,
     ) -> Self {
-        let timeout = Duration::from_millis(100);
+        let timeout = Duration::from_millis(250);
         Self::with(settings, nodes, providers, store, timeout, DATABASE)
     }
 
