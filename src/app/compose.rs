@@ -76,7 +76,7 @@ impl App {
         let health = Health::starting().await;
         let routed = health.routes(
             cache_admin(&caches, &datastore, (own, name), &tasks),
-            TipsAdminTransport::new(tips.generating.clone()),
+            TipsAdminTransport::new(tips.generating.clone(), Arc::clone(&tips.board) as _),
             FeatureFlagsTransport::new(controls.clone()),
             RuntimeSettingsTransport::new(controls),
         )?;

@@ -83,6 +83,9 @@ impl Monitor {
                 }
             }
             if self.tips.has_writers() {
+                let resumed = timeout(CHECK_TIMEOUT, self.tips.look_for_resume());
+                // Not answered in time, it is asked again at the next beat.
+                resumed.await.ok();
                 // It counts failures by itself, and costs no call to look at.
                 let tips_up = self.tips.has_provider();
                 if tips_told.is_news(tips_up) {

@@ -5,12 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use super::writers::Writers;
 use crate::{
     config::{Entry, LOG, Loaded, Problems},
+    llm::SetupError,
     telemetry::LogFilter,
+    tips::Board,
 };
 
 /// Reads all settings again, from where they were read at the start.
@@ -22,7 +27,8 @@ pub(super) struct Reload {
     read: ReadSettings,
     log: LogFilter,
     at_start: Vec<Entry>,
-    writers: Option<Arc<Writers>>,
+    /// Those who write tips, and who is asked.
+    tips: Option<(Arc<Writers>, Arc<Board>)>,
     /// When keys were read because one was refused.
     keys_read: Option<Instant>,
 }
@@ -39,14 +45,14 @@ impl Reload {
             read,
             log,
             at_start: loaded.entries.clone(),
-            writers: None,
+            tips: None,
             keys_read: None,
         }
     }
 
-    /// Brings keys to `writers`, too.
-    pub(super) fn reach(&mut self, writers: Arc<Writers>) {
-        self.writers = Some(writers);
+    /// Brings keys to `writers`, too; `board` asks them.
+    pub(super) fn reach(&mut self, writers: Arc<Writers>, board: Arc<Board>) {
+        self.tips = Some((writers, board));
     }
 
     /// Reads all settings again. When something is wrong with them, nothing changes.
@@ -58,9 +64,7 @@ impl Reload {
             tracing::warn!(%error, "the log's filter stays as it was");
             return;
         }
-        if let Some(writers) = &self.writers
-            && let Err(error) = writers.renew_keys(&loaded.config)
-        {
+        if let Err(error) = self.bring_keys(&loaded).await {
             tracing::warn!(%error, "the keys of providers stay as they were");
             return;
         }
@@ -92,12 +96,33 @@ impl Reload {
         None
     }
 
-    /// Waits until a provider refuses its key.
+    /// Waits until a provider refuses its key. One that refused it is asked again minutes later, but the key may be
+    /// changed before.
     pub(super) async fn key_denied(&self) {
-        match &self.writers {
-            Some(writers) => writers.denied.notified().await,
-            None => pending().await,
+        let Some((writers, board)) = &self.tips else {
+            return pending().await;
+        };
+        loop {
+            tokio::select! {
+                () = writers.denied.notified() => return,
+                () = sleep(KEYS_PAUSE) => if board.is_refused() {
+                    return;
+                },
+            }
         }
+    }
+
+    /// Orders go out with the keys of `loaded` from now on. Names the providers that have another one than before; what
+    /// they refused before says nothing any more.
+    async fn bring_keys(&self, loaded: &Loaded) -> Result<Vec<&str>, SetupError> {
+        let Some((writers, board)) = &self.tips else {
+            return Ok(Vec::new());
+        };
+        let renewed = writers.renew_keys(&loaded.config)?;
+        for provider in &renewed {
+            board.key_renewed(provider).await;
+        }
+        Ok(renewed)
     }
 
     /// Reads the keys of providers again: the one that was refused may have been changed where it is written down.
@@ -109,11 +134,22 @@ impl Reload {
             return;
         }
         self.keys_read = Some(Instant::now());
-        let (Some(writers), Some(loaded)) = (&self.writers, self.read().await) else {
+        let Some(loaded) = self.read().await else {
             return;
         };
-        match writers.renew_keys(&loaded.config) {
-            Ok(()) => tracing::info!("a provider refused its key: keys were read again"),
+        match self.bring_keys(&loaded).await {
+            Ok(renewed) if renewed.is_empty() => {
+                tracing::debug!(
+                    "a provider refuses its key: keys were read again, and are the same"
+                );
+            }
+            Ok(renewed) => {
+                let providers = renewed.join(", ");
+                tracing::info!(
+                    providers,
+                    "a provider refused its key: keys were read again, and orders go out with new ones"
+                );
+            }
             Err(error) => tracing::warn!(%error, "the keys of providers stay as they were"),
         }
     }

@@ -66,7 +66,9 @@ pub async fn serve(
             return Ok(());
         }
     };
-    signals.reload.reach(Arc::clone(&app.writers));
+    signals
+        .reload
+        .reach(Arc::clone(&app.writers), Arc::clone(&app.board));
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
     let edge = app.edge.clone();

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use super::{clock::SystemClock, view::Error};
 use crate::{
     config::{Config, ProviderConfig, ProvidersConfig},
-    domain::Clock,
+    domain::{Clock, TipWriter},
     llm::{
         AnthropicBatches, AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits,
     },
@@ -52,20 +52,24 @@ impl Writers {
     }
 
     /// From now on orders go out with the keys of `config`. A provider that has no settings there, or lies at another
-    /// address, keeps the key that it has: nobody gets a key that is another's.
-    pub(super) fn renew_keys(&self, config: &Config) -> Result<(), SetupError> {
+    /// address, keeps the key that it has: nobody gets a key that is another's. Names those with another key than before.
+    pub(super) fn renew_keys(&self, config: &Config) -> Result<Vec<&str>, SetupError> {
         let (providers, at_start) = (&config.providers, &self.at_start);
         let anthropic = same_place(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
         let openai = same_place(at_start.openai.as_ref(), providers.openai.as_ref());
+        let mut renewed = Vec::new();
         if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic) {
             let settings = provider_settings(provider, config, &self.denied);
-            writer.live.renew_key(&settings)?;
-            writer.batches.renew_key(&settings)?;
+            if writer.live.renew_key(&settings)? | writer.batches.renew_key(&settings)? {
+                renewed.push(writer.live.route().provider.as_str());
+            }
         }
-        if let (Some(writer), Some(provider)) = (&self.openai, openai) {
-            writer.renew_key(&provider_settings(provider, config, &self.denied))?;
+        if let (Some(writer), Some(provider)) = (&self.openai, openai)
+            && writer.renew_key(&provider_settings(provider, config, &self.denied))?
+        {
+            renewed.push(writer.route().provider.as_str());
         }
-        Ok(())
+        Ok(renewed)
     }
 }
 

@@ -27,6 +27,7 @@ mod tip_account;
 mod tip_batch;
 mod tip_batch_store;
 mod tip_batches;
+mod tip_providers;
 mod tip_store;
 mod tip_stream;
 mod tip_writer;
@@ -80,6 +81,7 @@ pub use tip_batch_store::{
     BatchId, BatchState, NewBatch, NewOrder, NotedBatch, NotedOrder, SettledOrder, TipBatchStore,
 };
 pub use tip_batches::{BatchesOrdered, Shortage, TipBatches};
+pub use tip_providers::{Resumed, ResumedProvider, TipProviders};
 pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
 pub use tip_stream::{
     Asker, CallerId, FallbackCause, ResetCause, ResumePoint, TipBoard, TipDone, TipEvent,

@@ -137,8 +137,10 @@ failure_kinds! {
     Overloaded = "overloaded",
     /// 409 or another 5xx, or the like told within the stream.
     ServerFault = "server_fault",
-    /// 400, 404, 413 or another 4xx: this order is wrong.
+    /// 400, 413 or another 4xx: this order is wrong.
     Rejected = "rejected",
+    /// 404: the model, or the place that orders go to, is not there.
+    NotFound = "not_found",
     /// 401, 402 or 403: our credentials are wrong.
     Denied = "denied",
     /// The stream ended before its end.
@@ -177,6 +179,7 @@ impl FailureKind {
             Self::RateLimited
             | Self::SpendLimit
             | Self::Rejected
+            | Self::NotFound
             | Self::Denied
             | Self::Refused
             | Self::CutOff => Verdict::Neutral,
@@ -195,9 +198,12 @@ impl FailureKind {
             | Self::Truncated
             | Self::Malformed
             | Self::Empty => true,
-            Self::SpendLimit | Self::Rejected | Self::Denied | Self::Refused | Self::CutOff => {
-                false
-            }
+            Self::SpendLimit
+            | Self::Rejected
+            | Self::NotFound
+            | Self::Denied
+            | Self::Refused
+            | Self::CutOff => false,
         }
     }
 }

@@ -117,6 +117,7 @@ fn is_break(kind: FailureKind) -> bool {
         | FailureKind::ServerFault
         | FailureKind::Rejected
         | FailureKind::Denied
+        | FailureKind::NotFound
         | FailureKind::Refused
         | FailureKind::Empty => false,
     }

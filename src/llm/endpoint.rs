@@ -54,9 +54,14 @@ impl Endpoint {
         })
     }
 
-    /// From now on orders go out with `headers`, and those that every order has.
-    pub(super) fn renew(&self, headers: HeaderMap) {
-        *self.headers.write().unwrap_or_else(PoisonError::into_inner) = with_formats(headers);
+    /// From now on orders go out with `headers`, and those that every order has; tells whether they
+    /// differ from those before.
+    pub(super) fn renew(&self, headers: HeaderMap) -> bool {
+        let headers = with_formats(headers);
+        let mut before = self.headers.write().unwrap_or_else(PoisonError::into_inner);
+        let differ = *before != headers;
+        *before = headers;
+        differ
     }
 
     fn headers(&self) -> HeaderMap {

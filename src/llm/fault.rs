@@ -23,9 +23,9 @@ const WORDS: [(&str, FailureKind); 33] = [
     ("invalid_api_key", FailureKind::Denied),
     ("invalid_argument", FailureKind::Rejected),
     ("invalid_request_error", FailureKind::Rejected),
-    ("model_not_found", FailureKind::Rejected),
-    ("not_found", FailureKind::Rejected),
-    ("not_found_error", FailureKind::Rejected),
+    ("model_not_found", FailureKind::NotFound),
+    ("not_found", FailureKind::NotFound),
+    ("not_found_error", FailureKind::NotFound),
     ("overloaded", FailureKind::Overloaded),
     ("overloaded_error", FailureKind::Overloaded),
     ("permission_denied", FailureKind::Denied),
@@ -50,6 +50,7 @@ const SPENT: [&str; 3] = ["api usage limits", "spend limit", "credit balance"];
 pub(super) fn of_status(status: u16) -> FailureKind {
     match status {
         401..=403 => FailureKind::Denied,
+        404 => FailureKind::NotFound,
         408 => FailureKind::TooSlow,
         // A lock that another call holds; the providers' own clients try again.
         409 => FailureKind::ServerFault,
@@ -131,6 +132,18 @@ impl Fault<'_> {
             .next()
             .map(|(word, kind)| (*kind, *word))
             .or_else(|| Some((self.kind_by_number()?, "a code with the number of a status")))
+    }
+
+    /// Its own word, though not one that is known: letters only, so that it is neither a key nor
+    /// what somebody wrote.
+    pub(super) fn own_word(&self) -> Option<&str> {
+        let words = [self.at("/type"), self.at("/code"), self.at("/status")];
+        let is_word = |word: &&str| {
+            let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+            (1..=48).contains(&word.len()) && word.bytes().all(is_letter)
+        };
+        let mut words = words.into_iter().flatten().filter_map(Value::as_str);
+        words.find(is_word)
     }
 
     /// Some servers put the status that they would have had into a field, as a number or in digits.

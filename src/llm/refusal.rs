@@ -2,10 +2,11 @@ use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    fault,
+    fault::{self, Fault},
     flaw::Flaw,
     json,
     name::name,
@@ -45,33 +46,42 @@ impl Head {
         body: impl Stream<Item = Result<B, Flaw>>,
         now: UnixMicros,
     ) -> WriteFailure {
-        let flaw = if self.status.is_success() {
-            Flaw::new(
-                FailureKind::Malformed,
-                format!("a success of another kind, {}", self.status.as_u16()),
-            )
+        let (flaw, error) = if self.status.is_success() {
+            let what = format!("a success of another kind, {}", self.status.as_u16());
+            (Flaw::new(FailureKind::Malformed, what), None)
         } else {
-            self.told(&first_of(body).await)
+            let error = error(&first_of(body).await);
+            (self.told(error.as_ref()), error)
         };
         WriteFailure {
-            retry_after: retry_after(&self.headers, now),
+            retry_after: retry_after(flaw.kind, &self.headers, error.as_ref(), now),
             should_retry: should_retry(&self.headers),
             ..flaw.into_failure(self.attempt_id(), Usage::default())
         }
     }
 
     /// By the status; only that the money is spent is told by the body alone.
-    fn told(&self, body: &[u8]) -> Flaw {
+    fn told(&self, error: Option<&Value>) -> Flaw {
         let status = self.status.as_u16();
-        let body = json::parse(&String::from_utf8_lossy(body));
-        let told = body.ok().and_then(|body| fault::told(&body));
-        let (kind, word) = match told {
-            Some((FailureKind::SpendLimit, word)) => (FailureKind::SpendLimit, word),
-            Some((_, word)) => (fault::of_status(status), word),
-            None => (fault::of_status(status), "no word that is known"),
+        let by_status = fault::of_status(status);
+        let fault = error.map(Fault);
+        let kind = match fault.as_ref().and_then(Fault::kind) {
+            Some((FailureKind::SpendLimit, word)) => {
+                return Flaw::new(FailureKind::SpendLimit, format!("status {status}, {word}"));
+            }
+            known => known.map(|(_, word)| word),
         };
-        Flaw::new(kind, format!("status {status}, {word}"))
+        let own = fault.as_ref().and_then(Fault::own_word);
+        let word = kind.or(own).unwrap_or("no word that is known");
+        Flaw::new(by_status, format!("status {status}, {word}"))
     }
+}
+
+/// The error object of a body, or what stands for it; some servers put it into a list.
+fn error(body: &[u8]) -> Option<Value> {
+    let body = json::parse(&String::from_utf8_lossy(body)).ok()?;
+    let body = body.get(0).unwrap_or(&body);
+    Some(body.get("error").unwrap_or(body).clone())
 }
 
 /// The beginning of a body; what cannot be read, or not in time, is left out.
@@ -125,6 +135,13 @@ mod tests {
         assert_eq!(failure.attempt_id.as_deref(), Some("req_1"));
         assert_eq!(failure.should_retry, Some(false));
         assert_eq!(failure.detail, "status 429, rate_limit_error");
+        let own = r#"{"error":{"code":"DeploymentNotFound","message":"a secret"}}"#;
+        let failure = refusal(head(404, &[]), own).await;
+        assert_eq!(failure.kind, FailureKind::NotFound);
+        assert_eq!(failure.detail, "status 404, DeploymentNotFound");
+        let secret = r#"{"error":{"type":"sk-ant-4711","code":"say hello"}}"#;
+        let failure = refusal(head(400, &[]), secret).await;
+        assert_eq!(failure.detail, "status 400, no word that is known");
         assert_eq!(
             refusal(head(429, &[]), spent).await.kind,
             FailureKind::SpendLimit

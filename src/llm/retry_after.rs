@@ -1,35 +1,82 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, header};
+use serde_json::Value;
 
-use crate::domain::UnixMicros;
+use crate::domain::{FailureKind, UnixMicros};
 
-/// Nobody waits longer than a day because a header says so.
-const LONGEST: Duration = Duration::from_hours(24);
+/// A limit may count by the day, so it may be a day until there is room.
+const LONGEST_LIMITED: Duration = Duration::from_hours(24);
+/// Whoever is unwell does not know for how long: after a minute one order finds out.
+const LONGEST_UNWELL: Duration = Duration::from_mins(1);
 /// Not in the standard; the providers' own clients read it first.
 const MILLIS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Likewise: the provider's own word on whether to try again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Limits with a header for what remains and one for when it is full again: OpenAI's, those of
+/// gateways, Anthropic's.
+const BUCKETS: [[&str; 2]; 7] = [
+    [
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ],
+    ["x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    ["x-ratelimit-remaining", "x-ratelimit-reset"],
+    [
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ],
+    [
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ],
+    [
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ],
+    [
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ],
+];
 
-/// How long the provider asks us to wait: `retry-after-ms`, else `retry-after` as seconds (whole
-/// or not) or as a date (RFC 9110, section 10.2.3). Nothing where that is missing, unreadable, or
-/// not in the future; a day at most.
+/// How long the provider asks us to wait after a failure of this kind, from the first of these that
+/// says it:
+/// `retry-after-ms`; `retry-after` as seconds (whole or not) or as a date (RFC 9110, section 10.2.3);
+/// with too many calls, when the limits that are used up are full again, by headers or by OpenRouter's
+/// body; and Gemini's `retryDelay`. Nothing where all are missing, unreadable, or not in the future.
 ///
+/// One bound holds for all of them: a minute, and a day for too many calls.
 /// A date is measured from the answer's own `date`, so that clocks need not agree; from `now`
 /// where it has none.
-pub(super) fn retry_after(headers: &HeaderMap, now: UnixMicros) -> Option<Duration> {
-    let number = |name: &HeaderName| text(headers, name)?.trim().parse::<f64>().ok();
-    let wait = if let Some(millis) = number(&MILLIS) {
-        seconds(millis / 1_000.0)
-    } else if let Some(secs) = number(&header::RETRY_AFTER) {
-        seconds(secs)
+pub(super) fn retry_after(
+    kind: FailureKind,
+    headers: &HeaderMap,
+    error: Option<&Value>,
+    now: UnixMicros,
+) -> Option<Duration> {
+    let sent = date(headers, &header::DATE).unwrap_or_else(|| moment(now));
+    let is_limited = kind == FailureKind::RateLimited;
+    let limits = || {
+        let metadata = error?.pointer("/metadata/headers");
+        let in_body = |name: &str| {
+            let mut headers = metadata?.as_object()?.iter();
+            let (_, value) = headers.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+            value.as_str()
+        };
+        buckets(in_body, sent)
+    };
+    let wait = in_headers(headers, sent)
+        .or_else(|| buckets(|name| headers.get(name)?.to_str().ok(), sent).filter(|_| is_limited))
+        .or_else(|| limits().filter(|_| is_limited))
+        .or_else(|| retry_delay(error?));
+    let longest = if is_limited {
+        LONGEST_LIMITED
     } else {
-        let until = date(headers, &header::RETRY_AFTER)?;
-        let sent = date(headers, &header::DATE).unwrap_or_else(|| moment(now));
-        until.duration_since(sent).ok()
+        LONGEST_UNWELL
     };
     wait.filter(|wait| !wait.is_zero())
-        .map(|wait| wait.min(LONGEST))
+        .map(|wait| wait.min(longest))
 }
 
 /// Whether the provider says that another try is worth it; nothing where it does not say.
@@ -41,13 +88,88 @@ pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
     }
 }
 
+fn in_headers(headers: &HeaderMap, sent: SystemTime) -> Option<Duration> {
+    let number = |name: &HeaderName| text(headers, name)?.trim().parse::<f64>().ok();
+    if let Some(millis) = number(&MILLIS) {
+        return seconds(millis / 1_000.0);
+    }
+    if let Some(secs) = number(&header::RETRY_AFTER) {
+        return seconds(secs);
+    }
+    let until = date(headers, &header::RETRY_AFTER)?;
+    until.duration_since(sent).ok()
+}
+
+/// When the last of the limits that are used up is full again. One that tells not what remains is
+/// taken for used up.
+fn buckets<'a>(value: impl Fn(&str) -> Option<&'a str>, sent: SystemTime) -> Option<Duration> {
+    let waits = BUCKETS.iter().filter_map(|[remaining, reset]| {
+        let is_used_up = value(remaining).is_none_or(|left| left.trim() == "0");
+        value(reset)
+            .filter(|_| is_used_up)
+            .and_then(|reset| until(reset.trim(), sent))
+    });
+    waits.max()
+}
+
+/// A wait as servers write it: a duration such as `6m0s` or `20ms`, seconds, or a time as seconds
+/// or milliseconds since 1970 or in RFC 3339.
+fn until(reset: &str, sent: SystemTime) -> Option<Duration> {
+    /// No wait is as long in seconds, and no time as early in milliseconds.
+    const TIME_SECONDS: f64 = 1e9;
+    const TIME_MILLIS: f64 = 1e12;
+    if let Ok(number) = reset.parse::<f64>() {
+        let since_1970 = if number >= TIME_MILLIS {
+            number / 1_000.0
+        } else if number >= TIME_SECONDS {
+            number
+        } else {
+            return seconds(number);
+        };
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since_1970).ok()?);
+        return at?.duration_since(sent).ok();
+    }
+    if let Ok(at) = humantime::parse_rfc3339(reset) {
+        return at.duration_since(sent).ok();
+    }
+    go_duration(reset)
+}
+
+/// A duration as Go writes it, such as `1h2m3.5s`, `6m0s` and `20ms`.
+fn go_duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 6] = [
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("ms", 1e-3),
+        ("h", 3_600.0),
+        ("m", 60.0),
+        ("s", 1.0),
+    ];
+    let (mut rest, mut sum) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let (number, unit) = rest.split_at_checked(digits)?;
+        let (name, worth) = UNITS.iter().find(|(name, _)| unit.starts_with(name))?;
+        sum += number.parse::<f64>().ok()? * worth;
+        rest = unit.get(name.len()..)?;
+    }
+    seconds(sum)
+}
+
+/// What Google's error details have: `{"@type": "…RetryInfo", "retryDelay": "17s"}`.
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let mut details = error.get("details")?.as_array()?.iter();
+    let delay = details.find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    go_duration(delay)
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
 fn seconds(secs: f64) -> Option<Duration> {
     // Infinity is longer than any duration, so it is brought into range first; NaN stays, and is refused.
-    Duration::try_from_secs_f64(secs.clamp(0.0, LONGEST.as_secs_f64())).ok()
+    Duration::try_from_secs_f64(secs.clamp(0.0, LONGEST_LIMITED.as_secs_f64())).ok()
 }
 
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
@@ -60,68 +182,5 @@ fn moment(at: UnixMicros) -> SystemTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// 2026-01-01T00:00:00Z.
-    const NOW: UnixMicros = UnixMicros(1_767_225_600_000_000);
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| {
-            let name = HeaderName::from_static(name);
-            (name, value.parse().unwrap())
-        });
-        pairs.collect()
-    }
-
-    fn waits(pairs: &[(&'static str, &'static str)]) -> Option<u128> {
-        retry_after(&headers(pairs), NOW).map(|wait| wait.as_millis())
-    }
-
-    #[test]
-    fn every_form_is_read_and_milliseconds_come_first() {
-        assert_eq!(waits(&[("retry-after", "2")]), Some(2_000));
-        assert_eq!(waits(&[("retry-after", "1.5")]), Some(1_500));
-        let both = [("retry-after-ms", "250"), ("retry-after", "1")];
-        assert_eq!(waits(&both), Some(250));
-        let broken = [("retry-after-ms", "soon"), ("retry-after", "1")];
-        assert_eq!(waits(&broken), Some(1_000));
-        let date = ("retry-after", "Thu, 01 Jan 2026 00:00:30 GMT");
-        assert_eq!(waits(&[date]), Some(30_000));
-        let sent = ("date", "Thu, 01 Jan 2026 00:00:10 GMT");
-        assert_eq!(waits(&[date, sent]), Some(20_000));
-    }
-
-    #[test]
-    fn what_is_no_wait_is_none_and_what_is_too_long_is_a_day() {
-        for value in [
-            "",
-            "0",
-            "-1",
-            "NaN",
-            "-inf",
-            "soon",
-            "Thu, 01 Jan 2026 00:00:00 GMT",
-        ] {
-            let pairs = [("retry-after", value)];
-            assert_eq!(waits(&pairs), None, "{value:?}");
-        }
-        for value in ["86401", "1e300", "inf", "Thu, 01 Jan 2099 00:00:00 GMT"] {
-            assert_eq!(
-                waits(&[("retry-after", value)]),
-                Some(86_400_000),
-                "{value}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_providers_word_on_retries_is_yes_no_or_nothing() {
-        let says = |value| should_retry(&headers(&[("x-should-retry", value)]));
-        assert_eq!(
-            (says("true"), says("false"), says("maybe")),
-            (Some(true), Some(false), None)
-        );
-        assert_eq!(should_retry(&HeaderMap::new()), None);
-    }
-}
+#[path = "retry_after_tests.rs"]
+mod tests;

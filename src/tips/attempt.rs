@@ -7,15 +7,16 @@ use tokio::{
 
 use super::{
     board::{Core, STORE_TIMEOUT},
-    breaker::{Outcome, Permit},
+    breaker::{Change, Outcome, Permit},
     budget::{Budget, NoMoney},
     ledger::Reserve,
     order::Order,
     plan::Bar,
+    refused,
     supplier::{Supplier, input_guess, output_guess},
 };
 use crate::{
-    domain::{AttemptRecord, Epoch, FailureKind, Flag, TipAccount, Usage, Verdict, WriteFailure},
+    domain::{AttemptRecord, Epoch, FailureKind, Flag, TipAccount, Usage, WriteFailure},
     telemetry::LineLimit,
 };
 
@@ -111,20 +112,21 @@ impl Core {
         let (outcome, usage, word) = match ended {
             Ended::Well(usage) => (Outcome::Success, *usage, "success"),
             Ended::Badly(failure) => (
-                match failure.kind.verdict() {
-                    Verdict::Failure => Outcome::Failure,
-                    Verdict::Neutral => Outcome::Neutral,
-                },
+                refused::outcome(failure.kind),
                 failure.usage,
                 failure.kind.as_str(),
             ),
             Ended::Aborted => (Outcome::Neutral, attempt.guess(order), "aborted"),
         };
-        let is_left_alone = attempt.permit.report(outcome);
-        if is_left_alone {
+        let change = attempt.permit.report(outcome);
+        if change == Change::Opened {
             self.stats.breaker_opened.add(1);
         }
-        supplier.tell(outcome, is_left_alone);
+        let failure = match ended {
+            Ended::Badly(failure) => Some(*failure),
+            Ended::Well(_) | Ended::Aborted => None,
+        };
+        supplier.tell(outcome, change, failure);
         let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
         if let Some(account) = &order.account {
             account.enter(attempt.most, usage, cost);

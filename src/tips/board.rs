@@ -125,19 +125,6 @@ impl Board {
         board
     }
 
-    /// Whether anybody is configured to write; without, tips that persons wrote are served.
-    #[must_use]
-    pub fn has_writers(&self) -> bool {
-        !self.0.suppliers.is_empty()
-    }
-
-    /// Whether any provider may be asked, as far as it is known here; false without providers.
-    #[must_use]
-    pub fn has_provider(&self) -> bool {
-        let mut suppliers = self.0.suppliers.iter();
-        suppliers.any(|supplier| supplier.breaker.is_closed())
-    }
-
     /// Whether Redis does what tips need of it; true without Redis. Where it failed it is tried.
     pub async fn reaches_redis(&self) -> bool {
         match &self.0.fanout {
@@ -276,12 +263,12 @@ impl Core {
             (Log::ended(End::Whole { tip, source }).join(), false)
         };
         let kept = match mode {
-            TipMode::Default => self.memory.tip(order.key, self.clock.now()),
+            TipMode::Default => self.in_memory(order.key),
             TipMode::CachedOnly => self.kept(order.key).await,
             TipMode::Refresh => None,
         };
         if let Some(tip) = kept {
-            self.stats.memory_hits.add(1);
+            self.stats.joins_replay.add(1);
             return replay(tip);
         }
         let cause = match mode {
@@ -316,20 +303,29 @@ impl Core {
 
     /// The tip that is current, wherever it is kept.
     async fn kept(&self, key: TipKey) -> Option<Arc<Tip>> {
-        let now = self.clock.now();
-        if let Some(tip) = self.memory.tip(key, now) {
+        if let Some(tip) = self.in_memory(key) {
             return Some(tip);
         }
+        let now = self.clock.now();
         let shared = match &self.fanout {
             Some(fanout) => fanout.done(&fanout.names(key)).await,
             None => None,
         };
         let tip = match shared.filter(|tip| now < tip.expires_at) {
-            Some(tip) => Some(tip),
+            Some(tip) => {
+                self.stats.shared_hits.add(1);
+                Some(tip)
+            }
             None => self.find(key).await,
         };
         let tip = Arc::new(tip?);
         self.memory.keep(Arc::clone(&tip));
+        Some(tip)
+    }
+
+    fn in_memory(&self, key: TipKey) -> Option<Arc<Tip>> {
+        let tip = self.memory.tip(key, self.clock.now())?;
+        self.stats.memory_hits.add(1);
         Some(tip)
     }
 

@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -12,6 +15,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: Mutex<State>,
+    /// How often it was closed by hand: what was let through before then says nothing any more.
+    era: AtomicU32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +43,18 @@ pub(super) enum Outcome {
     Failure,
     /// It says nothing about the provider.
     Neutral,
+    /// The provider takes no order from us, whatever is in it; it is asked again after this time.
+    Refused(Duration),
+}
+
+/// What an outcome changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The provider is left alone from now on.
+    Opened,
+    /// The probe failed: it is left alone for another while.
+    StaysOpen,
+    Nothing,
 }
 
 /// The right to make one attempt. Dropped without a word it counts as [`Outcome::Neutral`].
@@ -45,6 +62,7 @@ pub(super) enum Outcome {
 pub(super) struct Permit {
     breaker: Arc<Breaker>,
     is_probe: bool,
+    era: u32,
     is_told: bool,
 }
 
@@ -58,6 +76,7 @@ impl Breaker {
         let state = State::Closed { failures: 0 };
         Arc::new(Self {
             state: Mutex::new(state),
+            era: AtomicU32::new(0),
         })
     }
 
@@ -74,10 +93,12 @@ impl Breaker {
             State::Open { until, .. } => return Err(until - now),
             State::Probing { pause } => return Err(pause),
         };
+        let era = self.era.load(Relaxed);
         drop(state);
         Ok(Permit {
             breaker: Arc::clone(self),
             is_probe,
+            era,
             is_told: false,
         })
     }
@@ -87,19 +108,20 @@ impl Breaker {
         matches!(*self.lock(), State::Closed { .. })
     }
 
-    /// Keeps everybody away for at least so long, whatever it was told.
-    pub(super) fn open_for(&self, pause: Duration) {
-        let until = Instant::now() + pause;
+    /// Lets everybody through again, whatever it was told, and what it let through before may tell.
+    pub(super) fn close(&self) {
         let mut state = self.lock();
-        if !matches!(*state, State::Open { until: other, .. } if other >= until) {
-            let pause = Self::FIRST_PAUSE;
-            *state = State::Open { until, pause };
-        }
+        *state = State::Closed { failures: 0 };
+        self.era.fetch_add(1, Relaxed);
     }
 
-    /// Takes one outcome; tells whether it opened the breaker.
-    fn note(&self, is_probe: bool, outcome: Outcome) -> bool {
+    /// Takes one outcome; tells what it changed.
+    fn note(&self, (is_probe, era): (bool, u32), outcome: Outcome) -> Change {
         let mut state = self.lock();
+        if era != self.era.load(Relaxed) {
+            return Change::Nothing;
+        }
+        let before = *state;
         let open = |pause: Duration| State::Open {
             until: Instant::now() + pause.mul_f64(rand::random_range(1.0..1.25)),
             pause,
@@ -121,10 +143,21 @@ impl Breaker {
                 until: Instant::now(),
                 pause,
             },
+            (State::Closed { .. }, _, Outcome::Refused(pause))
+            | (State::Probing { .. }, true, Outcome::Refused(pause)) => State::Open {
+                until: Instant::now() + pause,
+                pause: Self::FIRST_PAUSE,
+            },
             // Attempts from before it opened say nothing new.
             (same, _, _) => same,
         };
-        matches!(*state, State::Open { .. }) && outcome == Outcome::Failure
+        match (before, outcome) {
+            (State::Closed { .. }, _) if matches!(*state, State::Open { .. }) => Change::Opened,
+            (State::Probing { .. }, Outcome::Failure | Outcome::Refused(_)) if is_probe => {
+                Change::StaysOpen
+            }
+            _ => Change::Nothing,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,17 +166,18 @@ impl Breaker {
 }
 
 impl Permit {
-    /// Tells how the attempt went; returns whether that leaves the provider alone from now on.
-    pub(super) fn report(mut self, outcome: Outcome) -> bool {
+    /// Tells how the attempt went; returns what that changes.
+    pub(super) fn report(mut self, outcome: Outcome) -> Change {
         self.is_told = true;
-        self.breaker.note(self.is_probe, outcome)
+        self.breaker.note((self.is_probe, self.era), outcome)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_told {
-            self.breaker.note(self.is_probe, Outcome::Neutral);
+            self.breaker
+                .note((self.is_probe, self.era), Outcome::Neutral);
         }
     }
 }
@@ -155,7 +189,7 @@ mod tests {
     use super::*;
 
     fn fail(breaker: &Arc<Breaker>) -> bool {
-        breaker.enter().unwrap().report(Outcome::Failure)
+        breaker.enter().unwrap().report(Outcome::Failure) != Change::Nothing
     }
 
     fn opened() -> Arc<Breaker> {
@@ -221,18 +255,37 @@ mod tests {
         assert!((0..Breaker::FAILURES).any(|_| fail(&breaker)));
         let outcomes = [Outcome::Success, Outcome::Failure];
         for (permit, outcome) in early.into_iter().zip(outcomes) {
-            permit.report(outcome);
+            assert_eq!(permit.report(outcome), Change::Nothing, "it opened once");
         }
         assert!(breaker.enter().is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_spend_limit_keeps_everybody_away_for_its_whole_time() {
+    async fn a_provider_that_refuses_us_is_asked_once_after_the_whole_time_and_is_well_by_that() {
         let breaker = Breaker::closed();
-        breaker.open_for(Duration::from_mins(10));
-        advance(Duration::from_secs(599)).await;
-        assert!(breaker.enter().is_err());
-        advance(Duration::from_secs(1)).await;
-        assert!(breaker.enter().is_ok());
+        let refused = Outcome::Refused(Duration::from_mins(10));
+        let early = breaker.enter().unwrap();
+        assert_eq!(breaker.enter().unwrap().report(refused), Change::Opened);
+        assert_eq!(early.report(refused), Change::Nothing);
+        for _ in 0..2 {
+            advance(Duration::from_secs(599)).await;
+            assert!(breaker.enter().is_err());
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(breaker.enter().unwrap().report(refused), Change::StaysOpen);
+        }
+        advance(Duration::from_mins(10)).await;
+        breaker.enter().unwrap().report(Outcome::Success);
+        assert!(breaker.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn orders_that_went_out_before_it_was_closed_by_hand_do_not_open_it() {
+        let breaker = Breaker::closed();
+        let refused = Outcome::Refused(Duration::from_mins(2));
+        let early = breaker.enter().unwrap();
+        breaker.enter().unwrap().report(refused);
+        breaker.close();
+        assert_eq!(early.report(refused), Change::Nothing);
+        assert!(breaker.is_closed());
     }
 }

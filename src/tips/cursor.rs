@@ -87,7 +87,11 @@ impl Cursor {
             Ok(view) => view,
             Err(error) => return Step::Fail(error),
         };
-        let place = self.at.unwrap_or_else(|| self.first_place(&view));
+        let mut place = self.at.unwrap_or_else(|| self.first_place(&view));
+        if self.next == Next::Text && place.offset == 0 {
+            // Who has no text has nothing to forget.
+            place.epoch = view.epoch;
+        }
         let kind = if self.next == Next::Accept {
             self.held.push(view.text.get(..place.offset).unwrap_or(""));
             let has_text = self.terms.resume.is_some_and(|point| point.offset > 0);

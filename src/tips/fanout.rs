@@ -287,7 +287,7 @@ impl Fanout {
 
     /// Gives the lease back, so that a follower may go on at once. Without an answer it runs out by itself.
     pub(super) async fn release(&self, names: &Names, lease: &Lease) -> Option<Value> {
-        let keys = names.all(["lease"], true);
+        let keys = names.all(["lease", "att"], true);
         let arguments = [lease.owner.clone().into_bytes(), self.publish()];
         self.redis.link.eval(&RELEASE, &keys, &arguments).await
     }

@@ -44,7 +44,7 @@ impl Board {
         )
         .sample(&[("role", "leader")], stats.joins_leader.get())
         .sample(&[("role", "follower")], stats.joins_follower.get())
-        .sample(&[("role", "replay")], stats.memory_hits.get());
+        .sample(&[("role", "replay")], stats.joins_replay.get());
         page.counter(
             "catalog_tips_finds_total",
             "Tips that were there already, by where they were found.",
@@ -171,13 +171,24 @@ impl Board {
         }
         let mut open = page.gauge(
             "catalog_tips_breaker_open",
-            "Whether a provider is left alone, because it failed again and again.",
+            "Whether a provider is left alone, because it failed again and again or takes no order from us.",
         );
         for supplier in suppliers {
             let route = supplier.writer.route();
             open.sample(
                 &[("provider", &route.provider), ("model", &route.model)],
                 u8::from(!supplier.breaker.is_closed()),
+            );
+        }
+        let mut paused = page.gauge(
+            "catalog_tips_provider_pause_seconds",
+            "How long a provider is still left alone because it asked for that, as known here.",
+        );
+        for supplier in suppliers {
+            let route = supplier.writer.route();
+            paused.sample(
+                &[("provider", &route.provider), ("model", &route.model)],
+                self.pause_left(supplier).as_secs_f64(),
             );
         }
         let mut took = page.histogram(

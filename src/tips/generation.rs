@@ -12,18 +12,19 @@ use super::{
     log::Log,
     order::Order,
     plan::{Plan, Setback, Situation, Step},
+    refused::Refused,
     rules::Rules,
-    supplier::Supplier,
+    supplier::{SHORT_PAUSE, Supplier},
 };
 use crate::{
     domain::{Ending, Epoch, FailureKind, ResetCause, Tip, TipPhase, WriteFailure, Writing},
     telemetry::LineLimit,
 };
 
-/// A provider whose money is spent is left alone so long: it sends no time of its own.
-const SPENT_PAUSE: Duration = Duration::from_mins(10);
 /// Lines about texts that break the rules.
 static BREACHES: LineLimit = LineLimit::new();
+/// Lines about orders that brought no tip.
+static FAILED: LineLimit = LineLimit::new();
 
 /// Has one tip written: attempt by attempt, until one ends well or no more may be made.
 ///
@@ -72,14 +73,15 @@ impl<'a> Generation<'a> {
                 Ok(ending) => return Ok(self.tip(supplier, ending).await),
                 Err(setback) => setback,
             };
-            tracing::debug!(tip = %self.order.key, cause = setback.cause().as_str(), "tip set back");
             let now = Situation {
                 is_published: self.log.length() > 0,
                 time_left: self.deadline.saturating_duration_since(Instant::now()),
                 may_retry: supplier.retries.has_one(),
                 jitter: rand::random(),
             };
-            match self.plan.after(&setback, now) {
+            let step = self.plan.after(&setback, now);
+            self.tell(supplier, &setback, step);
+            match step {
                 Step::GiveUp => return Err(setback),
                 Step::Next => {}
                 Step::Wait { after } => self.pause(after).await,
@@ -100,6 +102,45 @@ impl<'a> Generation<'a> {
             self.core
                 .close(attempt, supplier, self.order, &Ended::Aborted);
         }
+    }
+
+    /// Says why an order brought no tip, and what comes of it.
+    fn tell(&self, supplier: &Supplier, setback: &Setback, step: Step) {
+        let timed_out;
+        let failure = match setback {
+            Setback::Write(failure) => failure,
+            Setback::TimedOut => {
+                timed_out = WriteFailure::new(FailureKind::TooSlow);
+                &timed_out
+            }
+            // A text that breaks the rules has a line of its own; whoever was barred ordered nothing.
+            Setback::Breach(_) | Setback::Barred(_) => {
+                tracing::debug!(tip = %self.order.key, cause = setback.cause().as_str(), "tip set back");
+                return;
+            }
+        };
+        let Some(left_out) = FAILED.admit() else {
+            return;
+        };
+        let (pause, then) = match step {
+            Step::Again { after } | Step::Wait { after } => {
+                (Some(after), "the order goes out again")
+            }
+            Step::Next => (None, "the next provider is asked"),
+            Step::GiveUp => (None, "readers get another text"),
+        };
+        tracing::warn!(
+            provider = supplier.name,
+            failure = %failure,
+            request_id = failure.attempt_id,
+            attempt = self.plan.attempts(),
+            told_to_wait = ?failure.retry_after,
+            ?pause,
+            then,
+            tip = %self.order.key,
+            left_out,
+            "a provider brought no tip"
+        );
     }
 
     async fn pause(&self, pause: Duration) {
@@ -195,28 +236,23 @@ impl<'a> Generation<'a> {
         ))
     }
 
-    /// What a provider says of its limits holds for the whole fleet.
+    /// What a provider says of its limits holds for the whole fleet; so does that the money is spent.
     async fn warn_others(&self, supplier: &Supplier, failure: &WriteFailure) {
-        let pause = match failure.kind {
-            FailureKind::SpendLimit => {
-                supplier.breaker.open_for(SPENT_PAUSE);
-                Some(SPENT_PAUSE)
-            }
-            FailureKind::Connect
-            | FailureKind::TooSlow
-            | FailureKind::RateLimited
-            | FailureKind::Overloaded
-            | FailureKind::ServerFault
-            | FailureKind::Rejected
-            | FailureKind::Denied
-            | FailureKind::Truncated
-            | FailureKind::Malformed
-            | FailureKind::Refused
-            | FailureKind::Empty
-            | FailureKind::CutOff => failure.retry_after,
+        let spent = Refused::by(failure.kind) == Some(Refused::Money);
+        let spent = spent.then(|| Refused::Money.pause());
+        let Some(pause) = spent.or(failure.retry_after) else {
+            return;
         };
-        if let Some(pause) = pause {
-            self.core.limiter.pause(&supplier.name, pause).await;
+        let limiter = &self.core.limiter;
+        let is_told = limiter.paused(&supplier.name) > SHORT_PAUSE;
+        limiter.pause(&supplier.name, pause).await;
+        if pause > SHORT_PAUSE && !is_told {
+            tracing::warn!(
+                provider = supplier.name,
+                ?pause,
+                failure = %failure,
+                "a provider asks for a long pause: no replica orders from it until then, or until `admin tips resume`"
+            );
         }
     }
 

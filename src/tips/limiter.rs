@@ -6,6 +6,7 @@ use std::{
 use bb8_redis::redis::{FromRedisValue, Value};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{TipRedis, entries::Names, key::short_hash};
 use crate::redis::Script;
@@ -18,12 +19,21 @@ static PAUSE: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/pause.lua");
     Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
 });
+static RESUME: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/resume.lua");
+    Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
+});
 
 /// How many are remembered while Redis is away; a forgotten one starts afresh.
 const REMEMBERED: usize = 10_000;
 
 /// Nobody is kept away for longer; `lua/limit.lua` believes in no pause beyond it.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+
+/// For so long the other replicas can see that a pause was ended; they look much more often.
+const RESUME_TOLD: Duration = Duration::from_mins(1);
+/// No name of such a time is longer.
+const RESUME_BYTES: usize = 64;
 
 /// How often something may be done: so many a minute, of which some may come together.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +60,31 @@ struct Cell {
     /// By the name of the limit: when it would be empty.
     full: Vec<(&'static str, Duration)>,
     paused: Duration,
+    /// Names the last time that a pause was ended by hand, as far as it was seen here.
+    resumed: Vec<u8>,
+}
+
+/// What the shared limits say.
+enum Shared {
+    Taken,
+    Wait(Duration),
+    Paused(Duration),
 }
 
 /// Takes from a limit and sets a pause that are nobody's; `None` where Redis does not do it.
 pub(super) async fn rehearse(redis: &TipRedis, names: &Names) -> Option<()> {
     let [pause, limit] = [names.one("pause"), names.one("limit")];
+    let resumed = names.one("resumed");
     let one = || b"1".to_vec();
     let link = &redis.link;
     link.eval(&LIMIT, &[&pause, &limit], &[one(), one(), one()])
         .await?;
-    link.eval(&PAUSE, &[&pause], &[one()]).await.map(drop)
+    link.eval(&PAUSE, &[&pause], &[one()]).await?;
+    link.eval(&RESUME, &[&pause, &resumed], &[one(), one()])
+        .await?;
+    link.ask("GETRANGE", &resumed, &[0, RESUME_BYTES])
+        .await
+        .map(drop)
 }
 
 impl Quota {
@@ -97,12 +122,16 @@ impl Limiter {
         // Here first: a pause that was told here holds even when Redis forgot it.
         self.check_pause(subject)?;
         match self.take_shared(subject, wants).await {
-            Some(Duration::ZERO) => {
+            Some(Shared::Taken) => {
                 // What was taken there is missing here, should Redis go away next.
                 let _ = self.take_here(subject, wants);
                 Ok(())
             }
-            Some(wait) => Err(wait),
+            Some(Shared::Wait(wait)) => Err(wait),
+            Some(Shared::Paused(wait)) => {
+                self.pause_here(subject, wait);
+                Err(wait)
+            }
             None => self.take_here(subject, wants),
         }
     }
@@ -125,7 +154,50 @@ impl Limiter {
         cell.paused = cell.paused.max(until);
     }
 
-    async fn take_shared(&self, subject: &str, wants: &[Want]) -> Option<Duration> {
+    /// How long nothing may be done yet because of a pause, as far as it is known here.
+    pub(super) fn paused(&self, subject: &str) -> Duration {
+        self.check_pause(subject).err().unwrap_or_default()
+    }
+
+    /// Ends a pause for the whole fleet; tells whether the other replicas will hear of it.
+    pub(super) async fn resume(&self, subject: &str) -> bool {
+        let name = Uuid::new_v4().simple().to_string().into_bytes();
+        self.resume_here(subject, name.clone());
+        let Some(redis) = &self.redis else {
+            return false;
+        };
+        let keys = ["pause", "resumed"].map(|name| key(redis, subject, name));
+        let told = RESUME_TOLD.as_millis().to_string().into_bytes();
+        let resumed = redis.link.eval(&RESUME, &keys, &[name, told]).await;
+        resumed.is_some()
+    }
+
+    /// Looks whether another replica ended the pause; then it is over here, too.
+    pub(super) async fn sees_resume(&self, subject: &str) -> bool {
+        let Some(redis) = &self.redis else {
+            return false;
+        };
+        let (name, range) = (key(redis, subject, "resumed"), [0, RESUME_BYTES]);
+        let answer = redis.link.ask("GETRANGE", &name, &range).await;
+        let name = answer.and_then(|answer| Vec::<u8>::from_redis_value(answer).ok());
+        match name {
+            Some(name) if !name.is_empty() => self.resume_here(subject, name),
+            Some(_) | None => false,
+        }
+    }
+
+    /// False when it was done before.
+    fn resume_here(&self, subject: &str, name: Vec<u8>) -> bool {
+        let cell = self.cell(subject);
+        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        if cell.resumed == name {
+            return false;
+        }
+        (cell.resumed, cell.paused) = (name, Duration::ZERO);
+        true
+    }
+
+    async fn take_shared(&self, subject: &str, wants: &[Want]) -> Option<Shared> {
         let redis = self.redis.as_ref()?;
         let names = wants.iter().map(|(name, ..)| *name);
         let keys: Vec<_> = std::iter::once("pause").chain(names).collect();
@@ -141,7 +213,12 @@ impl Limiter {
         let arguments: Vec<_> = arguments.collect();
         let answer: Value = redis.link.eval(&LIMIT, &keys, &arguments).await?;
         let wait = i64::from_redis_value(answer).ok()?;
-        Some(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
+        let time = Duration::from_micros(wait.unsigned_abs());
+        Some(match wait {
+            0 => Shared::Taken,
+            1.. => Shared::Wait(time),
+            ..0 => Shared::Paused(time),
+        })
     }
 
     pub(super) fn take_here(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
@@ -269,6 +346,16 @@ mod tests {
         let wait = limiter.take("p", &[]).await.unwrap_err();
         assert_eq!(wait, Duration::from_secs(30));
         advance(wait).await;
+        assert!(limiter.take("p", &[]).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_is_ended_by_hand_is_over() {
+        let limiter = Limiter::new(None, 1);
+        limiter.pause("p", Duration::from_hours(3)).await;
+        assert_eq!(limiter.paused("p"), Duration::from_hours(3));
+        assert!(!limiter.resume("p").await, "there is nobody else");
+        assert_eq!(limiter.paused("p"), Duration::ZERO);
         assert!(limiter.take("p", &[]).await.is_ok());
     }
 }

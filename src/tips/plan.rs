@@ -95,6 +95,11 @@ impl Plan {
         self.provider
     }
 
+    /// How many orders were sent.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// An order was sent.
     pub(super) fn count_attempt(&mut self) {
         self.attempts += 1;

@@ -36,7 +36,9 @@ counters! {
     joins_leader,
     /// Streams that joined one that was under way here.
     joins_follower,
-    /// Streams whose text was in memory.
+    /// Streams whose text was there.
+    joins_replay,
+    /// Tips that were found in memory.
     memory_hits,
     /// Tips that were found in Redis.
     shared_hits,

@@ -1,16 +1,26 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use super::{
     Price, Provider, ProviderQuota,
-    breaker::{Breaker, Outcome},
+    breaker::{Breaker, Change, Outcome},
     limiter::{Quota, Want},
     provider_figures::ProviderFigures,
+    refused::Refused,
     retries::RetryBudget,
 };
 use crate::{
-    domain::{Prompt, Route, TipWriter},
+    domain::{Prompt, Route, TipWriter, WriteFailure},
     telemetry::{Failing, FailureLog},
 };
+
+/// Providers ask for pauses up to this every day. During a longer one they count as away.
+pub(super) const SHORT_PAUSE: Duration = Duration::from_mins(1);
 
 /// A provider, and what is known here of its health and its limits.
 pub(super) struct Supplier {
@@ -22,6 +32,8 @@ pub(super) struct Supplier {
     /// Names it among the limits.
     pub(super) name: String,
     outage: FailureLog,
+    /// Whether it took no order from us when it was asked last.
+    is_refusing: AtomicBool,
     quota: Mutex<ProviderQuota>,
 }
 
@@ -40,6 +52,7 @@ impl From<Provider> for Supplier {
             figures: ProviderFigures::default(),
             name,
             outage: FailureLog::default(),
+            is_refusing: AtomicBool::new(false),
             quota: Mutex::new(quota),
             writer: provider.writer,
         }
@@ -48,9 +61,32 @@ impl From<Provider> for Supplier {
 
 impl Supplier {
     /// Logs when it begins to be left alone, and when it works again.
-    pub(super) fn tell(&self, outcome: Outcome, is_left_alone: bool) {
+    pub(super) fn tell(&self, outcome: Outcome, change: Change, failure: Option<&WriteFailure>) {
         let provider = &self.name;
-        if is_left_alone && let Some(Failing { failures, lasted }) = self.outage.failed() {
+        if outcome == Outcome::Success {
+            self.is_refusing.store(false, Relaxed);
+            if let Some(Failing { failures, lasted }) = self.outage.worked() {
+                tracing::info!(provider, failures, ?lasted, "provider works again");
+            }
+        }
+        if change == Change::Nothing {
+            return;
+        }
+        let failing = self.outage.failed();
+        let refused = failure.and_then(|failure| Some((failure, Refused::by(failure.kind)?)));
+        if let Some((failure, refused)) = refused {
+            // What comes of each later order has a line of its own.
+            if !self.is_refusing.swap(true, Relaxed) {
+                tracing::error!(
+                    provider,
+                    failure = %failure,
+                    request_id = failure.attempt_id,
+                    asked_again_after = ?refused.pause(),
+                    advice = refused.advice(),
+                    "a provider takes no orders from us, and is left alone; tips come from elsewhere"
+                );
+            }
+        } else if let Some(Failing { failures, lasted }) = failing {
             tracing::warn!(
                 provider,
                 failures,
@@ -58,11 +94,17 @@ impl Supplier {
                 "provider is left alone for a while"
             );
         }
-        if outcome == Outcome::Success
-            && let Some(Failing { failures, lasted }) = self.outage.worked()
-        {
-            tracing::info!(provider, failures, ?lasted, "provider works again");
-        }
+    }
+
+    /// Whether it took no order from us when it was asked last.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.is_refusing.load(Relaxed)
+    }
+
+    /// Lets orders go to it again. What those before come to says nothing any more.
+    pub(super) fn resume(&self) {
+        self.is_refusing.store(false, Relaxed);
+        self.breaker.close();
     }
 
     /// Sets how much it may get from now on.

@@ -1,4 +1,4 @@
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use tonic::{Request, Response, Status, async_trait};
@@ -10,7 +10,9 @@ use super::{
     status::to_status,
 };
 use crate::{
-    domain::{BatchState, ChallengeId, Error, Locale, NotedBatch},
+    domain::{
+        BatchState, ChallengeId, Error, Locale, NotedBatch, Resumed, ResumedProvider, TipProviders,
+    },
     pb::admin::v1::{self as pb, tips_admin_server::TipsAdmin},
     service::{
         GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, RunEnd, Scope,
@@ -22,16 +24,17 @@ use crate::{
 #[derive(Clone)]
 pub struct TipsAdminTransport {
     service: GenerateTipsService,
+    providers: Arc<dyn TipProviders>,
 }
 
 /// The most ids that one call may name.
 const IDS_MAX: usize = 1_000;
 
 impl TipsAdminTransport {
-    /// Serves `service`.
+    /// Serves `service`, and what operators decide of `providers`.
     #[must_use]
-    pub fn new(service: GenerateTipsService) -> Self {
-        Self { service }
+    pub fn new(service: GenerateTipsService, providers: Arc<dyn TipProviders>) -> Self {
+        Self { service, providers }
     }
 
     /// What is asked for, or all that is wrong with it.
@@ -100,6 +103,33 @@ impl TipsAdmin for TipsAdminTransport {
             Err(error) => Err(to_status(&error, &request_id)),
         });
         Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn resume_providers(
+        &self,
+        _: Request<pb::ResumeProvidersRequest>,
+    ) -> Result<Response<pb::ResumeProvidersResponse>, Status> {
+        Ok(Response::new(self.providers.resume().await.into()))
+    }
+}
+
+impl From<Resumed> for pb::ResumeProvidersResponse {
+    fn from(resumed: Resumed) -> Self {
+        Self {
+            providers: resumed.providers.into_iter().map(Into::into).collect(),
+            fleet_wide: resumed.is_fleet_wide,
+        }
+    }
+}
+
+impl From<ResumedProvider> for pb::ResumedProvider {
+    fn from(resumed: ResumedProvider) -> Self {
+        Self {
+            provider: resumed.provider,
+            model: resumed.model,
+            was_left_alone: resumed.was_left_alone,
+            pause_left: Some(duration(resumed.pause_left)),
+        }
     }
 }
 

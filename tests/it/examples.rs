@@ -16,6 +16,7 @@ type Check = fn(&str);
 const CHECKS: &[(&str, Check)] = &[
     ("batch-get-challenges.sh", three_in_the_order_asked_for),
     ("batch-generate-tips.sh", nobody_writes_here),
+    ("resume-providers.sh", nobody_to_resume),
     ("cache-status.sh", one_replica_in_order),
     ("get-challenge.sh", one_challenge),
     ("health.sh", it_serves),
@@ -247,6 +248,12 @@ fn nobody_writes_here(answer: &str) {
     assert_eq!((&first["total"], &last["total"]), (&6.into(), &6.into()));
     assert_eq!(last["summary"]["end"], "GENERATION_END_PROVIDER_AWAY");
     assert_eq!(last["summary"]["untried"], 6);
+}
+
+fn nobody_to_resume(answer: &str) {
+    let messages = parse_all(answer);
+    let nobody = serde_json::json!({"providers": [], "fleetWide": false});
+    assert_eq!(messages, [nobody]);
 }
 
 fn steps_and_a_summary(answer: &str) {

@@ -6,6 +6,7 @@ mod family;
 mod flags;
 mod settings;
 mod tips;
+mod tips_resume;
 mod tips_view;
 
 pub(super) use family::{command, run};

@@ -3,7 +3,10 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use tokio::time::timeout;
 use tonic::Streaming;
 
-use super::tips_view::{ProgressView, batch_line, counts, summary_rows};
+use super::{
+    tips_resume,
+    tips_view::{ProgressView, batch_line, counts, summary_rows},
+};
 use crate::{
     cli::{
         client,
@@ -26,10 +29,11 @@ use crate::{
 /// `admin tips` with its commands.
 pub(super) fn command() -> Command {
     Command::new("tips")
-        .about("Has tips written beforehand")
+        .about("Has tips written beforehand, and providers asked again")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(generate())
+        .subcommand(tips_resume::command())
 }
 
 fn generate() -> Command {
@@ -105,10 +109,14 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// Does what was typed behind `admin tips`.
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
-    let Some(("generate", matches)) = matches.subcommand() else {
-        // clap asks for one.
-        return Ok(());
-    };
+    match matches.subcommand() {
+        Some(("generate", matches)) => run_generation(matches, environment),
+        Some(("resume", matches)) => tips_resume::run(matches, environment),
+        Some(_) | None => Err(Failure::quiet(2)),
+    }
+}
+
+fn run_generation(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     runtime::command()?.block_on(async {

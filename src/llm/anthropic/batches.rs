@@ -61,14 +61,13 @@ impl AnthropicBatches {
         })
     }
 
-    /// From now on orders go out with the key of `settings`.
+    /// From now on orders go out with the key of `settings`; tells whether it is another one.
     ///
     /// # Errors
     ///
     /// [`SetupError::Key`] when it cannot be sent; the key before stays then.
-    pub fn renew_key(&self, settings: &ProviderSettings) -> Result<(), SetupError> {
-        self.endpoint.renew(headers(settings)?);
-        Ok(())
+    pub fn renew_key(&self, settings: &ProviderSettings) -> Result<bool, SetupError> {
+        Ok(self.endpoint.renew(headers(settings)?))
     }
 
     fn submission(&self, orders: &[BatchOrder]) -> Vec<u8> {

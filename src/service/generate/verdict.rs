@@ -30,7 +30,9 @@ pub(super) fn verdict(done: &TipDone, is_over_budget: bool) -> Verdict {
         FallbackCause::Budget => Verdict::End(RunEnd::DailyBudget),
         FallbackCause::NoProvider
         | FallbackCause::SwitchedOff
-        | FallbackCause::Provider(FailureKind::Denied) => Verdict::End(RunEnd::ProviderAway),
+        | FallbackCause::Provider(FailureKind::Denied | FailureKind::NotFound) => {
+            Verdict::End(RunEnd::ProviderAway)
+        }
         FallbackCause::Limited
         | FallbackCause::Unwell
         | FallbackCause::Provider(

@@ -39,7 +39,7 @@ impl BatchDesk {
                 store.handed_in(id, None).await?;
             }
             // It will never be taken as it is.
-            FailureKind::Rejected | FailureKind::Denied => {
+            FailureKind::Rejected | FailureKind::NotFound | FailureKind::Denied => {
                 self.give_up(noted, failure.kind.as_str()).await?;
             }
             // Who knows?

@@ -1,12 +1,13 @@
 -- Takes from several limits at once, or from none: the generic cell rate algorithm, by this server's clock.
 -- KEYS     pause, then one for each limit: the time in us at which it would be empty
 -- ARGV     for each limit: us for one unit; units in a burst; units wanted
--- Returns  0, or how long to wait in us
+-- Returns  0, or how long to wait in us; less than 0 for a pause, of so many us
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 -- No pause of ours is longer than a day.
 local pause = redis.call('PTTL', KEYS[1])
-local wait = pause > 0 and pause <= 86400000 and pause * 1000 or 0
+if pause > 0 and pause <= 86400000 then return -pause * 1000 end
+local wait = 0
 local full = {}
 for i = 2, #KEYS do
   local at = 3 * (i - 2)

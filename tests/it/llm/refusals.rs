@@ -17,7 +17,7 @@ async fn a_status_says_what_went_wrong_and_costs_nothing() {
             ("400 Bad Request", FailureKind::Rejected),
             ("401 Unauthorized", FailureKind::Denied),
             ("403 Forbidden", FailureKind::Denied),
-            ("404 Not Found", FailureKind::Rejected),
+            ("404 Not Found", FailureKind::NotFound),
             ("413 Too Large", FailureKind::Rejected),
             ("429 Too Many", FailureKind::RateLimited),
             ("500 Oops", FailureKind::ServerFault),

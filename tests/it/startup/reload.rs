@@ -95,7 +95,7 @@ async fn a_key_that_its_provider_refuses_is_read_again() {
     .await;
     fs::write(&key, SECRET).unwrap();
     hear(&replica, question()).await;
-    let line = "a provider refused its key: keys were read again";
+    let line = "a provider refused its key: keys were read again, and orders go out with new ones";
     eventually("the key is read again", PATIENCE, async || {
         !saying(&told(&replica), line).is_empty()
     })

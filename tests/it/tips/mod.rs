@@ -15,6 +15,7 @@ mod money;
 mod parts;
 pub mod provider;
 mod reading;
+mod refusals;
 mod replica;
 mod simulator;
 mod strangers;

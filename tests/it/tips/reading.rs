@@ -49,6 +49,7 @@ pub async fn read_on(
                 text.push_str(&more);
             }
             TipEventKind::Reset { cause, .. } => {
+                assert!(!text.is_empty(), "there is nothing to forget");
                 text.clear();
                 resets.push(cause);
             }

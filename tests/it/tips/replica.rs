@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use bb8_redis::redis::IntoConnectionInfo;
 use challenges_catalog::{
-    domain::{DatabaseId, Error, TipBoard, TipRequest, TipWriter},
+    domain::{DatabaseId, Error, Resumed, TipBoard, TipProviders, TipRequest, TipWriter},
     redis::{Link, LinkSettings, LinkState, Listener, MacKey, RedisNodes, RedisServers},
     tips::{Board, CallerLimits, Price, Provider, TipParts, TipRedis, TipSettings, TipStats},
 };
@@ -199,6 +199,22 @@ impl Replica {
     /// How its way to Redis does.
     pub fn link(&self) -> LinkState {
         self.board.link().unwrap()
+    }
+
+    /// What an operator asks this replica to do for the fleet.
+    pub async fn resume(&self) -> Resumed {
+        let board = Arc::clone(&self.board);
+        let resumed = self.runtime().spawn(async move { board.resume().await });
+        resumed.await.unwrap()
+    }
+
+    /// What it does every second.
+    pub async fn look_for_resume(&self) {
+        let board = Arc::clone(&self.board);
+        let looked = self
+            .runtime()
+            .spawn(async move { board.look_for_resume().await });
+        looked.await.unwrap();
     }
 
     pub fn stats(&self) -> &TipStats {

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Lets orders go to the providers of tips again, from all replicas.
+set -eu
+addr=${CATALOG_ADDR:-127.0.0.1:50051}
+
+grpcurl -plaintext -emit-defaults \
+  "$addr" challenges.admin.v1.TipsAdmin/ResumeProviders

@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+use tonic::async_trait;
+
+/// Those who write tips, for operators.
+#[async_trait]
+pub trait TipProviders: Send + Sync {
+    /// Lets orders go to every provider again, whatever kept them away: a pause that it asked for, or
+    /// what was known of its health.
+    async fn resume(&self) -> Resumed;
+}
+
+/// What was resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// Every provider, in the order in which they are asked.
+    pub providers: Vec<ResumedProvider>,
+    /// Whether all replicas do the same; otherwise only the one that was asked does.
+    pub is_fleet_wide: bool,
+}
+
+/// How a provider stood before, as far as this replica knew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumedProvider {
+    /// The protocol's name.
+    pub provider: String,
+    /// The model.
+    pub model: String,
+    /// Whether it was left alone because it failed, or took no order from us.
+    pub was_left_alone: bool,
+    /// What was left of a pause that it had asked for.
+    pub pause_left: Duration,
+}
