@@ -5,10 +5,11 @@ use tokio::sync::Notify;
 
 use super::{clock::SystemClock, view::Error};
 use crate::{
-    config::{Config, ProviderConfig, ProvidersConfig},
+    config::{Config, ProviderConfig, ProvidersConfig, TokenLimitField},
     domain::{Clock, TipWriter},
     llm::{
         AnthropicBatches, AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits,
+        TokenLimit,
     },
 };
 
@@ -100,6 +101,13 @@ fn provider_settings(
     ProviderSettings {
         base_url: provider.base_url.url().clone(),
         key: provider.key.clone(),
+        auth_token: provider.auth_token.clone(),
+        extra_headers: provider.headers.clone(),
+        token_limit: provider.token_limit.map(|limit| match limit {
+            TokenLimitField::MaxTokens => TokenLimit::MaxTokens,
+            TokenLimitField::MaxCompletionTokens => TokenLimit::MaxCompletionTokens,
+        }),
+        stream_usage: provider.stream_usage,
         model: provider.model.clone(),
         temperature_milli: config.providers.temperature_milli,
         max_output_tokens: config.providers.max_output_tokens,

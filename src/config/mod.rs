@@ -35,7 +35,7 @@ pub use environment::Environment;
 pub use given::Flags;
 pub use load::{Loaded, load};
 pub use problem::{Problem, Problems};
-pub use provider::ProviderUrl;
+pub use provider::{ProviderUrl, TokenLimitField};
 pub use providers::{ProviderConfig, ProviderLimits, ProviderTimeouts, ProvidersConfig};
 pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;

@@ -4,6 +4,8 @@ use std::fmt;
 use secrecy::SecretString;
 use url::Url;
 
+use super::unit;
+
 const KNOWN: &str = "use http:// or https://HOST[:PORT][/PATH]";
 /// The longest key and the longest name of a model, in bytes.
 const MAX_BYTES: usize = 4_096;
@@ -35,6 +37,29 @@ impl ProviderUrl {
         Ok(Self(url))
     }
 
+    /// As [`Self::parse`], for a protocol that puts `path` behind it.
+    ///
+    /// # Errors
+    ///
+    /// As there, and when it ends in `path` already.
+    pub(super) fn parse_before(text: &str, path: &str) -> Result<Self, String> {
+        let url = Self::parse(text)?;
+        if url.0.path().trim_end_matches('/').ends_with(path) {
+            return Err(format!("must not end in {path}, which is put behind it"));
+        }
+        Ok(url)
+    }
+
+    /// Whether its path ends so; a slash at the end does not count.
+    pub(super) fn ends_in(&self, path: &str) -> bool {
+        self.0.path().trim_end_matches('/').ends_with(path)
+    }
+
+    /// Whether it is at this host.
+    pub(super) fn is_at(&self, host: &str) -> bool {
+        self.0.host_str() == Some(host)
+    }
+
     /// The URL itself.
     #[must_use]
     pub fn url(&self) -> &Url {
@@ -63,6 +88,8 @@ impl fmt::Display for ProviderUrl {
 pub(super) fn key(text: &str) -> Result<SecretString, String> {
     let problem = if text.trim().is_empty() {
         "is empty"
+    } else if text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) {
+        "stands in quotes, which would be sent with it; leave them out"
     } else if text.contains(['\n', '\r']) {
         "has a line break in it; a key is one line"
     } else if text.len() > MAX_BYTES {
@@ -73,6 +100,94 @@ pub(super) fn key(text: &str) -> Result<SecretString, String> {
         return Ok(text.into());
     };
     Err(problem.to_owned())
+}
+
+/// Names and values of headers: `NAME: VALUE`, several with `;` in between. No error repeats a value.
+pub(super) fn headers(text: &str) -> Result<Vec<(String, SecretString)>, String> {
+    /// What HTTP or the protocols' own rules set.
+    const OURS: [&str; 6] = [
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "transfer-encoding",
+    ];
+    let each = text.split(';').map(str::trim);
+    let each = each.filter(|header| !header.is_empty());
+    let read = each.enumerate().map(|(at, header)| {
+        let wrong = |what: &str| format!("header {}: {what}", at + 1);
+        let (name, value) = header
+            .split_once(':')
+            .ok_or_else(|| wrong("has no colon; use NAME: VALUE"))?;
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(wrong("has characters in its name that cannot be sent"));
+        }
+        if OURS.contains(&name.as_str()) {
+            return Err(wrong("is not to be set: the protocol does"));
+        }
+        let is_sendable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        if value.is_empty() || value.len() > MAX_BYTES || !value.bytes().all(is_sendable) {
+            return Err(wrong("has no value, or one that cannot be sent"));
+        }
+        Ok((name, value.into()))
+    });
+    read.collect()
+}
+
+/// The same, with every value blanked.
+pub(super) fn show_headers(headers: &[(String, SecretString)]) -> String {
+    let names = headers.iter().map(|(name, _)| format!("{name}: ***"));
+    names.collect::<Vec<_>>().join("; ")
+}
+
+/// What the limit of tokens is called in orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenLimitField {
+    /// `max_tokens`.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+/// One of the names, or `auto`: `None`.
+pub(super) fn token_limit(text: &str) -> Result<Option<TokenLimitField>, String> {
+    match text {
+        "auto" => Ok(None),
+        "max_tokens" => Ok(Some(TokenLimitField::MaxTokens)),
+        "max_completion_tokens" => Ok(Some(TokenLimitField::MaxCompletionTokens)),
+        _ => Err(format!(
+            "must be auto, max_tokens or max_completion_tokens, not {text:?}"
+        )),
+    }
+}
+
+/// The same, as one would write it.
+pub(super) fn show_token_limit(limit: Option<TokenLimitField>) -> String {
+    let name = match limit {
+        None => "auto",
+        Some(TokenLimitField::MaxTokens) => "max_tokens",
+        Some(TokenLimitField::MaxCompletionTokens) => "max_completion_tokens",
+    };
+    name.to_owned()
+}
+
+/// On, off, or `auto`: `None`.
+pub(super) fn stream_usage(text: &str) -> Result<Option<bool>, String> {
+    match text {
+        "auto" => Ok(None),
+        _ => unit::switch(text)
+            .map(Some)
+            .map_err(|_| format!("must be auto, true or false, not {text:?}")),
+    }
+}
+
+/// The same, as one would write it.
+pub(super) fn show_stream_usage(usage: Option<bool>) -> String {
+    usage.map_or_else(|| "auto".to_owned(), |on| on.to_string())
 }
 
 /// The name of a model.
@@ -157,6 +272,47 @@ mod tests {
     }
 
     #[test]
+    fn headers_are_names_with_values_that_are_not_shown() {
+        let read = headers("X-Team: a b: c;; api-key:S3CR3T ;").unwrap();
+        let read: Vec<_> = read
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+            .collect();
+        assert_eq!(read, [("x-team", "a b: c"), ("api-key", "S3CR3T")]);
+        assert_eq!(
+            show_headers(&headers("A: S3CR3T; b: c").unwrap()),
+            "a: ***; b: ***"
+        );
+        assert!(headers("").unwrap().is_empty());
+        for text in [
+            "S3CR3T",
+            "a b: S3CR3T",
+            ": S3CR3T",
+            "a:",
+            "a: S3CR3T\n",
+            "Host: S3CR3T",
+        ] {
+            let problem = headers(text).unwrap_err();
+            assert!(!problem.contains("S3CR3T"), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_has_what_is_put_behind_it_is_refused() {
+        let before = |text| ProviderUrl::parse_before(text, "/chat/completions");
+        assert!(before("https://a/v1").is_ok());
+        for text in [
+            "https://a/v1/chat/completions",
+            "https://a/chat/completions/",
+        ] {
+            assert!(
+                before(text).unwrap_err().contains("must not end in"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn a_key_is_one_visible_line_and_never_repeated() {
         assert_eq!(key("sk-ant_1").unwrap().expose_secret(), "sk-ant_1");
         let long = "S3CR3T".repeat(1_000);
@@ -167,6 +323,8 @@ mod tests {
             "S3CR3T\r",
             "S3 CR3T",
             "S3CR3T\0",
+            "\"S3CR3T\"",
+            "'S3CR3T'",
             "S3CR3Té",
             &long,
         ] {

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::{
     entry::Origin,
-    provider::{self, ProviderUrl},
+    provider::{self, ProviderUrl, TokenLimitField},
     reader::{Reader, optional},
     setting::Setting,
     table,
@@ -13,7 +13,7 @@ use super::{
 /// Who writes tips. Anthropic is asked first, if it is there; with nobody, static tips are served.
 #[derive(Clone, Debug)]
 pub struct ProvidersConfig {
-    /// Anthropic; there when it has a key.
+    /// Anthropic; there when it has a key or a token.
     pub anthropic: Option<ProviderConfig>,
     /// A server with `OpenAI`'s chat completions; there when it has a base URL.
     pub openai: Option<ProviderConfig>,
@@ -30,10 +30,18 @@ pub struct ProvidersConfig {
 pub struct ProviderConfig {
     /// Where it is.
     pub base_url: ProviderUrl,
-    /// What proves who we are; visible ASCII. Always there for Anthropic.
+    /// What proves who we are; visible ASCII. For Anthropic it or the token is there.
     pub key: Option<SecretString>,
+    /// What is sent as a bearer token besides; for Anthropic only.
+    pub auth_token: Option<SecretString>,
+    /// Headers that every order has besides, by their names.
+    pub headers: Vec<(String, SecretString)>,
     /// The model, as the provider names it.
     pub model: String,
+    /// What the limit of tokens is called, with a server like `OpenAI`'s; `None` to find it out.
+    pub token_limit: Option<TokenLimitField>,
+    /// Whether orders ask such a server for what they cost; `None` to find out whether they may.
+    pub stream_usage: Option<bool>,
     /// How often it may be asked, and what it takes for that.
     pub limits: ProviderLimits,
 }
@@ -94,24 +102,32 @@ pub(super) fn providers(reader: &mut Reader<'_>) -> Option<ProvidersConfig> {
 
 fn anthropic(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
     let key = key(reader, &table::ANTHROPIC_API_KEY);
+    let auth_token = self::key(reader, &table::ANTHROPIC_AUTH_TOKEN);
+    let headers = headers(reader, &table::ANTHROPIC_HEADERS);
     let setting = &table::ANTHROPIC_BASE_URL;
-    let parse = ProviderUrl::parse;
+    let parse = |text: &str| ProviderUrl::parse_before(text, "/v1/messages");
     let base_url = reader.read(setting, setting.default, parse, ToString::to_string);
     let setting = &table::ANTHROPIC_MODEL;
     let model = reader.read(setting, setting.default, provider::model, Clone::clone);
     let limits = limits(reader, &ANTHROPIC_LIMITS);
     let (key, base_url, model) = (key?, base_url.ok_or(Noted)?, model.ok_or(Noted)?);
-    let limits = limits.ok_or(Noted)?;
-    Ok(key.map(|key| ProviderConfig {
+    let (limits, auth_token) = (limits.ok_or(Noted)?, auth_token?);
+    let headers = headers.ok_or(Noted)?;
+    let is_there = key.is_some() || auth_token.is_some();
+    Ok(is_there.then_some(ProviderConfig {
         base_url,
-        key: Some(key),
+        key,
+        auth_token,
+        headers,
         model,
+        token_limit: None,
+        stream_usage: None,
         limits,
     }))
 }
 
 fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
-    let parse = optional(ProviderUrl::parse);
+    let parse = optional(|text: &str| ProviderUrl::parse_before(text, "/chat/completions"));
     let base_url = reader.read(&table::OPENAI_BASE_URL, "", parse, |url| {
         url.as_ref().map(ToString::to_string).unwrap_or_default()
     });
@@ -120,13 +136,28 @@ fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
     let model = reader.read(&table::OPENAI_MODEL, "", parse, |model| {
         model.clone().unwrap_or_default()
     });
+    let headers = headers(reader, &table::OPENAI_HEADERS);
+    let setting = &table::OPENAI_TOKEN_LIMIT_FIELD;
+    let parse = provider::token_limit;
+    let token_limit = reader.read(setting, setting.default, parse, |limit| {
+        provider::show_token_limit(*limit)
+    });
+    let setting = &table::OPENAI_STREAM_USAGE;
+    let parse = provider::stream_usage;
+    let stream_usage = reader.read(setting, setting.default, parse, |usage| {
+        provider::show_stream_usage(*usage)
+    });
     let limits = limits(reader, &OPENAI_LIMITS);
     let (setting, missing) = match (base_url.ok_or(Noted)?, key?, model.ok_or(Noted)?) {
         (Some(base_url), key, Some(model)) => {
             return Ok(Some(ProviderConfig {
                 base_url,
                 key,
+                auth_token: None,
+                headers: headers.ok_or(Noted)?,
                 model,
+                token_limit: token_limit.ok_or(Noted)?,
+                stream_usage: stream_usage.ok_or(Noted)?,
                 limits: limits.ok_or(Noted)?,
             }));
         }
@@ -181,6 +212,15 @@ fn key(reader: &mut Reader<'_>, setting: &'static Setting) -> Result<Option<Secr
     Ok(key)
 }
 
+fn headers(
+    reader: &mut Reader<'_>,
+    setting: &'static Setting,
+) -> Option<Vec<(String, SecretString)>> {
+    reader.read(setting, "", provider::headers, |headers| {
+        provider::show_headers(headers)
+    })
+}
+
 fn timeouts(reader: &mut Reader<'_>) -> Option<ProviderTimeouts> {
     let connect = reader.duration(&table::TIP_CONNECT_TIMEOUT);
     let first_text = reader.duration(&table::TIP_FIRST_TEXT_TIMEOUT);
@@ -196,15 +236,39 @@ fn timeouts(reader: &mut Reader<'_>) -> Option<ProviderTimeouts> {
     })
 }
 
-/// Keys that others could read on their way.
+/// What works, and was probably not meant so.
 pub(super) fn warnings(config: &ProvidersConfig) -> impl Iterator<Item = String> {
+    exposed(config).chain(misplaced(config))
+}
+
+/// Addresses that are probably not those of the protocol.
+fn misplaced(config: &ProvidersConfig) -> impl Iterator<Item = String> {
+    let lacks = |url: &ProviderUrl| url.is_at("api.openai.com") && !url.ends_in("/v1");
+    let openai = config.openai.as_ref();
+    let openai = openai.filter(|openai| lacks(&openai.base_url)).map(|_| {
+        let name = table::OPENAI_BASE_URL.env;
+        format!("{name} does not end in /v1: OpenAI's is https://api.openai.com/v1")
+    });
+    let anthropic = config.anthropic.as_ref();
+    let anthropic = anthropic.filter(|anthropic| anthropic.base_url.ends_in("/v1"));
+    let anthropic = anthropic.map(|_| {
+        let name = table::ANTHROPIC_BASE_URL.env;
+        format!("{name} ends in /v1: orders go to /v1/v1/messages there")
+    });
+    openai.into_iter().chain(anthropic)
+}
+
+/// Keys that others could read on their way.
+fn exposed(config: &ProvidersConfig) -> impl Iterator<Item = String> {
     let providers = [
         (&table::ANTHROPIC_BASE_URL, &config.anthropic),
         (&table::OPENAI_BASE_URL, &config.openai),
     ];
     providers.into_iter().filter_map(|(setting, provider)| {
         let provider = provider.as_ref()?;
-        let is_exposed = provider.key.is_some() && provider.base_url.is_open_to_readers();
+        let is_secret =
+            provider.key.is_some() || provider.auth_token.is_some() || !provider.headers.is_empty();
+        let is_exposed = is_secret && provider.base_url.is_open_to_readers();
         is_exposed.then(|| {
             format!(
                 "{} is plain http: the key can be read on its way",

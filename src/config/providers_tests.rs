@@ -1,6 +1,6 @@
 use secrecy::ExposeSecret;
 
-use crate::config::{Environment, Flags, Loaded, load, problem::Problems};
+use crate::config::{Environment, Flags, Loaded, TokenLimitField, load, problem::Problems};
 
 fn from_env(pairs: &[(&str, &str)]) -> Result<Loaded, Problems> {
     load(
@@ -71,17 +71,79 @@ fn bad_values_are_all_told_at_once_and_keys_are_not_repeated() {
 }
 
 #[test]
+fn a_token_brings_anthropic_in_too() {
+    let loaded = from_env(&[("ANTHROPIC_AUTH_TOKEN", "t")]).unwrap();
+    let anthropic = loaded.config.providers.anthropic.unwrap();
+    assert!(anthropic.key.is_none());
+    assert_eq!(anthropic.auth_token.unwrap().expose_secret(), "t");
+}
+
+#[test]
+fn addresses_with_what_is_put_behind_them_are_refused_and_odd_ones_are_told() {
+    let wrong = ("CATALOG_OPENAI_BASE_URL", "https://a/v1/chat/completions");
+    assert!(problems(&[wrong, MODEL])[0].contains("must not end in /chat/completions"));
+    let wrong = ("ANTHROPIC_BASE_URL", "https://a/v1/messages/");
+    assert!(problems(&[wrong])[0].contains("must not end in /v1/messages"));
+    for (odd, told) in [
+        (
+            vec![("CATALOG_OPENAI_BASE_URL", "https://api.openai.com"), MODEL],
+            "https://api.openai.com/v1",
+        ),
+        (
+            vec![
+                ("ANTHROPIC_API_KEY", "k"),
+                ("ANTHROPIC_BASE_URL", "https://a/v1"),
+            ],
+            "/v1/v1/messages",
+        ),
+    ] {
+        let warnings = from_env(&odd).unwrap().warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(told),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn what_orders_have_may_be_set_or_left_to_be_found_out() {
+    let of = |more: &[(&str, &str)]| {
+        let loaded = from_env(&[&[SERVER, MODEL], more].concat()).unwrap();
+        let openai = loaded.config.providers.openai.unwrap();
+        (openai.token_limit, openai.stream_usage)
+    };
+    assert_eq!(of(&[]), (None, None));
+    let set = [
+        ("CATALOG_OPENAI_TOKEN_LIMIT_FIELD", "max_completion_tokens"),
+        ("CATALOG_OPENAI_STREAM_USAGE", "false"),
+    ];
+    assert_eq!(
+        of(&set),
+        (Some(TokenLimitField::MaxCompletionTokens), Some(false))
+    );
+    let wrong = set.map(|(name, _)| (name, "perhaps"));
+    assert_eq!(problems(&[&[SERVER, MODEL], &wrong[..]].concat()).len(), 2);
+}
+
+#[test]
 fn a_key_is_shown_nowhere() {
     let pairs = [
         ("ANTHROPIC_API_KEY", "S3CR3T"),
+        ("ANTHROPIC_AUTH_TOKEN", "S3CR3T"),
         ("CATALOG_OPENAI_API_KEY", "S3CR3T"),
+        ("CATALOG_OPENAI_HEADERS", "api-key: S3CR3T"),
         SERVER,
         MODEL,
     ];
     let loaded = from_env(&pairs).unwrap();
     assert!(!format!("{loaded:?}").contains("S3CR3T"));
     let shown = loaded.entries.iter().filter(|entry| entry.shown == "***");
-    assert_eq!(shown.count(), 2);
+    assert_eq!(shown.count(), 3);
+    let headers = loaded
+        .entries
+        .iter()
+        .find(|entry| entry.shown == "api-key: ***");
+    assert!(headers.is_some());
 }
 
 #[test]

@@ -4,14 +4,17 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryFutureExt, stream, stream::BoxStream};
 use http::StatusCode;
 
-use super::{TimeLimits, decoder::Decoder, endpoint::Endpoint, flaw::Flaw, sse, timing::Deadlines};
+use super::{
+    TimeLimits, decoder::Decoder, endpoint::Endpoint, flaw::Flaw, order_fields::OrderRequest,
+    refusal::first_of, sse, timing::Deadlines,
+};
 use crate::domain::{FailureKind, Usage, WriteFailure, Writing};
 
 /// Sends `order` and decodes the answer. Nothing happens before the stream is read; dropping it
 /// closes the connection.
 pub(super) fn write(
     endpoint: Endpoint,
-    order: Vec<u8>,
+    order: OrderRequest,
     decoder: impl Decoder,
 ) -> BoxStream<'static, Result<Writing, WriteFailure>> {
     open(endpoint, order, decoder).try_flatten_stream().boxed()
@@ -19,19 +22,31 @@ pub(super) fn write(
 
 async fn open<D: Decoder>(
     endpoint: Endpoint,
-    order: Vec<u8>,
+    order: OrderRequest,
     decoder: D,
 ) -> Result<impl Stream<Item = Result<Writing, WriteFailure>>, WriteFailure> {
     let limits = endpoint.limits();
     let deadlines = Deadlines::from_now(limits);
-    let sent = deadlines.hold(endpoint.send(order)).await;
+    let sent = deadlines.hold(endpoint.send(order.body)).await;
     // Whether a provider that is too slow to answer counts the order is not known.
     let sent = sent.map_err(|flaw| flaw.into_failure(None, decoder.usage()))?;
     let (head, body) = sent.map_err(|flaw| flaw.into_failure(None, Usage::default()))?;
     if head.status == StatusCode::OK {
         return Ok(read(body, limits, deadlines, decoder, head.attempt_id()));
     }
-    Err(head.refusal(body, endpoint.now()).await)
+    if !matches!(head.status.as_u16(), 400 | 422) {
+        return Err(head.refusal(body, endpoint.now()).await);
+    }
+    let answer = first_of(body).await;
+    let is_learnt = order.fields.learn(&order.sent, &answer);
+    let mut failure = head
+        .refusal(stream::iter([Ok(answer)]), endpoint.now())
+        .await;
+    if is_learnt {
+        // Without the field it is another order.
+        failure.should_retry = Some(true);
+    }
+    Err(failure)
 }
 
 /// Decodes a body, within the limits, up to the protocol's own end or the one failure.

@@ -116,10 +116,17 @@ impl Endpoint {
 }
 
 fn with_formats(mut headers: HeaderMap) -> HeaderMap {
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::CONTENT_TYPE, json);
-    let events = HeaderValue::from_static("text/event-stream");
-    headers.insert(header::ACCEPT, events);
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/json"),
+        // What is no stream may be an answer all the same.
+        (header::ACCEPT, "text/event-stream, application/json"),
+        // Some gateways compress what does not ask for anything.
+        (header::ACCEPT_ENCODING, "identity"),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
     headers
 }
 
@@ -130,8 +137,9 @@ fn body(response: Response) -> Body {
         .boxed()
 }
 
-/// A client that does what it is told and no more: no redirect, no second try, no proxy from the
-/// environment, no decompression.
+/// A client that does what it is told and no more: no redirect, no second try, no decompression. It goes
+/// through the proxies that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name in the environment, as every
+/// program on the machine does.
 fn client(url: &Url, limits: TimeLimits) -> Result<Client, SetupError> {
     Client::builder()
         .tls_backend_preconfigured(tls(url)?)
@@ -139,7 +147,6 @@ fn client(url: &Url, limits: TimeLimits) -> Result<Client, SetupError> {
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .no_proxy()
         .user_agent(concat!("challenges-catalog/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| SetupError::Client(error.without_url().into()))

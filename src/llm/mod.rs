@@ -1,6 +1,7 @@
 //! The providers that write tips, and the prompts they are given: adapters of
 //! [`TipWriter`](crate::domain::TipWriter) and [`PromptBook`](crate::domain::PromptBook).
 //!
+//! Servers differ in the fields that they take (`order_fields`); what one refuses by name is left out of the next order.
 //! One order is one HTTP request and never a second: whether to ask again is decided elsewhere.
 //! What comes back is a tip only after the protocol's own end. A provider is not trusted: every
 //! wait has a limit, every size a cap, no redirect is followed, and nothing that it says gets
@@ -19,6 +20,7 @@ mod name;
 #[cfg(test)]
 mod odd_field_tests;
 mod openai;
+mod order_fields;
 mod prompt;
 mod refusal;
 mod retry_after;
@@ -35,5 +37,5 @@ mod wording;
 pub use anthropic::{AnthropicBatches, AnthropicWriter};
 pub use openai::OpenAiWriter;
 pub use prompt::{BadPrompt, BundledPrompts};
-pub use settings::{ProviderSettings, SetupError};
+pub use settings::{ProviderSettings, SetupError, TokenLimit};
 pub use timing::TimeLimits;

@@ -85,7 +85,7 @@ fn error(body: &[u8]) -> Option<Value> {
 }
 
 /// The beginning of a body; what cannot be read, or not in time, is left out.
-async fn first_of<B: AsRef<[u8]>>(body: impl Stream<Item = Result<B, Flaw>>) -> Vec<u8> {
+pub(super) async fn first_of<B: AsRef<[u8]>>(body: impl Stream<Item = Result<B, Flaw>>) -> Vec<u8> {
     let mut body = pin!(body);
     let mut first = Vec::new();
     let deadline = Instant::now() + BODY_PATIENCE;

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 use url::Url;
 
@@ -15,6 +16,10 @@ pub struct ProviderSettings {
     pub base_url: Url,
     /// What proves who we are; a provider in one's own network may want none.
     pub key: Option<SecretString>,
+    /// For Anthropic's protocol: what is sent as a bearer token, as gateways want it.
+    pub auth_token: Option<SecretString>,
+    /// Headers that every order has besides; they win over ours.
+    pub extra_headers: Vec<(String, SecretString)>,
     /// The model, as the provider names it.
     pub model: String,
     /// 0 to 2 000, in thousandths. 1 000 is every provider's default and is not sent, because
@@ -22,13 +27,35 @@ pub struct ProviderSettings {
     pub temperature_milli: u32,
     /// The provider stops here; 1 or more.
     pub max_output_tokens: u32,
+    /// For `OpenAI`'s protocol: how the limit of tokens is called; `None` to find it out.
+    pub token_limit: Option<TokenLimit>,
+    /// For `OpenAI`'s protocol: whether orders ask for what they cost; `None` to find out whether they may.
+    pub stream_usage: Option<bool>,
     /// How long an attempt may take.
     pub limits: TimeLimits,
     /// Told each time that the provider refuses the key.
     pub denied: Arc<Notify>,
 }
 
+/// What `OpenAI`'s protocol calls the limit of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenLimit {
+    /// `max_tokens`, which most servers know.
+    MaxTokens,
+    /// `max_completion_tokens`, which newer models of `OpenAI`'s want.
+    MaxCompletionTokens,
+}
+
 impl ProviderSettings {
+    /// Adds the headers that the settings name to those of the protocol.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) -> Result<(), SetupError> {
+        for (name, value) in &self.extra_headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SetupError::Header)?;
+            headers.insert(name, secret(value.expose_secret())?);
+        }
+        Ok(())
+    }
+
     /// The route that a writer with these settings is.
     pub(super) fn route(&self, provider: &str) -> Route {
         Route {
@@ -45,12 +72,22 @@ impl ProviderSettings {
     }
 }
 
+/// The value of a header that nothing shows.
+pub(super) fn secret(value: &str) -> Result<HeaderValue, SetupError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| SetupError::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// Why no writer could be made. Never holds the key.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The key cannot stand in an HTTP header.
     #[error("the key has characters that cannot be sent")]
     Key,
+    /// The name of a header is none.
+    #[error("a header's name has characters that cannot be sent")]
+    Header,
     /// The machine trusts nobody, so no `https` provider can be believed.
     #[error("no trusted certificates were found on this machine, which https needs")]
     NoRoots,

@@ -52,6 +52,33 @@ pub(in crate::config) const ANTHROPIC_API_KEY: Setting = Setting {
     help: "Lets Anthropic write tips, before any other provider",
 };
 
+pub(in crate::config) const ANTHROPIC_AUTH_TOKEN: Setting = Setting {
+    flag: "anthropic-auth-token",
+    env: "ANTHROPIC_AUTH_TOKEN",
+    help: "As the key, for gateways that want a bearer token; both are sent where both are there",
+    ..ANTHROPIC_API_KEY
+};
+
+/// Headers that an order has besides.
+const fn headers(flag: &'static str, env: &'static str, help: &'static str) -> Setting {
+    Setting {
+        flag,
+        env,
+        form: Form::Text {
+            value_name: "HEADERS",
+            expected: "NAME: VALUE, several with ; in between",
+        },
+        help,
+        ..ANTHROPIC_API_KEY
+    }
+}
+
+pub(in crate::config) const ANTHROPIC_HEADERS: Setting = headers(
+    "anthropic-headers",
+    "CATALOG_ANTHROPIC_HEADERS",
+    "Headers that orders to Anthropic have besides, as gateways want them; they win over ours",
+);
+
 pub(in crate::config) const ANTHROPIC_BASE_URL: Setting = Setting {
     flag: "anthropic-base-url",
     env: "ANTHROPIC_BASE_URL",
@@ -132,6 +159,36 @@ pub(in crate::config) const OPENAI_API_KEY: Setting = Setting {
     help: "The key for that server, if it wants one",
 };
 
+pub(in crate::config) const OPENAI_HEADERS: Setting = headers(
+    "openai-headers",
+    "CATALOG_OPENAI_HEADERS",
+    "Headers that orders to that server have besides; they win over ours",
+);
+
+pub(in crate::config) const OPENAI_TOKEN_LIMIT_FIELD: Setting = Setting {
+    flag: "openai-token-limit-field",
+    env: "CATALOG_OPENAI_TOKEN_LIMIT_FIELD",
+    section: Section::Providers,
+    form: Form::Text {
+        value_name: "FIELD",
+        expected: "auto, max_tokens or max_completion_tokens",
+    },
+    default: "auto",
+    secret: false,
+    help: "What that server calls the limit of tokens; auto: max_tokens until it is refused",
+};
+
+pub(in crate::config) const OPENAI_STREAM_USAGE: Setting = Setting {
+    flag: "openai-stream-usage",
+    env: "CATALOG_OPENAI_STREAM_USAGE",
+    form: Form::Text {
+        value_name: "WHETHER",
+        expected: "auto, true or false",
+    },
+    help: "Whether orders ask that server for what they cost (stream_options); auto: until it is refused",
+    ..OPENAI_TOKEN_LIMIT_FIELD
+};
+
 pub(in crate::config) const OPENAI_MODEL: Setting = Setting {
     flag: "openai-model",
     env: "CATALOG_OPENAI_MODEL",
@@ -183,7 +240,7 @@ pub(in crate::config) const TIP_TEMPERATURE: Setting = Setting {
     },
     default: "1",
     secret: false,
-    help: "How freely models choose words; only 1 goes with every model",
+    help: "How freely models choose words; 1 is not sent, and goes with every model",
 };
 
 pub(in crate::config) const TIP_MAX_TOKENS: Setting = Setting {

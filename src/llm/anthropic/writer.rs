@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -9,7 +9,11 @@ use super::decoder::MessageDecoder;
 use crate::{
     domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
     llm::{
-        ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally,
+        ProviderSettings, SetupError, attempt,
+        endpoint::Endpoint,
+        order_fields::{Field, OrderFields, OrderRequest},
+        settings::secret,
+        tally::Tally,
         thoughts::ThinkingHabit,
     },
 };
@@ -22,6 +26,7 @@ pub struct AnthropicWriter {
     endpoint: Endpoint,
     route: Route,
     temperature: Option<f64>,
+    fields: OrderFields,
     habit: ThinkingHabit,
 }
 
@@ -37,6 +42,7 @@ impl AnthropicWriter {
             endpoint: Endpoint::new(settings, "/v1/messages", headers, clock)?,
             route: settings.route("anthropic"),
             temperature: settings.temperature(),
+            fields: OrderFields::new(settings),
             habit: ThinkingHabit::default(),
         })
     }
@@ -50,13 +56,21 @@ impl AnthropicWriter {
         Ok(self.endpoint.renew(headers(settings)?))
     }
 
-    fn order(&self, prompt: &Prompt) -> Vec<u8> {
+    fn order(&self, prompt: &Prompt) -> OrderRequest {
+        let mut sent = self.fields.now();
+        sent.retain(|field| *field == Field::Temperature);
+        let temperature = self.temperature.filter(|_| !sent.is_empty());
         let order = Order {
             stream: Some(true),
-            ..Order::whole(&self.route, self.temperature, prompt)
+            ..Order::whole(&self.route, temperature, prompt)
         };
         // Text and numbers under fixed names can always be written.
-        serde_json::to_vec(&order).unwrap_or_default()
+        let body = serde_json::to_vec(&order).unwrap_or_default();
+        OrderRequest {
+            body,
+            sent,
+            fields: self.fields.clone(),
+        }
     }
 }
 
@@ -77,11 +91,13 @@ pub(super) fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupErr
     let mut headers = HeaderMap::new();
     headers.insert(VERSION, HeaderValue::from_static("2023-06-01"));
     if let Some(key) = &settings.key {
-        let key = HeaderValue::from_str(key.expose_secret());
-        let mut key = key.map_err(|_| SetupError::Key)?;
-        key.set_sensitive(true);
-        headers.insert(KEY, key);
+        headers.insert(KEY, secret(key.expose_secret())?);
     }
+    if let Some(token) = &settings.auth_token {
+        let bearer = format!("Bearer {}", token.expose_secret());
+        headers.insert(header::AUTHORIZATION, secret(&bearer)?);
+    }
+    settings.add_headers(&mut headers)?;
     Ok(headers)
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -9,20 +9,21 @@ use super::decoder::ChatDecoder;
 use crate::{
     domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
     llm::{
-        ProviderSettings, SetupError, attempt, endpoint::Endpoint, tally::Tally,
+        ProviderSettings, SetupError, attempt,
+        endpoint::Endpoint,
+        order_fields::{Field, OrderFields, OrderRequest},
+        settings::secret,
+        tally::Tally,
         thoughts::ThinkingHabit,
     },
 };
-
-/// The one host that refuses `max_tokens` with newer models; most others know no other name.
-const OPENAI: &str = "api.openai.com";
 
 /// Writes with any server that speaks `OpenAI`'s chat completions.
 pub struct OpenAiWriter {
     endpoint: Endpoint,
     route: Route,
     temperature: Option<f64>,
-    is_openai: bool,
+    fields: OrderFields,
     habit: ThinkingHabit,
 }
 
@@ -39,7 +40,7 @@ impl OpenAiWriter {
             endpoint: Endpoint::new(settings, "/chat/completions", headers, clock)?,
             route: settings.route("openai"),
             temperature: settings.temperature(),
-            is_openai: settings.base_url.host_str() == Some(OPENAI),
+            fields: OrderFields::new(settings),
             habit: ThinkingHabit::default(),
         })
     }
@@ -53,17 +54,19 @@ impl OpenAiWriter {
         Ok(self.endpoint.renew(headers(settings)?))
     }
 
-    fn order(&self, prompt: &Prompt) -> Vec<u8> {
+    fn order(&self, prompt: &Prompt) -> OrderRequest {
+        let sent = self.fields.now();
+        let has = |field| sent.contains(&field);
         let limit = Some(self.route.max_output_tokens);
         let order = Order {
             model: &self.route.model,
-            max_tokens: limit.filter(|_| !self.is_openai),
-            max_completion_tokens: limit.filter(|_| self.is_openai),
-            temperature: self.temperature,
+            max_tokens: limit.filter(|_| has(Field::MaxTokens)),
+            max_completion_tokens: limit.filter(|_| has(Field::MaxCompletionTokens)),
+            temperature: self.temperature.filter(|_| has(Field::Temperature)),
             stream: true,
-            stream_options: StreamOptions {
+            stream_options: has(Field::StreamOptions).then_some(StreamOptions {
                 include_usage: true,
-            },
+            }),
             messages: [
                 Turn {
                     role: "system",
@@ -76,7 +79,12 @@ impl OpenAiWriter {
             ],
         };
         // Text and numbers under fixed names can always be written.
-        serde_json::to_vec(&order).unwrap_or_default()
+        let body = serde_json::to_vec(&order).unwrap_or_default();
+        OrderRequest {
+            body,
+            sent,
+            fields: self.fields.clone(),
+        }
     }
 }
 
@@ -84,11 +92,10 @@ impl OpenAiWriter {
 fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupError> {
     let mut headers = HeaderMap::new();
     if let Some(key) = &settings.key {
-        let bearer = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()));
-        let mut bearer = bearer.map_err(|_| SetupError::Key)?;
-        bearer.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, bearer);
+        let bearer = format!("Bearer {}", key.expose_secret());
+        headers.insert(header::AUTHORIZATION, secret(&bearer)?);
     }
+    settings.add_headers(&mut headers)?;
     Ok(headers)
 }
 
@@ -114,7 +121,8 @@ struct Order<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     stream: bool,
-    stream_options: StreamOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
     messages: [Turn<'a>; 2],
 }
 

@@ -2,6 +2,7 @@
 mod aborts;
 mod answers;
 mod batches;
+mod capabilities;
 pub mod fixture;
 mod gateways;
 mod orders;

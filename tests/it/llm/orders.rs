@@ -31,7 +31,7 @@ async fn anthropic_is_sent_a_message() {
         &format!("x-api-key: {KEY}"),
         "anthropic-version: 2023-06-01",
         "content-type: application/json",
-        "accept: text/event-stream",
+        "accept: text/event-stream, application/json",
     ] {
         assert!(
             exchange.head.contains(header),
@@ -83,12 +83,29 @@ async fn a_temperature_is_sent_when_it_is_not_the_default() {
 async fn compressed_answers_are_not_asked_for() {
     for protocol in BOTH {
         let (exchange, _) = order(protocol, |_| {}).await;
-        assert!(
-            !exchange.head.contains("accept-encoding"),
-            "{}",
-            exchange.head
-        );
+        let (_, encoding) = exchange.head.split_once("accept-encoding: ").unwrap();
+        assert!(encoding.starts_with("identity"), "{}", exchange.head);
     }
+}
+
+#[tokio::test]
+async fn a_gateway_is_sent_a_bearer_token_and_headers_of_its_own() {
+    let (exchange, _) = order(Protocol::Anthropic, |settings| {
+        settings.key = None;
+        settings.auth_token = Some("t0ken".into());
+        settings.extra_headers = vec![("x-team".to_owned(), "coaches".into())];
+    })
+    .await;
+    for header in ["authorization: Bearer t0ken", "x-team: coaches"] {
+        assert!(exchange.head.contains(header), "{}", exchange.head);
+    }
+    assert!(!exchange.head.contains("x-api-key"), "{}", exchange.head);
+    let (exchange, _) = order(Protocol::OpenAi, |settings| {
+        settings.extra_headers = vec![("authorization".to_owned(), "Basic b2s=".into())];
+    })
+    .await;
+    let proof = exchange.head.matches("authorization: ").count();
+    assert!(proof == 1 && exchange.head.contains("authorization: Basic b2s="));
 }
 
 #[test]

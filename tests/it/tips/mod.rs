@@ -14,6 +14,7 @@ mod lost;
 mod money;
 mod parts;
 pub mod provider;
+mod proxies;
 mod reading;
 mod refusals;
 mod replica;
