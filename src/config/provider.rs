@@ -289,7 +289,7 @@ mod tests {
             "a b: S3CR3T",
             ": S3CR3T",
             "a:",
-            "a: S3CR3T\n",
+            "a: S3CR3T\nb",
             "Host: S3CR3T",
         ] {
             let problem = headers(text).unwrap_err();

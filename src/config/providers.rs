@@ -132,11 +132,11 @@ fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
         url.as_ref().map(ToString::to_string).unwrap_or_default()
     });
     let key = key(reader, &table::OPENAI_API_KEY);
+    let headers = headers(reader, &table::OPENAI_HEADERS);
     let parse = optional(provider::model);
     let model = reader.read(&table::OPENAI_MODEL, "", parse, |model| {
         model.clone().unwrap_or_default()
     });
-    let headers = headers(reader, &table::OPENAI_HEADERS);
     let setting = &table::OPENAI_TOKEN_LIMIT_FIELD;
     let parse = provider::token_limit;
     let token_limit = reader.read(setting, setting.default, parse, |limit| {

@@ -65,13 +65,10 @@ impl OrderFields {
         let is_taken = |field| !refused.contains(&field);
         // A server that does not know the newer name may ignore it, and never stop; one that does
         // not take the older one says so. Where both were refused it is the value that is wrong.
-        let limit = match self.0.token_limit {
-            Some(TokenLimit::MaxTokens) => Field::MaxTokens,
-            Some(TokenLimit::MaxCompletionTokens) => Field::MaxCompletionTokens,
-            None if is_taken(Field::MaxTokens) || !is_taken(Field::MaxCompletionTokens) => {
-                Field::MaxTokens
-            }
-            None => Field::MaxCompletionTokens,
+        let is_newer = !is_taken(Field::MaxTokens) && is_taken(Field::MaxCompletionTokens);
+        let limit = match (self.0.token_limit, is_newer) {
+            (Some(TokenLimit::MaxTokens), _) | (None, false) => Field::MaxTokens,
+            (Some(TokenLimit::MaxCompletionTokens), _) | (None, true) => Field::MaxCompletionTokens,
         };
         let stream_options = self.0.stream_usage;
         let has_usage = stream_options.unwrap_or_else(|| is_taken(Field::StreamOptions));
@@ -98,7 +95,9 @@ impl OrderFields {
             if !refused.contains(field) {
                 refused.push(*field);
             }
-            if !self.among(&refused).contains(field) {
+            let limits = [Field::MaxTokens, Field::MaxCompletionTokens];
+            let is_value = limits.contains(field) && limits.iter().all(|it| refused.contains(it));
+            if !is_value && !self.among(&refused).contains(field) {
                 is_changed = true;
                 let field = field.name();
                 tracing::warn!(

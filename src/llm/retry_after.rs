@@ -13,7 +13,7 @@ const LONGEST_UNWELL: Duration = Duration::from_mins(1);
 const MILLIS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Likewise: the provider's own word on whether to try again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// Limits with a header for what remains and one for when it is full again: OpenAI's, those of
+/// Limits with a header for what remains and one for when it is full again: `OpenAI`'s, those of
 /// gateways, Anthropic's.
 const BUCKETS: [[&str; 2]; 7] = [
     [
@@ -43,7 +43,7 @@ const BUCKETS: [[&str; 2]; 7] = [
 /// How long the provider asks us to wait after a failure of this kind, from the first of these that
 /// says it:
 /// `retry-after-ms`; `retry-after` as seconds (whole or not) or as a date (RFC 9110, section 10.2.3);
-/// with too many calls, when the limits that are used up are full again, by headers or by OpenRouter's
+/// with too many calls, when the limits that are used up are full again, by headers or by `OpenRouter`'s
 /// body; and Gemini's `retryDelay`. Nothing where all are missing, unreadable, or not in the future.
 ///
 /// One bound holds for all of them: a minute, and a day for too many calls.

@@ -112,9 +112,10 @@ fn only_too_many_calls_are_waited_for_longer_than_a_minute() {
     let day = headers(&[("retry-after", "86400")]);
     let gemini = json!({"details": [{"retryDelay": "7200s"}]});
     for kind in FailureKind::ALL {
-        let (wait, in_body) = match kind {
-            FailureKind::RateLimited => (Duration::from_hours(24), Duration::from_hours(2)),
-            _ => (Duration::from_mins(1), Duration::from_mins(1)),
+        let (wait, in_body) = if *kind == FailureKind::RateLimited {
+            (Duration::from_hours(24), Duration::from_hours(2))
+        } else {
+            (Duration::from_mins(1), Duration::from_mins(1))
         };
         assert_eq!(retry_after(*kind, &day, None, NOW), Some(wait), "{kind:?}");
         assert_eq!(told(*kind, &gemini), Some(in_body), "{kind:?}");

@@ -50,6 +50,15 @@ pub(super) enum Ended<'a> {
     Aborted,
 }
 
+impl<'a> Ended<'a> {
+    fn failure(&self) -> Option<&'a WriteFailure> {
+        match self {
+            Ended::Badly(failure) => Some(failure),
+            Ended::Well(_) | Ended::Aborted => None,
+        }
+    }
+}
+
 impl Core {
     /// Asks all who may object to an attempt: its provider's health, the money, the limits.
     pub(super) async fn admit(
@@ -122,11 +131,7 @@ impl Core {
         if change == Change::Opened {
             self.stats.breaker_opened.add(1);
         }
-        let failure = match ended {
-            Ended::Badly(failure) => Some(*failure),
-            Ended::Well(_) | Ended::Aborted => None,
-        };
-        supplier.tell(outcome, change, failure);
+        supplier.tell(outcome, change, ended.failure());
         let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
         if let Some(account) = &order.account {
             account.enter(attempt.most, usage, cost);

@@ -1,8 +1,5 @@
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,9 +11,17 @@ use tokio::time::Instant;
 /// accepts and then breaks off is unwell too. While half open it lets exactly one attempt through.
 #[derive(Debug)]
 pub(super) struct Breaker {
-    state: Mutex<State>,
-    /// How often it was closed by hand: what was let through before then says nothing any more.
-    era: AtomicU32,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    state: State,
+    /// Whether the provider took no order from us when it was asked last.
+    is_refusing: bool,
+    /// Counts what came from outside, a key or an operator's word: what was let through before then says nothing
+    /// any more.
+    era: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,28 +78,31 @@ impl Breaker {
     const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
     pub(super) fn closed() -> Arc<Self> {
-        let state = State::Closed { failures: 0 };
+        let known = Known {
+            state: State::Closed { failures: 0 },
+            is_refusing: false,
+            era: 0,
+        };
         Arc::new(Self {
-            state: Mutex::new(state),
-            era: AtomicU32::new(0),
+            known: Mutex::new(known),
         })
     }
 
     /// Whether an attempt may be made; else when to ask again.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Permit, Duration> {
-        let mut state = self.lock();
+        let mut known = self.lock();
         let now = Instant::now();
-        let is_probe = match *state {
+        let is_probe = match known.state {
             State::Closed { .. } => false,
             State::Open { until, pause } if until <= now => {
-                *state = State::Probing { pause };
+                known.state = State::Probing { pause };
                 true
             }
             State::Open { until, .. } => return Err(until - now),
             State::Probing { pause } => return Err(pause),
         };
-        let era = self.era.load(Relaxed);
-        drop(state);
+        let era = known.era;
+        drop(known);
         Ok(Permit {
             breaker: Arc::clone(self),
             is_probe,
@@ -105,28 +113,50 @@ impl Breaker {
 
     /// Whether attempts go through as far as it is known: false until a probe has succeeded.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(*self.lock(), State::Closed { .. })
+        matches!(self.lock().state, State::Closed { .. })
     }
 
     /// Lets everybody through again, whatever it was told, and what it let through before may tell.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
-        *state = State::Closed { failures: 0 };
-        self.era.fetch_add(1, Relaxed);
+        let mut known = self.lock();
+        known.state = State::Closed { failures: 0 };
+        known.is_refusing = false;
+        known.era = known.era.wrapping_add(1);
+    }
+
+    /// Whether the provider took no order from us when it was asked last.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.lock().is_refusing
+    }
+
+    /// The provider gets another key. That it refused us says nothing any more, nor do orders that are under way with
+    /// the one before; that it is unwell still holds.
+    pub(super) fn key_renewed(&self) {
+        let mut known = self.lock();
+        known.state = match known.state {
+            _ if known.is_refusing => State::Closed { failures: 0 },
+            State::Probing { pause } => State::Open {
+                until: Instant::now(),
+                pause,
+            },
+            same @ (State::Closed { .. } | State::Open { .. }) => same,
+        };
+        known.is_refusing = false;
+        known.era = known.era.wrapping_add(1);
     }
 
     /// Takes one outcome; tells what it changed.
     fn note(&self, (is_probe, era): (bool, u32), outcome: Outcome) -> Change {
-        let mut state = self.lock();
-        if era != self.era.load(Relaxed) {
+        let mut known = self.lock();
+        if era != known.era {
             return Change::Nothing;
         }
-        let before = *state;
+        let before = known.state;
         let open = |pause: Duration| State::Open {
             until: Instant::now() + pause.mul_f64(rand::random_range(1.0..1.25)),
             pause,
         };
-        *state = match (*state, is_probe, outcome) {
+        known.state = match (before, is_probe, outcome) {
             (State::Closed { .. }, _, Outcome::Success)
             | (State::Probing { .. }, true, Outcome::Success) => State::Closed { failures: 0 },
             (State::Closed { failures }, _, Outcome::Failure) if failures + 1 < Self::FAILURES => {
@@ -151,17 +181,23 @@ impl Breaker {
             // Attempts from before it opened say nothing new.
             (same, _, _) => same,
         };
-        match (before, outcome) {
-            (State::Closed { .. }, _) if matches!(*state, State::Open { .. }) => Change::Opened,
+        let change = match (before, outcome) {
+            (State::Closed { .. }, _) if matches!(known.state, State::Open { .. }) => {
+                Change::Opened
+            }
             (State::Probing { .. }, Outcome::Failure | Outcome::Refused(_)) if is_probe => {
                 Change::StaysOpen
             }
             _ => Change::Nothing,
+        };
+        if change != Change::Nothing || outcome == Outcome::Success {
+            known.is_refusing = matches!(outcome, Outcome::Refused(_));
         }
+        change
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -286,6 +322,29 @@ mod tests {
         breaker.enter().unwrap().report(refused);
         breaker.close();
         assert_eq!(early.report(refused), Change::Nothing);
+        assert!(breaker.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_renewed_before_the_old_one_is_known_to_be_refused_counts_too() {
+        let breaker = Breaker::closed();
+        let with_the_old_key = breaker.enter().unwrap();
+        breaker.key_renewed();
+        let refused = Outcome::Refused(Duration::from_mins(2));
+        assert_eq!(with_the_old_key.report(refused), Change::Nothing);
+        assert!(breaker.is_closed() && !breaker.is_refusing());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_with_the_old_key_leaves_its_place_to_one_with_the_new() {
+        let breaker = opened();
+        advance(Breaker::FIRST_PAUSE * 5 / 4).await;
+        let probe = breaker.enter().unwrap();
+        breaker.key_renewed();
+        assert!(!breaker.is_closed(), "a key does not make it well");
+        let next = breaker.enter().unwrap();
+        probe.report(Outcome::Failure);
+        next.report(Outcome::Success);
         assert!(breaker.is_closed());
     }
 }

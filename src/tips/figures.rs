@@ -164,11 +164,8 @@ impl Board {
         }
     }
 
-    fn providers(&self, page: &mut Page) {
+    fn standing(&self, page: &mut Page) {
         let suppliers = &self.0.suppliers;
-        if suppliers.is_empty() {
-            return;
-        }
         let mut open = page.gauge(
             "catalog_tips_breaker_open",
             "Whether a provider is left alone, because it failed again and again or takes no order from us.",
@@ -191,6 +188,14 @@ impl Board {
                 self.pause_left(supplier).as_secs_f64(),
             );
         }
+    }
+
+    fn providers(&self, page: &mut Page) {
+        let suppliers = &self.0.suppliers;
+        if suppliers.is_empty() {
+            return;
+        }
+        self.standing(page);
         let mut took = page.histogram(
             "gen_ai_client_operation_duration_seconds",
             "How long orders to providers took, by how they ended.",

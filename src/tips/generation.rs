@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::field::debug;
 
 use super::{
     attempt::{Attempt, Ended},
@@ -135,8 +134,8 @@ impl<'a> Generation<'a> {
             failure = %failure,
             request_id = failure.attempt_id,
             attempt = self.plan.attempts(),
-            told_to_wait = failure.retry_after.map(debug),
-            pause = pause.map(debug),
+            told_to_wait = failure.retry_after.map(tracing::field::debug),
+            pause = pause.map(tracing::field::debug),
             then,
             tip = %self.order.key,
             left_out,

@@ -29,18 +29,22 @@ impl Board {
     /// Whether a provider took no order from us when it was asked last.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.0.suppliers.iter().any(Supplier::is_refusing)
+        let mut suppliers = self.0.suppliers.iter();
+        suppliers.any(|supplier| supplier.breaker.is_refusing())
     }
 
     /// Orders go to `provider` with another key from now on: that it refused the one before says
     /// nothing any more.
     pub async fn key_renewed(&self, provider: &str) {
         for supplier in &self.0.suppliers {
-            if supplier.writer.route().provider == provider && supplier.is_refusing() {
-                supplier.resume();
-                if self.pause_left(supplier) > Duration::ZERO {
-                    self.0.limiter.resume(&supplier.name).await;
-                }
+            if supplier.writer.route().provider != provider {
+                continue;
+            }
+            let was_refusing = supplier.breaker.is_refusing();
+            supplier.key_renewed();
+            // Money that was spent keeps the whole fleet away, which may have the new key by now.
+            if was_refusing && self.pause_left(supplier) > Duration::ZERO {
+                self.0.limiter.resume(&supplier.name).await;
             }
         }
     }

@@ -32,8 +32,8 @@ pub(super) struct Supplier {
     /// Names it among the limits.
     pub(super) name: String,
     outage: FailureLog,
-    /// Whether it took no order from us when it was asked last.
-    is_refusing: AtomicBool,
+    /// Whether the log has it that it takes no order from us.
+    is_refusal_told: AtomicBool,
     quota: Mutex<ProviderQuota>,
 }
 
@@ -52,7 +52,7 @@ impl From<Provider> for Supplier {
             figures: ProviderFigures::default(),
             name,
             outage: FailureLog::default(),
-            is_refusing: AtomicBool::new(false),
+            is_refusal_told: AtomicBool::new(false),
             quota: Mutex::new(quota),
             writer: provider.writer,
         }
@@ -64,7 +64,7 @@ impl Supplier {
     pub(super) fn tell(&self, outcome: Outcome, change: Change, failure: Option<&WriteFailure>) {
         let provider = &self.name;
         if outcome == Outcome::Success {
-            self.is_refusing.store(false, Relaxed);
+            self.is_refusal_told.store(false, Relaxed);
             if let Some(Failing { failures, lasted }) = self.outage.worked() {
                 tracing::info!(provider, failures, ?lasted, "provider works again");
             }
@@ -76,7 +76,7 @@ impl Supplier {
         let refused = failure.and_then(|failure| Some((failure, Refused::by(failure.kind)?)));
         if let Some((failure, refused)) = refused {
             // What comes of each later order has a line of its own.
-            if !self.is_refusing.swap(true, Relaxed) {
+            if !self.is_refusal_told.swap(true, Relaxed) {
                 tracing::error!(
                     provider,
                     failure = %failure,
@@ -96,15 +96,16 @@ impl Supplier {
         }
     }
 
-    /// Whether it took no order from us when it was asked last.
-    pub(super) fn is_refusing(&self) -> bool {
-        self.is_refusing.load(Relaxed)
-    }
-
     /// Lets orders go to it again. What those before come to says nothing any more.
     pub(super) fn resume(&self) {
-        self.is_refusing.store(false, Relaxed);
+        self.is_refusal_told.store(false, Relaxed);
         self.breaker.close();
+    }
+
+    /// Orders go to it with another key from now on.
+    pub(super) fn key_renewed(&self) {
+        self.is_refusal_told.store(false, Relaxed);
+        self.breaker.key_renewed();
     }
 
     /// Sets how much it may get from now on.

@@ -86,8 +86,9 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         ]
     });
     output.rows(["PROVIDER", "MODEL", "WAS LEFT ALONE", "PAUSE LEFT"], rows)?;
-    output::line(match view.fleet_wide {
-        true => "All replicas order again.",
-        false => "Only the replica that was asked orders again: it shares nothing with others.",
+    output::line(if view.fleet_wide {
+        "All replicas order again."
+    } else {
+        "Only the replica that was asked orders again: it shares nothing with others."
     })
 }

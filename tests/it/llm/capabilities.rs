@@ -86,7 +86,7 @@ async fn a_model_of_anthropics_without_a_temperature_gets_none() {
         "message": "`temperature` is deprecated for this model."}});
     let server = without(Protocol::Anthropic, "temperature", words).await;
     let writer = writer(Protocol::Anthropic, &server, |it| {
-        it.temperature_milli = 700
+        it.temperature_milli = 700;
     });
     assert!(write(&*writer).await.failure().is_worth_retrying());
     write(&*writer).await.end.unwrap();
