@@ -99,7 +99,8 @@ fn says_something(value: &Value) -> bool {
 /// (grpc.io/docs/guides/status-codes).
 fn of_grpc_status(status: u16) -> Option<FailureKind> {
     Some(match status {
-        3 | 5 | 9 | 11 => FailureKind::Rejected,
+        3 | 9 | 11 => FailureKind::Rejected,
+        5 => FailureKind::NotFound,
         7 | 16 => FailureKind::Denied,
         8 => FailureKind::RateLimited,
         14 => FailureKind::Overloaded,
@@ -290,7 +291,7 @@ mod tests {
             ),
             (
                 json!({"type": "error", "error": {"type": "not_found_error"}}),
-                rejected,
+                Some(FailureKind::NotFound),
             ),
             (json!({"code": 400, "details": "x"}), rejected),
             (
