@@ -74,7 +74,7 @@ async fn a_caller_with_too_many_streams_is_refused_and_another_is_not() {
     .await;
 }
 
-/// With one a minute for each name, an address gets ten, of which half may come together.
+/// With one a minute for each name, an address gets ten, and one more in each six seconds.
 #[tokio::test]
 async fn a_caller_who_changes_its_name_is_held_by_its_address() {
     let provider = gated().await;
@@ -88,7 +88,7 @@ async fn a_caller_who_changes_its_name_is_held_by_its_address() {
             Err(refused) => break refused,
         }
     };
-    assert!((5..=10).contains(&taken), "{taken}");
+    assert!((10..100).contains(&taken), "{taken}");
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(refused.message().contains("from one address"), "{refused}");
 }
