@@ -77,7 +77,7 @@ async fn a_caller_with_too_many_streams_is_refused_and_another_is_not() {
 /// With one a minute for each name, an address gets ten, and one more in each six seconds.
 #[tokio::test]
 async fn a_caller_who_changes_its_name_is_held_by_its_address() {
-    let provider = gated().await;
+    let provider = quick().await;
     let settings = [("CATALOG_TIP_STREAMS_PER_MINUTE", "1")];
     let replica = replica_of(&provider, &settings).await;
     let mut taken = 0;
