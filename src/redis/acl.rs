@@ -1,7 +1,7 @@
 //! The rights that a user of Redis needs for us, and no more.
 
 /// What the scripts and commands of cache and tips, and the looks of health and status do.
-const COMMANDS: &str = "+del +eval +evalsha +expire +get +getrange +hdel +hgetall +hset +incr \
+const COMMANDS: &str = "+del +eval +evalsha +expire +get +getrange +hdel +hgetall +hlen +hset +incr \
                         +info +pexpire +ping +pttl +set +time +type +xadd +xrange +xrevrange \
                         +zadd +zcount +zrem +zremrangebyscore";
 const KEYS: &str = "~catalog:* ~tip:* &tip:*";

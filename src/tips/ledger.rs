@@ -173,6 +173,10 @@ impl Ledger {
         others: Vec<(String, String)>,
     ) {
         let mut page = self.page(day);
+        // What was granted for the day before is not this day's.
+        if page.day != day {
+            return;
+        }
         let read = |(name, standing): (String, String)| Some((name, standing.parse().ok()?));
         page.others.extend(others.into_iter().filter_map(read));
         if let Some(granted) = granted {
@@ -269,4 +273,21 @@ fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
 
 fn signed(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_granted_after_midnight_for_the_day_before_is_not_this_days() {
+        let ledger = Ledger::new(Arc::default());
+        let told = ledger.message(1).standing;
+        assert!(ledger.take(2, 1, None).is_none());
+        ledger.hear(1, told, Some(100), vec![]);
+        assert!(ledger.take(2, 1, None).is_none());
+        let told = ledger.message(2).standing;
+        ledger.hear(2, told, Some(100), vec![]);
+        assert!(ledger.take(2, 100, None).is_some());
+    }
 }

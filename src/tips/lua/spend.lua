@@ -10,8 +10,8 @@ local function numbers(text)
 end
 local stands = {}
 local kind = redis.call('TYPE', KEYS[1]).ok
--- Somebody else's, and in our way.
-if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+-- Somebody else's, and in our way; so are more replicas than a day can have.
+if kind ~= 'none' and (kind ~= 'hash' or redis.call('HLEN', KEYS[1]) > 4096) then redis.call('DEL', KEYS[1]) end
 local heard = redis.call('HGETALL', KEYS[1])
 local is_new = #heard == 0
 for i = 1, #heard, 2 do

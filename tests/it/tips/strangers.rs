@@ -3,9 +3,11 @@ use std::{sync::Arc, time::Duration};
 
 use bb8_redis::redis::cmd;
 use challenges_catalog::domain::{TipMode, TipSource};
+use tokio::task::JoinHandle;
 
 use super::{
     parts::{Store, question},
+    reading::Reading,
     replica::{Replica, server},
     writer::{Writer, gated, spoken},
 };
@@ -78,10 +80,9 @@ async fn a_tip_that_a_stranger_changed_is_written_anew_once_for_all() {
     assert_eq!(writer.calls(), 1);
 }
 
-#[tokio::test]
-async fn text_that_a_stranger_adds_is_shown_to_nobody() {
-    let (redis, store) = (redis::start(), Arc::<Store>::default());
-    let nodes = server(&redis.url());
+/// Two replicas, of which one leads and one follows while the writer waits.
+async fn followed(redis: &Redis) -> (Arc<Writer>, [Replica; 2], [JoinHandle<Reading>; 2]) {
+    let (nodes, store) = (server(&redis.url()), Arc::<Store>::default());
     let writer = Writer::new("a", [gated(&TRUE)]);
     let replicas = [(); 2].map(|()| Replica::start(&nodes, &writer, &store));
     let leader = replicas[0].read(question());
@@ -92,11 +93,18 @@ async fn text_that_a_stranger_adds_is_shown_to_nobody() {
         !keys.is_empty()
     })
     .await;
+    (writer, replicas, [leader, follower])
+}
+
+#[tokio::test]
+async fn text_that_a_stranger_adds_is_shown_to_nobody() {
+    let redis = redis::start();
+    let (writer, _replicas, readings) = followed(&redis).await;
     let epoch: String = redis.ask(cmd("GET").arg(key_of(&redis, "ep")));
     let forged = format!("{epoch} 1 D 0\nSee https://evil.example/x");
     redis.ask::<()>(cmd("PUBLISH").arg(key_of(&redis, "w")).arg(forged));
     writer.open(TRUE.len() + 1);
-    for reading in [leader, follower] {
+    for reading in readings {
         let reading = reading.await.unwrap();
         assert_eq!((reading.text.as_str(), reading.resets.len()), (TEXT, 0));
     }
@@ -163,22 +171,12 @@ async fn keys_of_another_type_cost_no_caller_its_tip_and_no_other_caller_redis()
 /// An entry without a number of ours has one that is above all of ours.
 #[tokio::test]
 async fn an_entry_that_a_stranger_adds_to_a_log_costs_no_other_order() {
-    let (redis, store) = (redis::start(), Arc::<Store>::default());
-    let nodes = server(&redis.url());
-    let writer = Writer::new("a", [gated(&TRUE)]);
-    let replicas = [(); 2].map(|()| Replica::start(&nodes, &writer, &store));
-    let leader = replicas[0].read(question());
-    eventually("it is ordered", SOON, async || writer.calls() == 1).await;
-    let follower = replicas[1].read(question());
-    eventually("it is followed", SOON, async || {
-        let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:subs"));
-        !keys.is_empty()
-    })
-    .await;
+    let redis = redis::start();
+    let (writer, _replicas, readings) = followed(&redis).await;
     let entry = ["*", "k", "D", "o", "0", "b", "HACK"];
     redis.ask::<()>(cmd("XADD").arg(key_of(&redis, "log")).arg(&entry));
     writer.open(TRUE.len() + 1);
-    for reading in [leader, follower] {
+    for reading in readings {
         let reading = reading.await.unwrap();
         assert_eq!((reading.text.as_str(), reading.resets.len()), (TEXT, 0));
     }
