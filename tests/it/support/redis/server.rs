@@ -81,7 +81,8 @@ impl Redis {
             .unwrap_or_else(|problem| panic!("Redis: {problem}"))
     }
 
-    fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> redis::RedisResult<T> {
+    /// As [`Redis::ask`], of a server that may be ending its connections.
+    pub fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> redis::RedisResult<T> {
         let info = self.url().into_connection_info()?;
         // Without its greeting, a connection costs the server no command.
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
