@@ -154,6 +154,7 @@ fn apply(page: &mut Page, frame: Frame, rules: &mut Rules) -> Option<Followed> {
             }
             None
         }
+        Entry::Whole(_) if rules.finish().is_err() => Some(Followed::Failed(FallbackCause::Rules)),
         Entry::Whole(tip) => {
             page.end = Some(End::Whole {
                 tip: std::sync::Arc::new((*tip).clone()),

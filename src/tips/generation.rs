@@ -13,7 +13,7 @@ use super::{
     order::Order,
     plan::{Plan, Setback, Situation, Step},
     refused::Refused,
-    rules::Rules,
+    rules::{Breach, Rules},
     supplier::{SHORT_PAUSE, Supplier},
 };
 use crate::{
@@ -207,25 +207,36 @@ impl<'a> Generation<'a> {
                     if let Some(attempt) = &mut self.attempt {
                         attempt.text(&piece, supplier);
                     }
-                    if let Err(breach) = rules.read(&piece) {
-                        self.core.stats.breaches.add(1);
-                        if let Some(left_out) = BREACHES.admit() {
-                            let (tip, breach) = (self.order.key, breach.as_str());
-                            tracing::warn!(%tip, breach, left_out, "tip breaks the rules");
-                        }
-                        return Err(Setback::Breach(breach));
+                    self.publish(rules.read(&piece)).await?;
+                }
+                Writing::Ended(ending) => {
+                    self.publish(rules.finish()).await?;
+                    if self.log.length() == 0 {
+                        return Err(self.noticed(FailureKind::Empty));
                     }
-                    self.fence.pass().await;
-                    self.log.append(&piece);
+                    return Ok(ending);
                 }
-                Writing::Ended(_) if self.log.text().trim().is_empty() => {
-                    return Err(self.noticed(FailureKind::Empty));
-                }
-                Writing::Ended(ending) => return Ok(ending),
             }
         }
         // The port promises another end; without it nothing says that the text is whole.
         Err(self.noticed(FailureKind::Truncated))
+    }
+
+    /// Gives text that passed the rules to all readers.
+    async fn publish(&self, checked: Result<String, Breach>) -> Result<(), Setback> {
+        let text = checked.map_err(|breach| {
+            self.core.stats.breaches.add(1);
+            if let Some(left_out) = BREACHES.admit() {
+                let (tip, breach) = (self.order.key, breach.as_str());
+                tracing::warn!(%tip, breach, left_out, "tip breaks the rules");
+            }
+            Setback::Breach(breach)
+        })?;
+        if !text.is_empty() {
+            self.fence.pass().await;
+            self.log.append(&text);
+        }
+        Ok(())
     }
 
     fn noticed(&self, kind: FailureKind) -> Setback {

@@ -30,9 +30,9 @@ impl BatchDesk {
         let (word, usage) = match outcome {
             BatchOutcome::Written(text, ending) => {
                 let usage = ending.usage;
-                let word = match self.breach(&text) {
-                    None => self.keep(noted, ended_at, order, text, ending).await?,
-                    Some(breach) => breach,
+                let word = match self.checked(&text) {
+                    Ok(text) => self.keep(noted, ended_at, order, text, ending).await?,
+                    Err(word) => word,
                 };
                 (word, usage)
             }
@@ -66,14 +66,23 @@ impl BatchDesk {
         })
     }
 
-    /// The word for what a text breaks of the rules, if it does.
-    fn breach(&self, text: &str) -> Option<&'static str> {
-        let breach = Rules::new(self.core.settings.max_bytes).read(text).err()?;
-        self.core.stats.breaches.add(1);
-        Some(match breach {
-            Breach::TooLong => FailureKind::CutOff.as_str(),
-            Breach::Link | Breach::Contact | Breach::Phone | Breach::Control => "rules",
-        })
+    /// The text as it is kept, or the word for why it is not.
+    fn checked(&self, text: &str) -> Result<String, &'static str> {
+        let mut rules = Rules::new(self.core.settings.max_bytes);
+        let checked = rules
+            .read(text)
+            .and_then(|text| Ok(text + &rules.finish()?));
+        match checked {
+            Ok(text) if text.is_empty() => Err(FailureKind::Empty.as_str()),
+            Ok(text) => Ok(text),
+            Err(breach) => {
+                self.core.stats.breaches.add(1);
+                Err(match breach {
+                    Breach::TooLong => FailureKind::CutOff.as_str(),
+                    Breach::Link | Breach::Contact | Breach::Phone | Breach::Control => "rules",
+                })
+            }
+        }
     }
 
     /// Keeps a tip under the name that it was ordered by: if the challenge has changed meanwhile, it

@@ -18,7 +18,7 @@ use super::{
     writer::{Act, Writer, failing, gated, spoken},
 };
 
-const PIECES: [&str; 5] = ["Geh hin, ", "sag ", "„Hallo“", " und ", "lächle. 👋"];
+const PIECES: [&str; 5] = ["Geh hin,", " sag", " „Hallo“", " und", " lächle. 👋"];
 const TEXT: &str = "Geh hin, sag „Hallo“ und lächle. 👋";
 const PAUSE: Duration = Duration::from_millis(20);
 

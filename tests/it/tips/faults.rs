@@ -15,7 +15,7 @@ const TEXT: &str = "Say hello.";
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn good() -> Vec<Act> {
-    spoken(&["Say ", "hello."], PAUSE)
+    spoken(&["Say", " hello."], PAUSE)
 }
 
 /// P11, before the first text, one provider: static, after as many attempts as are worth it.
@@ -149,22 +149,33 @@ async fn a_provider_that_hangs_is_left_after_the_time_limit() {
     }
 }
 
-/// P16: what breaks the rules is cut off before the piece that would complete it.
+/// P16: what breaks the rules is cut off before what would complete it, also at the very end.
 #[tokio::test(start_paused = true)]
 async fn what_breaks_the_rules_never_reaches_a_reader_and_is_not_tried_again() {
-    let said: Vec<String> = "Look at www.example.com/tips"
-        .chars()
-        .map(String::from)
-        .collect();
-    let said: Vec<&str> = said.iter().map(String::as_str).collect();
-    let writer = Writer::new("a", [spoken(&said, PAUSE)]);
-    let alone = Alone::new(&[&writer]);
+    for text in ["Look at www.example.com/tips", "Look at evil.example"] {
+        let said: Vec<String> = text.chars().map(String::from).collect();
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        let writer = Writer::new("a", [spoken(&said, PAUSE)]);
+        let alone = Alone::new(&[&writer]);
+        let reading = alone.read(question()).await;
+        assert_eq!(reading.resets, [ResetCause::Fallback]);
+        assert_eq!(reading.done.fallback, Some(FallbackCause::Rules));
+        assert_eq!((reading.text.as_str(), writer.calls()), (STATIC, 1));
+        alone.settle().await;
+        assert_eq!(alone.store.tips(), []);
+    }
+}
+
+/// However its white space was sent, a tip is read, kept and named by its hash in one shape.
+#[tokio::test(start_paused = true)]
+async fn a_tip_is_read_and_kept_with_white_space_of_one_shape() {
+    let said = ["\r\nBreathe.\r", "\n\r\n\r\n\tSay hello.", " \t\n", "\n\n"];
+    let alone = Alone::new(&[&Writer::new("a", [spoken(&said, PAUSE)])]);
     let reading = alone.read(question()).await;
-    assert_eq!(reading.resets, [ResetCause::Fallback]);
-    assert_eq!(reading.done.fallback, Some(FallbackCause::Rules));
-    assert_eq!((reading.text.as_str(), writer.calls()), (STATIC, 1));
+    assert_eq!(reading.text, "Breathe.\n\n Say hello.");
+    assert_eq!(reading.resets, []);
     alone.settle().await;
-    assert_eq!(alone.store.tips(), []);
+    assert_eq!(alone.store.tips()[0].text, reading.text);
 }
 
 #[tokio::test(start_paused = true)]

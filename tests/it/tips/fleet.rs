@@ -14,7 +14,7 @@ use super::{
 };
 use crate::support::{redis, wait::eventually};
 
-const PIECES: [&str; 5] = ["Geh hin, ", "sag ", "„Hallo“", " und ", "lächle. 👋"];
+const PIECES: [&str; 5] = ["Geh hin,", " sag", " „Hallo“", " und", " lächle. 👋"];
 const TEXT: &str = "Geh hin, sag „Hallo“ und lächle. 👋";
 const PAUSE: Duration = Duration::from_millis(40);
 const SOON: Duration = Duration::from_secs(5);

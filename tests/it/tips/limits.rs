@@ -122,7 +122,7 @@ async fn a_replica_with_too_many_streams_says_so() {
 async fn a_caller_that_does_not_read_costs_no_queue_and_loses_nothing() {
     const WORDS: usize = 300;
     let words: Vec<_> = (0..WORDS)
-        .map(|number| format!("word{number:03} "))
+        .map(|number| format!("[word{number:03}]"))
         .collect();
     let mut script = vec![silence(), Act::Gate];
     script.extend(

@@ -21,7 +21,7 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(20);
 /// What a replica that is lost has its provider write.
-const OLD: [&str; 2] = ["The text of one ", "that is lost."];
+const OLD: [&str; 2] = ["The text of one", " that is lost."];
 
 /// How far a replica is when it is lost: before any text, amid it, when only the end is missing.
 fn phases() -> [Vec<Act>; 3] {

@@ -16,8 +16,8 @@ use crate::support::{
     wait::eventually,
 };
 
-const OLD: [&str; 3] = ["The old ", "leader's ", "text."];
-const NEW: [&str; 3] = ["A new ", "leader's ", "text."];
+const OLD: [&str; 3] = ["The old", " leader's", " text."];
+const NEW: [&str; 3] = ["A new", " leader's", " text."];
 const NEW_TEXT: &str = "A new leader's text.";
 const PAUSE: Duration = Duration::from_millis(20);
 const SOON: Duration = Duration::from_secs(5);

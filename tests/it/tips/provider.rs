@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A tip in pieces, which break within words and characters of several bytes apart.
-pub const PIECES: [&str; 5] = ["Geh hin, ", "sag ", "„Hallo“", " und ", "lächle. 👋"];
+pub const PIECES: [&str; 5] = ["Geh hin,", " sag", " „Hallo“", " und", " lächle. 👋"];
 /// The same, whole.
 pub const TIP: &str = "Geh hin, sag „Hallo“ und lächle. 👋";
 

@@ -18,7 +18,7 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
-const TRUE: [&str; 2] = ["Sag ", "hallo."];
+const TRUE: [&str; 2] = ["Sag", " hallo."];
 const TEXT: &str = "Sag hallo.";
 
 /// Where this tip has `name`, once a replica wrote one.

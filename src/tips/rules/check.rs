@@ -1,0 +1,278 @@
+use super::{domain::Domain, phone::Phone, whitespace::Whitespace};
+
+/// Enters the key of every tip: a tip that passed other rules is another tip.
+pub(in crate::tips) const VERSION: u64 = 2;
+
+/// As long as the longest mark of a link.
+const TAIL_CHARS: usize = 4;
+
+/// What a tip must not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tips) enum Breach {
+    /// More bytes than the cap.
+    TooLong,
+    /// A scheme, `www.`, or a domain.
+    Link,
+    /// An e-mail address, or a handle.
+    Contact,
+    /// A phone number.
+    Phone,
+    /// A control character, or one that overrides the direction of text.
+    Control,
+}
+
+impl Breach {
+    /// The word for logs.
+    pub(in crate::tips) const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLong => "too_long",
+            Self::Link => "link",
+            Self::Contact => "contact",
+            Self::Phone => "phone",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// Reads a tip as it comes, gives it on in the shape in which it is kept, and stops it at the first breach.
+///
+/// A word or a number that may turn out to be a breach is held back until it is known, and so is
+/// white space until something follows it. So what was given on holds no breach, however the text
+/// goes on and however it was cut into pieces.
+#[derive(Debug)]
+pub(in crate::tips) struct Rules {
+    bytes_left: usize,
+    whitespace: Whitespace,
+    /// The last characters, in lower case.
+    tail: [char; TAIL_CHARS],
+    domain: Domain,
+    phone: Phone,
+    held: String,
+}
+
+impl Rules {
+    /// For a tip of at most `max_bytes`.
+    pub(in crate::tips) fn new(max_bytes: usize) -> Self {
+        Self {
+            bytes_left: max_bytes,
+            whitespace: Whitespace::default(),
+            tail: [' '; TAIL_CHARS],
+            domain: Domain::default(),
+            phone: Phone::default(),
+            held: String::new(),
+        }
+    }
+
+    /// Reads the next piece; gives what may be shown by now, which may be nothing. After a breach
+    /// what was given before is clean.
+    pub(in crate::tips) fn read(&mut self, piece: &str) -> Result<String, Breach> {
+        let mut clean = String::new();
+        for c in piece.chars() {
+            if self.whitespace.takes(c) {
+                continue;
+            }
+            if is_control(c) {
+                return Err(Breach::Control);
+            }
+            for c in self.whitespace.before_text() {
+                self.read_char(c, &mut clean)?;
+            }
+            self.read_char(c, &mut clean)?;
+        }
+        Ok(clean)
+    }
+
+    /// The text is at its end; gives what was held back.
+    pub(in crate::tips) fn finish(&mut self) -> Result<String, Breach> {
+        if self.phone.ends() {
+            return Err(Breach::Phone);
+        }
+        if self.domain.ends() {
+            return Err(Breach::Link);
+        }
+        Ok(std::mem::take(&mut self.held))
+    }
+
+    fn read_char(&mut self, c: char, clean: &mut String) -> Result<(), Breach> {
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub(c.len_utf8())
+            .ok_or(Breach::TooLong)?;
+        // Between the characters of a breach they would hide it from us, and from nobody else.
+        if !is_invisible(c) {
+            self.check(c)?;
+        }
+        self.held.push(c);
+        if !self.phone.is_open() && !self.domain.is_open() {
+            clean.push_str(&self.held);
+            self.held.clear();
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, c: char) -> Result<(), Breach> {
+        if self.phone.read(c) {
+            return Err(Breach::Phone);
+        }
+        let [_, .., before] = self.tail;
+        if before == '@' && c.is_alphanumeric() {
+            return Err(Breach::Contact);
+        }
+        if self.domain.read(c) {
+            return Err(Breach::Link);
+        }
+        self.tail.rotate_left(1);
+        if let Some(last) = self.tail.last_mut() {
+            *last = c.to_ascii_lowercase();
+        }
+        match self.tail {
+            [_, ':', '/', '/'] | ['w', 'w', 'w', '.'] => Err(Breach::Link),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Isolates stay, because Hebrew and Arabic need them around words of other scripts; they end with
+/// their line. Embeddings and overrides can make a text read as another one.
+fn is_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}') || c.is_control()
+}
+
+/// Characters without a width, of which fonts show nothing.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BAD: [(&str, Breach); 24] = [
+        ("see http://a.b", Breach::Link),
+        ("see HTTPS://a", Breach::Link),
+        ("on WWW.example", Breach::Link),
+        ("read example.com/more", Breach::Link),
+        ("read a-b.evil.coach/", Breach::Link),
+        ("read evil.example", Breach::Link),
+        ("read evil.example.", Breach::Link),
+        ("(evil.com...)", Breach::Link),
+        ("read EVIL.COM, or", Breach::Link),
+        ("read sub.evil.io or", Breach::Link),
+        ("read evil.xn--p1ai or", Breach::Link),
+        ("read evil\u{200b}.c\u{2060}om now", Breach::Link),
+        ("write to me@example.com", Breach::Contact),
+        ("find @connell", Breach::Contact),
+        ("call 555-123-4567", Breach::Phone),
+        ("call +49 (0) 89 1234", Breach::Phone),
+        ("call 5551234", Breach::Phone),
+        ("call 555\u{2068}12\u{2069}34 now", Breach::Phone),
+        ("٠١٢ ٣٤٥٦", Breach::Phone),
+        ("bell \u{7}", Breach::Control),
+        ("escape \u{1b}[2J", Breach::Control),
+        ("turn \u{202e}txet", Breach::Control),
+        ("turn \u{202b}txet", Breach::Control),
+        ("next\u{9b}31m", Breach::Control),
+    ];
+
+    /// What is given on, and the breach that ends it.
+    fn read(text: &str, piece_chars: usize) -> (String, Option<Breach>) {
+        let mut rules = Rules::new(1_000);
+        let chars: Vec<char> = text.chars().collect();
+        let mut clean = String::new();
+        for piece in chars.chunks(piece_chars) {
+            match rules.read(&String::from_iter(piece)) {
+                Ok(more) => clean.push_str(&more),
+                Err(breach) => return (clean, Some(breach)),
+            }
+        }
+        match rules.finish() {
+            Ok(rest) => (clean + &rest, None),
+            Err(breach) => (clean, Some(breach)),
+        }
+    }
+
+    #[test]
+    fn links_contact_data_and_control_characters_are_stopped() {
+        for (text, breach) in BAD {
+            assert_eq!(read(text, 1_000).1, Some(breach), "{text}");
+        }
+    }
+
+    #[test]
+    fn ordinary_advice_passes_as_it_is() {
+        for text in [
+            "Smile, and say hello. Then wait 3 to 5 seconds and/or ask: \"How was it?\"",
+            "1. Breathe.\n2. Look up.\n\n3. Say one true thing, e.g. that you like the song.",
+            "Give it 10 minutes (100 % of your attention), 24/7 is not needed... really.",
+            "Meet @ the café; it's 2026-ready.",
+            "Smile.Then go. Say it.Me too. Walk 3.5 km at 7 a.m. or 8 p.m., i.e. not late...",
+            "Until 2026-11-29, count 10 9 8 7 6 5 4 3 2 1 and take 10 000 000 steps.",
+            "  - one\n    - two",
+            "אמור \u{2066}hello\u{2069} לה.",
+            "قل \u{2067}مرحبا\u{2069} now.\u{200f}",
+        ] {
+            let trimmed = text.trim_start();
+            for piece_chars in [1, 2, 3, 1_000] {
+                assert_eq!(read(text, piece_chars), (trimmed.to_owned(), None));
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_has_one_shape() {
+        for (text, kept) in [
+            ("\r\n Say\r\nhello.\r\n", "Say\nhello."),
+            ("Say\rhello.", "Say\nhello."),
+            ("One.\n\n\n\nTwo.\n\n", "One.\n\nTwo."),
+            ("One. \t \n \n\tTwo.\t", "One.\n\n Two."),
+            ("One.\u{2029}Two.\u{85}Three.\u{b}", "One.\nTwo.\nThree."),
+            ("a\tb", "a b"),
+            ("\r\r\n\n\r", ""),
+            ("One.\n\r\nTwo.", "One.\n\nTwo."),
+        ] {
+            for piece_chars in [1, 2, 1_000] {
+                assert_eq!(read(text, piece_chars), (kept.to_owned(), None));
+            }
+        }
+    }
+
+    /// However a text is cut, what was given on before a breach holds none, and what follows a breach does
+    /// not heal it.
+    #[test]
+    fn no_cut_of_the_text_lets_a_breach_through() {
+        for (bad, breach) in BAD {
+            let text = format!("Be kind. {bad} 12 and more, a@b.cd/ef");
+            for piece_chars in 1..=text.chars().count() {
+                let (clean, found) = read(&text, piece_chars);
+                assert_eq!(found, Some(breach), "{text}");
+                assert_eq!(read(&clean, 1_000).1, None, "{clean}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_is_held_back_no_longer_than_it_may_be_a_breach() {
+        let mut rules = Rules::new(1_000);
+        for (piece, given) in [
+            ("Say", "Say"),
+            (" hello", " hello"),
+            (". Visit evil", ". Visit evil"),
+            (".thing", "."),
+            ("s", ""),
+            (" not", "things not"),
+            (" 2026-11", " 2026-11"),
+            ("-29", "-"),
+            (" then", "29 then"),
+        ] {
+            assert_eq!(rules.read(piece).as_deref(), Ok(given));
+        }
+    }
+
+    #[test]
+    fn the_cap_counts_bytes_and_the_last_one_fits() {
+        let mut rules = Rules::new(4);
+        assert_eq!(rules.read("éé").as_deref(), Ok("éé"));
+        assert_eq!(rules.read(" \n").as_deref(), Ok(""));
+        assert_eq!(rules.read("e"), Err(Breach::TooLong));
+    }
+}

@@ -1,0 +1,115 @@
+//! Domains within a text, which programs that show it may turn into links.
+
+/// No domain is longer; see RFC 1035, section 2.3.4.
+const LONGEST: usize = 253;
+
+/// The top level domains that a word ends with which is taken for a link wherever it stands: those
+/// that linkify-it takes so beside all countries', those that RFC 2606 keeps for examples, and those that most
+/// of the newer domains are in. In any other one a domain is told by its path, or by `www.`.
+const TOP_LEVELS: [&str; 35] = [
+    "aero",
+    "app",
+    "asia",
+    "biz",
+    "blog",
+    "click",
+    "club",
+    "com",
+    "coop",
+    "dev",
+    "edu",
+    "example",
+    "gov",
+    "info",
+    "invalid",
+    "jobs",
+    "link",
+    "localhost",
+    "mil",
+    "mobi",
+    "museum",
+    "name",
+    "net",
+    "online",
+    "org",
+    "page",
+    "pro",
+    "shop",
+    "site",
+    "store",
+    "test",
+    "top",
+    "web",
+    "website",
+    "xyz",
+];
+
+/// The word that is being read, as far as it may be a domain.
+#[derive(Debug, Default)]
+pub(super) struct Domain {
+    word: String,
+    /// Where its last label begins.
+    label: usize,
+    /// However it goes on, this is no domain.
+    is_none: bool,
+}
+
+impl Domain {
+    /// Whether what was read may yet turn out to be a domain: a label, a dot, and a letter.
+    pub(super) fn is_open(&self) -> bool {
+        let first = self.word.find('.');
+        !self.is_none && first.is_some_and(|dot| dot + 1 < self.word.len())
+    }
+
+    /// Reads the next character; tells whether a link ends before or with it.
+    pub(super) fn read(&mut self, c: char) -> bool {
+        if !(c.is_alphanumeric() || matches!(c, '-' | '.')) {
+            let has_path = c == '/' && self.has_suffix();
+            return self.ends() || has_path;
+        }
+        let is_empty_label = c == '.' && self.label == self.word.len();
+        if is_empty_label || self.word.len() == LONGEST {
+            let was_none = self.is_none;
+            let is_domain = self.ends();
+            self.is_none = was_none || is_empty_label || !is_domain;
+            return is_domain;
+        }
+        self.word.push(c);
+        if c == '.' {
+            self.label = self.word.len();
+        }
+        false
+    }
+
+    /// Ends the word; tells whether it is a domain.
+    pub(super) fn ends(&mut self) -> bool {
+        let word = std::mem::take(self);
+        if word.is_none {
+            return false;
+        }
+        // A full stop behind it belongs to the sentence.
+        let name = word.word.strip_suffix('.').unwrap_or(&word.word);
+        name.rsplit_once('.')
+            .is_some_and(|(rest, last)| !rest.is_empty() && is_top_level(last))
+    }
+
+    /// Whether the last label could be one of the top.
+    fn has_suffix(&self) -> bool {
+        let label = self.word.get(self.label..).unwrap_or_default();
+        let letters = label.chars().filter(|c| c.is_alphabetic()).count();
+        self.label > 0 && !self.is_none && letters >= 2 && letters == label.chars().count()
+    }
+}
+
+/// Whether a word that ends with this label behind a dot is taken for a link.
+fn is_top_level(label: &str) -> bool {
+    let lower = label.to_lowercase();
+    if TOP_LEVELS.contains(&lower.as_str()) || lower.starts_with("xn--") {
+        return true;
+    }
+    // Two letters are a country, but for a sentence that begins without a space before it.
+    let is_country = label.len() == 2 && label.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let begins_a_sentence = label.starts_with(|c: char| c.is_ascii_uppercase())
+        && label.ends_with(|c: char| c.is_ascii_lowercase());
+    is_country && !begins_a_sentence
+}

@@ -1,0 +1,7 @@
+//! What a tip must not hold, and the one shape that its white space has.
+mod check;
+mod domain;
+mod phone;
+mod whitespace;
+
+pub(super) use check::{Breach, Rules, VERSION};
