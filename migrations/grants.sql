@@ -57,6 +57,7 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.put_setting(text, text, text, bigint, text, text),
     challenges_catalog.sees_all_rows(),
     challenges_catalog.settle_tip_batch(uuid, integer[], text[], bigint[], bigint[], boolean[], bigint[]),
+    challenges_catalog.show_tips(),
     challenges_catalog.stage_challenges(uuid, bigint, bigint[], uuid[], text[], text[], text[], integer[], text[]),
     challenges_catalog.take_task(text, uuid, interval),
     challenges_catalog.update_challenge(uuid, text, text, text, integer, text),

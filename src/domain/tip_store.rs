@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tonic::async_trait;
 
 use super::{ChallengeId, Epoch, Error, Locale, PersonaName, Tip, TipKey, UnixMicros, Usage};
@@ -67,13 +69,22 @@ pub trait TipStore: Send + Sync {
     /// Keeps the tip, unless one of the same or a later epoch is there, and tells whether it did.
     ///
     /// One that the catalog shows is shown from here on, in one transaction with the commit that
-    /// says so to every replica, unless a newer one of another name is shown.
+    /// says so to every replica, unless a newer one of another name is shown. Where others were shown in
+    /// the last seconds it waits, and is due: see [`Self::show_due`].
     ///
     /// # Errors
     ///
     /// As [`Self::find`]; [`Error::Internal`] for a text that is empty, longer than 64 KiB, or holds
     /// NUL. Then nothing was kept.
     async fn save(&self, tip: &Tip, origin: &TipOrigin) -> Result<bool, Error>;
+
+    /// Shows the tips that are due, all in one commit, if none were shown in the last seconds: each such
+    /// commit empties lists in all caches. Tells how long it is until the rest may be shown.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    async fn show_due(&self) -> Result<Option<Duration>, Error>;
 
     /// Notes what an attempt cost. The same attempt counts once, however often it is told.
     ///

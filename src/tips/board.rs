@@ -28,6 +28,7 @@ use super::{
     memory::Memory,
     order::Order,
     reader::Reader,
+    showing::Showing,
     supplier::Supplier,
 };
 use crate::{
@@ -83,6 +84,7 @@ pub(super) struct Core {
     pub(super) caller_limits: Mutex<CallerLimits>,
     pub(super) callers: Arc<Callers>,
     desks: Arc<Desks>,
+    pub(super) showing: Showing,
 }
 
 impl Board {
@@ -108,6 +110,7 @@ impl Board {
             caller_limits: Mutex::new(settings.caller),
             callers: Callers::new(settings.caller.at_once),
             desks: Arc::default(),
+            showing: Showing::default(),
             stats: Arc::default(),
             fanout: redis.map(|redis| Fanout::new(redis, settings.max_bytes)),
             suppliers: parts.providers.into_iter().map(Supplier::from).collect(),
@@ -350,14 +353,17 @@ impl Core {
     }
 
     /// Keeps a tip for good. Readers have it by now, so a failure is told here and nowhere else.
-    pub(super) async fn save(&self, tip: &Tip, origin: &TipOrigin) {
+    pub(super) async fn save(self: &Arc<Self>, tip: &Tip, origin: &TipOrigin) {
         let saved = timeout(STORE_TIMEOUT, self.store.save(tip, origin)).await;
         if let Some(was_kept) = self.of_store("save", saved) {
             tracing::debug!(tip = %tip.key, was_kept, "tip saved");
+            if was_kept && origin.shown {
+                self.show_soon();
+            }
         }
     }
 
-    fn of_store<T>(
+    pub(super) fn of_store<T>(
         &self,
         what: &'static str,
         answer: Result<Result<T, Error>, tokio::time::error::Elapsed>,

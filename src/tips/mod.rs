@@ -39,6 +39,7 @@ mod rehearsal;
 mod retries;
 mod rules;
 mod settings;
+mod showing;
 mod stats;
 mod supplier;
 mod tip_redis;

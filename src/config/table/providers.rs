@@ -108,7 +108,7 @@ pub(in crate::config) const ANTHROPIC_MODEL: Setting = Setting {
 pub(in crate::config) const ANTHROPIC_REQUESTS_PER_MINUTE: Setting = limit(
     "anthropic-requests-per-minute",
     "CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE",
-    "0",
+    "600",
     "How many orders Anthropic may get in a minute; 0 for any number",
 );
 
@@ -205,7 +205,7 @@ pub(in crate::config) const OPENAI_MODEL: Setting = Setting {
 pub(in crate::config) const OPENAI_REQUESTS_PER_MINUTE: Setting = limit(
     "openai-requests-per-minute",
     "CATALOG_OPENAI_REQUESTS_PER_MINUTE",
-    "0",
+    "600",
     "How many orders that server may get in a minute; 0 for any number",
 );
 

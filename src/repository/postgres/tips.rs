@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tonic::async_trait;
 
 use super::PostgresStore;
@@ -61,6 +63,18 @@ impl TipStore for PostgresStore {
         let rows: Vec<(bool,)> = self.fetch(&self.pool, "keeping a tip", call).await?;
         self.hints.look();
         Ok(rows.iter().any(|(kept,)| *kept))
+    }
+
+    async fn show_due(&self) -> Result<Option<Duration>, Error> {
+        let call = || {
+            sqlx::query_as(
+                "SELECT extract(epoch FROM challenges_catalog.show_tips())::double precision",
+            )
+        };
+        let rows: Vec<(Option<f64>,)> = self.fetch(&self.pool, "showing tips", call).await?;
+        self.hints.look();
+        let seconds = rows.into_iter().find_map(|(seconds,)| seconds);
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
     }
 
     // Made twice, it counts once.

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use sqlx::SqliteConnection;
 use tonic::async_trait;
 
 use super::SqliteStore;
@@ -7,6 +10,9 @@ use crate::{
     },
     repository::tip_row::{self, ATTEMPTS_KEPT, MOST_PRUNED, TIPS_KEPT, TipRow, column},
 };
+
+/// The catalog changes no more often than this for the sake of tips; the other engine has it in its function.
+const SHOW_EVERY: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl TipStore for SqliteStore {
@@ -53,14 +59,12 @@ impl TipStore for SqliteStore {
                 .bind(tip.usage.is_estimated)
                 .bind(tip.created_at.0)
                 .bind(tip.expires_at.0)
+                .bind(origin.shown)
                 .execute(&mut *transaction)
                 .await?;
             let kept = done.rows_affected() > 0;
             if kept && origin.shown {
-                sqlx::query(include_str!("sql/show_tip.sql"))
-                    .bind(tip.key.0.as_slice())
-                    .execute(&mut *transaction)
-                    .await?;
+                show_due(&mut transaction).await?;
             }
             transaction.commit().await?;
             Ok(kept)
@@ -68,6 +72,18 @@ impl TipStore for SqliteStore {
         let kept = self.within("keeping a tip", work).await?;
         self.changed.notify_one();
         Ok(kept)
+    }
+
+    async fn show_due(&self) -> Result<Option<Duration>, Error> {
+        let work = async {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let left = show_due(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(left)
+        };
+        let left = self.within("showing tips", work).await?;
+        self.changed.notify_one();
+        Ok(left)
     }
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<(), Error> {
@@ -91,10 +107,9 @@ impl TipStore for SqliteStore {
 impl SqliteStore {
     /// Takes tips whose time is over out of the catalog, and forgets what is older than it is kept.
     pub(super) async fn prune_tips(&self) -> Result<(), Error> {
-        let micros =
-            |kept: std::time::Duration| i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            show_due(&mut transaction).await?;
             sqlx::query(include_str!("sql/hide_expired_tips.sql"))
                 .bind(MOST_PRUNED)
                 .execute(&mut *transaction)
@@ -115,4 +130,34 @@ impl SqliteStore {
         self.changed.notify_one();
         Ok(())
     }
+}
+
+/// Shows the tips that are due if the last ones were shown long enough ago; tells how long it is until the
+/// rest may be shown.
+async fn show_due(connection: &mut SqliteConnection) -> Result<Option<Duration>, sqlx::Error> {
+    let left: Option<i64> = sqlx::query_scalar(include_str!("sql/until_tips_are_shown.sql"))
+        .bind(micros(SHOW_EVERY))
+        .fetch_optional(&mut *connection)
+        .await?;
+    if left.is_none() {
+        return Ok(None);
+    }
+    let begun = sqlx::query(include_str!("sql/begin_to_show_tips.sql"))
+        .bind(micros(SHOW_EVERY))
+        .execute(&mut *connection)
+        .await?;
+    if begun.rows_affected() == 0 {
+        return Ok(left.map(|left| Duration::from_micros(left.unsigned_abs())));
+    }
+    sqlx::query(include_str!("sql/show_due_tips.sql"))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("UPDATE challenge_tips SET is_due = 0 WHERE is_due")
+        .execute(connection)
+        .await?;
+    Ok(None)
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

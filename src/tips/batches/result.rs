@@ -118,6 +118,9 @@ impl BatchDesk {
             shown: batch.shown,
         };
         if self.core.store.save(&tip, &origin).await? {
+            if origin.shown {
+                self.core.show_soon();
+            }
             self.replace_older(tip).await;
         }
         Ok(SUCCESS)

@@ -222,6 +222,17 @@ impl Catalog {
         self.execute(&hush).await;
     }
 
+    /// Makes the last time that tips were shown one of long ago.
+    pub async fn age_showing(&self) {
+        let age = match &self.place {
+            Place::Postgres(_) => {
+                "UPDATE challenges_catalog.tips_last_shown SET shown_at = '-infinity'"
+            }
+            Place::Sqlite(_) => "UPDATE tips_last_shown SET shown_at = 0",
+        };
+        self.execute(age).await;
+    }
+
     /// Makes a closed batch of tips one that was closed half a year ago.
     pub async fn age_closed_batch(&self, id: BatchId) {
         let age = match &self.place {

@@ -22,7 +22,9 @@ async fn fill(catalog: &Catalog) {
     catalog.store.insert_missing(&rows).await.unwrap();
 }
 
+/// Keeps a tip long after others were shown, so that it is shown at once.
 async fn save(catalog: &Catalog, tip: &Tip, origin: &TipOrigin) {
+    catalog.age_showing().await;
     assert!(catalog.store.save(tip, origin).await.unwrap(), "{tip:?}");
 }
 

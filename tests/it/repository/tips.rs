@@ -145,6 +145,8 @@ pub async fn of_many_who_save_a_tip_at_once_the_latest_epoch_stays(catalog: Cata
     assert!(kept.iter().all(Result::is_ok), "{kept:?}");
     assert_eq!(found(&catalog, 1).await.unwrap().text, "of epoch 40");
     assert_eq!(found(&catalog, 0).await.unwrap().text, "of epoch 39");
+    catalog.age_showing().await;
+    assert_eq!(catalog.store.show_due().await.unwrap(), None);
     assert_eq!(catalog.count_of("shown_tips").await, 1);
 }
 
@@ -189,6 +191,7 @@ pub async fn a_shown_tip_is_a_change_of_its_challenge_and_of_every_list(catalog:
     let mut touched = vec![tag(1)];
     touched.extend(lists.map(|list| format!("difficulty:{list}")));
     for (number, epoch, text) in [(1, 1, "one"), (1, 2, "two"), (2, 1, "three")] {
+        catalog.age_showing().await;
         let saving = async {
             catalog
                 .store
@@ -202,6 +205,7 @@ pub async fn a_shown_tip_is_a_change_of_its_challenge_and_of_every_list(catalog:
         content: [2; 32],
         ..origin(1)
     };
+    catalog.age_showing().await;
     let saving = async {
         let saved = tip(3, 1, "three");
         catalog.store.save(&saved, &other_content).await.unwrap();
@@ -229,9 +233,79 @@ pub async fn a_tip_that_is_shown_as_before_or_not_at_all_is_no_change(catalog: C
         (tip(3, 1, "one"), &origin(1)),
         (created_before, &origin(1)),
     ] {
+        catalog.age_showing().await;
         catalog.store.save(&tip, origin).await.unwrap();
         assert_eq!(catalog.head().await, before, "{}", tip.text);
     }
+}
+
+/// A refresh would empty the lists in all caches each time.
+pub async fn tips_that_come_soon_after_another_are_shown_together(catalog: Catalog) {
+    let save = async |number: u8| {
+        let saved = tip(number, 1, "a tip");
+        let origin = origin(number.into());
+        assert!(catalog.store.save(&saved, &origin).await.unwrap());
+    };
+    save(1).await;
+    assert_eq!(catalog.store.show_due().await.unwrap(), None);
+    let before = catalog.head().await;
+    for number in 2..=5 {
+        save(number).await;
+    }
+    let left = catalog.store.show_due().await.unwrap();
+    let soon = Duration::ZERO..=Duration::from_secs(10);
+    assert!(left.is_some_and(|left| soon.contains(&left)), "{left:?}");
+    assert_eq!(catalog.head().await, before, "no list is emptied");
+    assert_eq!(catalog.count_of("shown_tips").await, 1);
+
+    catalog.age_showing().await;
+    assert_eq!(catalog.store.show_due().await.unwrap(), None);
+    assert_eq!(catalog.count_of("shown_tips").await, 5);
+    if catalog.is_postgres() {
+        assert_eq!(catalog.head().await, before + 1, "one commit");
+    }
+    save(6).await;
+    catalog.age_showing().await;
+    catalog.store.prune().await.unwrap();
+    assert_eq!(
+        catalog.count_of("shown_tips").await,
+        6,
+        "of a replica that is gone"
+    );
+}
+
+pub async fn the_newest_of_the_tips_that_are_due_is_shown(catalog: Catalog) {
+    for (number, days) in [(1, -3), (2, -1), (3, -2)] {
+        let saved = Tip {
+            created_at: days_from_now(days),
+            ..tip(number, 1, &format!("tip {number}"))
+        };
+        catalog.store.save(&saved, &origin(1)).await.unwrap();
+    }
+    catalog.age_showing().await;
+    assert_eq!(catalog.store.show_due().await.unwrap(), None);
+    let newest = catalog.count_of("shown_tips WHERE text = 'tip 2'").await;
+    assert_eq!(newest, 1);
+}
+
+pub async fn clocks_that_were_set_back_keep_no_tip_from_being_shown(catalog: Catalog) {
+    let save = async |number: u8| {
+        let origin = origin(number.into());
+        let saved = tip(number, 1, "a tip");
+        catalog.store.save(&saved, &origin).await.unwrap();
+    };
+    save(1).await;
+    let far = if catalog.is_postgres() {
+        "shown_at + interval '1 year'"
+    } else {
+        "shown_at * 2"
+    };
+    let table = catalog.table("tips_last_shown");
+    catalog
+        .execute(&format!("UPDATE {table} SET shown_at = {far}"))
+        .await;
+    save(2).await;
+    assert_eq!(catalog.count_of("shown_tips").await, 2);
 }
 
 pub async fn an_attempt_counts_once_however_often_it_is_told(catalog: Catalog) {
@@ -255,6 +329,7 @@ pub async fn what_had_its_time_is_pruned_and_nothing_else(catalog: Catalog) {
             ..tip(number, 1, "x")
         };
         let origin = origin(number.into());
+        catalog.age_showing().await;
         catalog.store.save(&saved, &origin).await.unwrap();
         let ended = attempt(days_from_now(-90 + i64::from(number)));
         catalog.store.record(&ended).await.unwrap();

@@ -103,6 +103,10 @@ impl TipStore for Store {
         Ok(!later)
     }
 
+    async fn show_due(&self) -> Result<Option<Duration>, Error> {
+        Ok(None)
+    }
+
     async fn record(&self, attempt: &AttemptRecord) -> Result<(), Error> {
         self.records.lock().unwrap().push(attempt.clone());
         Ok(())

@@ -21,8 +21,8 @@ WHERE n.nspname = 'challenges_catalog'
         'delete_challenge', 'drop_flag', 'drop_setting', 'drop_task', 'end_tip_batch', 'finish_edit',
         'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip', 'leave', 'lock_challenge', 'lock_staged',
         'name_tip_batch', 'note_attempt', 'note_tip_batch', 'number', 'poll', 'prune', 'prune_edit_requests',
-        'prune_revisions', 'prune_tips', 'put_flag', 'put_setting', 'sees_all_rows', 'settle_tip_batch', 'stage_challenges',
-        'take_task', 'update_challenge', 'write_staged'
+        'prune_revisions', 'prune_tips', 'put_flag', 'put_setting', 'sees_all_rows', 'settle_tip_batch', 'show_tips',
+        'stage_challenges', 'take_task', 'update_challenge', 'write_staged'
     )
     -- The one without arguments is for the release before.
     AND (p.proname <> 'controls' OR p.pronargs = 1)

@@ -1,7 +1,8 @@
 INSERT INTO shown_tips (challenge, key, content, text, created_at, expires_at)
 SELECT challenge, key, content, text, created_at, expires_at
 FROM challenge_tips
-WHERE key = $1
+WHERE is_due
+ORDER BY created_at
 ON CONFLICT (challenge) DO UPDATE
 SET key = excluded.key, content = excluded.content, text = excluded.text, created_at = excluded.created_at,
     expires_at = excluded.expires_at

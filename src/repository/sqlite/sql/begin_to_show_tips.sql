@@ -1,0 +1,6 @@
+-- A time that is yet to come was told by a clock that has been set back since.
+UPDATE tips_last_shown
+SET shown_at = CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+WHERE shown_at NOT BETWEEN
+    CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) - $1
+    AND CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
