@@ -60,6 +60,7 @@ impl LoadFailure {
             | Error::UnderWay(_)
             | Error::Exhausted { .. }
             | Error::Declined
+            | Error::NoTipsProvider
             | Error::DeadlineExceeded
             | Error::Internal { .. } => FailureKind::Internal,
         };

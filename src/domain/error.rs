@@ -63,13 +63,13 @@ pub enum Unavailability {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Fields of the request are wrong; all of them are named.
-    #[error("{}", list(.0))]
+    #[error("{}", first(.0, "; "))]
     Invalid(Vec<FieldViolation>),
     /// The page token is damaged, or belongs to another list.
     #[error("page_token: {0}")]
     InvalidPageToken(&'static str),
     /// The database was asked, and has none of these.
-    #[error("no such {kind}: {}", .ids.join(", "))]
+    #[error("no such {kind}: {}", first(.ids, ", "))]
     NotFound {
         /// What was looked for, such as `challenge`.
         kind: &'static str,
@@ -116,6 +116,12 @@ pub enum Error {
     /// Somebody else in the fleet is at it.
     #[error("{} under way already", chore(*.0))]
     UnderWay(Chore),
+    /// No provider is set up that could write tips, and none will be by itself.
+    #[error(
+        "no provider of tips is set up: set ANTHROPIC_API_KEY, or CATALOG_OPENAI_BASE_URL and CATALOG_OPENAI_MODEL, \
+         and start the server again"
+    )]
+    NoTipsProvider,
     /// Nobody can answer right now.
     #[error("{}", unavailable(*.why))]
     Unavailable {
@@ -202,12 +208,20 @@ fn chore(chore: Chore) -> &'static str {
     }
 }
 
-fn list(violations: &[FieldViolation]) -> String {
-    violations
+/// As many names or problems as one error tells; how many more there are is told behind them.
+pub const NAMED_MAX: usize = 20;
+
+fn first<T: ToString>(all: &[T], between: &str) -> String {
+    let named: Vec<_> = all
         .iter()
+        .take(NAMED_MAX)
         .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+        .collect();
+    let named = named.join(between);
+    match all.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named}{between}and {more} more"),
+    }
 }
 
 fn unavailable(why: Unavailability) -> String {

@@ -56,7 +56,7 @@ pub use edit::{
     Imported, Once, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,
 };
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
-pub use error::{Chore, Error, FieldViolation, Unavailability};
+pub use error::{Chore, Error, FieldViolation, NAMED_MAX, Unavailability};
 pub use flag::{Flag, FlagTerms, FlagValue, Percentage, RawFlag, Reach};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,

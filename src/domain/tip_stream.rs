@@ -300,7 +300,7 @@ pub trait TipBoard: Send + Sync {
     ///
     /// The one error that may end it instead is [`Error::DeadlineExceeded`],
     /// [`Error::Exhausted`] when the caller has or asks for too many streams, and for those who
-    /// want no static fallback [`Error::Unavailable`] or [`Error::Declined`].
+    /// want no static fallback [`Error::Unavailable`], [`Error::NoTipsProvider`] or [`Error::Declined`].
     fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>>;
 
     /// The tip that is current now, without having one written.

@@ -170,8 +170,8 @@ impl Failed {
     pub(super) fn error(&self) -> Error {
         match self.cause {
             FallbackCause::Rules | FallbackCause::Provider(FailureKind::Refused) => Error::Declined,
+            FallbackCause::NoProvider => Error::NoTipsProvider,
             FallbackCause::TimedOut
-            | FallbackCause::NoProvider
             | FallbackCause::NotCached
             | FallbackCause::Provider(_)
             | FallbackCause::Unwell

@@ -34,6 +34,7 @@ pub(super) fn log_failed(error: &Error) {
         | Error::UnderWay(_)
         | Error::Exhausted { .. }
         | Error::Declined
+        | Error::NoTipsProvider
         | Error::DeadlineExceeded => return,
     };
     let Some(left_out) = lines.admit() else {

@@ -1,46 +1,39 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, iter, time::Duration};
 
-use bytes::Bytes;
-use tonic::{Code, Status, metadata::MetadataValue};
-use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
+use tonic::{
+    Code, Status,
+    metadata::{Ascii, MetadataValue},
+};
+use tonic_types::{ErrorDetails, ErrorInfo, PreconditionViolation, ResourceInfo, StatusExt};
 
 use super::{
     convert::{duration, etag_text},
     failed_calls::log_failed,
 };
 use crate::{
-    domain::{Chore, ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, Unavailability},
+    domain::{
+        Chore, ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, NAMED_MAX,
+        Unavailability,
+    },
     pb::catalog::v1::{ErrorReason, TipFailure},
 };
 
 const DOMAIN: &str = "challenges-catalog";
 /// What every reason begins with in the contract, and not on the wire.
 const PREFIX: &str = "ERROR_REASON_";
-/// So many wrong fields are named; details must stay under 4 KiB.
-const VIOLATIONS_MAX: usize = 20;
-/// So many names of what was not found.
-const NAMES_MAX: usize = 20;
 /// Where a client's built-in retry looks for the pause (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The one place where an error becomes a status. Logs faults and outages, once.
 pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
     match error {
-        Error::Invalid(violations) => invalid(violations),
+        Error::Invalid(violations) => invalid(violations, error.to_string()),
         Error::InvalidPageToken(problem) => {
             let mut details = info(ErrorReason::InvalidPageToken, []);
             details.add_bad_request_violation("page_token", *problem);
             Status::with_error_details(Code::InvalidArgument, error.to_string(), details)
         }
-        Error::NotFound { kind, ids } => {
-            let mut details = info(ErrorReason::ChallengeNotFound, []);
-            details.set_resource_info(*kind, short_list(ids), "", "it is not in the catalog");
-            // Every id is named in the message; the details name the first few only.
-            let brief = format!("no such {kind}");
-            let details = Status::with_error_details(Code::NotFound, brief, details);
-            let details = Bytes::copy_from_slice(details.details());
-            Status::with_details(Code::NotFound, error.to_string(), details)
-        }
+        Error::NotFound { kind, ids } => not_found(kind, ids, error.to_string()),
         Error::UnknownControl { kind, name, .. } => unknown_control(*kind, name, error.to_string()),
         Error::EtagMismatch { current } => {
             let details = etag_mismatch(Some(*current));
@@ -78,6 +71,7 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
         }
         Error::Exhausted { retry_after, .. } => exhausted(error.to_string(), *retry_after),
         Error::Declined => failed_precondition(ErrorReason::TipDeclined, error),
+        Error::NoTipsProvider => failed_precondition(ErrorReason::NoTipsProvider, error),
         Error::DeadlineExceeded => deadline_exceeded(),
         Error::Internal { .. } => {
             log_failed(error);
@@ -94,6 +88,18 @@ fn failed_precondition(reason: ErrorReason, error: &Error) -> Status {
     )
 }
 
+/// Names each id in a detail of its own, as many as the message names.
+fn not_found(kind: &str, ids: &[String], message: String) -> Status {
+    let reason = reason_info(ErrorReason::ChallengeNotFound, []);
+    let absent = |id| ResourceInfo::new(kind, id, "", "it is not in the catalog").into();
+    let absent = ids.iter().take(NAMED_MAX).map(absent);
+    Status::with_error_details_vec(
+        Code::NotFound,
+        message,
+        iter::once(reason.into()).chain(absent),
+    )
+}
+
 fn unknown_control(kind: ControlKind, name: &str, message: String) -> Status {
     let reason = match kind {
         ControlKind::Flag => ErrorReason::FeatureFlagNotFound,
@@ -104,19 +110,10 @@ fn unknown_control(kind: ControlKind, name: &str, message: String) -> Status {
     Status::with_error_details(Code::NotFound, message, details)
 }
 
-fn invalid(violations: &[FieldViolation]) -> Status {
+fn invalid(violations: &[FieldViolation], message: String) -> Status {
     let mut details = info(ErrorReason::InvalidFields, []);
-    for violation in violations.iter().take(VIOLATIONS_MAX) {
+    for violation in violations.iter().take(NAMED_MAX) {
         details.add_bad_request_violation(&violation.field, &violation.problem);
-    }
-    let mut message = violations
-        .iter()
-        .take(VIOLATIONS_MAX)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ");
-    if let Some(more) = violations.len().checked_sub(VIOLATIONS_MAX + 1) {
-        message = format!("{message}; and {} more", more + 1);
     }
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
@@ -139,8 +136,9 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
     let retry_after = retry_after.mul_f64(rand::random_range(1.0..1.5));
     details.set_retry_info(Some(retry_after));
     let mut status = Status::with_error_details(Code::Unavailable, message, details);
-    let pushback = MetadataValue::from(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
-    status.metadata_mut().insert(PUSHBACK, pushback);
+    status
+        .metadata_mut()
+        .insert(PUSHBACK, pushback(retry_after));
     status
 }
 
@@ -184,9 +182,17 @@ fn refused(refusal: &EditRefusal) -> Status {
 }
 
 fn exhausted(message: String, retry_after: Duration) -> Status {
-    let mut details = info(ErrorReason::TooMuchAsked, []);
+    let mut details = info(ErrorReason::RateLimited, []);
     details.set_retry_info(Some(retry_after));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    let mut status = Status::with_error_details(Code::ResourceExhausted, message, details);
+    status
+        .metadata_mut()
+        .insert(PUSHBACK, pushback(retry_after));
+    status
+}
+
+fn pushback(pause: Duration) -> MetadataValue<Ascii> {
+    MetadataValue::from(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The time for a call is over.
@@ -311,71 +317,20 @@ pub(super) fn compressed() -> Status {
 }
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {
+    let info = reason_info(reason, metadata);
+    ErrorDetails::with_error_info(info.reason, info.domain, info.metadata)
+}
+
+fn reason_info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorInfo {
     let name = reason.as_str_name();
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
     let metadata: HashMap<String, String> = metadata
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
-    ErrorDetails::with_error_info(name, DOMAIN, metadata)
-}
-
-fn short_list(names: &[String]) -> String {
-    let mut list = names
-        .iter()
-        .take(NAMES_MAX)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > NAMES_MAX {
-        list = format!("{list} and {} more", names.len() - NAMES_MAX);
-    }
-    list
+    ErrorInfo::new(name, DOMAIN, metadata)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_text_of_a_cause_never_reaches_the_wire() {
-        let secret = "password=hunter2";
-        let forbidden = Error::EditForbidden {
-            source: Some(secret.into()),
-        };
-        let others = [Error::datastore(secret), Error::internal("reading", secret)];
-        for error in others.into_iter().chain([forbidden]) {
-            let status = to_status(&error, "id-1");
-            let wire = format!("{status:?} {:?}", String::from_utf8_lossy(status.details()));
-            assert!(!wire.contains("hunter2"), "{wire}");
-        }
-    }
-
-    #[test]
-    fn a_failure_says_what_the_status_says() {
-        let error = Error::Exhausted {
-            what: "tip streams at once",
-            retry_after: Duration::from_secs(2),
-        };
-        let failure = failure(&to_status(&error, "id-1"));
-        assert_eq!(failure.code, i32::from(Code::ResourceExhausted));
-        assert_eq!(failure.reason(), ErrorReason::TooMuchAsked);
-        assert_eq!(failure.message, "too many tip streams at once");
-        assert_eq!(failure.retry_delay.map(|delay| delay.seconds), Some(2));
-    }
-
-    #[test]
-    fn details_stay_under_four_kilobytes() {
-        let ids = vec!["5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01".to_owned(); 100];
-        let violations = vec![FieldViolation::new("ids[99]", "must be a UUID ".repeat(4)); 100];
-        for error in [
-            Error::NotFound {
-                kind: "challenge",
-                ids,
-            },
-            Error::Invalid(violations),
-        ] {
-            assert!(to_status(&error, "id-1").details().len() < 4096);
-        }
-    }
-}
+#[path = "status_tests.rs"]
+mod tests;

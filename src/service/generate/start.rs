@@ -1,4 +1,4 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use futures_util::{
     FutureExt, StreamExt, TryFutureExt,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         ChallengeId, ChallengeRepository, Chore, Error, NotedBatch, PersonaName, ReplicaRegistry,
-        Spent, TipBoard, TipSubject, Unavailability,
+        Spent, TipBoard, TipSubject,
     },
     service::{TipsService, task_lease::TaskLease},
 };
@@ -23,9 +23,6 @@ use crate::{
 const TASK: &str = "generate tips";
 /// So many questions for kept tips are under way at once.
 const LOOKS_AT_ONCE: usize = 8;
-
-/// When it may be worth to ask again for a run that nobody could write for.
-const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a run tells.
 pub type Generating = BoxStream<'static, Result<GenerateProgress, Error>>;
@@ -91,8 +88,8 @@ impl GenerateTipsService {
     /// # Errors
     ///
     /// [`Error::NotFound`] names all challenges that do not exist, [`Error::Invalid`] a scope that is
-    /// too large, [`Error::UnderWay`] says that another run is at it; [`Error::Unavailable`] when
-    /// nobody writes, or the database does not answer.
+    /// too large, [`Error::UnderWay`] says that another run is at it, [`Error::NoTipsProvider`] that
+    /// nobody could write; [`Error::Unavailable`] when the database does not answer.
     pub async fn start(&self, plan: GeneratePlan) -> Result<Generating, Error> {
         let subjects = scope::subjects(&*self.challenges, &plan.scope).await?;
         let most_cost = self.most_cost(&subjects, &plan);
@@ -102,7 +99,7 @@ impl GenerateTipsService {
             let counted = self.clone().count(subjects, plan, tally);
             stream::once(counted.map(Ok)).boxed()
         } else {
-            let most_cost = most_cost.ok_or_else(nobody_writes)?;
+            let most_cost = most_cost.ok_or(Error::NoTipsProvider)?;
             let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
             let lease = lease.ok_or(Error::UnderWay(Chore::Generating))?;
             tracing::info!(challenges = subjects.len(), most_cost, "generating tips");
@@ -115,7 +112,7 @@ impl GenerateTipsService {
                     let (service, batching) = (self.clone(), batching.clone());
                     BatchRun::new(service, batching, plan, subjects, tally, lease).stream()
                 }
-                (Way::Batches, None) => return Err(nobody_writes()),
+                (Way::Batches, None) => return Err(Error::NoTipsProvider),
             }
         };
         Ok(stream::once(ready(Ok(first))).chain(rest).boxed())
@@ -207,13 +204,5 @@ impl GenerateTipsService {
             }
         }
         missing
-    }
-}
-
-fn nobody_writes() -> Error {
-    Error::Unavailable {
-        why: Unavailability::TipsProvider,
-        retry_after: RETRY_AFTER,
-        source: None,
     }
 }

@@ -150,7 +150,7 @@ async fn another_limit_for_callers_holds_for_their_next_stream() {
     update(&replica, set("tip_streams_per_minute", 2))
         .await
         .unwrap();
-    let too_much = Refusal::new(Code::ResourceExhausted, "TOO_MUCH_ASKED", &[]);
+    let too_much = Refusal::new(Code::ResourceExhausted, "RATE_LIMITED", &[]);
     eventually("the limit is in force", WITHIN, async || {
         let mut client = client.clone();
         let mut stream = client.stream_tips(question()).await.unwrap().into_inner();

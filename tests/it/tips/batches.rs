@@ -102,8 +102,8 @@ async fn a_challenge_that_gets_no_tip_fails_by_itself_and_the_batch_ends_well() 
     let heard = hear(&replica, asked.clone()).await;
     assert_eq!(heard.failures.len(), asked.challenge_ids.len());
     for failure in heard.failures {
-        assert_eq!(failure.code, i32::from(Code::Unavailable));
-        assert_eq!(failure.reason(), ErrorReason::TipsUnavailable);
-        assert!(failure.retry_delay.is_some());
+        assert_eq!(failure.code, i32::from(Code::FailedPrecondition));
+        assert_eq!(failure.reason(), ErrorReason::NoTipsProvider);
+        assert_eq!(failure.retry_delay, None, "a retry would not help");
     }
 }

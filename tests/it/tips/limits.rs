@@ -61,7 +61,7 @@ async fn a_caller_with_too_many_streams_is_refused_and_another_is_not() {
     let refused = refusal(ask(replica.client().await, named("ann")).await);
     assert_eq!(
         refused,
-        Refusal::new(Code::ResourceExhausted, "TOO_MUCH_ASKED", &[])
+        Refusal::new(Code::ResourceExhausted, "RATE_LIMITED", &[])
     );
     let _other = begun(&replica, named("ben")).await;
     let _by_address = begun(&replica, Request::new(question())).await;

@@ -91,7 +91,7 @@ async fn without_a_provider_the_tip_of_a_person_comes_at_once_and_says_why() {
     let refused = refusal(try_hear(&replica, strict).await);
     assert_eq!(
         refused,
-        Refusal::new(Code::Unavailable, "TIPS_UNAVAILABLE", &[])
+        Refusal::new(Code::FailedPrecondition, "NO_TIPS_PROVIDER", &[])
     );
 }
 

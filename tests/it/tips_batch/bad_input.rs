@@ -70,6 +70,6 @@ async fn exactly_one_scope_is_taken() {
 async fn without_a_provider_nothing_is_begun() {
     let replica = Replica::start(&[]).await;
     let refused = refusal(begin(&replica, all()).await);
-    let expected = Refusal::new(Code::Unavailable, "TIPS_UNAVAILABLE", &[]);
+    let expected = Refusal::new(Code::FailedPrecondition, "NO_TIPS_PROVIDER", &[]);
     assert_eq!(refused, expected);
 }
