@@ -42,6 +42,9 @@ async fn open<D: Decoder>(
     let mut failure = head
         .refusal(stream::iter([Ok(answer)]), endpoint.now())
         .await;
+    if failure.kind == FailureKind::Denied {
+        endpoint.note_denial();
+    }
     if is_learnt {
         // Without the field it is another order.
         failure.should_retry = Some(true);

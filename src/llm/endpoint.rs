@@ -79,6 +79,11 @@ impl Endpoint {
         self.clock.now()
     }
 
+    /// Has the key looked for where it came from: it may be another one by now.
+    pub(super) fn note_denial(&self) {
+        self.denied.notify_one();
+    }
+
     /// Sends one order, and waits for the head of the answer. The connection ends with the body.
     pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
         let request = self.client.post(self.url.clone());
@@ -109,7 +114,7 @@ impl Endpoint {
             headers: std::mem::take(response.headers_mut()),
         };
         if head.status == StatusCode::UNAUTHORIZED {
-            self.denied.notify_one();
+            self.note_denial();
         }
         Ok((head, body(response)))
     }

@@ -5,11 +5,12 @@ use crate::domain::FailureKind;
 
 /// Codes and types that the protocols document, or that servers were seen to send
 /// (platform.claude.com/docs/en/api/errors, platform.openai.com/docs/guides/error-codes).
-const WORDS: [(&str, FailureKind); 33] = [
+const WORDS: [(&str, FailureKind); 36] = [
     ("api_error", FailureKind::ServerFault),
     ("authentication_error", FailureKind::Denied),
     ("billing_error", FailureKind::Denied),
     ("billing_hard_limit_reached", FailureKind::SpendLimit),
+    ("budget_exceeded", FailureKind::SpendLimit),
     ("conflict_error", FailureKind::ServerFault),
     ("content_filter", FailureKind::Refused),
     ("content_policy_violation", FailureKind::Refused),
@@ -22,8 +23,10 @@ const WORDS: [(&str, FailureKind); 33] = [
     ("internal_server_error", FailureKind::ServerFault),
     ("invalid_api_key", FailureKind::Denied),
     ("invalid_argument", FailureKind::Rejected),
+    ("invalid_model", FailureKind::NotFound),
     ("invalid_request_error", FailureKind::Rejected),
     ("model_not_found", FailureKind::NotFound),
+    ("no_db_connection", FailureKind::Denied),
     ("not_found", FailureKind::NotFound),
     ("not_found_error", FailureKind::NotFound),
     ("overloaded", FailureKind::Overloaded),
@@ -41,10 +44,22 @@ const WORDS: [(&str, FailureKind); 33] = [
     ("unavailable", FailureKind::Overloaded),
 ];
 
-/// What messages say when the money is spent although type and status speak of a bad request or
-/// of too many: "You have reached your specified API usage limits", "… your account's monthly
-/// spend limit", "Your credit balance is too low".
-const SPENT: [&str; 3] = ["api usage limits", "spend limit", "credit balance"];
+/// What messages say when it is money, key or model although type and status speak of a bad request
+/// or of too many: "You have reached your specified API usage limits", "… your account's monthly
+/// spend limit", "Your credit balance is too low", "No deployments available - crossed budget";
+/// "API key not valid"; "Invalid model name passed in", "… is not a valid model ID", "Model Not Exist".
+const PHRASES: [(&str, FailureKind, &str); 8] = [
+    ("api usage limits", FailureKind::SpendLimit, SPENT),
+    ("spend limit", FailureKind::SpendLimit, SPENT),
+    ("credit balance", FailureKind::SpendLimit, SPENT),
+    ("crossed budget", FailureKind::SpendLimit, SPENT),
+    ("api key not valid", FailureKind::Denied, "no valid key"),
+    ("invalid model name", FailureKind::NotFound, NO_MODEL),
+    ("not a valid model", FailureKind::NotFound, NO_MODEL),
+    ("model not exist", FailureKind::NotFound, NO_MODEL),
+];
+const SPENT: &str = "the money is spent";
+const NO_MODEL: &str = "no such model";
 
 /// What an HTTP status that is no success says of the attempt.
 pub(super) fn of_status(status: u16) -> FailureKind {
@@ -116,8 +131,8 @@ pub(super) struct Fault<'a>(pub(super) &'a Value);
 impl Fault<'_> {
     /// What it says, the most exact word first, with that word; nothing when no word is known.
     pub(super) fn kind(&self) -> Option<(FailureKind, &'static str)> {
-        if self.is_spent() {
-            return Some((FailureKind::SpendLimit, "the money is spent"));
+        if let Some(phrased) = self.phrased() {
+            return Some(phrased);
         }
         let words = [
             self.at("/details/error_code"),
@@ -159,10 +174,12 @@ impl Fault<'_> {
         })
     }
 
-    fn is_spent(&self) -> bool {
-        let message = self.at("/message").or(Some(self.0)).and_then(Value::as_str);
-        let message = message.unwrap_or_default().to_lowercase();
-        SPENT.iter().any(|phrase| message.contains(phrase))
+    fn phrased(&self) -> Option<(FailureKind, &'static str)> {
+        let message = self.at("/message").unwrap_or(self.0).as_str()?;
+        let message = message.to_lowercase();
+        let mut phrases = PHRASES.iter();
+        let (_, kind, word) = phrases.find(|(phrase, ..)| message.contains(phrase))?;
+        Some((*kind, *word))
     }
 
     fn at(&self, pointer: &str) -> Option<&Value> {
@@ -244,6 +261,17 @@ mod tests {
             (json!(null), None),
         ] {
             assert_eq!(kind(&error), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_budget_that_is_spent_is_told_by_a_word_or_a_phrase() {
+        let crossed = "No deployments available - crossed budget: 0.14 >= 1d";
+        for error in [
+            json!({"type": "internal_server_error", "code": "429", "message": crossed}),
+            json!({"type": "budget_exceeded", "code": "400"}),
+        ] {
+            assert_eq!(kind(&error), Some(FailureKind::SpendLimit), "{error}");
         }
     }
 

@@ -18,10 +18,12 @@ use crate::domain::{FailureKind, UnixMicros, Usage, WriteFailure};
 const BODY_BYTES: usize = 64 * 1024;
 /// An error's body is not waited for longer: status and headers say nearly all.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
-/// What the two protocols call it.
-const ATTEMPT_IDS: [HeaderName; 2] = [
+/// What the two protocols call it, and gateways.
+const ATTEMPT_IDS: [HeaderName; 3] = [
     HeaderName::from_static("request-id"),
     HeaderName::from_static("x-request-id"),
+    // LiteLLM's own name, which its log has.
+    HeaderName::from_static("x-litellm-call-id"),
 ];
 
 /// The head of an answer.
@@ -60,20 +62,23 @@ impl Head {
         }
     }
 
-    /// By the status; only that the money is spent is told by the body alone.
+    /// By the status, unless the body says that the money is spent, or, for a bad request, that it is
+    /// the key or the model: no order will do better then.
     fn told(&self, error: Option<&Value>) -> Flaw {
         let status = self.status.as_u16();
-        let by_status = fault::of_status(status);
         let fault = error.map(Fault);
-        let kind = match fault.as_ref().and_then(Fault::kind) {
-            Some((FailureKind::SpendLimit, word)) => {
-                return Flaw::new(FailureKind::SpendLimit, format!("status {status}, {word}"));
+        let known = fault.as_ref().and_then(Fault::kind);
+        let kind = match known {
+            Some((kind @ FailureKind::SpendLimit, _)) => kind,
+            Some((kind @ (FailureKind::Denied | FailureKind::NotFound), _)) if status == 400 => {
+                kind
             }
-            known => known.map(|(_, word)| word),
+            _ => fault::of_status(status),
         };
         let own = fault.as_ref().and_then(Fault::own_word);
-        let word = kind.or(own).unwrap_or("no word that is known");
-        Flaw::new(by_status, format!("status {status}, {word}"))
+        let word = known.map(|(_, word)| word).or(own);
+        let word = word.unwrap_or("no word that is known");
+        Flaw::new(kind, format!("status {status}, {word}"))
     }
 }
 
@@ -157,6 +162,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_bad_request_may_be_a_wrong_key_or_model() {
+        for (error, kind) in [
+            (
+                r#"{"message":"No connected db.","type":"no_db_connection","code":"400"}"#,
+                FailureKind::Denied,
+            ),
+            (
+                r#"{"message":"API key not valid. Please pass one.","status":"INVALID_ARGUMENT","code":400}"#,
+                FailureKind::Denied,
+            ),
+            (
+                r#"{"message":"/chat/completions: Invalid model name passed in model=x.","type":"invalid_request_error","code":"400"}"#,
+                FailureKind::NotFound,
+            ),
+            (
+                r#"{"message":"x/y is not a valid model ID","code":400}"#,
+                FailureKind::NotFound,
+            ),
+            (
+                r#"{"message":"Model Not Exist","type":"invalid_request_error"}"#,
+                FailureKind::NotFound,
+            ),
+            (
+                r#"{"message":"Invalid model: x","type":"invalid_model","code":"1500"}"#,
+                FailureKind::NotFound,
+            ),
+            (
+                r#"{"code":"model_not_found","type":"invalid_request_error"}"#,
+                FailureKind::NotFound,
+            ),
+            (r#"{"type":"rate_limit_error"}"#, FailureKind::Rejected),
+        ] {
+            let body = format!(r#"{{"error":{error}}}"#);
+            let failure = refusal(head(400, &[]), &body).await;
+            assert_eq!(failure.kind, kind, "{error}");
+            assert!(!failure.is_worth_retrying());
+            let other = refusal(head(500, &[]), &body).await;
+            assert_eq!(other.kind, FailureKind::ServerFault, "{error}");
+        }
+    }
+
+    #[tokio::test]
     async fn of_an_endless_body_only_the_beginning_is_read() {
         let endless = stream::repeat_with(|| Ok(vec![b'x'; 1_000])).enumerate();
         let counted = endless.map(|(count, chunk)| {
@@ -176,10 +223,13 @@ mod tests {
 
     #[test]
     fn the_first_header_that_names_the_attempt_does() {
-        let id = |headers| head(200, headers).attempt_id();
+        let id = |headers: &[(&'static str, &str)]| head(200, headers).attempt_id();
         assert_eq!(id(&[("x-request-id", "req_2")]).as_deref(), Some("req_2"));
         let both = [("request-id", "a b"), ("x-request-id", "req_2")];
         assert_eq!(id(&both).as_deref(), Some("req_2"), "the other is no name");
+        let gateway = [("x-litellm-call-id", "call_3"), ("x-request-id", "req_2")];
+        assert_eq!(id(&gateway[..1]).as_deref(), Some("call_3"));
+        assert_eq!(id(&gateway).as_deref(), Some("req_2"));
         assert_eq!(id(&[]), None);
     }
 }

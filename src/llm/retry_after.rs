@@ -10,9 +10,11 @@ const LONGEST_LIMITED: Duration = Duration::from_hours(24);
 /// Whoever is unwell does not know for how long: after a minute one order finds out.
 const LONGEST_UNWELL: Duration = Duration::from_mins(1);
 /// Not in the standard; the providers' own clients read it first.
-const MILLIS: HeaderName = HeaderName::from_static("retry-after-ms");
+const MILLIS: &str = "retry-after-ms";
 /// Likewise: the provider's own word on whether to try again.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const SHOULD_RETRY: &str = "x-should-retry";
+/// How `LiteLLM` begins the names of what it passes on of an answer's headers.
+const PASSED_ON: &str = "llm_provider-";
 /// Limits with a header for what remains and one for when it is full again: `OpenAI`'s, those of
 /// gateways, Anthropic's.
 const BUCKETS: [[&str; 2]; 7] = [
@@ -44,7 +46,8 @@ const BUCKETS: [[&str; 2]; 7] = [
 /// says it:
 /// `retry-after-ms`; `retry-after` as seconds (whole or not) or as a date (RFC 9110, section 10.2.3);
 /// with too many calls, when the limits that are used up are full again, by headers or by `OpenRouter`'s
-/// body; and Gemini's `retryDelay`. Nothing where all are missing, unreadable, or not in the future.
+/// body; and Gemini's `retryDelay`. Headers that a gateway passes on under names of its own come after its
+/// own ones. Nothing where all are missing, unreadable, or not in the future.
 ///
 /// One bound holds for all of them: a minute, and a day for too many calls.
 /// A date is measured from the answer's own `date`, so that clocks need not agree; from `now`
@@ -67,7 +70,7 @@ pub(super) fn retry_after(
         buckets(in_body, sent)
     };
     let wait = in_headers(headers, sent)
-        .or_else(|| buckets(|name| headers.get(name)?.to_str().ok(), sent).filter(|_| is_limited))
+        .or_else(|| buckets(|name| text(headers, name), sent).filter(|_| is_limited))
         .or_else(|| limits().filter(|_| is_limited))
         .or_else(|| retry_delay(error?));
     let longest = if is_limited {
@@ -81,7 +84,7 @@ pub(super) fn retry_after(
 
 /// Whether the provider says that another try is worth it; nothing where it does not say.
 pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
-    match text(headers, &SHOULD_RETRY)? {
+    match text(headers, SHOULD_RETRY)? {
         "true" => Some(true),
         "false" => Some(false),
         _ => None,
@@ -89,11 +92,11 @@ pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
 }
 
 fn in_headers(headers: &HeaderMap, sent: SystemTime) -> Option<Duration> {
-    let number = |name: &HeaderName| text(headers, name)?.trim().parse::<f64>().ok();
-    if let Some(millis) = number(&MILLIS) {
+    let number = |name| text(headers, name)?.trim().parse::<f64>().ok();
+    if let Some(millis) = number(MILLIS) {
         return seconds(millis / 1_000.0);
     }
-    if let Some(secs) = number(&header::RETRY_AFTER) {
+    if let Some(secs) = number(header::RETRY_AFTER.as_str()) {
         return seconds(secs);
     }
     let until = date(headers, &header::RETRY_AFTER)?;
@@ -163,8 +166,10 @@ fn retry_delay(error: &Value) -> Option<Duration> {
     go_duration(delay)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// What the answer says under this name, or what a gateway passes on of whoever is behind it.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let passed_on = || headers.get(format!("{PASSED_ON}{name}"));
+    headers.get(name).or_else(passed_on)?.to_str().ok()
 }
 
 fn seconds(secs: f64) -> Option<Duration> {
@@ -173,7 +178,7 @@ fn seconds(secs: f64) -> Option<Duration> {
 }
 
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(text(headers, name)?).ok()
+    httpdate::parse_http_date(text(headers, name.as_str())?).ok()
 }
 
 fn moment(at: UnixMicros) -> SystemTime {

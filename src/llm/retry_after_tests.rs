@@ -37,6 +37,23 @@ fn every_form_is_read_and_milliseconds_come_first() {
 }
 
 #[test]
+fn what_a_gateway_passes_on_comes_after_its_own_word() {
+    let passed_on = ("llm_provider-retry-after", "7");
+    assert_eq!(waits(&[passed_on]), Some(7_000));
+    assert_eq!(waits(&[passed_on, ("retry-after", "2")]), Some(2_000));
+    let limit = [
+        ("x-ratelimit-remaining-requests", "0"),
+        ("llm_provider-x-ratelimit-reset-requests", "9s"),
+    ];
+    assert_eq!(waits(&limit), Some(9_000));
+    let dates = [
+        ("date", "Thu, 01 Jan 2026 00:00:10 GMT"),
+        ("llm_provider-retry-after", "Thu, 01 Jan 2026 00:00:30 GMT"),
+    ];
+    assert_eq!(waits(&dates), Some(20_000));
+}
+
+#[test]
 fn a_limit_that_is_used_up_says_when_it_is_full_again() {
     for (reset, millis) in [
         ("6m0s", 360_000),
