@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench bench-writers check-upgrade
 
-# grpcurl, buf, llmock and promtool, where .ci/install-tools puts them.
+# grpcurl, buf and other programs, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 help: ## Lists these targets
@@ -11,7 +11,7 @@ help: ## Lists these targets
 run: ## Serves on 127.0.0.1:50051 with a SQLite file, no other server needed
 	cargo run --locked
 
-tools: ## Installs what the tests need and this machine lacks: PostgreSQL, PgBouncer, Redis, grpcurl, buf, llmock, promtool
+tools: ## Installs what the tests need and this machine lacks: PostgreSQL, PgBouncer, Redis, grpcurl, buf, promtool, llmock, LiteLLM, aimock
 	@bash .ci/install-tools
 
 test: tools ## Runs every test, against servers that the tests start themselves

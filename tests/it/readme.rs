@@ -45,6 +45,20 @@ fn the_grants_are_those_of_the_script() {
 }
 
 #[test]
+fn the_programs_in_the_table_of_providers_are_those_that_are_installed() {
+    let script = include_str!("../../.ci/install-tools");
+    for (variable, name) in [
+        ("LITELLM_VERSION", "LiteLLM"),
+        ("LLMOCK_VERSION", "llmock"),
+        ("AIMOCK_VERSION", "aimock"),
+    ] {
+        let (_, rest) = script.split_once(&format!("readonly {variable}=")).unwrap();
+        let row = format!("| {name} {} |", rest.lines().next().unwrap());
+        assert!(PROVIDERS.contains(&row), "{row}");
+    }
+}
+
+#[test]
 fn every_test_that_the_table_of_providers_names_is_there() {
     let mut sources = Source::all_under("src");
     sources.extend(Source::all_under("tests/it"));

@@ -1,10 +1,12 @@
 //! What becomes of whatever a provider may send, seen from the port `TipWriter`.
 mod aborts;
+mod aimock;
 mod answers;
 mod batches;
 mod capabilities;
 pub mod fixture;
 mod gateways;
+mod litellm;
 mod orders;
 mod refusals;
 mod simulator;

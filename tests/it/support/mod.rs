@@ -1,7 +1,9 @@
 //! The servers, links and waits that tests are made of.
 //!
 //! Every server is on a free port of its own and dies with the test process.
+pub mod aimock;
 pub mod fleet;
+pub mod litellm;
 pub mod llmock;
 pub mod pgbouncer;
 pub mod postgres;

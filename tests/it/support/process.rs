@@ -113,8 +113,17 @@ impl Process {
 
     /// Waits for `ready`; an early end or [`PATIENCE`] running out gives the program's log.
     pub fn wait_until_ready(&self, ready: impl Fn() -> bool) -> Result<(), String> {
+        self.wait_until_ready_within(PATIENCE, ready)
+    }
+
+    /// As [`Process::wait_until_ready`], for a program that may take longer.
+    pub fn wait_until_ready_within(
+        &self,
+        patience: Duration,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), String> {
         let mut is_ready = false;
-        wait::until(PATIENCE, || {
+        wait::until(patience, || {
             is_ready = ready();
             is_ready || !self.is_running()
         });

@@ -1,7 +1,7 @@
 //! A server that answers requests with scripts of bytes: just enough HTTP/1.1 to say
 //! whatever a provider of tips might, and what none should.
 use std::{
-    io,
+    io, net,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -66,6 +66,16 @@ impl Scripted {
     /// Starts to play to everybody what `author` has for the request.
     pub async fn answering(author: impl Fn(&Exchange) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        Self::on(listener.into_std().unwrap(), author)
+    }
+
+    /// As [`Scripted::answering`], where `listener` listens. It needs the test's runtime.
+    pub fn on(
+        listener: net::TcpListener,
+        author: impl Fn(&Exchange) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let port = listener.local_addr().unwrap().port();
         let exchanges = Arc::default();
         let gates = Arc::new(Semaphore::new(0));

@@ -19,6 +19,7 @@ mod reading;
 mod refusals;
 mod replica;
 mod simulator;
+mod simulator_behind_gateway;
 mod strangers;
 mod streams;
 mod writer;
