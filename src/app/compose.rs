@@ -167,7 +167,11 @@ fn edits(
     encoder: Arc<ProtoEncoder>,
     page_tokens: PageTokens,
 ) -> EditTransport {
-    let service = EditService::new(Arc::clone(datastore) as _, encoder);
+    let service = EditService::new(
+        Arc::clone(datastore) as _,
+        Arc::clone(datastore) as _,
+        encoder,
+    );
     EditTransport::new(service, page_tokens)
 }
 

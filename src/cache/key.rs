@@ -42,7 +42,7 @@ impl ReadKey {
     /// different things into a body, or pack it in another way, which the number tells. The braces keep
     /// the entry and its lease in one shard of a cluster.
     pub(super) fn in_redis(&self, database: DatabaseId) -> String {
-        format!("catalog:4:{{{database}:{self}}}")
+        format!("catalog:5:{{{database}:{self}}}")
     }
 
     /// About how many bytes the key holds in memory.

@@ -4,8 +4,8 @@ use tokio::sync::Semaphore;
 
 use crate::domain::{
     AnswerEncoder, Challenge, ChallengeChange, ChallengeDraft, ChallengeEditor, ChallengeId,
-    EditRefusal, EditStep, EditTerms, Edited, Error, Etag, FieldViolation, NewChallenge, Revision,
-    RevisionQuery, Version,
+    ChallengeRepository, EditRefusal, EditStep, EditTerms, Edited, Error, Etag, FieldViolation,
+    NewChallenge, Revision, RevisionQuery, Version,
 };
 
 /// So many imports and exports are in hand at once: each holds a connection to the database.
@@ -15,6 +15,7 @@ const LONG_AT_ONCE: usize = 2;
 #[derive(Clone)]
 pub struct EditService {
     pub(super) editor: Arc<dyn ChallengeEditor>,
+    repository: Arc<dyn ChallengeRepository>,
     encoder: Arc<dyn AnswerEncoder>,
     pub(super) long: Arc<Semaphore>,
 }
@@ -29,14 +30,32 @@ pub struct Outcome {
 }
 
 impl EditService {
-    /// Edits by `editor`; etags name what `encoder` makes of a challenge, as those of reads do.
+    /// Edits by `editor` what `repository` reads; etags name what `encoder` makes of a challenge, as those of reads do.
     #[must_use]
-    pub fn new(editor: Arc<dyn ChallengeEditor>, encoder: Arc<dyn AnswerEncoder>) -> Self {
+    pub fn new(
+        editor: Arc<dyn ChallengeEditor>,
+        repository: Arc<dyn ChallengeRepository>,
+        encoder: Arc<dyn AnswerEncoder>,
+    ) -> Self {
         Self {
             editor,
+            repository,
             encoder,
             long: Arc::new(Semaphore::new(LONG_AT_ONCE)),
         }
+    }
+
+    /// The challenge as the database has it, the name of what is shown of it, and a version that has it so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; else as [`ChallengeRepository::find_many`].
+    pub async fn get(&self, id: ChallengeId) -> Result<(Challenge, Etag, Version), Error> {
+        let found = self.repository.find_many(&[id]).await?;
+        let challenge = found.value.into_iter().next();
+        let challenge = challenge.ok_or_else(|| not_found(id))?;
+        let etag = self.etag(&challenge);
+        Ok((challenge, etag, found.version))
     }
 
     /// Adds a challenge.
@@ -158,10 +177,7 @@ impl EditService {
         found: Option<&'a Challenge>,
         seen: Option<Etag>,
     ) -> Result<&'a Challenge, Error> {
-        let found = found.ok_or_else(|| Error::NotFound {
-            kind: "challenge",
-            ids: vec![id.to_string()],
-        })?;
+        let found = found.ok_or_else(|| not_found(id))?;
         let now = self.etag(found);
         match seen {
             Some(seen) if seen != now => Err(Error::Refused(EditRefusal::Changed(Some(now)))),
@@ -193,6 +209,13 @@ impl EditService {
             challenge,
             version: edited.version,
         }
+    }
+}
+
+fn not_found(id: ChallengeId) -> Error {
+    Error::NotFound {
+        kind: "challenge",
+        ids: vec![id.to_string()],
     }
 }
 

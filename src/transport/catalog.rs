@@ -144,7 +144,7 @@ impl CatalogTransport {
             return Err(wrong.into());
         };
         let tokens = &self.page_tokens;
-        let after = tokens.read(&request.page_token, difficulty, page_size)?;
+        let after = tokens.read(&request.page_token, difficulty)?;
         let query = ListQuery {
             difficulty,
             page_size,

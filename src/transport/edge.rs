@@ -185,6 +185,7 @@ impl Inner {
             Rpc::List
             | Rpc::Get
             | Rpc::BatchGet
+            | Rpc::GetEditedChallenge
             | Rpc::CreateChallenge
             | Rpc::UpdateChallenge
             | Rpc::DeleteChallenge
@@ -221,6 +222,9 @@ impl Inner {
             Rpc::StreamTipsBatch => {
                 let method = TipsTransport::batch;
                 Box::pin(self.tips(request, call, peer, method)).await
+            }
+            Rpc::GetEditedChallenge => {
+                Box::pin(self.edit(request, call, peer, EditTransport::get)).await
             }
             Rpc::CreateChallenge => {
                 Box::pin(self.edit(request, call, peer, EditTransport::create)).await

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ChallengeId, EditTerms, Error, Once, Operation, PageSize, RequestId, Revision,
+        ChallengeId, EditTerms, Error, Etag, Once, Operation, PageSize, RequestId, Revision,
         RevisionQuery, Version, finished,
     },
     pb::admin::v1 as pb,
@@ -39,6 +39,25 @@ impl EditTransport {
             service,
             page_tokens,
         }
+    }
+
+    pub(super) async fn get(
+        &self,
+        request: pb::GetChallengeRequest,
+        _: Origin<'_>,
+        call: &Call,
+    ) -> Result<pb::GetChallengeResponse, Status> {
+        let mut wrong = Wrong::default();
+        let Some(id) = wrong.field("id", ChallengeId::parse(&request.id)) else {
+            return Err(call.refused(&wrong.into()));
+        };
+        let (mut challenge, etag, version) = call.waiting(self.service.get(id)).await?;
+        let written_tip = challenge.written_tip.take().unwrap_or_default();
+        Ok(pb::GetChallengeResponse {
+            challenge: Some(pb::EditedChallenge::of(challenge, Some(etag))),
+            written_tip,
+            version: version.to_string(),
+        })
     }
 
     pub(super) async fn create(
@@ -72,8 +91,12 @@ impl EditTransport {
         let mut wrong = Wrong::default();
         let named = (request.request_id.as_str(), payload("update", &request));
         let terms = terms(&mut wrong, named, request.validate_only, origin, call);
-        let seen = wrong.field("etag", read_etag(&request.etag));
         let message = request.challenge.unwrap_or_default();
+        let seen = wrong.field("etag", read_etag(&request.etag));
+        let inner = wrong.field("challenge.etag", read_etag(&message.etag));
+        let seen = seen
+            .zip(inner)
+            .and_then(|pair| wrong.field("etag", one_of(pair)));
         let id = wrong.field("challenge.id", ChallengeId::parse(&message.id));
         let asked = change(message, request.update_mask.as_ref());
         let asked = asked.map_err(|problems| wrong.add(problems)).ok();
@@ -176,6 +199,16 @@ impl EditTransport {
             limit: page_size.get() + 1,
         };
         Ok((query, page_size))
+    }
+}
+
+/// What an update is to find: the etag of the call, or that of the challenge in it.
+fn one_of((outer, inner): (Option<Etag>, Option<Etag>)) -> Result<Option<Etag>, String> {
+    match (outer, inner) {
+        (Some(outer), Some(inner)) if outer != inner => {
+            Err("must be that of the challenge, or empty".to_owned())
+        }
+        (outer, inner) => Ok(outer.or(inner)),
     }
 }
 

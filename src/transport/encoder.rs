@@ -26,10 +26,7 @@ impl ProtoEncoder {
 impl AnswerEncoder for ProtoEncoder {
     fn page(&self, query: &ListQuery, page: &Page) -> Bytes {
         let next = page.next();
-        let token = |next| {
-            self.page_tokens
-                .make(query.difficulty, query.page_size, next)
-        };
+        let token = |next| self.page_tokens.make(query.difficulty, next);
         let answer = pb::ListChallengesResponse {
             challenges: page.challenges.iter().map(pb::Challenge::from).collect(),
             total_count: i32::try_from(page.total_count).unwrap_or(i32::MAX),

@@ -4,12 +4,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
 use uuid::Uuid;
 
-use crate::domain::{Cursor, Difficulty, Error, PageSize};
+use crate::domain::{Cursor, Difficulty, Error};
 
 /// Makes and reads page tokens.
 ///
-/// A token is url-safe text around: a version byte, the filter and page size
-/// it belongs to, the place where the next page starts, and a MAC. So it works
+/// A token is url-safe text around: a byte that tells what it is, the filter
+/// it belongs to, the place where the next page starts, and a MAC. The size of a
+/// page may change from one to the next, as AIP-158 has it. So it works
 /// on every replica of one catalog, and nowhere else, and nobody can make one up.
 #[derive(Clone)]
 pub struct PageTokens {
@@ -22,11 +23,12 @@ impl fmt::Debug for PageTokens {
     }
 }
 
-const VERSION: u8 = 1;
+/// Tells these tokens from those of histories, and from those of other forms.
+const KIND: u8 = 3;
 /// Half of the MAC: 128 bits are enough against guessing, and the token stays short.
 const MAC_LEN: usize = 16;
-/// version, filter, page size, difficulty, points, id
-const FIXED_LEN: usize = 1 + 1 + 1 + 1 + 4 + 16;
+/// kind, filter, difficulty, points, id
+const FIXED_LEN: usize = 1 + 1 + 1 + 4 + 16;
 
 impl PageTokens {
     /// Signs with `key`, which all replicas of one catalog share.
@@ -38,18 +40,8 @@ impl PageTokens {
     }
 
     /// The token for the page behind `cursor`.
-    pub(super) fn make(
-        &self,
-        filter: Option<Difficulty>,
-        page_size: PageSize,
-        cursor: &Cursor,
-    ) -> String {
-        let mut token = vec![
-            VERSION,
-            rank(filter),
-            page_size.get(),
-            rank(Some(cursor.difficulty)),
-        ];
+    pub(super) fn make(&self, filter: Option<Difficulty>, cursor: &Cursor) -> String {
+        let mut token = vec![KIND, rank(filter), rank(Some(cursor.difficulty))];
         token.extend(cursor.points.to_be_bytes());
         token.extend(cursor.id.uuid().as_bytes());
         token.extend(cursor.title.as_bytes());
@@ -80,12 +72,11 @@ impl PageTokens {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPageToken`] unless it was made here for the same filter and page size.
+    /// [`Error::InvalidPageToken`] unless it was made here for the same filter.
     pub(super) fn read(
         &self,
         token: &str,
         filter: Option<Difficulty>,
-        page_size: PageSize,
     ) -> Result<Option<Cursor>, Error> {
         if token.is_empty() {
             return Ok(None);
@@ -93,16 +84,13 @@ impl PageTokens {
         let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
         let signed = self.open(token).ok_or_else(damaged)?;
         let (fixed, title) = signed.split_at_checked(FIXED_LEN).ok_or_else(damaged)?;
-        let [version, of_filter, of_size, difficulty, rest @ ..] = fixed else {
+        let [KIND, of_filter, difficulty, rest @ ..] = fixed else {
             return Err(damaged());
         };
         let (points, id) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        if *version != VERSION {
-            return Err(damaged());
-        }
-        if (*of_filter, *of_size) != (rank(filter), page_size.get()) {
+        if *of_filter != rank(filter) {
             return Err(Error::InvalidPageToken(
-                "was issued for another difficulty or page_size; repeat those of the page before",
+                "was issued for another difficulty; repeat that of the page before",
             ));
         }
         let by_rank = |known: &Difficulty| rank(Some(*known)) == *difficulty;
@@ -132,7 +120,6 @@ mod tests {
     use super::*;
 
     const FILTER: Option<Difficulty> = Some(Difficulty::Beginner);
-    const SIZE: PageSize = PageSize::DEFAULT;
 
     fn token(tokens: &PageTokens) -> (Cursor, String) {
         let cursor = Cursor {
@@ -141,7 +128,7 @@ mod tests {
             title: "Größe".to_owned(),
             id: Uuid::from_u128(9).into(),
         };
-        let token = tokens.make(FILTER, SIZE, &cursor);
+        let token = tokens.make(FILTER, &cursor);
         (cursor, token)
     }
 
@@ -149,7 +136,7 @@ mod tests {
     fn a_token_leads_back_to_its_place() {
         let tokens = PageTokens::new(b"key");
         let (cursor, token) = token(&tokens);
-        assert_eq!(tokens.read(&token, FILTER, SIZE).unwrap(), Some(cursor));
+        assert_eq!(tokens.read(&token, FILTER).unwrap(), Some(cursor));
     }
 
     #[test]
@@ -161,24 +148,16 @@ mod tests {
             changed[at] ^= 1;
             for bad in [&changed[..], &bytes[..at]] {
                 let bad = URL_SAFE_NO_PAD.encode(bad);
-                assert!(
-                    bad.is_empty() || tokens.read(&bad, FILTER, SIZE).is_err(),
-                    "{at}"
-                );
+                assert!(bad.is_empty() || tokens.read(&bad, FILTER).is_err(), "{at}");
             }
         }
     }
 
     #[test]
-    fn a_token_of_another_key_filter_or_size_is_refused() {
+    fn a_token_of_another_key_or_filter_is_refused() {
         let tokens = PageTokens::new(b"key");
         let (_, token) = token(&tokens);
-        assert!(
-            PageTokens::new(b"other")
-                .read(&token, FILTER, SIZE)
-                .is_err()
-        );
-        assert!(tokens.read(&token, None, SIZE).is_err());
-        assert!(tokens.read(&token, FILTER, PageSize::MAX).is_err());
+        assert!(PageTokens::new(b"other").read(&token, FILTER).is_err());
+        assert!(tokens.read(&token, None).is_err());
     }
 }

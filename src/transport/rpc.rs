@@ -6,6 +6,7 @@ pub(super) enum Rpc {
     BatchGet,
     StreamTips,
     StreamTipsBatch,
+    GetEditedChallenge,
     CreateChallenge,
     UpdateChallenge,
     DeleteChallenge,
@@ -39,6 +40,7 @@ const EDITS: &str = "/challenges.admin.v1.ChallengesAdmin/";
 impl Rpc {
     fn of_edits(path: &str) -> Self {
         match path.strip_prefix(EDITS) {
+            Some("GetChallenge") => Self::GetEditedChallenge,
             Some("CreateChallenge") => Self::CreateChallenge,
             Some("UpdateChallenge") => Self::UpdateChallenge,
             Some("DeleteChallenge") => Self::DeleteChallenge,
@@ -53,7 +55,8 @@ impl Rpc {
     /// Whether operators call it, who do so seldom.
     pub(super) const fn is_for_operators(self) -> bool {
         match self {
-            Self::CreateChallenge
+            Self::GetEditedChallenge
+            | Self::CreateChallenge
             | Self::UpdateChallenge
             | Self::DeleteChallenge
             | Self::RevertChallenge

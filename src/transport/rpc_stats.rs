@@ -94,7 +94,8 @@ impl RpcStats {
             Rpc::BatchGet => &self.batch_get,
             Rpc::StreamTips => &self.stream_tips,
             Rpc::StreamTipsBatch => &self.stream_tips_batch,
-            Rpc::CreateChallenge
+            Rpc::GetEditedChallenge
+            | Rpc::CreateChallenge
             | Rpc::UpdateChallenge
             | Rpc::DeleteChallenge
             | Rpc::RevertChallenge

@@ -37,7 +37,11 @@ const CHECKS: &[(&str, Check)] = &[
     // They change the catalog: last, and in this order.
     ("create-challenge.sh", a_new_challenge_and_its_version),
     ("update-challenge.sh", other_fields),
-    ("list-challenge-revisions.sh", two_changes_and_who_made_them),
+    ("edit-challenge.sh", a_title_after_a_read),
+    (
+        "list-challenge-revisions.sh",
+        three_changes_and_who_made_them,
+    ),
     ("delete-challenge.sh", a_version),
     ("revert-challenge.sh", what_was_deleted),
     ("import-challenges.sh", one_created_and_one_updated),
@@ -283,13 +287,23 @@ fn other_fields(answer: &str) {
     assert!(challenge["updateTime"].is_string(), "{challenge}");
 }
 
-fn two_changes_and_who_made_them(answer: &str) {
+fn a_title_after_a_read(answer: &str) {
+    let challenge = &parse(answer)["challenge"];
+    assert_eq!(challenge["title"], "Thank the driver");
+    assert_eq!(challenge["points"], 15);
+}
+
+fn three_changes_and_who_made_them(answer: &str) {
     let answer = parse(answer);
     let revisions = answer["revisions"].as_array().unwrap();
     let operations: Vec<_> = revisions.iter().map(|it| &it["operation"]).collect();
     assert_eq!(
         operations,
-        ["REVISION_OPERATION_UPDATED", "REVISION_OPERATION_CREATED"]
+        [
+            "REVISION_OPERATION_UPDATED",
+            "REVISION_OPERATION_UPDATED",
+            "REVISION_OPERATION_CREATED"
+        ]
     );
     assert!(
         revisions
@@ -303,7 +317,7 @@ fn a_version(answer: &str) {
 }
 
 fn what_was_deleted(answer: &str) {
-    assert_eq!(parse(answer)["challenge"]["title"], "Thank a driver");
+    assert_eq!(parse(answer)["challenge"]["title"], "Thank the driver");
 }
 
 fn one_created_and_one_updated(answer: &str) {

@@ -1,19 +1,29 @@
 //! One challenge at a time: added, changed, deleted, brought back.
 use std::time::Duration;
 
-use challenges_catalog::pb::{admin::v1 as pb, catalog::v1::Difficulty};
+use challenges_catalog::pb::{
+    admin::v1::{self as pb, challenges_admin_client::ChallengesAdminClient},
+    catalog::v1::Difficulty,
+};
 use prost_types::FieldMask;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
-use tonic::Code;
+use tonic::{Code, Response, Status, transport::Channel};
 use tonic_types::StatusExt;
 
 use super::client::{
     SEEDED, challenge, client, create, creating, delete, get, history, id, update, updating,
 };
-use crate::support::{
-    refusal::{Refusal, refusal},
-    replica::Replica,
-    wait::eventually,
+use crate::{
+    support::{
+        process::PATIENCE,
+        refusal::{Refusal, refusal},
+        replica::Replica,
+        wait::eventually,
+    },
+    tips::{
+        hearing::{CHALLENGE, hear, question},
+        provider::{self as tips, replica_of},
+    },
 };
 
 fn mask(paths: &[&str]) -> FieldMask {
@@ -170,6 +180,90 @@ async fn who_edits_what_was_changed_meanwhile_is_told_and_changes_nothing() {
         get(&replica, SEEDED, "").await.unwrap().etag != seen
     })
     .await;
+}
+
+/// The challenge as an editor reads it.
+async fn read_to_edit(
+    client: &mut ChallengesAdminClient<Channel>,
+    id: &str,
+) -> Result<pb::GetChallengeResponse, Status> {
+    let request = pb::GetChallengeRequest { id: id.to_owned() };
+    client
+        .get_challenge(request)
+        .await
+        .map(Response::into_inner)
+}
+
+#[tokio::test]
+async fn what_an_editor_reads_changes_and_sends_back_loses_no_other_edit() {
+    let replica = Replica::start(&[]).await;
+    let mut client = client(&replica).await;
+    let created = create(&mut client, challenge(1, "Say hello"))
+        .await
+        .unwrap();
+    let read = read_to_edit(&mut client, &id(1)).await.unwrap();
+    assert_eq!(read.challenge, created.challenge);
+    assert_eq!(
+        (read.version, read.written_tip),
+        (created.version, String::new())
+    );
+
+    let mut mine = read.challenge.unwrap();
+    let theirs = pb::EditedChallenge {
+        points: Some(0),
+        ..bare(1)
+    };
+    update(&mut client, updating(theirs)).await.unwrap();
+    mine.title = "Say goodbye".to_owned();
+    let lost = update(&mut client, updating(mine)).await.unwrap_err();
+    let mismatch = Refusal::new(Code::Aborted, "ETAG_MISMATCH", &[]);
+    assert_eq!(Refusal::from(lost), mismatch);
+
+    let read = read_to_edit(&mut client, &id(1)).await.unwrap();
+    let mut mine = read.challenge.unwrap();
+    assert_eq!(mine.points, Some(0));
+    mine.title = "Say goodbye".to_owned();
+    let now = update(&mut client, updating(mine)).await.unwrap().challenge;
+    let now = now.unwrap();
+    assert_eq!((now.points, now.title.as_str()), (Some(0), "Say goodbye"));
+
+    let two = pb::UpdateChallengeRequest {
+        etag: created.challenge.unwrap().etag,
+        ..updating(now)
+    };
+    let refused = update(&mut client, two).await.unwrap_err();
+    assert_eq!(Refusal::from(refused), Refusal::invalid(&["etag"]));
+}
+
+#[tokio::test]
+async fn an_editor_reads_the_tip_of_the_row_apart_from_the_one_that_is_shown() {
+    let provider = tips::quick().await;
+    let replica = replica_of(&provider, &[]).await;
+    let mut client = client(&replica).await;
+    let before = read_to_edit(&mut client, CHALLENGE).await.unwrap();
+    hear(&replica, question()).await;
+    eventually("the tip is shown", PATIENCE, async || {
+        let read = read_to_edit(&mut client.clone(), CHALLENGE).await.unwrap();
+        read.written_tip == tips::TIP
+    })
+    .await;
+    let after = read_to_edit(&mut client, CHALLENGE).await.unwrap();
+    let (before, after) = (before.challenge.unwrap(), after.challenge.unwrap());
+    assert_eq!(after.tips, before.tips);
+    assert_ne!(after.etag, before.etag, "another tip is shown");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_to_edit_is_told() {
+    let replica = Replica::start(&[]).await;
+    let mut client = client(&replica).await;
+    let refused = refusal(read_to_edit(&mut client, "7").await);
+    assert_eq!(refused, Refusal::invalid(&["id"]));
+    let refused = refusal(read_to_edit(&mut client, &id(1)).await);
+    assert_eq!(
+        refused,
+        Refusal::new(Code::NotFound, "CHALLENGE_NOT_FOUND", &[])
+    );
 }
 
 #[tokio::test]
