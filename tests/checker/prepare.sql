@@ -34,6 +34,19 @@ CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON public.approach_challeng
 FOR EACH ROW EXECUTE FUNCTION checker.note();
 ALTER TABLE public.approach_challenges ENABLE REPLICA TRIGGER note;
 
+-- What a promotion lost the publisher does not send again. A row whose deletion was lost gives way to the one that is sent later in its place:
+-- else the apply worker would fail with it for ever, and the subscription with it.
+CREATE FUNCTION checker.give_way() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    DELETE FROM public.approach_challenges WHERE id = NEW.id;
+    RETURN NEW;
+END
+$$;
+-- Rows that only the publisher makes.
+CREATE TRIGGER give_way BEFORE INSERT ON public.approach_challenges
+FOR EACH ROW WHEN (NEW.id > '00000000-0000-4000-8000-000000001200') EXECUTE FUNCTION checker.give_way();
+ALTER TABLE public.approach_challenges ENABLE REPLICA TRIGGER give_way;
+
 -- Commits that were pruned, whose numbers the judge still needs.
 CREATE TABLE checker.pruned (xid xid8, seq bigint, snapshot pg_snapshot);
 CREATE FUNCTION checker.keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$

@@ -9,12 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::{ALL_ROWS, HOT_ROWS},
     change::{Change, insert_all},
+    cluster::Cluster,
     history::{Effect, History},
     servers::Servers,
-    support::{
-        postgres::{self, Database, Postgres},
-        wait::eventually,
-    },
+    support::postgres::{self, Database, Postgres},
     writers::{mark, run},
 };
 
@@ -25,6 +23,9 @@ const NAME: &str = "published";
 const TURN: Duration = Duration::from_millis(300);
 /// A subscription that is not well by then never will be.
 const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// So much of a log is told.
+const LAST: usize = 4_000;
 
 pub struct Publisher {
     database: Database,
@@ -65,17 +66,40 @@ impl Publisher {
     }
 
     /// Waits until the primary has all that was committed here.
-    pub async fn catch_up(&self) {
-        let written = "SELECT pg_current_wal_insert_lsn()";
+    pub async fn catch_up(&self, cluster: &Cluster) {
+        // Not where the next record begins, which may be behind the header of a page that nobody has begun.
+        let written = "SELECT pg_current_wal_flush_lsn()";
         let written = self.database.query_text(written).await;
         let there = format!(
             "SELECT count(*) FROM pg_stat_replication
             WHERE application_name = '{NAME}' AND replay_lsn >= '{written}'"
         );
-        eventually("the subscription has caught up", PATIENCE, async || {
-            self.database.query_i64(&there).await == 1
-        })
-        .await;
+        let caught_up = async {
+            while self.database.query_i64(&there).await != 1 {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        if timeout(PATIENCE, caught_up).await.is_err() {
+            let state = self.state(cluster).await;
+            panic!("the subscription has not {written} after {PATIENCE:?}\n{state}");
+        }
+    }
+
+    /// What both sides have to say about a subscription that does not catch up.
+    async fn state(&self, cluster: &Cluster) -> String {
+        let all = |view: &str| format!("SELECT coalesce(json_agg(v), '[]') FROM {view} AS v");
+        let (slots, senders) = (all("pg_replication_slots"), all("pg_stat_replication"));
+        let subscription = all("pg_stat_subscription");
+        let subscriber = cluster.database();
+        // Beside its data, where the harness has it.
+        let log = format!("SELECT right(pg_read_file('../log'), {LAST})");
+        format!(
+            "slots: {}\nsenders: {}\nsubscription: {}\nlog of the subscriber:\n{}",
+            self.database.query_text(&slots).await,
+            self.database.query_text(&senders).await,
+            subscriber.query_text(&subscription).await,
+            subscriber.query_text(&log).await
+        )
     }
 
     /// Writes every `pace`, more or less, until `stop`; `held` holds it back.

@@ -92,7 +92,7 @@ pub async fn run(plan: &Plan) -> Findings {
         for _ in 0..halves {
             sleep(plan.length / u32::try_from(halves).unwrap()).await;
             let _peace = world.held.write().await;
-            world.publisher.catch_up().await;
+            world.publisher.catch_up(&world.servers.cluster).await;
             peace.push(convergence(&world.servers, &world.history).await);
         }
     }

@@ -68,7 +68,7 @@ impl Logical {
     pub async fn catch_up(&self) {
         let written = self
             .publisher
-            .query_text("SELECT pg_current_wal_insert_lsn()")
+            .query_text("SELECT pg_current_wal_flush_lsn()")
             .await;
         let behind = format!(
             "SELECT count(*) FROM pg_stat_replication

@@ -61,7 +61,8 @@ impl Postgres {
 
     /// Waits until this standby shows all that `parent` committed so far.
     pub async fn catch_up_with(&self, parent: &Self) {
-        let written: String = parent.ask("SELECT pg_current_wal_insert_lsn()::text").await;
+        // Not where the next record begins, which may be behind the header of a page that nobody has begun.
+        let written: String = parent.ask("SELECT pg_current_wal_flush_lsn()::text").await;
         let look = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
         eventually("the standby has caught up", PATIENCE, || self.ask(&look)).await;
     }
