@@ -181,14 +181,14 @@ impl Budget {
         self.ledger.take(self.today(), micro_usd, most)
     }
 
-    /// Whether `micro_usd` are missing although no order is under way.
+    /// Whether `micro_usd` are missing, whatever orders that are under way come to.
     fn is_spent(&self, micro_usd: u64) -> bool {
-        let settled = self.ledger.settled_by_all(self.today());
+        let spent = self.ledger.spent_by_all(self.today());
         let limit = self.limit().map(|limit| match &self.redis {
             Some(_) => limit,
             None => limit / self.replicas,
         });
-        limit.is_some_and(|limit| settled.saturating_add(micro_usd) > limit)
+        limit.is_some_and(|limit| spent.saturating_add(micro_usd) > limit)
     }
 
     /// Tells Redis where this replica stands, and asks for `micro_usd` more. Tells whether there was an answer; there

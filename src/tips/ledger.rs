@@ -11,6 +11,9 @@ use tokio::{sync::Notify, time::Instant};
 
 /// What was granted and not spent is given back when no order was made for so long.
 const IDLE: Duration = Duration::from_mins(1);
+/// A replica that has spent anything tells every two seconds, and looks for a lost Redis every five; one that says nothing
+/// for so long is gone.
+const GONE: Duration = Duration::from_secs(8);
 
 /// The accounts of one replica. A new day begins a new page; what belongs to the one before is forgotten, and so is
 /// what comes back of it.
@@ -28,7 +31,16 @@ struct Page {
     reserved_at: Option<Instant>,
     /// What Redis was last told.
     told: Standing,
-    others: BTreeMap<String, Standing>,
+    others: BTreeMap<String, Other>,
+    heard_at: Option<Instant>,
+}
+
+/// Another replica.
+#[derive(Clone, Copy, Debug)]
+struct Other {
+    standing: Standing,
+    /// Of its last word; what it said while nothing was heard here counts as said at the end of that.
+    told_at: Instant,
 }
 
 /// Where a replica stands, in millionths of a US dollar since the day began. Later words have higher versions.
@@ -143,12 +155,19 @@ impl Ledger {
 
     /// What the fleet has spent or taken, as far as is known here.
     pub(super) fn taken_by_all(&self, day: i64) -> u64 {
-        self.page(day).sum(|standing| standing.taken)
+        let page = self.page(day);
+        page.sum(page.own.taken, |other| other.standing.taken)
     }
 
-    /// What ended orders of the fleet cost, as far as is known here.
-    pub(super) fn settled_by_all(&self, day: i64) -> u64 {
-        self.page(day).sum(|standing| standing.settled)
+    /// What ended orders of the fleet cost, as far as is known here, and all that replicas had that are gone: nobody
+    /// gives it back.
+    pub(super) fn spent_by_all(&self, day: i64) -> u64 {
+        let page = self.page(day);
+        let spent = |other: &Other| match other.told_at.elapsed() {
+            silence if silence < GONE => other.standing.settled,
+            _ => other.standing.granted.max(other.standing.taken),
+        };
+        page.sum(page.own.settled, spent)
     }
 
     /// What Redis is to be told next.
@@ -159,7 +178,7 @@ impl Ledger {
         Message {
             standing: page.own,
             others: others
-                .map(|(name, standing)| (name.clone(), *standing))
+                .map(|(name, other)| (name.clone(), other.standing))
                 .collect(),
         }
     }
@@ -177,8 +196,18 @@ impl Ledger {
         if page.day != day {
             return;
         }
-        let read = |(name, standing): (String, String)| Some((name, standing.parse().ok()?));
-        page.others.extend(others.into_iter().filter_map(read));
+        let now = Instant::now();
+        let was_deaf = page.heard_at.is_none_or(|at| now - at > GONE / 2);
+        page.heard_at = Some(now);
+        for (name, standing) in others {
+            let Ok(standing) = standing.parse::<Standing>() else {
+                continue;
+            };
+            let known = page.others.get(&name);
+            let known = known.filter(|known| known.standing == standing && !was_deaf);
+            let told_at = known.map_or(now, |known| known.told_at);
+            page.others.insert(name, Other { standing, told_at });
+        }
         if let Some(granted) = granted {
             let granted = signed(granted);
             page.told = Standing { granted, ..told };
@@ -202,9 +231,12 @@ impl Ledger {
 }
 
 impl Page {
-    fn sum(&self, figure: impl Fn(&Standing) -> i64) -> u64 {
-        let others = self.others.values().map(&figure);
-        let sum = others.fold(figure(&self.own), i64::saturating_add);
+    fn sum(&self, own: i64, figure: impl Fn(&Other) -> i64) -> u64 {
+        let sum = self
+            .others
+            .values()
+            .map(figure)
+            .fold(own, i64::saturating_add);
         u64::try_from(sum).unwrap_or(0)
     }
 }
@@ -277,6 +309,8 @@ fn signed(amount: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
     #[test]
@@ -289,5 +323,30 @@ mod tests {
         let told = ledger.message(2).standing;
         ledger.hear(2, told, Some(100), vec![]);
         assert!(ledger.take(2, 100, None).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_replica_has_that_says_nothing_any_more_counts_as_spent() {
+        let ledger = Ledger::new(Arc::default());
+        let hear = |standing: &str| {
+            let other = vec![("b".to_owned(), standing.to_owned())];
+            ledger.hear(1, ledger.message(1).standing, None, other);
+            ledger.spent_by_all(1)
+        };
+        let step = GONE / 4;
+        assert_eq!(hear("1 10 40 60"), 10);
+        for version in 2..8 {
+            advance(step).await;
+            assert_eq!(hear(&format!("{version} 10 40 60")), 10);
+        }
+        for _ in 1..4 {
+            advance(step).await;
+            assert_eq!(hear("7 10 40 60"), 10);
+        }
+        advance(step).await;
+        assert_eq!(hear("7 10 40 60"), 60);
+        // What it said meanwhile may be on its way.
+        advance(GONE).await;
+        assert_eq!(hear("7 10 40 60"), 10);
     }
 }

@@ -1,5 +1,5 @@
 -- Takes in what a replica spent of a day's money, and lets it have more.
--- KEYS     the day: a hash of replicas, and where each stands: version, settled, taken, granted
+-- KEYS     the day: a hash of replicas, and where each stands: version, settled, taken, granted; and `lacked`, when some of it was missing
 -- ARGV     replica; where it stands: it goes no further than it was granted; how much more it needs, 0 for no order;
 --          the limit, -1 for none; how many replicas there may be; then other replicas, and where each stood
 -- Returns  {granted, other replica, where it stands, ...}; granted is -1 when a later word of this replica was here
@@ -14,19 +14,25 @@ local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'none' and (kind ~= 'hash' or redis.call('HLEN', KEYS[1]) > 4096) then redis.call('DEL', KEYS[1]) end
 local heard = redis.call('HGETALL', KEYS[1])
 local is_new = #heard == 0
+local time = redis.call('TIME')
+local now, lacked = time[1] * 1000 + math.floor(time[2] / 1000), nil
 for i = 1, #heard, 2 do
-  if #numbers(heard[i + 1]) == 4 then
+  if heard[i] == 'lacked' then
+    lacked = tonumber(heard[i + 1])
+  elseif #numbers(heard[i + 1]) == 4 then
     stands[heard[i]] = heard[i + 1]
   else
     redis.call('HDEL', KEYS[1], heard[i])
   end
 end
--- What this server forgot, or has not heard yet.
+-- What this server forgot: nobody else told of others.
+local is_lacking = false
 for i = 6, #ARGV, 2 do
   local known = stands[ARGV[i]]
   if not known or numbers(known)[1] < numbers(ARGV[i + 1])[1] then
     stands[ARGV[i]] = ARGV[i + 1]
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    is_lacking = true
   end
 end
 local own, before = numbers(ARGV[2]), stands[ARGV[1]]
@@ -44,8 +50,16 @@ if before and numbers(before)[1] >= own[1] then
   answer[1] = -1
   return answer
 end
+-- Nor did anybody else grant it what it has.
+if own[4] > (before and numbers(before)[4] or 0) then is_lacking = true end
+-- Others may have more than is known here. All that spend tell every two seconds, and look for a lost server every five.
+local is_known = not lacked or math.abs(now - lacked) >= 8000
+if is_lacking and is_known then
+  redis.call('HSET', KEYS[1], 'lacked', string.format('%.0f', now))
+  is_known = false
+end
 local need, left = tonumber(ARGV[3]), limit - by_others - own[3]
-if limit >= 0 and need > 0 and need <= left then
+if limit >= 0 and need > 0 and need <= left and is_known then
   local replicas = tonumber(ARGV[5])
   -- Something for orders to come, should this server be away then; nothing before all had time to be heard.
   local share = is_new and 0 or math.floor(math.min(left / (2 * replicas), limit / (16 * replicas)))

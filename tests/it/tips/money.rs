@@ -1,5 +1,5 @@
 //! P15 whatever becomes of Redis and of replicas: the day's money is never overspent, and never lost count of.
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use bb8_redis::redis::cmd;
 use challenges_catalog::{domain::FallbackCause, tips::TipSettings};
@@ -21,22 +21,44 @@ use crate::support::{
 const TEXT: &str = "Say hello.";
 const PAUSE: Duration = Duration::from_millis(20);
 const BUDGET: u64 = 20_000;
+/// No order costs more.
+const MOST: i64 = 900;
+
+/// What Redis has of the day, of all replicas together.
+struct Standings {
+    versions: i64,
+    settled: i64,
+    taken: i64,
+    granted: i64,
+}
+
+impl Standings {
+    /// `None` before anybody told.
+    fn of(redis: &Redis) -> Option<Self> {
+        let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:money:*"));
+        let replicas: HashMap<String, String> = redis.ask(cmd("HGETALL").arg(keys.first()?));
+        let figures = |text: &String| {
+            let figures = text.split(' ').map(|figure| figure.parse::<i64>().unwrap());
+            <[i64; 4]>::try_from(figures.collect::<Vec<_>>()).ok()
+        };
+        // What is not a replica's has another form.
+        let standings: Vec<_> = replicas.values().filter_map(figures).collect();
+        let sum = |place: usize| standings.iter().map(|figures| figures[place]).sum();
+        Some(Self {
+            versions: sum(0),
+            settled: sum(1),
+            taken: sum(2),
+            granted: sum(3),
+        })
+    }
+}
 
 /// Waits until all that Redis has of the day is what ended orders cost.
 pub async fn are_booked(redis: &Redis, spent: u64) {
+    let spent = i64::try_from(spent).unwrap();
     eventually("the books are closed", PATIENCE, async || {
-        let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:money:*"));
-        let [key] = &keys[..] else {
-            return false;
-        };
-        let replicas: HashMap<String, String> = redis.ask(cmd("HGETALL").arg(key));
-        let sum = |place: usize| -> i64 {
-            let standings = replicas.values();
-            let figures = standings.map(|text| text.split(' ').nth(place).unwrap().parse::<i64>());
-            figures.map(Result::unwrap).sum()
-        };
         // What ended orders cost, and with those under way, of which there are none.
-        [sum(1), sum(2)] == [i64::try_from(spent).unwrap(); 2]
+        Standings::of(redis).is_some_and(|all| (all.settled, all.taken) == (spent, spent))
     })
     .await;
 }
@@ -108,6 +130,46 @@ async fn a_budget_is_kept_when_redis_forgets_the_day() {
     .await;
 }
 
+/// Nobody gets any of it before all that have some could say so.
+#[tokio::test]
+async fn what_a_redis_forgot_that_others_were_granted_is_not_granted_again() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [gated(&[TEXT])]);
+    let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
+    let mut replicas = [start(), start()];
+    let mut readings = Vec::new();
+    let mut ask = |replica: &Replica, numbers: Range<u128>| {
+        readings.extend(numbers.map(|number| replica.read(question_about(number))));
+    };
+    // The second one hears of the first one, before that is granted half of it.
+    ask(&replicas[0], 0..1);
+    eventually("one is ordered", PATIENCE, async || writer.calls() == 1).await;
+    ask(&replicas[1], 1..2);
+    eventually("two are ordered", PATIENCE, async || writer.calls() == 2).await;
+    let budget = i64::try_from(BUDGET).unwrap();
+    let granted = || Standings::of(&redis).map_or(0, |all| all.granted);
+    ask(&replicas[0], 2..12);
+    eventually("ten more are ordered", PATIENCE, async || {
+        writer.calls() == 12
+    })
+    .await;
+    redis.restart_empty();
+    ask(&replicas[1], 100..200);
+    eventually("all of it is granted", PATIENCE, async || {
+        granted() > budget - 2 * MOST
+    })
+    .await;
+    replicas[1].kill();
+    let versions = || Standings::of(&redis).map_or(0, |all| all.versions);
+    let before = versions();
+    eventually("the first one tells", PATIENCE, async || {
+        versions() > before
+    })
+    .await;
+    assert!(granted() <= budget, "{}", granted());
+}
+
 #[tokio::test]
 async fn a_budget_is_kept_when_redis_is_away() {
     is_kept(async |proxy, _| {
@@ -134,6 +196,26 @@ async fn callers_wait_for_money_that_is_held_for_orders_under_way() {
     for reading in readings {
         assert_eq!(reading.unwrap().text, TEXT);
     }
+}
+
+/// It is held by nobody who could give it back.
+#[tokio::test]
+async fn callers_hear_that_the_money_is_spent_when_a_replica_died_with_it() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [gated(&[TEXT])]);
+    let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
+    let (mut first, second) = (start(), start());
+    let _readings: Vec<_> = (0..100)
+        .map(|number| first.read(question_about(number)))
+        .collect();
+    eventually("it has money for no more", PATIENCE, async || {
+        writer.calls() > 0 && first.stats().limited.get() > 0
+    })
+    .await;
+    first.kill();
+    let reading = second.read(question_about(1_000)).await.unwrap();
+    assert_eq!(reading.done.fallback, Some(FallbackCause::Budget));
 }
 
 #[tokio::test]
