@@ -1,12 +1,12 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test checker checker-controls doc proto run bench bench-writers check-upgrade
+.PHONY: help tools fmt fmt-check lint test checker checker-controls check-money check-money-controls doc proto run bench bench-writers check-upgrade
 
 # grpcurl, buf and other programs, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' Makefile
 
 run: ## Serves on 127.0.0.1:50051 with a SQLite file, no other server needed
 	cargo run --locked
@@ -29,6 +29,12 @@ checker: tools ## Breaks a fleet of four for SECONDS=60, by SEED=…, and proves
 
 checker-controls: tools ## Proves that the checker notices: runs it against deliberate faults, or those in FAULTS=…
 	$(CHECKER) --features negative-controls -- controls $(FAULTS)
+
+check-money: tools ## Breaks Redis and a fleet of three for SECONDS=60, by SEED=…, while tips spend a budget, and compares all books
+	$(CHECKER) -- money $(SECONDS) $(SEED)
+
+check-money-controls: tools ## Proves that check-money notices: runs it against deliberate faults
+	$(CHECKER) -- money-controls $(SEED)
 
 fmt: ## Formats the code and the contract
 	cargo fmt

@@ -2,7 +2,8 @@
 //!
 //! A replica spends only what Redis has let it have. What it tells there is where it stands, not what has changed, with
 //! a number that grows: an answer that comes late or never is made good by the next message, and one that is sent
-//! twice or overtaken changes nothing. A Redis that forgot the day learns from each replica what that knows of all.
+//! twice or overtaken changes nothing. A Redis that forgot the day learns from each replica what that knows of all, and
+//! grants nothing before all had time to tell.
 use std::{
     sync::{
         Arc, LazyLock,

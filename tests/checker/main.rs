@@ -19,6 +19,7 @@ mod controls;
 mod failover;
 mod history;
 mod judge;
+mod money;
 mod nemesis;
 mod numbering;
 mod phases;
@@ -49,7 +50,7 @@ use run::Plan;
 
 /// As Rust's own for a process whose main thread panicked.
 const PANICKED: i32 = 101;
-const USAGE: &str = "usage: checker run SECONDS SEED | checker controls [NAME]";
+const USAGE: &str = "usage: checker run SECONDS SEED | checker controls [NAME] | checker money SECONDS SEED | checker money-controls SEED";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -59,6 +60,8 @@ fn main() -> ExitCode {
     let is_well = runtime.block_on(async {
         match arguments.as_slice() {
             ["run", seconds, seed] => check(seconds, seed).await,
+            ["money", seconds, seed] => money::check(length(seconds), number(seed)).await,
+            ["money-controls", seed] => money::all_caught(number(seed)).await,
             ["controls", names @ ..] => controls::all_caught(names).await,
             _ => {
                 println!("{USAGE}");
@@ -82,10 +85,18 @@ fn end_with_the_first_panic() {
     }));
 }
 
+fn number(seed: &str) -> u64 {
+    seed.parse().expect("SEED is a number")
+}
+
+fn length(seconds: &str) -> Duration {
+    Duration::from_secs(seconds.parse().expect("SECONDS is a number"))
+}
+
 async fn check(seconds: &str, seed: &str) -> bool {
     let plan = Plan {
-        seed: seed.parse().expect("SEED is a number"),
-        length: Duration::from_secs(seconds.parse().expect("SECONDS is a number")),
+        seed: number(seed),
+        length: length(seconds),
         harms: [&Harm::REDIS, &Harm::DATABASE],
         fault: None,
         sql_fault: None,
