@@ -131,6 +131,7 @@ impl Fleet {
                 "CATALOG_ANTHROPIC_OUTPUT_PRICE",
                 Fault::output_price(self.fault).to_string(),
             ),
+            ("CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE", "0".to_owned()),
             ("CATALOG_TIP_MAX_TOKENS", MOST_TOKENS.to_string()),
             ("CATALOG_TIP_DAILY_BUDGET", BUDGET.to_string()),
             ("CATALOG_REPLICAS", REPLICAS.to_string()),
