@@ -10,5 +10,5 @@ grpcurl -plaintext -d '{"tag": "difficulty:beginner"}' \
 # Only count what it would hit:
 # grpcurl -plaintext -d '{"all": true, "validate_only": true}' "$addr" challenges.admin.v1.CacheAdmin/InvalidateCache
 # Some challenges, and never again a copy from before, not even while the database is gone:
-# grpcurl -plaintext -d '{"ids": ["7368dad2-43a3-4359-95c9-2405f700f00e"], "hard": true}' \
+# grpcurl -plaintext -d '{"challenges": {"ids": ["7368dad2-43a3-4359-95c9-2405f700f00e"]}, "hard": true}' \
 #   "$addr" challenges.admin.v1.CacheAdmin/InvalidateCache

@@ -8,8 +8,8 @@ use super::{
     tip_view::word,
 };
 use crate::pb::catalog::v1::{
-    StreamTipsResponse, TipDone, TipFallback, TipReset, TipResetCause, TipSource,
-    stream_tips_response::Event,
+    StreamTipsResponse, TipDone, TipFallback, TipProviderFailure, TipReset, TipResetCause,
+    TipSource, stream_tips_response::Event,
 };
 
 /// A tip as it comes, for people.
@@ -104,13 +104,16 @@ fn summary(done: &TipDone, first_text: Option<Duration>, total: Duration) -> Str
         "" => String::new(),
         model => format!(" by {}", output::clean(model)),
     };
-    let reason = match (done.fallback(), done.provider_failure.as_str()) {
+    let reason = match (done.fallback(), done.provider_failure()) {
         (TipFallback::Unspecified, _) => String::new(),
-        (fallback, "") => format!(
+        (fallback, TipProviderFailure::Unspecified) => format!(
             ", because of: {}",
             word(fallback.as_str_name(), "TIP_FALLBACK_")
         ),
-        (_, failure) => format!(", because of: {}", output::clean(failure)),
+        (_, failure) => format!(
+            ", because of: {}",
+            word(failure.as_str_name(), "TIP_PROVIDER_FAILURE_")
+        ),
     };
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let first = first_text.map_or("none".to_owned(), seconds);

@@ -116,7 +116,12 @@ impl From<&TipDone> for DoneView {
             length: done.length,
             source: word(done.source().as_str_name(), SOURCE),
             fallback: has_fallback.then(|| word(fallback.as_str_name(), "TIP_FALLBACK_")),
-            provider_failure: given(&done.provider_failure),
+            provider_failure: (done.provider_failure != 0).then(|| {
+                word(
+                    done.provider_failure().as_str_name(),
+                    "TIP_PROVIDER_FAILURE_",
+                )
+            }),
             stop_reason: given(&done.stop_reason),
             usage: done.usage.map(|usage| UsageView {
                 input_tokens: usage.input_tokens,

@@ -78,7 +78,7 @@ fn request(matches: &ArgMatches, config: &ClientConfig) -> StreamTipsRequest {
     let mode = match matches.get_one::<String>("mode").map(String::as_str) {
         Some("cached-only") => TipMode::CachedOnly,
         Some("refresh") => TipMode::Refresh,
-        Some(_) | None => TipMode::Default,
+        Some(_) | None => TipMode::Unspecified,
     };
     // Twice in the time after which silence is a fault.
     let [shortest, longest] = HEARTBEATS;

@@ -47,10 +47,10 @@ impl From<pb::Freshness> for FreshnessView {
     fn from(freshness: pb::Freshness) -> Self {
         Self {
             source: match freshness.source() {
-                pb::Source::Unspecified => "unspecified",
-                pb::Source::NearCache => "near_cache",
-                pb::Source::SharedCache => "shared_cache",
-                pb::Source::Database => "database",
+                pb::AnswerSource::Unspecified => "unspecified",
+                pb::AnswerSource::NearCache => "near_cache",
+                pb::AnswerSource::SharedCache => "shared_cache",
+                pb::AnswerSource::Database => "database",
             },
             version: freshness.version,
             stale: freshness.stale,

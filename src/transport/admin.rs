@@ -158,30 +158,22 @@ fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error>
     }
 }
 
-/// Exactly one of tag, ids and all.
 fn target(request: &pb::InvalidateCacheRequest) -> Result<Target, Error> {
     let mut wrong = Wrong::default();
-    let given = [
-        !request.tag.is_empty(),
-        !request.ids.is_empty(),
-        request.all,
-    ];
-    match given {
-        [true, false, false] => match request.tag.parse() {
+    match &request.target {
+        Some(pb::invalidate_cache_request::Target::Tag(tag)) => match tag.parse() {
             // No answer depends on that one.
-            Ok(Tag::Flags) | Err(_) => {
-                Err(Error::UnknownTag(request.tag.chars().take(100).collect()))
-            }
+            Ok(Tag::Flags) | Err(_) => Err(Error::UnknownTag(tag.chars().take(100).collect())),
             Ok(tag) => Ok(Target::Tag(tag)),
         },
-        [false, true, false] => wrong
-            .ids("ids", &request.ids, IDS_MAX)
+        Some(pb::invalidate_cache_request::Target::Challenges(named)) => wrong
+            .ids("challenges.ids", &named.ids, IDS_MAX)
             .map(Target::Challenges)
             .ok_or(wrong.into()),
-        [false, false, true] => Ok(Target::Tag(Tag::Everything)),
-        _ => {
-            let problem = "name exactly one of tag, ids and all: nothing was invalidated";
-            wrong.note("tag", problem);
+        Some(pb::invalidate_cache_request::Target::All(true)) => Ok(Target::Tag(Tag::Everything)),
+        Some(pb::invalidate_cache_request::Target::All(false)) | None => {
+            let problem = "must be one of tag, challenges and all: nothing was invalidated";
+            wrong.note("target", problem);
             Err(wrong.into())
         }
     }
@@ -189,12 +181,12 @@ fn target(request: &pb::InvalidateCacheRequest) -> Result<Target, Error> {
 
 fn mode(request: &pb::InvalidateCacheRequest) -> Result<Mode, Error> {
     let mut wrong = Wrong::default();
-    match pb::Wait::try_from(request.wait) {
+    match pb::InvalidationWait::try_from(request.wait) {
         Ok(_) if request.validate_only => Ok(Mode::Count),
-        Ok(pb::Wait::Unspecified | pb::Wait::All) => Ok(Mode::Prove),
-        Ok(pb::Wait::None) => Ok(Mode::Commit),
+        Ok(pb::InvalidationWait::Unspecified) => Ok(Mode::Prove),
+        Ok(pb::InvalidationWait::None) => Ok(Mode::Commit),
         Err(_) => {
-            wrong.note("wait", "must be WAIT_ALL (1), WAIT_NONE (2) or unset");
+            wrong.note("wait", "must be INVALIDATION_WAIT_NONE (2) or unset");
             Err(wrong.into())
         }
     }

@@ -83,9 +83,9 @@ fn order(
 ) -> Result<ImportOrder, Error> {
     let mut wrong = Wrong::default();
     let mode = match pb::ImportMode::try_from(options.mode) {
-        Ok(pb::ImportMode::Unspecified | pb::ImportMode::Create) => Ok(ImportMode::Create),
+        Ok(pb::ImportMode::Unspecified) => Ok(ImportMode::Create),
         Ok(pb::ImportMode::Upsert) => Ok(ImportMode::Upsert),
-        Err(_) => Err("must be IMPORT_MODE_CREATE (1), IMPORT_MODE_UPSERT (2) or unset".to_owned()),
+        Err(_) => Err("must be IMPORT_MODE_UPSERT (2) or unset".to_owned()),
     };
     let mode = wrong.field("options.mode", mode);
     let request_id = request_name(&mut wrong, &options.request_id);

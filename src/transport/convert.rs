@@ -59,9 +59,9 @@ pub(super) fn duration(duration: Duration) -> prost_types::Duration {
 impl From<Freshness> for pb::Freshness {
     fn from(freshness: Freshness) -> Self {
         let source = match freshness.source {
-            Source::NearCache => pb::Source::NearCache,
-            Source::SharedCache => pb::Source::SharedCache,
-            Source::Database => pb::Source::Database,
+            Source::NearCache => pb::AnswerSource::NearCache,
+            Source::SharedCache => pb::AnswerSource::SharedCache,
+            Source::Database => pb::AnswerSource::Database,
         };
         Self {
             version: freshness.version.to_string(),

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::{
     domain::{
-        FallbackCause, ResetCause, TipDone, TipEvent, TipEventKind, TipMode, TipPhase, TipRole,
-        TipSource, Usage,
+        FailureKind, FallbackCause, ResetCause, TipDone, TipEvent, TipEventKind, TipMode, TipPhase,
+        TipRole, TipSource, Usage,
     },
     pb::catalog::v1::{self as pb, stream_tips_response::Event},
 };
@@ -51,10 +51,9 @@ impl From<TipDone> for pb::TipDone {
             length: done.bytes,
             source: pb::TipSource::from(done.source).into(),
             fallback: fallback.into(),
-            provider_failure: match done.fallback {
-                Some(FallbackCause::Provider(kind)) => kind.as_str().to_owned(),
-                Some(_) | None => String::new(),
-            },
+            provider_failure: done
+                .fallback
+                .map_or(0, |cause| provider_failure(cause).into()),
             stop_reason: done.stop.map_or("", |stop| stop.as_str()).to_owned(),
             usage: done.usage.map(Into::into),
             model: done.model.unwrap_or_default(),
@@ -70,6 +69,29 @@ impl From<Usage> for pb::TipUsage {
             output_tokens: usage.output_tokens,
             estimated: usage.is_estimated,
         }
+    }
+}
+
+/// What went wrong with a provider, where that is the cause.
+pub(super) fn provider_failure(cause: FallbackCause) -> pb::TipProviderFailure {
+    let FallbackCause::Provider(kind) = cause else {
+        return pb::TipProviderFailure::Unspecified;
+    };
+    match kind {
+        FailureKind::Connect => pb::TipProviderFailure::Connect,
+        FailureKind::TooSlow => pb::TipProviderFailure::TooSlow,
+        FailureKind::RateLimited => pb::TipProviderFailure::RateLimited,
+        FailureKind::SpendLimit => pb::TipProviderFailure::SpendLimit,
+        FailureKind::Overloaded => pb::TipProviderFailure::Overloaded,
+        FailureKind::ServerFault => pb::TipProviderFailure::ServerFault,
+        FailureKind::Rejected => pb::TipProviderFailure::Rejected,
+        FailureKind::NotFound => pb::TipProviderFailure::NotFound,
+        FailureKind::Denied => pb::TipProviderFailure::Denied,
+        FailureKind::Truncated => pb::TipProviderFailure::Truncated,
+        FailureKind::Malformed => pb::TipProviderFailure::Malformed,
+        FailureKind::Refused => pb::TipProviderFailure::Refused,
+        FailureKind::Empty => pb::TipProviderFailure::Empty,
+        FailureKind::CutOff => pb::TipProviderFailure::CutOff,
     }
 }
 
@@ -134,12 +156,11 @@ impl From<TipPhase> for pb::TipPhase {
 /// The mode of a request.
 pub(super) fn mode(number: i32) -> Result<TipMode, String> {
     match pb::TipMode::try_from(number) {
-        Ok(pb::TipMode::Unspecified | pb::TipMode::Default) => Ok(TipMode::Default),
+        Ok(pb::TipMode::Unspecified) => Ok(TipMode::Default),
         Ok(pb::TipMode::CachedOnly) => Ok(TipMode::CachedOnly),
         Ok(pb::TipMode::Refresh) => Ok(TipMode::Refresh),
         Err(_) => Err(format!(
-            "must be TIP_MODE_DEFAULT (1), TIP_MODE_CACHED_ONLY (2), TIP_MODE_REFRESH (3) or \
-             unset for the default, not {number}"
+            "must be TIP_MODE_CACHED_ONLY (2), TIP_MODE_REFRESH (3) or unset for the default, not {number}"
         )),
     }
 }

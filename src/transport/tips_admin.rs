@@ -8,12 +8,17 @@ use super::{
     convert::{difficulty_filter, duration, timestamp},
     fields::Wrong,
     status::to_status,
+    tip_events::provider_failure,
 };
 use crate::{
     domain::{
-        BatchState, ChallengeId, Error, Locale, NotedBatch, Resumed, ResumedProvider, TipProviders,
+        BatchState, ChallengeId, Error, FallbackCause, Locale, NotedBatch, Resumed,
+        ResumedProvider, TipProviders,
     },
-    pb::admin::v1::{self as pb, tips_admin_server::TipsAdmin},
+    pb::{
+        admin::v1::{self as pb, tips_admin_server::TipsAdmin},
+        catalog::v1::TipProviderFailure,
+    },
     service::{
         GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, RunEnd, Scope,
         TipOutcome, TipsPerMinute, Way,
@@ -133,17 +138,20 @@ impl From<ResumedProvider> for pb::ResumedProvider {
     }
 }
 
-/// Exactly one of ids, difficulty and all.
 fn scope(wrong: &mut Wrong, request: &pb::BatchGenerateTipsRequest) -> Option<Scope> {
-    let difficulty = wrong.field("difficulty", difficulty_filter(request.difficulty))?;
-    match (request.ids.as_slice(), difficulty, request.all) {
-        ([_, ..], None, false) => wrong
-            .ids("ids", &request.ids, IDS_MAX)
+    let problem = "must be one of challenges, difficulty and all";
+    match &request.scope {
+        Some(pb::batch_generate_tips_request::Scope::Challenges(named)) => wrong
+            .ids("challenges.ids", &named.ids, IDS_MAX)
             .map(Scope::Challenges),
-        ([], Some(difficulty), false) => Some(Scope::Difficulty(difficulty)),
-        ([], None, true) => Some(Scope::All),
-        _ => {
-            wrong.note("ids", "name exactly one of ids, difficulty and all");
+        Some(pb::batch_generate_tips_request::Scope::Difficulty(number)) => {
+            let difficulty = wrong.field("difficulty", difficulty_filter(*number))?;
+            let difficulty = difficulty.ok_or_else(|| "must be one of the difficulties".to_owned());
+            wrong.field("difficulty", difficulty).map(Scope::Difficulty)
+        }
+        Some(pb::batch_generate_tips_request::Scope::All(true)) => Some(Scope::All),
+        Some(pb::batch_generate_tips_request::Scope::All(false)) | None => {
+            wrong.note("scope", problem);
             None
         }
     }
@@ -207,16 +215,44 @@ impl From<GenerateSummary> for pb::BatchGenerateTipsSummary {
 }
 
 fn generated(id: ChallengeId, outcome: &TipOutcome) -> pb::GeneratedTip {
-    let (outcome, reason) = match outcome {
+    let (outcome, word) = match outcome {
         TipOutcome::Written => (pb::GeneratedTipOutcome::Written, ""),
         TipOutcome::Kept => (pb::GeneratedTipOutcome::Kept, ""),
         TipOutcome::Failed(word) => (pb::GeneratedTipOutcome::Failed, word.as_ref()),
     };
+    let (failure, provider_failure) = failure(word);
     pb::GeneratedTip {
         challenge_id: id.to_string(),
         outcome: outcome.into(),
-        reason: reason.to_owned(),
+        failure: failure.into(),
+        provider_failure: provider_failure.into(),
     }
+}
+
+/// Why a tip was not written, by its word in the books.
+fn failure(word: &str) -> (pb::GeneratedTipFailure, TipProviderFailure) {
+    let failure = match FallbackCause::named(word) {
+        Some(cause @ FallbackCause::Provider(_)) => {
+            return (pb::GeneratedTipFailure::Provider, provider_failure(cause));
+        }
+        Some(FallbackCause::Rules) => pb::GeneratedTipFailure::Rules,
+        Some(FallbackCause::Unwell) => pb::GeneratedTipFailure::Unwell,
+        Some(FallbackCause::Limited) => pb::GeneratedTipFailure::Limited,
+        Some(FallbackCause::Budget) => pb::GeneratedTipFailure::Budget,
+        Some(FallbackCause::TimedOut) => pb::GeneratedTipFailure::TimedOut,
+        Some(FallbackCause::Recent) => pb::GeneratedTipFailure::Recent,
+        Some(FallbackCause::Abandoned) => pb::GeneratedTipFailure::Abandoned,
+        Some(FallbackCause::NoProvider | FallbackCause::NotCached | FallbackCause::SwitchedOff)
+        | None => match word {
+            "expired" => pb::GeneratedTipFailure::Expired,
+            "canceled" => pb::GeneratedTipFailure::Canceled,
+            "changed" => pb::GeneratedTipFailure::Changed,
+            "missing" => pb::GeneratedTipFailure::Missing,
+            "lost" => pb::GeneratedTipFailure::Lost,
+            _ => pb::GeneratedTipFailure::Unspecified,
+        },
+    };
+    (failure, TipProviderFailure::Unspecified)
 }
 
 fn end(end: RunEnd) -> pb::GenerationEnd {

@@ -5,7 +5,7 @@ use tonic::Streaming;
 
 use super::{
     tips_resume,
-    tips_view::{ProgressView, batch_line, counts, summary_rows},
+    tips_view::{ProgressView, batch_line, counts, reason, summary_rows},
 };
 use crate::{
     cli::{
@@ -19,8 +19,8 @@ use crate::{
     domain::{ChallengeId, Difficulty, Locale, PersonaName},
     pb::{
         admin::v1::{
-            BatchGenerateTipsRequest, BatchGenerateTipsResponse, GeneratedTipOutcome,
-            GenerationEnd, tips_admin_client::TipsAdminClient,
+            BatchGenerateTipsRequest, BatchGenerateTipsResponse, ChallengeIds, GeneratedTipOutcome,
+            GenerationEnd, batch_generate_tips_request::Scope, tips_admin_client::TipsAdminClient,
         },
         catalog::v1 as catalog,
     },
@@ -131,12 +131,14 @@ fn run_generation(matches: &ArgMatches, environment: &Environment) -> Result<(),
 fn request(matches: &ArgMatches) -> BatchGenerateTipsRequest {
     let text = |text: Option<String>| text.unwrap_or_default();
     let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
+    let ids: Vec<String> = ids.map(ToString::to_string).collect();
     let difficulty = matches.get_one::<String>("difficulty").map(String::as_str);
-    let difficulty = match difficulty {
-        Some("beginner") => catalog::Difficulty::Beginner,
-        Some("intermediate") => catalog::Difficulty::Intermediate,
-        Some("advanced") => catalog::Difficulty::Advanced,
-        Some(_) | None => catalog::Difficulty::Unspecified,
+    let scope = match difficulty {
+        Some("beginner") => Scope::Difficulty(catalog::Difficulty::Beginner.into()),
+        Some("intermediate") => Scope::Difficulty(catalog::Difficulty::Intermediate.into()),
+        Some("advanced") => Scope::Difficulty(catalog::Difficulty::Advanced.into()),
+        Some(_) | None if ids.is_empty() => Scope::All(matches.get_flag("all")),
+        Some(_) | None => Scope::Challenges(ChallengeIds { ids }),
     };
     let locale = matches.get_one::<Locale>("locale");
     let persona = matches.get_one::<PersonaName>("persona");
@@ -145,9 +147,7 @@ fn request(matches: &ArgMatches) -> BatchGenerateTipsRequest {
         matches.get_one::<u64>("budget-micro-usd").copied(),
     );
     BatchGenerateTipsRequest {
-        ids: ids.map(ToString::to_string).collect(),
-        difficulty: difficulty.into(),
-        all: matches.get_flag("all"),
+        scope: Some(scope),
         locale: text(locale.map(ToString::to_string)),
         persona: text(persona.map(ToString::to_string)),
         refresh: matches.get_flag("refresh"),
@@ -198,7 +198,7 @@ fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failu
             }
         };
         let counts = counts(message);
-        let (id, reason) = (clean(&last.challenge_id), clean(&last.reason));
+        let (id, reason) = (clean(&last.challenge_id), reason(last));
         let line = format!("{counts}\t{id}\t{}\t{reason}", output.paint(color, word));
         output::line(line.trim_end())?;
     }

@@ -3,7 +3,10 @@ use serde::Serialize;
 
 use crate::{
     cli::output::clean,
-    pb::admin::v1::{BatchGenerateTipsResponse, BatchGenerateTipsSummary, GeneratedTip, TipBatch},
+    pb::{
+        admin::v1::{BatchGenerateTipsResponse, BatchGenerateTipsSummary, GeneratedTip, TipBatch},
+        catalog::v1::TipProviderFailure,
+    },
 };
 
 /// One message.
@@ -21,7 +24,10 @@ pub(super) struct ProgressView {
 struct TipView {
     challenge_id: String,
     outcome: String,
-    reason: String,
+    /// Empty for a tip that was written.
+    failure: String,
+    /// Empty where no provider failed.
+    provider_failure: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +77,8 @@ impl From<&GeneratedTip> for TipView {
         Self {
             challenge_id: tip.challenge_id.clone(),
             outcome: word(tip.outcome().as_str_name(), "GENERATED_TIP_OUTCOME_"),
-            reason: tip.reason.clone(),
+            failure: known(tip.failure().as_str_name(), FAILURE),
+            provider_failure: known(tip.provider_failure().as_str_name(), PROVIDER_FAILURE),
         }
     }
 }
@@ -113,6 +120,26 @@ impl From<&BatchGenerateTipsSummary> for SummaryView {
 }
 
 const END: &str = "GENERATION_END_";
+const FAILURE: &str = "GENERATED_TIP_FAILURE_";
+const PROVIDER_FAILURE: &str = "TIP_PROVIDER_FAILURE_";
+
+/// Why a tip was not written, in a word.
+pub(super) fn reason(tip: &GeneratedTip) -> String {
+    match tip.provider_failure() {
+        TipProviderFailure::Unspecified => known(tip.failure().as_str_name(), FAILURE),
+        failure => word(failure.as_str_name(), PROVIDER_FAILURE),
+    }
+}
+
+/// The enum's name as a plain word; empty where nothing is said.
+fn known(name: &str, prefix: &str) -> String {
+    let word = word(name, prefix);
+    if word == "unspecified" {
+        String::new()
+    } else {
+        word
+    }
+}
 
 /// The enum's name as a plain word.
 fn word(name: &str, prefix: &str) -> String {
@@ -180,7 +207,8 @@ mod tests {
         let tip = GeneratedTip {
             challenge_id: "id".to_owned(),
             outcome: GeneratedTipOutcome::Failed.into(),
-            reason: "rules".to_owned(),
+            failure: crate::pb::admin::v1::GeneratedTipFailure::Rules.into(),
+            provider_failure: 0,
         };
         assert_eq!(TipView::from(&tip).outcome, "failed");
         let summary = BatchGenerateTipsSummary {

@@ -88,7 +88,7 @@ pub async fn caller(fleet: &Fleet, heard: &Heard, seed: u64, stop: &Cancellation
             challenge_id: pick(&mut rng, &fleet.challenges).clone(),
             locale: (*pick(&mut rng, &LOCALES)).to_owned(),
             persona: (*pick(&mut rng, &PERSONAS)).to_owned(),
-            mode: pick(&mut rng, &[TipMode::Default, TipMode::Refresh])
+            mode: pick(&mut rng, &[TipMode::Unspecified, TipMode::Refresh])
                 .to_owned()
                 .into(),
             ..Default::default()

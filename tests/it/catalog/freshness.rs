@@ -1,7 +1,7 @@
 //! What an answer says about its own age.
 use std::time::{Duration, SystemTime};
 
-use challenges_catalog::pb::catalog::v1::{Difficulty, ListChallengesResponse, Source};
+use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty, ListChallengesResponse};
 
 use crate::support::{fleet::list, replica::Replica, wait::eventually};
 
@@ -9,7 +9,7 @@ async fn ask(replica: &Replica) -> ListChallengesResponse {
     list(replica, Difficulty::Advanced, 7).await.unwrap()
 }
 
-fn source(answer: &ListChallengesResponse) -> Source {
+fn source(answer: &ListChallengesResponse) -> AnswerSource {
     answer.freshness.as_ref().unwrap().source()
 }
 
@@ -17,8 +17,14 @@ fn source(answer: &ListChallengesResponse) -> Source {
 async fn the_first_answer_comes_from_the_database_and_the_next_from_the_near_cache() {
     let replica = Replica::start(&[]).await;
     let (first, second) = (ask(&replica).await, ask(&replica).await);
-    assert_eq!((first.cached, source(&first)), (false, Source::Database));
-    assert_eq!((second.cached, source(&second)), (true, Source::NearCache));
+    assert_eq!(
+        (first.cached, source(&first)),
+        (false, AnswerSource::Database)
+    );
+    assert_eq!(
+        (second.cached, source(&second)),
+        (true, AnswerSource::NearCache)
+    );
     assert_eq!(first.challenges, second.challenges);
     for answer in [first, second] {
         let freshness = answer.freshness.unwrap();

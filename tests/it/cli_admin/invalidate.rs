@@ -1,5 +1,5 @@
 //! `admin cache invalidate`: a receipt for people and scripts, and nothing by mistake.
-use challenges_catalog::pb::catalog::v1::{Difficulty, Source};
+use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty};
 use serde_json::Value;
 
 use super::terminal::Terminal;
@@ -22,7 +22,7 @@ fn address_of(replica: &Replica) -> [(&'static str, String); 1] {
     [("CATALOG_ADDR", replica.addr().to_string())]
 }
 
-async fn source(replica: &Replica) -> Source {
+async fn source(replica: &Replica) -> AnswerSource {
     let answer = list(replica, Difficulty::Beginner, 20).await.unwrap();
     answer.freshness.unwrap().source()
 }
@@ -43,7 +43,7 @@ async fn the_receipt_names_what_was_hit_and_every_replica() {
     );
     assert_eq!(
         source(replica).await,
-        Source::NearCache,
+        AnswerSource::NearCache,
         "counting changes nothing"
     );
 
@@ -52,7 +52,7 @@ async fn the_receipt_names_what_was_hit_and_every_replica() {
         .lines()
         .find_map(|line| line.strip_prefix("acknowledged\t"));
     assert_eq!(acknowledged.unwrap().split(", ").count(), 2, "{plain}");
-    assert_ne!(source(replica).await, Source::NearCache);
+    assert_ne!(source(replica).await, AnswerSource::NearCache);
 
     let all = list(replica, Difficulty::Advanced, 20)
         .await
@@ -87,7 +87,7 @@ async fn everything_needs_a_yes() {
     }
     let addr = replica.addr().to_string();
     for (answer, code, says) in [("n\n", 1, "nothing was changed"), ("y\n", 0, "proven: ")] {
-        assert_eq!(source(&replica).await, Source::NearCache);
+        assert_eq!(source(&replica).await, AnswerSource::NearCache);
         let mut terminal = Terminal::run(&with(&["--all"]), &addr);
         terminal.shows("Go on? [y/N] ").await;
         terminal.types(answer).await;
@@ -95,7 +95,7 @@ async fn everything_needs_a_yes() {
         assert_eq!(ended, Some(code), "{seen:?}");
         assert!(seen.contains(says), "{seen:?}");
     }
-    assert_eq!(source(&replica).await, Source::Database);
+    assert_eq!(source(&replica).await, AnswerSource::Database);
     run_well(&with(&["--all", "--validate-only"]), &here).await;
 }
 
@@ -117,7 +117,11 @@ async fn a_mistake_is_told_and_empties_no_cache() {
     let twice = run(&with(&["--id", id, id]), &here).await;
     twice.with(
         1,
-        &["INVALID_ARGUMENT", "ids[1]: repeats ids[0]", "request id"],
+        &[
+            "INVALID_ARGUMENT",
+            "challenges.ids[1]: repeats challenges.ids[0]",
+            "request id",
+        ],
     );
-    assert_eq!(source(&replica).await, Source::NearCache);
+    assert_eq!(source(&replica).await, AnswerSource::NearCache);
 }

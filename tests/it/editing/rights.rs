@@ -191,7 +191,7 @@ impl Scene {
 async fn an_import_writes_over_no_challenge_that_policies_hide() {
     let mut scene = Scene::with_a_hidden_challenge().await;
     let before = scene.database.query_text(CONTENT).await;
-    for mode in [pb::ImportMode::Upsert, pb::ImportMode::Create] {
+    for mode in [pb::ImportMode::Upsert, pb::ImportMode::Unspecified] {
         for validate_only in [true, false] {
             let options = pb::ImportOptions {
                 mode: mode.into(),

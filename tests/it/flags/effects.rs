@@ -5,7 +5,7 @@ use challenges_catalog::pb::{
     admin::v1::{
         CacheMode, GetCacheStatusRequest, ReplicaCacheStatus, cache_admin_client::CacheAdminClient,
     },
-    catalog::v1::{Difficulty, Source},
+    catalog::v1::{AnswerSource, Difficulty},
 };
 use tonic::{Code, transport::Channel};
 
@@ -20,7 +20,7 @@ use crate::support::{
 
 const WITHIN: Duration = Duration::from_secs(2);
 
-async fn source(replica: &Replica, page_size: i32) -> Source {
+async fn source(replica: &Replica, page_size: i32) -> AnswerSource {
     let answer = list(replica, Difficulty::Beginner, page_size)
         .await
         .unwrap();
@@ -40,19 +40,19 @@ async fn status(replica: &Replica) -> ReplicaCacheStatus {
 async fn without_the_near_cache_answers_come_from_elsewhere_and_it_is_empty() {
     let fleet = Fleet::start(1).await;
     let replica = &fleet.replicas[0];
-    assert_eq!(source(replica, 20).await, Source::NearCache);
+    assert_eq!(source(replica, 20).await, AnswerSource::NearCache);
     throw(replica, "near_cache", false).await;
     eventually("it is empty", WITHIN, async || {
         status(replica).await.near.unwrap().entries == 0
     })
     .await;
     for _ in 0..3 {
-        assert_eq!(source(replica, 20).await, Source::SharedCache);
+        assert_eq!(source(replica, 20).await, AnswerSource::SharedCache);
     }
     assert_eq!(status(replica).await.near.unwrap().entries, 0);
     throw(replica, "near_cache", true).await;
     source(replica, 20).await;
-    assert_eq!(source(replica, 20).await, Source::NearCache);
+    assert_eq!(source(replica, 20).await, AnswerSource::NearCache);
 }
 
 #[tokio::test]
@@ -61,22 +61,22 @@ async fn without_the_shared_cache_each_replica_loads_for_itself() {
     let [first, second] = &fleet.replicas[..] else {
         panic!("two replicas");
     };
-    assert_eq!(source(first, 31).await, Source::Database);
-    assert_eq!(source(second, 31).await, Source::SharedCache);
+    assert_eq!(source(first, 31).await, AnswerSource::Database);
+    assert_eq!(source(second, 31).await, AnswerSource::SharedCache);
     throw(first, "shared_cache", false).await;
     eventually("the other one heard of it", WITHIN, async || {
         status(second).await.mode() == CacheMode::RedisBypassed
     })
     .await;
-    assert_eq!(source(first, 32).await, Source::Database);
-    assert_eq!(source(second, 32).await, Source::Database);
+    assert_eq!(source(first, 32).await, AnswerSource::Database);
+    assert_eq!(source(second, 32).await, AnswerSource::Database);
     throw(first, "shared_cache", true).await;
     eventually("the other one heard of it", WITHIN, async || {
         status(second).await.mode() == CacheMode::Normal
     })
     .await;
-    assert_eq!(source(first, 33).await, Source::Database);
-    assert_eq!(source(second, 33).await, Source::SharedCache);
+    assert_eq!(source(first, 33).await, AnswerSource::Database);
+    assert_eq!(source(second, 33).await, AnswerSource::SharedCache);
 }
 
 #[tokio::test]

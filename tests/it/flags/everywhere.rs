@@ -9,7 +9,7 @@ use std::{
 
 use challenges_catalog::pb::{
     admin::v1::{GetCacheStatusRequest, cache_admin_client::CacheAdminClient},
-    catalog::v1::{Difficulty, Source},
+    catalog::v1::{AnswerSource, Difficulty},
 };
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -141,7 +141,7 @@ async fn a_change_of_a_flag_costs_no_cached_answer() {
         eventually("the change was heard of", WITHIN, async || {
             let answer = list(replica, Difficulty::Beginner, 20).await.unwrap();
             let freshness = answer.freshness.unwrap();
-            assert_eq!(freshness.source(), Source::NearCache);
+            assert_eq!(freshness.source(), AnswerSource::NearCache);
             freshness.version >= version
         })
         .await;

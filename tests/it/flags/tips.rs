@@ -71,13 +71,13 @@ async fn while_tips_are_off_what_is_there_is_given_and_no_provider_is_asked() {
     let (server, replica) = with_provider().await;
     let mut client = replica.client().await;
     server.next(&json!({"type": "reply", "text": TIP}));
-    let written = ask(&mut client, FIRST, "ann", TipMode::Default)
+    let written = ask(&mut client, FIRST, "ann", TipMode::Unspecified)
         .await
         .unwrap();
     assert_eq!(written.source(), TipSource::Ai);
     let before = server.requests().len();
     throw(&replica, "ai_tips", false).await;
-    for mode in [TipMode::Default, TipMode::Refresh] {
+    for mode in [TipMode::Unspecified, TipMode::Refresh] {
         let kept = ask(&mut client, FIRST, "ann", mode).await.unwrap();
         assert_eq!(
             (kept.source(), kept.fallback()),
@@ -92,7 +92,7 @@ async fn while_tips_are_off_what_is_there_is_given_and_no_provider_is_asked() {
     assert_eq!(server.requests().len(), before);
     throw(&replica, "ai_tips", true).await;
     server.next(&json!({"type": "reply", "text": TIP}));
-    let written = ask(&mut client, SECOND, "ann", TipMode::Default)
+    let written = ask(&mut client, SECOND, "ann", TipMode::Unspecified)
         .await
         .unwrap();
     assert_eq!(written.source(), TipSource::Ai);
@@ -215,7 +215,7 @@ async fn a_stream_that_runs_ends_with_the_reason_when_the_catalog_is_switched_of
     };
     let disabled = Refusal::new(Code::Unavailable, "FEATURE_DISABLED", &[]);
     assert_eq!(Refusal::from(status), disabled);
-    let next = ask(&mut client, FIRST, "ann", TipMode::Default)
+    let next = ask(&mut client, FIRST, "ann", TipMode::Unspecified)
         .await
         .unwrap_err();
     assert_eq!(Refusal::from(next), disabled);

@@ -1,7 +1,7 @@
 //! Plain SQL by other programs shows on every replica; a cached answer costs nobody anything.
 use std::time::Duration;
 
-use challenges_catalog::pb::catalog::v1::{Difficulty, Source};
+use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty};
 
 use crate::ops::scene::{OPS, figure, metrics};
 use crate::support::{
@@ -101,7 +101,7 @@ async fn a_hit_sends_no_statement_to_postgres_and_no_command_to_redis() {
     for _ in 0..hits {
         let hit = list(replica, Difficulty::Beginner, 20).await.unwrap();
         assert!(hit.cached);
-        assert_eq!(hit.freshness.unwrap().source(), Source::NearCache);
+        assert_eq!(hit.freshness.unwrap().source(), AnswerSource::NearCache);
     }
     let after = (
         fleet.database.calls_of("%approach_challenges%").await,

@@ -4,6 +4,7 @@ use std::time::Duration;
 use challenges_catalog::pb::{
     admin::v1::{
         GetCacheStatusRequest, InvalidateCacheRequest, cache_admin_client::CacheAdminClient,
+        invalidate_cache_request::Target,
     },
     catalog::v1::Difficulty,
 };
@@ -83,7 +84,7 @@ async fn a_soft_invalidation_without_the_database_drops_nothing_and_says_so() {
     let before = entries(&replica).await;
     assert!(before >= 4, "{before}");
     let everything = InvalidateCacheRequest {
-        all: true,
+        target: Some(Target::All(true)),
         ..Default::default()
     };
     let refused = admin(&replica).await.invalidate_cache(everything).await;
@@ -102,7 +103,7 @@ async fn a_hard_invalidation_without_the_database_drops_what_it_names_here_and_s
     let (replica, _server) = bereft().await;
     let before = entries(&replica).await;
     let beginners = InvalidateCacheRequest {
-        tag: "difficulty:beginner".to_owned(),
+        target: Some(Target::Tag("difficulty:beginner".to_owned())),
         hard: true,
         ..Default::default()
     };
@@ -139,7 +140,7 @@ async fn a_hard_invalidation_that_gets_no_answer_drops_what_it_names_here_before
     let (replica, _server, _proxy) = cut_off().await;
     let before = entries(&replica).await;
     let beginners = InvalidateCacheRequest {
-        tag: "difficulty:beginner".to_owned(),
+        target: Some(Target::Tag("difficulty:beginner".to_owned())),
         hard: true,
         ..Default::default()
     };

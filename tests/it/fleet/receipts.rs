@@ -3,10 +3,10 @@ use std::time::{Duration, Instant};
 
 use challenges_catalog::pb::{
     admin::v1::{
-        GetCacheStatusRequest, InvalidateCacheRequest, InvalidateCacheResponse, Wait,
-        cache_admin_client::CacheAdminClient,
+        ChallengeIds, GetCacheStatusRequest, InvalidateCacheRequest, InvalidateCacheResponse,
+        InvalidationWait, cache_admin_client::CacheAdminClient, invalidate_cache_request::Target,
     },
-    catalog::v1::{Difficulty, Source},
+    catalog::v1::{AnswerSource, Difficulty},
 };
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
@@ -35,7 +35,7 @@ async fn invalidate(
 
 fn everything() -> InvalidateCacheRequest {
     InvalidateCacheRequest {
-        all: true,
+        target: Some(Target::All(true)),
         ..Default::default()
     }
 }
@@ -104,7 +104,7 @@ async fn ids_and_tags_hit_what_depends_on_them_and_counting_changes_nothing() {
     let fleet = Fleet::start_with_least_rights().await;
     let replica = &fleet.replicas[0];
     let beginner = InvalidateCacheRequest {
-        tag: "difficulty:beginner".to_owned(),
+        target: Some(Target::Tag("difficulty:beginner".to_owned())),
         ..Default::default()
     };
     let count = InvalidateCacheRequest {
@@ -118,11 +118,20 @@ async fn ids_and_tags_hit_what_depends_on_them_and_counting_changes_nothing() {
         let answer = list(replica, difficulty, size).await.unwrap();
         answer.freshness.unwrap().source()
     };
-    assert_eq!(source(Difficulty::Beginner, 20).await, Source::NearCache);
+    assert_eq!(
+        source(Difficulty::Beginner, 20).await,
+        AnswerSource::NearCache
+    );
     let receipt = invalidate(replica, beginner).await.unwrap();
     assert_eq!(receipt.entries_dropped, 2);
-    assert_eq!(source(Difficulty::Beginner, 20).await, Source::Database);
-    assert_eq!(source(Difficulty::Advanced, 20).await, Source::NearCache);
+    assert_eq!(
+        source(Difficulty::Beginner, 20).await,
+        AnswerSource::Database
+    );
+    assert_eq!(
+        source(Difficulty::Advanced, 20).await,
+        AnswerSource::NearCache
+    );
 }
 
 #[tokio::test]
@@ -131,17 +140,17 @@ async fn a_mistake_empties_no_cache() {
     let replica = &fleet.replicas[0];
     let id = "5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01".to_owned();
     let tag = |tag: &str| InvalidateCacheRequest {
-        tag: tag.to_owned(),
+        target: Some(Target::Tag(tag.to_owned())),
         ..Default::default()
     };
     let ids = |ids: Vec<String>| InvalidateCacheRequest {
-        ids,
+        target: Some(Target::Challenges(ChallengeIds { ids })),
         ..Default::default()
     };
     let none = InvalidateCacheRequest::default();
-    let two = InvalidateCacheRequest {
-        tag: "challenges".to_owned(),
-        ..everything()
+    let nothing = InvalidateCacheRequest {
+        target: Some(Target::All(false)),
+        ..Default::default()
     };
     let many = (0..1001_u128)
         .map(|n| uuid::Uuid::from_u128(n).to_string())
@@ -152,7 +161,7 @@ async fn a_mistake_empties_no_cache() {
     };
     for (request, code, why) in [
         (none, Code::InvalidArgument, "INVALID_FIELDS"),
-        (two, Code::InvalidArgument, "INVALID_FIELDS"),
+        (nothing, Code::InvalidArgument, "INVALID_FIELDS"),
         (
             ids(vec!["beg-001".to_owned()]),
             Code::InvalidArgument,
@@ -172,14 +181,14 @@ async fn a_mistake_empties_no_cache() {
         assert_eq!((refused.code(), reason(&refused).as_str()), (code, why));
     }
     let hit = list(replica, Difficulty::Unspecified, 50).await.unwrap();
-    assert_eq!(hit.freshness.unwrap().source(), Source::NearCache);
+    assert_eq!(hit.freshness.unwrap().source(), AnswerSource::NearCache);
 }
 
 #[tokio::test]
 async fn a_ticket_of_an_invalidation_is_honoured_by_every_replica() {
     let fleet = Fleet::start(3).await;
     let at_once = InvalidateCacheRequest {
-        wait: Wait::None.into(),
+        wait: InvalidationWait::None.into(),
         ..everything()
     };
     let receipt = invalidate(&fleet.replicas[0], at_once).await.unwrap();

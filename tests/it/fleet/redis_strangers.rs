@@ -1,6 +1,6 @@
 //! Somebody else writes into the same Redis: no answer comes of it, and the fleet's entries take their places back.
 use bb8_redis::redis::cmd;
-use challenges_catalog::pb::catalog::v1::{Difficulty, Source};
+use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty};
 
 use crate::support::{
     fleet::{Fleet, list, titles},
@@ -42,7 +42,7 @@ async fn is_answered_and_mended(harm: impl FnOnce(&Fleet, &str, &str)) -> Fleet 
     let expected = list(first, Difficulty::Beginner, 34).await.unwrap();
     let answer = list(second, Difficulty::Beginner, 33).await.unwrap();
     assert_eq!(titles(&answer), titles(&expected));
-    assert_eq!(answer.freshness.unwrap().source(), Source::Database);
+    assert_eq!(answer.freshness.unwrap().source(), AnswerSource::Database);
     let is_string = || fleet.redis.ask::<String>(cmd("TYPE").arg(&key)) == "string";
     let length = || fleet.redis.ask::<usize>(cmd("STRLEN").arg(&key));
     eventually("the fill arrives", PATIENCE, async || {
@@ -51,7 +51,7 @@ async fn is_answered_and_mended(harm: impl FnOnce(&Fleet, &str, &str)) -> Fleet 
     .await;
     let found = list(third, Difficulty::Beginner, 33).await.unwrap();
     assert_eq!(titles(&found), titles(&expected));
-    assert_eq!(found.freshness.unwrap().source(), Source::SharedCache);
+    assert_eq!(found.freshness.unwrap().source(), AnswerSource::SharedCache);
     for replica in &fleet.replicas {
         assert!(!replica.log().contains("going on without"));
     }

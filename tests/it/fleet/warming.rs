@@ -5,7 +5,7 @@ use challenges_catalog::pb::{
     admin::v1::{
         WarmCacheRequest, WarmCacheResponse, WarmQuery, cache_admin_client::CacheAdminClient,
     },
-    catalog::v1::{Difficulty, Source},
+    catalog::v1::{AnswerSource, Difficulty},
 };
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt;
@@ -69,7 +69,7 @@ async fn warming_tells_each_step_and_sums_up_and_what_it_loaded_is_a_hit() {
         "the common queries were there"
     );
     let hit = list(replica, Difficulty::Advanced, 7).await.unwrap();
-    assert_eq!(hit.freshness.unwrap().source(), Source::NearCache);
+    assert_eq!(hit.freshness.unwrap().source(), AnswerSource::NearCache);
 }
 
 #[tokio::test]

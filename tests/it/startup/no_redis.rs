@@ -1,7 +1,7 @@
 //! Redis: wrong, away, alone or a cluster.
 use std::time::Duration;
 
-use challenges_catalog::pb::catalog::v1::{Difficulty, Source};
+use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty};
 
 use super::ended::{SECRET, run, serve};
 use crate::ops::scene::{OPS, figure, metrics};
@@ -40,7 +40,7 @@ async fn a_redis_that_is_away_at_the_start_keeps_nobody_from_serving() {
         let answer = list(&replica, Difficulty::Unspecified, page_size).await;
         assert_eq!(
             answer.unwrap().freshness.unwrap().source(),
-            Source::Database
+            AnswerSource::Database
         );
     }
     assert_eq!(replica.log().matches("shared cache is gone").count(), 1);
@@ -62,7 +62,7 @@ async fn a_cluster_is_filled_by_one_replica_and_read_by_the_next() {
     for page_size in 61..=75 {
         let filled = list(&first, Difficulty::Advanced, page_size).await.unwrap();
         let source = filled.freshness.unwrap().source();
-        assert_eq!(source, Source::Database, "{page_size}");
+        assert_eq!(source, AnswerSource::Database, "{page_size}");
         let key = format!(":{page_size}}}");
         eventually("the fill arrives", Duration::from_secs(2), async || {
             cluster.nodes.iter().any(|node| {
@@ -76,7 +76,7 @@ async fn a_cluster_is_filled_by_one_replica_and_read_by_the_next() {
             .await
             .unwrap();
         let source = read.freshness.unwrap().source();
-        assert_eq!(source, Source::SharedCache, "{page_size}");
+        assert_eq!(source, AnswerSource::SharedCache, "{page_size}");
         assert_eq!(read.challenges, filled.challenges);
     }
 }

@@ -47,7 +47,7 @@ async fn a_tip_comes_as_it_is_written_and_afterwards_it_is_there() {
     provider.open(1);
     while stream.message().await.unwrap().is_some() {}
 
-    for mode in [TipMode::Default, TipMode::CachedOnly] {
+    for mode in [TipMode::Unspecified, TipMode::CachedOnly] {
         let kept = hear(&replica, in_mode(mode)).await;
         assert_eq!((kept.text.as_str(), kept.deltas), (TIP, 1));
         assert_eq!(

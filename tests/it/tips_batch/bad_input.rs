@@ -1,5 +1,7 @@
 //! What is wrong with a run is said at once, all of it, and costs no order.
-use challenges_catalog::pb::admin::v1::BatchGenerateTipsRequest;
+use challenges_catalog::pb::admin::v1::{
+    BatchGenerateTipsRequest, batch_generate_tips_request::Scope,
+};
 use tonic::Code;
 
 use super::calling::{all, begin, some};
@@ -19,8 +21,7 @@ async fn all_that_is_wrong_with_a_run_is_told_at_once() {
     let provider = quick().await;
     let replica = replica_of(&provider, &[]).await;
     let wrong = BatchGenerateTipsRequest {
-        ids: vec!["beg-001".to_owned()],
-        difficulty: 9,
+        scope: Some(Scope::Difficulty(9)),
         locale: "en_US".to_owned(),
         persona: "loud".to_owned(),
         tips_per_minute: 601,
@@ -30,7 +31,14 @@ async fn all_that_is_wrong_with_a_run_is_told_at_once() {
     let refused = refusal(begin(&replica, wrong).await);
     assert_eq!(refused, Refusal::invalid(&fields));
     let bad_ids = refusal(begin(&replica, some(&["x", CHALLENGE, "y", CHALLENGE])).await);
-    assert_eq!(bad_ids, Refusal::invalid(&["ids[0]", "ids[2]", "ids[3]"]));
+    assert_eq!(
+        bad_ids,
+        Refusal::invalid(&[
+            "challenges.ids[0]",
+            "challenges.ids[2]",
+            "challenges.ids[3]"
+        ])
+    );
     let negative = BatchGenerateTipsRequest {
         tips_per_minute: -1,
         ..all()
@@ -41,22 +49,22 @@ async fn all_that_is_wrong_with_a_run_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn exactly_one_scope_is_taken() {
+async fn a_scope_that_names_nothing_or_too_much_is_refused() {
     let provider = quick().await;
     let replica = replica_of(&provider, &[]).await;
-    let none = BatchGenerateTipsRequest::default();
-    let two = BatchGenerateTipsRequest {
-        difficulty: 1,
-        ..all()
+    let of = |scope| BatchGenerateTipsRequest {
+        scope: Some(scope),
+        ..Default::default()
     };
-    let other_two = BatchGenerateTipsRequest {
-        all: true,
-        ..some(&[CHALLENGE])
-    };
-    let too_many = some(&vec![CHALLENGE; 1_001]);
-    for request in [none, two, other_two, too_many] {
+    for (request, field) in [
+        (BatchGenerateTipsRequest::default(), "scope"),
+        (of(Scope::All(false)), "scope"),
+        (of(Scope::Difficulty(0)), "difficulty"),
+        (some(&[]), "challenges.ids"),
+        (some(&vec![CHALLENGE; 1_001]), "challenges.ids"),
+    ] {
         let refused = refusal(begin(&replica, request).await);
-        assert_eq!(refused, Refusal::invalid(&["ids"]));
+        assert_eq!(refused, Refusal::invalid(&[field]));
     }
     let unknown = some(&[CHALLENGE, "00000000-0000-4000-8000-000000000001"]);
     let refused = begin(&replica, unknown).await.unwrap_err();

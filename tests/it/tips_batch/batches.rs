@@ -2,8 +2,11 @@
 use std::time::Duration;
 
 use challenges_catalog::pb::{
-    admin::v1::{BatchGenerateTipsRequest, GenerationEnd, TipBatch, TipBatchState},
-    catalog::v1::TipSource,
+    admin::v1::{
+        BatchGenerateTipsRequest, GeneratedTipFailure, GenerationEnd, TipBatch, TipBatchState,
+        batch_generate_tips_request::Scope,
+    },
+    catalog::v1::{TipProviderFailure, TipSource},
 };
 use serde_json::json;
 use tonic::Code;
@@ -30,7 +33,7 @@ const SEEDED: i32 = 18;
 
 fn all() -> BatchGenerateTipsRequest {
     BatchGenerateTipsRequest {
-        all: true,
+        scope: Some(Scope::All(true)),
         message_batches: true,
         ..Default::default()
     }
@@ -143,10 +146,19 @@ async fn what_expired_or_failed_is_ordered_once_more_and_what_is_invalid_is_not(
     let mut reasons: Vec<_> = summary
         .failures
         .iter()
-        .map(|tip| tip.reason.as_str())
+        .map(|tip| (tip.failure(), tip.provider_failure()))
         .collect();
     reasons.sort_unstable();
-    assert_eq!(reasons, ["overloaded", "overloaded", "rejected", "rules"]);
+    let overloaded = (
+        GeneratedTipFailure::Provider,
+        TipProviderFailure::Overloaded,
+    );
+    let expected = [
+        overloaded,
+        (GeneratedTipFailure::Provider, TipProviderFailure::Rejected),
+        (GeneratedTipFailure::Rules, TipProviderFailure::Unspecified),
+    ];
+    assert_eq!((reasons[0], &reasons[1..]), (overloaded, &expected[..]));
     // The one that breaks the rules is paid for.
     assert_eq!(summary.cost_micro_usd, 15 * COST);
 }
@@ -269,7 +281,8 @@ async fn a_provider_that_takes_no_batch_is_told_in_the_summary() {
     let replica = replica_of(&server, &[]).await;
     let told = generate(&replica, these(&[CHALLENGE])).await;
     assert_eq!(states(&told).last(), Some(&TipBatchState::Lost));
-    assert_eq!(told.summary.failures[0].reason, "lost");
+    let failure = told.summary.failures[0].failure();
+    assert_eq!(failure, GeneratedTipFailure::Lost);
     assert_eq!(server.exchanges().len(), 1);
 }
 

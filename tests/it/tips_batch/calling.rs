@@ -2,8 +2,8 @@
 use std::{sync::Mutex, time::Duration};
 
 use challenges_catalog::pb::admin::v1::{
-    BatchGenerateTipsRequest, BatchGenerateTipsResponse, BatchGenerateTipsSummary,
-    tips_admin_client::TipsAdminClient,
+    BatchGenerateTipsRequest, BatchGenerateTipsResponse, BatchGenerateTipsSummary, ChallengeIds,
+    batch_generate_tips_request::Scope, tips_admin_client::TipsAdminClient,
 };
 use tokio::task::JoinSet;
 use tonic::{Status, Streaming, transport::Channel};
@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// All challenges, as fast as may be.
 pub fn all() -> BatchGenerateTipsRequest {
     BatchGenerateTipsRequest {
-        all: true,
+        scope: Some(Scope::All(true)),
         tips_per_minute: 600,
         ..Default::default()
     }
@@ -25,8 +25,9 @@ pub fn all() -> BatchGenerateTipsRequest {
 /// As [`all`], of these challenges only.
 pub fn some(ids: &[&str]) -> BatchGenerateTipsRequest {
     BatchGenerateTipsRequest {
-        all: false,
-        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        scope: Some(Scope::Challenges(ChallengeIds {
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        })),
         ..all()
     }
 }

@@ -1,7 +1,10 @@
 //! A large batch, shuffled and faulty, and a replica that dies while it takes it over.
 use std::time::Duration;
 
-use challenges_catalog::pb::{admin::v1::BatchGenerateTipsRequest, catalog::v1::Difficulty};
+use challenges_catalog::pb::{
+    admin::v1::{BatchGenerateTipsRequest, batch_generate_tips_request::Scope},
+    catalog::v1::Difficulty,
+};
 use serde_json::Value;
 
 use super::{
@@ -35,7 +38,7 @@ fn fate(batch: usize, number: usize) -> Value {
 
 fn everything() -> BatchGenerateTipsRequest {
     BatchGenerateTipsRequest {
-        all: true,
+        scope: Some(Scope::All(true)),
         message_batches: true,
         ..Default::default()
     }

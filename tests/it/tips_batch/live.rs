@@ -2,8 +2,11 @@
 use std::time::Duration;
 
 use challenges_catalog::pb::{
-    admin::v1::{BatchGenerateTipsRequest, GeneratedTipOutcome, GenerationEnd},
-    catalog::v1::{Difficulty, TipSource},
+    admin::v1::{
+        BatchGenerateTipsRequest, GeneratedTip, GeneratedTipOutcome, GenerationEnd,
+        batch_generate_tips_request::Scope,
+    },
+    catalog::v1::{Difficulty, TipProviderFailure, TipSource},
 };
 use serde_json::{Value, json};
 use tonic::Code;
@@ -79,8 +82,7 @@ async fn a_difficulty_a_list_and_a_refresh_have_their_own_tips_written() {
     let provider = quick().await;
     let replica = replica_of(&provider, &[]).await;
     let of = |difficulty: Difficulty| BatchGenerateTipsRequest {
-        all: false,
-        difficulty: difficulty.into(),
+        scope: Some(Scope::Difficulty(difficulty.into())),
         ..all()
     };
     let beginners = generate(&replica, of(Difficulty::Beginner)).await.summary;
@@ -166,12 +168,9 @@ async fn failed_attempts_are_told_with_their_reason_and_their_cost() {
         (summary.written, summary.failed, summary.attempts),
         (0, 2, 2)
     );
-    let reasons: Vec<_> = summary
-        .failures
-        .iter()
-        .map(|tip| tip.reason.as_str())
-        .collect();
-    assert_eq!(reasons, ["rejected", "rejected"]);
+    let reasons = summary.failures.iter();
+    let reasons: Vec<_> = reasons.map(GeneratedTip::provider_failure).collect();
+    assert_eq!(reasons, [TipProviderFailure::Rejected; 2]);
     assert_eq!(summary.cost_micro_usd, 0);
 }
 

@@ -1,6 +1,9 @@
 //! A transaction that is left open or prepared holds up nobody, and is told when it commits.
 use challenges_catalog::pb::{
-    admin::v1::{InvalidateCacheRequest, cache_admin_client::CacheAdminClient},
+    admin::v1::{
+        InvalidateCacheRequest, cache_admin_client::CacheAdminClient,
+        invalidate_cache_request::Target,
+    },
     catalog::v1::Difficulty,
 };
 use sqlx::PgConnection;
@@ -120,7 +123,7 @@ async fn beside_one_that_was_left_prepared_a_receipt_has_every_replica() {
     leave(&scene, "PREPARE TRANSACTION 'left'").await;
     others_commit(&scene, "others").await;
     let everything = InvalidateCacheRequest {
-        all: true,
+        target: Some(Target::All(true)),
         ..Default::default()
     };
     let endpoint = Channel::from_shared(format!("http://{}", replica.addr())).unwrap();

@@ -12,7 +12,10 @@ use crate::{
     },
     config::Environment,
     domain::{ChallengeId, Tag},
-    pb::admin::v1::{InvalidateCacheRequest, InvalidateCacheResponse, Wait},
+    pb::admin::v1::{
+        ChallengeIds, InvalidateCacheRequest, InvalidateCacheResponse, InvalidationWait,
+        invalidate_cache_request::Target,
+    },
 };
 
 /// Declares copies out of date, and shows the receipt.
@@ -39,18 +42,19 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
 
 fn request(matches: &ArgMatches) -> InvalidateCacheRequest {
     let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
+    let ids: Vec<String> = ids.map(ToString::to_string).collect();
+    let target = match matches.get_one::<String>("tag") {
+        Some(tag) => Target::Tag(tag.clone()),
+        None if ids.is_empty() => Target::All(matches.get_flag("all")),
+        None => Target::Challenges(ChallengeIds { ids }),
+    };
     let wait = if matches.get_flag("no-wait") {
-        Wait::None
+        InvalidationWait::None
     } else {
-        Wait::All
+        InvalidationWait::Unspecified
     };
     InvalidateCacheRequest {
-        tag: matches
-            .get_one::<String>("tag")
-            .cloned()
-            .unwrap_or_default(),
-        ids: ids.map(ToString::to_string).collect(),
-        all: matches.get_flag("all"),
+        target: Some(target),
         hard: matches.get_flag("hard"),
         validate_only: matches.get_flag("validate-only"),
         wait: wait.into(),
@@ -58,7 +62,11 @@ fn request(matches: &ArgMatches) -> InvalidateCacheRequest {
 }
 
 fn is_everything(request: &InvalidateCacheRequest) -> bool {
-    request.all || request.tag.parse() == Ok(Tag::Everything)
+    match &request.target {
+        Some(Target::All(all)) => *all,
+        Some(Target::Tag(tag)) => tag.parse() == Ok(Tag::Everything),
+        Some(Target::Challenges(_)) | None => false,
+    }
 }
 
 fn show(
@@ -86,7 +94,7 @@ fn show(
     if !request.validate_only {
         rows.insert(0, ("version", clean(&receipt.version)));
     }
-    if !request.validate_only && request.wait() != Wait::None {
+    if !request.validate_only && request.wait() != InvalidationWait::None {
         rows.push(("acknowledged", names(&receipt.acknowledged)));
     }
     if !receipt.fenced.is_empty() {
@@ -113,7 +121,7 @@ fn verdict(request: &InvalidateCacheRequest, receipt: &InvalidateCacheResponse) 
         return "nothing was changed: so many entries of the server that answered would be hit"
             .to_owned();
     }
-    if request.wait() == Wait::None {
+    if request.wait() == InvalidationWait::None {
         return "committed; who reads with this version as min_version gets nothing older"
             .to_owned();
     }

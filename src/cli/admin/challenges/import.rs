@@ -37,7 +37,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let mode = if matches.get_flag("upsert") {
         ImportMode::Upsert
     } else {
-        ImportMode::Create
+        ImportMode::Unspecified
     };
     let options = ImportOptions {
         mode: mode.into(),
