@@ -1,7 +1,7 @@
 //! What alerts and the dashboard ask for is there.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, iter,
 };
 
 use serde_json::Value;
@@ -40,7 +40,12 @@ fn of_rules() -> Vec<String> {
 /// The queries of the dashboard, with what Grafana puts in for its variables.
 fn of_dashboard() -> Vec<String> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let rows = dashboard["panels"].as_array().unwrap().iter();
+    // A row that is folded has its panels in it.
+    let panels = rows.flat_map(|panel| {
+        let within = panel["panels"].as_array().into_iter().flatten();
+        iter::once(panel).chain(within)
+    });
     let targets = panels.filter_map(|panel| panel["targets"].as_array());
     let queries = targets.flatten().map(|target| {
         let query = target["expr"].as_str().unwrap();
