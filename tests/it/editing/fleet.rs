@@ -11,7 +11,9 @@ use super::client::{
 };
 use crate::support::{
     fleet::{Fleet, list},
+    process::PATIENCE,
     refusal::{Refusal, refusal},
+    wait::eventually,
 };
 
 #[tokio::test]
@@ -190,6 +192,12 @@ async fn without_a_database_an_edit_is_an_outage_and_changes_nothing() {
         gone
     );
     server.restart();
+    // A look for a server that began before it was back may yet end without one.
+    eventually("the replica has found it again", PATIENCE, async || {
+        let all = pb::ListChallengeRevisionsRequest::default();
+        client.clone().list_challenge_revisions(all).await.is_ok()
+    })
+    .await;
     create(&mut client, challenge(2, "Two")).await.unwrap();
     assert_eq!(history(&mut client, &id(3)).await.len(), 0);
 }
