@@ -17,8 +17,25 @@ impl Locale {
     /// Whether this is a language for which `wanted` is a variety: `de` for `de-AT`, also for itself.
     #[must_use]
     pub fn covers(&self, wanted: &Self) -> bool {
-        let rest = wanted.0.strip_prefix(&self.0);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        let is_variety = |wanted: &str| {
+            let rest = wanted.strip_prefix(&self.0);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        is_variety(&wanted.0) || wanted.other_name().is_some_and(|name| is_variety(&name))
+    }
+
+    /// The same with the script that is written where it is spoken, or by its name of today; from the likely subtags and
+    /// aliases of Unicode's CLDR.
+    fn other_name(&self) -> Option<String> {
+        let (language, rest) = self.0.split_once('-').unwrap_or((&self.0, ""));
+        let today = match (language, rest) {
+            ("zh", "TW" | "HK" | "MO") => return Some(format!("zh-Hant-{rest}")),
+            ("no", _) => "nb",
+            ("iw", _) => "he",
+            ("in", _) => "id",
+            _ => return None,
+        };
+        Some(today.to_owned() + self.0.strip_prefix(language).unwrap_or_default())
     }
 }
 
@@ -252,6 +269,34 @@ pub struct Tip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_covers_its_varieties_by_every_name_that_they_have() {
+        let covers = |language: &str, wanted: &str| {
+            let language: Locale = language.parse().unwrap();
+            language.covers(&wanted.parse().unwrap())
+        };
+        for (language, wanted) in [
+            ("de", "de-AT"),
+            ("zh", "zh-TW"),
+            ("zh-Hant", "zh-TW"),
+            ("zh-Hant", "zh-HK"),
+            ("zh-TW", "zh-TW"),
+            ("nb", "no"),
+            ("he", "iw"),
+            ("id", "in-ID"),
+        ] {
+            assert!(covers(language, wanted), "{language} {wanted}");
+        }
+        for (language, wanted) in [
+            ("zh-Hant", "zh-CN"),
+            ("zh-Hant", "zh"),
+            ("de", "den"),
+            ("de-AT", "de"),
+        ] {
+            assert!(!covers(language, wanted), "{language} {wanted}");
+        }
+    }
 
     #[test]
     fn a_locale_has_one_spelling() {

@@ -141,7 +141,7 @@ failure_kinds! {
     Rejected = "rejected",
     /// 404: the model, or the place that orders go to, is not there.
     NotFound = "not_found",
-    /// 401, 402 or 403: our credentials are wrong.
+    /// 401 or 403: our credentials are wrong.
     Denied = "denied",
     /// The stream ended before its end.
     Truncated = "truncated",

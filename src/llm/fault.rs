@@ -8,7 +8,7 @@ use crate::domain::FailureKind;
 const WORDS: [(&str, FailureKind); 36] = [
     ("api_error", FailureKind::ServerFault),
     ("authentication_error", FailureKind::Denied),
-    ("billing_error", FailureKind::Denied),
+    ("billing_error", FailureKind::SpendLimit),
     ("billing_hard_limit_reached", FailureKind::SpendLimit),
     ("budget_exceeded", FailureKind::SpendLimit),
     ("conflict_error", FailureKind::ServerFault),
@@ -64,7 +64,8 @@ const NO_MODEL: &str = "no such model";
 /// What an HTTP status that is no success says of the attempt.
 pub(super) fn of_status(status: u16) -> FailureKind {
     match status {
-        401..=403 => FailureKind::Denied,
+        402 => FailureKind::SpendLimit,
+        401 | 403 => FailureKind::Denied,
         404 => FailureKind::NotFound,
         408 => FailureKind::TooSlow,
         // A lock that another call holds; the providers' own clients try again.
@@ -282,7 +283,7 @@ mod tests {
             (302, FailureKind::Malformed),
             (400, FailureKind::Rejected),
             (401, FailureKind::Denied),
-            (402, FailureKind::Denied),
+            (402, FailureKind::SpendLimit),
             (408, FailureKind::TooSlow),
             (409, FailureKind::ServerFault),
             (413, FailureKind::Rejected),

@@ -73,12 +73,12 @@ impl Tally {
     /// Tokens read, as the provider counts them so far; nothing where it does not say. Gateways
     /// that do not know say zero, which no order and no text costs.
     pub(super) fn tell_input(&mut self, tokens: Option<u64>) {
-        self.told_input = tokens.filter(|tokens| *tokens > 0).or(self.told_input);
+        self.told_input = tokens.filter(is_plausible).or(self.told_input);
     }
 
     /// Tokens written, likewise.
     pub(super) fn tell_output(&mut self, tokens: Option<u64>) {
-        self.told_output = tokens.filter(|tokens| *tokens > 0).or(self.told_output);
+        self.told_output = tokens.filter(is_plausible).or(self.told_output);
     }
 
     /// What was told last is what it all cost.
@@ -104,6 +104,12 @@ impl Tally {
     }
 }
 
+/// Zero is what gateways say that do not know. No order of ours comes near the most, which no model reads or writes at
+/// once: a number beyond it would take the money of the day for what nobody charged.
+const fn is_plausible(tokens: &u64) -> bool {
+    0 < *tokens && *tokens <= 10_000_000
+}
+
 fn length(text: &str) -> u64 {
     u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
@@ -125,6 +131,16 @@ mod tests {
         tally.text(piece, &mut writings);
         assert_eq!(writings.len(), 1);
         writings.pop_front().unwrap()
+    }
+
+    #[test]
+    fn a_count_that_no_model_reaches_is_not_believed() {
+        let mut tally = tally();
+        tally.tell_input(Some(1_000_000_000_000_000_000));
+        tally.tell_output(Some(10_000_001));
+        read(&mut tally, "12345678");
+        tally.close();
+        assert_eq!(tally.usage(), Usage::estimated(12, 8));
     }
 
     #[test]

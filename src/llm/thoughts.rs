@@ -3,15 +3,26 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+/// What models put around their thoughts, in lower case: DeepSeek, Qwen and those after them; Claude where it is asked to
+/// think aloud; Gemma, Magistral, Kimi and Seed.
+const TAGS: [[&str; 2]; 9] = [
+    ["<think>", "</think>"],
+    ["<thinking>", "</thinking>"],
+    ["<thought>", "</thought>"],
+    ["<reasoning>", "</reasoning>"],
+    ["<reflection>", "</reflection>"],
+    ["<analysis>", "</analysis>"],
+    ["[think]", "[/think]"],
+    ["◁think▷", "◁/think▷"],
+    ["<seed:think>", "</seed:think>"],
+];
 
 /// Whether a provider was seen to leave out the tag that opens its thoughts: with some models the
 /// prompt's template holds it, so only the closing one is in the text. Shared by its attempts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ThinkingHabit(Arc<AtomicBool>);
 
-/// Leaves out what a model thinks before it writes: `<think>…</think>` at the beginning of a text,
+/// Leaves out what a model thinks before it writes: `<think>…</think>` and the like at the beginning of a text,
 /// and everything before a closing tag without an opening one.
 ///
 /// Nobody can know at the beginning of a text that a closing tag will come, so the first such text
@@ -84,12 +95,13 @@ impl ThoughtFilter {
 
     fn start(&mut self) -> bool {
         self.held = self.held.trim_start().to_owned();
-        if let Some(rest) = self.held.strip_prefix(OPEN) {
-            self.held = rest.to_owned();
+        let held = self.held.to_ascii_lowercase();
+        if let Some([open, _]) = TAGS.iter().find(|[open, _]| held.starts_with(open)) {
+            self.held.drain(..open.len());
             self.state = State::Thoughts;
             return true;
         }
-        let is_decided = !OPEN.starts_with(&self.held);
+        let is_decided = !TAGS.iter().any(|[open, _]| open.starts_with(&held));
         if is_decided {
             self.state = State::Text;
         }
@@ -97,8 +109,8 @@ impl ThoughtFilter {
     }
 
     fn skip_thoughts(&mut self) -> bool {
-        if let Some((_, rest)) = self.held.split_once(CLOSE) {
-            self.held = rest.to_owned();
+        if let Some(end) = end_of_thoughts(&self.held) {
+            self.held.drain(..end);
             self.state = State::Start;
             self.withheld = None;
             return true;
@@ -109,8 +121,8 @@ impl ThoughtFilter {
     }
 
     fn pass_text(&mut self, filtered: &mut Filtered) -> bool {
-        if let Some((_, rest)) = self.held.split_once(CLOSE) {
-            self.held = rest.to_owned();
+        if let Some(end) = end_of_thoughts(&self.held) {
+            self.held.drain(..end);
             self.state = State::Start;
             // What was withheld needs not be taken back.
             filtered.takes_back |= self.withheld.take().is_none();
@@ -128,12 +140,32 @@ impl ThoughtFilter {
     }
 }
 
+/// Where the text begins behind the first closing tag.
+fn end_of_thoughts(text: &str) -> Option<usize> {
+    let text = text.to_ascii_lowercase();
+    let ends = TAGS
+        .iter()
+        .filter_map(|[_, close]| Some(text.find(close)? + close.len()));
+    ends.min()
+}
+
 /// How many bytes at the end may be the beginning of a closing tag.
 fn begun_tag(text: &str) -> usize {
-    let lengths = (1..CLOSE.len()).rev();
-    let mut begun =
-        lengths.filter(|length| CLOSE.get(..*length).is_some_and(|tag| text.ends_with(tag)));
-    begun.next().unwrap_or(0)
+    let text = text.to_ascii_lowercase();
+    let is_begun = |close: &str, length| {
+        close
+            .get(..length)
+            .is_some_and(|begun| text.ends_with(begun))
+    };
+    let begun = |close: &'static str| {
+        (1..close.len())
+            .rev()
+            .find(|length| is_begun(close, *length))
+    };
+    TAGS.iter()
+        .filter_map(|[_, close]| begun(close))
+        .max()
+        .unwrap_or(0)
 }
 
 /// A text that is there as a whole, without thoughts.
@@ -166,6 +198,29 @@ mod tests {
         let mut all: Vec<Vec<&str>> = cuts.map(|at| vec![&text[..at], &text[at..]]).collect();
         all.push(text.split("").collect());
         all
+    }
+
+    #[test]
+    fn thoughts_are_known_by_the_tags_of_many_models_in_any_case() {
+        for [open, close] in TAGS {
+            for (open, close) in [
+                (open.to_owned(), close.to_owned()),
+                (open.to_uppercase(), close.to_uppercase()),
+            ] {
+                let text = format!("{open}Why? <b>{close}\nBe kind.");
+                for size in [1, 2, text.chars().count()] {
+                    let chars: Vec<char> = text.chars().collect();
+                    let pieces: Vec<String> = chars.chunks(size).map(String::from_iter).collect();
+                    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+                    let mut filter = ThoughtFilter::new(&ThinkingHabit::default());
+                    assert_eq!(
+                        read(&mut filter, &pieces),
+                        ("Be kind.".to_owned(), false),
+                        "{text}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

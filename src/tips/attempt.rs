@@ -22,6 +22,9 @@ use crate::{
 
 /// Money that is held for other orders is asked for again after this.
 const NO_MONEY_PAUSE: Duration = Duration::from_secs(5);
+/// Lines about money that nobody grants.
+static NOT_GRANTED: LineLimit = LineLimit::new();
+static HELD: LineLimit = LineLimit::new();
 /// Lines about attempts that could not be entered in the books.
 static UNRECORDED: LineLimit = LineLimit::new();
 
@@ -83,8 +86,27 @@ impl Core {
                 self.stats.over_budget.add(1);
                 return Err(Bar::Budget);
             }
+            Err(NoMoney::NobodyGrants) => {
+                self.stats.over_budget.add(1);
+                if let Some(left_out) = NOT_GRANTED.admit() {
+                    tracing::warn!(
+                        provider = supplier.name,
+                        left_out,
+                        "Redis grants no money of the day's budget: this replica orders no tip until it does, and readers get other texts"
+                    );
+                }
+                return Err(Bar::Budget);
+            }
             Err(NoMoney::NoneNow) => {
                 self.stats.limited.add(1);
+                if let Some(left_out) = HELD.admit() {
+                    tracing::warn!(
+                        provider = supplier.name,
+                        left_out,
+                        "what is left of the day's budget is held for orders under way, or Redis lost its books and waits for \
+                         all replicas to tell: callers wait"
+                    );
+                }
                 return Err(Bar::Limited(NO_MONEY_PAUSE));
             }
         };

@@ -39,6 +39,8 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const NO_LIMIT: u64 = u64::MAX;
 /// Money that is held for orders under way is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Whoever lacks money while Redis says nothing waits so long for it.
+const UNHEARD: Duration = Duration::from_secs(2);
 /// Who waits asks again after this, or when an order ends here.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// What was spent is told at least this often.
@@ -68,8 +70,10 @@ pub(super) struct Budget {
 pub(super) enum NoMoney {
     /// The day's is spent.
     Spent,
-    /// All that is left is held for orders under way, or Redis does not say what is left.
+    /// All that is left is held for orders under way.
     NoneNow,
+    /// Redis does not say what is left, and what this replica was granted does not do.
+    NobodyGrants,
 }
 
 impl Budget {
@@ -110,6 +114,7 @@ impl Budget {
     /// Takes `micro_usd`, when the day has so much left.
     pub(super) async fn reserve(&self, micro_usd: u64) -> Result<Reserve, NoMoney> {
         let patience = Instant::now() + PATIENCE;
+        let mut unheard_since = None;
         loop {
             let settled = self.settled.notified();
             if let Some(reserve) = self.take(micro_usd) {
@@ -121,6 +126,11 @@ impl Budget {
             }
             if is_told && self.is_spent(micro_usd) {
                 return Err(NoMoney::Spent);
+            }
+            if is_told {
+                unheard_since = None;
+            } else if unheard_since.get_or_insert_with(Instant::now).elapsed() >= UNHEARD {
+                return Err(NoMoney::NobodyGrants);
             }
             if patience <= Instant::now() {
                 return Err(NoMoney::NoneNow);

@@ -13,7 +13,7 @@ use super::{
     order::Order,
     plan::{Plan, Setback, Situation, Step},
     refused::Refused,
-    rules::{Breach, Rules},
+    rules::{Breach, Rules, is_blank},
     supplier::{SHORT_PAUSE, Supplier},
 };
 use crate::{
@@ -211,7 +211,7 @@ impl<'a> Generation<'a> {
                 }
                 Writing::Ended(ending) => {
                     self.publish(rules.finish()).await?;
-                    if self.log.length() == 0 {
+                    if is_blank(&self.log.text()) {
                         return Err(self.noticed(FailureKind::Empty));
                     }
                     return Ok(ending);

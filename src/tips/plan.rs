@@ -182,9 +182,9 @@ impl Setback {
         match self {
             Self::Write(failure) => FallbackCause::Provider(failure.kind),
             Self::Breach(Breach::TooLong) => FallbackCause::Provider(FailureKind::CutOff),
-            Self::Breach(Breach::Link | Breach::Contact | Breach::Phone | Breach::Control) => {
-                FallbackCause::Rules
-            }
+            Self::Breach(
+                Breach::Link | Breach::Markup | Breach::Contact | Breach::Phone | Breach::Control,
+            ) => FallbackCause::Rules,
             Self::Barred(Bar::Unwell(_)) => FallbackCause::Unwell,
             Self::Barred(Bar::Limited(_)) => FallbackCause::Limited,
             Self::Barred(Bar::Budget) => FallbackCause::Budget,

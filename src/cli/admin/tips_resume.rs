@@ -87,7 +87,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     });
     output.rows(["PROVIDER", "MODEL", "WAS LEFT ALONE", "PAUSE LEFT"], rows)?;
     output::line(if view.fleet_wide {
-        "All replicas order again."
+        "All replicas order again within seconds."
     } else {
         "Only the replica that was asked orders again: it shares nothing with others."
     })

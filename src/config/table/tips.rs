@@ -153,5 +153,5 @@ pub(in crate::config) const REPLICAS: Setting = tip(
     "CATALOG_REPLICAS",
     Form::Count { min: 1, max: 1_000 },
     "1",
-    "How many replicas there are: without Redis, each takes this part of a limit",
+    "How many replicas there are: without Redis, each takes this part of a limit; of a daily budget, where no Redis is set",
 );

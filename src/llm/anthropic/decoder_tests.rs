@@ -185,7 +185,7 @@ fn an_error_within_the_answer_is_told_by_its_type() {
         ("api_error", FailureKind::ServerFault),
         ("invalid_request_error", FailureKind::Rejected),
         ("authentication_error", FailureKind::Denied),
-        ("billing_error", FailureKind::Denied),
+        ("billing_error", FailureKind::SpendLimit),
         ("from_the_future", FailureKind::ServerFault),
     ] {
         let error = json!({"type": "error", "error": {"type": word, "message": "a secret"}});

@@ -7,7 +7,7 @@ use crate::{
     tips::{
         keep_time::keep_time,
         key::sha256,
-        rules::{Breach, Rules},
+        rules::{Breach, Rules, is_blank},
     },
 };
 
@@ -73,13 +73,17 @@ impl BatchDesk {
             .read(text)
             .and_then(|text| Ok(text + &rules.finish()?));
         match checked {
-            Ok(text) if text.is_empty() => Err(FailureKind::Empty.as_str()),
+            Ok(text) if is_blank(&text) => Err(FailureKind::Empty.as_str()),
             Ok(text) => Ok(text),
             Err(breach) => {
                 self.core.stats.breaches.add(1);
                 Err(match breach {
                     Breach::TooLong => FailureKind::CutOff.as_str(),
-                    Breach::Link | Breach::Contact | Breach::Phone | Breach::Control => "rules",
+                    Breach::Link
+                    | Breach::Markup
+                    | Breach::Contact
+                    | Breach::Phone
+                    | Breach::Control => "rules",
                 })
             }
         }

@@ -1,3 +1,7 @@
+use std::iter;
+
+use unicode_normalization::UnicodeNormalization;
+
 use super::{domain::Domain, phone::Phone, whitespace::Whitespace};
 
 /// Enters the key of every tip: a tip that passed other rules is another tip.
@@ -11,8 +15,10 @@ const TAIL_CHARS: usize = 4;
 pub(in crate::tips) enum Breach {
     /// More bytes than the cap.
     TooLong,
-    /// A scheme, `www.`, or a domain.
+    /// A scheme, `www.`, a domain, or the markup of a link.
     Link,
+    /// A tag, as of HTML.
+    Markup,
     /// An e-mail address, or a handle.
     Contact,
     /// A phone number.
@@ -27,6 +33,7 @@ impl Breach {
         match self {
             Self::TooLong => "too_long",
             Self::Link => "link",
+            Self::Markup => "markup",
             Self::Contact => "contact",
             Self::Phone => "phone",
             Self::Control => "control",
@@ -46,6 +53,8 @@ pub(in crate::tips) struct Rules {
     /// The last characters, in lower case.
     tail: [char; TAIL_CHARS],
     domain: Domain,
+    /// The last character is the colon behind one.
+    has_scheme: bool,
     phone: Phone,
     held: String,
 }
@@ -58,6 +67,7 @@ impl Rules {
             whitespace: Whitespace::default(),
             tail: [' '; TAIL_CHARS],
             domain: Domain::default(),
+            has_scheme: false,
             phone: Phone::default(),
             held: String::new(),
         }
@@ -100,7 +110,7 @@ impl Rules {
             .ok_or(Breach::TooLong)?;
         // Between the characters of a breach they would hide it from us, and from nobody else.
         if !is_invisible(c) {
-            self.check(c)?;
+            folded(c).try_for_each(|c| self.check(c))?;
         }
         self.held.push(c);
         if !self.phone.is_open() && !self.domain.is_open() {
@@ -114,10 +124,21 @@ impl Rules {
         if self.phone.read(c) {
             return Err(Breach::Phone);
         }
-        let [_, .., before] = self.tail;
+        let [.., third, second, before] = self.tail;
         if before == '@' && c.is_alphanumeric() {
             return Err(Breach::Contact);
         }
+        let is_letter = c.is_ascii_alphabetic();
+        if is_letter && (before == '<' || (second, before) == ('<', '/')) {
+            return Err(Breach::Markup);
+        }
+        let is_path = (second, before) == ('/', '/') && third != '/' && c.is_alphanumeric();
+        let is_target = (second, before) == (']', '(') && !c.is_whitespace();
+        let is_scheme = before == ':' && self.has_scheme && !c.is_whitespace();
+        if is_path || is_target || is_scheme {
+            return Err(Breach::Link);
+        }
+        self.has_scheme = c == ':' && self.domain.is_scheme();
         if self.domain.read(c) {
             return Err(Breach::Link);
         }
@@ -138,16 +159,35 @@ fn is_control(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}') || c.is_control()
 }
 
-/// Characters without a width, of which fonts show nothing.
+/// Characters of which fonts show nothing: those that the Unicode Standard (5.21) has ignored by default, and the
+/// mark that puts a key around a digit.
 const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{20e3}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// As programs read it that look for links: without its width, its circle or its typeface; the full stop of
+/// Chinese and Japanese as the one that IDNA takes it for (RFC 3490, section 3.1).
+fn folded(c: char) -> impl Iterator<Item = char> {
+    iter::once(c)
+        .nfkc()
+        .map(|c| if c == '\u{3002}' { '.' } else { c })
+}
+
+/// Whether there is nothing to see.
+pub(in crate::tips) fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || is_invisible(c))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BAD: [(&str, Breach); 24] = [
+    const BAD: [(&str, Breach); 42] = [
         ("see http://a.b", Breach::Link),
         ("see HTTPS://a", Breach::Link),
         ("on WWW.example", Breach::Link),
@@ -160,6 +200,27 @@ mod tests {
         ("read sub.evil.io or", Breach::Link),
         ("read evil.xn--p1ai or", Breach::Link),
         ("read evil\u{200b}.c\u{2060}om now", Breach::Link),
+        ("read evil.\u{fe0f}com now", Breach::Link),
+        ("read evil.\u{3164}com now", Breach::Link),
+        ("read evil。com now", Breach::Link),
+        ("read ｅｖｉｌ．ｃｏｍ now", Breach::Link),
+        ("read ⓔⓥⓘⓛ.ⓒⓞⓜ now", Breach::Link),
+        ("read evil\u{2024}com now", Breach::Link),
+        ("read пример.рф now", Breach::Link),
+        ("mailto:joe", Breach::Link),
+        ("javascript:alert(1)", Breach::Link),
+        ("read ｈｔｔｐ：／／evil", Breach::Link),
+        ("read //evil/x", Breach::Link),
+        ("read [this](/x)", Breach::Link),
+        ("read <a href=x>", Breach::Markup),
+        ("</answer>", Breach::Markup),
+        ("write to joe＠evil", Breach::Contact),
+        ("call 030•123•4567", Breach::Phone),
+        ("call 555_123_4567", Breach::Phone),
+        (
+            "call 5\u{20e3}5\u{20e3}5\u{20e3}1\u{20e3}2\u{20e3}3\u{20e3}4\u{20e3}",
+            Breach::Phone,
+        ),
         ("write to me@example.com", Breach::Contact),
         ("find @connell", Breach::Contact),
         ("call 555-123-4567", Breach::Phone),
@@ -208,6 +269,9 @@ mod tests {
             "Smile.Then go. Say it.Me too. Walk 3.5 km at 7 a.m. or 8 p.m., i.e. not late...",
             "Until 2026-11-29, count 10 9 8 7 6 5 4 3 2 1 and take 10 000 000 steps.",
             "  - one\n    - two",
+            "我很好。我们去公园。Then come home。好！",
+            "I <3 this; 3 < 5, Node.js or Wait.What? Note: data: none, tel: none.",
+            "Pi is 3.14159265358979, and 0.482913 is not; 1,234,567 steps.",
             "אמור \u{2066}hello\u{2069} לה.",
             "قل \u{2067}مرحبا\u{2069} now.\u{200f}",
         ] {

@@ -6,7 +6,7 @@ const LONGEST: usize = 253;
 /// The top level domains that a word ends with which is taken for a link wherever it stands: those
 /// that linkify-it takes so beside all countries', those that RFC 2606 keeps for examples, and those that most
 /// of the newer domains are in. In any other one a domain is told by its path, or by `www.`.
-const TOP_LEVELS: [&str; 35] = [
+const TOP_LEVELS: [&str; 36] = [
     "aero",
     "app",
     "asia",
@@ -42,6 +42,26 @@ const TOP_LEVELS: [&str; 35] = [
     "web",
     "website",
     "xyz",
+    "рф",
+];
+/// Those of countries (ISO 3166-1, and `ac`, `eu`, `su`, `uk`).
+const COUNTRIES: &str = "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo bq br bs bt bv bw by bz \
+    ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg eh er es et eu fi fj fk fm fo fr ga gb gd ge \
+    gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn kp kr \
+    kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mf mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni \
+    nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sj sk sl sm sn so sr ss \
+    st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw";
+/// What stands before the colon of a link that has no slashes.
+const SCHEMES: [&str; 9] = [
+    "data",
+    "facetime",
+    "javascript",
+    "mailto",
+    "sip",
+    "skype",
+    "sms",
+    "tel",
+    "vbscript",
 ];
 
 /// The word that is being read, as far as it may be a domain.
@@ -63,6 +83,10 @@ impl Domain {
 
     /// Reads the next character; tells whether a link ends before or with it.
     pub(super) fn read(&mut self, c: char) -> bool {
+        // Scripts that put no space between sentences: none of the domains that are looked for is in them.
+        if c >= '\u{2e80}' && c.is_alphabetic() {
+            return self.ends();
+        }
         if !(c.is_alphanumeric() || matches!(c, '-' | '.')) {
             let has_path = c == '/' && self.has_suffix();
             return self.ends() || has_path;
@@ -79,6 +103,11 @@ impl Domain {
             self.label = self.word.len();
         }
         false
+    }
+
+    /// Whether the word is one that begins a link where a colon follows.
+    pub(super) fn is_scheme(&self) -> bool {
+        SCHEMES.contains(&self.word.to_lowercase().as_str())
     }
 
     /// Ends the word; tells whether it is a domain.
@@ -108,7 +137,7 @@ fn is_top_level(label: &str) -> bool {
         return true;
     }
     // Two letters are a country, but for a sentence that begins without a space before it.
-    let is_country = label.len() == 2 && label.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_country = label.len() == 2 && COUNTRIES.split_ascii_whitespace().any(|one| one == lower);
     let begins_a_sentence = label.starts_with(|c: char| c.is_ascii_uppercase())
         && label.ends_with(|c: char| c.is_ascii_lowercase());
     is_country && !begins_a_sentence

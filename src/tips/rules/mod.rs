@@ -4,4 +4,4 @@ mod domain;
 mod phone;
 mod whitespace;
 
-pub(super) use check::{Breach, Rules, VERSION};
+pub(super) use check::{Breach, Rules, VERSION, is_blank};

@@ -50,7 +50,11 @@ impl Phone {
 }
 
 fn is_gap(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '-' | '–' | '.' | '(' | ')' | '/' | '+')
+    c.is_whitespace()
+        || matches!(
+            c,
+            '-' | '–' | '.' | '(' | ')' | '/' | '+' | '_' | '•' | '·' | '~' | '|' | '[' | ']' | '*'
+        )
 }
 
 /// A group of digits, and what stands behind it.
@@ -65,10 +69,10 @@ fn is_date_or_count(row: &str) -> bool {
     let Some(groups) = groups(row) else {
         return false;
     };
-    is_round(&groups) || is_counting(&groups) || are_dates(&groups)
+    is_fraction(&groups) || is_round(&groups) || is_counting(&groups) || are_dates(&groups)
 }
 
-/// `None` for a row with digits whose value is not known, or with a number too great for a count.
+/// `None` for a row with digits whose value is not known.
 fn groups(row: &str) -> Option<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut is_new = true;
@@ -85,7 +89,7 @@ fn groups(row: &str) -> Option<Vec<Group>> {
             }
             let group = groups.last_mut()?;
             group.digits += 1;
-            group.value = group.value.checked_mul(10)?.checked_add(digit)?;
+            group.value = group.value.saturating_mul(10).saturating_add(digit);
         } else if let Some(group) = groups.last_mut() {
             group.gap.push(c);
         }
@@ -100,6 +104,11 @@ fn value(c: char) -> Option<u32> {
         .into_iter()
         .filter_map(|zero| u32::from(c).checked_sub(zero))
         .find(|digit| *digit < 10)
+}
+
+/// A number with many digits behind its point: `3.14159265`.
+fn is_fraction(groups: &[Group]) -> bool {
+    matches!(groups, [whole, rest] if whole.digits == 1 && whole.gap == "." && rest.digits > 4)
 }
 
 /// A great number that ends with thousands: `10000000`, `10 000 000`, `1.000.000`.
@@ -194,6 +203,8 @@ mod tests {
             "10 000 000 steps",
             "1.000.000 steps",
             "1,234,567 steps",
+            "3.14159265358979",
+            "0.482913",
             "٢٠٢٦-١١-٢٩",
             "२०२६-११-२९",
         ] {
