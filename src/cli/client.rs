@@ -9,7 +9,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use super::{failure::Failure, output::clean};
+use super::{escape::clean, failure::Failure, figures::about};
 use crate::{config::ClientConfig, transport::code_name};
 
 /// Connects to the server, or says why not.
@@ -78,22 +78,26 @@ pub(super) fn refused(status: &Status) -> Failure {
     let reason = details
         .error_info()
         .map(|info| format!(" ({})", clean(&info.reason)));
+    let message = clean(status.message());
+    let (violations, has_more) = violations(status);
+    // The message has them as well, one behind the other.
+    let message = match violations.len() {
+        ..2 => message,
+        many if has_more => format!("over {many} fields are wrong"),
+        many => format!("{many} fields are wrong"),
+    };
     let mut failure = Failure::failed(format!(
-        "{}{}: {}",
+        "{}{}: {message}",
         code_name(status.code()),
         reason.unwrap_or_default(),
-        clean(status.message())
     ));
-    for violation in details
-        .bad_request()
-        .into_iter()
-        .flat_map(|bad| &bad.field_violations)
-    {
-        let (field, problem) = (clean(&violation.field), clean(&violation.description));
-        failure = failure.with_line(format!("{field}: {problem}"));
+    for violation in violations {
+        if !failure.message.contains(&violation) {
+            failure = failure.with_line(violation);
+        }
     }
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
-        failure = failure.with_line(format!("worth another try in {delay:?}"));
+        failure = failure.with_line(format!("retry in {}", about(delay)));
     }
     if let Some(cause) = status.source().map(root) {
         failure = failure.with_line(format!("cause: {}", clean(&cause.to_string())));
@@ -115,6 +119,15 @@ pub(super) fn refused(status: &Status) -> Failure {
         Some(id) => failure.with_line(format!("request id: {}", clean(id))),
         None => failure,
     }
+}
+
+/// What is wrong with which field, and whether the server found more than it tells.
+pub(super) fn violations(status: &Status) -> (Vec<String>, bool) {
+    let details = status.get_error_details();
+    let violations = details.bad_request().map(|bad| &bad.field_violations[..]);
+    let told = violations.unwrap_or_default().iter();
+    let told = told.map(|told| format!("{}: {}", clean(&told.field), clean(&told.description)));
+    (told.collect(), status.message().ends_with(" more"))
 }
 
 /// What to look at when somebody else answers.
@@ -181,7 +194,7 @@ mod tests {
             .insert("x-request-id", "abc".parse().unwrap());
         assert_eq!(
             refused(&status).message,
-            "INVALID_ARGUMENT (INVALID_FIELDS): page_size: no \n  page_size: must be 1 to 100\n  \
+            "INVALID_ARGUMENT (INVALID_FIELDS): page_size: no\\u{1b}\n  page_size: must be 1 to 100\n  \
              request id: abc"
         );
     }

@@ -13,22 +13,23 @@ pub(super) const NAME: &str = env!("CARGO_PKG_NAME");
 const EXITS: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings (see `health` and `verify` for theirs).
 Settings: flags win over the environment, which wins over the file named by --config.
-Colour is used on a terminal only, and never when NO_COLOR is set.";
+--addr, --timeout, --token-file, --tls-ca and --output (-o) may stand before the command, too.
+Colour is used on a terminal only, and never when NO_COLOR is set or TERM is dumb.";
 
 /// The whole command line.
 pub(super) fn command() -> Command {
     Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Serves a catalog of coaching challenges over gRPC; without a command: serve")
+        .about("Serves a catalog of coaching challenges over gRPC")
         .override_usage(
-            "challenges-catalog <COMMAND>\n       challenges-catalog [OPTIONS OF serve]",
+            "challenges-catalog <COMMAND>\n       challenges-catalog [OPTIONS OF serve]    without a command: serve",
         )
         .after_help(EXITS)
         .after_long_help(examples(
             &[
                 (
                     "challenges-catalog",
-                    "serve from a SQLite file in this directory",
+                    "without a command: serve, from a SQLite file in this directory",
                 ),
                 (
                     "challenges-catalog list --difficulty beginner",
@@ -74,7 +75,9 @@ fn serve() -> Command {
 
 fn migrate() -> Command {
     let up = Command::new("up").about("Applies what is missing; harmless when repeated");
-    let status = Command::new("status").about("Shows what is applied and what is missing");
+    let status = Command::new("status")
+        .about("Shows what is applied and what is missing")
+        .after_help("Exit codes: 0 nothing is pending, 1 something is, or it cannot be told, 2 wrong usage.");
     Command::new("migrate")
         .about("Brings the database to this version's schema")
         .subcommand_required(true)

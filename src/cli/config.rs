@@ -3,8 +3,9 @@ use clap::ArgMatches;
 use serde_json::json;
 
 use super::{
+    escape::clean,
     failure::{Failure, SERVE_HELP},
-    output::{self, Color, Output, clean},
+    output::{self, Color, Output},
     settings,
 };
 use crate::{
@@ -39,7 +40,7 @@ fn print(output: Output, loaded: &Loaded) -> Result<(), Failure> {
         };
         [entry.setting.key(), clean(shown), entry.origin.to_string()]
     });
-    output.rows(["SETTING", "VALUE", "FROM"], rows)
+    output.whole_rows(["SETTING", "VALUE", "FROM"], rows)
 }
 
 fn redis_acl(output: Output, loaded: &Loaded) -> Result<(), Failure> {

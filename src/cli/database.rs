@@ -5,8 +5,9 @@ use clap::ArgMatches;
 use serde_json::json;
 
 use super::{
+    escape::clean,
     failure::Failure,
-    output::{self, Color, Output, clean},
+    output::{self, Color, Output},
     runtime, serve, settings,
 };
 use crate::{
@@ -26,7 +27,13 @@ pub(super) fn migrate(matches: &ArgMatches, environment: &Environment) -> Result
         let migrations = runtime
             .block_on(app::migration_status(&database))
             .map_err(|error| Failure::caused("cannot tell what is applied", error.as_ref()))?;
-        return show(output, &migrations);
+        show(output, &migrations)?;
+        let is_pending = migrations.iter().any(|one| one.applied_at.is_none());
+        return if is_pending {
+            Err(Failure::quiet(1))
+        } else {
+            Ok(())
+        };
     }
     let migrated = runtime
         .block_on(app::migrate_up(&database))
@@ -98,5 +105,5 @@ fn show(output: Output, migrations: &[Migration]) -> Result<(), Failure> {
         };
         [migration.version.to_string(), clean(&migration.name), state]
     });
-    output.rows(["VERSION", "NAME", "APPLIED"], rows)
+    output.whole_rows(["VERSION", "NAME", "APPLIED"], rows)
 }

@@ -1,10 +1,9 @@
-use std::{
-    error::Error,
-    fmt::Display,
-    io::{IsTerminal, Write, stderr},
-    process::ExitCode,
-};
+use std::{error::Error, fmt::Display, io::stderr, process::ExitCode};
 
+use super::{
+    escape::clean_lines,
+    output::{self, Screen},
+};
 use crate::config::{Environment, Problems};
 
 /// How a command ends that did not succeed.
@@ -71,20 +70,18 @@ impl Failure {
 
     /// As people see it on standard error.
     pub(super) fn text(&self, environment: &Environment) -> String {
-        let color = stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-        let error = if color {
+        let error = if Screen::of(&stderr(), environment).has_color(environment) {
             "\u{1b}[1;31merror:\u{1b}[0m"
         } else {
             "error:"
         };
-        format!("{error} {}", self.message)
+        format!("{error} {}", clean_lines(&self.message))
     }
 
     /// Says it, and gives the exit code.
     pub(super) fn report(&self, environment: &Environment) -> ExitCode {
         if !self.message.is_empty() {
-            // Nobody is left to be told when standard error is closed.
-            let _ = writeln!(stderr(), "{}", self.text(environment));
+            output::remark(&self.text(environment), environment);
         }
         ExitCode::from(self.code)
     }

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::{
     client,
+    escape::clean,
     failure::Failure,
-    output::{self, Output, clean},
+    output::{self, Output},
     runtime, settings,
     view::{ChallengeView, FreshnessView},
 };
@@ -47,7 +48,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
             .await;
         answer.map_err(|status| client::refused(&status))
     })?;
-    show(output, answer.into_inner().try_into()?)
+    show(output, environment, answer.into_inner().try_into()?)
 }
 
 impl TryFrom<GetChallengeResponse> for GetView {
@@ -65,7 +66,11 @@ impl TryFrom<GetChallengeResponse> for GetView {
     }
 }
 
-fn show(output: Output, view: GetView) -> Result<(), Failure> {
+fn show(output: Output, environment: &Environment, view: GetView) -> Result<(), Failure> {
+    let warning = view.freshness.as_ref().and_then(FreshnessView::warning);
+    if let (Some(warning), false) = (warning, output.is_table()) {
+        output::remark(&warning, environment);
+    }
     if output.is_data() {
         return output.data(&view);
     }
@@ -84,13 +89,9 @@ fn show(output: Output, view: GetView) -> Result<(), Failure> {
     let rows = rows
         .into_iter()
         .filter_map(|(name, value)| Some([name.to_owned(), clean(&value?)]));
-    output.rows(["FIELD", "VALUE"], rows)?;
+    output.whole_rows(["FIELD", "VALUE"], rows)?;
     match view.freshness {
-        Some(freshness) if output.is_table() => output::line(&format!(
-            "
-{}",
-            freshness.summary()
-        )),
+        Some(freshness) if output.is_table() => output.text(&format!("\n{}", freshness.summary())),
         Some(_) | None => Ok(()),
     }
 }

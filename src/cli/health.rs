@@ -57,7 +57,7 @@ async fn watch(output: Output, config: &ClientConfig, service: String) -> Result
     };
     let refused = |status| unreachable(client::refused(&status));
     let mut changes = HealthClient::new(channel)
-        .watch(request)
+        .watch(client::streamed(config, request))
         .await
         .map_err(refused)?
         .into_inner();

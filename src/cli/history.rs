@@ -80,11 +80,12 @@ fn prune(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure>
     let is_trial = matches.get_flag("dry-run");
     if !is_trial && !matches.get_flag("yes") {
         let what = format!(
-            "This removes revisions that are older than {older_than:?} for good; no challenge changes."
+            "This removes revisions that are older than {} for good; no challenge changes.",
+            humantime::format_duration(older_than)
         );
         confirm::confirm(&what, "--dry-run tells how many there are")?;
     }
-    let mut bar = Progress::new("pruning");
+    let mut bar = Progress::new("pruning", environment);
     let mut done = 0;
     let mut progress = |removed| {
         done += removed;

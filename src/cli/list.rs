@@ -5,8 +5,9 @@ use tonic::transport::Channel;
 
 use super::{
     client,
+    escape::clean,
     failure::Failure,
-    output::{self, Output, clean},
+    output::{self, Output},
     runtime, settings,
     view::{ChallengeView, FreshnessView, difficulty},
 };
@@ -41,7 +42,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         let (request, all) = request(matches);
         ask(&config, &mut catalog, request, all).await
     })?;
-    show(output, &view)
+    show(output, environment, &view)
 }
 
 fn request(matches: &ArgMatches) -> (ListChallengesRequest, bool) {
@@ -90,6 +91,9 @@ async fn ask(
         // The pages together are no older than the oldest of them, and have no etag of their own.
         view.etag.clear();
         view.cached &= next.cached;
+        if let (Some(all), Some(page)) = (&mut view.freshness, &next.freshness) {
+            all.join(page);
+        }
     }
     Ok(view)
 }
@@ -122,7 +126,11 @@ impl From<ListChallengesResponse> for ListView {
     }
 }
 
-fn show(output: Output, view: &ListView) -> Result<(), Failure> {
+fn show(output: Output, environment: &Environment, view: &ListView) -> Result<(), Failure> {
+    let warning = view.freshness.as_ref().and_then(FreshnessView::warning);
+    if let (Some(warning), false) = (warning, output.is_table()) {
+        output::remark(&warning, environment);
+    }
     if output.is_data() {
         return output.data(view);
     }
@@ -137,7 +145,7 @@ fn show(output: Output, view: &ListView) -> Result<(), Failure> {
     });
     output.rows(["ID", "DIFFICULTY", "POINTS", "TITLE"], rows)?;
     if output.is_table() {
-        output::line(&summary(view))
+        output.text(&summary(view))
     } else {
         Ok(())
     }

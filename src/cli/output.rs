@@ -1,14 +1,19 @@
 //! The one place that writes to standard output.
 use std::{
     error::Error,
-    io::{self, ErrorKind, IsTerminal, Write, stdout},
+    io::{self, ErrorKind, IsTerminal, Write, stderr, stdout},
+    os::fd::AsFd,
 };
 
 use clap::{Arg, ArgMatches};
-use comfy_table::{Table, presets};
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::{
+    escape,
+    failure::Failure,
+    table::{Overflow, table, wrapped},
+};
 use crate::config::Environment;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +48,43 @@ pub(super) enum Color {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     shape: Shape,
-    color: bool,
+    screen: Screen,
+    has_color: bool,
+    /// How many columns there are, where people look at a terminal.
+    width: Option<usize>,
+}
+
+/// What a stream is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Screen {
+    /// A terminal that takes colours, and lets what was written be written over.
+    Full,
+    /// A terminal that asks for neither: `TERM=dumb`, or none named.
+    Dumb,
+    /// A file or a pipe.
+    None,
+}
+
+impl Screen {
+    /// What `stream` is.
+    pub(super) fn of(stream: &impl IsTerminal, environment: &Environment) -> Self {
+        match environment.get("TERM") {
+            _ if !stream.is_terminal() => Self::None,
+            None | Some("dumb") => Self::Dumb,
+            Some(_) => Self::Full,
+        }
+    }
+
+    /// Whether colours are shown there.
+    pub(super) fn has_color(self, environment: &Environment) -> bool {
+        self == Self::Full && environment.get("NO_COLOR").is_none()
+    }
 }
 
 /// `--output`, for every command that prints something.
 pub(super) fn arg() -> Arg {
     Arg::new("output")
+        .short('o')
         .long("output")
         .value_name("FORMAT")
         .value_parser(["table", "json", "yaml"])
@@ -58,17 +94,21 @@ pub(super) fn arg() -> Arg {
 impl Output {
     /// What `--output` asks for, or what suits standard output.
     pub(super) fn new(matches: &ArgMatches, environment: &Environment) -> Self {
-        let terminal = stdout().is_terminal();
+        let is_terminal = stdout().is_terminal();
         let shape = match matches.get_one::<String>("output").map(String::as_str) {
             Some("json") => Shape::Data(Format::Json),
             Some("yaml") => Shape::Data(Format::Yaml),
             Some(_) => Shape::Table,
-            None if terminal => Shape::Table,
+            None if is_terminal => Shape::Table,
             None => Shape::Plain,
         };
+        let has_width = is_terminal && shape == Shape::Table;
+        let screen = Screen::of(&stdout(), environment);
         Self {
             shape,
-            color: terminal && environment.get("NO_COLOR").is_none(),
+            screen,
+            has_color: screen.has_color(environment),
+            width: has_width.then(|| width_of(stdout(), environment)),
         }
     }
 
@@ -84,27 +124,56 @@ impl Output {
 
     /// True when what was written can be written over.
     pub(super) fn is_screen(self) -> bool {
-        self.is_table() && stdout().is_terminal()
+        self.is_table() && self.screen == Screen::Full
     }
 
-    /// Rows aligned under `headings`.
+    /// Rows aligned under `headings`, those of a list that is read at a glance.
     pub(super) fn table<const N: usize>(
         self,
         headings: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> String {
-        rows_text(self.shape, headings, rows)
+        self.laid_out(headings, rows, Overflow::Cut)
     }
 
-    /// Writes rows: aligned under `headings`, or tab-separated without them.
-    /// Colour would disturb every column but the last.
+    /// Writes rows: aligned under `headings` and no wider than the terminal, or tab-separated without
+    /// them and whole.
     pub(super) fn rows<const N: usize>(
         self,
         headings: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> Result<(), Failure> {
-        let text = rows_text(self.shape, headings, rows);
-        if text.is_empty() { Ok(()) } else { line(&text) }
+        lines(&self.laid_out(headings, rows, Overflow::Cut))
+    }
+
+    /// As [`Self::rows`], for texts that must be read to their end.
+    pub(super) fn whole_rows<const N: usize>(
+        self,
+        headings: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Result<(), Failure> {
+        lines(&self.laid_out(headings, rows, Overflow::Wrap))
+    }
+
+    fn laid_out<const N: usize>(
+        self,
+        headings: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+        overflow: Overflow,
+    ) -> String {
+        if self.shape == Shape::Table {
+            return table(headings, rows, self.width, overflow);
+        }
+        let lines: Vec<_> = rows.into_iter().map(|row| row.join("\t")).collect();
+        lines.join("\n")
+    }
+
+    /// Writes sentences for people, in lines that the terminal has room for.
+    pub(super) fn text(self, text: &str) -> Result<(), Failure> {
+        match self.width {
+            Some(width) => line(&wrapped(text, width)),
+            None => line(text),
+        }
     }
 
     /// Writes the one answer for a program: JSON is indented, so that people can read it too.
@@ -113,7 +182,7 @@ impl Output {
             Shape::Data(Format::Yaml) => line(yaml(value)?.trim_end()),
             Shape::Data(Format::Json) | Shape::Table | Shape::Plain => {
                 let json = serde_json::to_string_pretty(value);
-                line(&json.map_err(|error| unwritable(&error))?)
+                line(&escape::json(&json.map_err(|error| unwritable(&error))?))
             }
         }
     }
@@ -125,7 +194,7 @@ impl Output {
             Shape::Data(Format::Yaml) => line(&format!("---\n{}", yaml(value)?.trim_end())),
             Shape::Data(Format::Json) | Shape::Table | Shape::Plain => {
                 let json = serde_json::to_string(value);
-                line(&json.map_err(|error| unwritable(&error))?)
+                line(&escape::json(&json.map_err(|error| unwritable(&error))?))
             }
         }
     }
@@ -137,7 +206,7 @@ impl Output {
             Color::Yellow => 33,
             Color::Red => 31,
         };
-        if self.color {
+        if self.has_color {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
         } else {
             text.to_owned()
@@ -157,43 +226,29 @@ pub(super) fn piece(text: &str) -> Result<(), Failure> {
     written.map_err(|error| closed(&error))
 }
 
-/// The text without control characters: what others wrote into the catalog
-/// must neither break a line nor steer a terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+/// Writes what has lines, if it has any.
+fn lines(text: &str) -> Result<(), Failure> {
+    if text.is_empty() { Ok(()) } else { line(text) }
 }
 
-/// As [`clean`], for text that may have several lines.
-pub(super) fn clean_lines(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect()
+/// Tells people what programs that read standard output must not meet there.
+pub(super) fn remark(text: &str, environment: &Environment) {
+    let text = match Screen::of(&stderr(), environment) {
+        Screen::Full | Screen::Dumb => wrapped(text, width_of(stderr(), environment)),
+        Screen::None => text.to_owned(),
+    };
+    // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(stderr(), "{text}");
 }
 
-fn rows_text<const N: usize>(
-    shape: Shape,
-    headings: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    if shape != Shape::Table {
-        let lines: Vec<_> = rows.into_iter().map(|row| row.join("\t")).collect();
-        return lines.join("\n");
-    }
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_header(headings)
-        .add_rows(rows);
-    table
-        .column_iter_mut()
-        .for_each(|column| _ = column.set_padding((0, 2)));
-    let lines: Vec<_> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.join("\n")
+/// How many columns a terminal has, as it says itself or the environment does, and else 80.
+fn width_of(terminal: impl AsFd, environment: &Environment) -> usize {
+    let told = tcgetwinsize(terminal)
+        .ok()
+        .map(|size| usize::from(size.ws_col));
+    let named = || environment.get("COLUMNS")?.parse().ok();
+    let told = told.filter(|width| *width > 0).or_else(named);
+    told.filter(|width| *width > 0).unwrap_or(80)
 }
 
 /// A reader that went away, such as `head`, has what it wanted: that is no failure.
@@ -204,8 +259,15 @@ fn closed(error: &io::Error) -> Failure {
     Failure::caused("cannot write to standard output", error)
 }
 
+/// JSON is YAML too, and has escapes where the plainer form of a text has none.
 fn yaml(value: &impl Serialize) -> Result<String, Failure> {
-    serde_saphyr::to_string(value).map_err(|error| unwritable(&error))
+    let yaml = serde_saphyr::to_string(value).map_err(|error| unwritable(&error))?;
+    if escape::is_clean(&yaml) {
+        return Ok(yaml);
+    }
+    let json = serde_json::to_string_pretty(value);
+    json.map(|json| escape::json(&json))
+        .map_err(|error| unwritable(&error))
 }
 
 fn unwritable(error: &(dyn Error + 'static)) -> Failure {
@@ -215,26 +277,6 @@ fn unwritable(error: &(dyn Error + 'static)) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_are_aligned_for_people_and_tab_separated_for_programs() {
-        let rows = || [["1", "one"], ["22", "two"]].map(|row| row.map(str::to_owned));
-        let table = rows_text(Shape::Table, ["N", "WORD"], rows());
-        assert_eq!(
-            table.lines().collect::<Vec<_>>(),
-            ["N   WORD", "1   one", "22  two"]
-        );
-        assert_eq!(
-            rows_text(Shape::Plain, ["N", "WORD"], rows()),
-            "1\tone\n22\ttwo"
-        );
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(clean("a\tb\n\u{1b}[31mc"), "a b  [31mc");
-        assert_eq!(clean_lines("a\tb\n\u{1b}[31mc"), "a b\n [31mc");
-    }
 
     #[test]
     fn a_closed_pipe_is_no_failure() {

@@ -1,9 +1,10 @@
 use std::{
-    io::{IsTerminal, Write, stderr},
+    io::{Write, stderr},
     time::{Duration, Instant},
 };
 
-use super::output::clean;
+use super::{escape::clean, output::Screen};
+use crate::config::Environment;
 
 /// A bar on standard error that shows how far long work is, where somebody can see it.
 pub(super) struct Progress {
@@ -28,11 +29,11 @@ const CLEAR: &str = "\r\u{1b}[2K";
 const WORDS_MAX: usize = 38;
 
 impl Progress {
-    /// Nothing is shown yet; nothing ever, where standard error is no terminal.
-    pub(super) fn new(what: &'static str) -> Self {
+    /// Nothing is shown yet; nothing ever, where what is written cannot be written over.
+    pub(super) fn new(what: &'static str, environment: &Environment) -> Self {
         Self {
             what,
-            is_shown: stderr().is_terminal(),
+            is_shown: Screen::of(&stderr(), environment) == Screen::Full,
             drawn: None,
         }
     }
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn the_bar_grows_to_its_end_and_not_beyond() {
         let none = format!("{} 0/4 a b", "░".repeat(WIDTH));
-        assert_eq!(bar(0, Some(4), "0/4 a\tb"), none);
+        assert_eq!(bar(0, Some(4), "0/4 a b"), none);
         let half = format!("{}{} 2/4", "█".repeat(15), "░".repeat(15));
         assert_eq!(bar(2, Some(4), "2/4"), half);
         for (done, total) in [(4, 4), (5, 4), (0, 0)] {

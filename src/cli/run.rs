@@ -8,7 +8,7 @@ use clap::ArgMatches;
 
 use super::{
     admin, command::command, completions, config, database, failure::Failure, get, health, history,
-    list, man, serve, tips, verify,
+    list, man, placing::placed, serve, tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -18,7 +18,9 @@ use crate::config::{Environment, blank_passwords};
 /// asked wrongly; `health` and `verify` have their own.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
-    match command().try_get_matches_from(args) {
+    let command = command();
+    let args = placed(args, &command);
+    match command.try_get_matches_from(args) {
         Ok(matches) => match dispatch(&matches, environment) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(environment),

@@ -1,5 +1,5 @@
 use std::{
-    io::{IsTerminal, Write, stderr},
+    io::{Write, stderr},
     sync::Arc,
 };
 
@@ -8,6 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
     failure::{Failure, chain},
+    output::Screen,
     runtime, settings,
 };
 use crate::{
@@ -58,8 +59,9 @@ pub(super) fn start_log<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let terminal = stderr().is_terminal();
-    let color = terminal && environment.get("NO_COLOR").is_none();
+    let screen = Screen::of(&stderr(), environment);
+    let terminal = screen != Screen::None;
+    let color = screen.has_color(environment);
     let format = match (log.format, terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
         (LogFormat::Text, _) | (LogFormat::Auto, true) => Format::Text { color },

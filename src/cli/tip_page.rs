@@ -3,31 +3,37 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    escape::{clean, clean_lines},
     failure::Failure,
-    output::{self, Color, Output, clean_lines},
+    output::{self, Color, Output},
     tip_view::word,
 };
-use crate::pb::catalog::v1::{
-    StreamTipsResponse, TipDone, TipFallback, TipProviderFailure, TipReset, TipResetCause,
-    TipSource, stream_tips_response::Event,
+use crate::{
+    config::Environment,
+    pb::catalog::v1::{
+        StreamTipsResponse, TipDone, TipFallback, TipProviderFailure, TipReset, TipResetCause, TipSource,
+        stream_tips_response::Event,
+    },
 };
 
 /// A tip as it comes, for people.
 ///
 /// On a terminal each piece is shown at once, and text that becomes void is followed by a word
 /// about it. A pipe cannot take text back, so there it is written once, when it is whole.
-pub(super) struct TipPage {
+pub(super) struct TipPage<'a> {
     output: Output,
+    environment: &'a Environment,
     asked: Instant,
     first_text: Option<Duration>,
     text: String,
     is_done: bool,
 }
 
-impl TipPage {
-    pub(super) fn new(output: Output, asked: Instant) -> Self {
+impl<'a> TipPage<'a> {
+    pub(super) fn new(output: Output, environment: &'a Environment, asked: Instant) -> Self {
         Self {
             output,
+            environment,
             asked,
             first_text: None,
             text: String::new(),
@@ -71,14 +77,18 @@ impl TipPage {
     }
 
     fn close(&self, done: &TipDone) -> Result<(), Failure> {
+        let written = written(done);
+        if !self.output.is_table() && stands_in(done) {
+            output::remark(&format!("note: {written}"), self.environment);
+        }
         if self.output.is_data() {
             return Ok(());
         }
         if !self.output.is_table() {
             return output::line(&clean_lines(&self.text));
         }
-        let total = self.asked.elapsed();
-        output::line(&format!("\n\n{}", summary(done, self.first_text, total)))
+        let times = times(self.first_text, self.asked.elapsed());
+        self.output.text(&format!("\n\n{written}; {times}"))
     }
 }
 
@@ -92,7 +102,16 @@ fn notice(reset: TipReset) -> &'static str {
     }
 }
 
-fn summary(done: &TipDone, first_text: Option<Duration>, total: Duration) -> String {
+/// Whether it is another text than one that was written for this question and is current.
+fn stands_in(done: &TipDone) -> bool {
+    match done.source() {
+        TipSource::Ai | TipSource::Cache => false,
+        TipSource::Stale | TipSource::Static | TipSource::Unspecified => true,
+    }
+}
+
+/// Who wrote it, and why it is not another one.
+fn written(done: &TipDone) -> String {
     let source = match done.source() {
         TipSource::Ai => "written now",
         TipSource::Cache => "written before",
@@ -102,23 +121,29 @@ fn summary(done: &TipDone, first_text: Option<Duration>, total: Duration) -> Str
     };
     let model = match done.model.as_str() {
         "" => String::new(),
-        model => format!(" by {}", output::clean(model)),
+        model => format!(" by {}", clean(model)),
     };
     let reason = match (done.fallback(), done.provider_failure()) {
         (TipFallback::Unspecified, _) => String::new(),
-        (fallback, TipProviderFailure::Unspecified) => format!(
-            ", because of: {}",
-            word(fallback.as_str_name(), "TIP_FALLBACK_")
-        ),
-        (_, failure) => format!(
-            ", because of: {}",
-            word(failure.as_str_name(), "TIP_PROVIDER_FAILURE_")
-        ),
+        (fallback, TipProviderFailure::Unspecified) => {
+            let word = word(fallback.as_str_name(), "TIP_FALLBACK_");
+            format!(", because of: {}", word.replace('_', " "))
+        }
+        (_, failure) => {
+            let word = word(failure.as_str_name(), "TIP_PROVIDER_FAILURE_");
+            format!(", because of: {}", word.replace('_', " "))
+        }
     };
+    format!("{source}{model}{reason}")
+}
+
+fn times(first_text: Option<Duration>, total: Duration) -> String {
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
-    let first = first_text.map_or("none".to_owned(), seconds);
-    let total = seconds(total);
-    format!("{source}{model}{reason}; first text after {first}, all after {total}")
+    let (first, total) = (
+        first_text.map_or("none".to_owned(), seconds),
+        seconds(total),
+    );
+    format!("first text after {first}, all after {total}")
 }
 
 #[cfg(test)]
@@ -127,18 +152,14 @@ mod tests {
 
     #[test]
     fn the_summary_says_who_wrote_and_how_long_it_took() {
-        let times = (
-            Some(Duration::from_millis(420)),
-            Duration::from_millis(1_870),
-        );
         let done = TipDone {
             source: TipSource::Ai.into(),
             model: "m-1".to_owned(),
             ..TipDone::default()
         };
         assert_eq!(
-            summary(&done, times.0, times.1),
-            "written now by m-1; first text after 0.42 s, all after 1.87 s"
+            (written(&done).as_str(), stands_in(&done)),
+            ("written now by m-1", false)
         );
         let done = TipDone {
             source: TipSource::Static.into(),
@@ -146,8 +167,15 @@ mod tests {
             ..TipDone::default()
         };
         assert_eq!(
-            summary(&done, times.0, times.1),
-            "written by a person, because of: no_provider; first text after 0.42 s, all after 1.87 s"
+            (written(&done).as_str(), stands_in(&done)),
+            ("written by a person, because of: no provider", true)
+        );
+        assert_eq!(
+            times(
+                Some(Duration::from_millis(420)),
+                Duration::from_millis(1_870)
+            ),
+            "first text after 0.42 s, all after 1.87 s"
         );
     }
 }

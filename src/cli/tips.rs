@@ -69,7 +69,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         );
         let answer = answer.await.map_err(|_| client::silent(&config))?;
         let events = answer.map_err(|status| client::refused(&status))?;
-        follow(output, &config, asked, events.into_inner()).await
+        let page = TipPage::new(output, environment, asked);
+        follow(output, &config, page, events.into_inner()).await
     })
 }
 
@@ -105,10 +106,9 @@ fn request(matches: &ArgMatches, config: &ClientConfig) -> StreamTipsRequest {
 async fn follow(
     output: Output,
     config: &ClientConfig,
-    asked: Instant,
+    mut page: TipPage<'_>,
     mut events: Streaming<StreamTipsResponse>,
 ) -> Result<(), Failure> {
-    let mut page = TipPage::new(output, asked);
     loop {
         let next = timeout(config.timeout, events.message()).await;
         let next = next.map_err(|_| client::silent(config))?;

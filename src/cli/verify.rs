@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::{
     database,
+    escape::clean,
     failure::Failure,
-    output::{self, Color, Output, clean},
+    output::{self, Color, Output},
     progress::Progress,
     runtime,
 };
@@ -20,7 +21,7 @@ use crate::{
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let database = database::database(matches, environment)?;
-    let progress = Mutex::new(Progress::new("checking"));
+    let progress = Mutex::new(Progress::new("checking", environment));
     let tell = |done, total| {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.at(done, Some(total), "");
@@ -58,7 +59,7 @@ fn show(output: Output, report: &Report) -> Result<(), Failure> {
         .facts
         .iter()
         .map(|fact| [clean(&fact.name), clean(&fact.value)]);
-    output.rows(["FACT", "VALUE"], facts)?;
+    output.whole_rows(["FACT", "VALUE"], facts)?;
     if report.findings.is_empty() {
         return verdict(output, report);
     }
@@ -75,7 +76,7 @@ fn show(output: Output, report: &Report) -> Result<(), Failure> {
             clean(&finding.text),
         ]
     });
-    output.rows(["SEVERITY", "SUBJECT", "FINDING"], findings)?;
+    output.whole_rows(["SEVERITY", "SUBJECT", "FINDING"], findings)?;
     verdict(output, report)
 }
 

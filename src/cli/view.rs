@@ -1,8 +1,9 @@
 //! Answers as JSON: the field names of the proto, difficulties and sources as
 //! plain words, times as RFC 3339.
+use prost_types::Duration as Told;
 use serde::Serialize;
 
-use super::output::clean;
+use super::{escape::clean, figures};
 use crate::pb::catalog::v1 as pb;
 
 /// A challenge.
@@ -26,6 +27,8 @@ pub(super) struct FreshnessView {
     pub(super) stale: bool,
     /// Seconds, such as `0.412s`.
     pub(super) staleness_bound: Option<String>,
+    #[serde(skip)]
+    bound: Option<Told>,
 }
 
 impl From<pb::Challenge> for ChallengeView {
@@ -55,24 +58,45 @@ impl From<pb::Freshness> for FreshnessView {
             version: freshness.version,
             stale: freshness.stale,
             staleness_bound: freshness.staleness_bound.map(|bound| bound.to_string()),
+            bound: freshness.staleness_bound,
         }
     }
 }
 
 impl FreshnessView {
-    /// One line for people.
+    /// Two lines for people.
     pub(super) fn summary(&self) -> String {
-        let age = match (&self.staleness_bound, self.stale) {
-            (Some(bound), true) => format!(", stale: {bound} old or more"),
+        let age = match (&self.bound, self.stale) {
+            (Some(bound), true) => format!(", stale: {} old or more", figures::time(Some(bound))),
             (None, true) => ", stale".to_owned(),
-            (Some(bound), false) => format!(", at most {bound} old"),
+            (Some(bound), false) => format!(", at most {} old", figures::time(Some(bound))),
             (None, false) => String::new(),
         };
-        format!(
-            "from {}{age}, version {}",
-            self.source.replace('_', " "),
-            clean(&self.version)
-        )
+        let (source, version) = (self.source.replace('_', " "), clean(&self.version));
+        format!("from {source}{age}\nversion {version}")
+    }
+
+    /// What must not be overlooked, if there is anything.
+    pub(super) fn warning(&self) -> Option<String> {
+        let age = self
+            .bound
+            .map(|bound| format!(", {} old or more", figures::time(Some(&bound))));
+        self.stale.then(|| {
+            format!(
+                "warning: a stale copy{}: the server cannot read its database",
+                age.unwrap_or_default()
+            )
+        })
+    }
+
+    /// Takes in how fresh another page of the same list is: together they are as fresh as the worse.
+    pub(super) fn join(&mut self, page: &Self) {
+        let age = |view: &Self| view.bound.map(|bound| (bound.seconds, bound.nanos));
+        if page.stale && !self.stale || page.stale == self.stale && age(page) > age(self) {
+            self.staleness_bound.clone_from(&page.staleness_bound);
+            self.bound = page.bound;
+        }
+        self.stale |= page.stale;
     }
 }
 

@@ -25,7 +25,18 @@ pub(super) struct RowView {
     pub(super) etag: String,
 }
 
-/// The word for who decided a value.
+/// Who decided a value, as programs are told: the contract's name as a plain word.
+pub(super) fn token(source: ValueSource) -> &'static str {
+    match source {
+        ValueSource::Unspecified => "unspecified",
+        ValueSource::EnvironmentRow => "environment_row",
+        ValueSource::AllRow => "all_row",
+        ValueSource::Settings => "settings",
+        ValueSource::Default => "default",
+    }
+}
+
+/// Who decided a value, for people.
 pub(super) fn source(source: ValueSource) -> &'static str {
     match source {
         ValueSource::Unspecified => "unknown",

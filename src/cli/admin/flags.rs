@@ -1,5 +1,5 @@
 //! `admin flags list|get|set|unset`.
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, builder::StringValueParser};
 use serde::Serialize;
 use tonic::{Response, Status, transport::Channel};
 
@@ -8,9 +8,11 @@ use crate::{
     cli::{
         author::{self, Author},
         client,
+        escape::clean,
         failure::Failure,
+        names::suggest,
         number::whole,
-        output::{self, Color, Output, clean},
+        output::{self, Color, Output},
         runtime, settings,
     },
     config::Environment,
@@ -28,10 +30,11 @@ pub(super) fn command() -> Command {
         Arg::new("name")
             .value_name("FLAG")
             .required(true)
-            .help(format!(
-                "Which one: {}",
-                Flag::ALL.map(|flag| flag.terms().name).join(", ")
+            .value_parser(suggest(
+                StringValueParser::new(),
+                Flag::ALL.map(|flag| flag.terms().name),
             ))
+            .help("Which one")
     };
     let list = Command::new("list").about("Shows how every flag stands on the server");
     let get = Command::new("get")
@@ -85,6 +88,9 @@ struct FlagView {
     enabled: bool,
     rollout_percentage: i32,
     source: &'static str,
+    /// As people are told.
+    #[serde(skip)]
+    from: &'static str,
     description: String,
     has_rollout: bool,
     environment_variable: String,
@@ -209,7 +215,8 @@ fn text(matches: &ArgMatches, name: &str) -> String {
 impl From<FeatureFlag> for FlagView {
     fn from(flag: FeatureFlag) -> Self {
         Self {
-            source: control_view::source(flag.source()),
+            source: control_view::token(flag.source()),
+            from: control_view::source(flag.source()),
             name: flag.name,
             enabled: flag.enabled,
             rollout_percentage: flag.rollout_percentage,
@@ -277,11 +284,11 @@ fn show_all(output: Output, view: &FlagsView) -> Result<(), Failure> {
         [
             clean(&flag.name),
             flag.state(),
-            flag.source.to_owned(),
+            flag.from.to_owned(),
             remark,
         ]
     });
-    output.rows(["FLAG", "STATE", "FROM", "WHAT IT DOES"], rows)
+    output.whole_rows(["FLAG", "STATE", "FROM", "WHAT IT DOES"], rows)
 }
 
 fn show(output: Output, view: &FlagsView) -> Result<(), Failure> {
@@ -295,7 +302,7 @@ fn show(output: Output, view: &FlagsView) -> Result<(), Failure> {
     let rows = [
         ("flag", flag.name.as_str()),
         ("state", state.as_str()),
-        ("from", flag.source),
+        ("from", flag.from),
         ("does", flag.description.as_str()),
         ("variable", flag.environment_variable.as_str()),
         ("environment", flag.row.environment.as_str()),
@@ -311,7 +318,7 @@ fn show(output: Output, view: &FlagsView) -> Result<(), Failure> {
         ("version", view.version.as_str()),
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    output.rows(
+    output.whole_rows(
         ["FIELD", "VALUE"],
         rows.map(|(name, value)| [name.to_owned(), clean(value)]),
     )

@@ -8,9 +8,10 @@ use crate::{
     cli::{
         author::Author,
         client,
+        escape::clean,
         failure::Failure,
         number::whole,
-        output::{self, Color, Output, clean},
+        output::{self, Color, Output},
         runtime, settings,
     },
     config::Environment,
@@ -64,6 +65,9 @@ struct SettingView {
     name: String,
     value: i64,
     source: &'static str,
+    /// As people are told.
+    #[serde(skip)]
+    from: &'static str,
     description: String,
     min: i64,
     max: i64,
@@ -151,7 +155,8 @@ fn text(matches: &ArgMatches, name: &str) -> String {
 impl From<RuntimeSetting> for SettingView {
     fn from(setting: RuntimeSetting) -> Self {
         Self {
-            source: control_view::source(setting.source()),
+            source: control_view::token(setting.source()),
+            from: control_view::source(setting.source()),
             name: setting.name,
             value: setting.value,
             description: setting.description,
@@ -186,12 +191,12 @@ fn show(output: Output, view: &SettingsView) -> Result<(), Failure> {
         [
             clean(&setting.name),
             setting.value.to_string(),
-            setting.source.to_owned(),
+            setting.from.to_owned(),
             format!("{} to {}", setting.min, setting.max),
             remark,
         ]
     });
-    output.rows(["SETTING", "VALUE", "FROM", "RANGE", "WHAT IT DOES"], rows)
+    output.whole_rows(["SETTING", "VALUE", "FROM", "RANGE", "WHAT IT DOES"], rows)
 }
 
 /// Of all settings the one that was asked for.
@@ -211,7 +216,7 @@ fn show_one(output: Output, mut view: SettingsView, name: &str) -> Result<(), Fa
     let rows = [
         ("setting", setting.name.clone()),
         ("value", setting.value.to_string()),
-        ("from", setting.source.to_owned()),
+        ("from", setting.from.to_owned()),
         ("range", format!("{} to {}", setting.min, setting.max)),
         ("does", setting.description.clone()),
         ("variable", setting.environment_variable.clone()),
@@ -225,7 +230,7 @@ fn show_one(output: Output, mut view: SettingsView, name: &str) -> Result<(), Fa
         ("version", view.version.clone()),
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    output.rows(
+    output.whole_rows(
         ["FIELD", "VALUE"],
         rows.map(|(name, value)| [name.to_owned(), clean(&value)]),
     )

@@ -10,9 +10,10 @@ use super::{
 use crate::{
     cli::{
         client,
+        escape::clean,
         failure::Failure,
         number::whole,
-        output::{self, Color, Output, clean},
+        output::{self, Color, Output},
         runtime, settings,
     },
     config::{ClientConfig, Environment},
@@ -121,7 +122,10 @@ fn run_generation(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let config = settings::client(matches, environment)?;
     runtime::command()?.block_on(async {
         let mut admin = TipsAdminClient::new(client::connect(&config).await?);
-        let answer = timeout(config.timeout, admin.batch_generate_tips(request(matches)));
+        let answer = timeout(
+            config.timeout,
+            admin.batch_generate_tips(client::streamed(&config, request(matches))),
+        );
         let answer = answer.await.map_err(|_| silent(&config))?;
         let progress = answer.map_err(|status| client::refused(&status))?;
         follow(output, &config, progress.into_inner()).await
@@ -208,7 +212,7 @@ fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failu
         }
     }
     match &message.summary {
-        Some(summary) => output.rows(["SUMMARY", ""], summary_rows(summary)),
+        Some(summary) => output.whole_rows(["SUMMARY", ""], summary_rows(summary)),
         None => Ok(()),
     }
 }

@@ -1,12 +1,15 @@
 //! `admin tips resume`.
 use clap::{ArgMatches, Command};
+use prost_types::Duration as Told;
 use serde::Serialize;
 
 use crate::{
     cli::{
         client,
+        escape::clean,
         failure::Failure,
-        output::{self, Output, clean},
+        figures::time,
+        output::{self, Output},
         runtime, settings,
     },
     config::Environment,
@@ -41,6 +44,8 @@ struct ProviderView {
     model: String,
     was_left_alone: bool,
     pause_left: Option<String>,
+    #[serde(skip)]
+    left: Option<Told>,
 }
 
 impl From<ResumeProvidersResponse> for ResumedView {
@@ -59,6 +64,7 @@ impl From<ResumedProvider> for ProviderView {
             model: resumed.model,
             was_left_alone: resumed.was_left_alone,
             pause_left: resumed.pause_left.map(|pause| pause.to_string()),
+            left: resumed.pause_left,
         }
     }
 }
@@ -82,11 +88,14 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
             clean(&resumed.provider),
             clean(&resumed.model),
             if resumed.was_left_alone { "yes" } else { "no" }.to_owned(),
-            resumed.pause_left.clone().unwrap_or_default(),
+            resumed
+                .left
+                .as_ref()
+                .map_or_else(String::new, |left| time(Some(left))),
         ]
     });
-    output.rows(["PROVIDER", "MODEL", "WAS LEFT ALONE", "PAUSE LEFT"], rows)?;
-    output::line(if view.fleet_wide {
+    output.rows(["PROVIDER", "MODEL", "LEFT ALONE", "PAUSE LEFT"], rows)?;
+    output.text(if view.fleet_wide {
         "All replicas order again within seconds."
     } else {
         "Only the replica that was asked orders again: it shares nothing with others."

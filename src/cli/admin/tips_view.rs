@@ -2,7 +2,7 @@
 use serde::Serialize;
 
 use crate::{
-    cli::output::clean,
+    cli::{escape::clean, figures::time},
     pb::{
         admin::v1::{BatchGenerateTipsResponse, BatchGenerateTipsSummary, GeneratedTip, TipBatch},
         catalog::v1::TipProviderFailure,
@@ -187,7 +187,7 @@ pub(super) fn summary_rows(summary: &BatchGenerateTipsSummary) -> Vec<[String; 2
         rows.push(row("most cost", dollars(summary.most_cost_micro_usd)));
     }
     if let Some(took) = summary.took {
-        rows.push(row("took", took.to_string()));
+        rows.push(row("took", time(Some(&took))));
     }
     rows
 }

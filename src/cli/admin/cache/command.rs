@@ -5,7 +5,7 @@ use tonic::transport::Channel;
 
 use super::{invalidate, status, warm, watch};
 use crate::{
-    cli::{client, command::examples, failure::Failure, output, settings},
+    cli::{client, command::examples, failure::Failure, names::suggest, output, settings},
     config::{ClientConfig, Environment},
     domain::{ChallengeId, Tag},
     pb::admin::v1::cache_admin_client::CacheAdminClient,
@@ -80,8 +80,17 @@ fn invalidate_command() -> Command {
     let tag = Arg::new("tag")
         .long("tag")
         .value_name("TAG")
-        .value_parser(|text: &str| text.parse::<Tag>().map(|_| text.to_owned()))
-        .help("All that depends on challenges, difficulty:NAME or challenge:ID");
+        .value_parser(suggest(
+            |text: &str| text.parse::<Tag>().map(|_| text.to_owned()),
+            [
+                "challenges",
+                "difficulty:beginner",
+                "difficulty:intermediate",
+                "difficulty:advanced",
+                "challenge:ID",
+            ],
+        ))
+        .help("All that depends on it");
     let id = ids("All that shows one of these challenges");
     Command::new("invalidate")
         .about("Declares copies out of date in the whole fleet, and waits for proof")
@@ -120,7 +129,10 @@ fn warm_command() -> Command {
     let list = Arg::new("list")
         .long("list")
         .value_name("DIFFICULTY[:SIZE]")
-        .value_parser(warm::first_page)
+        .value_parser(suggest(
+            warm::first_page,
+            ["all", "beginner", "intermediate", "advanced"],
+        ))
         .num_args(1..)
         .action(ArgAction::Append)
         .help("First pages beside the common ones, such as beginner:10 or all");

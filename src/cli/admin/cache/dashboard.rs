@@ -3,12 +3,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    figures::{NONE, percent, seconds, sparkline},
-    status::{HEADINGS, measured, row},
-};
+use super::status::{HEADINGS, measured, row};
 use crate::{
-    cli::output::{Color, Output, clean},
+    cli::{
+        escape::clean,
+        figures::{NONE, percent, seconds, sparkline},
+        output::{Color, Output},
+    },
     pb::admin::v1::{GetCacheStatusResponse, ReplicaCacheStatus},
 };
 

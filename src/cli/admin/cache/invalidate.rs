@@ -2,12 +2,14 @@
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{command::connect, figures::time};
+use super::command::connect;
 use crate::{
     cli::{
         client, confirm,
+        escape::clean,
         failure::Failure,
-        output::{self, Color, Output, clean},
+        figures::time,
+        output::{Color, Output},
         runtime, settings,
     },
     config::Environment,
@@ -108,9 +110,9 @@ fn show(
     let rows = rows
         .into_iter()
         .map(|(name, value)| [name.to_owned(), value]);
-    output.rows(["FIELD", "VALUE"], rows)?;
+    output.whole_rows(["FIELD", "VALUE"], rows)?;
     if output.is_table() {
-        output::line(&format!("\n{}", verdict(request, receipt)))?;
+        output.text(&format!("\n{}", verdict(request, receipt)))?;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! `admin cache`: look at the caches of a fleet, empty them with proof, fill them.
 mod command;
 mod dashboard;
-mod figures;
 mod invalidate;
 mod status;
 mod status_view;

@@ -2,16 +2,14 @@
 use clap::ArgMatches;
 use tonic::transport::Channel;
 
-use super::{
-    command::connect,
-    figures::{NONE, bytes, percent, time},
-    status_view,
-};
+use super::{command::connect, status_view};
 use crate::{
     cli::{
         client,
+        escape::clean,
         failure::Failure,
-        output::{self, Color, Output, clean},
+        figures::{NONE, bytes, percent, time},
+        output::{self, Color, Output},
         runtime, settings,
     },
     config::{ClientConfig, Environment},
@@ -34,7 +32,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         return output.data(&status_view::status(&status));
     }
     match (&status.replicas[..], all) {
-        ([one], false) => output.rows(["FIELD", "VALUE"], fields(output, one)),
+        ([one], false) => output.whole_rows(["FIELD", "VALUE"], fields(output, one)),
         (replicas, _) => output.rows(HEADINGS, replicas.iter().map(|one| row(output, one))),
     }?;
     for name in &status.silent {
@@ -60,22 +58,19 @@ pub(super) async fn ask(
 }
 
 /// Of [`row`].
-pub(super) const HEADINGS: [&str; 10] = [
-    "REPLICA", "HIT 1M", "HIT ALL", "P50 1M", "P99 1M", "LOAD P99", "ENTRIES", "LAG", "AGE", "MODE",
+pub(super) const HEADINGS: [&str; 7] = [
+    "REPLICA", "HITS 1M", "P99 1M", "LOAD P99", "LAG", "AGE", "MODE",
 ];
 
 /// One replica among others.
-pub(super) fn row(output: Output, status: &ReplicaCacheStatus) -> [String; 10] {
+pub(super) fn row(output: Output, status: &ReplicaCacheStatus) -> [String; 7] {
     let hits = measured(status.hit_latency_1m);
     let loads = measured(status.load_latency);
     [
         clean(&status.replica),
         percent(status.hit_ratio_1m),
-        percent(status.hit_ratio),
-        time(hits.p50.as_ref()),
         time(hits.p99.as_ref()),
         time(loads.p99.as_ref()),
-        status.near.unwrap_or_default().entries.to_string(),
         status.lag.to_string(),
         time(status.confirmation_age.as_ref()),
         mode(output, status),
@@ -140,7 +135,7 @@ fn traffic(status: &ReplicaCacheStatus) -> [(&'static str, String); 7] {
         status.audit_checked, status.audit_violations
     );
     [
-        ("hit ratio 1m, 5m, 15m, all", ratios.map(percent).join(", ")),
+        ("hits 1m, 5m, 15m, all", ratios.map(percent).join(", ")),
         ("hits p50, p99 in 1m", latency(status.hit_latency_1m)),
         ("hits p50, p99", latency(status.hit_latency)),
         ("loads p50, p99 in 1m", latency(status.load_latency_1m)),

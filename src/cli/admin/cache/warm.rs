@@ -4,11 +4,12 @@ use serde_json::json;
 use tokio::{signal::ctrl_c, time::timeout};
 use tonic::Streaming;
 
-use super::{command::connect, figures::time};
+use super::command::connect;
 use crate::{
     cli::{
         client,
         failure::Failure,
+        figures::time,
         output::{self, Output},
         progress::Progress,
         runtime, settings,
@@ -33,7 +34,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
             let answer = timeout(config.timeout, asked).await;
             let answer = answer.map_err(|_| client::silent(&config))?;
             let told = answer.map_err(|status| client::refused(&status))?;
-            follow(output, &config, told.into_inner()).await
+            follow(output, environment, &config, told.into_inner()).await
         };
         tokio::select! {
             warmed = warmed => warmed,
@@ -75,10 +76,11 @@ pub(super) fn first_page(text: &str) -> Result<WarmQuery, String> {
 
 async fn follow(
     output: Output,
+    environment: &Environment,
     config: &ClientConfig,
     mut told: Streaming<WarmCacheResponse>,
 ) -> Result<(), Failure> {
-    let mut progress = Progress::new("warming");
+    let mut progress = Progress::new("warming", environment);
     loop {
         let next = timeout(config.timeout, told.message()).await;
         let next = next.map_err(|_| client::silent(config))?;

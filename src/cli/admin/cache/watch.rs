@@ -10,13 +10,13 @@ use tokio::{
 use super::{
     command::connect,
     dashboard::{Dashboard, Look},
-    figures::NONE,
     status::ask,
     status_view,
 };
 use crate::{
     cli::{
         failure::Failure,
+        figures::NONE,
         output::{self, Color, Output},
         runtime, settings,
     },

@@ -5,6 +5,7 @@ use tonic::Request;
 use crate::{
     cli::{
         author::{self, Author},
+        client,
         failure::Failure,
         number::whole,
         settings,
@@ -127,7 +128,7 @@ impl Terms {
 
     /// The message with the author's name.
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
+        let mut request = client::streamed(&self.config, message);
         self.author.sign(&mut request);
         request
     }

@@ -138,7 +138,7 @@ fn export() -> Command {
     let file = Arg::new("file")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
-        .help("Where to; default: standard output");
+        .help("Where to; - or nothing for standard output");
     Command::new("export")
         .about("Writes all challenges of one moment, in the form that `import` takes")
         .arg(file)

@@ -9,12 +9,7 @@ use super::{
     view::EditedView,
 };
 use crate::{
-    cli::{
-        client, confirm,
-        failure::Failure,
-        output::{self, Output, clean},
-        runtime,
-    },
+    cli::{client, confirm, escape::clean, failure::Failure, output::Output, runtime},
     config::Environment,
     pb::{
         admin::v1::{self as pb, challenges_admin_client::ChallengesAdminClient},
@@ -101,7 +96,7 @@ pub(super) fn delete(matches: &ArgMatches, environment: &Environment) -> Result<
     if output.is_data() {
         return output.data(&json!({ "id": id, "version": answer.version }));
     }
-    output::line(&match answer.version.as_str() {
+    output.text(&match answer.version.as_str() {
         "" => format!("{id} could be deleted; nothing was changed"),
         version => format!("deleted {id}; version {}", clean(version)),
     })
@@ -183,10 +178,10 @@ fn show(
         return output.data(&json!({ "challenge": view, "version": version }));
     }
     let rows = view.into_iter().flat_map(EditedView::rows);
-    output.rows(["FIELD", "VALUE"], rows)?;
+    output.whole_rows(["FIELD", "VALUE"], rows)?;
     match version {
         _ if !output.is_table() => Ok(()),
-        "" => output::line("\nnothing was changed: this is what it would be"),
-        version => output::line(&format!("\nversion {}", clean(version))),
+        "" => output.text("\nnothing was changed: this is what it would be"),
+        version => output.text(&format!("\nversion {}", clean(version))),
     }
 }

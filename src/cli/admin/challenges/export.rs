@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use tonic::Streaming;
 
 use crate::{
-    cli::{client, failure::Failure, output, runtime, settings, view::difficulty},
+    cli::{client, escape, failure::Failure, output, runtime, settings, view::difficulty},
     config::{ClientConfig, Environment},
     domain::ChallengeDraft,
     pb::admin::v1::{
@@ -22,6 +22,7 @@ use crate::{
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let config = settings::client(matches, environment)?;
     let file = matches.get_one::<PathBuf>("file");
+    let file = file.filter(|file| file.as_path() != Path::new("-"));
     runtime::command()?.block_on(async {
         let pages = ask(&config).await?;
         match file {
@@ -34,8 +35,10 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
 }
 
 async fn ask(config: &ClientConfig) -> Result<Streaming<ExportChallengesResponse>, Failure> {
-    let mut client = ChallengesAdminClient::new(client::connect(config).await?);
-    let answer = client.export_challenges(ExportChallengesRequest {}).await;
+    let mut admin = ChallengesAdminClient::new(client::connect(config).await?);
+    let answer = admin
+        .export_challenges(client::streamed(config, ExportChallengesRequest {}))
+        .await;
     let answer = answer.map_err(|status| client::refused(&status))?;
     Ok(answer.into_inner())
 }
@@ -75,6 +78,7 @@ async fn write_all(
         for challenge in challenges {
             let line = serde_json::to_string(&draft(challenge));
             let line = line.map_err(|error| Failure::caused("cannot write JSON", &error))?;
+            let line = escape::json(&line);
             text.push_str(if count == 0 { "\n" } else { ",\n" });
             text.push_str(&line);
             count += 1;

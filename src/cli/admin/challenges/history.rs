@@ -1,5 +1,6 @@
 //! `history`.
 use clap::ArgMatches;
+use prost_types::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
@@ -7,8 +8,10 @@ use super::{args, view::EditedView};
 use crate::{
     cli::{
         client,
+        escape::clean,
         failure::Failure,
-        output::{self, Color, Output, clean},
+        figures::ago,
+        output::{self, Color, Output},
         runtime, settings,
     },
     config::{ClientConfig, Environment},
@@ -31,6 +34,8 @@ struct RevisionView {
     database_role: String,
     version: String,
     challenge: Option<EditedView>,
+    #[serde(skip)]
+    told: Option<Timestamp>,
 }
 
 /// What there is of it, as far as was asked for.
@@ -90,7 +95,12 @@ impl From<ChallengeRevision> for RevisionView {
             },
             revision: revision.revision,
             time: revision.time.map(|time| time.to_string()),
-            editor: revision.editor,
+            told: revision.time,
+            // An address says that it is one; all else is a name.
+            editor: revision
+                .editor
+                .strip_prefix("name ")
+                .map_or(revision.editor.clone(), str::to_owned),
             database_role: revision.database_role,
             version: revision.version,
             challenge: revision.challenge.map(Into::into),
@@ -119,7 +129,11 @@ fn show(output: Output, views: &[RevisionView], older_pruned: bool) -> Result<()
         let title = field(|it| &it.title).unwrap_or_default();
         [
             view.revision.to_string(),
-            view.time.clone().unwrap_or_default(),
+            if output.is_table() {
+                ago(view.told.as_ref())
+            } else {
+                view.time.clone().unwrap_or_default()
+            },
             view.operation.to_owned(),
             view.who(),
             field(|it| &it.id).unwrap_or_default(),
@@ -130,7 +144,7 @@ fn show(output: Output, views: &[RevisionView], older_pruned: bool) -> Result<()
             },
         ]
     });
-    let headings = ["REVISION", "TIME", "CHANGE", "WHO", "CHALLENGE", "TITLE"];
+    let headings = ["NUMBER", "TIME", "CHANGE", "WHO", "CHALLENGE", "TITLE"];
     output.rows(headings, rows)?;
     if older_pruned && output.is_table() {
         output::line("\nolder revisions were pruned")?;
@@ -158,6 +172,7 @@ mod tests {
                 database_role: role.to_owned(),
                 version: String::new(),
                 challenge: None,
+                told: None,
             };
             assert_eq!(view.who(), shown);
         }

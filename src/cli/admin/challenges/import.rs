@@ -18,8 +18,10 @@ use super::{
 use crate::{
     cli::{
         client,
+        escape::clean,
         failure::Failure,
-        output::{self, Output, clean},
+        output::{self, Output},
+        progress::Progress,
         runtime,
     },
     config::Environment,
@@ -47,7 +49,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let path = matches.get_one::<PathBuf>("file").map(PathBuf::as_path);
     let (input, length) = open(path.unwrap_or(Path::new("-")))?;
     let file = ChallengeFile::new(input);
-    let (rows, problems) = messages(file, options, length);
+    let progress = Progress::new("importing", environment);
+    let (rows, problems) = messages(file, options, length, progress);
     let answer = runtime::command()?.block_on(async {
         let mut client = ChallengesAdminClient::new(client::connect(&terms.config).await?);
         tokio::select! {
@@ -76,7 +79,7 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> 
 }
 
 fn wrong_file(problems: &FileProblems) -> Failure {
-    let failure = Failure::failed("the file cannot be imported; nothing was changed");
+    let failure = Failure::failed(UNUSABLE);
     let failure = problems.told.iter().fold(failure, |failure, problem| {
         failure.with_line(clean(&problem.to_string()))
     });
@@ -86,10 +89,21 @@ fn wrong_file(problems: &FileProblems) -> Failure {
     failure
 }
 
-/// The server names rows as its contract does; people count lines.
+/// The server names rows and modes as its contract does; people count lines and type flags.
 fn refused_import(terms: &Terms, status: &Status) -> Failure {
-    let in_lines = |text: String| text.replace("rows[", "line ").replace("].", ", ");
-    let failure = refused(terms, status).reworded(in_lines);
+    let in_words = |text: String| {
+        let text = text.replace("rows[", "line ").replace("].", ", ");
+        text.replace("the mode upsert", "--upsert")
+    };
+    let (violations, has_more) = client::violations(status);
+    if !violations.is_empty() {
+        let failure = Failure::failed(UNUSABLE);
+        let lines = violations.into_iter().map(in_words);
+        let failure = lines.fold(failure, Failure::with_line);
+        let more = has_more.then_some("and more");
+        return more.into_iter().fold(failure, Failure::with_line);
+    }
+    let failure = refused(terms, status).reworded(in_words);
     if matches!(
         status.code(),
         Code::InvalidArgument | Code::ResourceExhausted
@@ -98,6 +112,8 @@ fn refused_import(terms: &Terms, status: &Status) -> Failure {
     }
     failure
 }
+
+const UNUSABLE: &str = "the file cannot be imported; nothing was changed";
 
 fn show(output: Output, answer: &ImportChallengesResponse) -> Result<(), Failure> {
     let (created, updated) = (answer.created, answer.updated);

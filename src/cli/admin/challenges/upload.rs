@@ -36,6 +36,7 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
     file: ChallengeFile<R>,
     options: ImportOptions,
     length: Option<u64>,
+    progress: Progress,
 ) -> (
     impl Stream<Item = ImportChallengesRequest> + Send,
     oneshot::Receiver<FileProblems>,
@@ -46,7 +47,7 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
         options: Some(options),
         next: None,
         length,
-        progress: Progress::new("importing"),
+        progress,
         sent: 0,
     };
     let messages = stream::unfold((source, Some(told)), async |(mut source, mut told)| {

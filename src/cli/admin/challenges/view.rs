@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use crate::{
-    cli::{output::clean, view::difficulty},
+    cli::{escape::clean, view::difficulty},
     pb::admin::v1 as pb,
 };
 

@@ -1,12 +1,12 @@
 //! Figures for people.
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use prost_types::Duration as Told;
+use prost_types::{Duration as Told, Timestamp};
 
 /// What stands where nothing is known.
 pub(super) const NONE: &str = "–";
 
-/// Such as `12 µs`, `3.4 ms` or `1.2 s`.
+/// Such as `12 µs`, `3.4 ms`, `1.2 s` or `5 min`.
 pub(super) fn time(told: Option<&Told>) -> String {
     let time = told.and_then(|told| Duration::try_from(*told).ok());
     seconds(time.map(|time| time.as_secs_f64()))
@@ -21,7 +21,43 @@ pub(super) fn seconds(seconds: Option<f64>) -> String {
     match micros {
         ..1e3 => format!("{micros:.0} µs"),
         1e3..1e6 => format!("{:.1} ms", micros / 1e3),
-        _ => format!("{:.1} s", micros / 1e6),
+        1e6..6e7 => format!("{:.1} s", micros / 1e6),
+        _ => whole_units(Duration::from_secs_f64(seconds)),
+    }
+}
+
+/// How long ago it was by the clock of this machine, such as `2 min ago`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a time for people; nothing is decided by it"
+)]
+pub(super) fn ago(time: Option<&Timestamp>) -> String {
+    let time = time.and_then(|time| SystemTime::try_from(*time).ok());
+    let Some(time) = time else {
+        return NONE.to_owned();
+    };
+    // Clocks differ: what is to come by ours has just been.
+    let since = SystemTime::now().duration_since(time).unwrap_or_default();
+    format!("{} ago", whole_units(since))
+}
+
+/// How long to wait, such as `about 67 s`.
+pub(super) fn about(wait: Duration) -> String {
+    match wait.as_secs_f64() {
+        ..1.0 => format!("about {} ms", wait.as_millis().max(1)),
+        // Who comes a little later is right, and who comes too early is not.
+        1.0..120.0 => format!("about {:.0} s", wait.as_secs_f64().ceil()),
+        _ => format!("about {}", whole_units(wait)),
+    }
+}
+
+/// In the largest unit that there is a whole one of.
+fn whole_units(time: Duration) -> String {
+    match time.as_secs() {
+        secs @ ..60 => format!("{secs} s"),
+        secs @ 60..3_600 => format!("{} min", secs / 60),
+        secs @ 3_600..86_400 => format!("{} h", secs / 3_600),
+        secs => format!("{} d", secs / 86_400),
     }
 }
 
@@ -74,9 +110,20 @@ mod tests {
         assert_eq!(told(12_000), "12 µs");
         assert_eq!(told(3_400_000), "3.4 ms");
         assert_eq!(told(1_250_000_000), "1.2 s");
+        assert_eq!(told(125_000_000_000), "2 min");
         assert_eq!(super::time(None), NONE);
         assert_eq!((bytes(0), bytes(1_536)), ("0 B".into(), "1.5 KiB".into()));
         assert_eq!(percent(Some(0.993)), "99.3 %");
+    }
+
+    #[test]
+    fn waits_and_ages_are_told_in_words_of_people() {
+        let secs = Duration::from_secs_f64;
+        assert_eq!(about(secs(66.14)), "about 67 s");
+        assert_eq!(about(secs(0.25)), "about 250 ms");
+        assert_eq!(about(secs(86_400.0)), "about 1 d");
+        assert_eq!(whole_units(secs(7_300.0)), "2 h");
+        assert_eq!(ago(None), NONE);
     }
 
     #[test]
