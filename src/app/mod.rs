@@ -19,5 +19,5 @@ mod writers;
 pub use caches::redis_rules;
 pub use commands::{migrate_up, migration_status, prune_history, seed, verify};
 pub use reload::ReadSettings;
-pub use serve::serve;
+pub use serve::{Greet, Listening, serve};
 pub use view::{Error, Fact, Finding, Migrated, Migration, Report, Seeded, Severity};

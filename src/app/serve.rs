@@ -2,12 +2,14 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
+use uuid::Uuid;
 
 use super::{
     compose::App,
@@ -20,7 +22,8 @@ use super::{
 };
 use crate::{
     config::{Config, Loaded, ProviderConfig, ServerConfig},
-    domain::{CatalogReader, ListQuery, ReadOptions},
+    domain::{CatalogReader, ListQuery, PromptBook, ReadOptions},
+    llm::BundledPrompts,
     ops::{self, Pages},
     server::{self, Admission, Connections, ServerSettings},
     telemetry::{Failing, FailureLog, LogFilter, LogQueue},
@@ -38,6 +41,22 @@ const WARM_PAUSE: Duration = Duration::from_millis(250);
 /// Background work that does not end by then is left behind.
 const TASKS_GRACE: Duration = Duration::from_secs(2);
 
+/// A server that has begun to serve.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Where callers reach it.
+    pub grpc: SocketAddr,
+    /// Where operators reach its pages, if it has any.
+    pub ops: Option<SocketAddr>,
+    /// Which prompts are in force, by the hash of their wording.
+    pub prompts: String,
+    /// The voices that tips are written in; the first is the default.
+    pub personas: Vec<String>,
+}
+
+/// Tells people that a server listens, in place of lines of the log.
+pub type Greet = Box<dyn FnOnce(&Listening) + Send>;
+
 /// Serves until it is told to leave by a signal; then says so, lets calls finish, and returns. A second
 /// such signal ends the process at once.
 ///
@@ -48,9 +67,12 @@ pub async fn serve(
     loaded: Loaded,
     (log, filter): (LogQueue, LogFilter),
     read_again: ReadSettings,
+    greet: Option<Greet>,
 ) -> Result<(), Error> {
     let config = &loaded.config;
-    introduce(config);
+    if greet.is_none() {
+        introduce(config);
+    }
     raise_limit(config.server.max_connections);
     let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
     let addr = listener.local_addr()?;
@@ -59,6 +81,10 @@ pub async fn serve(
         None => None,
     };
     let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
+    let ops_addr = match &operators {
+        Some(listener) => Some(listener.local_addr()?),
+        None => None,
+    };
     let app = tokio::select! {
         app = App::build(config) => app?,
         signal = signals.next() => {
@@ -97,9 +123,13 @@ pub async fn serve(
     app.health.set_ready(true).await;
     let monitor = Monitor::of(&app, controls);
     app.run_until_stop(monitor.watch().instrument(info_span!("health")));
-    tracing::info!(%addr, "serving");
+    let listening = listening(addr, ops_addr)?;
+    match greet {
+        Some(greet) => greet(&listening),
+        None => announce(&listening),
+    }
     if let Some(file) = &config.server.port_file {
-        announce(file, addr).await?;
+        write_address(file, addr).await?;
     }
     let signal = signals.next().await;
     stop(app, serving, &config.server, (signal, signals)).await
@@ -120,6 +150,36 @@ fn introduce(config: &Config) {
         openai,
         environment = config.controls.environment.as_ref().map(tracing::field::display),
         "starting"
+    );
+}
+
+fn listening(grpc: SocketAddr, ops: Option<SocketAddr>) -> Result<Listening, Error> {
+    let book = BundledPrompts::load()?;
+    let personas = book.personas().iter().map(ToString::to_string);
+    Ok(Listening {
+        grpc,
+        ops,
+        prompts: book.edition().to_owned(),
+        personas: personas.collect(),
+    })
+}
+
+/// Says where it serves, and how to go on.
+fn announce(listening: &Listening) {
+    let Listening {
+        grpc,
+        ops,
+        prompts,
+        personas,
+    } = listening;
+    tracing::info!(
+        addr = %grpc,
+        ops_addr = ops.map(tracing::field::display),
+        prompts,
+        personas = personas.join(","),
+        stop = "SIGTERM, SIGINT or SIGQUIT; calls are finished first",
+        next = format!("challenges-catalog admin cache status --addr {grpc}"),
+        "serving"
     );
 }
 
@@ -180,11 +240,15 @@ async fn warm(app: &App) {
     }
 }
 
-/// Writes the address in one step, so that no reader sees half of it.
-async fn announce(file: &Path, addr: SocketAddr) -> Result<(), Error> {
-    let draft = file.with_extension("part");
+/// Writes the address in one step, so that no reader sees half of it, and follows no link that somebody
+/// put there.
+async fn write_address(file: &Path, addr: SocketAddr) -> Result<(), Error> {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(format!(".{}.part", Uuid::new_v4().simple()));
     let written = async {
-        tokio::fs::write(&draft, addr.to_string()).await?;
+        let mut made = tokio::fs::File::create_new(&draft).await?;
+        made.write_all(addr.to_string().as_bytes()).await?;
+        made.flush().await?;
         tokio::fs::rename(&draft, file).await
     };
     written

@@ -206,6 +206,7 @@ mod tests {
             timeout: Duration::from_secs(5),
             token: Some("S3CR3T".into()),
             tls_ca: None,
+            warnings: Vec::new(),
         };
         for request in [request(&config, ()), streamed(&config, ())] {
             assert_eq!(
@@ -227,6 +228,7 @@ mod tests {
             timeout: Duration::from_secs(5),
             token: None,
             tls_ca: None,
+            warnings: Vec::new(),
         };
         let failure = connect(&config).await.unwrap_err();
         assert!(

@@ -2,6 +2,7 @@
 //! parses, calls and prints, and decides nothing about challenges.
 mod admin;
 mod author;
+mod banner;
 mod client;
 mod command;
 mod completions;

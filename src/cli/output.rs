@@ -127,6 +127,11 @@ impl Output {
         self.is_table() && self.screen == Screen::Full
     }
 
+    /// How many columns the terminal has, where people look at one.
+    pub(super) fn width(self) -> Option<usize> {
+        self.width
+    }
+
     /// Rows aligned under `headings`, those of a list that is read at a glance.
     pub(super) fn table<const N: usize>(
         self,
@@ -242,7 +247,7 @@ pub(super) fn remark(text: &str, environment: &Environment) {
 }
 
 /// How many columns a terminal has, as it says itself or the environment does, and else 80.
-fn width_of(terminal: impl AsFd, environment: &Environment) -> usize {
+pub(super) fn width_of(terminal: impl AsFd, environment: &Environment) -> usize {
     let told = tcgetwinsize(terminal)
         .ok()
         .map(|size| usize::from(size.ws_col));

@@ -7,8 +7,13 @@ use std::{
 use clap::ArgMatches;
 
 use super::{
-    admin, command::command, completions, config, database, failure::Failure, get, health, history,
-    list, man, placing::placed, serve, tips, verify,
+    admin,
+    command::{NAME, command},
+    completions, config, database,
+    failure::Failure,
+    get, health, history, list, man,
+    placing::placed,
+    serve, tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -20,8 +25,10 @@ use crate::config::{Environment, blank_passwords};
 pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
     let command = command();
     let args = placed(args, &command);
+    let program = args.first().map(|arg| arg.to_string_lossy().into_owned());
+    let program = program.unwrap_or_else(|| NAME.to_owned());
     match command.try_get_matches_from(args) {
-        Ok(matches) => match dispatch(&matches, environment) {
+        Ok(matches) => match dispatch(&matches, environment, &program) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(environment),
         },
@@ -29,7 +36,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
     }
 }
 
-fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+fn dispatch(matches: &ArgMatches, environment: &Environment, program: &str) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("migrate", matches)) => database::migrate(matches, environment),
         Some(("seed", matches)) => database::seed(matches, environment),
@@ -44,8 +51,8 @@ fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Failu
         Some(("man", matches)) => man::run(matches),
         Some(("version", matches)) => completions::version(matches, environment),
         Some(("completions", matches)) => completions::completions(matches),
-        Some(("serve", matches)) => serve::run(matches, environment),
-        Some(_) | None => serve::run(matches, environment),
+        Some(("serve", matches)) => serve::run(matches, environment, program),
+        Some(_) | None => serve::run(matches, environment, program),
     }
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    io::{Write, stderr},
+    io::{IsTerminal, Write, stderr},
     sync::Arc,
 };
 
@@ -7,18 +7,24 @@ use clap::ArgMatches;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
+    banner::Banner,
     failure::{Failure, chain},
-    output::Screen,
+    output::{self, Screen},
     runtime, settings,
+    table::wrapped,
 };
 use crate::{
-    app,
-    config::{Environment, LogConfig, LogFormat, load},
+    app::{self, Greet},
+    config::{Config, Environment, LogConfig, LogFormat, load},
     telemetry::{self, Format, LogFilter, LogQueue},
 };
 
 /// Serves until told to stop.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(
+    matches: &ArgMatches,
+    environment: &Environment,
+    program: &str,
+) -> Result<(), Failure> {
     let loaded = settings::loaded(matches, environment)?;
     let mut log = LogQueue::to_stderr().map_err(|error| Failure::caused(CANNOT_LOG, &error))?;
     let _last_words = log.guard();
@@ -30,7 +36,10 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     }
     let (flags, again) = (settings::flags(matches), environment.clone());
     let read_again = Arc::new(move || load(&flags, &again));
-    let served = runtime::serve(app::serve(loaded, (log.clone(), filter), read_again))?;
+    let is_seen = matches!(format, Format::Text { .. }) && stderr().is_terminal();
+    let greet = is_seen.then(|| greeting(&loaded.config, program, log.clone(), environment));
+    let work = app::serve(loaded, (log.clone(), filter), read_again, greet);
+    let served = runtime::serve(work)?;
     served.map_err(|error| {
         match format {
             // What collects JSON lines must be able to read the last one too.
@@ -44,6 +53,17 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
             }
         }
         Failure::quiet(1)
+    })
+}
+
+/// The banner, by way of the log, whose reader is not waited for.
+fn greeting(config: &Config, program: &str, mut log: LogQueue, environment: &Environment) -> Greet {
+    let banner = Banner::of(config, program);
+    let width = output::width_of(stderr(), environment);
+    Box::new(move |listening| {
+        let text = wrapped(&banner.text(listening), width);
+        // It takes everything.
+        let _ = writeln!(log, "{text}");
     })
 }
 

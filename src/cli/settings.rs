@@ -1,7 +1,11 @@
 //! The table of settings as flags, and back.
 use clap::{Arg, ArgMatches};
 
-use super::failure::{Failure, SERVE_HELP};
+use super::{
+    escape::clean,
+    failure::{Failure, SERVE_HELP},
+    output,
+};
 use crate::config::{
     CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, Environment, Flags, Form, Loaded, SETTINGS,
     Section, Setting, load,
@@ -32,8 +36,12 @@ pub(super) fn client(
     matches: &ArgMatches,
     environment: &Environment,
 ) -> Result<ClientConfig, Failure> {
-    ClientConfig::load(&flags(matches), environment)
-        .map_err(|problems| Failure::settings(&problems, "--help of this command"))
+    let config = ClientConfig::load(&flags(matches), environment)
+        .map_err(|problems| Failure::settings(&problems, "--help of this command"))?;
+    for warning in &config.warnings {
+        output::remark(&clean(&format!("warning: {warning}")), environment);
+    }
+    Ok(config)
 }
 
 /// What was typed, for [`load`].
@@ -77,6 +85,10 @@ fn arg(setting: &'static Setting) -> Arg {
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true"),
-        Form::Text { .. } | Form::Count { .. } | Form::Duration { .. } | Form::Bytes { .. } => arg,
+        Form::Text { .. }
+        | Form::Count { .. }
+        | Form::Duration { .. }
+        | Form::Bytes { .. }
+        | Form::Money { .. } => arg,
     }
 }

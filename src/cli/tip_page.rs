@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     escape::{clean, clean_lines},
@@ -26,6 +27,8 @@ pub(super) struct TipPage<'a> {
     asked: Instant,
     first_text: Option<Duration>,
     text: String,
+    /// What has room for the next word, on a terminal.
+    line: Line,
     is_done: bool,
 }
 
@@ -37,6 +40,7 @@ impl<'a> TipPage<'a> {
             asked,
             first_text: None,
             text: String::new(),
+            line: Line::of(output.width()),
             is_done: false,
         }
     }
@@ -48,14 +52,16 @@ impl<'a> TipPage<'a> {
                 self.first_text.get_or_insert_with(|| self.asked.elapsed());
                 self.text.push_str(&delta.text);
                 if self.output.is_table() {
-                    output::piece(&clean_lines(&delta.text))?;
+                    output::piece(&self.line.take(&clean_lines(&delta.text)))?;
                 }
             }
             Some(Event::Reset(reset)) => {
                 self.text.clear();
                 if self.output.is_table() {
+                    output::piece(&self.line.rest())?;
                     let notice = self.output.paint(Color::Yellow, notice(reset));
                     output::line(&format!("\n\n[{notice}]\n"))?;
+                    self.line = Line::of(self.output.width());
                 }
             }
             Some(Event::Done(done)) => {
@@ -76,7 +82,7 @@ impl<'a> TipPage<'a> {
         }
     }
 
-    fn close(&self, done: &TipDone) -> Result<(), Failure> {
+    fn close(&mut self, done: &TipDone) -> Result<(), Failure> {
         let written = written(done);
         if !self.output.is_table() && stands_in(done) {
             output::remark(&format!("note: {written}"), self.environment);
@@ -87,6 +93,7 @@ impl<'a> TipPage<'a> {
         if !self.output.is_table() {
             return output::line(&clean_lines(&self.text));
         }
+        output::piece(&self.line.rest())?;
         let times = times(self.first_text, self.asked.elapsed());
         self.output.text(&format!("\n\n{written}; {times}"))
     }
@@ -146,9 +153,67 @@ fn times(first_text: Option<Duration>, total: Duration) -> String {
     format!("first text after {first}, all after {total}")
 }
 
+/// A line of a terminal that fills while text comes: a word is held back until its end is known, so
+/// that none is broken in two.
+struct Line {
+    width: Option<usize>,
+    column: usize,
+    word: String,
+}
+
+impl Line {
+    fn of(width: Option<usize>) -> Self {
+        Self {
+            width,
+            column: 0,
+            word: String::new(),
+        }
+    }
+
+    /// What of the text, and of what was held back, can be written.
+    fn take(&mut self, text: &str) -> String {
+        let mut written = String::new();
+        for c in text.chars() {
+            if c != ' ' && c != '\n' {
+                self.word.push(c);
+                continue;
+            }
+            written.push_str(&self.rest());
+            written.push(c);
+            self.column = if c == '\n' { 0 } else { self.column + 1 };
+        }
+        if self.width.is_none() {
+            written.push_str(&self.rest());
+        }
+        written
+    }
+
+    /// The word that was held back.
+    fn rest(&mut self) -> String {
+        let word = std::mem::take(&mut self.word);
+        let width = word.width();
+        let is_full = self.width.is_some_and(|most| self.column + width > most);
+        if is_full && self.column > 0 {
+            self.column = width;
+            return format!("\n{word}");
+        }
+        self.column += width;
+        word
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tip_breaks_between_words_however_it_comes() {
+        let mut line = Line::of(Some(10));
+        let pieces = ["One tw", "o thr", "ee four\nfi", "ve"].map(|piece| line.take(piece));
+        assert_eq!(pieces, ["One ", "two ", "\nthree four\n", ""]);
+        assert_eq!(line.rest(), "five");
+        assert_eq!(Line::of(None).take("One tw"), "One tw");
+    }
 
     #[test]
     fn the_summary_says_who_wrote_and_how_long_it_took() {

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::{
     Environment,
     file::FileValues,
-    given::{Flags, Sources},
+    given::{Flags, Sources, open_to_others},
     problem::Problems,
     reader::{Reader, optional},
     setting::{Form, Section, Setting},
@@ -78,6 +78,8 @@ pub struct ClientConfig {
     pub token: Option<SecretString>,
     /// Certificates of authorities, in PEM; absent for those that the machine trusts.
     pub tls_ca: Option<String>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<String>,
 }
 
 impl ClientConfig {
@@ -104,6 +106,9 @@ impl ClientConfig {
             let problem = format!("goes with an address https://…, not {addr}");
             reader.refuse(&TLS_CA, problem);
         }
+        let file = sources.given(&TOKEN_FILE).ok().flatten();
+        let warnings = file.and_then(|file| open_to_others(&file.text));
+        let warnings = warnings.into_iter().collect();
         match (addr, timeout, token, tls_ca) {
             (Some(addr), Some(timeout), Some(token), Some(tls_ca))
                 if reader.problems.is_empty() =>
@@ -113,6 +118,7 @@ impl ClientConfig {
                     timeout,
                     token,
                     tls_ca,
+                    warnings,
                 })
             }
             _ => Err(Problems(reader.problems)),

@@ -106,7 +106,9 @@ mod tests {
             let terms = tunable.terms();
             let setting = setting_of(terms.env).unwrap();
             let range = match setting.form {
-                Form::Count { min, max } => (u128::from(min), u128::from(max)),
+                Form::Count { min, max } | Form::Money { min, max } => {
+                    (u128::from(min), u128::from(max))
+                }
                 Form::Duration { min, max } => (min.as_millis(), max.as_millis()),
                 Form::Text { .. } | Form::Switch | Form::Bytes { .. } => panic!("{setting:?}"),
             };

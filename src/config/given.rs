@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use super::{Environment, entry::Origin, file::FileValues, problem::Problem, setting::Setting};
 
@@ -16,6 +16,8 @@ pub(super) struct Sources<'a> {
 pub(super) struct Given {
     pub(super) text: String,
     pub(super) origin: Origin,
+    /// The file that it was read from, if it has one of its own.
+    pub(super) file: Option<String>,
 }
 
 impl Sources<'_> {
@@ -26,6 +28,7 @@ impl Sources<'_> {
             return Ok(Some(Given {
                 text: text.clone(),
                 origin: Origin::Flag,
+                file: None,
             }));
         }
         let file = || {
@@ -33,39 +36,53 @@ impl Sources<'_> {
             Some(Given {
                 text,
                 origin: Origin::File,
+                file: None,
             })
         };
         Ok(environment.or_else(file))
     }
 
     fn environment_text(&self, setting: &Setting) -> Result<Option<Given>, Problem> {
-        let value = self.environment.get(setting.env);
-        let twin = setting.env_file();
-        let path = twin
-            .as_deref()
-            .and_then(|name| Some((name, self.environment.get(name)?)));
-        let (name, text) = match (value, path) {
-            (None, None) => return Ok(None),
-            (Some(text), None) => (setting.env, text.to_owned()),
-            (None, Some((name, path))) => (name, secret(name, path)?),
-            (Some(_), Some((name, _))) => {
-                return Err(Problem {
-                    name: setting.env.to_owned(),
-                    text: format!("is set, and {name} is set as well; unset one of them"),
-                });
-            }
+        let variables = setting.variables().into_iter();
+        let mut given = variables.filter_map(|(name, is_file)| {
+            let text = self.environment.get(&name)?;
+            Some((name, is_file, text))
+        });
+        let Some((name, is_file, text)) = given.next() else {
+            return Ok(None);
+        };
+        if let Some((other, ..)) = given.next() {
+            return Err(Problem {
+                name,
+                text: format!("is set, and {other} is set as well; unset one of them"),
+            });
+        }
+        let file = is_file.then(|| text.to_owned());
+        let text = match &file {
+            Some(path) => secret(&name, path)?,
+            None => text.to_owned(),
         };
         if text.contains('\u{FFFD}') {
             return Err(Problem {
-                name: name.to_owned(),
+                name,
                 text: "is not valid UTF-8".to_owned(),
             });
         }
         Ok(Some(Given {
             text,
-            origin: Origin::Environment(name.to_owned()),
+            origin: Origin::Environment(name),
+            file,
         }))
     }
+}
+
+/// What to say of a secret's file that every user of this machine may read.
+pub(super) fn open_to_others(path: &str) -> Option<String> {
+    const OTHERS_READ: u32 = 0o004;
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    (mode & OTHERS_READ != 0).then(|| {
+        format!("{path:?} holds a secret that every user of this machine may read; chmod o= {path} ends that")
+    })
 }
 
 /// The content of a secret's file, without the line break that editors leave at the end.

@@ -10,7 +10,7 @@ use super::{
     problem::{Problem, Problems},
     providers,
     reader::{Reader, optional},
-    setting::Setting,
+    setting::{OWN, Setting},
     table, text, tips, unit,
 };
 
@@ -55,7 +55,8 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Problems
     problems.append(&mut reader.problems);
     match config {
         Some(config) if problems.is_empty() => {
-            let warnings = warnings(&config, environment);
+            let mut warnings = warnings(&config, environment);
+            warnings.append(&mut reader.warnings);
             Ok(Loaded {
                 config,
                 entries: reader.entries,
@@ -318,28 +319,46 @@ fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
     }
     warnings.extend(config.database.url.warning());
     warnings.extend(providers::warnings(&config.providers));
-    warnings.extend(near_misses(environment));
+    warnings.extend(unknown_variables(environment));
     warnings
 }
 
-/// Variables that look like a setting with a slip in its name. Kubernetes adds
-/// names of its own for a service called catalog, so others are not reported.
-fn near_misses(environment: &Environment) -> impl Iterator<Item = String> {
-    let short = |name: &'static str| name.strip_prefix("CATALOG_");
+/// Variables that would be settings by the beginning of their names, with the known name that each was
+/// probably meant to be.
+fn unknown_variables(environment: &Environment) -> impl Iterator<Item = String> {
     let settings = table::SETTINGS
         .iter()
         .chain([&table::CONFIG_FILE])
         .chain(CLIENT_SETTINGS);
-    let known: Vec<_> = settings.filter_map(|setting| short(setting.env)).collect();
-    environment.names().filter_map(move |name| {
-        let unknown = name
-            .strip_prefix("CATALOG_")
-            .filter(|name| !known.contains(name))?;
-        let near = nearest(unknown, known.iter().copied())?;
-        Some(format!(
-            "{name} is no setting; did you mean CATALOG_{near}?"
-        ))
+    let variables = settings.flat_map(Setting::variables);
+    let known: Vec<_> = variables.map(|(name, _)| name).collect();
+    let unknown = environment
+        .names()
+        .filter(|name| name.starts_with(OWN) && !is_of_kubernetes(name));
+    unknown.filter_map(move |name| {
+        if known.iter().any(|known| known == name) {
+            return None;
+        }
+        let near = nearest(name, known.iter().map(String::as_str));
+        let hint = near.map_or("`serve --help` has them all".to_owned(), |near| {
+            format!("did you mean {near}?")
+        });
+        Some(format!("{name} is no setting; {hint}"))
     })
+}
+
+/// What Kubernetes tells pods of a service whose name begins with `catalog`.
+fn is_of_kubernetes(name: &str) -> bool {
+    let is_port = |rest: &str| {
+        let number = rest.split('_').next().unwrap_or_default();
+        rest.is_empty() || number.parse::<u16>().is_ok()
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name
+            .split_once("_PORT_")
+            .is_some_and(|(_, rest)| is_port(rest))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     entry::{Entry, Origin},
-    given::{Given, Sources},
+    given::{Given, Sources, open_to_others},
     problem::Problem,
     setting::{Form, Setting},
     unit,
@@ -13,6 +13,8 @@ pub(super) struct Reader<'a> {
     sources: &'a Sources<'a>,
     pub(super) entries: Vec<Entry>,
     pub(super) problems: Vec<Problem>,
+    /// What is allowed but probably not meant.
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -21,6 +23,7 @@ impl<'a> Reader<'a> {
             sources,
             entries: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -42,10 +45,17 @@ impl<'a> Reader<'a> {
         let fallback = || Given {
             text: default.to_owned(),
             origin: Origin::Default,
+            file: None,
         };
-        let Given { text, origin } = given.unwrap_or_else(fallback);
+        let Given { text, origin, file } = given.unwrap_or_else(fallback);
         match parse(&text) {
             Ok(value) => {
+                self.warnings
+                    .extend(file.as_deref().and_then(open_to_others));
+                if matches!(setting.form, Form::Money { .. }) && origin != Origin::Default {
+                    self.warnings
+                        .extend(bare_amount(&origin.name_of(setting), &text));
+                }
                 self.entries.push(Entry {
                     setting,
                     shown: show(&value),
@@ -98,12 +108,7 @@ impl<'a> Reader<'a> {
             let value = T::try_from(number).map_err(|_| format!("{number} is too large here"))?;
             Ok((value, number))
         };
-        let show = |(_, number): &(T, u64)| match setting.form {
-            Form::Bytes { .. } => unit::show_bytes(*number),
-            Form::Text { .. } | Form::Switch | Form::Count { .. } | Form::Duration { .. } => {
-                number.to_string()
-            }
-        };
+        let show = |(_, number): &(T, u64)| setting.form.show(*number);
         self.read(setting, setting.default, parse, show)
             .map(|(value, _)| value)
     }
@@ -138,10 +143,11 @@ impl<'a> Reader<'a> {
 
     /// The file that holds the value of a secret, when it was given as one.
     pub(super) fn secret_file(&self, setting: &Setting) -> Option<PathBuf> {
-        let name = setting.env_file()?;
-        let is_from_it = self.origin(setting) == Origin::Environment(name.clone());
-        let path = self.sources.environment.get(&name).filter(|_| is_from_it)?;
-        Some(path.into())
+        let origin = self.origin(setting);
+        let mut files = setting.variables().into_iter();
+        let (name, _) = files
+            .find(|(name, is_file)| *is_file && origin == Origin::Environment(name.clone()))?;
+        self.sources.environment.get(&name).map(PathBuf::from)
     }
 
     /// Who decided the value of `setting`.
@@ -152,6 +158,15 @@ impl<'a> Reader<'a> {
             .find(|entry| entry.setting.flag == setting.flag);
         entry.map_or(Origin::Default, |entry| entry.origin.clone())
     }
+}
+
+/// What to say of an amount without a unit, which is rarely meant.
+fn bare_amount(name: &str, text: &str) -> Option<String> {
+    let micro_usd = text.parse().ok().filter(|micro_usd| *micro_usd > 0)?;
+    let dollars = unit::show_money(micro_usd);
+    Some(format!(
+        "{name} is {text} without a unit, which is {dollars}; {text}usd would be {text} dollars"
+    ))
 }
 
 /// Reads empty text as an absent value.

@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use super::unit;
 
+/// What the names of variables begin with that are of this program alone.
+pub(super) const OWN: &str = "CATALOG_";
+
 /// Groups settings in help texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -79,6 +82,13 @@ pub enum Form {
         /// The largest.
         max: u64,
     },
+    /// An amount in millionths of a US dollar, both ends included.
+    Money {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
 }
 
 impl Form {
@@ -91,6 +101,7 @@ impl Form {
             Self::Count { .. } => "NUMBER",
             Self::Duration { .. } => "DURATION",
             Self::Bytes { .. } => "BYTES",
+            Self::Money { .. } => "AMOUNT",
         }
     }
 
@@ -100,7 +111,6 @@ impl Form {
         match self {
             Self::Text { expected, .. } => expected.to_owned(),
             Self::Switch => "true or false".to_owned(),
-            Self::Count { min, max } => format!("{min} to {max}"),
             Self::Duration { min, max } => {
                 format!(
                     "{} to {}",
@@ -108,9 +118,29 @@ impl Form {
                     unit::show_duration(max)
                 )
             }
-            Self::Bytes { min, max } => {
-                format!("{} to {}", unit::show_bytes(min), unit::show_bytes(max))
+            Self::Count { min, max } | Self::Bytes { min, max } | Self::Money { min, max } => {
+                format!("{} to {}", self.show(min), self.show(max))
             }
+        }
+    }
+
+    /// Reads a number in this form: a count, milliseconds, bytes or millionths of a US dollar.
+    ///
+    /// # Errors
+    ///
+    /// What was expected instead.
+    pub fn number(self, text: &str) -> Result<u64, String> {
+        unit::number(self, text)
+    }
+
+    /// Such a number as people write it: with the largest unit that there is a whole one of.
+    #[must_use]
+    pub fn show(self, number: u64) -> String {
+        match self {
+            Self::Text { .. } | Self::Switch | Self::Count { .. } => number.to_string(),
+            Self::Duration { .. } => unit::show_duration(Duration::from_millis(number)),
+            Self::Bytes { .. } => unit::show_bytes(number),
+            Self::Money { .. } => unit::show_money(number),
         }
     }
 }
@@ -146,5 +176,19 @@ impl Setting {
     #[must_use]
     pub fn env_file(&self) -> Option<String> {
         self.secret.then(|| format!("{}_FILE", self.env))
+    }
+
+    /// The variables of the setting: its own, which others know as well, and `CATALOG_` with the
+    /// flag. Each with whether it names a file that holds the value.
+    pub(super) fn variables(&self) -> Vec<(String, bool)> {
+        let name = format!("{OWN}{}", self.key().to_ascii_uppercase());
+        let mut variables = vec![(self.env.to_owned(), false)];
+        if !self.env.starts_with(OWN) {
+            variables.push((name, false));
+        }
+        let files = variables.clone().into_iter();
+        let files = files.map(|(name, _)| (format!("{name}_FILE"), true));
+        variables.extend(files.filter(|_| self.secret));
+        variables
     }
 }

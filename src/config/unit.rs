@@ -10,6 +10,10 @@ const TIME_UNITS: [(u64, &str); 5] = [
     (1_000, "s"),
     (1, "ms"),
 ];
+/// An amount may be written with one of these, before or behind the number.
+const DOLLAR: [&str; 2] = ["usd", "$"];
+const MICROS: u64 = 1_000_000;
+
 const SIZE_UNITS: [(u64, &str); 4] = [
     (1 << 30, "GiB"),
     (1 << 20, "MiB"),
@@ -17,22 +21,29 @@ const SIZE_UNITS: [(u64, &str); 4] = [
     (1, "B"),
 ];
 
-/// Reads a number in the setting's form: a count, milliseconds or bytes.
+/// Reads a number in the setting's form: a count, milliseconds, bytes or millionths of a US dollar.
 pub(super) fn number(form: Form, text: &str) -> Result<u64, String> {
     let (value, min, max) = match form {
         Form::Count { min, max } => (count(text)?, min, max),
         Form::Duration { min, max } => (duration(text)?, millis(min), millis(max)),
         Form::Bytes { min, max } => (bytes(text)?, min, max),
+        Form::Money { min, max } => (money(text)?, min, max),
         Form::Text { .. } | Form::Switch => return Err("is no number".to_owned()),
     };
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    let bare = matches!(form, Form::Duration { .. }) && text.bytes().all(|b| b.is_ascii_digit());
-    let hint = if bare {
-        " (a number without a unit is seconds)"
-    } else {
-        ""
+    let hint = match form {
+        Form::Duration { .. } if is_bare(text) => " (a number without a unit is seconds)",
+        Form::Money { .. } if is_bare(text) => {
+            " (a number without a unit is millionths of a US dollar)"
+        }
+        Form::Text { .. }
+        | Form::Switch
+        | Form::Count { .. }
+        | Form::Duration { .. }
+        | Form::Bytes { .. }
+        | Form::Money { .. } => "",
     };
     Err(format!("must be {}, not {text}{hint}", form.range()))
 }
@@ -57,6 +68,25 @@ pub(super) fn show_duration(duration: Duration) -> String {
 /// A size in its largest whole unit, such as `64MiB`.
 pub(super) fn show_bytes(bytes: u64) -> String {
     show(bytes, &SIZE_UNITS)
+}
+
+/// An amount in US dollars, such as `5usd` or `0.00005usd`.
+pub(super) fn show_money(micro_usd: u64) -> String {
+    match (micro_usd / MICROS, micro_usd % MICROS) {
+        (0, 0) => "0".to_owned(),
+        (dollars, 0) => format!("{dollars}usd"),
+        (dollars, rest) => {
+            let rest = format!("{rest:06}");
+            // Cents have two digits.
+            let digits = rest.trim_end_matches('0').len().max(2);
+            format!("{dollars}.{}usd", rest.get(..digits).unwrap_or(&rest))
+        }
+    }
+}
+
+/// Whether it is a number without a unit.
+pub(super) fn is_bare(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn show(value: u64, units: &[(u64, &str)]) -> String {
@@ -104,6 +134,28 @@ fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| {
             format!("must be bytes, or a size such as 512KiB, 64MiB or 1GiB, not {text:?}")
         })
+}
+
+fn money(text: &str) -> Result<u64, String> {
+    if is_bare(text) {
+        return count(text);
+    }
+    let lower = text.to_ascii_lowercase();
+    let of = |unit: &str| {
+        let number = lower
+            .strip_suffix(unit)
+            .or_else(|| lower.strip_prefix(unit))?;
+        let (dollars, rest) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
+        if !is_bare(dollars) || rest.len() > 6 || !(rest.is_empty() || is_bare(rest)) {
+            return None;
+        }
+        let dollars = dollars.parse::<u64>().ok()?.checked_mul(MICROS)?;
+        dollars.checked_add(format!("{rest:0<6}").parse().ok()?)
+    };
+    DOLLAR
+        .into_iter()
+        .find_map(of)
+        .ok_or_else(|| format!("must be an amount such as 5usd, $0.50 or 0, not {text:?}"))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -72,3 +72,47 @@ fn a_switch_is_read_in_any_case() {
     );
     assert!(switch("maybe").is_err());
 }
+
+const BUDGET: Form = Form::Money {
+    min: 0,
+    max: 1_000_000_000_000,
+};
+
+#[test]
+fn an_amount_is_dollars_or_a_bare_number_of_millionths() {
+    for (text, micro_usd, shown) in [
+        ("5usd", 5_000_000, "5usd"),
+        ("5$", 5_000_000, "5usd"),
+        ("$5", 5_000_000, "5usd"),
+        ("0.50USD", 500_000, "0.50usd"),
+        ("1.25 usd", 1_250_000, "1.25usd"),
+        ("0.000001usd", 1, "0.000001usd"),
+        ("50", 50, "0.00005usd"),
+        ("0", 0, "0"),
+        ("0usd", 0, "0"),
+    ] {
+        assert_eq!(number(BUDGET, text), Ok(micro_usd), "{text}");
+        assert_eq!(show_money(micro_usd), shown);
+        assert_eq!(number(BUDGET, shown), Ok(micro_usd), "{shown}");
+    }
+    for text in [
+        "",
+        "5eur",
+        "usd",
+        "-5usd",
+        ".5usd",
+        "1.0000001usd",
+        "1e3usd",
+        "1,5usd",
+    ] {
+        assert!(number(BUDGET, text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_amount_out_of_range_says_the_range_in_dollars() {
+    assert_eq!(
+        number(BUDGET, "2000000usd").unwrap_err(),
+        "must be 0 to 1000000usd, not 2000000usd"
+    );
+}

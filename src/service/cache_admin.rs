@@ -71,6 +71,8 @@ const COMMIT_TIMEOUT: Duration = Duration::from_millis(2500);
 const ASK_AGAIN: Duration = Duration::from_millis(3);
 /// Clocks of two machines may run apart by a hundredth, and a reply takes a moment.
 const FENCE_MARGIN: Duration = Duration::from_millis(50);
+/// Who looks at a fleet whose database is away has no time to lose.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// A replica that has told nothing for so long is silent.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
 
@@ -199,9 +201,10 @@ impl CacheAdminService {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::Unavailable`] when the database does not answer within a second.
     pub async fn others(&self) -> Result<(Vec<KnownReplica>, Vec<String>), Error> {
-        let known = self.registry.replicas().await?;
+        let known = timeout(REGISTRY_TIMEOUT, self.registry.replicas()).await;
+        let known = known.unwrap_or_else(|_| Err(Error::datastore("no answer in time")))?;
         let others = known
             .into_iter()
             .filter(|replica| replica.report.id != self.own);

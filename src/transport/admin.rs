@@ -40,12 +40,20 @@ impl CacheAdminTransport {
         }
     }
 
-    async fn all_statuses(&self) -> Result<pb::GetCacheStatusResponse, Error> {
-        let (others, silent) = self.service.others().await?;
-        let mut replicas = vec![cache_status::message(
-            &self.replica,
-            &self.service.status().await,
-        )];
+    /// Of all replicas; of this one alone while the others cannot be asked about.
+    async fn all_statuses(&self) -> pb::GetCacheStatusResponse {
+        let (others, own) = tokio::join!(self.service.others(), self.service.status());
+        let mut replicas = vec![cache_status::message(&self.replica, &own)];
+        let (others, silent) = match others {
+            Ok(others) => others,
+            Err(error) => {
+                return pb::GetCacheStatusResponse {
+                    replicas,
+                    others_unknown: error.to_string(),
+                    ..Default::default()
+                };
+            }
+        };
         let others = others.iter();
         replicas
             .extend(others.filter_map(|known| cache_status::decode_status(&known.report.status)));
@@ -62,7 +70,11 @@ impl CacheAdminTransport {
             let behind = head.stamp.seq.saturating_sub(own.stamp.seq);
             status.lag = i64::try_from(behind).unwrap_or(i64::MAX);
         }
-        Ok(pb::GetCacheStatusResponse { replicas, silent })
+        pb::GetCacheStatusResponse {
+            replicas,
+            silent,
+            ..Default::default()
+        }
     }
 
     fn receipt(receipt: Receipt) -> pb::InvalidateCacheResponse {
@@ -103,17 +115,13 @@ impl CacheAdmin for CacheAdminTransport {
         &self,
         request: Request<pb::GetCacheStatusRequest>,
     ) -> Result<Response<pb::GetCacheStatusResponse>, Status> {
-        let request_id = request_id(request.metadata());
         if request.get_ref().all_replicas {
-            let all = self.all_statuses().await;
-            return all
-                .map(Response::new)
-                .map_err(|error| to_status(&error, &request_id));
+            return Ok(Response::new(self.all_statuses().await));
         }
         let own = cache_status::message(&self.replica, &self.service.status().await);
         Ok(Response::new(pb::GetCacheStatusResponse {
             replicas: vec![own],
-            silent: Vec::new(),
+            ..Default::default()
         }))
     }
 

@@ -1,5 +1,5 @@
 //! `admin settings list|get|set|unset`.
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, builder::StringValueParser};
 use serde::Serialize;
 use tonic::{Response, Status};
 
@@ -8,13 +8,14 @@ use crate::{
     cli::{
         author::Author,
         client,
+        command::examples,
         escape::clean,
         failure::Failure,
-        number::whole,
+        names::suggest,
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::Environment,
+    config::{Environment, Form, SETTINGS, Setting},
     domain::Tunable,
     pb::admin::v1::{
         ListRuntimeSettingsRequest, ResetRuntimeSettingRequest, RuntimeSetting,
@@ -25,11 +26,14 @@ use crate::{
 /// The family.
 pub(super) fn command() -> Command {
     let name = || {
-        let names = Tunable::ALL.map(|tunable| tunable.terms().name);
         Arg::new("name")
             .value_name("SETTING")
             .required(true)
-            .help(format!("Which one: {}", names.join(", ")))
+            .value_parser(suggest(
+                StringValueParser::new(),
+                Tunable::ALL.map(|tunable| tunable.terms().name),
+            ))
+            .help("Which one; the unit at the end may be left out, as in cache_ttl")
     };
     let list = Command::new("list").about("Shows every setting as it stands on the server");
     let get = Command::new("get")
@@ -39,12 +43,24 @@ pub(super) fn command() -> Command {
         .value_name("VALUE")
         .required(true)
         .allow_negative_numbers(true)
-        .value_parser(whole::<i64>(i64::MIN..=i64::MAX))
-        .help("A whole number, in the range that `list` shows");
+        .help("Such as 10m, 5usd or 600, in the range that `get` shows; a bare number is in the setting's own unit");
     let set = Command::new("set")
         .about("Changes a setting, for the whole fleet within 2 s")
         .args([name(), value, comment_arg()])
-        .args(change_args());
+        .args(change_args())
+        .after_help(examples(
+            &[
+                (
+                    "challenges-catalog admin settings set cache_ttl 10m",
+                    "answers that are loaded from now on stay for ten minutes",
+                ),
+                (
+                    "challenges-catalog admin settings set tip_daily_budget 5usd",
+                    "all replicas together may spend five dollars a day",
+                ),
+            ],
+            "",
+        ));
     let unset = Command::new("unset")
         .about("Takes out a setting's row: what counts next holds again")
         .arg(name())
@@ -92,11 +108,23 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let author = Author::of(matches, environment);
+    let update = match verb {
+        "set" => update(matches)?,
+        _ => UpdateRuntimeSettingRequest::default(),
+    };
+    if verb == "set" && text(matches, "value").parse().ok() == update.value {
+        let number = update.value.unwrap_or_default();
+        let meant = shown(&update.name, number);
+        if meant != number.to_string() {
+            let remark = format!("note: {number} without a unit is {meant} here");
+            output::remark(&clean(&remark), environment);
+        }
+    }
     let view = runtime::command()?.block_on(async {
         let mut client = RuntimeSettingsClient::new(client::connect(&config).await?);
         match verb {
             "set" => {
-                let request = control_view::request(&config, &author, update(matches));
+                let request = control_view::request(&config, &author, update.clone());
                 let answer = client.update_runtime_setting(request).await;
                 view(answer, |a| (a.setting.into_iter().collect(), a.version))
             }
@@ -113,7 +141,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         }
     })?;
     if verb == "get" {
-        return show_one(output, view, &text(matches, "name"));
+        return show_one(output, view, &full_name(matches));
     }
     show(output, &view)
 }
@@ -130,19 +158,65 @@ fn view<T>(
     })
 }
 
-fn update(matches: &ArgMatches) -> UpdateRuntimeSettingRequest {
-    UpdateRuntimeSettingRequest {
-        name: text(matches, "name"),
-        value: matches.get_one::<i64>("value").copied(),
+fn update(matches: &ArgMatches) -> Result<UpdateRuntimeSettingRequest, Failure> {
+    let (typed, name) = (text(matches, "name"), full_name(matches));
+    Ok(UpdateRuntimeSettingRequest {
+        value: Some(number(&name, name == typed, &text(matches, "value"))?),
+        name,
         comment: matches.get_one::<String>("comment").cloned(),
         environment: matches.get_one::<String>("environment").cloned(),
         etag: text(matches, "etag"),
+    })
+}
+
+/// The name of the contract for one whose unit was left out.
+fn full_name(matches: &ArgMatches) -> String {
+    let name = text(matches, "name");
+    let short = |tunable: &Tunable| form(*tunable).is_some_and(|setting| setting.key() == name);
+    let meant = Tunable::ALL.into_iter().find(short);
+    meant.map_or(name, |tunable| tunable.terms().name.to_owned())
+}
+
+/// The setting that holds without a row.
+fn form(tunable: Tunable) -> Option<&'static Setting> {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.env == tunable.terms().env)
+}
+
+/// What was typed, in the unit of the contract. A bare number is in that unit already where the name
+/// ends in it, and whether it will do is for the server to say.
+fn number(name: &str, has_unit: bool, text: &str) -> Result<i64, Failure> {
+    if let (true, Ok(number)) = (has_unit, text.parse()) {
+        return Ok(number);
     }
+    let setting = Tunable::named(name).and_then(form);
+    let number = match setting.map(|setting| setting.form) {
+        Some(form @ (Form::Duration { .. } | Form::Money { .. } | Form::Bytes { .. })) => {
+            form.number(text)
+        }
+        Some(Form::Text { .. } | Form::Switch | Form::Count { .. }) | None => {
+            Err(format!("must be a whole number, such as 600, not {text:?}"))
+        }
+    };
+    let number =
+        number.map_err(|problem| Failure::failed(format!("{name}: {problem}")).with_code(2))?;
+    Ok(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// As people write it; the bare number where this program does not know the setting.
+fn shown(name: &str, number: i64) -> String {
+    let setting = Tunable::named(name).and_then(form);
+    let whole = u64::try_from(number).ok();
+    let shown = setting
+        .zip(whole)
+        .map(|(setting, number)| setting.form.show(number));
+    shown.unwrap_or_else(|| number.to_string())
 }
 
 fn reset(matches: &ArgMatches) -> ResetRuntimeSettingRequest {
     ResetRuntimeSettingRequest {
-        name: text(matches, "name"),
+        name: full_name(matches),
         environment: matches.get_one::<String>("environment").cloned(),
         etag: text(matches, "etag"),
     }
@@ -178,6 +252,17 @@ impl From<RuntimeSetting> for SettingView {
     }
 }
 
+impl SettingView {
+    /// With its unit for people, and bare for programs.
+    fn number(&self, output: Output, number: i64) -> String {
+        if output.is_table() {
+            shown(&self.name, number)
+        } else {
+            number.to_string()
+        }
+    }
+}
+
 fn show(output: Output, view: &SettingsView) -> Result<(), Failure> {
     if output.is_data() {
         return output.data(view);
@@ -190,13 +275,12 @@ fn show(output: Output, view: &SettingsView) -> Result<(), Failure> {
         };
         [
             clean(&setting.name),
-            setting.value.to_string(),
+            setting.number(output, setting.value),
             setting.from.to_owned(),
-            format!("{} to {}", setting.min, setting.max),
             remark,
         ]
     });
-    output.whole_rows(["SETTING", "VALUE", "FROM", "RANGE", "WHAT IT DOES"], rows)
+    output.whole_rows(["SETTING", "VALUE", "FROM", "WHAT IT DOES"], rows)
 }
 
 /// Of all settings the one that was asked for.
@@ -215,12 +299,22 @@ fn show_one(output: Output, mut view: SettingsView, name: &str) -> Result<(), Fa
     let row = &setting.row;
     let rows = [
         ("setting", setting.name.clone()),
-        ("value", setting.value.to_string()),
+        ("value", setting.number(output, setting.value)),
         ("from", setting.from.to_owned()),
-        ("range", format!("{} to {}", setting.min, setting.max)),
+        (
+            "range",
+            format!(
+                "{} to {}",
+                setting.number(output, setting.min),
+                setting.number(output, setting.max)
+            ),
+        ),
         ("does", setting.description.clone()),
         ("variable", setting.environment_variable.clone()),
-        ("without row", setting.value_without_row.to_string()),
+        (
+            "without row",
+            setting.number(output, setting.value_without_row),
+        ),
         ("environment", row.environment.clone()),
         ("comment", row.comment.clone()),
         ("updated by", row.updated_by.clone()),

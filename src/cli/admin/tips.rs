@@ -16,7 +16,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, Environment, Form},
     domain::{ChallengeId, Difficulty, Locale, PersonaName},
     pb::{
         admin::v1::{
@@ -61,6 +61,11 @@ fn generate() -> Command {
         )
 }
 
+const BUDGET: Form = Form::Money {
+    min: 1,
+    max: i64::MAX.unsigned_abs(),
+};
+
 fn terms() -> [Arg; 8] {
     let locale = Arg::new("locale")
         .long("locale")
@@ -77,11 +82,11 @@ fn terms() -> [Arg; 8] {
         .value_name("NUMBER")
         .value_parser(whole::<i32>(1..=600))
         .help("How many tips are begun in a minute, 1 to 600; default: 30");
-    let budget = Arg::new("budget-micro-usd")
-        .long("budget-micro-usd")
-        .value_name("NUMBER")
-        .value_parser(whole::<u64>(1..=i64::MAX))
-        .help("The most that this run may spend, in millionths of a US dollar");
+    let budget = Arg::new("budget")
+        .long("budget")
+        .value_name("AMOUNT")
+        .value_parser(|text: &str| BUDGET.number(text))
+        .help("The most that this run may spend, such as 0.50usd; a bare number is millionths of a US dollar");
     [
         locale,
         persona,
@@ -148,7 +153,7 @@ fn request(matches: &ArgMatches) -> BatchGenerateTipsRequest {
     let persona = matches.get_one::<PersonaName>("persona");
     let (pace, budget) = (
         matches.get_one::<i32>("tips-per-minute").copied(),
-        matches.get_one::<u64>("budget-micro-usd").copied(),
+        matches.get_one::<u64>("budget").copied(),
     );
     BatchGenerateTipsRequest {
         scope: Some(scope),

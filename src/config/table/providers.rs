@@ -39,6 +39,22 @@ const fn limit(
     }
 }
 
+/// What a provider takes, in the currency of budgets.
+const fn price(
+    flag: &'static str,
+    env: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        form: Form::Money {
+            min: 0,
+            max: 1_000_000_000,
+        },
+        ..timeout(flag, env, default, help)
+    }
+}
+
 pub(in crate::config) const ANTHROPIC_API_KEY: Setting = Setting {
     flag: "anthropic-api-key",
     env: "ANTHROPIC_API_KEY",
@@ -119,17 +135,17 @@ pub(in crate::config) const ANTHROPIC_TOKENS_PER_MINUTE: Setting = limit(
     "How many tokens Anthropic may read and write in a minute; 0 for any number",
 );
 
-pub(in crate::config) const ANTHROPIC_INPUT_PRICE: Setting = limit(
+pub(in crate::config) const ANTHROPIC_INPUT_PRICE: Setting = price(
     "anthropic-input-price",
     "CATALOG_ANTHROPIC_INPUT_PRICE",
-    "1000000",
-    "What Anthropic takes for a million tokens read, in millionths of a US dollar",
+    "1usd",
+    "What Anthropic takes for a million tokens read, such as 1usd; a bare number is millionths of a US dollar",
 );
 
-pub(in crate::config) const ANTHROPIC_OUTPUT_PRICE: Setting = limit(
+pub(in crate::config) const ANTHROPIC_OUTPUT_PRICE: Setting = price(
     "anthropic-output-price",
     "CATALOG_ANTHROPIC_OUTPUT_PRICE",
-    "5000000",
+    "5usd",
     "What Anthropic takes for a million tokens written, likewise",
 );
 
@@ -216,14 +232,14 @@ pub(in crate::config) const OPENAI_TOKENS_PER_MINUTE: Setting = limit(
     "How many tokens that server may read and write in a minute; 0 for any number",
 );
 
-pub(in crate::config) const OPENAI_INPUT_PRICE: Setting = limit(
+pub(in crate::config) const OPENAI_INPUT_PRICE: Setting = price(
     "openai-input-price",
     "CATALOG_OPENAI_INPUT_PRICE",
     "0",
-    "What that server takes for a million tokens read, in millionths of a US dollar",
+    "What that server takes for a million tokens read, such as 1usd; a bare number is millionths of a US dollar",
 );
 
-pub(in crate::config) const OPENAI_OUTPUT_PRICE: Setting = limit(
+pub(in crate::config) const OPENAI_OUTPUT_PRICE: Setting = price(
     "openai-output-price",
     "CATALOG_OPENAI_OUTPUT_PRICE",
     "0",

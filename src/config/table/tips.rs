@@ -85,12 +85,12 @@ pub(in crate::config) const TIP_HEARTBEAT: Setting = tip(
 pub(in crate::config) const TIP_DAILY_BUDGET: Setting = tip(
     "tip-daily-budget",
     "CATALOG_TIP_DAILY_BUDGET",
-    Form::Count {
+    Form::Money {
         min: 0,
         max: 1_000_000_000_000,
     },
     "0",
-    "What all replicas may spend on tips in a day (UTC), in millionths of a US dollar; 0 for any amount",
+    "What all replicas may spend on tips in a day (UTC), such as 5usd; a bare number is millionths of a US dollar, 0 any amount",
 );
 
 pub(in crate::config) const TIP_STREAMS_PER_MINUTE: Setting = tip(

@@ -8,7 +8,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{fs::OpenOptions, sync::Notify, time::timeout};
 use tonic::async_trait;
 
 use super::{
@@ -214,8 +214,19 @@ impl Datastore for SqliteStore {
 
 /// One connection outside of any pool, for a command; `create` makes the file where it is missing.
 pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, MigrationError> {
+    if create {
+        make_private(path).await;
+    }
     let options = connect_options(path)?.create_if_missing(create);
     options.connect().await.map_err(no_connection)
+}
+
+/// Makes a file that only its owner may read, as SQLite does with the files that it puts beside it. Whatever
+/// keeps it from being made is told by opening it.
+async fn make_private(path: &Path) {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true).mode(0o600);
+    new.open(path).await.ok();
 }
 
 /// A file that is busy may be so no more in a while; one that is no database stays that.

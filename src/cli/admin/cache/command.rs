@@ -6,7 +6,7 @@ use tonic::transport::Channel;
 use super::{invalidate, status, warm, watch};
 use crate::{
     cli::{client, command::examples, failure::Failure, names::suggest, output, settings},
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, Environment, Form},
     domain::{ChallengeId, Tag},
     pb::admin::v1::cache_admin_client::CacheAdminClient,
 };
@@ -72,7 +72,8 @@ fn status_command() -> Command {
                     "hit ratio, rate and latencies, redrawn every second",
                 ),
             ],
-            "",
+            "Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica \
+             that answers is shown; 2 wrong usage.",
         ))
 }
 
@@ -167,9 +168,7 @@ fn ids(help: &'static str) -> Arg {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    let [least, most] = INTERVALS;
-    let interval = humantime::parse_duration(text).ok();
-    interval
-        .filter(|interval| (least..=most).contains(interval))
-        .ok_or_else(|| format!("must be {least:?} to 1h, such as 2s"))
+    let [min, max] = INTERVALS;
+    let form = Form::Duration { min, max };
+    form.number(text).map(Duration::from_millis)
 }

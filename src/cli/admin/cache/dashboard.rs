@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use super::status::{HEADINGS, measured, row};
+use super::status::{HEADINGS, measured, others_unknown, row};
 use crate::{
     cli::{
         escape::clean,
@@ -122,6 +122,8 @@ impl Dashboard {
             let text = format!("silent: {}", clean(name));
             output.paint(Color::Yellow, &text)
         }));
+        let unknown = others_unknown(&self.status);
+        lines.extend(unknown.map(|text| output.paint(Color::Red, &text)));
         lines
     }
 }
@@ -147,7 +149,7 @@ mod tests {
         };
         GetCacheStatusResponse {
             replicas: replicas.iter().map(replica).collect(),
-            silent: Vec::new(),
+            ..GetCacheStatusResponse::default()
         }
     }
 

@@ -28,8 +28,23 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
         let mut admin = connect(&config).await?;
         ask(&config, &mut admin, all).await
     })?;
+    show(output, &status, all)?;
+    match others_unknown(&status) {
+        Some(unknown) => Err(Failure::failed(unknown)),
+        None => Ok(()),
+    }
+}
+
+/// What is to be said where the other replicas could not be asked about.
+pub(super) fn others_unknown(status: &GetCacheStatusResponse) -> Option<String> {
+    let why = clean(&status.others_unknown);
+    (!why.is_empty())
+        .then(|| format!("the other replicas are unknown, for they report in the database: {why}"))
+}
+
+fn show(output: Output, status: &GetCacheStatusResponse, all: bool) -> Result<(), Failure> {
     if output.is_data() {
-        return output.data(&status_view::status(&status));
+        return output.data(&status_view::status(status));
     }
     match (&status.replicas[..], all) {
         ([one], false) => output.whole_rows(["FIELD", "VALUE"], fields(output, one)),

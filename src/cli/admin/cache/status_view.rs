@@ -14,7 +14,11 @@ use crate::{
 /// The whole answer.
 pub(super) fn status(status: &GetCacheStatusResponse) -> Value {
     let replicas: Vec<_> = status.replicas.iter().map(replica).collect();
-    json!({ "replicas": replicas, "silent": status.silent })
+    json!({
+        "replicas": replicas,
+        "silent": status.silent,
+        "others_unknown": status.others_unknown,
+    })
 }
 
 fn replica(status: &ReplicaCacheStatus) -> Value {

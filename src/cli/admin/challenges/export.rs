@@ -43,12 +43,15 @@ async fn ask(config: &ClientConfig) -> Result<Streaming<ExportChallengesResponse
     Ok(answer.into_inner())
 }
 
-/// Under another name first, so that a file of that name is whole.
+/// Under a name of its own first, so that a file of that name is whole, and no link that somebody put
+/// there is followed.
 async fn to_file(pages: Streaming<ExportChallengesResponse>, file: &Path) -> Result<(), Failure> {
-    let draft = file.with_extension("part");
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
+    let draft = PathBuf::from(draft);
     let cannot =
         |error: &io::Error| Failure::failed(format!("cannot write {}: {error}", file.display()));
-    let made = File::create(&draft).map_err(|error| cannot(&error))?;
+    let made = File::create_new(&draft).map_err(|error| cannot(&error))?;
     let written = write_all(pages, BufWriter::new(made)).await;
     let count = match written {
         Ok(count) => count,
@@ -58,7 +61,10 @@ async fn to_file(pages: Streaming<ExportChallengesResponse>, file: &Path) -> Res
             return Err(failure);
         }
     };
-    fs::rename(&draft, file).map_err(|error| cannot(&error))?;
+    fs::rename(&draft, file).map_err(|error| {
+        fs::remove_file(&draft).ok();
+        cannot(&error)
+    })?;
     output::line(&format!(
         "{count} challenges exported to {}",
         file.display()

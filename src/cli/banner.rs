@@ -1,0 +1,161 @@
+//! What a server says on a terminal once it serves: what it is, what it made, and what to do next.
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::escape::clean_lines;
+use crate::{
+    app::Listening,
+    config::{Config, DatabaseUrl, ProviderConfig},
+};
+
+/// Where clients look when nobody says where the server is.
+const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
+/// A challenge of the seeds.
+const SEEDED: &str = "7368dad2-43a3-4359-95c9-2405f700f00e";
+
+/// What is known before the server starts.
+pub(super) struct Banner {
+    /// How this program was called.
+    program: String,
+    database: String,
+    /// Whether the database was made by this start.
+    is_made: bool,
+    redis: String,
+    providers: Vec<String>,
+}
+
+impl Banner {
+    /// For a server with these settings, which has made nothing yet.
+    pub(super) fn of(config: &Config, program: &str) -> Self {
+        let is_made = match &config.database.url {
+            DatabaseUrl::Sqlite(file) => !file.exists(),
+            DatabaseUrl::Postgres(_) => false,
+        };
+        let redis = config.redis.url.as_ref();
+        let providers = [&config.providers.anthropic, &config.providers.openai];
+        let provider =
+            |provider: &ProviderConfig| format!("{} at {}", provider.model, provider.base_url);
+        Self {
+            program: program.to_owned(),
+            database: config.database.url.to_string(),
+            is_made,
+            redis: redis.map(ToString::to_string).unwrap_or_default(),
+            providers: providers.into_iter().flatten().map(provider).collect(),
+        }
+    }
+
+    /// Its lines, for a server that listens.
+    pub(super) fn text(&self, listening: &Listening) -> String {
+        let made = if self.is_made {
+            ", made and seeded by this start"
+        } else {
+            ""
+        };
+        let redis = match self.redis.as_str() {
+            "" => "none: this replica caches for itself",
+            redis => redis,
+        };
+        let metrics = match listening.ops {
+            Some(addr) => format!("http://{addr}/metrics"),
+            None => "off; --ops-addr serves them".to_owned(),
+        };
+        let program = &self.program;
+        let at = match here(listening.grpc) {
+            DEFAULT_ADDR => String::new(),
+            addr => format!(" --addr {addr}"),
+        };
+        let other = if self.is_made {
+            format!("tips {SEEDED}")
+        } else {
+            "admin cache status".to_owned()
+        };
+        clean_lines(&format!(
+            "challenges-catalog {} serves gRPC on {}\n  \
+             database  {}{made}\n  \
+             redis     {redis}\n  \
+             tips      {}\n  \
+             metrics   {metrics}\n  \
+             stop      Ctrl-C; calls are finished first\n\
+             Next, in another terminal:\n  \
+             {program}{at} list --difficulty beginner\n  \
+             {program}{at} {other}",
+            env!("CARGO_PKG_VERSION"),
+            listening.grpc,
+            self.database,
+            self.tips(listening),
+        ))
+    }
+
+    fn tips(&self, listening: &Listening) -> String {
+        if self.providers.is_empty() {
+            return "those that people wrote; ANTHROPIC_API_KEY lets a provider write".to_owned();
+        }
+        let (providers, personas) = (
+            self.providers.join(", then "),
+            listening.personas.join(", "),
+        );
+        format!("{providers}; prompts {} for {personas}", listening.prompts)
+    }
+}
+
+/// The address as this machine reaches it.
+fn here(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port())
+    } else {
+        addr
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Flags, load};
+
+    fn banner(variables: &[(&str, &str)], grpc: &str) -> String {
+        let environment: Environment = variables.iter().copied().collect();
+        let config = load(&Flags::new(), &environment).unwrap().config;
+        let listening = Listening {
+            grpc: grpc.parse().unwrap(),
+            ops: None,
+            prompts: "e1".to_owned(),
+            personas: vec!["connell".to_owned()],
+        };
+        Banner::of(&config, "bin/catalog").text(&listening)
+    }
+
+    #[test]
+    fn a_first_start_says_what_it_made_and_what_to_try() {
+        let text = banner(&[], "127.0.0.1:50051");
+        assert!(
+            text.contains("sqlite:challenges.sqlite, made and seeded"),
+            "{text}"
+        );
+        assert!(text.contains("ANTHROPIC_API_KEY lets"), "{text}");
+        assert!(text.ends_with(&format!(
+            "\n  bin/catalog list --difficulty beginner\n  bin/catalog tips {SEEDED}"
+        )));
+        assert!(include_str!("../../seeds/challenges.json").contains(SEEDED));
+    }
+
+    #[test]
+    fn a_server_in_production_names_its_parts_and_no_secret() {
+        let text = banner(
+            &[
+                ("DATABASE_URL", "postgres://u:S3CR3T@db/x"),
+                ("REDIS_URL", "redis://:S3CR3T@cache"),
+                ("ANTHROPIC_API_KEY", "sk-S3CR3T"),
+            ],
+            "0.0.0.0:7",
+        );
+        for part in [
+            "u:***@db/x",
+            "@cache",
+            "claude",
+            "prompts e1 for connell",
+            "--addr 127.0.0.1:7 admin",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("S3CR3T"), "{text}");
+    }
+}
