@@ -6,6 +6,7 @@ mod compose;
 mod controls;
 mod database;
 mod descriptors;
+mod greeting;
 mod monitor;
 mod ops;
 mod reload;
@@ -18,6 +19,7 @@ mod writers;
 
 pub use caches::redis_rules;
 pub use commands::{migrate_up, migration_status, prune_history, seed, verify};
+pub use greeting::{Greet, Listening};
 pub use reload::ReadSettings;
-pub use serve::{Greet, Listening, serve};
+pub use serve::serve;
 pub use view::{Error, Fact, Finding, Migrated, Migration, Report, Seeded, Severity};

@@ -15,15 +15,15 @@ use super::{
     compose::App,
     controls::Controls,
     descriptors::raise_limit,
+    greeting::{Greet, Listening, introduce},
     monitor::{DEPENDENCIES, Monitor},
     reload::{ReadSettings, Reload},
     signals::Signals,
     view::Error,
 };
 use crate::{
-    config::{Config, Loaded, ProviderConfig, ServerConfig},
-    domain::{CatalogReader, ListQuery, PromptBook, ReadOptions},
-    llm::BundledPrompts,
+    config::{Loaded, ServerConfig},
+    domain::{CatalogReader, ListQuery, ReadOptions},
     ops::{self, Pages},
     server::{self, Admission, Connections, ServerSettings},
     telemetry::{Failing, FailureLog, LogFilter, LogQueue},
@@ -40,22 +40,6 @@ const WARM_TIMEOUT: Duration = Duration::from_secs(5);
 const WARM_PAUSE: Duration = Duration::from_millis(250);
 /// Background work that does not end by then is left behind.
 const TASKS_GRACE: Duration = Duration::from_secs(2);
-
-/// A server that has begun to serve.
-#[derive(Clone, Debug)]
-pub struct Listening {
-    /// Where callers reach it.
-    pub grpc: SocketAddr,
-    /// Where operators reach its pages, if it has any.
-    pub ops: Option<SocketAddr>,
-    /// Which prompts are in force, by the hash of their wording.
-    pub prompts: String,
-    /// The voices that tips are written in; the first is the default.
-    pub personas: Vec<String>,
-}
-
-/// Tells people that a server listens, in place of lines of the log.
-pub type Greet = Box<dyn FnOnce(&Listening) + Send>;
 
 /// Serves until it is told to leave by a signal; then says so, lets calls finish, and returns. A second
 /// such signal ends the process at once.
@@ -76,15 +60,11 @@ pub async fn serve(
     raise_limit(config.server.max_connections);
     let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
     let addr = listener.local_addr()?;
-    let operators = match config.server.ops_addr {
-        Some(addr) => Some(bind(addr, "--ops-addr")?),
-        None => None,
-    };
+    let operators = config.server.ops_addr;
+    let operators = operators.map(|addr| bind(addr, "--ops-addr")).transpose()?;
     let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
-    let ops_addr = match &operators {
-        Some(listener) => Some(listener.local_addr()?),
-        None => None,
-    };
+    let ops_addr = operators.as_ref().map(TcpListener::local_addr);
+    let ops_addr = ops_addr.transpose()?;
     let app = tokio::select! {
         app = App::build(config) => app?,
         signal = signals.next() => {
@@ -123,64 +103,13 @@ pub async fn serve(
     app.health.set_ready(true).await;
     let monitor = Monitor::of(&app, controls);
     app.run_until_stop(monitor.watch().instrument(info_span!("health")));
-    let listening = listening(addr, ops_addr)?;
-    match greet {
-        Some(greet) => greet(&listening),
-        None => announce(&listening),
-    }
+    let listening = Listening::at(addr, ops_addr)?;
+    greet.unwrap_or_else(|| Box::new(Listening::log))(&listening);
     if let Some(file) = &config.server.port_file {
         write_address(file, addr).await?;
     }
     let signal = signals.next().await;
     stop(app, serving, &config.server, (signal, signals)).await
-}
-
-/// Says what starts, and what with; no secrets.
-fn introduce(config: &Config) {
-    let providers = &config.providers;
-    let provider =
-        |provider: &ProviderConfig| format!("{} at {}", provider.model, provider.base_url);
-    let anthropic = providers.anthropic.as_ref().map(provider);
-    let openai = providers.openai.as_ref().map(provider);
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        database = %config.database.url,
-        redis = config.redis.url.as_ref().map(tracing::field::display),
-        anthropic,
-        openai,
-        environment = config.controls.environment.as_ref().map(tracing::field::display),
-        "starting"
-    );
-}
-
-fn listening(grpc: SocketAddr, ops: Option<SocketAddr>) -> Result<Listening, Error> {
-    let book = BundledPrompts::load()?;
-    let personas = book.personas().iter().map(ToString::to_string);
-    Ok(Listening {
-        grpc,
-        ops,
-        prompts: book.edition().to_owned(),
-        personas: personas.collect(),
-    })
-}
-
-/// Says where it serves, and how to go on.
-fn announce(listening: &Listening) {
-    let Listening {
-        grpc,
-        ops,
-        prompts,
-        personas,
-    } = listening;
-    tracing::info!(
-        addr = %grpc,
-        ops_addr = ops.map(tracing::field::display),
-        prompts,
-        personas = personas.join(","),
-        stop = "SIGTERM, SIGINT or SIGQUIT; calls are finished first",
-        next = format!("challenges-catalog admin cache status --addr {grpc}"),
-        "serving"
-    );
 }
 
 /// So many connections may come at once before they are accepted, as all clients of a replica do

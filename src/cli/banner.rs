@@ -1,7 +1,10 @@
 //! What a server says on a terminal once it serves: what it is, what it made, and what to do next.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::escape::clean_lines;
+use super::{
+    escape::{clean, clean_lines},
+    table::wrapped,
+};
 use crate::{
     app::Listening,
     config::{Config, DatabaseUrl, ProviderConfig},
@@ -43,8 +46,29 @@ impl Banner {
         }
     }
 
-    /// Its lines, for a server that listens.
-    pub(super) fn text(&self, listening: &Listening) -> String {
+    /// Its lines, for a server that listens; commands stay whole, for copying.
+    pub(super) fn text(&self, listening: &Listening, width: usize) -> String {
+        let facts = wrapped(&clean_lines(&self.facts(listening)), width);
+        let program = clean(&self.program);
+        let addr = here(listening.grpc);
+        let at = if addr == DEFAULT_ADDR {
+            String::new()
+        } else {
+            format!(" --addr {addr}")
+        };
+        let other = if self.is_made {
+            format!("tips {SEEDED}")
+        } else {
+            "admin cache status".to_owned()
+        };
+        format!(
+            "{facts}\nNext, in another terminal:\n  \
+             {program}{at} list --difficulty beginner\n  \
+             {program}{at} {other}"
+        )
+    }
+
+    fn facts(&self, listening: &Listening) -> String {
         let made = if self.is_made {
             ", made and seeded by this start"
         } else {
@@ -58,31 +82,18 @@ impl Banner {
             Some(addr) => format!("http://{addr}/metrics"),
             None => "off; --ops-addr serves them".to_owned(),
         };
-        let program = &self.program;
-        let at = match here(listening.grpc) {
-            DEFAULT_ADDR => String::new(),
-            addr => format!(" --addr {addr}"),
-        };
-        let other = if self.is_made {
-            format!("tips {SEEDED}")
-        } else {
-            "admin cache status".to_owned()
-        };
-        clean_lines(&format!(
+        format!(
             "challenges-catalog {} serves gRPC on {}\n  \
              database  {}{made}\n  \
              redis     {redis}\n  \
              tips      {}\n  \
              metrics   {metrics}\n  \
-             stop      Ctrl-C; calls are finished first\n\
-             Next, in another terminal:\n  \
-             {program}{at} list --difficulty beginner\n  \
-             {program}{at} {other}",
+             stop      Ctrl-C; calls are finished first",
             env!("CARGO_PKG_VERSION"),
             listening.grpc,
             self.database,
             self.tips(listening),
-        ))
+        )
     }
 
     fn tips(&self, listening: &Listening) -> String {
@@ -120,7 +131,7 @@ mod tests {
             prompts: "e1".to_owned(),
             personas: vec!["connell".to_owned()],
         };
-        Banner::of(&config, "bin/catalog").text(&listening)
+        Banner::of(&config, "bin/catalog").text(&listening, 80)
     }
 
     #[test]

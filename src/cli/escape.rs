@@ -1,4 +1,5 @@
 //! Text of others, made harmless for a terminal: the one rule for every output.
+use std::fmt::Write;
 
 /// The text with `\n`, `\u{1b}` and the like in place of characters that break a line, steer a
 /// terminal or turn the order of letters.
@@ -17,7 +18,8 @@ pub(super) fn json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && is_unsafe(c) {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+            // Writing to a string cannot fail.
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
         } else {
             safe.push(c);
         }

@@ -11,7 +11,6 @@ use super::{
     failure::{Failure, chain},
     output::{self, Screen},
     runtime, settings,
-    table::wrapped,
 };
 use crate::{
     app::{self, Greet},
@@ -61,7 +60,7 @@ fn greeting(config: &Config, program: &str, mut log: LogQueue, environment: &Env
     let banner = Banner::of(config, program);
     let width = output::width_of(stderr(), environment);
     Box::new(move |listening| {
-        let text = wrapped(&banner.text(listening), width);
+        let text = banner.text(listening, width);
         // It takes everything.
         let _ = writeln!(log, "{text}");
     })

@@ -191,11 +191,21 @@ fn what_is_probably_not_meant_is_a_warning() {
         ("CATALOG_DB_POOLMAX", "3"),
         ("CATALOG_SERVICE_HOST", "10.0.0.1"),
         ("CATALOG_PORT", "tcp://10.0.0.1:50051"),
+        ("CATALOG_REDIS_PORT_6379_TCP_ADDR", "10.0.0.1"),
+        ("CATALOG_COLOUR", "red"),
+        ("CATALOG_TIP_DAILY_BUDGET", "50"),
     ])
     .unwrap();
-    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+    assert_eq!(loaded.warnings.len(), 4, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].contains("shared cache is not used"));
-    assert!(loaded.warnings[1].contains("did you mean CATALOG_DB_POOL_MAX?"));
+    let has = |text: &str| loaded.warnings.iter().any(|warning| warning.contains(text));
+    assert!(has("did you mean CATALOG_DB_POOL_MAX?"));
+    assert!(has(
+        "CATALOG_COLOUR is no setting; `serve --help` has them all"
+    ));
+    assert!(has(
+        "CATALOG_TIP_DAILY_BUDGET is 50 without a unit, which is 0.00005usd; 50usd"
+    ));
 }
 
 #[test]
@@ -204,4 +214,27 @@ fn a_sqlite_file_is_migrated_whatever_the_switch_says() {
     assert!(loaded.config.database.auto_migrate);
     let postgres = from_env(&[("DATABASE_URL", "postgres://db/x")]).unwrap();
     assert!(!postgres.config.database.auto_migrate);
+}
+
+#[test]
+fn every_setting_has_a_variable_of_this_program_too() {
+    let ttl = |variables: &[(&str, &str)]| from_env(variables).unwrap().config.cache.ttl;
+    let minute = std::time::Duration::from_mins(1);
+    assert_eq!(ttl(&[("CATALOG_CACHE_TTL", "1m")]), minute);
+    assert_eq!(ttl(&[("CHALLENGES_CACHE_TTL", "1m")]), minute);
+    let both = problems(&[("CHALLENGES_CACHE_TTL", "1m"), ("CATALOG_CACHE_TTL", "2m")]);
+    assert_eq!(
+        both,
+        ["CHALLENGES_CACHE_TTL: is set, and CATALOG_CACHE_TTL is set as well; unset one of them"]
+    );
+    let url = from_env(&[("CATALOG_DATABASE_URL", "postgres://db/x")]).unwrap();
+    assert_eq!(url.config.database.url.to_string(), "postgres://db/x");
+}
+
+#[test]
+fn an_amount_is_shown_in_dollars() {
+    let loaded = from_env(&[("CATALOG_TIP_DAILY_BUDGET", "50")]).unwrap();
+    let mut entries = loaded.entries.iter();
+    let budget = entries.find(|entry| entry.setting.flag == "tip-daily-budget");
+    assert_eq!(budget.unwrap().shown, "0.00005usd");
 }

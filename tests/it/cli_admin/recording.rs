@@ -1,6 +1,8 @@
 //! What a page shows of a terminal, and whether the same is seen again.
 use std::{collections::BTreeMap, fmt::Write, iter::zip};
 
+use serde_json::Value;
+
 /// A command, and what it prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -93,6 +95,24 @@ impl Names {
         })
     }
 
+    /// Learns the names that are new in an output from where each kind stands first, whatever else is
+    /// there.
+    pub fn learn(&mut self, shown: &str, printed: &str) {
+        let is_id = |name: &str| kind(name) == Some("ID");
+        for of_ids in [true, false] {
+            let names = |text: &str| -> Vec<_> {
+                let names = masked(text).into_iter().flat_map(|line| line.names);
+                names.filter(|name| is_id(name) == of_ids).collect()
+            };
+            let (mut shown, mut printed) = (names(shown), names(printed));
+            shown.retain(|name| !self.0.contains_key(name));
+            printed.retain(|name| !self.0.values().any(|known| known == name));
+            for (shown, now) in zip(shown, printed) {
+                self.0.entry(shown).or_insert(now);
+            }
+        }
+    }
+
     /// Learns the names in an output; tells how else it differs from what is shown.
     pub fn differences(&mut self, shown: &str, printed: &str) -> Option<String> {
         let (shown, printed) = (masked(shown), masked(printed));
@@ -141,6 +161,8 @@ impl Masked {
         let (mut words, mut names) = (Vec::new(), Vec::new());
         let mut rest = line.split_whitespace().peekable();
         while let Some(word) = rest.next() {
+            // Within JSON.
+            let word = &word.replace("\\\"", "");
             let core = core(word);
             if is_number(core) && rest.peek().is_some_and(|next| is_unit(self::core(next))) {
                 rest.next();
@@ -149,13 +171,17 @@ impl Masked {
             }
             let kind = kind(core);
             if matches!(kind, Some("ID" | "ETAG")) {
-                names.push(core.to_owned());
+                let name = core.strip_prefix("W/").unwrap_or(core);
+                names.push(name.trim_matches('"').to_owned());
             }
             words.push(kind.map_or_else(|| word.to_owned(), |kind| word.replace(core, kind)));
         }
         // What a replica counts depends on when it is asked.
         if words.iter().any(|word| word.starts_with("REPLICA")) {
-            let counts = words.iter_mut().filter(|word| is_number(word));
+            let counts = words.iter_mut().filter(|word| {
+                let core = self::core(word);
+                is_number(core) || core == "null" || core == "FIGURE"
+            });
             counts.for_each(|word| "COUNT".clone_into(word));
         }
         Self {
@@ -166,8 +192,29 @@ impl Masked {
     }
 }
 
+/// A value of JSON with its strings told by their kind, and with figures that depend on when they
+/// are asked for only as such, where `are_figures`.
+pub fn masked_json(value: Value, are_figures: bool) -> Value {
+    match value {
+        Value::String(text) => kind(&text).map_or(Value::String(text), Value::from),
+        Value::Array(items) => {
+            let items = items.into_iter();
+            items.map(|item| masked_json(item, are_figures)).collect()
+        }
+        Value::Object(fields) => {
+            let masked = |(name, value): (String, Value)| match name.as_str() {
+                "next_page_token" => (name, Value::Null),
+                _ => (name, masked_json(value, are_figures)),
+            };
+            fields.into_iter().map(masked).collect()
+        }
+        Value::Number(_) | Value::Null if are_figures => "FIGURE".into(),
+        Value::Number(_) | Value::Null | Value::Bool(_) => value,
+    }
+}
+
 fn core(word: &str) -> &str {
-    word.trim_matches(|c| "(),;:.".contains(c))
+    word.trim_matches(|c| "(),;:.\"[]".contains(c))
 }
 
 fn kind(word: &str) -> Option<&'static str> {
@@ -188,8 +235,10 @@ fn kind(word: &str) -> Option<&'static str> {
         Some("VERSION")
     } else if is_replica {
         Some("REPLICA")
-    } else if word.starts_with("W/\"") && word.ends_with('"') {
+    } else if word.starts_with("W/") {
         Some("ETAG")
+    } else if has_hex(&[8]) {
+        Some("SHORT")
     } else if is_time(word) {
         Some("TIME")
     } else if word == "–" || is_duration(word) {

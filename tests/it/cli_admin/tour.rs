@@ -7,10 +7,10 @@ use super::{
 };
 use crate::support::fleet::Fleet;
 
-const HEADING: &str = "## A tour of the command line";
+pub const HEADING: &str = "## A tour of the command line";
 
 /// What the README says about the servers.
-const SETTINGS: [(&str, &str); 2] = [
+pub const SETTINGS: [(&str, &str); 2] = [
     ("ANTHROPIC_API_KEY", "sk-ant-nobody"),
     // Nobody listens there, and no command of the tour needs anybody to.
     ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9"),
@@ -50,17 +50,27 @@ async fn every_command_of_the_tour_prints_what_the_readme_shows() {
 
 /// What the line prints on a terminal without colours.
 async fn print(line: &str, fleet: &Fleet) -> String {
+    let mut environment = environment(fleet);
+    environment.push(("NO_COLOR", "1".to_owned()));
+    let (_, screen) = Terminal::shell(line, &environment).ended().await;
+    trimmed(&screen)
+}
+
+/// Without what ends lines and the whole.
+pub fn trimmed(screen: &str) -> String {
+    let lines: Vec<_> = screen.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// With the program in the path, and Ann in front of a fleet.
+pub fn environment(fleet: &Fleet) -> Vec<(&'static str, String)> {
     let program = Path::new(env!("CARGO_BIN_EXE_challenges-catalog"));
     let path = env::var_os("PATH").unwrap_or_default();
     let folder = program.parent().map(Path::to_path_buf);
     let path = env::join_paths(folder.into_iter().chain(env::split_paths(&path)));
-    let environment = [
+    vec![
         ("PATH", path.unwrap().into_string().unwrap()),
         ("CATALOG_ADDR", fleet.replicas[0].addr().to_string()),
         ("USER", "ann".to_owned()),
-        ("NO_COLOR", "1".to_owned()),
-    ];
-    let (_, screen) = Terminal::shell(line, &environment).ended().await;
-    let lines: Vec<_> = screen.lines().map(str::trim_end).collect();
-    lines.join("\n").trim_end().to_owned()
+    ]
 }

@@ -101,10 +101,7 @@ async fn a_challenge_is_created_updated_deleted_and_reverted() {
         .map(|it| it["operation"].as_str().unwrap())
         .collect();
     assert_eq!(changes, ["deleted", "updated", "created"]);
-    assert!(
-        revisions.iter().all(|it| it["editor"] == "name ann"),
-        "{told}"
-    );
+    assert!(revisions.iter().all(|it| it["editor"] == "ann"), "{told}");
     let first = revisions[2]["revision"].to_string();
     let back = run_well(&replica, &["revert", id, &first, "--output", "table"]).await;
     assert!(

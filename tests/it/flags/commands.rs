@@ -131,7 +131,7 @@ async fn settings_are_listed_set_and_unset() {
     let listed = run_well(&["admin", "settings", "list"], &here).await;
     assert_eq!(listed.lines().count(), 8);
     assert!(
-        listed.starts_with("cache_ttl_ms\t600000\tdefault\t1000 to 604800000\t"),
+        listed.starts_with("cache_ttl_ms\t600000\tdefault\tHow long"),
         "{listed}"
     );
     let set = run_well(
@@ -209,9 +209,9 @@ const MISTAKES: &[Mistake] = &[
         "etag: must be an etag",
     ),
     (
-        &["admin", "settings", "set", "cache_ttl_ms", "30s"],
+        &["admin", "settings", "set", "cache_ttl_ms", "soon"],
         2,
-        "must be a whole number",
+        "or a duration such as 500ms, 10s or 5m",
     ),
     (
         &["admin", "settings", "set", "cache_ttl_ms", "5"],
@@ -224,16 +224,65 @@ const MISTAKES: &[Mistake] = &[
         "must be 1 to 128 letters",
     ),
     (
-        &["admin", "settings", "get", "cache_ttl"],
+        &["admin", "settings", "get", "cache"],
         1,
         "there are cache_ttl_ms",
     ),
     (
-        &["admin", "settings", "set", "cache_ttl", "5000"],
+        &["admin", "settings", "set", "cache", "5000"],
         1,
         "there are cache_ttl_ms",
     ),
+    (
+        &["admin", "settings", "set", "cache_ttl", "30d"],
+        2,
+        "cache_ttl_ms: must be 1s to 7d, not 30d",
+    ),
+    (
+        &["admin", "settings", "set", "tip_daily_budget", "5eur"],
+        2,
+        "must be an amount such as 5usd",
+    ),
 ];
+
+#[tokio::test]
+async fn a_setting_takes_the_units_and_the_name_of_its_flag() {
+    let replica = Replica::start(&[]).await;
+    let here = [("CATALOG_ADDR", replica.addr().to_string())];
+    for (name, typed, meant) in [
+        ("cache_ttl", "10m", "cache_ttl_ms\t600000\t"),
+        ("cache_ttl", "60", "cache_ttl_ms\t60000\t"),
+        ("cache_ttl_ms", "30s", "cache_ttl_ms\t30000\t"),
+        (
+            "tip_daily_budget",
+            "5usd",
+            "tip_daily_budget_micro_usd\t5000000\t",
+        ),
+        (
+            "tip_daily_budget",
+            "$0.50",
+            "tip_daily_budget_micro_usd\t500000\t",
+        ),
+    ] {
+        let set = run_well(&["admin", "settings", "set", name, typed], &here).await;
+        assert!(set.starts_with(meant), "{name} {typed}: {set}");
+    }
+    let bare = [
+        "admin",
+        "settings",
+        "set",
+        "tip_daily_budget",
+        "50",
+        "-o",
+        "table",
+    ];
+    let output = run(&bare, &here).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("50 without a unit is 0.00005usd here"),
+        "{said}"
+    );
+}
 
 #[tokio::test]
 async fn what_is_asked_wrongly_is_told_with_what_would_be_right() {

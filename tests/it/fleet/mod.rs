@@ -1,7 +1,7 @@
 //! What several replicas promise together, on a real PostgreSQL and a real Redis.
 mod changes;
 mod herd;
-mod postgres_gone;
+pub mod postgres_gone;
 mod reads_fail;
 mod receipts;
 mod redis_bounds;

@@ -123,7 +123,7 @@ async fn a_hard_invalidation_without_the_database_drops_what_it_names_here_and_s
 }
 
 /// A replica that warmed up, and whose link to its database carries nothing from here on.
-async fn cut_off() -> (Replica, Postgres, Proxy) {
+pub async fn cut_off() -> (Replica, Postgres, Proxy) {
     let server: Postgres = postgres::own_server();
     let database = server.fresh().await;
     fleet::migrate(&database).await;

@@ -152,7 +152,7 @@ async fn tips_shows_a_tip_for_people_and_for_programs() {
     )
     .await;
     assert!(table.starts_with(text), "{table}");
-    let summary = "written by a person, because of: no_provider; first text after ";
+    let summary = "written by a person, because of: no provider; first text after ";
     assert!(table.contains(summary), "{table}");
 
     let unknown = "00000000-0000-4000-8000-000000000000";
