@@ -165,7 +165,8 @@ mod tests {
             "prompts e1 for connell",
             "--addr 127.0.0.1:7 admin",
         ] {
-            assert!(text.contains(part), "{part}: {text}");
+            let words: Vec<_> = text.split_whitespace().collect();
+            assert!(words.join(" ").contains(part), "{part}: {text}");
         }
         assert!(!text.contains("S3CR3T"), "{text}");
     }

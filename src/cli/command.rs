@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use super::{admin, history, number::whole, output, settings, tips};
-use crate::domain::{ChallengeId, Difficulty, PageSize};
+use super::{admin, history, id, number::whole, output, settings, tips};
+use crate::domain::{Difficulty, PageSize};
 
 /// The binary's name.
 pub(super) const NAME: &str = env!("CARGO_PKG_NAME");
@@ -194,14 +194,9 @@ fn list() -> Command {
 }
 
 fn get() -> Command {
-    let id = Arg::new("id")
-        .value_name("ID")
-        .required(true)
-        .value_parser(|text: &str| ChallengeId::parse(text))
-        .help("The challenge's UUID");
     Command::new("get")
         .about("Shows one challenge of a running server")
-        .args([id, output::arg()])
+        .args([id::arg(), output::arg()])
         .args(settings::client_args())
 }
 

@@ -6,13 +6,13 @@ use super::{
     client,
     escape::clean,
     failure::Failure,
+    id,
     output::{self, Output},
     runtime, settings,
     view::{ChallengeView, FreshnessView},
 };
 use crate::{
     config::Environment,
-    domain::ChallengeId,
     pb::catalog::v1::{
         GetChallengeRequest, GetChallengeResponse,
         challenges_catalog_client::ChallengesCatalogClient,
@@ -33,10 +33,8 @@ struct GetView {
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let id = matches
-        .get_one::<ChallengeId>("id")
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let typed = matches.get_one::<String>("id").cloned();
+    let id = id::whole(&config, typed.unwrap_or_default())?;
     let request = GetChallengeRequest {
         id,
         ..Default::default()

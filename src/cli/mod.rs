@@ -15,6 +15,7 @@ mod figures;
 mod get;
 mod health;
 mod history;
+mod id;
 mod list;
 mod man;
 mod names;

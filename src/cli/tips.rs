@@ -8,6 +8,7 @@ use tonic::Streaming;
 use super::{
     client,
     failure::Failure,
+    id,
     output::{self, Output},
     runtime, settings,
     tip_page::TipPage,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{ClientConfig, Environment},
-    domain::{ChallengeId, Locale, PersonaName},
+    domain::{Locale, PersonaName},
     pb::catalog::v1::{
         StreamTipsRequest, StreamTipsResponse, TipMode,
         challenges_catalog_client::ChallengesCatalogClient,
@@ -27,11 +28,6 @@ const HEARTBEATS: [Duration; 2] = [Duration::from_millis(100), Duration::from_mi
 
 /// `tips`, without the settings that all clients have.
 pub(super) fn command() -> Command {
-    let id = Arg::new("id")
-        .value_name("ID")
-        .required(true)
-        .value_parser(|text: &str| ChallengeId::parse(text))
-        .help("The challenge's UUID");
     let locale = Arg::new("locale")
         .long("locale")
         .value_name("LOCALE")
@@ -52,14 +48,16 @@ pub(super) fn command() -> Command {
         );
     Command::new("tips")
         .about("Shows a tip for one challenge as a running server writes it")
-        .args([id, locale, persona, mode, output::arg()])
+        .args([id::arg(), locale, persona, mode, output::arg()])
 }
 
 /// Shows a tip as it comes.
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let request = request(matches, &config);
+    let typed = matches.get_one::<String>("id").cloned();
+    let id = id::whole(&config, typed.unwrap_or_default())?;
+    let request = request(matches, &config, id);
     runtime::command()?.block_on(async {
         let mut catalog = ChallengesCatalogClient::new(client::connect(&config).await?);
         let asked = Instant::now();
@@ -74,7 +72,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     })
 }
 
-fn request(matches: &ArgMatches, config: &ClientConfig) -> StreamTipsRequest {
+fn request(matches: &ArgMatches, config: &ClientConfig, challenge_id: String) -> StreamTipsRequest {
     let text = |text: Option<String>| text.unwrap_or_default();
     let mode = match matches.get_one::<String>("mode").map(String::as_str) {
         Some("cached-only") => TipMode::CachedOnly,
@@ -85,11 +83,7 @@ fn request(matches: &ArgMatches, config: &ClientConfig) -> StreamTipsRequest {
     let [shortest, longest] = HEARTBEATS;
     let heartbeat = (config.timeout / 2).clamp(shortest, longest);
     StreamTipsRequest {
-        challenge_id: text(
-            matches
-                .get_one::<ChallengeId>("id")
-                .map(ToString::to_string),
-        ),
+        challenge_id,
         locale: text(matches.get_one::<Locale>("locale").map(ToString::to_string)),
         persona: text(
             matches

@@ -103,6 +103,24 @@ async fn an_import_that_is_refused_tells_each_fault_once_and_in_the_words_of_the
 }
 
 #[tokio::test]
+async fn an_id_may_be_as_short_as_a_table_shows_it() {
+    let replica = Replica::start(&[]).await;
+    let here = address_of(&replica);
+    let short = &SEEDED[..8];
+    for command in [
+        &["get", short][..],
+        &["tips", short],
+        &["admin", "challenges", "update", short, "--points", "7"],
+        &["admin", "challenges", "history", short],
+        &["admin", "challenges", "delete", short, "--yes"],
+    ] {
+        run(command, &here).await.with(0, &[]);
+    }
+    let gone = run(&["get", short], &here).await;
+    gone.with(1, &["no challenge of the catalog", short, "deleted"]);
+}
+
+#[tokio::test]
 async fn a_pending_migration_is_an_exit_code() {
     let database = postgres::fresh().await;
     let database = [("DATABASE_URL", database.url())];

@@ -7,24 +7,16 @@ use crate::{
         author::{self, Author},
         client,
         failure::Failure,
+        id,
         number::whole,
         settings,
     },
     config::{ClientConfig, Environment},
-    domain::{ChallengeId, Difficulty, RequestId},
+    domain::{Difficulty, RequestId},
 };
 
 /// The fields of a challenge, as the contract names them.
 pub(super) const FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
-
-/// `ID`, which must be given.
-pub(super) fn id() -> Arg {
-    Arg::new("id")
-        .value_name("ID")
-        .required(true)
-        .value_parser(|text: &str| ChallengeId::parse(text))
-        .help("The challenge's UUID")
-}
 
 /// The fields of a challenge, as flags.
 pub(super) fn fields() -> [Arg; 5] {
@@ -94,10 +86,9 @@ pub(super) fn text(matches: &ArgMatches, name: &str) -> String {
     given.cloned().unwrap_or_default()
 }
 
-/// The challenge that was named.
-pub(super) fn challenge_id(matches: &ArgMatches) -> String {
-    let id = matches.get_one::<ChallengeId>("id");
-    id.map(ToString::to_string).unwrap_or_default()
+/// The challenge that was named, by its whole id.
+pub(super) fn challenge_id(matches: &ArgMatches, config: &ClientConfig) -> Result<String, Failure> {
+    id::whole(config, text(matches, "id"))
 }
 
 /// How an edit reaches the server.

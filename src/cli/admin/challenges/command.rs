@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
 use super::{args, edit, export, history, import};
 use crate::{
-    cli::{failure::Failure, number::whole, output, settings},
+    cli::{failure::Failure, id, number::whole, output, settings},
     config::Environment,
     domain::ChallengeId,
 };
@@ -37,9 +37,10 @@ pub(in crate::cli::admin) fn run(
 }
 
 fn create() -> Command {
-    let id = args::id()
+    let id = id::arg()
         .required(false)
         .long("id")
+        .value_parser(|text: &str| ChallengeId::parse(text).map(|id| id.to_string()))
         .help("The UUID it shall have; default: a new one");
     let needed = |arg: Arg| {
         let is_needed = matches!(arg.get_id().as_str(), "difficulty" | "title");
@@ -61,7 +62,7 @@ fn update() -> Command {
         .multiple(true);
     Command::new("update")
         .about("Changes those fields of a challenge that are given")
-        .arg(args::id())
+        .arg(id::arg())
         .args(args::fields())
         .group(any_field)
         .arg(args::etag())
@@ -73,7 +74,7 @@ fn update() -> Command {
 fn delete() -> Command {
     Command::new("delete")
         .about("Deletes a challenge; `revert` brings it back")
-        .args([args::id(), args::etag(), args::yes()])
+        .args([id::arg(), args::etag(), args::yes()])
         .args(args::terms())
         .arg(output::arg())
         .args(settings::client_args())
@@ -88,17 +89,16 @@ fn revert() -> Command {
         .help("The number of the revision, as `history` shows it");
     Command::new("revert")
         .about("Makes a challenge what it was at a revision, deleted or not")
-        .args([args::id(), revision, args::etag()])
+        .args([id::arg(), revision, args::etag()])
         .args(args::terms())
         .arg(output::arg())
         .args(settings::client_args())
 }
 
 fn history() -> Command {
-    let id = Arg::new("id")
-        .value_name("ID")
-        .value_parser(|text: &str| ChallengeId::parse(text))
-        .help("The challenge's UUID; default: all challenges");
+    let id = id::arg()
+        .required(false)
+        .help("The challenge's UUID, or its first 8 digits or more; default: all challenges");
     let limit = Arg::new("limit")
         .long("limit")
         .value_name("NUMBER")

@@ -25,7 +25,7 @@ type Client = ChallengesAdminClient<Channel>;
 pub(super) fn create(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::CreateChallengeRequest {
-        challenge: Some(given(matches)),
+        challenge: Some(given(matches, &terms)?),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
@@ -39,7 +39,7 @@ pub(super) fn create(matches: &ArgMatches, environment: &Environment) -> Result<
 pub(super) fn update(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::UpdateChallengeRequest {
-        challenge: Some(given(matches)),
+        challenge: Some(given(matches, &terms)?),
         update_mask: Some(FieldMask {
             paths: args::given_fields(matches),
         }),
@@ -57,7 +57,7 @@ pub(super) fn update(matches: &ArgMatches, environment: &Environment) -> Result<
 pub(super) fn revert(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::RevertChallengeRequest {
-        id: args::challenge_id(matches),
+        id: args::challenge_id(matches, &terms.config)?,
         revision: matches.get_one::<i64>("revision").copied().unwrap_or(0),
         etag: args::text(matches, "etag"),
         request_id: terms.request_id.clone(),
@@ -73,7 +73,7 @@ pub(super) fn revert(matches: &ArgMatches, environment: &Environment) -> Result<
 pub(super) fn delete(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let terms = Terms::of(matches, environment)?;
-    let id = args::challenge_id(matches);
+    let id = args::challenge_id(matches, &terms.config)?;
     let mut etag = args::text(matches, "etag");
     let is_sure = matches.get_flag("yes") || terms.validate_only;
     if !is_sure {
@@ -119,7 +119,7 @@ fn look(terms: &Terms, id: &str) -> Result<(String, String), Failure> {
 }
 
 /// The fields that were typed.
-fn given(matches: &ArgMatches) -> pb::EditedChallenge {
+fn given(matches: &ArgMatches, terms: &Terms) -> Result<pb::EditedChallenge, Failure> {
     let optional = |name| matches.get_one::<String>(name).cloned();
     let difficulty = match optional("difficulty").as_deref() {
         Some("beginner") => Difficulty::Beginner,
@@ -127,15 +127,15 @@ fn given(matches: &ArgMatches) -> pb::EditedChallenge {
         Some("advanced") => Difficulty::Advanced,
         Some(_) | None => Difficulty::Unspecified,
     };
-    pb::EditedChallenge {
-        id: args::challenge_id(matches),
+    Ok(pb::EditedChallenge {
+        id: args::challenge_id(matches, &terms.config)?,
         difficulty: difficulty.into(),
         title: args::text(matches, "title"),
         description: optional("description"),
         points: matches.get_one::<i32>("points").copied(),
         tips: optional("tips"),
         ..Default::default()
-    }
+    })
 }
 
 /// Connects and asks.

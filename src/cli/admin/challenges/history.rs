@@ -50,7 +50,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(PAGE_MAX);
-    let id = args::challenge_id(matches);
+    let id = args::challenge_id(matches, &config)?;
     let found = runtime::command()?.block_on(ask(&config, id, limit))?;
     let History {
         revisions,
