@@ -12,8 +12,8 @@ use super::{
 use crate::{
     config::Environment,
     pb::catalog::v1::{
-        StreamTipsResponse, TipDone, TipFallback, TipProviderFailure, TipReset, TipResetCause, TipSource,
-        stream_tips_response::Event,
+        StreamTipsResponse, TipDone, TipFallback, TipProviderFailure, TipReset, TipResetCause,
+        TipSource, stream_tips_response::Event,
     },
 };
 
