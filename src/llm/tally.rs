@@ -73,12 +73,16 @@ impl Tally {
     /// Tokens read, as the provider counts them so far; nothing where it does not say. Gateways
     /// that do not know say zero, which no order and no text costs.
     pub(super) fn tell_input(&mut self, tokens: Option<u64>) {
-        self.told_input = tokens.filter(is_plausible).or(self.told_input);
+        self.told_input = tokens
+            .filter(|tokens| is_plausible(*tokens))
+            .or(self.told_input);
     }
 
     /// Tokens written, likewise.
     pub(super) fn tell_output(&mut self, tokens: Option<u64>) {
-        self.told_output = tokens.filter(is_plausible).or(self.told_output);
+        self.told_output = tokens
+            .filter(|tokens| is_plausible(*tokens))
+            .or(self.told_output);
     }
 
     /// What was told last is what it all cost.
@@ -106,8 +110,8 @@ impl Tally {
 
 /// Zero is what gateways say that do not know. No order of ours comes near the most, which no model reads or writes at
 /// once: a number beyond it would take the money of the day for what nobody charged.
-const fn is_plausible(tokens: &u64) -> bool {
-    0 < *tokens && *tokens <= 10_000_000
+const fn is_plausible(tokens: u64) -> bool {
+    0 < tokens && tokens <= 10_000_000
 }
 
 fn length(text: &str) -> u64 {

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-/// What models put around their thoughts, in lower case: DeepSeek, Qwen and those after them; Claude where it is asked to
+/// What models put around their thoughts, in lower case: `DeepSeek`, Qwen and those after them; Claude where it is asked to
 /// think aloud; Gemma, Magistral, Kimi and Seed.
 const TAGS: [[&str; 2]; 9] = [
     ["<think>", "</think>"],

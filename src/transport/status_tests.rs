@@ -19,11 +19,6 @@ fn every_status() -> Vec<Status> {
         retry_after: Duration::from_secs(1),
         source: None,
     };
-    let etag = Etag([0, 1, 2, 250, 251, 252, 253, 254]);
-    let in_use = EditRefusal::InUse {
-        id: id(),
-        table: "public.user_challenges".to_owned(),
-    };
     let errors = [
         Error::Invalid(vec![FieldViolation::new("page_size", "must be 1 to 100")]),
         Error::InvalidPageToken("it is damaged"),
@@ -48,6 +43,32 @@ fn every_status() -> Vec<Status> {
         },
         Error::Declined,
         Error::NoTipsProvider,
+    ];
+    let statuses = errors
+        .into_iter()
+        .chain(of_operators())
+        .map(|error| to_status(&error, "id-1"));
+    let own = [
+        deadline_exceeded(),
+        shutting_down(),
+        feature_disabled(Flag::AiTips),
+        overloaded("it has 1000 calls in hand"),
+        message_too_large(4_194_304),
+        malformed("its length does not fit"),
+        unknown_method("/challenges.catalog.v1.ChallengesCatalog/ListAll"),
+        compressed(),
+    ];
+    statuses.chain(own).collect()
+}
+
+/// What those can meet who edit the catalog, or switch something.
+fn of_operators() -> Vec<Error> {
+    let etag = Etag([0, 1, 2, 250, 251, 252, 253, 254]);
+    let in_use = EditRefusal::InUse {
+        id: id(),
+        table: "public.user_challenges".to_owned(),
+    };
+    vec![
         Error::UnknownControl {
             kind: ControlKind::Flag,
             name: "shiny".to_owned(),
@@ -69,19 +90,7 @@ fn every_status() -> Vec<Status> {
             may_be_pruned: false,
         }),
         Error::EditForbidden { source: None },
-    ];
-    let statuses = errors.iter().map(|error| to_status(error, "id-1"));
-    let own = [
-        deadline_exceeded(),
-        shutting_down(),
-        feature_disabled(Flag::AiTips),
-        overloaded("it has 1000 calls in hand"),
-        message_too_large(4_194_304),
-        malformed("its length does not fit"),
-        unknown_method("/challenges.catalog.v1.ChallengesCatalog/ListAll"),
-        compressed(),
-    ];
-    statuses.chain(own).collect()
+    ]
 }
 
 fn reason_of(status: &Status) -> ErrorReason {
@@ -119,7 +128,12 @@ fn name_of(detail: &ErrorDetail) -> Option<String> {
         ErrorDetail::BadRequest(_) => Some("BadRequest".to_owned()),
         ErrorDetail::PreconditionFailure(_) => Some("PreconditionFailure".to_owned()),
         ErrorDetail::ResourceInfo(_) => Some("ResourceInfo".to_owned()),
-        other => panic!("{other:?} is new: name it here"),
+        ErrorDetail::DebugInfo(_)
+        | ErrorDetail::QuotaFailure(_)
+        | ErrorDetail::RequestInfo(_)
+        | ErrorDetail::Help(_)
+        | ErrorDetail::LocalizedMessage(_)
+        | _ => panic!("{detail:?} is new: name it here"),
     }
 }
 
@@ -228,9 +242,11 @@ fn ids_that_are_unknown_have_a_detail_each_and_those_beyond_twenty_are_counted()
     let status = to_status(&Error::NotFound { kind, ids }, "id-1");
     assert!(status.message().ends_with("id-19, and 5 more"), "{status}");
     let details = status.get_error_details_vec();
-    let named = details.iter().filter_map(|detail| match detail {
-        ErrorDetail::ResourceInfo(info) => Some(info.resource_name.as_str()),
-        _ => None,
+    let named = details.iter().filter_map(|detail| {
+        let ErrorDetail::ResourceInfo(info) = detail else {
+            return None;
+        };
+        Some(info.resource_name.as_str())
     });
     let named: Vec<_> = named.collect();
     assert_eq!((named.len(), named[0], named[19]), (20, "id-0", "id-19"));

@@ -125,9 +125,11 @@ const PROVIDER_FAILURE: &str = "TIP_PROVIDER_FAILURE_";
 
 /// Why a tip was not written, in a word.
 pub(super) fn reason(tip: &GeneratedTip) -> String {
-    match tip.provider_failure() {
-        TipProviderFailure::Unspecified => known(tip.failure().as_str_name(), FAILURE),
-        failure => word(failure.as_str_name(), PROVIDER_FAILURE),
+    let failure = tip.provider_failure();
+    if failure == TipProviderFailure::Unspecified {
+        known(tip.failure().as_str_name(), FAILURE)
+    } else {
+        word(failure.as_str_name(), PROVIDER_FAILURE)
     }
 }
 

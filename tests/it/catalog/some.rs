@@ -93,9 +93,11 @@ async fn a_batch_names_unknown_ids_and_gives_no_half_answer() {
     );
     assert_eq!(status.message(), message);
     let details = status.get_error_details_vec().into_iter();
-    let named = details.filter_map(|detail| match detail {
-        ErrorDetail::ResourceInfo(info) => Some(info.resource_name),
-        _ => None,
+    let named = details.filter_map(|detail| {
+        let ErrorDetail::ResourceInfo(info) = detail else {
+            return None;
+        };
+        Some(info.resource_name)
     });
     assert_eq!(named.collect::<Vec<_>>(), unknown[..20]);
     assert!(status.details().len() < 4096);
