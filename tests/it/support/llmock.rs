@@ -38,7 +38,8 @@ impl Llmock {
         let process = Process::new(&Plan {
             program: top.join(".tools/bin/llmock"),
             args: args.map(Into::into).into(),
-            env: Vec::new(),
+            // Else it quotes the prompt, whose tags no tip may hold.
+            env: vec![("LLMOCK_RESPONSE_STYLE".into(), "hello".into())],
             end_signal: "KILL",
             user: None,
         });
