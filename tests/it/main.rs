@@ -12,6 +12,7 @@ mod architecture;
 mod bounds;
 mod catalog;
 mod cli_admin;
+mod clients;
 mod editing;
 mod examples;
 mod flags;

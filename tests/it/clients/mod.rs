@@ -1,0 +1,7 @@
+//! What callers in other languages meet: their stubs, and their calls.
+mod buf;
+mod client;
+mod go;
+mod node;
+mod python;
+mod stubs;
