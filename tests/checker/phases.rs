@@ -4,7 +4,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use challenges_catalog::pb::admin::v1::InvalidateCacheRequest;
+use challenges_catalog::pb::admin::v1::{
+    ChallengeIds, InvalidateCacheRequest, invalidate_cache_request::Target,
+};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -147,12 +149,17 @@ pub async fn receipts(
         let Some(mut admin) = slot.admin() else {
             continue;
         };
-        let mut request = InvalidateCacheRequest::default();
-        match number % 3 {
-            0 => request.all = true,
-            1 => "difficulty:beginner".clone_into(&mut request.tag),
-            _ => request.ids = vec![id_of(number % HOT_ROWS + 1)],
-        }
+        let target = match number % 3 {
+            0 => Target::All(true),
+            1 => Target::Tag("difficulty:beginner".to_owned()),
+            _ => Target::Challenges(ChallengeIds {
+                ids: vec![id_of(number % HOT_ROWS + 1)],
+            }),
+        };
+        let request = InvalidateCacheRequest {
+            target: Some(target),
+            ..Default::default()
+        };
         let called = history.now();
         let answer = tokio::time::timeout(Duration::from_secs(10), admin.invalidate_cache(request));
         match answer.await {

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use challenges_catalog::pb::catalog::v1::{
-    self as pb, Freshness, Source, challenges_catalog_client::ChallengesCatalogClient,
+    self as pb, AnswerSource, Freshness, challenges_catalog_client::ChallengesCatalogClient,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -212,7 +212,7 @@ fn outcome(told: &Told, history: &History) -> Outcome {
         version: Version::of(&freshness.version),
         stale: freshness.stale,
         bound: micros.unsigned_abs(),
-        near: freshness.source() == Source::NearCache,
+        near: freshness.source() == AnswerSource::NearCache,
     }
 }
 
