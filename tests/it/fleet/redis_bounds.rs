@@ -93,8 +93,9 @@ async fn a_page_that_is_too_large_for_redis_is_served_without_it() {
         };
         eventually("it is served", PATIENCE, is_long).await;
     }
-    let known = keys(&fleet, "catalog:*:list:all:20}");
-    let bytes: u64 = fleet.redis.ask(cmd("STRLEN").arg(&known[0]));
+    let known = || keys(&fleet, "catalog:*:list:all:20}");
+    eventually("the fill arrives", PATIENCE, async || !known().is_empty()).await;
+    let bytes: u64 = fleet.redis.ask(cmd("STRLEN").arg(&known()[0]));
     assert!(bytes < 100, "{bytes}");
     for replica in &fleet.replicas {
         assert!(!replica.log().contains("going on without"));
@@ -108,7 +109,9 @@ async fn a_lease_that_ends_too_far_ahead_keeps_nobody_waiting() {
     let fleet = Fleet::start_with(1, &settings).await;
     let replica = &fleet.replicas[0];
     list(replica, Difficulty::Beginner, 33).await.unwrap();
-    let known = keys(&fleet, "catalog:*:list:beginner:33}");
+    let known = || keys(&fleet, "catalog:*:list:beginner:33}");
+    eventually("the fill arrives", PATIENCE, async || !known().is_empty()).await;
+    let known = known();
     for (size, end) in [("34", &["PX", "3600000"][..]), ("35", &[])] {
         let lease = known[0].replace(":33}", &format!(":{size}}}:lease"));
         fleet
