@@ -16,6 +16,9 @@ const PERSONAS: [&str; 2] = ["connell", "gentle"];
 /// Callers wait for money, and for an order.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// A replica that gave up on Redis has it again after that.
+const REDIS_IS_SEEN: Duration = Duration::from_secs(10);
+
 /// What callers heard.
 #[derive(Default)]
 pub struct Heard(Mutex<Words>);
@@ -51,13 +54,15 @@ impl Heard {
         self.0.lock().unwrap().spent_at
     }
 
-    fn note(&self, end: Result<TipDone, Status>, gone: u64) {
+    fn note(&self, end: Result<TipDone, Status>, gone: Option<u64>) {
         let mut words = self.0.lock().unwrap();
         match end.map(|done| done.fallback()) {
             Ok(TipFallback::Unspecified) => words.tips += 1,
             Ok(fallback) => {
                 *words.fallbacks.entry(fallback.as_str_name()).or_default() += 1;
-                if fallback == TipFallback::Budget {
+                if fallback == TipFallback::Budget
+                    && let Some(gone) = gone
+                {
                     words.spent_at = Some(words.spent_at.map_or(gone, |least| least.min(gone)));
                 }
             }
@@ -97,7 +102,10 @@ pub async fn caller(fleet: &Fleet, heard: &Heard, seed: u64, stop: &Cancellation
             continue;
         };
         let end = ask(client, question).await;
-        heard.note(end, fleet.provider.sold() + fleet.held_by_gone());
+        // A replica that Redis grants nothing says so with the same word.
+        let is_granted = fleet.has_redis_for(REDIS_IS_SEEN);
+        let gone = fleet.provider.sold() + fleet.held_by_gone();
+        heard.note(end, is_granted.then_some(gone));
     }
 }
 

@@ -1,5 +1,8 @@
 //! Three replicas on a PostgreSQL, a Redis behind a proxy, and the provider that they order from.
-use std::sync::{Mutex, RwLock};
+use std::{
+    sync::{Mutex, RwLock},
+    time::Duration,
+};
 
 use challenges_catalog::pb::catalog::v1::{
     ListChallengesRequest, challenges_catalog_client::ChallengesCatalogClient,
@@ -39,6 +42,8 @@ pub struct Fleet {
     proxy_port: u16,
     /// How the replicas so far ended, by number.
     ends: Mutex<Vec<Option<End>>>,
+    /// None while Redis is broken.
+    redis_well_since: Mutex<Option<Instant>>,
     /// What is broken now: Redis, and each of the replicas.
     broken: Mutex<[Option<&'static str>; 1 + REPLICAS]>,
 }
@@ -91,6 +96,7 @@ impl Fleet {
             fault,
             slots: (0..REPLICAS).map(|_| Slot::default()).collect(),
             ends: Mutex::default(),
+            redis_well_since: Mutex::new(Some(Instant::now())),
             broken: Mutex::default(),
         };
         let starts = (0..REPLICAS).map(|slot| fleet.fill(slot));
@@ -197,11 +203,18 @@ impl Fleet {
     }
 
     pub fn note_redis(&self, what: Option<&'static str>) {
+        *self.redis_well_since.lock().unwrap() = what.is_none().then(Instant::now);
         self.broken.lock().unwrap()[0] = what;
     }
 
     fn note_replica(&self, slot: usize, what: Option<&'static str>) {
         self.broken.lock().unwrap()[1 + slot] = what;
+    }
+
+    /// Whether Redis has been well for so long.
+    pub fn has_redis_for(&self, time: Duration) -> bool {
+        let since = *self.redis_well_since.lock().unwrap();
+        since.is_some_and(|since| since.elapsed() >= time)
     }
 
     /// What is broken now, in words.
