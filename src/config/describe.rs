@@ -10,7 +10,7 @@ use super::{
     table::{CONFIG_FILE, SETTINGS},
 };
 
-/// The table of all settings for the README, in Markdown, ending in a line break.
+/// The table of all settings for `docs/settings.md`, in Markdown, ending in a line break.
 #[must_use]
 pub fn markdown_table() -> String {
     let mut table = "| Environment | Flag | Default | Accepted | What it does |\n\

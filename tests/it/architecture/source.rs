@@ -1,7 +1,8 @@
 //! Rust text as the rules see it: words without comments and literals, and the paths they form.
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
+    iter::Peekable,
     path::{Path, PathBuf},
 };
 
@@ -88,7 +89,82 @@ impl Source {
     }
 }
 
-fn is_name(word: &str) -> bool {
+/// The words of a text without comments, literals and inline modules, which only tests are.
+pub fn without_inline_modules(text: &str) -> Vec<String> {
+    let code = without_comments_and_literals(text);
+    let words = words(&code);
+    let (mut kept, mut at) = (Vec::new(), 0);
+    while let Some(word) = words.get(at) {
+        let opens_module = *word == "mod" && words.get(at + 2) == Some(&"{");
+        if opens_module {
+            at += 2;
+            let mut depth = 0;
+            for word in words.iter().skip(at) {
+                at += 1;
+                match *word {
+                    "{" => depth += 1,
+                    "}" => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else {
+            kept.push((*word).to_owned());
+            at += 1;
+        }
+    }
+    kept
+}
+
+/// What the `use` items bring into scope: each name, and the path it stands for.
+pub fn paths_of_uses(words: &[String]) -> BTreeMap<String, Vec<String>> {
+    let mut names = BTreeMap::new();
+    let mut rest = words;
+    while let Some(at) = rest.iter().position(|word| word == "use") {
+        rest = rest.split_at(at + 1).1;
+        let end = rest.iter().position(|word| word == ";");
+        let (item, after) = rest.split_at(end.unwrap_or(rest.len()));
+        let mut tree = item.iter().map(String::as_str).peekable();
+        read_use_tree(&mut tree, &[], &mut names);
+        rest = after;
+    }
+    names
+}
+
+/// Reads one path or one group of paths of a `use`, up to the comma or brace behind it.
+fn read_use_tree<'a>(
+    words: &mut Peekable<impl Iterator<Item = &'a str>>,
+    prefix: &[String],
+    names: &mut BTreeMap<String, Vec<String>>,
+) {
+    let mut path = prefix.to_vec();
+    let mut alias = None;
+    while let Some(word) = words.next_if(|word| !matches!(*word, "," | "}")) {
+        match word {
+            "{" => {
+                while words.next_if_eq(&"}").is_none() && words.peek().is_some() {
+                    read_use_tree(words, &path, names);
+                    words.next_if_eq(&",");
+                }
+                return;
+            }
+            "as" => alias = words.next(),
+            "::" => {}
+            name => path.push(name.to_owned()),
+        }
+    }
+    if path.last().is_some_and(|last| last == "self") && path.len() > 1 {
+        path.pop();
+    }
+    if let Some(last) = path.last() {
+        names.insert(alias.unwrap_or(last).to_owned(), path);
+    }
+}
+
+/// Whether the word is a name or a keyword, rather than a sign.
+pub fn is_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 

@@ -1,5 +1,6 @@
 //! `admin` and `man`, as people and scripts meet them.
 mod confirming;
+mod first_screen;
 mod formats;
 mod invalidate;
 mod man;

@@ -1,4 +1,4 @@
-//! The tour of the README as it is printed elsewhere: on other terminals, in a pipe, as JSON.
+//! The tour as it is printed elsewhere: on other terminals, in a pipe, as JSON.
 use std::{env, fmt::Write, fs, path::Path};
 
 use serde_json::{Deserializer, Value};
@@ -13,7 +13,7 @@ use crate::support::fleet::Fleet;
 const INTRODUCTION: &str = "\
 # What the commands print
 
-The tour in the [README](../README.md) is what a terminal of 80 columns shows. Here is the same on other terminals, in a pipe and as
+The tour in [cli.md](cli.md) is what a terminal of 80 columns shows. Here is the same on other terminals, in a pipe and as
 JSON, with what goes to standard error; a test runs every line, and `TOUR=record` in its environment records them anew.
 ";
 
@@ -105,10 +105,10 @@ fn joined(output: &str) -> String {
 async fn every_command_of_the_tour_prints_elsewhere_what_the_page_shows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tour = steps(
-        &fs::read_to_string(root.join("README.md")).unwrap(),
+        &fs::read_to_string(root.join("docs/cli.md")).unwrap(),
         HEADING,
     );
-    let file = root.join("docs/command-line.md");
+    let file = root.join("docs/cli-elsewhere.md");
     let page = fs::read_to_string(&file).unwrap_or_default();
     let is_recording = env::var_os("TOUR").is_some_and(|mode| mode == "record");
     let (mut wrong, mut recorded) = (String::new(), INTRODUCTION.to_owned());
@@ -152,7 +152,7 @@ async fn every_command_of_the_tour_prints_elsewhere_what_the_page_shows() {
     }
     assert!(
         wrong.is_empty(),
-        "docs/command-line.md (-) shows something else than is printed (+); \
+        "docs/cli-elsewhere.md (-) shows something else than is printed (+); \
          TOUR=record in the environment of this test records it anew:\n{wrong}"
     );
 }
