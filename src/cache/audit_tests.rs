@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio::time::Instant;
-use tonic::async_trait;
 use uuid::Uuid;
 
 use super::{

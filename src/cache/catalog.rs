@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use futures_util::{FutureExt, future::join_all};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
-use tonic::async_trait;
 
 use super::{
     CacheStats, Knowledge, SharedCache,

@@ -3,8 +3,8 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio::time::timeout;
-use tonic::async_trait;
 
 use super::{CachedCatalog, Knowledge, SharedCache};
 use crate::domain::{

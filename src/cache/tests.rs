@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
-use tonic::async_trait;
 
 use super::{CacheSettings, CachedCatalog, Knowledge};
 use crate::domain::{

@@ -1,4 +1,4 @@
-use tonic::async_trait;
+use async_trait::async_trait;
 
 use super::{
     Control, ControlKind, ControlRow, Environment, Error, Flag, FlagValue, RawFlag, Stamp, Tunable,

@@ -1,7 +1,7 @@
 use std::{fmt, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use tonic::async_trait;
 use uuid::Uuid;
 
 use super::{Error, Tag, Version};

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use tonic::async_trait;
 
 use super::{
     Answer, Challenge, ChallengeId, DatabaseId, Error, Freshness, ListQuery, NewChallenge, Page,

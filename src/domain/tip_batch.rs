@@ -1,5 +1,5 @@
+use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use tonic::async_trait;
 
 use super::{Ending, Prompt, Route, UnixMicros, WriteFailure};
 

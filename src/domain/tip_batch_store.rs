@@ -1,6 +1,6 @@
 use std::fmt;
 
-use tonic::async_trait;
+use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{

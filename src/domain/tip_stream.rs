@@ -4,8 +4,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use tonic::async_trait;
 
 use super::{
     Epoch, Error, FailureKind, Locale, PersonaName, Stop, Tip, TipAccount, TipKey, TipSubject,

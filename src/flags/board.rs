@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
 };
-use tonic::async_trait;
 
 use super::state::State;
 use crate::domain::{

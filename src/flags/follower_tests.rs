@@ -1,8 +1,8 @@
 use std::sync::{Mutex, atomic::AtomicBool, atomic::Ordering::SeqCst};
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tonic::async_trait;
 
 use super::*;
 use crate::{

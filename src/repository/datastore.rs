@@ -1,6 +1,6 @@
 use std::{path::Path, sync::Arc};
 
-use tonic::async_trait;
+use async_trait::async_trait;
 
 use super::{
     MigrateSettings, MigrationError, MigrationReport, MigrationRow, PoolSettings, Report, postgres,

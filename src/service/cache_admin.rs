@@ -268,7 +268,7 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
-    use tonic::async_trait;
+    use async_trait::async_trait;
 
     use super::*;
 

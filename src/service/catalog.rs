@@ -126,7 +126,7 @@ fn all_there(
 
 #[cfg(test)]
 mod tests {
-    use tonic::async_trait;
+    use async_trait::async_trait;
 
     use super::*;
     use crate::domain::{DatabaseId, Etag, Source, Stamp};

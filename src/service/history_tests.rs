@@ -3,8 +3,8 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::SeqCst},
 };
 
+use async_trait::async_trait;
 use tokio::task::JoinSet;
-use tonic::async_trait;
 
 use super::*;
 use crate::domain::{KnownReplica, PrunedStep, ReplicaId};

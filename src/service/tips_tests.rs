@@ -1,9 +1,9 @@
 //! What callers of tips are given.
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
-use tonic::async_trait;
 use uuid::Uuid;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Which providers may be asked, and how that is changed from outside.
 use std::time::Duration;
 
-use tonic::async_trait;
+use async_trait::async_trait;
 
 use super::{
     Board,

@@ -1,7 +1,8 @@
 use std::pin::Pin;
 
+use async_trait::async_trait;
 use futures_util::{Stream, StreamExt};
-use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     cache_status,

@@ -1,5 +1,6 @@
+use async_trait::async_trait;
 use prost_types::FieldMask;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status};
 
 use super::{
     controls::{Asker, RowWords, version_text},

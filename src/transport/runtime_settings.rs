@@ -1,4 +1,5 @@
-use tonic::{Request, Response, Status, async_trait};
+use async_trait::async_trait;
+use tonic::{Request, Response, Status};
 
 use super::{
     controls::{Asker, RowWords, version_text},

@@ -1,7 +1,8 @@
 use std::{pin::Pin, sync::Arc};
 
+use async_trait::async_trait;
 use futures_util::{Stream, StreamExt};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status};
 
 use super::{
     admin::request_id,

@@ -1,11 +1,11 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream::BoxStream};
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use tonic::async_trait;
 
 use super::{
     batch_result,

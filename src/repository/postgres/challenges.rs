@@ -1,5 +1,5 @@
+use async_trait::async_trait;
 use sqlx::{FromRow, postgres::PgRow};
-use tonic::async_trait;
 use uuid::Uuid;
 
 use super::{PostgresStore, current::Current, store::Query};

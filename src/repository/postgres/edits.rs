@@ -1,7 +1,7 @@
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::timeout;
-use tonic::async_trait;
 
 use super::{
     PostgresStore,

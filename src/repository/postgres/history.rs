@@ -1,5 +1,5 @@
+use async_trait::async_trait;
 use tokio::time::timeout;
-use tonic::async_trait;
 
 use super::{PostgresStore, codes::fault, edit_transaction::BEGIN};
 use crate::{

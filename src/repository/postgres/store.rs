@@ -4,13 +4,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use sqlx::{
     Connection, Postgres,
     postgres::{PgArguments, PgRow},
     query::QueryAs,
 };
 use tokio::time::timeout;
-use tonic::async_trait;
 
 use super::{
     codes::{fault, is_refused_write},

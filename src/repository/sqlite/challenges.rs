@@ -1,5 +1,5 @@
+use async_trait::async_trait;
 use sqlx::{Sqlite, query::QueryAs, sqlite::SqliteArguments};
-use tonic::async_trait;
 
 use super::SqliteStore;
 use crate::{

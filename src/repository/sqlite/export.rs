@@ -1,5 +1,5 @@
+use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
-use tonic::async_trait;
 
 use super::SqliteStore;
 use crate::{

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
-use tonic::async_trait;
 
 use super::{SqliteStore, store::is_outage};
 use crate::{

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tonic::async_trait;
+use async_trait::async_trait;
 
 use super::SqliteStore;
 use crate::{

@@ -1,5 +1,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use sqlx::{
     ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool,
     query::QueryAs,
@@ -9,7 +10,6 @@ use sqlx::{
     },
 };
 use tokio::{fs::OpenOptions, sync::Notify, time::timeout};
-use tonic::async_trait;
 
 use super::{
     file::{DatabaseFile, Moved},

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
-use tonic::async_trait;
 use uuid::Uuid;
 
 use super::{live::SIGN_OF_LIFE, progress::Tally, *};

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use tonic::async_trait;
+use async_trait::async_trait;
 
 use crate::{
     domain::{

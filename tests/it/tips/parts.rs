@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use challenges_catalog::domain::{
     Asker, AttemptRecord, CallerId, ChallengeId, Clock, Difficulty, Epoch, Error, Locale,
     PersonaName, Prompt, PromptBook, Stop, Tip, TipKey, TipMode, TipOrigin, TipRequest, TipStore,
     TipSubject, UnixMicros, Usage,
 };
 use tokio::time::Instant;
-use tonic::async_trait;
 use uuid::Uuid;
 
 /// The tip that a person wrote for every challenge here.
