@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     caches::{Caches, shared_redis},
-    controls::flag_board,
+    controls::flag_snapshot,
     database,
     samples::Samples,
     tips::{Tips, tip_redis},
@@ -15,8 +15,8 @@ use super::{
 use crate::{
     cache::{Audit, CachedCatalog, FeedTask, Knowledge, ReplicaHeartbeat, SharedCache},
     config::Config,
-    domain::{ControlBoard, ReplicaId, ReplicaRegistry},
-    flags::{FlagBoard, Follower},
+    domain::{ActiveControls, ReplicaId, ReplicaRegistry},
+    flags::{FlagSnapshot, Refresher},
     repository::Datastore,
     service::{
         CacheAdminService, CatalogService, ControlsService, EditService, HistoryFigures,
@@ -35,7 +35,7 @@ pub(super) struct App {
     pub(super) datastore: Arc<dyn Datastore>,
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) knowledge: Arc<Knowledge>,
-    pub(super) flags: Arc<FlagBoard>,
+    pub(super) flags: Arc<FlagSnapshot>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) board: Arc<Board>,
@@ -60,7 +60,7 @@ impl App {
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let redis = shared_redis(config, &datastore).await?;
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
-        let flags = Arc::new(flag_board(&config.controls));
+        let flags = Arc::new(flag_snapshot(&config.controls));
         let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
         let caches = Caches::build(config, &datastore, redis.as_ref(), bodies, switches, &tasks)?;
@@ -126,12 +126,12 @@ impl App {
             Arc::clone(self.catalog.stats()),
         )
         .start(&self.tasks, &self.stop);
-        let follower = Follower::new(
+        let refresher = Refresher::new(
             Arc::clone(&self.flags),
             Arc::clone(&self.datastore) as _,
             Arc::clone(&self.knowledge) as _,
         );
-        self.run_until_stop(follower.run());
+        self.run_until_stop(refresher.run());
         // Nobody is served by what operators may have decided otherwise.
         self.flags.refresh().await;
         let listener = Arc::clone(&self.datastore);

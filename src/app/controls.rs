@@ -7,15 +7,15 @@ use super::{compose::App, tips::caller_limits};
 use crate::{
     cache::CachedCatalog,
     config::{Config, ControlsConfig},
-    domain::{ControlBoard, Flag, Standing, Switches, Tunable},
-    flags::{FlagBoard, FlagSettings},
+    domain::{ActiveControls, Evaluation, Flag, RuntimeSetting, Switches},
+    flags::{FlagSettings, FlagSnapshot},
     tips::{Board, ProviderQuota, TipLimits},
     transport::{Feature, Health},
 };
 
 /// The flags and settings as the replica was started with them.
-pub(super) fn flag_board(config: &ControlsConfig) -> FlagBoard {
-    FlagBoard::new(FlagSettings {
+pub(super) fn flag_snapshot(config: &ControlsConfig) -> FlagSnapshot {
+    FlagSnapshot::new(FlagSettings {
         environment: config.environment.clone(),
         flags: config.flags.clone(),
         settings: config.settings.clone(),
@@ -24,7 +24,7 @@ pub(super) fn flag_board(config: &ControlsConfig) -> FlagBoard {
 
 /// Acts on what operators decide: what is asked at every call asks the switches itself.
 pub(super) struct Controls {
-    flags: Arc<FlagBoard>,
+    flags: Arc<FlagSnapshot>,
     switches: Arc<Switches>,
     changes: watch::Receiver<u64>,
     catalog: Arc<CachedCatalog>,
@@ -35,7 +35,7 @@ pub(super) struct Controls {
     /// What was said of features; to say it again would wake everybody who watches.
     told: HashMap<Flag, Feature>,
     /// Of which settings it was said that their rows make sense.
-    told_sound: HashMap<Tunable, bool>,
+    told_sound: HashMap<RuntimeSetting, bool>,
 }
 
 /// Whose limits are which settings.
@@ -78,15 +78,15 @@ impl Controls {
             self.catalog.clear_near();
         }
         let settings = self.flags.settings();
-        let number = |tunable| number(&settings, tunable);
+        let number = |setting| number(&settings, setting);
         self.catalog
-            .set_ttl(Duration::from_millis(number(Tunable::CacheTtlMs)));
-        let per_minute = count(number(Tunable::TipStreamsPerMinute));
-        let at_once = number(Tunable::TipStreamsAtOnce);
+            .set_ttl(Duration::from_millis(number(RuntimeSetting::CacheTtlMs)));
+        let per_minute = count(number(RuntimeSetting::TipStreamsPerMinute));
+        let at_once = number(RuntimeSetting::TipStreamsAtOnce);
         let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
         self.tips.set_limits(&TipLimits {
             caller: caller_limits(per_minute, at_once),
-            daily_budget_micro_usd: unless_zero(number(Tunable::TipDailyBudgetMicroUsd)),
+            daily_budget_micro_usd: unless_zero(number(RuntimeSetting::TipDailyBudgetMicroUsd)),
             providers: self
                 .providers
                 .iter()
@@ -98,15 +98,15 @@ impl Controls {
     }
 
     /// Says how everything stands, where that is news.
-    async fn tell(&mut self, settings: &[Standing<Tunable>]) {
-        for standing in self.flags.flags() {
-            let (flag, feature) = (standing.control, feature(&standing));
+    async fn tell(&mut self, settings: &[Evaluation<RuntimeSetting>]) {
+        for evaluation in self.flags.flags() {
+            let (flag, feature) = (evaluation.control, feature(&evaluation));
             if self.told.insert(flag, feature) != Some(feature) {
                 self.health.set_feature(flag, feature).await;
             }
         }
-        for standing in settings {
-            let (setting, is_sound) = (standing.control, standing.problem.is_none());
+        for evaluation in settings {
+            let (setting, is_sound) = (evaluation.control, evaluation.problem.is_none());
             if self.told_sound.insert(setting, is_sound) != Some(is_sound) {
                 self.health.set_setting(setting, is_sound).await;
             }
@@ -119,36 +119,36 @@ impl Controls {
     }
 }
 
-fn feature(standing: &Standing<Flag>) -> Feature {
-    match (&standing.problem, standing.value.percentage().get()) {
+fn feature(evaluation: &Evaluation<Flag>) -> Feature {
+    match (&evaluation.problem, evaluation.value.percentage().get()) {
         (Some(_), _) => Feature::Broken,
         (None, 0) => Feature::Off,
         (None, _) => Feature::On,
     }
 }
 
-fn quota(provider: Provider, number: impl Fn(Tunable) -> u64) -> ProviderQuota {
+fn quota(provider: Provider, number: impl Fn(RuntimeSetting) -> u64) -> ProviderQuota {
     let (requests, tokens) = match provider {
         Provider::Anthropic => (
-            Tunable::AnthropicRequestsPerMinute,
-            Tunable::AnthropicTokensPerMinute,
+            RuntimeSetting::AnthropicRequestsPerMinute,
+            RuntimeSetting::AnthropicTokensPerMinute,
         ),
         Provider::Openai => (
-            Tunable::OpenaiRequestsPerMinute,
-            Tunable::OpenaiTokensPerMinute,
+            RuntimeSetting::OpenaiRequestsPerMinute,
+            RuntimeSetting::OpenaiTokensPerMinute,
         ),
     };
-    let limit = |tunable| unless_zero(number(tunable)).map(count);
+    let limit = |setting| unless_zero(number(setting)).map(count);
     ProviderQuota {
         requests_per_minute: limit(requests),
         tokens_per_minute: limit(tokens),
     }
 }
 
-fn number(settings: &[Standing<Tunable>], tunable: Tunable) -> u64 {
+fn number(settings: &[Evaluation<RuntimeSetting>], setting: RuntimeSetting) -> u64 {
     let mut settings = settings.iter();
-    let standing = settings.find(|standing| standing.control == tunable);
-    standing.map_or(tunable.terms().min, |standing| standing.value)
+    let evaluation = settings.find(|evaluation| evaluation.control == setting);
+    evaluation.map_or(setting.definition().min, |evaluation| evaluation.value)
 }
 
 /// 0 says that there is no limit.

@@ -5,7 +5,7 @@ use super::{
     setting::Setting,
     table,
 };
-use crate::domain::{Configured, Environment, Flag, FlagValue, Tunable};
+use crate::domain::{Configured, Environment, Flag, FlagValue, RuntimeSetting};
 
 /// What holds where operators decided nothing by a row.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct ControlsConfig {
     /// Every flag.
     pub flags: Vec<Configured<Flag>>,
     /// Every setting that may be changed.
-    pub settings: Vec<Configured<Tunable>>,
+    pub settings: Vec<Configured<RuntimeSetting>>,
 }
 
 /// Whose rows count here.
@@ -41,7 +41,7 @@ pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {
     let read: Vec<_> = Flag::ALL
         .into_iter()
         .map(|flag| {
-            let setting = setting_of(flag.terms().env)?;
+            let setting = setting_of(flag.definition().env)?;
             let enabled = reader.switch(setting, false)?;
             Some(Configured {
                 control: flag,
@@ -59,26 +59,26 @@ pub(super) fn settings(
     cache: &CacheConfig,
     providers: &ProvidersConfig,
     tips: &TipsConfig,
-) -> Vec<Configured<Tunable>> {
+) -> Vec<Configured<RuntimeSetting>> {
     let value = |tunable| match tunable {
-        Tunable::CacheTtlMs => u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
-        Tunable::TipDailyBudgetMicroUsd => tips.daily_budget_micro_usd.unwrap_or(0),
-        Tunable::TipStreamsPerMinute => tips.streams_per_minute.into(),
-        Tunable::TipStreamsAtOnce => tips.streams_at_once as u64,
-        Tunable::AnthropicRequestsPerMinute => requests(providers.anthropic.as_ref()),
-        Tunable::AnthropicTokensPerMinute => tokens(providers.anthropic.as_ref()),
-        Tunable::OpenaiRequestsPerMinute => requests(providers.openai.as_ref()),
-        Tunable::OpenaiTokensPerMinute => tokens(providers.openai.as_ref()),
+        RuntimeSetting::CacheTtlMs => u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
+        RuntimeSetting::TipDailyBudgetMicroUsd => tips.daily_budget_micro_usd.unwrap_or(0),
+        RuntimeSetting::TipStreamsPerMinute => tips.streams_per_minute.into(),
+        RuntimeSetting::TipStreamsAtOnce => tips.streams_at_once as u64,
+        RuntimeSetting::AnthropicRequestsPerMinute => requests(providers.anthropic.as_ref()),
+        RuntimeSetting::AnthropicTokensPerMinute => tokens(providers.anthropic.as_ref()),
+        RuntimeSetting::OpenaiRequestsPerMinute => requests(providers.openai.as_ref()),
+        RuntimeSetting::OpenaiTokensPerMinute => tokens(providers.openai.as_ref()),
     };
-    let configured = |tunable: Tunable| {
-        let setting = setting_of(tunable.terms().env);
+    let configured = |tunable: RuntimeSetting| {
+        let setting = setting_of(tunable.definition().env);
         Configured {
             control: tunable,
             value: value(tunable),
             is_given: setting.is_some_and(|setting| reader.origin(setting) != Origin::Default),
         }
     };
-    Tunable::ALL.map(configured).to_vec()
+    RuntimeSetting::ALL.map(configured).to_vec()
 }
 
 fn requests(provider: Option<&ProviderConfig>) -> u64 {
@@ -102,9 +102,9 @@ mod tests {
 
     #[test]
     fn a_setting_that_may_be_changed_has_the_same_range_everywhere() {
-        for tunable in Tunable::ALL {
-            let terms = tunable.terms();
-            let setting = setting_of(terms.env).unwrap();
+        for tunable in RuntimeSetting::ALL {
+            let definition = tunable.definition();
+            let setting = setting_of(definition.env).unwrap();
             let range = match setting.form {
                 Form::Count { min, max } | Form::Money { min, max } => {
                     (u128::from(min), u128::from(max))
@@ -112,7 +112,11 @@ mod tests {
                 Form::Duration { min, max } => (min.as_millis(), max.as_millis()),
                 Form::Text { .. } | Form::Switch | Form::Bytes { .. } => panic!("{setting:?}"),
             };
-            assert_eq!(range, (terms.min.into(), terms.max.into()), "{tunable}");
+            assert_eq!(
+                range,
+                (definition.min.into(), definition.max.into()),
+                "{tunable}"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
 use super::{
-    Control, ControlKind, ControlRow, Environment, Error, Flag, FlagValue, RawFlag, Stamp, Tunable,
-    Version,
+    ControlKind, ControlRow, Environment, Error, Flag, FlagValue, RawFlag, RuntimeControl,
+    RuntimeSetting, Stamp, Version,
 };
 
 /// All rows of both tables, from one snapshot.
@@ -33,22 +33,22 @@ pub enum DraftValue {
     /// Of a flag.
     Flag(Flag, FlagValue),
     /// Of a setting.
-    Setting(Tunable, u64),
+    Setting(RuntimeSetting, u64),
 }
 
 impl ControlDraft {
     /// Whether a row says just this, by the word of `editor`.
     #[must_use]
-    pub fn stands_in(&self, rows: &ControlRows, editor: Option<&str>) -> bool {
+    pub fn matches_row(&self, rows: &ControlRows, editor: Option<&str>) -> bool {
         match self.value {
             DraftValue::Flag(flag, value) => self.is_among(&rows.flags, flag, value, editor),
-            DraftValue::Setting(tunable, value) => {
-                self.is_among(&rows.settings, tunable, value, editor)
+            DraftValue::Setting(setting, value) => {
+                self.is_among(&rows.settings, setting, value, editor)
             }
         }
     }
 
-    fn is_among<C: Control>(
+    fn is_among<C: RuntimeControl>(
         &self,
         rows: &[ControlRow<C::Raw>],
         control: C,
@@ -69,7 +69,13 @@ impl ControlRows {
     /// Whether the place of a row is empty that was there `before`, with this fingerprint. A flag
     /// has one place, a setting one for each environment.
     #[must_use]
-    pub fn lack(&self, before: &Self, kind: ControlKind, name: &str, fingerprint: &str) -> bool {
+    pub fn is_removed(
+        &self,
+        before: &Self,
+        kind: ControlKind,
+        name: &str,
+        fingerprint: &str,
+    ) -> bool {
         let (then, mut now) = (
             before.places(kind, name),
             self.places(kind, name).into_iter(),
@@ -161,7 +167,7 @@ impl ValueSource {
 
 /// A control as it stands on this replica.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing<C: Control> {
+pub struct Evaluation<C: RuntimeControl> {
     /// Which one.
     pub control: C,
     /// The value in force.
@@ -181,7 +187,7 @@ pub struct Standing<C: Control> {
 
 /// The controls of this replica.
 #[async_trait]
-pub trait ControlBoard: Send + Sync {
+pub trait ActiveControls: Send + Sync {
     /// Where rows count for this replica, beside those for all environments.
     fn environment(&self) -> Option<&Environment>;
 
@@ -189,10 +195,10 @@ pub trait ControlBoard: Send + Sync {
     fn version(&self) -> Option<Version>;
 
     /// How every flag stands, in their order.
-    fn flags(&self) -> Vec<Standing<Flag>>;
+    fn flags(&self) -> Vec<Evaluation<Flag>>;
 
     /// How every setting stands, in their order.
-    fn settings(&self) -> Vec<Standing<Tunable>>;
+    fn settings(&self) -> Vec<Evaluation<RuntimeSetting>>;
 
     /// Reads the rows now, and waits until they are followed, for a second at most.
     async fn refresh(&self);
@@ -240,21 +246,21 @@ mod tests {
     #[test]
     fn a_draft_stands_in_a_row_that_says_the_same_by_the_same_editor() {
         let draft = ControlDraft {
-            value: DraftValue::Setting(Tunable::CacheTtlMs, 5_000),
+            value: DraftValue::Setting(RuntimeSetting::CacheTtlMs, 5_000),
             environment: Environment::all(),
             description: None,
         };
-        assert!(draft.stands_in(&rows(&[("all", 5_000)]), Some("ann")));
-        assert!(!draft.stands_in(&rows(&[("all", 5_000)]), Some("ben")));
-        assert!(!draft.stands_in(&rows(&[("all", 6_000)]), Some("ann")));
-        assert!(!draft.stands_in(&rows(&[("staging", 5_000)]), Some("ann")));
+        assert!(draft.matches_row(&rows(&[("all", 5_000)]), Some("ann")));
+        assert!(!draft.matches_row(&rows(&[("all", 5_000)]), Some("ben")));
+        assert!(!draft.matches_row(&rows(&[("all", 6_000)]), Some("ann")));
+        assert!(!draft.matches_row(&rows(&[("staging", 5_000)]), Some("ann")));
     }
 
     #[test]
     fn a_row_is_lacked_when_its_environment_has_none() {
         let before = rows(&[("all", 5_000), ("staging", 7_000)]);
         let lacked = |now: &[(&str, i64)]| {
-            rows(now).lack(&before, ControlKind::Setting, NAME, "staging 7000")
+            rows(now).is_removed(&before, ControlKind::Setting, NAME, "staging 7000")
         };
         assert!(lacked(&[("all", 5_000)]));
         assert!(!lacked(&[("all", 5_000), ("staging", 8_000)]));

@@ -1,10 +1,10 @@
 use std::fmt;
 
-use super::{Control, ControlKind};
+use super::{ControlKind, RuntimeControl};
 
 /// Whom a flag can be switched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum RolloutScope {
     /// Everybody or nobody.
     All,
     /// Also some of the callers: a percentage, always the same ones.
@@ -13,7 +13,7 @@ pub enum Reach {
 
 /// What is fixed of a flag.
 #[derive(Clone, Copy, Debug)]
-pub struct FlagTerms {
+pub struct FlagDefinition {
     /// In the table, in calls and in health, behind `feature/`.
     pub name: &'static str,
     /// The command-line flag without its dashes.
@@ -23,14 +23,14 @@ pub struct FlagTerms {
     /// What holds when nobody says anything, as one would write it: `true` or `false`.
     pub default: &'static str,
     /// Whom it can be switched for.
-    pub reach: Reach,
+    pub rollout_scope: RolloutScope,
     /// One sentence: what it does while it is on, and what is so while it is off.
     pub description: &'static str,
 }
 
 macro_rules! flags {
-    ($($variant:ident, $name:literal, $option:literal, $env:literal, $default:literal, $reach:ident, $description:literal;)+) => {
-        /// A switch that operators may throw while the service runs.
+    ($($variant:ident, $name:literal, $option:literal, $env:literal, $default:literal, $rollout_scope:ident, $description:literal;)+) => {
+        /// A switch that operators may set while the service runs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Flag {
             $(#[doc = $description] $variant,)+
@@ -42,14 +42,14 @@ macro_rules! flags {
 
             /// What is fixed of it.
             #[must_use]
-            pub const fn terms(self) -> FlagTerms {
+            pub const fn definition(self) -> FlagDefinition {
                 match self {
-                    $(Self::$variant => FlagTerms {
+                    $(Self::$variant => FlagDefinition {
                         name: $name,
                         option: $option,
                         env: $env,
                         default: $default,
-                        reach: Reach::$reach,
+                        rollout_scope: RolloutScope::$rollout_scope,
                         description: $description,
                     },)+
                 }
@@ -71,13 +71,15 @@ impl Flag {
     /// The flag of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|flag| flag.terms().name == name)
+        Self::ALL
+            .into_iter()
+            .find(|flag| flag.definition().name == name)
     }
 }
 
 impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.terms().name)
+        f.write_str(self.definition().name)
     }
 }
 
@@ -159,24 +161,24 @@ pub struct RawFlag {
     pub rollout: Option<i64>,
 }
 
-impl Control for Flag {
+impl RuntimeControl for Flag {
     type Raw = RawFlag;
     type Value = FlagValue;
     const KIND: ControlKind = ControlKind::Flag;
     const EACH: &'static [Self] = &Self::ALL;
 
     fn name(self) -> &'static str {
-        self.terms().name
+        self.definition().name
     }
 
     fn read(self, raw: &RawFlag) -> Result<FlagValue, String> {
         let enabled = raw.enabled.ok_or("enabled is null")?;
         let rollout = raw.rollout.map_or(Ok(Percentage::FULL), Percentage::parse);
         let rollout = rollout.map_err(|problem| format!("rollout_percentage {problem}"))?;
-        match self.terms().reach {
-            Reach::Callers => Ok(FlagValue { enabled, rollout }),
-            Reach::All if rollout == Percentage::FULL => Ok(FlagValue::all(enabled)),
-            Reach::All => Err(format!(
+        match self.definition().rollout_scope {
+            RolloutScope::Callers => Ok(FlagValue { enabled, rollout }),
+            RolloutScope::All if rollout == Percentage::FULL => Ok(FlagValue::all(enabled)),
+            RolloutScope::All => Err(format!(
                 "rollout_percentage must be 100, not {}: the flag is for all callers or none",
                 rollout.get()
             )),
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn a_flag_is_found_by_its_name_and_by_no_other() {
         for flag in Flag::ALL {
-            assert_eq!(Flag::named(flag.terms().name), Some(flag));
+            assert_eq!(Flag::named(flag.definition().name), Some(flag));
         }
         for name in ["", "Challenges_Catalog", "challenges_catalog "] {
             assert_eq!(Flag::named(name), None, "{name}");

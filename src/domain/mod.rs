@@ -6,7 +6,6 @@ mod challenge;
 mod challenge_draft;
 mod challenge_text;
 mod content;
-mod control;
 mod control_store;
 mod draft_json;
 mod edit;
@@ -19,6 +18,8 @@ mod generic_tip;
 mod history_store;
 mod ports;
 mod query;
+mod runtime_control;
+mod runtime_setting;
 mod switches;
 mod tag;
 mod time;
@@ -31,7 +32,6 @@ mod tip_providers;
 mod tip_store;
 mod tip_stream;
 mod tip_writer;
-mod tunable;
 mod version;
 
 pub use answer::{Answer, Etag, Freshness, Source};
@@ -43,11 +43,8 @@ pub use challenge::{Challenge, ChallengeId, Difficulty};
 pub use challenge_draft::{ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge};
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS};
 pub use content::{content_hash, finished};
-pub use control::{
-    Configured, Control, ControlKind, ControlRow, Environment, RowProblem, problems_of,
-};
 pub use control_store::{
-    ControlBoard, ControlDraft, ControlNews, ControlRows, ControlStore, DraftValue, Standing,
+    ActiveControls, ControlDraft, ControlNews, ControlRows, ControlStore, DraftValue, Evaluation,
     ValueSource,
 };
 pub use draft_json::JsonFields;
@@ -57,7 +54,7 @@ pub use edit::{
 };
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
 pub use error::{Chore, Error, FieldViolation, NAMED_MAX, Unavailability};
-pub use flag::{Flag, FlagTerms, FlagValue, Percentage, RawFlag, Reach};
+pub use flag::{Flag, FlagDefinition, FlagValue, Percentage, RawFlag, RolloutScope};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,
 };
@@ -69,6 +66,10 @@ pub use ports::{
     FeedPage, Hint, News, Place, ReadOptions, Stamped, Tell,
 };
 pub use query::{Cursor, ListQuery, Page, PageSize};
+pub use runtime_control::{
+    Configured, ControlKind, ControlRow, Environment, RowProblem, RuntimeControl, problems_of,
+};
+pub use runtime_setting::{RuntimeSetting, RuntimeSettingDefinition};
 pub use switches::Switches;
 pub use tag::Tag;
 pub use time::UnixMicros;
@@ -90,5 +91,4 @@ pub use tip_stream::{
 pub use tip_writer::{
     Ending, FailureKind, Prompt, PromptBook, Route, TipWriter, Verdict, WriteFailure, Writing,
 };
-pub use tunable::{Tunable, TunableTerms};
 pub use version::{DatabaseId, Stamp, Version};

@@ -55,7 +55,7 @@ impl Switches {
 /// always the first to try something.
 fn place(flag: Flag, caller: &CallerId) -> u8 {
     let mut hash = Context::new(&SHA256);
-    hash.update(flag.terms().name.as_bytes());
+    hash.update(flag.definition().name.as_bytes());
     hash.update(&[0]);
     hash.update(caller.0.as_bytes());
     let first = hash.finish();

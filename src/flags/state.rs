@@ -1,29 +1,36 @@
 use std::collections::BTreeSet;
 
-use super::resolve::{resolve, unmoved};
+use super::evaluation::evaluate;
 use crate::domain::{
-    Configured, Control, ControlRow, ControlRows, Environment, Flag, RowProblem, Standing, Tunable,
-    Version, problems_of,
+    Configured, ControlRow, ControlRows, Environment, Evaluation, Flag, RowProblem, RuntimeControl,
+    RuntimeSetting, Version, problems_of,
 };
 
 /// All that is known of the rows, and what follows from it.
 #[derive(Debug)]
 pub(super) struct State {
-    configured: (Vec<Configured<Flag>>, Vec<Configured<Tunable>>),
+    configured: (Vec<Configured<Flag>>, Vec<Configured<RuntimeSetting>>),
     pub(super) version: Option<Version>,
-    pub(super) flags: Vec<Standing<Flag>>,
-    pub(super) settings: Vec<Standing<Tunable>>,
+    pub(super) flags: Vec<Evaluation<Flag>>,
+    pub(super) settings: Vec<Evaluation<RuntimeSetting>>,
     /// What was said of rows, so that it is said once.
     told: BTreeSet<RowProblem>,
 }
 
 impl State {
     /// Before any row was read.
-    pub(super) fn new(flags: Vec<Configured<Flag>>, settings: Vec<Configured<Tunable>>) -> Self {
+    pub(super) fn new(
+        flags: Vec<Configured<Flag>>,
+        settings: Vec<Configured<RuntimeSetting>>,
+    ) -> Self {
         Self {
             version: None,
-            flags: flags.iter().copied().map(unmoved).collect(),
-            settings: settings.iter().copied().map(unmoved).collect(),
+            flags: flags.iter().copied().map(Evaluation::configured).collect(),
+            settings: settings
+                .iter()
+                .copied()
+                .map(Evaluation::configured)
+                .collect(),
             configured: (flags, settings),
             told: BTreeSet::new(),
         }
@@ -38,7 +45,7 @@ impl State {
         let problems = problems_of::<Flag>(&rows.flags).into_iter();
         self.tell(
             problems
-                .chain(problems_of::<Tunable>(&rows.settings))
+                .chain(problems_of::<RuntimeSetting>(&rows.settings))
                 .collect(),
         );
     }
@@ -72,20 +79,20 @@ impl State {
     }
 }
 
-fn move_all<C: Control>(
-    standings: &mut [Standing<C>],
+fn move_all<C: RuntimeControl>(
+    evaluations: &mut [Evaluation<C>],
     configured: &[Configured<C>],
     rows: &[ControlRow<C::Raw>],
     own: Option<&Environment>,
 ) {
-    for (standing, configured) in standings.iter_mut().zip(configured) {
-        let now = resolve(rows, own, *configured, standing);
-        if now.value != standing.value {
+    for (evaluation, configured) in evaluations.iter_mut().zip(configured) {
+        let now = evaluate(rows, own, *configured, evaluation);
+        if now.value != evaluation.value {
             let row = now.row.as_ref();
             tracing::info!(
                 kind = C::KIND.as_str(),
                 name = %now.control,
-                from = %standing.value,
+                from = %evaluation.value,
                 to = %now.value,
                 source = now.source.as_str(),
                 by = row.and_then(|row| row.updated_by.as_deref()),
@@ -93,6 +100,6 @@ fn move_all<C: Control>(
                 "decided by operators"
             );
         }
-        *standing = now;
+        *evaluation = now;
     }
 }

@@ -6,8 +6,8 @@ use super::{
     text::Text,
 };
 use crate::domain::{
-    Control, ControlKind, ControlRow, ControlRows, Error, Flag, RawFlag, Tunable, UnixMicros,
-    problems_of,
+    ControlKind, ControlRow, ControlRows, Error, Flag, RawFlag, RuntimeControl, RuntimeSetting,
+    UnixMicros, problems_of,
 };
 
 /// A row of either table, with what is known of the whole log; no row where there is none.
@@ -41,7 +41,7 @@ pub(super) struct FoundControls {
 /// The names that rows are read by. Others are not ours, and there may be many.
 pub(super) fn names() -> Vec<&'static str> {
     let flags = Flag::EACH.iter().map(|flag| flag.name());
-    let settings = Tunable::EACH.iter().map(|tunable| tunable.name());
+    let settings = RuntimeSetting::EACH.iter().map(|setting| setting.name());
     flags.chain(settings).collect()
 }
 
@@ -116,10 +116,10 @@ pub(super) fn judge(report: &mut Report, found: FoundControls) {
         report.error(id, text);
     }
     judge_kind::<Flag>(report, &found.rows.flags);
-    judge_kind::<Tunable>(report, &found.rows.settings);
+    judge_kind::<RuntimeSetting>(report, &found.rows.settings);
 }
 
-fn judge_kind<C: Control>(report: &mut Report, rows: &[ControlRow<C::Raw>]) {
+fn judge_kind<C: RuntimeControl>(report: &mut Report, rows: &[ControlRow<C::Raw>]) {
     for problem in problems_of::<C>(rows) {
         let subject = format!("{} {}", C::KIND.as_str(), problem.name);
         if problem.is_broken {

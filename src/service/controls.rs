@@ -3,9 +3,9 @@ use std::sync::Arc;
 use ring::digest::{SHA256, digest};
 
 use crate::domain::{
-    Control, ControlBoard, ControlDraft, ControlKind, ControlRow, ControlRows, ControlStore,
-    DraftValue, Environment, Error, Etag, FieldViolation, Flag, FlagValue, Percentage, RawFlag,
-    Reach, Stamp, Standing, Tunable, Version,
+    ActiveControls, ControlDraft, ControlKind, ControlRow, ControlRows, ControlStore, DraftValue,
+    Environment, Error, Etag, Evaluation, FieldViolation, Flag, FlagValue, Percentage, RawFlag,
+    RolloutScope, RuntimeControl, RuntimeSetting, Stamp, Version,
 };
 
 /// What to change of a flag; what is not given stays.
@@ -35,7 +35,7 @@ pub struct SettingChange {
 /// What operators decide while the service runs.
 #[derive(Clone)]
 pub struct ControlsService {
-    board: Arc<dyn ControlBoard>,
+    active: Arc<dyn ActiveControls>,
     store: Arc<dyn ControlStore>,
 }
 
@@ -49,28 +49,28 @@ struct Rewrite {
 }
 
 impl ControlsService {
-    /// Writes to `store`, and shows what `board` follows of it.
+    /// Writes to `store`, and shows what `active` follows of it.
     #[must_use]
-    pub fn new(board: Arc<dyn ControlBoard>, store: Arc<dyn ControlStore>) -> Self {
-        Self { board, store }
+    pub fn new(active: Arc<dyn ActiveControls>, store: Arc<dyn ControlStore>) -> Self {
+        Self { active, store }
     }
 
     /// The environment of this replica, and the version of the rows that it follows.
     #[must_use]
     pub fn place(&self) -> (Option<Environment>, Option<Version>) {
-        (self.board.environment().cloned(), self.board.version())
+        (self.active.environment().cloned(), self.active.version())
     }
 
     /// Every flag, as it stands here and now; as it stood, when the database does not answer.
-    pub async fn flags(&self) -> Vec<Standing<Flag>> {
-        self.board.refresh().await;
-        self.board.flags()
+    pub async fn flags(&self) -> Vec<Evaluation<Flag>> {
+        self.active.refresh().await;
+        self.active.flags()
     }
 
     /// Every setting, likewise.
-    pub async fn settings(&self) -> Vec<Standing<Tunable>> {
-        self.board.refresh().await;
-        self.board.settings()
+    pub async fn settings(&self) -> Vec<Evaluation<RuntimeSetting>> {
+        self.active.refresh().await;
+        self.active.settings()
     }
 
     /// One flag, likewise.
@@ -78,7 +78,7 @@ impl ControlsService {
     /// # Errors
     ///
     /// [`Error::UnknownControl`].
-    pub async fn flag(&self, name: &str) -> Result<Standing<Flag>, Error> {
+    pub async fn flag(&self, name: &str) -> Result<Evaluation<Flag>, Error> {
         let flag = known::<Flag>(name)?;
         find(self.flags().await, flag)
     }
@@ -95,9 +95,9 @@ impl ControlsService {
         change: &FlagChange,
         etag: Option<Etag>,
         editor: Option<&str>,
-    ) -> Result<(Standing<Flag>, Version), Error> {
+    ) -> Result<(Evaluation<Flag>, Version), Error> {
         let flag = known::<Flag>(name)?;
-        let in_force = find(self.board.flags(), flag)?.value;
+        let in_force = find(self.active.flags(), flag)?.value;
         let rewrite = |rows: &ControlRows| {
             let row = self.flag_row(&rows.flags, flag, change.environment.as_ref())?;
             check_etag(row, etag)?;
@@ -115,7 +115,7 @@ impl ControlsService {
             })
         };
         let version = self.write(rewrite, editor).await?;
-        Ok((find(self.board.flags(), flag)?, version))
+        Ok((find(self.active.flags(), flag)?, version))
     }
 
     /// Takes out a row of a flag: that of `environment`, or the one that counts here.
@@ -128,7 +128,7 @@ impl ControlsService {
         name: &str,
         environment: Option<&Environment>,
         etag: Option<Etag>,
-    ) -> Result<(Standing<Flag>, Version), Error> {
+    ) -> Result<(Evaluation<Flag>, Version), Error> {
         let flag = known::<Flag>(name)?;
         let seen = |rows: &ControlRows| {
             let row = match environment {
@@ -139,7 +139,7 @@ impl ControlsService {
             Ok(row.map(|row| row.fingerprint.clone()))
         };
         let version = self.remove(ControlKind::Flag, flag.name(), seen).await?;
-        Ok((find(self.board.flags(), flag)?, version))
+        Ok((find(self.active.flags(), flag)?, version))
     }
 
     /// Sets a setting's row, or makes one.
@@ -154,26 +154,26 @@ impl ControlsService {
         change: &SettingChange,
         etag: Option<Etag>,
         editor: Option<&str>,
-    ) -> Result<(Standing<Tunable>, Version), Error> {
-        let tunable = known::<Tunable>(name)?;
-        let value = tunable.parse(change.value);
+    ) -> Result<(Evaluation<RuntimeSetting>, Version), Error> {
+        let setting = known::<RuntimeSetting>(name)?;
+        let value = setting.parse(change.value);
         let value =
             value.map_err(|problem| Error::Invalid(vec![FieldViolation::new("value", problem)]))?;
         let rewrite = |rows: &ControlRows| {
             let asked = change.environment.as_ref();
-            let (row, environment) = self.setting_row(&rows.settings, tunable, asked);
+            let (row, environment) = self.setting_row(&rows.settings, setting, asked);
             check_etag(row, etag)?;
             Ok(Rewrite {
                 seen: row.map(|row| row.fingerprint.clone()),
                 draft: ControlDraft {
-                    value: DraftValue::Setting(tunable, value),
+                    value: DraftValue::Setting(setting, value),
                     environment,
                     description: remark(change.comment.as_ref(), row),
                 },
             })
         };
         let version = self.write(rewrite, editor).await?;
-        Ok((find(self.board.settings(), tunable)?, version))
+        Ok((find(self.active.settings(), setting)?, version))
     }
 
     /// Takes out a row of a setting: that of `environment`, or the one that counts here.
@@ -186,16 +186,16 @@ impl ControlsService {
         name: &str,
         environment: Option<&Environment>,
         etag: Option<Etag>,
-    ) -> Result<(Standing<Tunable>, Version), Error> {
-        let tunable = known::<Tunable>(name)?;
+    ) -> Result<(Evaluation<RuntimeSetting>, Version), Error> {
+        let setting = known::<RuntimeSetting>(name)?;
         let seen = |rows: &ControlRows| {
-            let (row, _) = self.setting_row(&rows.settings, tunable, environment);
+            let (row, _) = self.setting_row(&rows.settings, setting, environment);
             check_etag(row, etag)?;
             Ok(row.map(|row| row.fingerprint.clone()))
         };
-        let version = self.remove(ControlKind::Setting, tunable.name(), seen);
+        let version = self.remove(ControlKind::Setting, setting.name(), seen);
         let version = version.await?;
-        Ok((find(self.board.settings(), tunable)?, version))
+        Ok((find(self.active.settings(), setting)?, version))
     }
 
     /// The row of a flag that a change is for: the one that counts here, or the one for `asked`.
@@ -211,7 +211,7 @@ impl ControlsService {
         if let Some(asked) = asked {
             return Ok(of(asked).or_else(|| named().next()));
         }
-        let own = self.board.environment().and_then(of);
+        let own = self.active.environment().and_then(of);
         let counts = own.or_else(|| of(&Environment::all()));
         // One that counts nowhere is there to be mended.
         let counts = counts.or_else(|| named().find(|row| row.scope().is_err()));
@@ -225,11 +225,11 @@ impl ControlsService {
     fn setting_row<'a>(
         &self,
         rows: &'a [ControlRow<i64>],
-        tunable: Tunable,
+        setting: RuntimeSetting,
         asked: Option<&Environment>,
     ) -> (Option<&'a ControlRow<i64>>, Environment) {
-        let of = |wanted: &Environment| row_for(rows, tunable, wanted);
-        let own = self.board.environment().filter(|own| of(own).is_some());
+        let of = |wanted: &Environment| row_for(rows, setting, wanted);
+        let own = self.active.environment().filter(|own| of(own).is_some());
         let all = Environment::all();
         let environment = asked.or(own).unwrap_or(&all);
         (of(environment), environment.clone())
@@ -245,7 +245,7 @@ impl ControlsService {
             let rows = self.store.controls().await?;
             let Rewrite { seen, draft } = rewrite(&rows)?;
             let written = self.store.put(seen.as_deref(), &draft, editor).await;
-            let is_done = |now: &ControlRows| draft.stands_in(now, editor);
+            let is_done = |now: &ControlRows| draft.matches_row(now, editor);
             if let Some(version) = self.outcome(&rows, written, is_done).await? {
                 return Ok(version);
             }
@@ -263,11 +263,11 @@ impl ControlsService {
         for _ in 0..ATTEMPTS {
             let rows = self.store.controls().await?;
             let Some(seen) = seen(&rows)? else {
-                self.board.refresh().await;
+                self.active.refresh().await;
                 return Ok(rows.version);
             };
             let removed = self.store.remove(kind, name, &seen).await;
-            let is_done = |now: &ControlRows| now.lack(&rows, kind, name, &seen);
+            let is_done = |now: &ControlRows| now.is_removed(&rows, kind, name, &seen);
             if let Some(version) = self.outcome(&rows, removed, is_done).await? {
                 return Ok(version);
             }
@@ -296,13 +296,13 @@ impl ControlsService {
             },
             Err(error) => return Err(error),
         };
-        self.board.refresh().await;
+        self.active.refresh().await;
         Ok(Some(version))
     }
 }
 
 /// The row of a control for just this environment.
-fn row_for<'a, C: Control>(
+fn row_for<'a, C: RuntimeControl>(
     rows: &'a [ControlRow<C::Raw>],
     control: C,
     environment: &Environment,
@@ -330,13 +330,13 @@ fn check_etag<R>(row: Option<&ControlRow<R>>, etag: Option<Etag>) -> Result<(), 
 
 fn merged(flag: Flag, before: FlagValue, change: &FlagChange) -> Result<FlagValue, Error> {
     let rollout = change.rollout.unwrap_or(before.rollout);
-    match flag.terms().reach {
-        Reach::All if rollout != Percentage::FULL => {
+    match flag.definition().rollout_scope {
+        RolloutScope::All if rollout != Percentage::FULL => {
             let problem = format!("must be 100 or left out: {flag} is for all callers or none");
             let violation = FieldViolation::new("rollout_percentage", problem);
             Err(Error::Invalid(vec![violation]))
         }
-        Reach::All | Reach::Callers => Ok(FlagValue {
+        RolloutScope::All | RolloutScope::Callers => Ok(FlagValue {
             enabled: change.enabled.unwrap_or(before.enabled),
             rollout,
         }),
@@ -349,19 +349,22 @@ fn remark<R>(given: Option<&String>, row: Option<&ControlRow<R>>) -> Option<Stri
     remark.filter(|remark| !remark.is_empty()).cloned()
 }
 
-fn known<C: Control>(name: &str) -> Result<C, Error> {
+fn known<C: RuntimeControl>(name: &str) -> Result<C, Error> {
     let known = C::EACH.iter().copied();
     let found = known.clone().find(|control| control.name() == name);
     found.ok_or_else(|| Error::UnknownControl {
         kind: C::KIND,
         name: name.chars().take(100).collect(),
-        known: known.map(Control::name).collect(),
+        known: known.map(RuntimeControl::name).collect(),
     })
 }
 
-fn find<C: Control>(standings: Vec<Standing<C>>, control: C) -> Result<Standing<C>, Error> {
-    let mut standings = standings.into_iter();
-    let found = standings.find(|standing| standing.control == control);
+fn find<C: RuntimeControl>(
+    evaluations: Vec<Evaluation<C>>,
+    control: C,
+) -> Result<Evaluation<C>, Error> {
+    let mut evaluations = evaluations.into_iter();
+    let found = evaluations.find(|evaluation| evaluation.control == control);
     found.ok_or(Error::Internal {
         context: "looking for a flag",
         source: None,

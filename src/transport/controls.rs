@@ -9,7 +9,7 @@ use super::{
     fields::Wrong,
 };
 use crate::{
-    domain::{Control, Environment, Standing, ValueSource, Version},
+    domain::{Environment, Evaluation, RuntimeControl, ValueSource, Version},
     pb::admin::v1 as pb,
     service::etag_of,
 };
@@ -40,10 +40,10 @@ pub(super) struct RowWords {
     pub(super) etag: String,
 }
 
-impl<C: Control> From<&Standing<C>> for RowWords {
-    fn from(standing: &Standing<C>) -> Self {
-        let here = standing.row.as_ref();
-        let row = here.or(standing.elsewhere.as_ref());
+impl<C: RuntimeControl> From<&Evaluation<C>> for RowWords {
+    fn from(evaluation: &Evaluation<C>) -> Self {
+        let here = evaluation.row.as_ref();
+        let row = here.or(evaluation.elsewhere.as_ref());
         let text = |text: Option<&String>| text.cloned().unwrap_or_default();
         let environment = here.map(|row| row.environment.as_deref().unwrap_or(Environment::ALL));
         Self {
@@ -53,7 +53,7 @@ impl<C: Control> From<&Standing<C>> for RowWords {
             update_time: row.and_then(|row| row.updated_at).map(timestamp),
             created_by: text(row.and_then(|row| row.created_by.as_ref())),
             updated_by: text(row.and_then(|row| row.updated_by.as_ref())),
-            problem: text(standing.problem.as_ref()),
+            problem: text(evaluation.problem.as_ref()),
             etag: etag_text(etag_of(row)),
         }
     }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Control, ControlRow, Environment, Error, Flag, FlagValue, Percentage, RawFlag, Reach,
-        Standing,
+        ControlRow, Environment, Error, Evaluation, Flag, FlagValue, Percentage, RawFlag,
+        RolloutScope, RuntimeControl,
     },
     pb::admin::v1::{self as pb, feature_flags_server::FeatureFlags},
     service::{ControlsService, FlagChange},
@@ -220,21 +220,21 @@ fn check_mask(mask: &[String], request: &pb::UpdateFeatureFlagRequest, wrong: &m
     }
 }
 
-impl From<Standing<Flag>> for pb::FeatureFlag {
-    fn from(standing: Standing<Flag>) -> Self {
-        let terms = standing.control.terms();
-        let words = RowWords::from(&standing);
-        let flag = standing.control;
-        let elsewhere = standing.elsewhere.map(|row| elsewhere(flag, &row));
+impl From<Evaluation<Flag>> for pb::FeatureFlag {
+    fn from(evaluation: Evaluation<Flag>) -> Self {
+        let definition = evaluation.control.definition();
+        let words = RowWords::from(&evaluation);
+        let flag = evaluation.control;
+        let elsewhere = evaluation.elsewhere.map(|row| elsewhere(flag, &row));
         Self {
-            name: terms.name.to_owned(),
-            enabled: standing.value.enabled,
-            rollout_percentage: standing.value.rollout.get().into(),
-            source: pb::ValueSource::from(standing.source).into(),
-            description: terms.description.to_owned(),
-            has_rollout: terms.reach == Reach::Callers,
-            environment_variable: terms.env.to_owned(),
-            enabled_without_row: standing.configured.enabled,
+            name: definition.name.to_owned(),
+            enabled: evaluation.value.enabled,
+            rollout_percentage: evaluation.value.rollout.get().into(),
+            source: pb::ValueSource::from(evaluation.source).into(),
+            description: definition.description.to_owned(),
+            has_rollout: definition.rollout_scope == RolloutScope::Callers,
+            environment_variable: definition.env.to_owned(),
+            enabled_without_row: evaluation.configured.enabled,
             environment: words.environment,
             comment: words.comment,
             create_time: words.create_time,

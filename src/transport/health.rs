@@ -18,7 +18,7 @@ use super::{
     routed::Routed, runtime_settings::RuntimeSettingsTransport, tips_admin::TipsAdminTransport,
 };
 use crate::{
-    domain::{Flag, Tunable},
+    domain::{Flag, RuntimeSetting},
     pb::admin::v1::{
         cache_admin_server::CacheAdminServer, feature_flags_server::FeatureFlagsServer,
         runtime_settings_server::RuntimeSettingsServer, tips_admin_server::TipsAdminServer,
@@ -120,7 +120,7 @@ impl Health {
 
     /// Says, as `setting/<setting>`, whether the row of a setting makes sense: `SERVING`, also
     /// without one; else `UNKNOWN`, and what was in force stays.
-    pub async fn set_setting(&self, setting: Tunable, is_sound: bool) {
+    pub async fn set_setting(&self, setting: RuntimeSetting, is_sound: bool) {
         let status = if is_sound {
             ServingStatus::Serving
         } else {
@@ -137,7 +137,7 @@ impl Health {
 
     /// The name of a setting that may be changed.
     #[must_use]
-    pub fn setting_name(setting: Tunable) -> String {
+    pub fn setting_name(setting: RuntimeSetting) -> String {
         format!("setting/{setting}")
     }
 
@@ -175,7 +175,7 @@ impl Health {
     /// connection that is not closed yet, hears of the replica what is so.
     pub async fn close(&mut self, names: &[&str]) {
         let features = Flag::ALL.into_iter().map(Self::feature_name);
-        let settings = Tunable::ALL.into_iter().map(Self::setting_name);
+        let settings = RuntimeSetting::ALL.into_iter().map(Self::setting_name);
         let controls: Vec<_> = features.chain(settings).collect();
         let controls = controls.iter().map(String::as_str);
         let names = READINESS.iter().chain(&["startup"]).chain(names).copied();

@@ -8,7 +8,7 @@ use super::{
     status::to_status,
 };
 use crate::{
-    domain::{Environment, Error, Standing, Tunable},
+    domain::{Environment, Error, Evaluation, RuntimeSetting},
     pb::admin::v1::{self as pb, runtime_settings_server::RuntimeSettings},
     service::{ControlsService, SettingChange},
 };
@@ -124,19 +124,19 @@ impl RuntimeSettings for RuntimeSettingsTransport {
     }
 }
 
-impl From<Standing<Tunable>> for pb::RuntimeSetting {
-    fn from(standing: Standing<Tunable>) -> Self {
-        let terms = standing.control.terms();
-        let words = RowWords::from(&standing);
+impl From<Evaluation<RuntimeSetting>> for pb::RuntimeSetting {
+    fn from(evaluation: Evaluation<RuntimeSetting>) -> Self {
+        let definition = evaluation.control.definition();
+        let words = RowWords::from(&evaluation);
         Self {
-            name: terms.name.to_owned(),
-            value: number(standing.value),
-            source: pb::ValueSource::from(standing.source).into(),
-            description: terms.description.to_owned(),
-            min: number(terms.min),
-            max: number(terms.max),
-            environment_variable: terms.env.to_owned(),
-            value_without_row: number(standing.configured),
+            name: definition.name.to_owned(),
+            value: number(evaluation.value),
+            source: pb::ValueSource::from(evaluation.source).into(),
+            description: definition.description.to_owned(),
+            min: number(definition.min),
+            max: number(definition.max),
+            environment_variable: definition.env.to_owned(),
+            value_without_row: number(evaluation.configured),
             environment: words.environment,
             comment: words.comment,
             create_time: words.create_time,

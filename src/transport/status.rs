@@ -214,7 +214,7 @@ pub(super) fn shutting_down() -> Status {
 
 /// Operators switched this off: elsewhere and later it is off too, until they switch it on.
 pub(super) fn feature_disabled(flag: Flag) -> Status {
-    let name = flag.terms().name;
+    let name = flag.definition().name;
     let details = info(
         ErrorReason::FeatureDisabled,
         [("feature_flag", name.to_owned())],

@@ -32,7 +32,7 @@ pub(super) fn command() -> Command {
             .required(true)
             .value_parser(suggest(
                 StringValueParser::new(),
-                Flag::ALL.map(|flag| flag.terms().name),
+                Flag::ALL.map(|flag| flag.definition().name),
             ))
             .help("Which one")
     };

@@ -16,7 +16,7 @@ use crate::{
         runtime, settings,
     },
     config::{Environment, Form, SETTINGS, Setting},
-    domain::Tunable,
+    domain::RuntimeSetting as KnownSetting,
     pb::admin::v1::{
         ListRuntimeSettingsRequest, ResetRuntimeSettingRequest, RuntimeSetting,
         UpdateRuntimeSettingRequest, runtime_settings_client::RuntimeSettingsClient,
@@ -31,7 +31,7 @@ pub(super) fn command() -> Command {
             .required(true)
             .value_parser(suggest(
                 StringValueParser::new(),
-                Tunable::ALL.map(|tunable| tunable.terms().name),
+                KnownSetting::ALL.map(|tunable| tunable.definition().name),
             ))
             .help("Which one; the unit at the end may be left out, as in cache_ttl")
     };
@@ -172,16 +172,17 @@ fn update(matches: &ArgMatches) -> Result<UpdateRuntimeSettingRequest, Failure> 
 /// The name of the contract for one whose unit was left out.
 fn full_name(matches: &ArgMatches) -> String {
     let name = text(matches, "name");
-    let short = |tunable: &Tunable| form(*tunable).is_some_and(|setting| setting.key() == name);
-    let meant = Tunable::ALL.into_iter().find(short);
-    meant.map_or(name, |tunable| tunable.terms().name.to_owned())
+    let short =
+        |tunable: &KnownSetting| form(*tunable).is_some_and(|setting| setting.key() == name);
+    let meant = KnownSetting::ALL.into_iter().find(short);
+    meant.map_or(name, |tunable| tunable.definition().name.to_owned())
 }
 
 /// The setting that holds without a row.
-fn form(tunable: Tunable) -> Option<&'static Setting> {
+fn form(tunable: KnownSetting) -> Option<&'static Setting> {
     SETTINGS
         .iter()
-        .find(|setting| setting.env == tunable.terms().env)
+        .find(|setting| setting.env == tunable.definition().env)
 }
 
 /// What was typed, in the unit of the contract. A bare number is in that unit already where the name
@@ -190,7 +191,7 @@ fn number(name: &str, has_unit: bool, text: &str) -> Result<i64, Failure> {
     if let (true, Ok(number)) = (has_unit, text.parse()) {
         return Ok(number);
     }
-    let setting = Tunable::named(name).and_then(form);
+    let setting = KnownSetting::named(name).and_then(form);
     let number = match setting.map(|setting| setting.form) {
         Some(form @ (Form::Duration { .. } | Form::Money { .. } | Form::Bytes { .. })) => {
             form.number(text)
@@ -206,7 +207,7 @@ fn number(name: &str, has_unit: bool, text: &str) -> Result<i64, Failure> {
 
 /// As people write it; the bare number where this program does not know the setting.
 fn shown(name: &str, number: i64) -> String {
-    let setting = Tunable::named(name).and_then(form);
+    let setting = KnownSetting::named(name).and_then(form);
     let whole = u64::try_from(number).ok();
     let shown = setting
         .zip(whole)

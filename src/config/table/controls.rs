@@ -19,14 +19,14 @@ pub(in crate::config) const ENVIRONMENT: Setting = Setting {
 
 /// The setting that decides where no row does.
 pub(super) const fn switch(flag: Flag) -> Setting {
-    let terms = flag.terms();
+    let definition = flag.definition();
     Setting {
-        flag: terms.option,
-        env: terms.env,
+        flag: definition.option,
+        env: definition.env,
         section: Section::Flags,
         form: Form::Switch,
-        default: terms.default,
+        default: definition.default,
         secret: false,
-        help: terms.description,
+        help: definition.description,
     }
 }

@@ -31,17 +31,17 @@ impl ControlStore for PostgresStore {
             DraftValue::Flag(flag, value) => {
                 sqlx::query_as("SELECT challenges_catalog.put_flag($1, $2, $3, $4, $5, $6, $7)")
                     .bind(seen.clone())
-                    .bind(flag.terms().name)
+                    .bind(flag.definition().name)
                     .bind(draft.environment.as_str().to_owned())
                     .bind(value.enabled)
                     .bind(i32::from(value.rollout.get()))
                     .bind(draft.description.clone())
                     .bind(editor.clone())
             }
-            DraftValue::Setting(tunable, value) => {
+            DraftValue::Setting(setting, value) => {
                 sqlx::query_as("SELECT challenges_catalog.put_setting($1, $2, $3, $4, $5, $6)")
                     .bind(seen.clone())
-                    .bind(tunable.terms().name)
+                    .bind(setting.definition().name)
                     .bind(draft.environment.as_str().to_owned())
                     .bind(signed(value))
                     .bind(draft.description.clone())

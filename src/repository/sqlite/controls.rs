@@ -37,19 +37,19 @@ impl ControlStore for SqliteStore {
                     Some(_) => include_str!("sql/update_flag.sql"),
                 };
                 let write = sqlx::query(statement)
-                    .bind(flag.terms().name)
+                    .bind(flag.definition().name)
                     .bind(environment.to_owned())
                     .bind(value.enabled)
                     .bind(value.rollout.get());
                 (write, seen)
             }
-            (DraftValue::Setting(tunable, value), seen) => {
+            (DraftValue::Setting(setting, value), seen) => {
                 let statement = match seen {
                     None => include_str!("sql/insert_setting.sql"),
                     Some(_) => include_str!("sql/update_setting.sql"),
                 };
                 let write = sqlx::query(statement)
-                    .bind(tunable.terms().name)
+                    .bind(setting.definition().name)
                     .bind(environment.to_owned())
                     .bind(signed(value));
                 (write, seen)

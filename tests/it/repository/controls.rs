@@ -1,7 +1,7 @@
 //! Facts about the rows of flags and settings, for the contract.
 use challenges_catalog::domain::{
     ControlDraft, ControlKind, ControlRow, DraftValue, Environment, Flag, FlagValue, RawFlag,
-    Tunable,
+    RuntimeSetting,
 };
 
 use super::fixture::Catalog;
@@ -18,7 +18,7 @@ pub fn off(flag: Flag) -> ControlDraft {
 /// A row for how long answers stay cached.
 pub fn ttl(environment: &str, ms: u64) -> ControlDraft {
     ControlDraft {
-        value: DraftValue::Setting(Tunable::CacheTtlMs, ms),
+        value: DraftValue::Setting(RuntimeSetting::CacheTtlMs, ms),
         environment: Environment::parse(environment).unwrap(),
         description: None,
     }
@@ -150,7 +150,7 @@ pub async fn the_same_name_has_a_setting_for_each_environment(catalog: Catalog) 
             .is_some()
     );
     let all = &rows[0].fingerprint;
-    let name = Tunable::CacheTtlMs.terms().name;
+    let name = RuntimeSetting::CacheTtlMs.definition().name;
     assert!(
         store
             .remove(ControlKind::Setting, name, all)

@@ -3,7 +3,9 @@ use std::{collections::HashSet, fmt, hash::Hash};
 use super::UnixMicros;
 
 /// Something that operators decide by a row of a table while the service runs: a flag or a setting.
-pub trait Control: Copy + Eq + Hash + fmt::Debug + fmt::Display + Send + Sync + 'static {
+pub trait RuntimeControl:
+    Copy + Eq + Hash + fmt::Debug + fmt::Display + Send + Sync + 'static
+{
     /// What a row says.
     type Raw: Clone + fmt::Debug + PartialEq + Send + Sync;
     /// What that means.
@@ -92,7 +94,7 @@ impl fmt::Display for Environment {
 
 /// What holds of a control without any row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Configured<C: Control> {
+pub struct Configured<C: RuntimeControl> {
     /// Which one.
     pub control: C,
     /// The value.
@@ -149,7 +151,7 @@ pub struct RowProblem {
 
 /// All that is wrong with `rows`, whatever environment they are for.
 #[must_use]
-pub fn problems_of<C: Control>(rows: &[ControlRow<C::Raw>]) -> Vec<RowProblem> {
+pub fn problems_of<C: RuntimeControl>(rows: &[ControlRow<C::Raw>]) -> Vec<RowProblem> {
     let mut seen = HashSet::new();
     let mut problems = Vec::new();
     for row in rows {
@@ -184,7 +186,7 @@ pub fn problems_of<C: Control>(rows: &[ControlRow<C::Raw>]) -> Vec<RowProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Flag, RawFlag, Tunable};
+    use crate::domain::{Flag, RawFlag, RuntimeSetting};
 
     fn row<R>(name: &str, environment: Option<&str>, raw: R) -> ControlRow<R> {
         ControlRow {
@@ -239,7 +241,7 @@ mod tests {
             expected.map(|(broken, text)| (broken, text.to_owned()))
         );
         let rows = [row("cache_ttl_ms", Some("all"), 5)];
-        let told = problems_of::<Tunable>(&rows);
+        let told = problems_of::<RuntimeSetting>(&rows);
         assert!(
             told[0].is_broken && told[0].text.starts_with("value must be 1000 to"),
             "{told:?}"

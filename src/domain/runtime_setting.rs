@@ -1,10 +1,10 @@
 use std::{fmt, ops::RangeInclusive};
 
-use super::{Control, ControlKind};
+use super::{ControlKind, RuntimeControl};
 
 /// What is fixed of a setting that may be changed.
 #[derive(Clone, Copy, Debug)]
-pub struct TunableTerms {
+pub struct RuntimeSettingDefinition {
     /// In the table and in calls; it ends in the unit, or says what is counted.
     pub name: &'static str,
     /// The environment variable, which the table is stronger than.
@@ -17,25 +17,25 @@ pub struct TunableTerms {
     pub description: &'static str,
 }
 
-macro_rules! tunables {
+macro_rules! runtime_settings {
     ($($variant:ident, $name:literal, $env:literal, $range:expr, $description:literal;)+) => {
         /// A setting that operators may change while the service runs: a whole number.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Tunable {
+        pub enum RuntimeSetting {
             $(#[doc = $description] $variant,)+
         }
 
-        impl Tunable {
+        impl RuntimeSetting {
             /// All of them, in the order in which they are shown.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
             /// What is fixed of it.
             #[must_use]
-            pub const fn terms(self) -> TunableTerms {
+            pub const fn definition(self) -> RuntimeSettingDefinition {
                 match self {
                     $(Self::$variant => {
                         let range: RangeInclusive<u64> = $range;
-                        TunableTerms {
+                        RuntimeSettingDefinition {
                             name: $name,
                             env: $env,
                             min: *range.start(),
@@ -51,7 +51,7 @@ macro_rules! tunables {
 
 const WEEK_MS: u64 = 7 * 86_400_000;
 
-tunables! {
+runtime_settings! {
     CacheTtlMs, "cache_ttl_ms", "CHALLENGES_CACHE_TTL", 1_000..=WEEK_MS, "How long an unchanged answer stays cached, in milliseconds; for answers that are loaded from now on";
     TipDailyBudgetMicroUsd, "tip_daily_budget_micro_usd", "CATALOG_TIP_DAILY_BUDGET", 0..=1_000_000_000_000, "What all replicas may spend on tips in a day (UTC), in millionths of a US dollar; 0 for any amount";
     TipStreamsPerMinute, "tip_streams_per_minute", "CATALOG_TIP_STREAMS_PER_MINUTE", 1..=1_000_000, "How many tips one caller may ask for in a minute, of all replicas; half of them may come together";
@@ -62,13 +62,13 @@ tunables! {
     OpenaiTokensPerMinute, "openai_tokens_per_minute", "CATALOG_OPENAI_TOKENS_PER_MINUTE", 0..=1_000_000_000, "How many tokens the other provider may read and write in a minute; 0 for any number";
 }
 
-impl Tunable {
+impl RuntimeSetting {
     /// The setting of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
-            .find(|tunable| tunable.terms().name == name)
+            .find(|setting| setting.definition().name == name)
     }
 
     /// The value, if it is in the range.
@@ -77,21 +77,26 @@ impl Tunable {
     ///
     /// A sentence that says what was expected.
     pub fn parse(self, number: i64) -> Result<u64, String> {
-        let terms = self.terms();
+        let definition = self.definition();
         u64::try_from(number)
             .ok()
-            .filter(|value| (terms.min..=terms.max).contains(value))
-            .ok_or_else(|| format!("must be {} to {}, not {number}", terms.min, terms.max))
+            .filter(|value| (definition.min..=definition.max).contains(value))
+            .ok_or_else(|| {
+                format!(
+                    "must be {} to {}, not {number}",
+                    definition.min, definition.max
+                )
+            })
     }
 }
 
-impl fmt::Display for Tunable {
+impl fmt::Display for RuntimeSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.terms().name)
+        f.write_str(self.definition().name)
     }
 }
 
-impl Control for Tunable {
+impl RuntimeControl for RuntimeSetting {
     /// The number as it stands in the row.
     type Raw = i64;
     type Value = u64;
@@ -99,7 +104,7 @@ impl Control for Tunable {
     const EACH: &'static [Self] = &Self::ALL;
 
     fn name(self) -> &'static str {
-        self.terms().name
+        self.definition().name
     }
 
     fn read(self, raw: &i64) -> Result<u64, String> {
@@ -114,15 +119,15 @@ mod tests {
 
     #[test]
     fn a_value_outside_of_its_range_is_refused() {
-        assert_eq!(Tunable::CacheTtlMs.parse(1_000), Ok(1_000));
-        assert_eq!(Tunable::TipDailyBudgetMicroUsd.parse(0), Ok(0));
-        for (tunable, number) in [
-            (Tunable::CacheTtlMs, 999),
-            (Tunable::TipStreamsAtOnce, 0),
-            (Tunable::TipDailyBudgetMicroUsd, -1),
-            (Tunable::TipDailyBudgetMicroUsd, i64::MAX),
+        assert_eq!(RuntimeSetting::CacheTtlMs.parse(1_000), Ok(1_000));
+        assert_eq!(RuntimeSetting::TipDailyBudgetMicroUsd.parse(0), Ok(0));
+        for (setting, number) in [
+            (RuntimeSetting::CacheTtlMs, 999),
+            (RuntimeSetting::TipStreamsAtOnce, 0),
+            (RuntimeSetting::TipDailyBudgetMicroUsd, -1),
+            (RuntimeSetting::TipDailyBudgetMicroUsd, i64::MAX),
         ] {
-            assert!(tunable.parse(number).is_err(), "{tunable} {number}");
+            assert!(setting.parse(number).is_err(), "{setting} {number}");
         }
     }
 }

@@ -2,16 +2,16 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use super::FlagBoard;
+use super::FlagSnapshot;
 use crate::{
     domain::{ControlNews, ControlStore, Error},
     telemetry::{Failing, FailureLog},
 };
 
-/// Keeps a [`FlagBoard`] up to date: reads the rows when word of a commit comes, when somebody
+/// Keeps a [`FlagSnapshot`] up to date: reads the rows when word of a commit comes, when somebody
 /// wants to know, and now and then in any case. It alone reads, so what is read later is newer.
-pub struct Follower {
-    board: Arc<FlagBoard>,
+pub struct Refresher {
+    snapshot: Arc<FlagSnapshot>,
     store: Arc<dyn ControlStore>,
     news: Arc<dyn ControlNews>,
 }
@@ -23,15 +23,19 @@ const BEAT: Duration = Duration::from_secs(30);
 /// After the first read that failed; twice as long after each further one.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-impl Follower {
-    /// Reads `store` for `board` when `news` come.
+impl Refresher {
+    /// Reads `store` for `snapshot` when `news` come.
     #[must_use]
     pub fn new(
-        board: Arc<FlagBoard>,
+        snapshot: Arc<FlagSnapshot>,
         store: Arc<dyn ControlStore>,
         news: Arc<dyn ControlNews>,
     ) -> Self {
-        Self { board, store, news }
+        Self {
+            snapshot,
+            store,
+            news,
+        }
     }
 
     /// Follows for ever.
@@ -39,12 +43,12 @@ impl Follower {
         let (mut failures, outage) = (0, FailureLog::default());
         loop {
             // First what is known, then the read: what comes in between is read again.
-            let (known, asked) = (self.news.newest(), self.board.asked());
+            let (known, asked) = (self.news.newest(), self.snapshot.asked());
             let read = timeout(READ_TIMEOUT, self.store.controls()).await;
             let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
             failures = match read {
                 Ok(rows) => {
-                    self.board.follow(&rows);
+                    self.snapshot.follow(&rows);
                     if let Some(Failing { failures, lasted }) = outage.worked() {
                         tracing::info!(
                             component = "flags",
@@ -66,10 +70,10 @@ impl Follower {
                     failures + 1
                 }
             };
-            self.board.answer(asked);
+            self.snapshot.answer(asked);
             tokio::select! {
                 () = self.news.other_than(known), if failures == 0 => {}
-                () = self.board.wanted() => {}
+                () = self.snapshot.wanted() => {}
                 () = sleep(pause(failures)) => {}
             }
         }
@@ -85,5 +89,5 @@ fn pause(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "follower_tests.rs"]
+#[path = "refresher_tests.rs"]
 mod tests;

@@ -14,10 +14,11 @@ use tokio::{
 
 use super::state::State;
 use crate::domain::{
-    Configured, ControlBoard, ControlRows, Environment, Flag, Standing, Switches, Tunable, Version,
+    ActiveControls, Configured, ControlRows, Environment, Evaluation, Flag, RuntimeSetting,
+    Switches, Version,
 };
 
-/// What a board starts from.
+/// What a snapshot starts from.
 #[derive(Clone, Debug)]
 pub struct FlagSettings {
     /// Whose rows count here, beside those for all environments.
@@ -25,12 +26,12 @@ pub struct FlagSettings {
     /// Every flag, as it stands without rows.
     pub flags: Vec<Configured<Flag>>,
     /// Every setting, as it stands without rows.
-    pub settings: Vec<Configured<Tunable>>,
+    pub settings: Vec<Configured<RuntimeSetting>>,
 }
 
 /// How flags and settings stand on this replica.
 #[derive(Debug)]
-pub struct FlagBoard {
+pub struct FlagSnapshot {
     environment: Option<Environment>,
     switches: Arc<Switches>,
     state: RwLock<State>,
@@ -45,11 +46,11 @@ pub struct FlagBoard {
 /// Who wants the rows read now waits no longer.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl FlagBoard {
+impl FlagSnapshot {
     /// Everything as configured, until rows are read.
     #[must_use]
     pub fn new(settings: FlagSettings) -> Self {
-        let board = Self {
+        let snapshot = Self {
             environment: settings.environment,
             switches: Arc::default(),
             state: RwLock::new(State::new(settings.flags, settings.settings)),
@@ -58,8 +59,8 @@ impl FlagBoard {
             wanted: Notify::new(),
             answered: watch::Sender::new(0),
         };
-        board.throw();
-        board
+        snapshot.publish();
+        snapshot
     }
 
     /// The switches, for those who must know at once.
@@ -89,7 +90,7 @@ impl FlagBoard {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.follow(rows, self.environment.as_ref());
         drop(state);
-        self.throw();
+        self.publish();
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -98,7 +99,7 @@ impl FlagBoard {
         self.answered.send_replace(asked);
     }
 
-    fn throw(&self) {
+    fn publish(&self) {
         for flag in &self.state().flags {
             self.switches.set(flag.control, flag.value.percentage());
         }
@@ -110,7 +111,7 @@ impl FlagBoard {
 }
 
 #[async_trait]
-impl ControlBoard for FlagBoard {
+impl ActiveControls for FlagSnapshot {
     fn environment(&self) -> Option<&Environment> {
         self.environment.as_ref()
     }
@@ -119,11 +120,11 @@ impl ControlBoard for FlagBoard {
         self.state().version
     }
 
-    fn flags(&self) -> Vec<Standing<Flag>> {
+    fn flags(&self) -> Vec<Evaluation<Flag>> {
         self.state().flags.clone()
     }
 
-    fn settings(&self) -> Vec<Standing<Tunable>> {
+    fn settings(&self) -> Vec<Evaluation<RuntimeSetting>> {
         self.state().settings.clone()
     }
 

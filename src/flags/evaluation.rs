@@ -1,15 +1,15 @@
 use crate::domain::{
-    Configured, Control, ControlKind, ControlRow, Environment, Standing, ValueSource,
+    Configured, ControlKind, ControlRow, Environment, Evaluation, RuntimeControl, ValueSource,
 };
 
 /// How a control stands by `rows`: by the row for `own`, or else by the one for all environments,
 /// or else as configured. A row that makes no sense changes nothing: what was in force stays.
-pub(super) fn resolve<C: Control>(
+pub(super) fn evaluate<C: RuntimeControl>(
     rows: &[ControlRow<C::Raw>],
     own: Option<&Environment>,
     configured: Configured<C>,
-    before: &Standing<C>,
-) -> Standing<C> {
+    before: &Evaluation<C>,
+) -> Evaluation<C> {
     let control = configured.control;
     let named: Vec<_> = rows
         .iter()
@@ -27,7 +27,7 @@ pub(super) fn resolve<C: Control>(
         Some(rows) => (rows, ValueSource::EnvironmentRow),
         None => (of(&Environment::all()), ValueSource::AllRow),
     };
-    let stays = |row: &ControlRow<C::Raw>, problem: String| Standing {
+    let stays = |row: &ControlRow<C::Raw>, problem: String| Evaluation {
         configured: configured.value,
         row: Some(row.clone()),
         elsewhere: None,
@@ -36,15 +36,15 @@ pub(super) fn resolve<C: Control>(
     };
     match (candidates.as_slice(), unclear) {
         ([], Some((row, problem))) => stays(row, problem),
-        ([], None) => Standing {
+        ([], None) => Evaluation {
             elsewhere: named
                 .first()
                 .filter(|_| C::KIND == ControlKind::Flag)
                 .map(|row| (*row).clone()),
-            ..unmoved(configured)
+            ..Evaluation::configured(configured)
         },
         ([row], _) => match control.read(&row.raw) {
-            Ok(value) => Standing {
+            Ok(value) => Evaluation {
                 control,
                 value,
                 source,
@@ -62,20 +62,22 @@ pub(super) fn resolve<C: Control>(
     }
 }
 
-/// How a control stands that no row is about.
-pub(super) fn unmoved<C: Control>(configured: Configured<C>) -> Standing<C> {
-    Standing {
-        control: configured.control,
-        value: configured.value,
-        source: if configured.is_given {
-            ValueSource::Settings
-        } else {
-            ValueSource::Default
-        },
-        configured: configured.value,
-        row: None,
-        elsewhere: None,
-        problem: None,
+impl<C: RuntimeControl> Evaluation<C> {
+    /// The evaluation of a control that no row is about.
+    pub(super) fn configured(configured: Configured<C>) -> Self {
+        Self {
+            control: configured.control,
+            value: configured.value,
+            source: if configured.is_given {
+                ValueSource::Settings
+            } else {
+                ValueSource::Default
+            },
+            configured: configured.value,
+            row: None,
+            elsewhere: None,
+            problem: None,
+        }
     }
 }
 
@@ -107,13 +109,13 @@ mod tests {
         }
     }
 
-    fn standing(rows: &[ControlRow<RawFlag>], before: &Standing<Flag>) -> Standing<Flag> {
+    fn evaluation(rows: &[ControlRow<RawFlag>], before: &Evaluation<Flag>) -> Evaluation<Flag> {
         let own = Environment::parse("production").unwrap();
-        resolve(rows, Some(&own), OFF_BY_ENVIRONMENT, before)
+        evaluate(rows, Some(&own), OFF_BY_ENVIRONMENT, before)
     }
 
-    fn first(rows: &[ControlRow<RawFlag>]) -> Standing<Flag> {
-        standing(rows, &unmoved(OFF_BY_ENVIRONMENT))
+    fn first(rows: &[ControlRow<RawFlag>]) -> Evaluation<Flag> {
+        evaluation(rows, &Evaluation::configured(OFF_BY_ENVIRONMENT))
     }
 
     #[test]
@@ -121,8 +123,8 @@ mod tests {
         let (own, all) = (row("production", true, 100), row("all", false, 100));
         let other = row("staging", true, 100);
         let by = |rows: &[_]| {
-            let standing = first(rows);
-            (standing.source, standing.value.enabled)
+            let evaluation = first(rows);
+            (evaluation.source, evaluation.value.enabled)
         };
         assert_eq!(by(&[all.clone(), own]), (ValueSource::EnvironmentRow, true));
         assert_eq!(by(&[other.clone(), all]), (ValueSource::AllRow, false));
@@ -135,7 +137,7 @@ mod tests {
             is_given: false,
             ..OFF_BY_ENVIRONMENT
         };
-        assert_eq!(unmoved(nobody).source, ValueSource::Default);
+        assert_eq!(Evaluation::configured(nobody).source, ValueSource::Default);
     }
 
     #[test]
@@ -148,14 +150,14 @@ mod tests {
             vec![row("all", false, 100), row("all", false, 100)],
             vec![row("production", false, 50), row("all", false, 100)],
         ] {
-            let broken = standing(&rows, &good);
+            let broken = evaluation(&rows, &good);
             assert_eq!(
                 (broken.value, broken.source),
                 (good.value, good.source),
                 "{rows:?}"
             );
             assert!(broken.problem.is_some(), "{rows:?}");
-            let mended = standing(&[row("all", false, 100)], &broken);
+            let mended = evaluation(&[row("all", false, 100)], &broken);
             assert_eq!((mended.value.enabled, mended.problem), (false, None));
         }
     }

@@ -7,14 +7,14 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::{
     domain::{
-        Configured, ControlBoard, ControlDraft, ControlKind, ControlRow, ControlRows, DatabaseId,
-        Flag, FlagValue, RawFlag, Stamp, Tunable, ValueSource, Version,
+        ActiveControls, Configured, ControlDraft, ControlKind, ControlRow, ControlRows, DatabaseId,
+        Flag, FlagValue, RawFlag, RuntimeSetting, Stamp, ValueSource, Version,
     },
     flags::FlagSettings,
 };
 
 /// A table of flags that a test writes, and the feed that tells of it.
-struct Desk {
+struct FakeTable {
     rows: Mutex<ControlRows>,
     is_up: AtomicBool,
     newest: watch::Sender<u64>,
@@ -28,7 +28,7 @@ fn version(seq: u64) -> Version {
     }
 }
 
-impl Desk {
+impl FakeTable {
     fn new() -> Arc<Self> {
         let rows = ControlRows {
             version: version(1),
@@ -68,9 +68,9 @@ impl Desk {
         self.newest.send_replace(seq);
     }
 
-    /// A board that follows.
-    fn board(self: &Arc<Self>, tasks: &TaskTracker) -> Arc<FlagBoard> {
-        let board = Arc::new(FlagBoard::new(FlagSettings {
+    /// A snapshot that follows.
+    fn snapshot(self: &Arc<Self>, tasks: &TaskTracker) -> Arc<FlagSnapshot> {
+        let snapshot = Arc::new(FlagSnapshot::new(FlagSettings {
             environment: None,
             flags: Flag::ALL
                 .map(|control| Configured {
@@ -79,26 +79,26 @@ impl Desk {
                     is_given: false,
                 })
                 .to_vec(),
-            settings: Tunable::ALL
+            settings: RuntimeSetting::ALL
                 .map(|control| Configured {
                     control,
-                    value: control.terms().min,
+                    value: control.definition().min,
                     is_given: false,
                 })
                 .to_vec(),
         }));
-        let follower = Follower::new(
-            Arc::clone(&board),
+        let refresher = Refresher::new(
+            Arc::clone(&snapshot),
             Arc::clone(self) as _,
             Arc::clone(self) as _,
         );
-        tasks.spawn(follower.run());
-        board
+        tasks.spawn(refresher.run());
+        snapshot
     }
 }
 
 #[async_trait]
-impl ControlStore for Desk {
+impl ControlStore for FakeTable {
     async fn controls(&self) -> Result<ControlRows, Error> {
         if self.is_up.load(SeqCst) {
             Ok(self.rows.lock().unwrap().clone())
@@ -127,7 +127,7 @@ impl ControlStore for Desk {
 }
 
 #[async_trait]
-impl ControlNews for Desk {
+impl ControlNews for FakeTable {
     fn newest(&self) -> Version {
         version(*self.newest.borrow())
     }
@@ -138,67 +138,67 @@ impl ControlNews for Desk {
     }
 }
 
-fn near_is_on(board: &FlagBoard) -> bool {
-    board.switches().is_on(Flag::NearCache)
+fn near_is_on(snapshot: &FlagSnapshot) -> bool {
+    snapshot.switches().is_on(Flag::NearCache)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_was_announced_is_followed_at_once() {
-    let (desk, tasks) = (Desk::new(), TaskTracker::new());
-    let board = desk.board(&tasks);
-    let mut changes = board.changes();
+    let (table, tasks) = (FakeTable::new(), TaskTracker::new());
+    let snapshot = table.snapshot(&tasks);
+    let mut changes = snapshot.changes();
     changes.changed().await.unwrap();
-    assert!(near_is_on(&board));
-    desk.write(Some(false));
-    desk.announce();
+    assert!(near_is_on(&snapshot));
+    table.write(Some(false));
+    table.announce();
     changes.changed().await.unwrap();
-    assert!(!near_is_on(&board));
-    assert_eq!(board.version(), Some(version(2)));
+    assert!(!near_is_on(&snapshot));
+    assert_eq!(snapshot.version(), Some(version(2)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_nobody_announced_is_found_by_the_next_beat() {
-    let (desk, tasks) = (Desk::new(), TaskTracker::new());
-    let board = desk.board(&tasks);
-    board.refresh().await;
-    desk.write(Some(false));
+    let (table, tasks) = (FakeTable::new(), TaskTracker::new());
+    let snapshot = table.snapshot(&tasks);
+    snapshot.refresh().await;
+    table.write(Some(false));
     tokio::time::sleep(BEAT.mul_f64(1.2)).await;
-    assert!(!near_is_on(&board));
+    assert!(!near_is_on(&snapshot));
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_the_rows_gets_them_as_they_are_now() {
-    let (desk, tasks) = (Desk::new(), TaskTracker::new());
-    let board = desk.board(&tasks);
+    let (table, tasks) = (FakeTable::new(), TaskTracker::new());
+    let snapshot = table.snapshot(&tasks);
     for enabled in [false, true, false] {
-        desk.write(Some(enabled));
-        board.refresh().await;
-        assert_eq!(near_is_on(&board), enabled);
+        table.write(Some(enabled));
+        snapshot.refresh().await;
+        assert_eq!(near_is_on(&snapshot), enabled);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_the_database_or_with_a_broken_row_the_last_good_value_stays() {
-    let (desk, tasks) = (Desk::new(), TaskTracker::new());
-    let board = desk.board(&tasks);
-    desk.write(Some(false));
-    board.refresh().await;
-    desk.write(None);
-    board.refresh().await;
-    let standing = board
+    let (table, tasks) = (FakeTable::new(), TaskTracker::new());
+    let snapshot = table.snapshot(&tasks);
+    table.write(Some(false));
+    snapshot.refresh().await;
+    table.write(None);
+    snapshot.refresh().await;
+    let evaluation = snapshot
         .flags()
         .into_iter()
         .find(|flag| flag.control == Flag::NearCache)
         .unwrap();
-    assert_eq!(standing.source, ValueSource::AllRow);
-    assert_eq!(standing.problem.as_deref(), Some("enabled is null"));
-    assert!(!near_is_on(&board));
+    assert_eq!(evaluation.source, ValueSource::AllRow);
+    assert_eq!(evaluation.problem.as_deref(), Some("enabled is null"));
+    assert!(!near_is_on(&snapshot));
 
-    desk.is_up.store(false, SeqCst);
-    desk.write(Some(true));
-    board.refresh().await;
-    assert!(!near_is_on(&board), "nobody can tell");
-    desk.is_up.store(true, SeqCst);
+    table.is_up.store(false, SeqCst);
+    table.write(Some(true));
+    snapshot.refresh().await;
+    assert!(!near_is_on(&snapshot), "nobody can tell");
+    table.is_up.store(true, SeqCst);
     tokio::time::sleep(RETRY.1 * 2).await;
-    assert!(near_is_on(&board));
+    assert!(near_is_on(&snapshot));
 }

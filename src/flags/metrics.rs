@@ -1,11 +1,11 @@
 //! What flags and settings tell Prometheus.
-use super::FlagBoard;
+use super::FlagSnapshot;
 use crate::{
-    domain::{Control, ControlBoard, Standing},
+    domain::{ActiveControls, Evaluation, RuntimeControl},
     telemetry::Page,
 };
 
-impl FlagBoard {
+impl FlagSnapshot {
     /// Writes how every flag and every setting stands.
     pub fn collect(&self, page: &mut Page) {
         let flags = self.flags();
@@ -36,12 +36,16 @@ impl FlagBoard {
 }
 
 /// Writes under the name, and with the label, which rows make no sense.
-fn broken<C: Control>(page: &mut Page, (name, label): (&str, &str), standings: &[Standing<C>]) {
+fn broken<C: RuntimeControl>(
+    page: &mut Page,
+    (name, label): (&str, &str),
+    evaluations: &[Evaluation<C>],
+) {
     let help =
         format!("1 where the row of a {label} makes no sense, so that the last good value stays.");
     let mut gauge = page.gauge(name, &help);
-    for standing in standings {
-        let labels = [(label, standing.control.name())];
-        gauge.sample(&labels, u8::from(standing.problem.is_some()));
+    for evaluation in evaluations {
+        let labels = [(label, evaluation.control.name())];
+        gauge.sample(&labels, u8::from(evaluation.problem.is_some()));
     }
 }
