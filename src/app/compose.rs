@@ -19,14 +19,14 @@ use crate::{
     flags::{FlagSnapshot, Refresher},
     repository::Datastore,
     service::{
-        CacheAdminService, CatalogService, ControlsService, EditService, HistoryFigures,
+        CacheAdminService, CatalogService, ControlsService, EditService, HistoryMetrics,
         HistoryPruning, WarmService,
     },
     tips::Board,
     transport::{
         CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport,
-        FeatureFlagsTransport, Gate, Health, PageTokens, ProtoEncoder, RuntimeSettingsTransport,
-        TipsAdminTransport,
+        FeatureFlagsTransport, FeatureGate, Health, PageTokens, ProtoEncoder,
+        RuntimeSettingsTransport, TipsAdminTransport,
     },
 };
 
@@ -41,7 +41,7 @@ pub(super) struct App {
     pub(super) board: Arc<Board>,
     pub(super) writers: Arc<Writers>,
     pub(super) samples: Arc<Samples>,
-    pub(super) history: Arc<HistoryFigures>,
+    pub(super) history: Arc<HistoryMetrics>,
     pub(super) health: Health,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
@@ -86,7 +86,7 @@ impl App {
             tips.transport(&config.tips),
             edits(&datastore, encoder, page_tokens),
             routed,
-            Gate::new(Arc::clone(switches), flags.changes()),
+            FeatureGate::new(Arc::clone(switches), flags.changes()),
             edge_settings(config),
             leaving.clone(),
         );
@@ -94,7 +94,7 @@ impl App {
         let samples = Samples::new(Arc::clone(&datastore), shared.clone(), config.tips.replicas);
         let app = Self {
             samples: Arc::new(samples),
-            history: Arc::new(HistoryFigures::new(config.database.history_retention)),
+            history: Arc::new(HistoryMetrics::new(config.database.history_retention)),
             datastore,
             catalog,
             knowledge: caches.knowledge,

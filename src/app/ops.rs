@@ -11,7 +11,7 @@ use crate::{
     redis,
     repository::Datastore,
     server::Connections,
-    service::HistoryFigures,
+    service::HistoryMetrics,
     telemetry::{LogQueue, Page, process_figures},
     tips::Board,
     transport::{Health, RpcStats},
@@ -28,7 +28,7 @@ struct Figures {
     datastore: Arc<dyn Datastore>,
     health: Health,
     samples: Arc<Samples>,
-    history: Arc<HistoryFigures>,
+    history: Arc<HistoryMetrics>,
     log: LogQueue,
 }
 

@@ -17,9 +17,10 @@ use tokio_util::task::TaskTracker;
 
 use super::{CacheSettings, CachedCatalog, Knowledge};
 use crate::domain::{
-    Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengeRepository, Change,
-    Changes, Clock, DatabaseId, Difficulty, Error, FeedPage, ListQuery, NewChallenge, Page,
-    PageSize, ReadOptions, Source, Stamp, Stamped, Tag, TipSubject, UnixMicros, Version,
+    Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengePage,
+    ChallengeRepository, Change, Changes, Clock, DatabaseId, Difficulty, Error, FeedPage,
+    ListQuery, NewChallenge, PageSize, ReadOptions, Source, Stamp, Stamped, Tag, TipSubject,
+    UnixMicros, Version,
 };
 
 pub(super) const MAX_STALENESS: Duration = Duration::from_secs(2);
@@ -37,14 +38,18 @@ pub(super) struct FakeDatabase {
 
 #[async_trait]
 impl ChallengeRepository for FakeDatabase {
-    async fn read_page(&self, _: &ListQuery, _: Option<u64>) -> Result<Stamped<Page>, Error> {
+    async fn read_page(
+        &self,
+        _: &ListQuery,
+        _: Option<u64>,
+    ) -> Result<Stamped<ChallengePage>, Error> {
         self.reads.fetch_add(1, SeqCst);
         let seen = self.head();
         self.gate.acquire().await.unwrap().forget();
         if let Some(failure) = *self.failure.lock().unwrap() {
             return Err(failure());
         }
-        let page = Page {
+        let page = ChallengePage {
             challenges: vec![],
             total_count: seen.seq,
             has_more: false,
@@ -141,7 +146,7 @@ pub(super) fn challenge(id: ChallengeId) -> Challenge {
 struct Plain;
 
 impl AnswerEncoder for Plain {
-    fn page(&self, _: &ListQuery, page: &Page) -> Bytes {
+    fn page(&self, _: &ListQuery, page: &ChallengePage) -> Bytes {
         page.total_count.to_string().into()
     }
 

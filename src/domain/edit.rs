@@ -32,7 +32,7 @@ impl FromStr for RequestId {
 
 /// A call that is to be carried out once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Once {
+pub struct IdempotencyKey {
     /// The caller's name for it.
     pub id: RequestId,
     /// SHA-256 of all that it asks for: the same name with another one is a mistake.
@@ -45,7 +45,7 @@ pub struct EditTerms {
     /// Who edits, such as `name ann@example.org`: for the history.
     pub editor: String,
     /// Set when the caller named the call.
-    pub once: Option<Once>,
+    pub idempotency_key: Option<IdempotencyKey>,
     /// True: everything is tried, and nothing is kept.
     pub validate_only: bool,
     /// How long the edit may hold what it locks.

@@ -4,7 +4,7 @@ use super::{ControlKind, EditRefusal, Environment, Etag, Version};
 
 /// What only one in the fleet does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chore {
+pub enum FleetTask {
     /// Filling the caches.
     Warming,
     /// Having tips written for an operator.
@@ -115,7 +115,7 @@ pub enum Error {
     },
     /// Somebody else in the fleet is at it.
     #[error("{} under way already", chore(*.0))]
-    UnderWay(Chore),
+    UnderWay(FleetTask),
     /// No provider is set up that could write tips, and none will be by itself.
     #[error(
         "no provider of tips is set up: set ANTHROPIC_API_KEY, or CATALOG_OPENAI_BASE_URL and CATALOG_OPENAI_MODEL, \
@@ -201,10 +201,10 @@ impl Error {
     }
 }
 
-fn chore(chore: Chore) -> &'static str {
+fn chore(chore: FleetTask) -> &'static str {
     match chore {
-        Chore::Warming => "warming is",
-        Chore::Generating => "a run that generates tips is",
+        FleetTask::Warming => "warming is",
+        FleetTask::Generating => "a run that generates tips is",
     }
 }
 

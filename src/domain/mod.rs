@@ -49,11 +49,11 @@ pub use control_store::{
 };
 pub use draft_json::JsonFields;
 pub use edit::{
-    EditRefusal, EditStep, EditTerms, Edited, ImportEnd, ImportMode, ImportRow, ImportTally,
-    Imported, Once, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,
+    EditRefusal, EditStep, EditTerms, Edited, IdempotencyKey, ImportEnd, ImportMode, ImportRow,
+    ImportTally, Imported, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,
 };
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
-pub use error::{Chore, Error, FieldViolation, NAMED_MAX, Unavailability};
+pub use error::{Error, FieldViolation, FleetTask, NAMED_MAX, Unavailability};
 pub use flag::{Flag, FlagDefinition, FlagValue, Percentage, RawFlag, RolloutScope};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,
@@ -65,7 +65,7 @@ pub use ports::{
     AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
     FeedPage, Hint, News, Place, ReadOptions, Stamped, Tell,
 };
-pub use query::{Cursor, ListQuery, Page, PageSize};
+pub use query::{ChallengePage, Cursor, ListQuery, PageSize};
 pub use runtime_control::{
     Configured, ControlKind, ControlRow, Environment, RowProblem, RuntimeControl, problems_of,
 };

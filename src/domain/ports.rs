@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    Answer, Challenge, ChallengeId, DatabaseId, Error, Freshness, ListQuery, NewChallenge, Page,
-    ReplicaId, ReplicaReport, Stamp, Tag, TipSubject, UnixMicros, Version,
+    Answer, Challenge, ChallengeId, ChallengePage, DatabaseId, Error, Freshness, ListQuery,
+    NewChallenge, ReplicaId, ReplicaReport, Stamp, Tag, TipSubject, UnixMicros, Version,
 };
 
 /// A value with the last commit that its reader saw: both from one snapshot.
@@ -25,7 +25,7 @@ pub trait ChallengeRepository: Send + Sync {
     /// # Errors
     ///
     /// [`Error::Unavailable`] when the database does not answer.
-    async fn list(&self, query: &ListQuery) -> Result<Stamped<Page>, Error> {
+    async fn list(&self, query: &ListQuery) -> Result<Stamped<ChallengePage>, Error> {
         self.read_page(query, None).await
     }
 
@@ -39,7 +39,7 @@ pub trait ChallengeRepository: Send + Sync {
         &self,
         query: &ListQuery,
         total_count: Option<u64>,
-    ) -> Result<Stamped<Page>, Error>;
+    ) -> Result<Stamped<ChallengePage>, Error>;
 
     /// Those of `ids` that exist, in any order.
     ///
@@ -193,7 +193,7 @@ pub struct ReadOptions {
 /// Turns what was read into the bytes that callers get and caches hold.
 pub trait AnswerEncoder: Send + Sync {
     /// The body of a list.
-    fn page(&self, query: &ListQuery, page: &Page) -> Bytes;
+    fn page(&self, query: &ListQuery, page: &ChallengePage) -> Bytes;
     /// How many there are in all, as the body of a list tells; `None` when it is something else.
     fn total_count(&self, body: &Bytes) -> Option<u64>;
     /// The body of one challenge; several of them joined are the body of several.

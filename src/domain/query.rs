@@ -97,7 +97,7 @@ impl ListQuery {
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct ChallengePage {
     /// In order; at most the page size.
     pub challenges: Vec<Challenge>,
     /// How many the filter matches on all pages.
@@ -106,7 +106,7 @@ pub struct Page {
     pub has_more: bool,
 }
 
-impl Page {
+impl ChallengePage {
     /// Where the next page starts, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<Cursor> {

@@ -6,7 +6,7 @@ use super::{
     text::Text,
 };
 use crate::domain::{
-    Challenge, ChallengeId, Difficulty, Error, Page, Stamped, UnixMicros, content_hash,
+    Challenge, ChallengeId, ChallengePage, Difficulty, Error, Stamped, UnixMicros, content_hash,
 };
 
 /// A row of the table; all `None` where a read found no row and tells its stamp only.
@@ -72,7 +72,7 @@ pub(super) struct Found {
 /// What became of the read of a page.
 pub(super) enum PageRead {
     /// The page, and the rows that were left out on the way.
-    Whole(Stamped<Page>, Vec<OddRow>),
+    Whole(Stamped<ChallengePage>, Vec<OddRow>),
     /// Too many rows were left out, and others follow: it is to be read again, with this limit.
     Wider(i64),
 }
@@ -98,7 +98,7 @@ pub(super) fn page(rows: Vec<PageRow>, size: usize, limit: i64) -> Result<PageRe
     }
     let has_more = challenges.len() > size;
     challenges.truncate(size);
-    let value = Page {
+    let value = ChallengePage {
         challenges,
         total_count: unsigned(total)?,
         has_more,

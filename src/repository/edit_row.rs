@@ -8,8 +8,8 @@ use super::{
     row::{self, broken},
 };
 use crate::domain::{
-    ChallengeId, EditRefusal, Error, ImportTally, Imported, NewChallenge, Once, PrunedStep,
-    Revision, RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
+    ChallengeId, EditRefusal, Error, IdempotencyKey, ImportTally, Imported, NewChallenge,
+    PrunedStep, Revision, RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
 };
 
 /// How long a request is known again: longer than any caller tries.
@@ -46,7 +46,7 @@ pub(super) struct RequestRow<C> {
 
 impl<C> RequestRow<C> {
     /// Whether it was carried out before.
-    pub(super) fn is_repeated(&self, once: Option<&Once>) -> Result<bool, Error> {
+    pub(super) fn is_repeated(&self, once: Option<&IdempotencyKey>) -> Result<bool, Error> {
         match (&self.payload, once) {
             (None, _) | (_, None) => Ok(false),
             (Some(before), Some(once)) if *before == once.payload => Ok(true),

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ServerSettings,
-    eager::Eager,
-    gather::{Gathered, Spare},
+    coalescing_io::{BufferPool, CoalescingIo},
+    inline_executor::InlineExecutor,
     waits::{RequestBody, Telling},
 };
 
@@ -88,9 +88,9 @@ pub(super) enum End {
 ///
 /// `calls` runs its calls.
 pub(super) async fn serve<S: Served>(
-    (stream, spare): (TcpStream, Spare),
+    (stream, spare): (TcpStream, BufferPool),
     service: S,
-    calls: Eager,
+    calls: InlineExecutor,
     settings: ServerSettings,
     stop: CancellationToken,
     force: CancellationToken,
@@ -116,7 +116,7 @@ pub(super) async fn serve<S: Served>(
         .initial_stream_window_size(WINDOW_BYTES)
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
-    let socket = Gathered::new(stream, spare);
+    let socket = CoalescingIo::new(stream, spare);
     let service = Telling(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
 
@@ -149,7 +149,7 @@ pub(super) async fn serve<S: Served>(
 
 /// Waits until a client is as good as gone: it says nothing and takes nothing, though it was asked
 /// to come to an end, and no call waits for this replica.
-async fn nobody_there(socket: &Gathered, calls: &Eager) {
+async fn nobody_there(socket: &CoalescingIo, calls: &InlineExecutor) {
     let (mut before, mut quiet) = (socket.moved(), 0);
     while quiet < LOOKS {
         sleep(QUIET / LOOKS).await;
@@ -171,7 +171,11 @@ const BULK_TURN_BYTES: usize = 16 << 10;
 ///
 /// While other calls wait, tasks that are ready go first: what Redis or the database has told
 /// several calls at once leaves in one write, and not in one for each.
-async fn gathering<C: Future>(mut connection: Pin<&mut C>, socket: &Gathered, calls: &Eager) {
+async fn gathering<C: Future>(
+    mut connection: Pin<&mut C>,
+    socket: &CoalescingIo,
+    calls: &InlineExecutor,
+) {
     let mut went_last = false;
     poll_fn(|cx| {
         let is_bulk = calls.take_begun() <= 1 && socket.has_read_all();

@@ -17,9 +17,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    coalescing_io::BufferPool,
     connection::{self, End, Served},
-    eager::Eager,
-    gather::Spare,
+    inline_executor::InlineExecutor,
     newest::Newest,
 };
 use crate::telemetry::{Counter, Failing, FailureLog, Page};
@@ -137,7 +137,7 @@ pub async fn serve<S: Served>(
         full: FailureLog::default(),
         settings,
         open,
-        buffers: Spare::default(),
+        buffers: BufferPool::default(),
         running: TaskTracker::new(),
         cut: Arc::default(),
         stop: stop.clone(),
@@ -161,7 +161,7 @@ struct Serving {
     full: FailureLog,
     settings: ServerSettings,
     open: Arc<Connections>,
-    buffers: Spare,
+    buffers: BufferPool,
     running: TaskTracker,
     cut: Arc<AtomicUsize>,
     stop: CancellationToken,
@@ -213,7 +213,7 @@ impl Serving {
         settings: ServerSettings,
         stop: CancellationToken,
     ) -> impl Future<Output = End> + Send + 'static + use<S> {
-        let calls = Eager::new(settings.stall_timeout, Arc::clone(&self.open.stalled));
+        let calls = InlineExecutor::new(settings.stall_timeout, Arc::clone(&self.open.stalled));
         let socket = (stream, self.buffers.clone());
         connection::serve(socket, service, calls, settings, stop, self.force.clone())
     }

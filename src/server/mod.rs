@@ -1,8 +1,8 @@
 //! Listening, serving connections, and leaving without an error. Knows no
 //! service: what it serves is handed in.
+mod coalescing_io;
 mod connection;
-mod eager;
-mod gather;
+mod inline_executor;
 mod listen;
 mod newest;
 mod waits;

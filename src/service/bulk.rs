@@ -6,9 +6,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::EditService;
 use crate::domain::{
-    Challenge, ChallengeDraft, EditTerms, Error, Exporting, FieldViolation, ImportEnd, ImportMode,
-    ImportRow, Imported, Importing, Once, RequestId, RowConflict, Unavailability, Version,
-    finished,
+    Challenge, ChallengeDraft, EditTerms, Error, Exporting, FieldViolation, IdempotencyKey,
+    ImportEnd, ImportMode, ImportRow, Imported, Importing, RequestId, RowConflict, Unavailability,
+    Version, finished,
 };
 
 /// The most rows of one import.
@@ -20,7 +20,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What an import is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImportOrder {
+pub struct ImportRequest {
     /// Which rows to take.
     pub mode: ImportMode,
     /// Who imports: for the history.
@@ -45,7 +45,7 @@ pub struct DraftRow {
 /// An import under way. Dropped, it leaves no trace.
 pub struct ImportRun {
     importing: Box<dyn Importing>,
-    order: ImportOrder,
+    request: ImportRequest,
     rows: usize,
     /// SHA-256 of all that was asked for.
     payload: Context,
@@ -60,14 +60,14 @@ impl EditService {
     ///
     /// [`Unavailability::Overloaded`] while others import or export;
     /// [`Error::Unavailable`] when the database does not answer.
-    pub async fn import(&self, order: ImportOrder) -> Result<ImportRun, Error> {
+    pub async fn import(&self, request: ImportRequest) -> Result<ImportRun, Error> {
         let permit = self.long_permit()?;
-        let importing = self.editor.import(time_left(order.deadline)).await?;
+        let importing = self.editor.import(time_left(request.deadline)).await?;
         let mut payload = Context::new(&SHA256);
-        payload.update(format!("import {:?} {}", order.mode, order.validate_only).as_bytes());
+        payload.update(format!("import {:?} {}", request.mode, request.validate_only).as_bytes());
         Ok(ImportRun {
             importing,
-            order,
+            request,
             rows: 0,
             payload,
             problems: Vec::new(),
@@ -171,7 +171,7 @@ impl ImportRun {
     pub async fn finish(self) -> Result<Imported, Error> {
         let Self {
             importing,
-            order,
+            request,
             rows,
             payload,
             problems,
@@ -185,15 +185,15 @@ impl ImportRun {
             return Err(Error::Invalid(vec![FieldViolation::new("rows", problem)]));
         }
         let terms = EditTerms {
-            editor: order.editor,
-            once: order.request_id.map(|id| Once {
+            editor: request.editor,
+            idempotency_key: request.request_id.map(|id| IdempotencyKey {
                 id,
                 payload: finished(payload),
             }),
-            validate_only: order.validate_only,
-            patience: time_left(order.deadline),
+            validate_only: request.validate_only,
+            patience: time_left(request.deadline),
         };
-        match importing.finish(&terms, order.mode, PROBLEMS_MAX).await? {
+        match importing.finish(&terms, request.mode, PROBLEMS_MAX).await? {
             ImportEnd::Conflicts(conflicts) => {
                 Err(Error::Invalid(conflicts.into_iter().map(told).collect()))
             }

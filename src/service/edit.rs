@@ -22,7 +22,7 @@ pub struct EditService {
 
 /// What became of an edit, as callers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct EditOutcome {
     /// The challenge as it is now, and the name of what is shown of it; `None` where it is gone.
     pub challenge: Option<(Challenge, Etag)>,
     /// A version of the catalog that has the edit; `None` when it was only tried.
@@ -63,7 +63,7 @@ impl EditService {
     /// # Errors
     ///
     /// [`EditRefusal::Exists`]; else as [`ChallengeEditor::edit`].
-    pub async fn create(&self, new: NewChallenge, terms: &EditTerms) -> Result<Outcome, Error> {
+    pub async fn create(&self, new: NewChallenge, terms: &EditTerms) -> Result<EditOutcome, Error> {
         let id = new.id;
         let decide = |found: Option<&Challenge>| match found {
             Some(_) => Err(Error::Refused(EditRefusal::Exists(id))),
@@ -87,7 +87,7 @@ impl EditService {
         change: ChallengeChange,
         seen: Option<Etag>,
         terms: &EditTerms,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<EditOutcome, Error> {
         let decide = |found: Option<&Challenge>| {
             let found = self.as_seen(id, found, seen)?;
             Ok(step(found, &change))
@@ -106,7 +106,7 @@ impl EditService {
         id: ChallengeId,
         seen: Option<Etag>,
         terms: &EditTerms,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<EditOutcome, Error> {
         let decide = |found: Option<&Challenge>| {
             self.as_seen(id, found, seen)?;
             Ok(EditStep::Delete)
@@ -127,7 +127,7 @@ impl EditService {
         number: i64,
         seen: Option<Etag>,
         terms: &EditTerms,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<EditOutcome, Error> {
         let Some(revision) = self.editor.revision(id, number).await? else {
             return Err(self.no_such_revision(id, number).await?);
         };
@@ -196,7 +196,7 @@ impl EditService {
         id: ChallengeId,
         terms: &EditTerms,
         edited: Edited,
-    ) -> Outcome {
+    ) -> EditOutcome {
         if let Some(version) = edited.version {
             let editor = terms.editor.as_str();
             tracing::info!(%id, editor, %version, "challenge {what}");
@@ -205,7 +205,7 @@ impl EditService {
             let etag = self.etag(&challenge);
             (challenge, etag)
         });
-        Outcome {
+        EditOutcome {
             challenge,
             version: edited.version,
         }

@@ -3,7 +3,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
-use super::{HistoryFigures, task_lease::TaskLease};
+use super::{HistoryMetrics, task_lease::TaskLease};
 use crate::domain::{Error, HistoryStore, PruneStep, ReplicaRegistry};
 
 /// The name of the task that one in the fleet has.
@@ -82,7 +82,7 @@ impl HistoryPruning {
     }
 
     /// Keeps the history for `retention`, for ever: every replica does this, and one at a time gets to.
-    pub async fn keep(self, retention: Duration, figures: Arc<HistoryFigures>) {
+    pub async fn keep(self, retention: Duration, figures: Arc<HistoryMetrics>) {
         loop {
             let began = Instant::now();
             let mut progress = |removed| {

@@ -87,7 +87,7 @@ async fn a_history_that_cannot_be_pruned_at_all_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn pruning_is_behind_from_the_first_round_that_fails_to_the_next_that_does_not() {
     let store = Slow::new(0);
-    let figures = Arc::new(HistoryFigures::new(Some(LONG)));
+    let figures = Arc::new(HistoryMetrics::new(Some(LONG)));
     let keeping = pruning(&store).keep(LONG, Arc::clone(&figures));
     let mut tasks = JoinSet::new();
     tasks.spawn(keeping);

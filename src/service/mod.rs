@@ -6,23 +6,23 @@ mod controls;
 mod edit;
 mod generate;
 mod history;
-mod history_figures;
+mod history_metrics;
 /// Loading challenges into a catalog that lacks them.
 pub mod seed;
 mod task_lease;
 mod tips;
 mod warm;
 
-pub use bulk::{DraftRow, ImportOrder, ImportRun};
+pub use bulk::{DraftRow, ImportRequest, ImportRun};
 pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
 pub use controls::{ControlsService, FlagChange, SettingChange, etag_of};
-pub use edit::{EditService, Outcome};
+pub use edit::{EditOutcome, EditService};
 pub use generate::{
     Batching, GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating,
     RunEnd, Scope, TipOutcome, TipsPerMinute, Way,
 };
 pub use history::HistoryPruning;
-pub use history_figures::HistoryFigures;
+pub use history_metrics::HistoryMetrics;
 pub use tips::{TipEvents, TipTerms, TipsOfMany, TipsService};
 pub use warm::{WarmPlan, WarmProgress, WarmService, WarmTally};

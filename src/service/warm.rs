@@ -7,7 +7,7 @@ use futures_util::stream::{self, Stream};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::{
-    Answer, CatalogReader, ChallengeId, Chore, Error, ListQuery, ReadOptions, ReplicaId,
+    Answer, CatalogReader, ChallengeId, Error, FleetTask, ListQuery, ReadOptions, ReplicaId,
     ReplicaRegistry, Source,
 };
 
@@ -90,7 +90,7 @@ impl WarmService {
         // Every run is a holder of its own, so that two calls on one replica exclude each other too.
         let holder = ReplicaId(uuid::Uuid::new_v4());
         if !self.registry.take_task(TASK, holder, TASK_TTL).await? {
-            return Err(Error::UnderWay(Chore::Warming));
+            return Err(Error::UnderWay(FleetTask::Warming));
         }
         tracing::info!("warming the caches");
         let run = Run {
@@ -107,12 +107,12 @@ impl WarmService {
 }
 
 /// One statement's worth of work.
-enum Step {
+enum WarmStep {
     List(ListQuery),
     Challenges(Vec<ChallengeId>),
 }
 
-impl Step {
+impl WarmStep {
     fn len(&self) -> usize {
         match self {
             Self::List(_) => 1,
@@ -136,25 +136,25 @@ impl Step {
     }
 }
 
-fn steps(plan: WarmPlan) -> Vec<Step> {
+fn steps(plan: WarmPlan) -> Vec<WarmStep> {
     let mut queries = ListQuery::common().to_vec();
     for query in plan.queries {
         if !queries.contains(&query) {
             queries.push(query);
         }
     }
-    let lists = queries.into_iter().map(Step::List);
+    let lists = queries.into_iter().map(WarmStep::List);
     let chunks = plan
         .ids
         .chunks(CHUNK)
-        .map(|ids| Step::Challenges(ids.to_vec()));
+        .map(|ids| WarmStep::Challenges(ids.to_vec()));
     lists.chain(chunks).collect()
 }
 
 struct Run {
     service: WarmService,
     holder: ReplicaId,
-    steps: std::collections::VecDeque<Step>,
+    steps: std::collections::VecDeque<WarmStep>,
     total: usize,
     done: usize,
     progress: WarmTally,
@@ -163,7 +163,7 @@ struct Run {
 
 impl Run {
     fn stream(mut self) -> impl Stream<Item = Result<WarmProgress, Error>> + Send {
-        self.total = self.steps.iter().map(Step::len).sum();
+        self.total = self.steps.iter().map(WarmStep::len).sum();
         // One message before the first step and one after each; then the end.
         stream::try_unfold(Some((self, false)), |state| async move {
             let Some((mut run, started)) = state else {
@@ -185,15 +185,15 @@ impl Run {
         // Renewed before each step, which takes less than the task's time.
         let (registry, holder) = (&self.service.registry, self.holder);
         if !registry.take_task(TASK, holder, TASK_TTL).await? {
-            return Err(Error::UnderWay(Chore::Warming));
+            return Err(Error::UnderWay(FleetTask::Warming));
         }
         let options = ReadOptions {
             min_version: None,
             deadline: Instant::now() + LOAD_TIMEOUT,
         };
         let answers = match &step {
-            Step::List(query) => vec![self.service.catalog.list(query, options).await?],
-            Step::Challenges(ids) => self.service.catalog.get_many(ids, options).await?,
+            WarmStep::List(query) => vec![self.service.catalog.list(query, options).await?],
+            WarmStep::Challenges(ids) => self.service.catalog.get_many(ids, options).await?,
         };
         for answer in &answers {
             self.count(answer);
@@ -214,7 +214,7 @@ impl Run {
         WarmProgress {
             done: self.done,
             total: self.total,
-            current: self.steps.front().map(Step::name).unwrap_or_default(),
+            current: self.steps.front().map(WarmStep::name).unwrap_or_default(),
             tally: self.progress,
             took: self.started.elapsed(),
         }

@@ -6,9 +6,9 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     cache_status,
-    call::REQUEST_ID,
+    context::REQUEST_ID,
     convert::{difficulty_filter, duration},
-    fields::Wrong,
+    fields::FieldViolations,
     status::to_status,
 };
 use crate::{
@@ -159,63 +159,64 @@ pub(super) fn request_id(metadata: &MetadataMap) -> String {
 fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
-        (Err(Error::Invalid(mut wrong)), Err(Error::Invalid(more))) => {
-            wrong.extend(more);
-            Err(Error::Invalid(wrong))
+        (Err(Error::Invalid(mut violations)), Err(Error::Invalid(more))) => {
+            violations.extend(more);
+            Err(Error::Invalid(violations))
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
 
 fn target(request: &pb::InvalidateCacheRequest) -> Result<Target, Error> {
-    let mut wrong = Wrong::default();
+    let mut violations = FieldViolations::default();
     match &request.target {
         Some(pb::invalidate_cache_request::Target::Tag(tag)) => match tag.parse() {
             // No answer depends on that one.
             Ok(Tag::Flags) | Err(_) => Err(Error::UnknownTag(tag.chars().take(100).collect())),
             Ok(tag) => Ok(Target::Tag(tag)),
         },
-        Some(pb::invalidate_cache_request::Target::Challenges(named)) => wrong
+        Some(pb::invalidate_cache_request::Target::Challenges(named)) => violations
             .ids("challenges.ids", &named.ids, IDS_MAX)
             .map(Target::Challenges)
-            .ok_or(wrong.into()),
+            .ok_or(violations.into()),
         Some(pb::invalidate_cache_request::Target::All(true)) => Ok(Target::Tag(Tag::Everything)),
         Some(pb::invalidate_cache_request::Target::All(false)) | None => {
             let problem = "must be one of tag, challenges and all: nothing was invalidated";
-            wrong.note("target", problem);
-            Err(wrong.into())
+            violations.note("target", problem);
+            Err(violations.into())
         }
     }
 }
 
 fn mode(request: &pb::InvalidateCacheRequest) -> Result<Mode, Error> {
-    let mut wrong = Wrong::default();
+    let mut violations = FieldViolations::default();
     match pb::InvalidationWait::try_from(request.wait) {
         Ok(_) if request.validate_only => Ok(Mode::Count),
         Ok(pb::InvalidationWait::Unspecified) => Ok(Mode::Prove),
         Ok(pb::InvalidationWait::None) => Ok(Mode::Commit),
         Err(_) => {
-            wrong.note("wait", "must be INVALIDATION_WAIT_NONE (2) or unset");
-            Err(wrong.into())
+            violations.note("wait", "must be INVALIDATION_WAIT_NONE (2) or unset");
+            Err(violations.into())
         }
     }
 }
 
 fn plan(request: &pb::WarmCacheRequest) -> Result<WarmPlan, Error> {
-    let mut wrong = Wrong::default();
+    let mut violations = FieldViolations::default();
     if request.queries.len() > QUERIES_MAX {
         let problem = format!(
             "must be at most {QUERIES_MAX}, not {}",
             request.queries.len()
         );
-        wrong.note("queries", problem);
-        return Err(wrong.into());
+        violations.note("queries", problem);
+        return Err(violations.into());
     }
     let mut queries = Vec::with_capacity(request.queries.len());
     for (index, query) in request.queries.iter().enumerate() {
         let field = |name: &str| format!("queries[{index}].{name}");
-        let difficulty = wrong.field(&field("difficulty"), difficulty_filter(query.difficulty));
-        let page_size = wrong.field(&field("page_size"), PageSize::parse(query.page_size));
+        let difficulty =
+            violations.field(&field("difficulty"), difficulty_filter(query.difficulty));
+        let page_size = violations.field(&field("page_size"), PageSize::parse(query.page_size));
         queries.extend(
             difficulty
                 .zip(page_size)
@@ -224,11 +225,11 @@ fn plan(request: &pb::WarmCacheRequest) -> Result<WarmPlan, Error> {
     }
     let ids: Option<Vec<ChallengeId>> = match request.ids.as_slice() {
         [] => Some(Vec::new()),
-        ids => wrong.ids("ids", ids, IDS_MAX),
+        ids => violations.ids("ids", ids, IDS_MAX),
     };
     match ids {
-        Some(ids) if wrong.is_empty() => Ok(WarmPlan { queries, ids }),
-        Some(_) | None => Err(wrong.into()),
+        Some(ids) if violations.is_empty() => Ok(WarmPlan { queries, ids }),
+        Some(_) | None => Err(violations.into()),
     }
 }
 

@@ -7,13 +7,13 @@ use bytes::{Buf, Bytes, buf::Chain};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{counted::Counted, stream::Streamed};
+use super::{metered_body::MeteredBody, stream::Streamed};
 
 /// Bytes to send: what was made for one caller, and behind it what all share, which nobody copies.
-pub(super) type Pieces = Chain<Bytes, Bytes>;
+pub(super) type FramedChunks = Chain<Bytes, Bytes>;
 
 /// Nothing is shared behind it.
-fn alone(data: Bytes) -> Pieces {
+fn alone(data: Bytes) -> FramedChunks {
     data.chain(Bytes::new())
 }
 
@@ -23,7 +23,7 @@ pub enum ResponseBody {
     /// One framed message and the trailers that end it.
     Ready {
         /// The framed message in two parts; taken when it was sent.
-        message: Option<Pieces>,
+        message: Option<FramedChunks>,
         /// The trailers; taken when they were sent.
         trailers: Option<HeaderMap>,
     },
@@ -32,7 +32,7 @@ pub enum ResponseBody {
     /// A body of tonic's.
     Routed(tonic::body::Body),
     /// One whose end is counted.
-    Counted(Box<Counted>),
+    MeteredBody(Box<MeteredBody>),
 }
 
 impl Default for ResponseBody {
@@ -46,7 +46,7 @@ impl Default for ResponseBody {
 }
 
 impl Body for ResponseBody {
-    type Data = Pieces;
+    type Data = FramedChunks;
     type Error = tonic::Status;
 
     fn poll_frame(
@@ -67,7 +67,7 @@ impl Body for ResponseBody {
             Self::Routed(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_ok(|frame| frame.map_data(alone)),
-            Self::Counted(body) => body.poll(cx),
+            Self::MeteredBody(body) => body.poll(cx),
         }
     }
 
@@ -76,7 +76,7 @@ impl Body for ResponseBody {
             Self::Ready { message, trailers } => message.is_none() && trailers.is_none(),
             Self::Streamed(messages) => messages.is_over(),
             Self::Routed(body) => body.is_end_stream(),
-            Self::Counted(body) => body.is_over(),
+            Self::MeteredBody(body) => body.is_over(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Body for ResponseBody {
         match self {
             Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
             Self::Routed(body) => body.size_hint(),
-            Self::Counted(body) => body.size_hint(),
+            Self::MeteredBody(body) => body.size_hint(),
         }
     }
 }

@@ -5,10 +5,10 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
-    call::Call,
+    context::RequestContext,
     edit::{EditTransport, editor, request_name, text},
     edit_messages::draft,
-    fields::Wrong,
+    fields::FieldViolations,
     stream::Messages,
     tips::Origin,
     upload::Upload,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{Challenge, Error, FieldViolation, ImportMode, Imported, RowOutcome},
     pb::admin::v1 as pb,
-    service::{DraftRow, ImportOrder},
+    service::{DraftRow, ImportRequest},
 };
 
 /// How large a message of an export may be, unless one challenge alone is larger.
@@ -30,16 +30,16 @@ impl EditTransport {
         &self,
         messages: &mut Upload<B>,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::ImportChallengesResponse, Status>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let first: Option<pb::ImportChallengesRequest> = messages.next().await?;
         let first = first.unwrap_or_default();
-        let order = order(&first.options.unwrap_or_default(), origin, call);
-        let order = order.map_err(|error| call.refused(&error))?;
-        let mut run = call.waiting(self.service.import(order)).await?;
+        let asked = import_request(&first.options.unwrap_or_default(), origin, call);
+        let asked = asked.map_err(|error| call.refused(&error))?;
+        let mut run = call.waiting(self.service.import(asked)).await?;
         let mut rows = first.rows;
         loop {
             let rows_are_few = few(&rows).map_err(|error| call.refused(&error));
@@ -51,8 +51,8 @@ impl EditTransport {
             };
             if next.options.is_some() {
                 let problem = "belong to the first message only";
-                let wrong = vec![FieldViolation::new("options", problem)];
-                return Err(call.refused(&Error::Invalid(wrong)));
+                let violations = vec![FieldViolation::new("options", problem)];
+                return Err(call.refused(&Error::Invalid(violations)));
             }
             rows = next.rows;
         }
@@ -64,7 +64,7 @@ impl EditTransport {
     pub(super) async fn export(
         &self,
         _: pb::ExportChallengesRequest,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Messages<pb::ExportChallengesResponse>, Status> {
         let (version, pages) = call.waiting(self.service.export(call.deadline)).await?;
         let version = version.to_string();
@@ -76,24 +76,24 @@ impl EditTransport {
     }
 }
 
-fn order(
+fn import_request(
     options: &pb::ImportOptions,
     origin: Origin<'_>,
-    call: &Call,
-) -> Result<ImportOrder, Error> {
-    let mut wrong = Wrong::default();
+    call: &RequestContext,
+) -> Result<ImportRequest, Error> {
+    let mut violations = FieldViolations::default();
     let mode = match pb::ImportMode::try_from(options.mode) {
         Ok(pb::ImportMode::Unspecified) => Ok(ImportMode::Create),
         Ok(pb::ImportMode::Upsert) => Ok(ImportMode::Upsert),
         Err(_) => Err("must be IMPORT_MODE_UPSERT (2) or unset".to_owned()),
     };
-    let mode = wrong.field("options.mode", mode);
-    let request_id = request_name(&mut wrong, &options.request_id);
-    let editor = editor(&mut wrong, origin);
+    let mode = violations.field("options.mode", mode);
+    let request_id = request_name(&mut violations, &options.request_id);
+    let editor = editor(&mut violations, origin);
     let (Some(mode), Some(request_id), Some(editor)) = (mode, request_id, editor) else {
-        return Err(wrong.into());
+        return Err(violations.into());
     };
-    Ok(ImportOrder {
+    Ok(ImportRequest {
         mode,
         editor,
         request_id,

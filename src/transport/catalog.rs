@@ -5,9 +5,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use super::{
-    call::Call,
+    context::RequestContext,
     convert::difficulty_filter,
-    fields::Wrong,
+    fields::FieldViolations,
     page_token::PageTokens,
     reply::{self, Reply},
     status,
@@ -51,7 +51,7 @@ impl CatalogTransport {
         &self,
         request: pb::ListChallengesRequest,
         headers: &HeaderMap,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Reply, Status> {
         let asked = self.list_query(&request);
         let (query, min_version) = asked.map_err(|error| call.refused(&error))?;
@@ -71,13 +71,13 @@ impl CatalogTransport {
         &self,
         request: pb::GetChallengeRequest,
         headers: &HeaderMap,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Reply, Status> {
-        let mut wrong = Wrong::default();
-        let id = wrong.field("id", ChallengeId::parse(&request.id));
-        let min_version = wrong.version(&request.min_version);
+        let mut violations = FieldViolations::default();
+        let id = violations.field("id", ChallengeId::parse(&request.id));
+        let min_version = violations.version(&request.min_version);
         let (Some(id), Some(min_version)) = (id, min_version) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let answers = self.many(&[id], min_version, call).await?;
         let known = if_none_match(&request.if_none_match, headers);
@@ -88,13 +88,13 @@ impl CatalogTransport {
         &self,
         request: pb::BatchGetChallengesRequest,
         headers: &HeaderMap,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Reply, Status> {
-        let mut wrong = Wrong::default();
-        let ids = wrong.ids("ids", &request.ids, IDS_MAX);
-        let min_version = wrong.version(&request.min_version);
+        let mut violations = FieldViolations::default();
+        let ids = violations.ids("ids", &request.ids, IDS_MAX);
+        let min_version = violations.version(&request.min_version);
         let (Some(ids), Some(min_version)) = (ids, min_version) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let answers = self.many(&ids, min_version, call).await?;
         let known = if_none_match(&request.if_none_match, headers);
@@ -105,7 +105,7 @@ impl CatalogTransport {
         &self,
         ids: &[ChallengeId],
         min_version: Option<Version>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Vec<Answer>, Status> {
         if let Some(answers) = call.at_once(|| self.service.many_at_hand(ids, min_version)) {
             return answers.map_err(|error| call.refused(&error));
@@ -119,7 +119,7 @@ impl CatalogTransport {
     async fn turn(
         &self,
         min_version: Option<Version>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<SemaphorePermit<'_>, Status> {
         if let Some(version) = min_version {
             let waiting = self.waiting.try_acquire();
@@ -134,14 +134,14 @@ impl CatalogTransport {
         &self,
         request: &pb::ListChallengesRequest,
     ) -> Result<(ListQuery, Option<Version>), Error> {
-        let mut wrong = Wrong::default();
-        let difficulty = wrong.field("difficulty", difficulty_filter(request.difficulty));
-        let page_size = wrong.field("page_size", PageSize::parse(request.page_size));
-        let min_version = wrong.version(&request.min_version);
+        let mut violations = FieldViolations::default();
+        let difficulty = violations.field("difficulty", difficulty_filter(request.difficulty));
+        let page_size = violations.field("page_size", PageSize::parse(request.page_size));
+        let min_version = violations.version(&request.min_version);
         let (Some(difficulty), Some(page_size), Some(min_version)) =
             (difficulty, page_size, min_version)
         else {
-            return Err(wrong.into());
+            return Err(violations.into());
         };
         let tokens = &self.page_tokens;
         let after = tokens.read(&request.page_token, difficulty)?;
@@ -158,7 +158,7 @@ fn too_many() -> Status {
     status::overloaded("too many calls are in hand")
 }
 
-fn options(min_version: Option<Version>, call: &Call) -> ReadOptions {
+fn options(min_version: Option<Version>, call: &RequestContext) -> ReadOptions {
     ReadOptions {
         min_version,
         deadline: call.deadline,

@@ -3,10 +3,10 @@ use http::HeaderMap;
 use tonic::metadata::MetadataMap;
 
 use super::{
-    call::REQUEST_ID,
     caller::{self, CALLER_ID},
+    context::REQUEST_ID,
     convert::{etag_text, timestamp},
-    fields::Wrong,
+    fields::FieldViolations,
 };
 use crate::{
     domain::{Environment, Evaluation, RuntimeControl, ValueSource, Version},
@@ -86,12 +86,12 @@ impl Asker {
         clippy::option_option,
         reason = "outer: could it be read; inner: was it given"
     )]
-    pub(super) fn editor(&self, wrong: &mut Wrong) -> Option<Option<&str>> {
-        wrong.field(CALLER_ID.as_str(), caller::name(&self.headers))
+    pub(super) fn editor(&self, violations: &mut FieldViolations) -> Option<Option<&str>> {
+        violations.field(CALLER_ID.as_str(), caller::name(&self.headers))
     }
 }
 
-impl Wrong {
+impl FieldViolations {
     /// The field `environment`.
     #[expect(
         clippy::option_option,

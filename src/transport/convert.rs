@@ -124,8 +124,8 @@ mod tests {
         assert_eq!(etag(&text), Ok(Some(shown)));
         assert_eq!(etag(text.strip_prefix("W/").unwrap()), Ok(Some(shown)));
         assert_eq!(etag(""), Ok(None));
-        for wrong in ["*", "W/\"\"", "W/\"AAAA\"", "\"not base64!\""] {
-            assert!(etag(wrong).is_err(), "{wrong}");
+        for violations in ["*", "W/\"\"", "W/\"AAAA\"", "\"not base64!\""] {
+            assert!(etag(violations).is_err(), "{violations}");
         }
     }
 }

@@ -16,12 +16,12 @@ use tracing::Instrument;
 
 use super::{
     body::ResponseBody,
-    call::Call,
     catalog::CatalogTransport,
-    counted::ended,
+    context::RequestContext,
     edit::EditTransport,
     failed_calls::log_panicked,
-    gate::Gate,
+    gate::FeatureGate,
+    metered_body::ended,
     reply::Reply as CatalogReply,
     request_body::RequestBodies,
     routed::Routed,
@@ -63,7 +63,7 @@ struct Inner {
     tips: TipsTransport,
     edits: EditTransport,
     routed: Routed,
-    gate: Gate,
+    gate: FeatureGate,
     settings: EdgeSettings,
     bodies: RequestBodies,
     streams: Arc<Semaphore>,
@@ -83,7 +83,7 @@ impl Edge {
         tips: TipsTransport,
         edits: EditTransport,
         routed: Routed,
-        gate: Gate,
+        gate: FeatureGate,
         settings: EdgeSettings,
         leaving: CancellationToken,
     ) -> Self {
@@ -154,7 +154,7 @@ impl Inner {
         }
         let rpc = Rpc::of(request.uri().path());
         let stats = self.stats.of(rpc, request.uri().path());
-        let call = Call::start(&request, self.time_limit(rpc));
+        let call = RequestContext::start(&request, self.time_limit(rpc));
         let open = OpenCall::begin(stats.as_ref(), call.began);
         let answer = self.dispatch(request, rpc, &call, peer);
         let answer = AssertUnwindSafe(answer).catch_unwind();
@@ -169,7 +169,7 @@ impl Inner {
     fn turn_away<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
         let rpc = Rpc::of(request.uri().path());
         let stats = self.stats.of(rpc, request.uri().path());
-        let call = Call::start(request, self.time_limit(rpc));
+        let call = RequestContext::start(request, self.time_limit(rpc));
         let open = OpenCall::begin(stats.as_ref(), call.began);
         let crowded = status::overloaded("all connections are taken");
         ended(refuse(&crowded, &call), open, stats)
@@ -200,7 +200,7 @@ impl Inner {
         &self,
         request: Request<B>,
         rpc: Rpc,
-        call: &Call,
+        call: &RequestContext,
         peer: Option<IpAddr>,
     ) -> Response<ResponseBody>
     where
@@ -259,12 +259,12 @@ impl Inner {
     async fn catalog<M, B>(
         &self,
         request: Request<B>,
-        call: &Call,
+        call: &RequestContext,
         method: impl AsyncFnOnce(
             &CatalogTransport,
             M,
             &HeaderMap,
-            &Call,
+            &RequestContext,
         ) -> Result<CatalogReply, Status>,
     ) -> Response<ResponseBody>
     where
@@ -283,9 +283,14 @@ impl Inner {
     async fn tips<M, R, B>(
         &self,
         request: Request<B>,
-        call: &Call,
+        call: &RequestContext,
         peer: Option<IpAddr>,
-        method: impl AsyncFnOnce(&TipsTransport, M, Origin<'_>, &Call) -> Result<Messages<R>, Status>,
+        method: impl AsyncFnOnce(
+            &TipsTransport,
+            M,
+            Origin<'_>,
+            &RequestContext,
+        ) -> Result<Messages<R>, Status>,
     ) -> Response<ResponseBody>
     where
         M: Message + Default,
@@ -306,9 +311,9 @@ impl Inner {
     async fn edit<M, R, B>(
         &self,
         request: Request<B>,
-        call: &Call,
+        call: &RequestContext,
         peer: Option<IpAddr>,
-        method: impl AsyncFnOnce(&EditTransport, M, Origin<'_>, &Call) -> Result<R, Status>,
+        method: impl AsyncFnOnce(&EditTransport, M, Origin<'_>, &RequestContext) -> Result<R, Status>,
     ) -> Response<ResponseBody>
     where
         M: Message + Default,
@@ -325,7 +330,7 @@ impl Inner {
     async fn import<B>(
         &self,
         request: Request<B>,
-        call: &Call,
+        call: &RequestContext,
         peer: Option<IpAddr>,
     ) -> Response<ResponseBody>
     where
@@ -339,7 +344,7 @@ impl Inner {
         uploaded(request, call, &self.bodies, handle).await
     }
 
-    async fn export<B>(&self, request: Request<B>, call: &Call) -> Response<ResponseBody>
+    async fn export<B>(&self, request: Request<B>, call: &RequestContext) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -348,7 +353,7 @@ impl Inner {
         streaming(request, call, &self.bodies, bounds, handle).await
     }
 
-    fn bounds(&self, gate: Option<Gate>) -> Result<Bounds, Status> {
+    fn bounds(&self, gate: Option<FeatureGate>) -> Result<Bounds, Status> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();
         let permit = permit.map_err(|_| status::overloaded("too many streams are open"))?;
         Ok(Bounds {

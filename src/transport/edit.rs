@@ -6,22 +6,22 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{
-    call::Call,
     caller::{CALLER_ID, caller},
+    context::RequestContext,
     convert::read_etag,
     edit_messages::{change, draft},
-    fields::Wrong,
+    fields::FieldViolations,
     page_token::PageTokens,
     revision_token,
     tips::Origin,
 };
 use crate::{
     domain::{
-        ChallengeId, EditTerms, Error, Etag, Once, Operation, PageSize, RequestId, Revision,
-        RevisionQuery, Version, finished,
+        ChallengeId, EditTerms, Error, Etag, IdempotencyKey, Operation, PageSize, RequestId,
+        Revision, RevisionQuery, Version, finished,
     },
     pb::admin::v1 as pb,
-    service::{EditService, Outcome},
+    service::{EditOutcome, EditService},
 };
 
 /// The service `challenges.admin.v1.ChallengesAdmin`: decode, one call, encode.
@@ -45,11 +45,11 @@ impl EditTransport {
         &self,
         request: pb::GetChallengeRequest,
         _: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::GetChallengeResponse, Status> {
-        let mut wrong = Wrong::default();
-        let Some(id) = wrong.field("id", ChallengeId::parse(&request.id)) else {
-            return Err(call.refused(&wrong.into()));
+        let mut violations = FieldViolations::default();
+        let Some(id) = violations.field("id", ChallengeId::parse(&request.id)) else {
+            return Err(call.refused(&violations.into()));
         };
         let (mut challenge, etag, version) = call.waiting(self.service.get(id)).await?;
         let written_tip = challenge.written_tip.take().unwrap_or_default();
@@ -64,21 +64,21 @@ impl EditTransport {
         &self,
         request: pb::CreateChallengeRequest,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::CreateChallengeResponse, Status> {
-        let mut wrong = Wrong::default();
+        let mut violations = FieldViolations::default();
         let named = (request.request_id.as_str(), payload("create", &request));
-        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
+        let terms = terms(&mut violations, named, request.validate_only, origin, call);
         let mut message = request.challenge.unwrap_or_default();
         if message.id.is_empty() {
             message.id = Uuid::new_v4().to_string();
         }
-        let new = wrong.fields_of("challenge", draft(message).check());
+        let new = violations.fields_of("challenge", draft(message).check());
         let (Some(terms), Some(new)) = (terms, new) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let outcome = call.waiting(self.service.create(new, &terms)).await?;
-        let (challenge, version) = told(outcome);
+        let (challenge, version) = to_response(outcome);
         Ok(pb::CreateChallengeResponse { challenge, version })
     }
 
@@ -86,26 +86,26 @@ impl EditTransport {
         &self,
         request: pb::UpdateChallengeRequest,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::UpdateChallengeResponse, Status> {
-        let mut wrong = Wrong::default();
+        let mut violations = FieldViolations::default();
         let named = (request.request_id.as_str(), payload("update", &request));
-        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
+        let terms = terms(&mut violations, named, request.validate_only, origin, call);
         let message = request.challenge.unwrap_or_default();
-        let seen = wrong.field("etag", read_etag(&request.etag));
-        let inner = wrong.field("challenge.etag", read_etag(&message.etag));
+        let seen = violations.field("etag", read_etag(&request.etag));
+        let inner = violations.field("challenge.etag", read_etag(&message.etag));
         let seen = seen
             .zip(inner)
-            .and_then(|pair| wrong.field("etag", one_of(pair)));
-        let id = wrong.field("challenge.id", ChallengeId::parse(&message.id));
+            .and_then(|pair| violations.field("etag", one_of(pair)));
+        let id = violations.field("challenge.id", ChallengeId::parse(&message.id));
         let asked = change(message, request.update_mask.as_ref());
-        let asked = asked.map_err(|problems| wrong.add(problems)).ok();
-        let asked = asked.and_then(|asked| wrong.fields_of("challenge", asked.check()));
+        let asked = asked.map_err(|problems| violations.add(problems)).ok();
+        let asked = asked.and_then(|asked| violations.fields_of("challenge", asked.check()));
         let (Some(terms), Some(seen), Some(id), Some(asked)) = (terms, seen, id, asked) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let work = self.service.update(id, asked, seen, &terms);
-        let (challenge, version) = told(call.waiting(work).await?);
+        let (challenge, version) = to_response(call.waiting(work).await?);
         Ok(pb::UpdateChallengeResponse { challenge, version })
     }
 
@@ -113,15 +113,15 @@ impl EditTransport {
         &self,
         request: pb::DeleteChallengeRequest,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::DeleteChallengeResponse, Status> {
-        let mut wrong = Wrong::default();
+        let mut violations = FieldViolations::default();
         let named = (request.request_id.as_str(), payload("delete", &request));
-        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
-        let seen = wrong.field("etag", read_etag(&request.etag));
-        let id = wrong.field("id", ChallengeId::parse(&request.id));
+        let terms = terms(&mut violations, named, request.validate_only, origin, call);
+        let seen = violations.field("etag", read_etag(&request.etag));
+        let id = violations.field("id", ChallengeId::parse(&request.id));
         let (Some(terms), Some(seen), Some(id)) = (terms, seen, id) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let outcome = call.waiting(self.service.delete(id, seen, &terms)).await?;
         let version = text(outcome.version);
@@ -132,21 +132,21 @@ impl EditTransport {
         &self,
         request: pb::RevertChallengeRequest,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::RevertChallengeResponse, Status> {
-        let mut wrong = Wrong::default();
+        let mut violations = FieldViolations::default();
         let named = (request.request_id.as_str(), payload("revert", &request));
-        let terms = terms(&mut wrong, named, request.validate_only, origin, call);
-        let seen = wrong.field("etag", read_etag(&request.etag));
-        let id = wrong.field("id", ChallengeId::parse(&request.id));
+        let terms = terms(&mut violations, named, request.validate_only, origin, call);
+        let seen = violations.field("etag", read_etag(&request.etag));
+        let id = violations.field("id", ChallengeId::parse(&request.id));
         let number = Some(request.revision).filter(|number| *number > 0);
         let number = number.ok_or_else(|| "must be the number of a revision".to_owned());
-        let number = wrong.field("revision", number);
+        let number = violations.field("revision", number);
         let (Some(terms), Some(seen), Some(id), Some(number)) = (terms, seen, id, number) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let work = self.service.revert(id, number, seen, &terms);
-        let (challenge, version) = told(call.waiting(work).await?);
+        let (challenge, version) = to_response(call.waiting(work).await?);
         Ok(pb::RevertChallengeResponse { challenge, version })
     }
 
@@ -154,7 +154,7 @@ impl EditTransport {
         &self,
         request: pb::ListChallengeRevisionsRequest,
         _: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<pb::ListChallengeRevisionsResponse, Status> {
         let query = self.query(&request);
         let (query, page_size) = query.map_err(|error| call.refused(&error))?;
@@ -182,15 +182,15 @@ impl EditTransport {
         &self,
         request: &pb::ListChallengeRevisionsRequest,
     ) -> Result<(RevisionQuery, PageSize), Error> {
-        let mut wrong = Wrong::default();
+        let mut violations = FieldViolations::default();
         let challenge = match request.challenge_id.as_str() {
             "" => Ok(None),
             id => ChallengeId::parse(id).map(Some),
         };
-        let challenge = wrong.field("challenge_id", challenge);
-        let page_size = wrong.field("page_size", PageSize::parse(request.page_size));
+        let challenge = violations.field("challenge_id", challenge);
+        let page_size = violations.field("page_size", PageSize::parse(request.page_size));
         let (Some(challenge), Some(page_size)) = (challenge, page_size) else {
-            return Err(wrong.into());
+            return Err(violations.into());
         };
         let tokens = &self.page_tokens;
         let query = RevisionQuery {
@@ -221,16 +221,16 @@ fn payload(what: &str, request: &impl Message) -> [u8; 32] {
 }
 
 fn terms(
-    wrong: &mut Wrong,
+    violations: &mut FieldViolations,
     (request_id, payload): (&str, [u8; 32]),
     validate_only: bool,
     origin: Origin<'_>,
-    call: &Call,
+    call: &RequestContext,
 ) -> Option<EditTerms> {
-    let id = request_name(wrong, request_id);
-    let editor = editor(wrong, origin);
+    let id = request_name(violations, request_id);
+    let editor = editor(violations, origin);
     Some(EditTerms {
-        once: id?.map(|id| Once { id, payload }),
+        idempotency_key: id?.map(|id| IdempotencyKey { id, payload }),
         editor: editor?,
         validate_only,
         patience: call.deadline.saturating_duration_since(Instant::now()),
@@ -242,20 +242,23 @@ fn terms(
     clippy::option_option,
     reason = "outer: could it be read; inner: was it given"
 )]
-pub(super) fn request_name(wrong: &mut Wrong, text: &str) -> Option<Option<RequestId>> {
+pub(super) fn request_name(
+    violations: &mut FieldViolations,
+    text: &str,
+) -> Option<Option<RequestId>> {
     if text.is_empty() {
         return Some(None);
     }
-    wrong.field("request_id", text.parse()).map(Some)
+    violations.field("request_id", text.parse()).map(Some)
 }
 
 /// Who edits.
-pub(super) fn editor(wrong: &mut Wrong, origin: Origin<'_>) -> Option<String> {
+pub(super) fn editor(violations: &mut FieldViolations, origin: Origin<'_>) -> Option<String> {
     let caller = caller(origin.headers, origin.peer);
-    wrong.field(CALLER_ID.as_str(), caller.map(|caller| caller.0))
+    violations.field(CALLER_ID.as_str(), caller.map(|caller| caller.0))
 }
 
-fn told(outcome: Outcome) -> (Option<pb::EditedChallenge>, String) {
+fn to_response(outcome: EditOutcome) -> (Option<pb::EditedChallenge>, String) {
     let challenge = outcome.challenge;
     let challenge =
         challenge.map(|(challenge, etag)| pb::EditedChallenge::of(challenge, Some(etag)));

@@ -64,14 +64,14 @@ pub(super) fn change(
             tips: message.tips,
         });
     }
-    let mut wrong: Vec<_> = paths.iter().filter_map(|path| path_problem(path)).collect();
+    let mut violations: Vec<_> = paths.iter().filter_map(|path| path_problem(path)).collect();
     let names = |field: &str| paths.iter().any(|path| path == field || path == "*");
     if names("points") && message.points.is_none() {
         let problem = "must be set, because update_mask names it";
-        wrong.push(FieldViolation::new("challenge.points", problem));
+        violations.push(FieldViolation::new("challenge.points", problem));
     }
-    if !wrong.is_empty() {
-        return Err(wrong);
+    if !violations.is_empty() {
+        return Err(violations);
     }
     Ok(ChangeDraft {
         difficulty: names("difficulty").then(|| word(message.difficulty)),
@@ -180,13 +180,16 @@ mod tests {
     #[test]
     fn a_path_that_is_no_field_is_refused_with_those_that_are() {
         for path in ["id", "etag", "Title", "", "challenge.title"] {
-            let wrong = change(given(), Some(&mask(&["title", path]))).unwrap_err();
-            assert_eq!(wrong.len(), 1, "{path}");
-            assert!(wrong[0].problem.contains("difficulty, title"), "{wrong:?}");
+            let violations = change(given(), Some(&mask(&["title", path]))).unwrap_err();
+            assert_eq!(violations.len(), 1, "{path}");
+            assert!(
+                violations[0].problem.contains("difficulty, title"),
+                "{violations:?}"
+            );
         }
         let mut without_points = given();
         without_points.points = None;
-        let wrong = change(without_points, Some(&mask(&["*"]))).unwrap_err();
-        assert_eq!(wrong[0].field, "challenge.points");
+        let violations = change(without_points, Some(&mask(&["*"]))).unwrap_err();
+        assert_eq!(violations[0].field, "challenge.points");
     }
 }

@@ -3,7 +3,7 @@ use prost::Message;
 
 use super::{convert::difficulty_filter, page_token::PageTokens};
 use crate::{
-    domain::{AnswerEncoder, Challenge, ChallengeId, ListQuery, Page, TipSubject},
+    domain::{AnswerEncoder, Challenge, ChallengeId, ChallengePage, ListQuery, TipSubject},
     pb::catalog::v1 as pb,
 };
 
@@ -24,7 +24,7 @@ impl ProtoEncoder {
 }
 
 impl AnswerEncoder for ProtoEncoder {
-    fn page(&self, query: &ListQuery, page: &Page) -> Bytes {
+    fn page(&self, query: &ListQuery, page: &ChallengePage) -> Bytes {
         let next = page.next();
         let token = |next| self.page_tokens.make(query.difficulty, next);
         let answer = pb::ListChallengesResponse {

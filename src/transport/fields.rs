@@ -4,9 +4,9 @@ use crate::domain::{ChallengeId, Error, FieldViolation, Version};
 
 /// Gathers what is wrong with a request, so that the caller hears all of it at once.
 #[derive(Default)]
-pub(super) struct Wrong(Vec<FieldViolation>);
+pub(super) struct FieldViolations(Vec<FieldViolation>);
 
-impl Wrong {
+impl FieldViolations {
     /// The value, or nothing and a note.
     pub(super) fn field<T>(&mut self, field: &str, parsed: Result<T, String>) -> Option<T> {
         parsed.map_err(|problem| self.note(field, problem)).ok()
@@ -28,12 +28,12 @@ impl Wrong {
         within: &str,
         checked: Result<T, Vec<FieldViolation>>,
     ) -> Option<T> {
-        let inside = |wrong: FieldViolation| {
-            let field = format!("{within}.{}", wrong.field);
-            FieldViolation::new(field, wrong.problem)
+        let inside = |violations: FieldViolation| {
+            let field = format!("{within}.{}", violations.field);
+            FieldViolation::new(field, violations.problem)
         };
         checked
-            .map_err(|wrong| self.0.extend(wrong.into_iter().map(inside)))
+            .map_err(|violations| self.0.extend(violations.into_iter().map(inside)))
             .ok()
     }
 
@@ -79,7 +79,7 @@ impl Wrong {
     }
 }
 
-impl Wrong {
+impl FieldViolations {
     fn note_repeats(&mut self, field: &str, texts: &[String]) {
         let mut first_index_of = HashMap::with_capacity(texts.len());
         let ids = texts.iter().map(|text| ChallengeId::parse(text));
@@ -101,9 +101,9 @@ fn has_repeats(ids: &[ChallengeId]) -> bool {
     sorted.array_windows().any(|[a, b]| a == b)
 }
 
-impl From<Wrong> for Error {
-    fn from(wrong: Wrong) -> Self {
-        Self::Invalid(wrong.0)
+impl From<FieldViolations> for Error {
+    fn from(violations: FieldViolations) -> Self {
+        Self::Invalid(violations.0)
     }
 }
 
@@ -115,9 +115,9 @@ mod tests {
     fn every_id_that_is_wrong_or_repeated_is_named_with_its_place() {
         let id = "5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01".to_owned();
         let texts = [id.clone(), "x".to_owned(), id.to_uppercase()];
-        let mut wrong = Wrong::default();
-        assert!(wrong.ids("ids", &texts, 3).is_none());
-        let places: Vec<_> = wrong.0.iter().map(ToString::to_string).collect();
+        let mut violations = FieldViolations::default();
+        assert!(violations.ids("ids", &texts, 3).is_none());
+        let places: Vec<_> = violations.0.iter().map(ToString::to_string).collect();
         assert!(places[0].starts_with("ids[1]: must be a UUID"));
         assert_eq!(places[1..], ["ids[2]: repeats ids[0]"]);
     }

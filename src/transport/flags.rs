@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::{
     controls::{Asker, RowWords, version_text},
     convert,
-    fields::Wrong,
+    fields::FieldViolations,
     status::to_status,
 };
 use crate::{
@@ -38,28 +38,28 @@ impl FeatureFlagsTransport {
         request: &pb::UpdateFeatureFlagRequest,
         asker: &Asker,
     ) -> Result<pb::UpdateFeatureFlagResponse, Error> {
-        let mut wrong = Wrong::default();
-        let wanted = Wanted::of(request, &mut wrong);
+        let mut violations = FieldViolations::default();
+        let wanted = Wanted::of(request, &mut violations);
         let rollout = match wanted.rollout_percentage {
             None => Some(None),
             Some(number) => {
                 let rollout = Percentage::parse(number.into());
-                wrong.field("rollout_percentage", rollout).map(Some)
+                violations.field("rollout_percentage", rollout).map(Some)
             }
         };
-        let comment = wrong.comment(wanted.comment);
-        let environment = wrong.environment(wanted.environment);
-        let etag = wrong.field("etag", convert::etag(&request.etag));
-        let editor = asker.editor(&mut wrong);
+        let comment = violations.comment(wanted.comment);
+        let environment = violations.environment(wanted.environment);
+        let etag = violations.field("etag", convert::etag(&request.etag));
+        let editor = asker.editor(&mut violations);
         let (Some(rollout), Some(comment), Some(environment), Some(etag), Some(editor), true) = (
             rollout,
             comment,
             environment,
             etag,
             editor,
-            wrong.is_empty(),
+            violations.is_empty(),
         ) else {
-            return Err(wrong.into());
+            return Err(violations.into());
         };
         let change = FlagChange {
             enabled: wanted.enabled,
@@ -81,11 +81,11 @@ impl FeatureFlagsTransport {
         &self,
         request: &pb::ResetFeatureFlagRequest,
     ) -> Result<pb::ResetFeatureFlagResponse, Error> {
-        let mut wrong = Wrong::default();
-        let environment = wrong.environment(request.environment.as_deref());
-        let etag = wrong.field("etag", convert::etag(&request.etag));
+        let mut violations = FieldViolations::default();
+        let environment = violations.environment(request.environment.as_deref());
+        let etag = violations.field("etag", convert::etag(&request.etag));
         let (Some(environment), Some(etag)) = (environment, etag) else {
-            return Err(wrong.into());
+            return Err(violations.into());
         };
         let reset = self
             .service
@@ -165,9 +165,9 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn of(request: &'a pb::UpdateFeatureFlagRequest, wrong: &mut Wrong) -> Self {
+    fn of(request: &'a pb::UpdateFeatureFlagRequest, violations: &mut FieldViolations) -> Self {
         let mask = request.update_mask.as_ref().map_or(&[][..], paths);
-        check_mask(mask, request, wrong);
+        check_mask(mask, request, violations);
         let is_wanted = |path: &str| mask.is_empty() || mask.iter().any(|named| named == path);
         let wanted = Self {
             enabled: request.enabled.filter(|_| is_wanted("enabled")),
@@ -180,8 +180,8 @@ impl<'a> Wanted<'a> {
                 .as_deref()
                 .filter(|_| is_wanted("environment")),
         };
-        if wanted.is_empty() && wrong.is_empty() {
-            wrong.note(
+        if wanted.is_empty() && violations.is_empty() {
+            violations.note(
                 "update_mask",
                 format!("nothing is given to be changed: {}", PATHS.join(", ")),
             );
@@ -201,7 +201,11 @@ fn paths(mask: &FieldMask) -> &[String] {
     &mask.paths
 }
 
-fn check_mask(mask: &[String], request: &pb::UpdateFeatureFlagRequest, wrong: &mut Wrong) {
+fn check_mask(
+    mask: &[String],
+    request: &pb::UpdateFeatureFlagRequest,
+    violations: &mut FieldViolations,
+) {
     for (index, path) in mask.iter().enumerate() {
         let is_given = match path.as_str() {
             "enabled" => request.enabled.is_some(),
@@ -210,12 +214,12 @@ fn check_mask(mask: &[String], request: &pb::UpdateFeatureFlagRequest, wrong: &m
             "environment" => request.environment.is_some(),
             _ => {
                 let problem = format!("must be one of {}", PATHS.join(", "));
-                wrong.note(&format!("update_mask.paths[{index}]"), problem);
+                violations.note(&format!("update_mask.paths[{index}]"), problem);
                 continue;
             }
         };
         if !is_given {
-            wrong.note(path, "is in update_mask, and has no value");
+            violations.note(path, "is in update_mask, and has no value");
         }
     }
 }

@@ -8,13 +8,13 @@ use crate::domain::{Flag, Switches};
 
 /// Whether calls to the catalog are let in: operators may close it while the service runs.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub struct FeatureGate {
     switches: Arc<Switches>,
     /// Tells whenever a switch may have been thrown.
     changes: watch::Receiver<u64>,
 }
 
-impl Gate {
+impl FeatureGate {
     /// Open while `switches` say so; `changes` tells when to look at them again.
     #[must_use]
     pub fn new(switches: Arc<Switches>, changes: watch::Receiver<u64>) -> Self {
@@ -53,7 +53,7 @@ mod tests {
     async fn a_gate_that_is_closed_and_opened_again_ends_who_waited_and_lets_others_in() {
         let (sender, changes) = watch::channel(0);
         let switches = Arc::<Switches>::default();
-        let gate = Gate::new(Arc::clone(&switches), changes);
+        let gate = FeatureGate::new(Arc::clone(&switches), changes);
         let mut waiting = Box::pin(gate.clone().closed());
         assert!(gate.refusal().is_none() && (&mut waiting).now_or_never().is_none());
         switches.set(Flag::NearCache, Percentage::NONE);

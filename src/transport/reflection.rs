@@ -24,7 +24,7 @@ use tonic_reflection::pb::v1::{
 
 use super::{
     body::ResponseBody,
-    call::Call,
+    context::RequestContext,
     request_body::RequestBodies,
     status,
     stream::{Bounds, open},
@@ -83,7 +83,7 @@ impl Reflection {
     pub(super) fn answer<B>(
         &self,
         request: Request<B>,
-        call: &Call,
+        call: &RequestContext,
         bodies: &RequestBodies,
         leaving: &CancellationToken,
     ) -> Response<ResponseBody>

@@ -4,7 +4,7 @@ use prost::Message;
 use ring::digest;
 
 use super::{
-    body::Pieces,
+    body::FramedChunks,
     convert::{etag_text, timestamp},
     request_body::PREFIX_LEN,
 };
@@ -16,7 +16,7 @@ use crate::{
 /// What goes back to one caller.
 pub(super) struct Reply {
     /// The framed message.
-    pub(super) frame: Pieces,
+    pub(super) frame: FramedChunks,
     /// What the answer's freshness says, once more for those who look at metadata only.
     pub(super) metadata: Option<[(HeaderName, HeaderValue); 3]>,
 }

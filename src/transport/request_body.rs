@@ -17,7 +17,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{call::Call, status};
+use super::{context::RequestContext, status};
 
 /// The length of what stands before every gRPC message: a flag and the message's length.
 pub(super) const PREFIX_LEN: usize = 5;
@@ -57,7 +57,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn of(call: &Call) -> Self {
+    pub(super) fn of(call: &RequestContext) -> Self {
         Self {
             call: call.deadline,
             message: None,
@@ -87,7 +87,7 @@ impl RequestBodies {
         &self,
         body: B,
         headers: &HeaderMap,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<(M, Share), Status>
     where
         M: Message + Default,
@@ -104,7 +104,7 @@ impl RequestBodies {
         &self,
         mut body: B,
         headers: &HeaderMap,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<(Bytes, Share), Status>
     where
         B: Body<Data = Bytes> + Unpin,

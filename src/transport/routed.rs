@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use super::{
     body::ResponseBody,
-    call::{Call, REQUEST_ID},
+    context::{REQUEST_ID, RequestContext},
     reflection::Reflection,
     request_body::RequestBodies,
     status,
@@ -28,7 +28,7 @@ impl Routed {
     pub(super) async fn answer<B>(
         &self,
         request: Request<B>,
-        call: &Call,
+        call: &RequestContext,
         bodies: &RequestBodies,
     ) -> Response<ResponseBody>
     where
@@ -56,7 +56,7 @@ impl Routed {
     async fn route(
         &self,
         mut request: Request<tonic::body::Body>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Response<tonic::body::Body>, Status> {
         // Handlers find it where callers would have put it.
         request

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 use super::{
     controls::{Asker, RowWords, version_text},
     convert,
-    fields::Wrong,
+    fields::FieldViolations,
     status::to_status,
 };
 use crate::{
@@ -31,19 +31,19 @@ impl RuntimeSettingsTransport {
         request: &pb::UpdateRuntimeSettingRequest,
         asker: &Asker,
     ) -> Result<pb::UpdateRuntimeSettingResponse, Error> {
-        let mut wrong = Wrong::default();
-        let value = wrong.field(
+        let mut violations = FieldViolations::default();
+        let value = violations.field(
             "value",
             request.value.ok_or_else(|| "must be given".to_owned()),
         );
-        let comment = wrong.comment(request.comment.as_deref());
-        let environment = wrong.environment(request.environment.as_deref());
-        let etag = wrong.field("etag", convert::etag(&request.etag));
-        let editor = asker.editor(&mut wrong);
+        let comment = violations.comment(request.comment.as_deref());
+        let environment = violations.environment(request.environment.as_deref());
+        let etag = violations.field("etag", convert::etag(&request.etag));
+        let editor = asker.editor(&mut violations);
         let (Some(value), Some(comment), Some(environment), Some(etag), Some(editor)) =
             (value, comment, environment, etag, editor)
         else {
-            return Err(wrong.into());
+            return Err(violations.into());
         };
         let change = SettingChange {
             value,
@@ -64,11 +64,11 @@ impl RuntimeSettingsTransport {
         &self,
         request: &pb::ResetRuntimeSettingRequest,
     ) -> Result<pb::ResetRuntimeSettingResponse, Error> {
-        let mut wrong = Wrong::default();
-        let environment = wrong.environment(request.environment.as_deref());
-        let etag = wrong.field("etag", convert::etag(&request.etag));
+        let mut violations = FieldViolations::default();
+        let environment = violations.environment(request.environment.as_deref());
+        let etag = violations.field("etag", convert::etag(&request.etag));
         let (Some(environment), Some(etag)) = (environment, etag) else {
-            return Err(wrong.into());
+            return Err(violations.into());
         };
         let reset = self
             .service

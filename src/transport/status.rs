@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Chore, ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, NAMED_MAX,
+        ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, FleetTask, NAMED_MAX,
         Unavailability,
     },
     pb::catalog::v1::{ErrorReason, TipFailure},
@@ -57,8 +57,8 @@ pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
         }
         Error::UnderWay(chore) => {
             let reason = match chore {
-                Chore::Warming => ErrorReason::WarmingAlready,
-                Chore::Generating => ErrorReason::GeneratingAlready,
+                FleetTask::Warming => ErrorReason::WarmingAlready,
+                FleetTask::Generating => ErrorReason::GeneratingAlready,
             };
             let details = info(reason, []);
             Status::with_error_details(Code::Aborted, error.to_string(), details)

@@ -35,8 +35,8 @@ fn every_status() -> Vec<Status> {
         unavailable(Unavailability::OutcomeUnknown),
         Error::internal("reading", "secret"),
         Error::UnknownTag("cities".to_owned()),
-        Error::UnderWay(Chore::Warming),
-        Error::UnderWay(Chore::Generating),
+        Error::UnderWay(FleetTask::Warming),
+        Error::UnderWay(FleetTask::Generating),
         Error::Exhausted {
             what: "tip streams at once",
             retry_after: Duration::from_secs(1),

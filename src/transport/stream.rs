@@ -23,9 +23,9 @@ use tracing::Span;
 
 use super::{
     body::ResponseBody,
-    call::{Call, REQUEST_ID},
+    context::{REQUEST_ID, RequestContext},
     failed_calls::log_panicked,
-    gate::Gate,
+    gate::FeatureGate,
     request_body::{PREFIX_LEN, RequestBodies},
     status,
     unary::{GRPC_STATUS, in_time, refuse},
@@ -45,7 +45,7 @@ pub(super) struct Bounds {
     /// This replica leaves: its callers are to go on elsewhere.
     pub(super) leaving: CancellationToken,
     /// Operators may switch off what is streamed, if this is there.
-    pub(super) gate: Option<Gate>,
+    pub(super) gate: Option<FeatureGate>,
 }
 
 /// Answers one call with a stream of messages: reads its message, hands it to `handle`, and sends
@@ -55,7 +55,7 @@ pub(super) struct Bounds {
 /// trailers, with the same details.
 pub(super) async fn streaming<M, R, B>(
     request: Request<B>,
-    call: &Call,
+    call: &RequestContext,
     bodies: &RequestBodies,
     bounds: impl FnOnce() -> Result<Bounds, Status>,
     handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Messages<R>, Status>,
@@ -80,7 +80,7 @@ where
 
 type Encoded = BoxStream<'static, Result<Bytes, Status>>;
 
-fn encoded<R: Message + 'static>(messages: Messages<R>, call: &Call) -> Encoded {
+fn encoded<R: Message + 'static>(messages: Messages<R>, call: &RequestContext) -> Encoded {
     let caller = call.clone();
     messages
         .map_ok(|message| message.encode_to_vec().into())
@@ -89,7 +89,11 @@ fn encoded<R: Message + 'static>(messages: Messages<R>, call: &Call) -> Encoded 
 }
 
 /// Begins to send encoded messages.
-pub(super) fn open(messages: Encoded, call: &Call, bounds: Bounds) -> Response<ResponseBody> {
+pub(super) fn open(
+    messages: Encoded,
+    call: &RequestContext,
+    bounds: Bounds,
+) -> Response<ResponseBody> {
     let body = Streamed::new(messages, call, bounds);
     let mut response = Response::new(ResponseBody::Streamed(Box::new(body)));
     let headers = response.headers_mut();
@@ -105,7 +109,7 @@ pub struct Streamed {
     messages: Encoded,
     /// What ends it before the messages do.
     limit: BoxFuture<'static, Status>,
-    call: Call,
+    call: RequestContext,
     /// What the log lines of the messages' makers stand in.
     span: Span,
     next: Next,
@@ -120,7 +124,7 @@ enum Next {
 }
 
 impl Streamed {
-    fn new(messages: Encoded, call: &Call, bounds: Bounds) -> Self {
+    fn new(messages: Encoded, call: &RequestContext, bounds: Bounds) -> Self {
         Self {
             messages,
             limit: limit(call, bounds.leaving, bounds.gate).boxed(),
@@ -211,9 +215,9 @@ fn put(piece: &mut BytesMut, message: &[u8]) {
 
 /// What ends a stream that its messages do not end.
 fn limit(
-    call: &Call,
+    call: &RequestContext,
     leaving: CancellationToken,
-    gate: Option<Gate>,
+    gate: Option<FeatureGate>,
 ) -> impl Future<Output = Status> + use<> {
     let deadline = Instant::from_std(call.deadline);
     async move {

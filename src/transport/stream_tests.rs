@@ -31,12 +31,12 @@ struct Scene {
 
 impl Scene {
     fn new(messages: impl Stream<Item = Sent> + Send + 'static) -> Self {
-        let call = Call::start(&Request::new(()), Duration::from_mins(1));
+        let call = RequestContext::start(&Request::new(()), Duration::from_mins(1));
         let (leaving, permits) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
         let bounds = Bounds {
             permit: Arc::clone(&permits).try_acquire_owned().unwrap(),
             leaving: leaving.clone(),
-            gate: Some(Gate::new(Arc::default(), watch::channel(0).1)),
+            gate: Some(FeatureGate::new(Arc::default(), watch::channel(0).1)),
         };
         let body = Streamed::new(encoded(messages.boxed(), &call), &call, bounds);
         Self {

@@ -5,9 +5,9 @@ use http::HeaderMap;
 use tonic::Status;
 
 use super::{
-    call::Call,
     caller::{CALLER_ID, caller},
-    fields::Wrong,
+    context::RequestContext,
+    fields::FieldViolations,
     resume_token,
     status::failure,
     stream::Messages,
@@ -82,10 +82,10 @@ impl TipsTransport {
         &self,
         request: pb::StreamTipsRequest,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Messages<pb::StreamTipsResponse>, Status> {
-        let mut wrong = Wrong::default();
-        let id = wrong.field("challenge_id", ChallengeId::parse(&request.challenge_id));
+        let mut violations = FieldViolations::default();
+        let id = violations.field("challenge_id", ChallengeId::parse(&request.challenge_id));
         let wanted = Wanted {
             locale: &request.locale,
             persona: &request.persona,
@@ -93,9 +93,9 @@ impl TipsTransport {
             no_static_fallback: request.no_static_fallback,
             heartbeat: request.heartbeat_interval.as_ref(),
         };
-        let terms = self.terms(&mut wrong, &wanted, origin, call);
+        let terms = self.terms(&mut violations, &wanted, origin, call);
         let (Some(id), Some(terms)) = (id, terms) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let resume = resume_token::read(&request.resume_token);
         let events = call.waiting(self.service.stream(id, resume, terms)).await?;
@@ -106,10 +106,10 @@ impl TipsTransport {
         &self,
         request: pb::StreamTipsBatchRequest,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Result<Messages<pb::StreamTipsBatchResponse>, Status> {
-        let mut wrong = Wrong::default();
-        let ids = wrong.ids("challenge_ids", &request.challenge_ids, IDS_MAX);
+        let mut violations = FieldViolations::default();
+        let ids = violations.ids("challenge_ids", &request.challenge_ids, IDS_MAX);
         let wanted = Wanted {
             locale: &request.locale,
             persona: &request.persona,
@@ -117,9 +117,9 @@ impl TipsTransport {
             no_static_fallback: request.no_static_fallback,
             heartbeat: request.heartbeat_interval.as_ref(),
         };
-        let terms = self.terms(&mut wrong, &wanted, origin, call);
+        let terms = self.terms(&mut violations, &wanted, origin, call);
         let (Some(ids), Some(terms)) = (ids, terms) else {
-            return Err(call.refused(&wrong.into()));
+            return Err(call.refused(&violations.into()));
         };
         let events = call.waiting(self.service.batch(&ids, terms)).await?;
         let call = call.clone();
@@ -140,24 +140,24 @@ impl TipsTransport {
 
     fn terms(
         &self,
-        wrong: &mut Wrong,
+        violations: &mut FieldViolations,
         wanted: &Wanted<'_>,
         origin: Origin<'_>,
-        call: &Call,
+        call: &RequestContext,
     ) -> Option<TipTerms> {
-        let locale = wrong.field("locale", self.service.locale(wanted.locale));
-        let persona = wrong.field("persona", self.service.persona(wanted.persona));
+        let locale = violations.field("locale", self.service.locale(wanted.locale));
+        let persona = violations.field("persona", self.service.persona(wanted.persona));
         let mode = mode(wanted.mode).and_then(|mode| match mode {
             TipMode::Refresh => self.refresh.allows(origin.peer).map(|()| mode),
             TipMode::Default | TipMode::CachedOnly => Ok(mode),
         });
-        let mode = wrong.field("mode", mode);
+        let mode = violations.field("mode", mode);
         let heartbeat = wanted
             .heartbeat
             .map_or(Ok(self.heartbeat), heartbeat_interval);
-        let heartbeat = wrong.field("heartbeat_interval", heartbeat);
+        let heartbeat = violations.field("heartbeat_interval", heartbeat);
         let caller = caller(origin.headers, origin.peer);
-        let caller = wrong.field(CALLER_ID.as_str(), caller);
+        let caller = violations.field(CALLER_ID.as_str(), caller);
         Some(TipTerms {
             locale: locale?,
             persona: persona?,

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{
     admin::request_id,
     convert::{difficulty_filter, duration, timestamp},
-    fields::Wrong,
+    fields::FieldViolations,
     status::to_status,
     tip_events::provider_failure,
 };
@@ -45,15 +45,15 @@ impl TipsAdminTransport {
 
     /// What is asked for, or all that is wrong with it.
     fn plan(&self, request: &pb::BatchGenerateTipsRequest) -> Result<GeneratePlan, Error> {
-        let mut wrong = Wrong::default();
-        let scope = scope(&mut wrong, request);
+        let mut violations = FieldViolations::default();
+        let scope = scope(&mut violations, request);
         let locale = match request.locale.as_str() {
             "" => Ok(Locale::default()),
             text => text.parse(),
         };
-        let locale = wrong.field("locale", locale);
-        let persona = wrong.field("persona", self.service.persona(&request.persona));
-        let way = self.way(&mut wrong, request);
+        let locale = violations.field("locale", locale);
+        let persona = violations.field("persona", self.service.persona(&request.persona));
+        let way = self.way(&mut violations, request);
         let plan = || {
             Some(GeneratePlan {
                 scope: scope?,
@@ -66,24 +66,28 @@ impl TipsAdminTransport {
                     .then_some(request.budget_micro_usd),
             })
         };
-        plan().ok_or_else(|| wrong.into())
+        plan().ok_or_else(|| violations.into())
     }
 
-    fn way(&self, wrong: &mut Wrong, request: &pb::BatchGenerateTipsRequest) -> Option<Way> {
+    fn way(
+        &self,
+        violations: &mut FieldViolations,
+        request: &pb::BatchGenerateTipsRequest,
+    ) -> Option<Way> {
         if !request.message_batches {
             let pace = TipsPerMinute::parse(request.tips_per_minute);
-            return wrong.field("tips_per_minute", pace).map(Way::Live);
+            return violations.field("tips_per_minute", pace).map(Way::Live);
         }
         if request.tips_per_minute != 0 {
-            wrong.note("tips_per_minute", "is not to be set with message_batches");
+            violations.note("tips_per_minute", "is not to be set with message_batches");
         }
         if !self.service.takes_batches() {
-            wrong.note(
+            violations.note(
                 "message_batches",
                 "no provider of this server takes batches",
             );
         }
-        wrong.is_empty().then_some(Way::Batches)
+        violations.is_empty().then_some(Way::Batches)
     }
 }
 
@@ -139,20 +143,25 @@ impl From<ResumedProvider> for pb::ResumedProvider {
     }
 }
 
-fn scope(wrong: &mut Wrong, request: &pb::BatchGenerateTipsRequest) -> Option<Scope> {
+fn scope(
+    violations: &mut FieldViolations,
+    request: &pb::BatchGenerateTipsRequest,
+) -> Option<Scope> {
     let problem = "must be one of challenges, difficulty and all";
     match &request.scope {
-        Some(pb::batch_generate_tips_request::Scope::Challenges(named)) => wrong
+        Some(pb::batch_generate_tips_request::Scope::Challenges(named)) => violations
             .ids("challenges.ids", &named.ids, IDS_MAX)
             .map(Scope::Challenges),
         Some(pb::batch_generate_tips_request::Scope::Difficulty(number)) => {
-            let difficulty = wrong.field("difficulty", difficulty_filter(*number))?;
+            let difficulty = violations.field("difficulty", difficulty_filter(*number))?;
             let difficulty = difficulty.ok_or_else(|| "must be one of the difficulties".to_owned());
-            wrong.field("difficulty", difficulty).map(Scope::Difficulty)
+            violations
+                .field("difficulty", difficulty)
+                .map(Scope::Difficulty)
         }
         Some(pb::batch_generate_tips_request::Scope::All(true)) => Some(Scope::All),
         Some(pb::batch_generate_tips_request::Scope::All(false)) | None => {
-            wrong.note("scope", problem);
+            violations.note("scope", problem);
             None
         }
     }

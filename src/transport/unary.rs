@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::{
     body::ResponseBody,
-    call::{Call, REQUEST_ID},
+    context::{REQUEST_ID, RequestContext},
     reply::Reply,
     request_body::RequestBodies,
     status,
@@ -27,7 +27,7 @@ const HEADERS: usize = 5;
 /// `INVALID_ARGUMENT`, late is `DEADLINE_EXCEEDED`.
 pub(super) async fn unary<M, B>(
     request: Request<B>,
-    call: &Call,
+    call: &RequestContext,
     bodies: &RequestBodies,
     handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Reply, Status>,
 ) -> Response<ResponseBody>
@@ -48,7 +48,7 @@ where
 }
 
 /// What `work` gives before the call's time is over. What is ready at once needs no timer.
-pub(super) async fn in_time<T>(call: &Call, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn in_time<T>(call: &RequestContext, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
     match first {
@@ -61,7 +61,7 @@ pub(super) async fn in_time<T>(call: &Call, work: impl Future<Output = T>) -> Op
 }
 
 /// Sends the answer.
-pub(super) fn ok(reply: Reply, call: &Call) -> Response<ResponseBody> {
+pub(super) fn ok(reply: Reply, call: &RequestContext) -> Response<ResponseBody> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
     let body = ResponseBody::Ready {
@@ -80,7 +80,7 @@ pub(super) fn ok(reply: Reply, call: &Call) -> Response<ResponseBody> {
 }
 
 /// Says no: all in the headers.
-pub(super) fn refuse(status: &Status, call: &Call) -> Response<ResponseBody> {
+pub(super) fn refuse(status: &Status, call: &RequestContext) -> Response<ResponseBody> {
     let mut response = status.clone().into_http::<ResponseBody>();
     response
         .headers_mut()

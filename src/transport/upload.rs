@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{
     body::ResponseBody,
-    call::Call,
+    context::RequestContext,
     reply::Reply,
     request_body::{Deadline, PREFIX_LEN, RequestBodies, Share, data_of},
     status,
@@ -22,14 +22,14 @@ pub(super) struct Upload<B> {
     came: BytesMut,
     bodies: RequestBodies,
     share: Share,
-    call: Call,
+    call: RequestContext,
 }
 
 /// Answers one call with a stream of requests: hands it to `handle`, and sends the framed answer
 /// back; in time, or says that time is over. An error ends the call, whatever is still to come.
 pub(super) async fn uploaded<B>(
     request: Request<B>,
-    call: &Call,
+    call: &RequestContext,
     bodies: &RequestBodies,
     handle: impl AsyncFnOnce(&mut Upload<B>, &HeaderMap) -> Result<Reply, Status>,
 ) -> Response<ResponseBody>
@@ -50,7 +50,12 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     /// The messages in `body`, read within the bounds of `bodies`.
-    pub(super) fn new(body: B, headers: HeaderMap, bodies: &RequestBodies, call: &Call) -> Self {
+    pub(super) fn new(
+        body: B,
+        headers: HeaderMap,
+        bodies: &RequestBodies,
+        call: &RequestContext,
+    ) -> Self {
         Self {
             body,
             headers,

@@ -5,7 +5,8 @@ use uuid::Uuid;
 use super::{PostgresStore, current::Current, store::Query};
 use crate::{
     domain::{
-        Challenge, ChallengeId, ChallengeRepository, Error, ListQuery, NewChallenge, Page, Stamped,
+        Challenge, ChallengeId, ChallengePage, ChallengeRepository, Error, ListQuery, NewChallenge,
+        Stamped,
     },
     repository::{
         challenge_row::{self, PageRead, PageRow, StampedRow},
@@ -43,7 +44,7 @@ impl ChallengeRepository for PostgresStore {
         &self,
         query: &ListQuery,
         total_count: Option<u64>,
-    ) -> Result<Stamped<Page>, Error> {
+    ) -> Result<Stamped<ChallengePage>, Error> {
         let mut range = Range::from(query);
         loop {
             let read = || list(&range, total_count);

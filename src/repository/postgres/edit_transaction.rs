@@ -24,7 +24,7 @@ impl PostgresStore {
         transaction: &mut Transaction,
         terms: &EditTerms,
     ) -> Result<Request, Error> {
-        let once = terms.once.as_ref();
+        let once = terms.idempotency_key.as_ref();
         let request: Request = sqlx::query_as(include_str!("sql/begin_edit.sql"))
             .bind(terms.editor.as_str())
             .bind(once.map(|once| once.id.as_str()))
@@ -63,7 +63,7 @@ impl PostgresStore {
     ) -> Result<Version, Error> {
         let entry: Option<i64> =
             sqlx::query_scalar("SELECT challenges_catalog.finish_edit($1, $2, $3)")
-                .bind(terms.once.as_ref().map(|once| once.id.as_str()))
+                .bind(terms.idempotency_key.as_ref().map(|once| once.id.as_str()))
                 .bind(id.map(ChallengeId::uuid))
                 .bind(tally)
                 .persistent(transaction.keeps_statements())

@@ -137,7 +137,7 @@ async fn change(
     decide: &Decide<'_>,
 ) -> Result<Result<Option<Challenge>, Request>, Error> {
     let request = PostgresStore::begin_edit(transaction, terms).await?;
-    if request.is_repeated(terms.once.as_ref())? {
+    if request.is_repeated(terms.idempotency_key.as_ref())? {
         return Ok(Err(request));
     }
     lock(transaction, id).await?;

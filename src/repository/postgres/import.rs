@@ -101,7 +101,7 @@ impl Importing for Import {
         most: usize,
     ) -> Result<ImportEnd, Error> {
         let request = PostgresStore::begin_edit(&mut self.transaction, terms).await?;
-        if request.is_repeated(terms.once.as_ref())? {
+        if request.is_repeated(terms.idempotency_key.as_ref())? {
             let version = self.store.version_of(request.commit_ref).await?;
             let counts = request.tally.unwrap_or_default();
             return Ok(ImportEnd::Done(edit_row::imported_before(&counts, version)));

@@ -4,7 +4,8 @@ use sqlx::{Sqlite, query::QueryAs, sqlite::SqliteArguments};
 use super::SqliteStore;
 use crate::{
     domain::{
-        Challenge, ChallengeId, ChallengeRepository, Error, ListQuery, NewChallenge, Page, Stamped,
+        Challenge, ChallengeId, ChallengePage, ChallengeRepository, Error, ListQuery, NewChallenge,
+        Stamped,
     },
     repository::{
         challenge_row::{self, PageRead, PageRow, StampedRow},
@@ -41,7 +42,7 @@ impl ChallengeRepository for SqliteStore {
         &self,
         query: &ListQuery,
         total_count: Option<u64>,
-    ) -> Result<Stamped<Page>, Error> {
+    ) -> Result<Stamped<ChallengePage>, Error> {
         let mut range = Range::from(query);
         loop {
             let read = list(&range, total_count);

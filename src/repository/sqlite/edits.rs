@@ -31,7 +31,7 @@ impl ChallengeEditor for SqliteStore {
         let begun = self.pool.begin_with("BEGIN IMMEDIATE");
         let mut transaction = self.within("editing", begun).await?;
         let request = self.begin_edit(&mut transaction, terms).await?;
-        if request.is_repeated(terms.once.as_ref())? {
+        if request.is_repeated(terms.idempotency_key.as_ref())? {
             drop(transaction);
             let id = request.id().unwrap_or(id);
             let now = self.find_many(&[id]).await?;
@@ -94,7 +94,7 @@ impl SqliteStore {
                 .bind(terms.editor.as_str())
                 .execute(&mut *connection)
                 .await?;
-            let Some(once) = &terms.once else {
+            let Some(once) = &terms.idempotency_key else {
                 return Ok(Request::default());
             };
             let known = sqlx::query_as(include_str!("sql/find_request.sql"))
@@ -165,7 +165,7 @@ impl SqliteStore {
             let seq: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM catalog_change")
                 .fetch_one(&mut *transaction)
                 .await?;
-            if let Some(once) = &terms.once {
+            if let Some(once) = &terms.idempotency_key {
                 sqlx::query(include_str!("sql/note_outcome.sql"))
                     .bind(once.id.as_str())
                     .bind(seq)

@@ -74,7 +74,7 @@ impl Importing for Import {
         let begun = connection.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(fault)?;
         let request = store.begin_edit(&mut transaction, terms).await?;
-        if request.is_repeated(terms.once.as_ref())? {
+        if request.is_repeated(terms.idempotency_key.as_ref())? {
             let version = store.version_of(request.commit_ref).await?;
             let counts = request.tally.unwrap_or_default();
             let counts: Vec<i64> = serde_json::from_str(&counts)

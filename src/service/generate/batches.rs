@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     domain::{
-        BatchId, BatchState, BatchesOrdered, Chore, Error, NewBatch, NotedBatch, Shortage, Spent,
-        TipSubject,
+        BatchId, BatchState, BatchesOrdered, Error, FleetTask, NewBatch, NotedBatch, Shortage,
+        Spent, TipSubject,
     },
     service::task_lease::TaskLease,
 };
@@ -97,7 +97,7 @@ impl BatchRun {
     async fn next(&mut self) -> Result<GenerateProgress, Error> {
         loop {
             if self.lease.is_lost() {
-                return Err(Error::UnderWay(Chore::Generating));
+                return Err(Error::UnderWay(FleetTask::Generating));
             }
             match self.look().await? {
                 Look::AllClosed if self.ordered.is_some() => return self.summary().await,

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Asker, ChallengeId, Chore, Error, FallbackCause, Locale, PersonaName, TipAccount, TipBoard,
-        TipDone, TipEvent, TipEventKind, TipMode, TipRequest, TipSubject,
+        Asker, ChallengeId, Error, FallbackCause, FleetTask, Locale, PersonaName, TipAccount,
+        TipBoard, TipDone, TipEvent, TipEventKind, TipMode, TipRequest, TipSubject,
     },
     service::task_lease::TaskLease,
 };
@@ -95,7 +95,7 @@ impl LiveRun {
             };
             loop {
                 if lease.is_lost() {
-                    return Err(Error::UnderWay(Chore::Generating));
+                    return Err(Error::UnderWay(FleetTask::Generating));
                 }
                 let next = timeout(SIGN_OF_LIFE, outcomes.next()).await;
                 let last = match next {

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ChallengeId, ChallengeRepository, Chore, Error, NotedBatch, PersonaName, ReplicaRegistry,
-        Spent, TipBoard, TipSubject,
+        ChallengeId, ChallengeRepository, Error, FleetTask, NotedBatch, PersonaName,
+        ReplicaRegistry, Spent, TipBoard, TipSubject,
     },
     service::{TipsService, task_lease::TaskLease},
 };
@@ -101,7 +101,7 @@ impl GenerateTipsService {
         } else {
             let most_cost = most_cost.ok_or(Error::NoTipsProvider)?;
             let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
-            let lease = lease.ok_or(Error::UnderWay(Chore::Generating))?;
+            let lease = lease.ok_or(Error::UnderWay(FleetTask::Generating))?;
             tracing::info!(challenges = subjects.len(), most_cost, "generating tips");
             match (plan.way, &self.batching) {
                 (Way::Live(pace), _) => {

@@ -2,8 +2,8 @@
 use std::time::Duration;
 
 use challenges_catalog::domain::{
-    ChallengeChange, ChallengeId, EditRefusal, EditStep, EditTerms, Edited, Error, ImportEnd,
-    ImportMode, ImportRow, Imported, Once, Operation, Revision, RevisionQuery, RowConflict,
+    ChallengeChange, ChallengeId, EditRefusal, EditStep, EditTerms, Edited, Error, IdempotencyKey,
+    ImportEnd, ImportMode, ImportRow, Imported, Operation, Revision, RevisionQuery, RowConflict,
     RowOutcome, UnixMicros,
 };
 
@@ -12,7 +12,7 @@ use super::fixture::{Catalog, challenge, id, id_text, tag};
 fn terms() -> EditTerms {
     EditTerms {
         editor: "name ann".to_owned(),
-        once: None,
+        idempotency_key: None,
         validate_only: false,
         patience: Duration::from_secs(5),
     }
@@ -20,7 +20,7 @@ fn terms() -> EditTerms {
 
 fn once(name: &str, payload: u8) -> EditTerms {
     EditTerms {
-        once: Some(Once {
+        idempotency_key: Some(IdempotencyKey {
             id: name.parse().unwrap(),
             payload: [payload; 32],
         }),

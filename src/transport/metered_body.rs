@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::{Code, Status};
 
 use super::{
-    body::{Pieces, ResponseBody},
+    body::{FramedChunks, ResponseBody},
     rpc_stats::{MethodStats, OpenCall},
     unary::GRPC_STATUS,
 };
@@ -34,21 +34,21 @@ pub(super) fn ended(
         return response;
     }
     let open = open.hand_over(Arc::clone(stats));
-    response.map(|body| ResponseBody::Counted(Box::new(Counted { body, open })))
+    response.map(|body| ResponseBody::MeteredBody(Box::new(MeteredBody { body, open })))
 }
 
 /// A body that tells in its trailers how the call ended.
-pub struct Counted {
+pub struct MeteredBody {
     body: ResponseBody,
     open: OpenCall<Arc<MethodStats>>,
 }
 
-impl Counted {
+impl MeteredBody {
     /// The next piece, or the trailers.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Pieces>, Status>>> {
+    ) -> Poll<Option<Result<Frame<FramedChunks>, Status>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         let code = match &polled {
             Poll::Ready(Some(Ok(frame))) => frame

@@ -11,13 +11,13 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A connection's socket that gathers what is written to it until [`Gathered::send`].
+/// A connection's socket that gathers what is written to it until [`CoalescingIo::send`].
 ///
 /// HTTP/2 flushes after every frame, and each flush would be a system call: nearly two for
-/// each answer, which cost more than all else about it. Gathered, the answers that are ready
+/// each answer, which cost more than all else about it. CoalescingIo, the answers that are ready
 /// at one time leave in one call. Clones are the same socket.
 #[derive(Clone)]
-pub(super) struct Gathered(Arc<Mutex<Socket>>);
+pub(super) struct CoalescingIo(Arc<Mutex<Socket>>);
 
 struct Socket {
     stream: TcpStream,
@@ -28,14 +28,14 @@ struct Socket {
     moved: u64,
     /// How much may still be read in this turn.
     readable: usize,
-    spare: Spare,
+    spare: BufferPool,
 }
 
 /// When so much is gathered, it is sent first.
 const GATHERED_MAX_BYTES: usize = 64 << 10;
 
-impl Gathered {
-    pub(super) fn new(stream: TcpStream, spare: Spare) -> Self {
+impl CoalescingIo {
+    pub(super) fn new(stream: TcpStream, spare: BufferPool) -> Self {
         Self(Arc::new(Mutex::new(Socket {
             stream,
             gathered: Vec::new(),
@@ -113,7 +113,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Gathered {
+impl AsyncRead for CoalescingIo {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -142,7 +142,7 @@ impl AsyncRead for Gathered {
     }
 }
 
-impl AsyncWrite for Gathered {
+impl AsyncWrite for CoalescingIo {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -186,12 +186,12 @@ impl AsyncWrite for Gathered {
 /// Buffers between uses. One is needed for as long as a connection is being polled, or for as
 /// long as its peer does not read; so idle connections hold none.
 #[derive(Clone, Default)]
-pub(super) struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct BufferPool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// More are not kept: about as many as there are threads.
 const SPARE_MAX: usize = 64;
 
-impl Spare {
+impl BufferPool {
     fn take(&self) -> Vec<u8> {
         let spare = self.buffers().pop();
         spare.unwrap_or_else(|| Vec::with_capacity(GATHERED_MAX_BYTES))
@@ -221,12 +221,16 @@ mod tests {
 
     use super::*;
 
-    async fn pair() -> (Gathered, Spare, TcpStream) {
+    async fn pair() -> (CoalescingIo, BufferPool, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (stream, _) = listener.accept().await.unwrap();
-        let spare = Spare::default();
-        (Gathered::new(stream, spare.clone()), spare, peer.unwrap())
+        let spare = BufferPool::default();
+        (
+            CoalescingIo::new(stream, spare.clone()),
+            spare,
+            peer.unwrap(),
+        )
     }
 
     fn pattern(length: usize) -> Vec<u8> {

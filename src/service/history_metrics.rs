@@ -10,13 +10,13 @@ use crate::telemetry::{Counter, Page};
 
 /// How long the history is kept, what went of it, and whether pruning keeps up.
 #[derive(Debug, Default)]
-pub struct HistoryFigures {
+pub struct HistoryMetrics {
     retention: Option<Duration>,
     pub(super) removed: Counter,
     is_behind: AtomicBool,
 }
 
-impl HistoryFigures {
+impl HistoryMetrics {
     /// Of a history that is kept for `retention`, or for ever.
     #[must_use]
     pub fn new(retention: Option<Duration>) -> Self {

@@ -22,7 +22,7 @@ use crate::telemetry::Counter;
 /// Nearly every call finds its answer in memory, and then needs no task, no queue and no waking
 /// of the connection; so the answers to all requests that came together leave together.
 #[derive(Clone)]
-pub(super) struct Eager {
+pub(super) struct InlineExecutor {
     executor: TokioExecutor,
     open: Arc<Calls>,
     /// A caller that takes nothing of an answer for so long has its call ended.
@@ -41,7 +41,7 @@ struct Calls {
     begun: AtomicUsize,
 }
 
-impl Eager {
+impl InlineExecutor {
     /// Ends calls of which nothing was taken for `patience`, and counts them in `stalled`.
     pub(super) fn new(patience: Duration, stalled: Arc<Counter>) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Eager {
     }
 }
 
-impl<F> Executor<F> for Eager
+impl<F> Executor<F> for InlineExecutor
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -81,22 +81,22 @@ where
         if polled.is_pending() {
             let waits_on = met.unwrap_or(WaitsOn::Us);
             self.executor
-                .execute(Call::that_waits(call, waits_on, self.clone()));
+                .execute(WaitingCall::that_waits(call, waits_on, self.clone()));
         }
     }
 }
 
 /// A call that had to wait.
-struct Call<F> {
+struct WaitingCall<F> {
     work: Pin<Box<F>>,
     waits_on: WaitsOn,
     /// Runs while the caller is to take something.
     stall: Option<Pin<Box<Sleep>>>,
-    calls: Eager,
+    calls: InlineExecutor,
 }
 
-impl<F> Call<F> {
-    fn that_waits(work: Pin<Box<F>>, waits_on: WaitsOn, calls: Eager) -> Self {
+impl<F> WaitingCall<F> {
+    fn that_waits(work: Pin<Box<F>>, waits_on: WaitsOn, calls: InlineExecutor) -> Self {
         calls.open.waiting.fetch_add(1, Relaxed);
         calls.open.on_us.fetch_add(1, Relaxed);
         let mut call = Self {
@@ -129,7 +129,7 @@ impl<F> Call<F> {
     }
 }
 
-impl<F: Future<Output = ()>> Future for Call<F> {
+impl<F: Future<Output = ()>> Future for WaitingCall<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -152,7 +152,7 @@ impl<F: Future<Output = ()>> Future for Call<F> {
 }
 
 /// However it ends.
-impl<F> Drop for Call<F> {
+impl<F> Drop for WaitingCall<F> {
     fn drop(&mut self) {
         self.calls.open.waiting.fetch_sub(1, Relaxed);
         if self.waits_on == WaitsOn::Us {
@@ -172,8 +172,8 @@ mod tests {
 
     use super::*;
 
-    fn eager() -> Eager {
-        Eager::new(Duration::from_secs(30), Arc::default())
+    fn eager() -> InlineExecutor {
+        InlineExecutor::new(Duration::from_secs(30), Arc::default())
     }
 
     #[tokio::test]

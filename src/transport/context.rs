@@ -13,7 +13,7 @@ const REQUEST_ID_MAX_BYTES: usize = 128;
 
 /// What belongs to one call, beside its message.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
+pub(super) struct RequestContext {
     /// Taken from the caller, or made here. Only letters, digits and `-_.:/+=`, so that it is
     /// the same text in every log.
     pub(super) request_id: HeaderValue,
@@ -24,7 +24,7 @@ pub(super) struct Call {
     path: Option<PathAndQuery>,
 }
 
-impl Call {
+impl RequestContext {
     /// Reads the head of a call that starts now and may take `at_most`.
     pub(super) fn start<B>(request: &Request<B>, at_most: Duration) -> Self {
         let path = request.uri().path_and_query().cloned();
@@ -146,7 +146,7 @@ mod tests {
         let with = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
-            Call::with_headers(&headers, Duration::from_secs(1), None)
+            RequestContext::with_headers(&headers, Duration::from_secs(1), None)
                 .request_id()
                 .to_owned()
         };
