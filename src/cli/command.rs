@@ -2,9 +2,8 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
-use clap_complete::Shell;
 
-use super::{admin, history, id, number::whole, output, settings, tips};
+use super::{admin, completions::shells, history, id, number::whole, output, settings, tips};
 use crate::domain::{Difficulty, PageSize};
 
 /// The binary's name.
@@ -232,7 +231,7 @@ fn completions() -> Command {
     let shell = Arg::new("shell")
         .value_name("SHELL")
         .required(true)
-        .value_parser(value_parser!(Shell))
+        .value_parser(shells())
         .help("The shell to complete in");
     Command::new("completions")
         .about("Writes completions for a shell")

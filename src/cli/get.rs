@@ -33,10 +33,8 @@ struct GetView {
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let typed = matches.get_one::<String>("id").cloned();
-    let id = id::whole(&config, typed.unwrap_or_default())?;
     let request = GetChallengeRequest {
-        id,
+        id: id::whole(&config, matches)?,
         ..Default::default()
     };
     let answer = runtime::command()?.block_on(async {

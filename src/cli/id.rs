@@ -1,5 +1,6 @@
 //! Ids of challenges as they are typed: whole, or as short as a table shows them.
-use clap::Arg;
+use clap::{Arg, ArgMatches};
+use tokio::time::timeout;
 
 use super::{client, escape::clean, failure::Failure, runtime};
 use crate::{
@@ -10,6 +11,8 @@ use crate::{
 
 /// A shorter beginning fits too many.
 const SHORTEST: usize = 8;
+/// So many ids that begin alike are told.
+const SEVERAL_SHOWN: usize = 10;
 
 /// `ID`, which must be given.
 pub(super) fn arg() -> Arg {
@@ -39,26 +42,74 @@ pub(super) fn typed(text: &str) -> Result<String, String> {
     ChallengeId::parse(text).map(|id| id.to_string())
 }
 
-/// The whole id of the one challenge whose id begins with `typed`.
-pub(super) fn whole(config: &ClientConfig, typed: String) -> Result<String, Failure> {
-    if typed.is_empty() || ChallengeId::parse(&typed).is_ok() {
-        return Ok(typed);
-    }
-    let found = runtime::command()?.block_on(beginning_with(config, &typed))?;
-    match &found[..] {
-        [id] => Ok(id.clone()),
-        [] => Err(Failure::failed(format!(
-            "no challenge of the catalog has an id that begins with {typed}; one that is deleted \
-             needs its whole id"
-        ))),
-        several => {
-            let failure = Failure::failed(format!("several ids begin with {typed}"));
-            Err(several.iter().fold(failure, Failure::with_line))
-        }
-    }
+/// The whole id of the challenge that was named; empty when none was.
+pub(super) fn whole(config: &ClientConfig, matches: &ArgMatches) -> Result<String, Failure> {
+    Ok(all_whole(config, matches)?.pop().unwrap_or_default())
 }
 
-async fn beginning_with(config: &ClientConfig, beginning: &str) -> Result<Vec<String>, Failure> {
+/// The whole ids of all challenges that were named.
+pub(super) fn all_whole(
+    config: &ClientConfig,
+    matches: &ArgMatches,
+) -> Result<Vec<String>, Failure> {
+    let typed = matches.try_get_many::<String>("id").ok().flatten();
+    let typed: Vec<_> = typed.into_iter().flatten().cloned().collect();
+    let short = typed.iter().filter(|id| ChallengeId::parse(id).is_err());
+    let short: Vec<_> = short.cloned().collect();
+    if short.is_empty() {
+        return Ok(typed);
+    }
+    // With one more than there are beginnings, one of them has several, and that is told.
+    let found = beginning_with(config, &short, short.len() + SEVERAL_SHOWN);
+    let found = runtime::command()?.block_on(found)?;
+    let fitting = |typed: &str| {
+        let ids = found.iter().map(|(id, _)| id.clone());
+        ids.filter(|id| id.starts_with(typed)).collect::<Vec<_>>()
+    };
+    let ambiguous = short.iter().find(|typed| fitting(typed).len() > 1);
+    if let Some(typed) = ambiguous {
+        let failure = Failure::failed(format!("several ids begin with {typed}"));
+        let several = fitting(typed).into_iter().take(SEVERAL_SHOWN);
+        return Err(several.fold(failure, Failure::with_line));
+    }
+    let whole = typed.iter().map(|typed| {
+        let missing = || {
+            Failure::failed(format!(
+                "no challenge of the catalog has an id that begins with {typed}; one that is \
+                 deleted needs its whole id"
+            ))
+        };
+        if short.contains(typed) {
+            fitting(typed).pop().ok_or_else(missing)
+        } else {
+            Ok(typed.clone())
+        }
+    });
+    whole.collect()
+}
+
+/// Ids and titles of at most `most` challenges whose id begins with one of `beginnings`. All pages
+/// together take no longer than one answer may, so a server that always has another one ends too.
+pub(super) async fn beginning_with(
+    config: &ClientConfig,
+    beginnings: &[String],
+    most: usize,
+) -> Result<Vec<(String, String)>, Failure> {
+    let looked_up = timeout(config.timeout, look_up(config, beginnings, most)).await;
+    looked_up.unwrap_or_else(|_| {
+        let timeout = config.timeout;
+        Err(Failure::failed(format!(
+            "looking for ids took longer than {timeout:?}; --timeout grants more, and a whole id \
+             needs no look"
+        )))
+    })
+}
+
+async fn look_up(
+    config: &ClientConfig,
+    beginnings: &[String],
+    most: usize,
+) -> Result<Vec<(String, String)>, Failure> {
     let mut catalog = ChallengesCatalogClient::new(client::connect(config).await?);
     let mut request = ListChallengesRequest {
         page_size: PageSize::MAX.get().into(),
@@ -72,12 +123,15 @@ async fn beginning_with(config: &ClientConfig, beginning: &str) -> Result<Vec<St
         let page = answer
             .map_err(|status| client::refused(&status))?
             .into_inner();
-        let ids = page
-            .challenges
-            .into_iter()
-            .map(|challenge| clean(&challenge.id));
-        found.extend(ids.filter(|id| id.starts_with(beginning)));
-        if page.next_page_token.is_empty() || page.next_page_token == request.page_token {
+        let challenges = page.challenges.into_iter();
+        let challenges = challenges.map(|it| (clean(&it.id), clean(&it.title)));
+        found.extend(
+            challenges
+                .filter(|(id, _)| beginnings.iter().any(|beginning| id.starts_with(beginning))),
+        );
+        found.truncate(most);
+        let is_last = page.next_page_token.is_empty() || page.next_page_token == request.page_token;
+        if is_last || found.len() == most {
             return Ok(found);
         }
         request.page_token = page.next_page_token;

@@ -1,10 +1,12 @@
+//! From the arguments of the process to its exit code.
 use std::{
     ffi::OsString,
-    io::{Write, stderr},
+    io::{IsTerminal, stdout},
     process::ExitCode,
 };
 
 use clap::ArgMatches;
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     admin,
@@ -12,8 +14,11 @@ use super::{
     completions, config, database,
     failure::Failure,
     get, health, history, list, man,
+    output::{self, Screen},
     placing::placed,
-    serve, tips, verify,
+    serve,
+    table::wrapped,
+    tips, verify,
 };
 use crate::config::{Environment, blank_passwords};
 
@@ -23,7 +28,11 @@ use crate::config::{Environment, blank_passwords};
 /// asked wrongly; `health` and `verify` have their own.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
-    let command = command();
+    let args: Vec<_> = args.into_iter().collect();
+    if completions::answered(&args, environment) {
+        return ExitCode::SUCCESS;
+    }
+    let command = command().term_width(help_width(environment));
     let args = placed(args, &command);
     let program = args.first().map(|arg| arg.to_string_lossy().into_owned());
     let program = program.unwrap_or_else(|| NAME.to_owned());
@@ -32,7 +41,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(environment),
         },
-        Err(error) => usage(&error),
+        Err(error) => usage(&error, environment),
     }
 }
 
@@ -50,21 +59,53 @@ fn dispatch(matches: &ArgMatches, environment: &Environment, program: &str) -> R
         Some(("admin", matches)) => admin::run(matches, environment),
         Some(("man", matches)) => man::run(matches),
         Some(("version", matches)) => completions::version(matches, environment),
-        Some(("completions", matches)) => completions::completions(matches),
+        Some(("completions", matches)) => completions::completions(matches, program),
         Some(("serve", matches)) => serve::run(matches, environment, program),
         Some(_) | None => serve::run(matches, environment, program),
     }
 }
 
-/// Help goes to standard output, faults to standard error; no fault repeats a password.
-fn usage(error: &clap::Error) -> ExitCode {
-    let text = error.to_string();
-    let blanked = blank_passwords(&text);
-    // Nobody is left to be told when the stream is closed.
-    let _ = if error.use_stderr() && blanked != text {
-        write!(stderr(), "{blanked}")
+/// How wide a help text may be: as the terminal is, and without one as its lines are.
+fn help_width(environment: &Environment) -> usize {
+    if stdout().is_terminal() {
+        output::width_of(stdout(), environment)
     } else {
-        error.print()
-    };
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        0
+    }
+}
+
+/// Help goes to standard output, faults to standard error; no fault repeats a password.
+fn usage(error: &clap::Error, environment: &Environment) -> ExitCode {
+    let text = error.to_string();
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if let Some(text) = text.strip_prefix("error: ") {
+        let text = blank_passwords(text.trim_end());
+        return Failure::failed(text).with_code(code).report(environment);
+    }
+    if error.use_stderr() {
+        output::remark(text.trim_end(), environment);
+        return ExitCode::from(code);
+    }
+    let has_color = Screen::of(&stdout(), environment).has_color(environment);
+    let styled = error.render().ansi().to_string();
+    let width = help_width(environment);
+    // The lines of usage are as long as they are.
+    let lines = text
+        .trim_end()
+        .lines()
+        .zip(styled.lines())
+        .map(|(plain, styled)| {
+            if width > 0 && plain.width() > width {
+                wrapped(plain, width)
+            } else if has_color {
+                styled.to_owned()
+            } else {
+                plain.to_owned()
+            }
+        });
+    let lines: Vec<_> = lines.collect();
+    match output::line(&lines.join("\n")) {
+        Ok(()) => ExitCode::from(code),
+        Err(failure) => failure.report(environment),
+    }
 }

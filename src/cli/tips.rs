@@ -55,8 +55,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let typed = matches.get_one::<String>("id").cloned();
-    let id = id::whole(&config, typed.unwrap_or_default())?;
+    let id = id::whole(&config, matches)?;
     let request = request(matches, &config, id);
     runtime::command()?.block_on(async {
         let mut catalog = ChallengesCatalogClient::new(client::connect(&config).await?);

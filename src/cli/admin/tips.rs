@@ -12,12 +12,13 @@ use crate::{
         client,
         escape::clean,
         failure::Failure,
+        id,
         number::whole,
         output::{self, Color, Output},
         runtime, settings,
     },
     config::{ClientConfig, Environment, Form},
-    domain::{ChallengeId, Difficulty, Locale, PersonaName},
+    domain::{Difficulty, Locale, PersonaName},
     pb::{
         admin::v1::{
             BatchGenerateTipsRequest, BatchGenerateTipsResponse, ChallengeIds, GeneratedTipOutcome,
@@ -41,8 +42,8 @@ fn generate() -> Command {
     let ids = Arg::new("id")
         .value_name("ID")
         .num_args(1..)
-        .value_parser(|text: &str| ChallengeId::parse(text))
-        .help("Challenges by their UUIDs");
+        .value_parser(id::typed)
+        .help("Challenges by their UUIDs, or the first 8 digits or more of these");
     let difficulty = Arg::new("difficulty")
         .long("difficulty")
         .value_name("DIFFICULTY")
@@ -125,11 +126,12 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
 fn run_generation(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
+    let request = request(matches, id::all_whole(&config, matches)?);
     runtime::command()?.block_on(async {
         let mut admin = TipsAdminClient::new(client::connect(&config).await?);
         let answer = timeout(
             config.timeout,
-            admin.batch_generate_tips(client::streamed(&config, request(matches))),
+            admin.batch_generate_tips(client::streamed(&config, request)),
         );
         let answer = answer.await.map_err(|_| silent(&config))?;
         let progress = answer.map_err(|status| client::refused(&status))?;
@@ -137,10 +139,8 @@ fn run_generation(matches: &ArgMatches, environment: &Environment) -> Result<(),
     })
 }
 
-fn request(matches: &ArgMatches) -> BatchGenerateTipsRequest {
+fn request(matches: &ArgMatches, ids: Vec<String>) -> BatchGenerateTipsRequest {
     let text = |text: Option<String>| text.unwrap_or_default();
-    let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
-    let ids: Vec<String> = ids.map(ToString::to_string).collect();
     let difficulty = matches.get_one::<String>("difficulty").map(String::as_str);
     let scope = match difficulty {
         Some("beginner") => Scope::Difficulty(catalog::Difficulty::Beginner.into()),

@@ -1,7 +1,12 @@
 //! What a script is told: in the stream that it reads, beside it, and by the exit code.
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 
 use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::timeout,
+};
 
 use super::terminal::Terminal;
 use crate::{
@@ -49,7 +54,19 @@ async fn without_the_database_a_status_of_all_is_that_of_the_replica_that_answer
     ended.with(1, &["the other replicas are unknown"]);
     let told: Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!(told["replicas"][0]["mode"], "database_lost");
-    assert_ne!(told["others_unknown"], "");
+    assert!(told["others_unknown"].is_string(), "{told}");
+    let watch = ["--watch", "--interval", "100ms"];
+    let arguments = [&status[..], &watch].concat();
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_challenges-catalog"))
+        .args(arguments)
+        .env("CATALOG_ADDR", replica.addr().to_string())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut looks = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let look = timeout(PATIENCE, looks.next_line()).await.unwrap().unwrap();
+    assert_eq!(look.as_deref(), Some("–\t–\t1\tunknown"));
     run(&["admin", "cache", "status"], &here).await.with(0, &[]);
 }
 

@@ -45,6 +45,7 @@ async fn one_replica_is_told_field_by_field() {
     );
     assert!(status["hit_latency"]["p99"].is_string(), "{status}");
     assert_eq!(json["silent"], Value::Array(Vec::new()));
+    assert_eq!(json["others_unknown"], Value::Null);
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use tonic::transport::Channel;
 
 use super::{invalidate, status, warm, watch};
 use crate::{
-    cli::{client, command::examples, failure::Failure, names::suggest, output, settings},
+    cli::{client, command::examples, failure::Failure, id, names::suggest, output, settings},
     config::{ClientConfig, Environment, Form},
-    domain::{ChallengeId, Tag},
+    domain::Tag,
     pb::admin::v1::cache_admin_client::CacheAdminClient,
 };
 
@@ -72,7 +72,9 @@ fn status_command() -> Command {
                     "hit ratio, rate and latencies, redrawn every second",
                 ),
             ],
-            "Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica \
+            "In a pipe --watch writes, parted by tabs: answers in a second, the part from a cache, and how many \
+             replicas report and are silent, or `unknown` for these while the database is away.\n\n\
+             Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica \
              that answers is shown; 2 wrong usage.",
         ))
 }
@@ -161,7 +163,7 @@ fn ids(help: &'static str) -> Arg {
     Arg::new("id")
         .long("id")
         .value_name("ID")
-        .value_parser(|text: &str| ChallengeId::parse(text))
+        .value_parser(id::typed)
         .num_args(1..)
         .action(ArgAction::Append)
         .help(help)

@@ -9,11 +9,12 @@ use crate::{
         escape::clean,
         failure::Failure,
         figures::time,
+        id,
         output::{Color, Output},
         runtime, settings,
     },
     config::Environment,
-    domain::{ChallengeId, Tag},
+    domain::Tag,
     pb::admin::v1::{
         ChallengeIds, InvalidateCacheRequest, InvalidateCacheResponse, InvalidationWait,
         invalidate_cache_request::Target,
@@ -24,7 +25,7 @@ use crate::{
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let request = request(matches);
+    let request = request(matches, id::all_whole(&config, matches)?);
     if is_everything(&request) && !request.validate_only && !matches.get_flag("yes") {
         let what = "This declares every copy of every replica out of date.";
         let otherwise = "--validate-only counts what it would hit";
@@ -42,9 +43,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     show(output, &request, &receipt)
 }
 
-fn request(matches: &ArgMatches) -> InvalidateCacheRequest {
-    let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
-    let ids: Vec<String> = ids.map(ToString::to_string).collect();
+fn request(matches: &ArgMatches, ids: Vec<String>) -> InvalidateCacheRequest {
     let target = match matches.get_one::<String>("tag") {
         Some(tag) => Target::Tag(tag.clone()),
         None if ids.is_empty() => Target::All(matches.get_flag("all")),

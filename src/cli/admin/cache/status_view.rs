@@ -17,7 +17,7 @@ pub(super) fn status(status: &GetCacheStatusResponse) -> Value {
     json!({
         "replicas": replicas,
         "silent": status.silent,
-        "others_unknown": status.others_unknown,
+        "others_unknown": Some(&status.others_unknown).filter(|why| !why.is_empty()),
     })
 }
 

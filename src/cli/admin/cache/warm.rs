@@ -10,12 +10,13 @@ use crate::{
         client,
         failure::Failure,
         figures::time,
+        id,
         output::{self, Output},
         progress::Progress,
         runtime, settings,
     },
     config::{ClientConfig, Environment},
-    domain::{ChallengeId, Difficulty as Named, PageSize},
+    domain::{Difficulty as Named, PageSize},
     pb::{
         admin::v1::{WarmCacheRequest, WarmCacheResponse, WarmQuery, WarmSummary},
         catalog::v1::Difficulty,
@@ -26,7 +27,7 @@ use crate::{
 pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let request = request(matches);
+    let request = request(matches, id::all_whole(&config, matches)?);
     runtime::command()?.block_on(async {
         let warmed = async {
             let mut admin = connect(&config).await?;
@@ -44,12 +45,11 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     })
 }
 
-fn request(matches: &ArgMatches) -> WarmCacheRequest {
+fn request(matches: &ArgMatches, ids: Vec<String>) -> WarmCacheRequest {
     let queries = matches.get_many::<WarmQuery>("list").into_iter().flatten();
-    let ids = matches.get_many::<ChallengeId>("id").into_iter().flatten();
     WarmCacheRequest {
         queries: queries.copied().collect(),
-        ids: ids.map(ToString::to_string).collect(),
+        ids,
     }
 }
 

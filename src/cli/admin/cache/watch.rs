@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     command::connect,
     dashboard::{Dashboard, Look},
-    status::ask,
+    status::{ask, others_unknown},
     status_view,
 };
 use crate::{
@@ -100,10 +100,14 @@ impl View {
                 return self.output.data_item(&status_view::status(&status));
             }
             Ok(status) => {
-                let counts = (status.replicas.len(), status.silent.len());
+                let replicas = status.replicas.len();
+                let silent = match others_unknown(&status) {
+                    Some(_) => "unknown".to_owned(),
+                    None => status.silent.len().to_string(),
+                };
                 let look = self.dashboard.take(status, since);
                 if !self.has_screen {
-                    return output::line(&plain(look, counts));
+                    return output::line(&plain(look, replicas, silent));
                 }
                 None
             }
@@ -135,9 +139,9 @@ impl Drop for View {
 }
 
 /// Rate, hit ratio, replicas that answered and that were silent, parted by tabs.
-fn plain(look: Option<Look>, (replicas, silent): (usize, usize)) -> String {
+fn plain(look: Option<Look>, replicas: usize, silent: String) -> String {
     let rate = look.map_or(NONE.to_owned(), |look| format!("{:.1}", look.rate));
     let ratio = look.and_then(|look| look.hit_ratio);
     let ratio = ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.4}"));
-    [rate, ratio, replicas.to_string(), silent.to_string()].join("\t")
+    [rate, ratio, replicas.to_string(), silent].join("\t")
 }

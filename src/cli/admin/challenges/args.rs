@@ -88,7 +88,7 @@ pub(super) fn text(matches: &ArgMatches, name: &str) -> String {
 
 /// The challenge that was named, by its whole id.
 pub(super) fn challenge_id(matches: &ArgMatches, config: &ClientConfig) -> Result<String, Failure> {
-    id::whole(config, text(matches, "id"))
+    id::whole(config, matches)
 }
 
 /// How an edit reaches the server.
