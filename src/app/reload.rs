@@ -12,7 +12,7 @@ use tokio::{
 
 use super::writers::Writers;
 use crate::{
-    config::{Entry, LOG, Loaded, Problems},
+    config::{Entry, LOG_FILTER, Loaded, Problems},
     llm::SetupError,
     telemetry::LogFilter,
     tips::Board,
@@ -155,8 +155,8 @@ impl Reload {
     }
 
     /// The settings that count at the next start only, and have changed.
-    fn waiting(&self, now: &[Entry]) -> Vec<&'static str> {
-        let flag = |entry: &Entry| entry.setting.flag;
+    fn waiting(&self, now: &[Entry]) -> Vec<String> {
+        let flag = |entry: &Entry| entry.setting.flag();
         let was = |now: &&Entry| {
             let before = self
                 .at_start
@@ -165,6 +165,6 @@ impl Reload {
             before.is_none_or(|before| before.shown != now.shown)
         };
         let changed = now.iter().filter(was).map(flag);
-        changed.filter(|flag| *flag != LOG.flag).collect()
+        changed.filter(|flag| *flag != LOG_FILTER.flag()).collect()
     }
 }

@@ -97,7 +97,7 @@ fn provider_settings(
     config: &Config,
     denied: &Arc<Notify>,
 ) -> ProviderSettings {
-    let timeouts = config.providers.timeouts;
+    let timeouts = &config.providers.timeouts;
     ProviderSettings {
         base_url: provider.base_url.url().clone(),
         key: provider.key.clone(),

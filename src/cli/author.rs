@@ -2,7 +2,7 @@
 use clap::{Arg, ArgMatches};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
-use crate::{config::Environment, domain::CallerId};
+use crate::{config::EnvVars, domain::CallerId};
 
 /// `--as`, for every command whose change is kept with a name.
 pub(super) fn arg() -> Arg {
@@ -26,7 +26,7 @@ pub(super) struct Author(Option<AsciiMetadataValue>);
 
 impl Author {
     /// Whom `--as` names, or else $USER where the server can take that name.
-    pub(super) fn of(matches: &ArgMatches, environment: &Environment) -> Self {
+    pub(super) fn of(matches: &ArgMatches, environment: &EnvVars) -> Self {
         let typed = matches.try_get_one::<String>("as").ok().flatten().cloned();
         let named = typed.or_else(|| name(environment.get("USER")?).ok());
         Self(named.and_then(|name| name.parse().ok()))
@@ -49,7 +49,7 @@ mod tests {
     fn signed(arguments: &[&str], user: &str) -> Option<String> {
         let command = Command::new("x").no_binary_name(true).arg(arg());
         let matches = command.try_get_matches_from(arguments).unwrap();
-        let environment: Environment = [("USER", user)].into_iter().collect();
+        let environment: EnvVars = [("USER", user)].into_iter().collect();
         let mut request = Request::new(());
         Author::of(&matches, &environment).sign(&mut request);
         let name = request.metadata().get("x-caller-id")?;

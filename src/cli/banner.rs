@@ -120,10 +120,10 @@ fn here(addr: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, Flags, load};
+    use crate::config::{EnvVars, Flags, load};
 
     fn banner(variables: &[(&str, &str)], grpc: &str) -> String {
-        let environment: Environment = variables.iter().copied().collect();
+        let environment: EnvVars = variables.iter().copied().collect();
         let config = load(&Flags::new(), &environment).unwrap().config;
         let listening = Listening {
             grpc: grpc.parse().unwrap(),

@@ -299,17 +299,17 @@ mod tests {
     #[test]
     fn every_setting_is_in_the_help_of_the_commands_that_take_it() {
         let text = help_of(&["serve"]);
-        for setting in std::iter::once(&CONFIG_FILE).chain(SETTINGS) {
+        for setting in std::iter::once(&CONFIG_FILE).chain(SETTINGS.iter()) {
             assert!(
-                text.contains(&format!("--{} ", setting.flag))
-                    || text.contains(&format!("--{}[", setting.flag)),
+                text.contains(&format!("--{} ", setting.flag()))
+                    || text.contains(&format!("--{}[", setting.flag())),
                 "{}",
-                setting.flag
+                setting.flag()
             );
             assert!(text.contains(setting.env), "{}", setting.env);
         }
         for setting in CLIENT_SETTINGS {
-            assert!(help_of(&["list"]).contains(&format!("--{} ", setting.flag)));
+            assert!(help_of(&["list"]).contains(&format!("--{} ", setting.flag())));
         }
         assert!(help_of(&["migrate", "up"]).contains("--database-url"));
         assert!(!help_of(&["migrate", "up"]).contains("--grpc-addr"));

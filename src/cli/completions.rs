@@ -22,7 +22,7 @@ use super::{
     placing::placed,
     runtime, settings,
 };
-use crate::config::{ClientConfig, Environment};
+use crate::config::{ClientConfig, EnvVars};
 
 /// Names the shell that asks; its script sets it.
 const SHELL: &str = "CATALOG_COMPLETE";
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const IDS_MAX: usize = 100;
 
 /// `version`.
-pub(super) fn version(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn version(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let output = Output::new(matches, environment);
     if output.is_data() {
@@ -75,7 +75,7 @@ fn script(shell: &dyn EnvCompleter, program: &str) -> Result<String, Failure> {
 
 /// Answers a shell that completes a word, and tells whether one asked. What goes wrong offers
 /// nothing: a message would end up within the line that somebody types.
-pub(super) fn answered(args: &[OsString], environment: &Environment) -> bool {
+pub(super) fn answered(args: &[OsString], environment: &EnvVars) -> bool {
     let Some(shell) = environment.get(SHELL) else {
         return false;
     };
@@ -103,7 +103,7 @@ pub(super) fn answered(args: &[OsString], environment: &Environment) -> bool {
 }
 
 /// The server that is meant by what was typed so far.
-fn client(typed: &[OsString], environment: &Environment) -> Option<ClientConfig> {
+fn client(typed: &[OsString], environment: &EnvVars) -> Option<ClientConfig> {
     let matches = command()
         .ignore_errors(true)
         .try_get_matches_from(typed)

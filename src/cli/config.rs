@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     app::redis_rules,
-    config::{Environment, Loaded, Problems, in_force, load},
+    config::{EnvVars, Loaded, Problems, in_force, load},
 };
 
 /// All verbs: exit code 2 when the settings cannot be used.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
     };

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     app::{self, Migrated, Migration},
-    config::{DatabaseConfig, Environment, LOG},
+    config::{DatabaseConfig, EnvVars, LOG_FILTER},
 };
 
 /// `migrate up` and `migrate status`.
-pub(super) fn migrate(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn migrate(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
     };
@@ -61,7 +61,7 @@ fn tell(migrated: &Migrated) -> Result<(), Failure> {
 }
 
 /// `seed`.
-pub(super) fn seed(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn seed(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let database = database(matches, environment)?;
     let file = matches.get_one::<PathBuf>("file");
@@ -81,11 +81,11 @@ pub(super) fn seed(matches: &ArgMatches, environment: &Environment) -> Result<()
 /// The database's settings, with a log that keeps still unless asked.
 pub(super) fn database(
     matches: &ArgMatches,
-    environment: &Environment,
+    environment: &EnvVars,
 ) -> Result<DatabaseConfig, Failure> {
     let loaded = settings::loaded(matches, environment)?;
     let log = &loaded.config.log;
-    let filter = if loaded.is_default(&LOG) {
+    let filter = if loaded.is_default(LOG_FILTER) {
         "warn"
     } else {
         &log.filter

@@ -4,7 +4,7 @@ use super::{
     escape::clean_lines,
     output::{self, Screen},
 };
-use crate::config::{Environment, Problems};
+use crate::config::{EnvVars, Problems};
 
 /// How a command ends that did not succeed.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Failure {
     }
 
     /// As people see it on standard error.
-    pub(super) fn text(&self, environment: &Environment) -> String {
+    pub(super) fn text(&self, environment: &EnvVars) -> String {
         let error = if Screen::of(&stderr(), environment).has_color(environment) {
             "\u{1b}[1;31merror:\u{1b}[0m"
         } else {
@@ -79,7 +79,7 @@ impl Failure {
     }
 
     /// Says it, and gives the exit code.
-    pub(super) fn report(&self, environment: &Environment) -> ExitCode {
+    pub(super) fn report(&self, environment: &EnvVars) -> ExitCode {
         if !self.message.is_empty() {
             output::remark(&self.text(environment), environment);
         }

@@ -12,7 +12,7 @@ use super::{
     view::{ChallengeView, FreshnessView},
 };
 use crate::{
-    config::Environment,
+    config::EnvVars,
     pb::catalog::v1::{
         GetChallengeRequest, GetChallengeResponse,
         challenges_catalog_client::ChallengesCatalogClient,
@@ -30,7 +30,7 @@ struct GetView {
 }
 
 /// Shows one challenge of a running server.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let request = GetChallengeRequest {
@@ -62,7 +62,7 @@ impl TryFrom<GetChallengeResponse> for GetView {
     }
 }
 
-fn show(output: Output, environment: &Environment, view: GetView) -> Result<(), Failure> {
+fn show(output: Output, environment: &EnvVars, view: GetView) -> Result<(), Failure> {
     let warning = view.freshness.as_ref().and_then(FreshnessView::warning);
     if let (Some(warning), false) = (warning, output.is_table()) {
         output::remark(&warning, environment);

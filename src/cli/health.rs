@@ -12,10 +12,10 @@ use super::{
     output::{self, Color, Output},
     runtime, settings,
 };
-use crate::config::{ClientConfig, Environment};
+use crate::config::{ClientConfig, EnvVars};
 
 /// Exit code 0: serving; 1: not serving or unknown; 2: could not ask.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let service = matches

@@ -12,7 +12,7 @@ use super::{
     progress::Progress,
     runtime, settings,
 };
-use crate::{app, config::Environment};
+use crate::{app, config::EnvVars};
 
 /// The longest time that can be given: PostgreSQL counts no days before 4714 BC.
 const LONGEST: Duration = Duration::from_hours(36_500 * 24);
@@ -61,14 +61,14 @@ pub(super) fn command() -> Command {
 }
 
 /// Does what the command says.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("prune", matches)) => prune(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),
     }
 }
 
-fn prune(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+fn prune(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let database = database::database(matches, environment)?;
     let typed = matches.get_one::<Duration>("older-than").copied();

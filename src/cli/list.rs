@@ -12,7 +12,7 @@ use super::{
     view::{ChallengeView, FreshnessView, difficulty},
 };
 use crate::{
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     domain::PageSize,
     pb::catalog::v1::{
         Difficulty, ListChallengesRequest, ListChallengesResponse,
@@ -34,7 +34,7 @@ struct ListView {
 }
 
 /// Lists the challenges of a running server.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let view = runtime::command()?.block_on(async {
@@ -126,7 +126,7 @@ impl From<ListChallengesResponse> for ListView {
     }
 }
 
-fn show(output: Output, environment: &Environment, view: &ListView) -> Result<(), Failure> {
+fn show(output: Output, environment: &EnvVars, view: &ListView) -> Result<(), Failure> {
     let warning = view.freshness.as_ref().and_then(FreshnessView::warning);
     if let (Some(warning), false) = (warning, output.is_table()) {
         output::remark(&warning, environment);

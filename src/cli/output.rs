@@ -14,7 +14,7 @@ use super::{
     failure::Failure,
     table::{Overflow, table, wrapped},
 };
-use crate::config::Environment;
+use crate::config::EnvVars;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
@@ -67,7 +67,7 @@ pub(super) enum Screen {
 
 impl Screen {
     /// What `stream` is.
-    pub(super) fn of(stream: &impl IsTerminal, environment: &Environment) -> Self {
+    pub(super) fn of(stream: &impl IsTerminal, environment: &EnvVars) -> Self {
         match environment.get("TERM") {
             _ if !stream.is_terminal() => Self::None,
             None | Some("dumb") => Self::Dumb,
@@ -76,7 +76,7 @@ impl Screen {
     }
 
     /// Whether colours are shown there.
-    pub(super) fn has_color(self, environment: &Environment) -> bool {
+    pub(super) fn has_color(self, environment: &EnvVars) -> bool {
         self == Self::Full && environment.get("NO_COLOR").is_none()
     }
 }
@@ -93,7 +93,7 @@ pub(super) fn arg() -> Arg {
 
 impl Output {
     /// What `--output` asks for, or what suits standard output.
-    pub(super) fn new(matches: &ArgMatches, environment: &Environment) -> Self {
+    pub(super) fn new(matches: &ArgMatches, environment: &EnvVars) -> Self {
         let is_terminal = stdout().is_terminal();
         let shape = match matches.get_one::<String>("output").map(String::as_str) {
             Some("json") => Shape::Data(Format::Json),
@@ -237,7 +237,7 @@ fn lines(text: &str) -> Result<(), Failure> {
 }
 
 /// Tells people what programs that read standard output must not meet there.
-pub(super) fn remark(text: &str, environment: &Environment) {
+pub(super) fn remark(text: &str, environment: &EnvVars) {
     let text = match Screen::of(&stderr(), environment) {
         Screen::Full | Screen::Dumb => wrapped(text, width_of(stderr(), environment)),
         Screen::None => text.to_owned(),
@@ -247,7 +247,7 @@ pub(super) fn remark(text: &str, environment: &Environment) {
 }
 
 /// How many columns a terminal has, as it says itself or the environment does, and else 80.
-pub(super) fn width_of(terminal: impl AsFd, environment: &Environment) -> usize {
+pub(super) fn width_of(terminal: impl AsFd, environment: &EnvVars) -> usize {
     let told = tcgetwinsize(terminal)
         .ok()
         .map(|size| usize::from(size.ws_col));

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{escape::clean, output::Screen};
-use crate::config::Environment;
+use crate::config::EnvVars;
 
 /// A bar on standard error that shows how far long work is, where somebody can see it.
 pub(super) struct Progress {
@@ -30,7 +30,7 @@ const WORDS_MAX: usize = 38;
 
 impl Progress {
     /// Nothing is shown yet; nothing ever, where what is written cannot be written over.
-    pub(super) fn new(what: &'static str, environment: &Environment) -> Self {
+    pub(super) fn new(what: &'static str, environment: &EnvVars) -> Self {
         Self {
             what,
             is_shown: Screen::of(&stderr(), environment) == Screen::Full,

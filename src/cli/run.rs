@@ -20,14 +20,14 @@ use super::{
     table::wrapped,
     tips, verify,
 };
-use crate::config::{Environment, blank_passwords};
+use crate::config::{EnvVars, blank_passwords};
 
 /// Does what `args` say, the first of which is the program's name.
 ///
 /// The exit code is 0 when it was done, 1 when it failed and 2 when it was
 /// asked wrongly; `health` and `verify` have their own.
 #[must_use]
-pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: &EnvVars) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
     if completions::answered(&args, environment) {
         return ExitCode::SUCCESS;
@@ -45,7 +45,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
     }
 }
 
-fn dispatch(matches: &ArgMatches, environment: &Environment, program: &str) -> Result<(), Failure> {
+fn dispatch(matches: &ArgMatches, environment: &EnvVars, program: &str) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("migrate", matches)) => database::migrate(matches, environment),
         Some(("seed", matches)) => database::seed(matches, environment),
@@ -66,7 +66,7 @@ fn dispatch(matches: &ArgMatches, environment: &Environment, program: &str) -> R
 }
 
 /// How wide a help text may be: as the terminal is, and without one as its lines are.
-fn help_width(environment: &Environment) -> usize {
+fn help_width(environment: &EnvVars) -> usize {
     if stdout().is_terminal() {
         output::width_of(stdout(), environment)
     } else {
@@ -75,7 +75,7 @@ fn help_width(environment: &Environment) -> usize {
 }
 
 /// Help goes to standard output, faults to standard error; no fault repeats a password.
-fn usage(error: &clap::Error, environment: &Environment) -> ExitCode {
+fn usage(error: &clap::Error, environment: &EnvVars) -> ExitCode {
     let text = error.to_string();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if let Some(text) = text.strip_prefix("error: ") {

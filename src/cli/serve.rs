@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     app::{self, Greet},
-    config::{Config, Environment, LogConfig, LogFormat, load},
+    config::{Config, EnvVars, LogConfig, LogFormat, load},
     telemetry::{self, Format, LogFilter, LogQueue},
 };
 
 /// Serves until told to stop.
 pub(super) fn run(
     matches: &ArgMatches,
-    environment: &Environment,
+    environment: &EnvVars,
     program: &str,
 ) -> Result<(), Failure> {
     let loaded = settings::loaded(matches, environment)?;
@@ -56,7 +56,7 @@ pub(super) fn run(
 }
 
 /// The banner, by way of the log, whose reader is not waited for.
-fn greeting(config: &Config, program: &str, mut log: LogQueue, environment: &Environment) -> Greet {
+fn greeting(config: &Config, program: &str, mut log: LogQueue, environment: &EnvVars) -> Greet {
     let banner = Banner::of(config, program);
     let width = output::width_of(stderr(), environment);
     Box::new(move |listening| {
@@ -72,7 +72,7 @@ const CANNOT_LOG: &str = "cannot log";
 pub(super) fn start_log<W>(
     log: &LogConfig,
     filter: &str,
-    environment: &Environment,
+    environment: &EnvVars,
     writer: W,
 ) -> Result<(Format, LogFilter), Failure>
 where

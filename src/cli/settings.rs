@@ -7,8 +7,8 @@ use super::{
     output,
 };
 use crate::config::{
-    CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, Environment, Flags, Form, Loaded, SETTINGS,
-    Section, Setting, load,
+    CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, EnvVars, Flags, Loaded, SETTINGS, Section, Setting,
+    ValueKind, load,
 };
 
 /// Every setting of the server.
@@ -27,15 +27,12 @@ pub(super) fn client_args() -> Vec<Arg> {
 }
 
 /// The settings in force for a command of the server's side.
-pub(super) fn loaded(matches: &ArgMatches, environment: &Environment) -> Result<Loaded, Failure> {
+pub(super) fn loaded(matches: &ArgMatches, environment: &EnvVars) -> Result<Loaded, Failure> {
     load(&flags(matches), environment).map_err(|problems| Failure::settings(&problems, SERVE_HELP))
 }
 
 /// The settings in force for a command that calls a server.
-pub(super) fn client(
-    matches: &ArgMatches,
-    environment: &Environment,
-) -> Result<ClientConfig, Failure> {
+pub(super) fn client(matches: &ArgMatches, environment: &EnvVars) -> Result<ClientConfig, Failure> {
     let config = ClientConfig::load(&flags(matches), environment)
         .map_err(|problems| Failure::settings(&problems, "--help of this command"))?;
     for warning in &config.warnings {
@@ -47,11 +44,12 @@ pub(super) fn client(
 /// What was typed, for [`load`].
 pub(super) fn flags(matches: &ArgMatches) -> Flags {
     let settings = std::iter::once(&CONFIG_FILE)
-        .chain(SETTINGS)
+        .chain(SETTINGS.iter())
         .chain(CLIENT_SETTINGS);
     let typed = settings.filter_map(|setting| {
-        let text = matches.try_get_one::<String>(setting.flag).ok().flatten()?;
-        Some((setting.flag.to_owned(), text.clone()))
+        let flag = setting.flag();
+        let text = matches.try_get_one::<String>(&flag).ok().flatten()?.clone();
+        Some((flag, text))
     });
     typed.collect()
 }
@@ -70,25 +68,21 @@ fn arg(setting: &'static Setting) -> Arg {
         "" => String::new(),
         default => format!("[default: {default}] "),
     };
-    let arg = Arg::new(setting.flag)
-        .long(setting.flag)
-        .value_name(setting.form.value_name())
+    let arg = Arg::new(setting.flag())
+        .long(setting.flag())
+        .value_name(setting.kind.value_name())
         .help_heading(setting.section.heading())
         .help(setting.help)
         .long_help(format!(
             "{}\n{default}[env: {env}] [accepts: {}]",
             setting.help,
-            setting.form.range()
+            setting.kind.range()
         ));
-    match setting.form {
-        Form::Switch => arg
+    if matches!(setting.kind, ValueKind::Switch) {
+        return arg
             .num_args(0..=1)
             .require_equals(true)
-            .default_missing_value("true"),
-        Form::Text { .. }
-        | Form::Count { .. }
-        | Form::Duration { .. }
-        | Form::Bytes { .. }
-        | Form::Money { .. } => arg,
+            .default_missing_value("true");
     }
+    arg
 }

@@ -10,7 +10,7 @@ use super::{
     tip_view::word,
 };
 use crate::{
-    config::Environment,
+    config::EnvVars,
     pb::catalog::v1::{
         StreamTipsResponse, TipDone, TipFallback, TipProviderFailure, TipReset, TipResetCause,
         TipSource, stream_tips_response::Event,
@@ -23,7 +23,7 @@ use crate::{
 /// about it. A pipe cannot take text back, so there it is written once, when it is whole.
 pub(super) struct TipPage<'a> {
     output: Output,
-    environment: &'a Environment,
+    environment: &'a EnvVars,
     asked: Instant,
     first_text: Option<Duration>,
     text: String,
@@ -33,7 +33,7 @@ pub(super) struct TipPage<'a> {
 }
 
 impl<'a> TipPage<'a> {
-    pub(super) fn new(output: Output, environment: &'a Environment, asked: Instant) -> Self {
+    pub(super) fn new(output: Output, environment: &'a EnvVars, asked: Instant) -> Self {
         Self {
             output,
             environment,

@@ -15,7 +15,7 @@ use super::{
     tip_view::EventView,
 };
 use crate::{
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     domain::{Locale, PersonaName},
     pb::catalog::v1::{
         StreamTipsRequest, StreamTipsResponse, TipMode,
@@ -52,7 +52,7 @@ pub(super) fn command() -> Command {
 }
 
 /// Shows a tip as it comes.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let id = id::whole(&config, matches)?;

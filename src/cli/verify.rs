@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     app::{self, Report, Severity},
-    config::Environment,
+    config::EnvVars,
 };
 
 /// Exit code 0: nothing found; 1: findings; 2: could not check.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let database = database::database(matches, environment)?;
     let progress = Mutex::new(Progress::new("checking", environment));

@@ -1,71 +1,16 @@
-use std::{fs, time::Duration};
+//! How the commands that call a server reach it.
+use std::{fs, path::Path, time::Duration};
 
 use secrecy::SecretString;
 
 use super::{
-    Environment,
+    EnvVars,
     file::FileValues,
-    given::{Flags, Sources, open_to_others},
     problem::Problems,
-    reader::{Reader, optional},
-    setting::{Form, Section, Setting},
+    reader::{Flags, Reader, ValueSources, open_to_others},
+    settings::{ADDR, CallConfig, TLS_CA, TOKEN_FILE},
     text,
 };
-
-const ADDR: Setting = Setting {
-    flag: "addr",
-    env: "CATALOG_ADDR",
-    section: Section::Client,
-    form: Form::Text {
-        value_name: "URL",
-        expected: "http:// or https://HOST:PORT, or HOST:PORT for http",
-    },
-    default: "http://127.0.0.1:50051",
-    secret: false,
-    help: "The server to call",
-};
-
-const TIMEOUT: Setting = Setting {
-    flag: "timeout",
-    env: "CATALOG_CLIENT_TIMEOUT",
-    section: Section::Client,
-    form: Form::Duration {
-        min: Duration::from_millis(1),
-        max: Duration::from_hours(1),
-    },
-    default: "5s",
-    secret: false,
-    help: "How long to wait for the connection, and for each answer",
-};
-
-const TOKEN_FILE: Setting = Setting {
-    flag: "token-file",
-    env: "CATALOG_TOKEN_FILE",
-    section: Section::Client,
-    form: Form::Text {
-        value_name: "FILE",
-        expected: "a file that holds a token, on one line",
-    },
-    default: "",
-    secret: false,
-    help: "Sends the token in FILE with every call, as `authorization: Bearer`",
-};
-
-const TLS_CA: Setting = Setting {
-    flag: "tls-ca",
-    env: "CATALOG_TLS_CA",
-    section: Section::Client,
-    form: Form::Text {
-        value_name: "FILE",
-        expected: "a file of certificates in PEM",
-    },
-    default: "",
-    secret: false,
-    help: "Whom to trust behind https://, instead of those that the machine trusts",
-};
-
-/// Every setting of the commands that call a server.
-pub static CLIENT_SETTINGS: &[Setting] = &[ADDR, TIMEOUT, TOKEN_FILE, TLS_CA];
 
 /// How the commands that call a server reach it.
 #[derive(Clone, Debug)]
@@ -88,39 +33,49 @@ impl ClientConfig {
     /// # Errors
     ///
     /// Everything that is wrong, at once.
-    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, Problems> {
-        let sources = Sources {
+    pub fn load(flags: &Flags, environment: &EnvVars) -> Result<Self, Problems> {
+        let file = FileValues::new();
+        let sources = ValueSources {
             flags,
             environment,
-            file: FileValues::new(),
+            file,
         };
         let mut reader = Reader::new(&sources);
-        let addr = reader.read(&ADDR, ADDR.default, address, Clone::clone);
-        let timeout = reader.duration(&TIMEOUT);
-        let shown = |token: &Option<SecretString>| token.as_ref().map_or("", |_| "***").to_owned();
-        let token = reader.read(&TOKEN_FILE, "", optional(token), shown);
-        let tls_ca = reader.read(&TLS_CA, "", optional(text::certificates), |_| String::new());
+        let Some(given) = CallConfig::read(&mut reader) else {
+            return Err(Problems(reader.problems));
+        };
+        let mut refuse = |setting, problem| reader.refuse(setting, problem);
+        let addr = address(&given.addr)
+            .map_err(|problem| refuse(&ADDR, problem))
+            .ok();
+        let token = given.token_file.as_deref().map(token).transpose();
+        let token = token.map_err(|problem| refuse(&TOKEN_FILE, problem)).ok();
+        let tls_ca = given
+            .tls_ca
+            .as_ref()
+            .map(|path| text::certificates(&path.to_string_lossy()));
+        let tls_ca = tls_ca
+            .transpose()
+            .map_err(|problem| refuse(&TLS_CA, problem))
+            .ok();
         if let (Some(addr), Some(Some(_))) = (&addr, &tls_ca)
             && !is_tls(addr)
         {
-            let problem = format!("goes with an address https://…, not {addr}");
-            reader.refuse(&TLS_CA, problem);
+            refuse(
+                &TLS_CA,
+                format!("goes with an address https://…, not {addr}"),
+            );
         }
-        let file = sources.given(&TOKEN_FILE).ok().flatten();
-        let warnings = file.and_then(|file| open_to_others(&file.text));
-        let warnings = warnings.into_iter().collect();
-        match (addr, timeout, token, tls_ca) {
-            (Some(addr), Some(timeout), Some(token), Some(tls_ca))
-                if reader.problems.is_empty() =>
-            {
-                Ok(Self {
-                    addr,
-                    timeout,
-                    token,
-                    tls_ca,
-                    warnings,
-                })
-            }
+        let file = given.token_file.as_deref();
+        let warning = file.and_then(|file| open_to_others(&file.to_string_lossy()));
+        match (addr, token, tls_ca) {
+            (Some(addr), Some(token), Some(tls_ca)) if reader.problems.is_empty() => Ok(Self {
+                addr,
+                timeout: given.timeout,
+                token,
+                tls_ca,
+                warnings: warning.into_iter().collect(),
+            }),
             _ => Err(Problems(reader.problems)),
         }
     }
@@ -157,7 +112,7 @@ fn address(text: &str) -> Result<String, String> {
 const TOKEN_MAX_BYTES: usize = 4096;
 
 /// The token in a file, without the line break that editors leave at the end.
-fn token(path: &str) -> Result<SecretString, String> {
+fn token(path: &Path) -> Result<SecretString, String> {
     let text =
         fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
     let token = text.trim_end_matches(['\n', '\r']);
@@ -180,7 +135,7 @@ mod tests {
         let file = folder.path().join("token");
         let path = file.to_str().unwrap();
         let flags = Flags::from([("token-file".to_owned(), path.to_owned())]);
-        let load = || ClientConfig::load(&flags, &Environment::default());
+        let load = || ClientConfig::load(&flags, &EnvVars::default());
         assert!(load().unwrap_err().to_string().contains("cannot read"));
         for bad in ["", "\n", "two words\n", "two\nlines\n", "ä\n"] {
             fs::write(&file, bad).unwrap();
@@ -229,7 +184,7 @@ mod tests {
         let load = |addr: &str| {
             let ca = ("tls-ca".to_owned(), file.to_str().unwrap().to_owned());
             let flags = Flags::from([("addr".to_owned(), addr.to_owned()), ca]);
-            let loaded = ClientConfig::load(&flags, &Environment::default());
+            let loaded = ClientConfig::load(&flags, &EnvVars::default());
             loaded.map_err(|problems| problems.to_string())
         };
         assert!(load("https://a:1").unwrap_err().contains("cannot read"));
@@ -242,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_flag_is_stronger_than_the_environment() {
-        let environment: Environment = [("CATALOG_ADDR", "a:1"), ("CATALOG_CLIENT_TIMEOUT", "2s")]
+        let environment: EnvVars = [("CATALOG_ADDR", "a:1"), ("CATALOG_CLIENT_TIMEOUT", "2s")]
             .into_iter()
             .collect();
         let flags = Flags::from([("addr".to_owned(), "b:2".to_owned())]);

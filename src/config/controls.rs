@@ -1,9 +1,8 @@
+//! What holds where operators decided nothing by a row.
 use super::{
-    CacheConfig, ProviderConfig, ProvidersConfig, TipsConfig,
-    entry::Origin,
-    reader::{Reader, optional},
+    CacheConfig, ProviderConfig, ProvidersConfig, SETTINGS, TipsConfig,
+    reader::{Origin, Reader},
     setting::Setting,
-    table,
 };
 use crate::domain::{Configured, Environment, Flag, FlagValue, RuntimeSetting};
 
@@ -18,23 +17,6 @@ pub struct ControlsConfig {
     pub settings: Vec<Configured<RuntimeSetting>>,
 }
 
-/// Whose rows count here.
-#[expect(
-    clippy::option_option,
-    reason = "outer: could it be read; inner: was it given"
-)]
-pub(super) fn environment(reader: &mut Reader<'_>) -> Option<Option<Environment>> {
-    let parse = optional(|text| match Environment::parse(text)? {
-        name if name == Environment::all() => {
-            Err("must be the name of one environment; rows for all count without it".to_owned())
-        }
-        name => Ok(name),
-    });
-    reader.read(&table::ENVIRONMENT, "", parse, |name| {
-        name.as_ref().map(ToString::to_string).unwrap_or_default()
-    })
-}
-
 /// Every flag.
 pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {
     // All are read before any is missed, so that all problems are told.
@@ -42,7 +24,7 @@ pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {
         .into_iter()
         .map(|flag| {
             let setting = setting_of(flag.definition().env)?;
-            let enabled = reader.switch(setting, false)?;
+            let enabled = reader.read(setting)?;
             Some(Configured {
                 control: flag,
                 value: FlagValue::all(enabled),
@@ -60,7 +42,7 @@ pub(super) fn settings(
     providers: &ProvidersConfig,
     tips: &TipsConfig,
 ) -> Vec<Configured<RuntimeSetting>> {
-    let value = |tunable| match tunable {
+    let value = |control| match control {
         RuntimeSetting::CacheTtlMs => u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
         RuntimeSetting::TipDailyBudgetMicroUsd => tips.daily_budget_micro_usd.unwrap_or(0),
         RuntimeSetting::TipStreamsPerMinute => tips.streams_per_minute.into(),
@@ -70,11 +52,11 @@ pub(super) fn settings(
         RuntimeSetting::OpenaiRequestsPerMinute => requests(providers.openai.as_ref()),
         RuntimeSetting::OpenaiTokensPerMinute => tokens(providers.openai.as_ref()),
     };
-    let configured = |tunable: RuntimeSetting| {
-        let setting = setting_of(tunable.definition().env);
+    let configured = |control: RuntimeSetting| {
+        let setting = setting_of(control.definition().env);
         Configured {
-            control: tunable,
-            value: value(tunable),
+            control,
+            value: value(control),
             is_given: setting.is_some_and(|setting| reader.origin(setting) != Origin::Default),
         }
     };
@@ -92,38 +74,35 @@ fn tokens(provider: Option<&ProviderConfig>) -> u64 {
 }
 
 fn setting_of(env: &str) -> Option<&'static Setting> {
-    table::SETTINGS.iter().find(|setting| setting.env == env)
+    SETTINGS.iter().find(|setting| setting.env == env)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment as Variables, Flags, Form, load};
+    use crate::config::{EnvVars, Flags, ValueKind, load};
 
     #[test]
     fn a_setting_that_may_be_changed_has_the_same_range_everywhere() {
-        for tunable in RuntimeSetting::ALL {
-            let definition = tunable.definition();
+        for control in RuntimeSetting::ALL {
+            let definition = control.definition();
             let setting = setting_of(definition.env).unwrap();
-            let range = match setting.form {
-                Form::Count { min, max } | Form::Money { min, max } => {
-                    (u128::from(min), u128::from(max))
+            let range = match setting.kind {
+                ValueKind::Count(min, max)
+                | ValueKind::Money(min, max)
+                | ValueKind::Duration(min, max) => (min, max),
+                ValueKind::Text { .. } | ValueKind::Switch | ValueKind::Bytes(..) => {
+                    panic!("{setting:?}")
                 }
-                Form::Duration { min, max } => (min.as_millis(), max.as_millis()),
-                Form::Text { .. } | Form::Switch | Form::Bytes { .. } => panic!("{setting:?}"),
             };
-            assert_eq!(
-                range,
-                (definition.min.into(), definition.max.into()),
-                "{tunable}"
-            );
+            assert_eq!(range, (definition.min, definition.max), "{control}");
         }
     }
 
     #[test]
     fn a_flag_is_read_in_any_spelling_of_yes_and_says_whether_it_was_given() {
         for (text, enabled) in [("yes", true), ("TRUE", true), ("1", true), ("No", false)] {
-            let variables: Variables = [("ENABLE_CHALLENGES_CATALOG", text)].into_iter().collect();
+            let variables: EnvVars = [("ENABLE_CHALLENGES_CATALOG", text)].into_iter().collect();
             let flags = load(&Flags::new(), &variables)
                 .unwrap()
                 .config
@@ -145,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_no_switch_and_no_environment_is_refused_together() {
-        let variables: Variables = [
+        let variables: EnvVars = [
             ("ENABLE_CHALLENGES_CATALOG", "enabled"),
             ("CATALOG_NEAR_CACHE", "2"),
             ("CATALOG_ENVIRONMENT", "Production"),
@@ -154,7 +133,7 @@ mod tests {
         .collect();
         let problems = load(&Flags::new(), &variables).unwrap_err();
         assert_eq!(problems.0.len(), 3, "{problems}");
-        let all: Variables = [("CATALOG_ENVIRONMENT", "all")].into_iter().collect();
+        let all: EnvVars = [("CATALOG_ENVIRONMENT", "all")].into_iter().collect();
         assert!(load(&Flags::new(), &all).is_err());
     }
 }

@@ -1,3 +1,4 @@
+//! The parameters of a PostgreSQL URL: what the driver takes, and what other programs put there.
 use url::Url;
 
 /// What is passed on, and means what it does to libpq.

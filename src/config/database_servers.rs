@@ -1,3 +1,4 @@
+//! The servers of one PostgreSQL database, from one URL.
 use url::Url;
 
 use super::database_parameters::settled;

@@ -1,3 +1,4 @@
+//! Where the catalog is kept: a SQLite file, or PostgreSQL on one server or several.
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -7,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    database_parameters::binds_no_channel, database_servers::DatabaseServers, given,
+    database_parameters::binds_no_channel, database_servers::DatabaseServers, reader,
     redact::redacted_list,
 };
 
@@ -30,7 +31,7 @@ impl DatabaseUrl {
     ///
     /// Why there is none; no part of the content.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let text = given::secret("DATABASE_URL_FILE", &file.display().to_string());
+        let text = reader::secret("DATABASE_URL_FILE", &file.display().to_string());
         Self::parse(&text.map_err(|problem| problem.text)?)
     }
 

@@ -1,13 +1,13 @@
+//! The settings as a page shows them, and their values as JSON.
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
 use super::{
     Loaded,
-    client::CLIENT_SETTINGS,
-    entry::{Entry, Origin},
+    reader::{Entry, Origin},
     setting::Setting,
-    table::{CONFIG_FILE, SETTINGS},
+    settings::all,
 };
 
 /// The table of all settings for `docs/settings.md`, in Markdown, ending in a line break.
@@ -16,12 +16,7 @@ pub fn markdown_table() -> String {
     let mut table = "| Environment | Flag | Default | Accepted | What it does |\n\
                      |---|---|---|---|---|\n"
         .to_owned();
-    for setting in std::iter::once(&CONFIG_FILE)
-        .chain(SETTINGS)
-        .chain(CLIENT_SETTINGS)
-    {
-        row(&mut table, setting);
-    }
+    all().for_each(|setting| row(&mut table, setting));
     table
 }
 
@@ -61,8 +56,8 @@ fn row(table: &mut String, setting: &Setting) {
     let _ = writeln!(
         table,
         "| {env} | `--{}` | {default} | {} | {} |",
-        setting.flag,
-        setting.form.range().replace('|', "\\|"),
+        setting.flag(),
+        setting.kind.range().replace('|', "\\|"),
         setting.help
     );
 }
@@ -70,15 +65,12 @@ fn row(table: &mut String, setting: &Setting) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, Flags, load};
+    use crate::config::{EnvVars, Flags, load};
 
     #[test]
     fn every_setting_has_a_row() {
         let table = markdown_table();
-        assert_eq!(
-            table.lines().count(),
-            2 + 1 + SETTINGS.len() + CLIENT_SETTINGS.len()
-        );
+        assert_eq!(table.lines().count(), 2 + all().count());
         assert!(table.contains(
             "| `CHALLENGES_CACHE_TTL` | `--cache-ttl` | 10m | 1s to 7d | How long an unchanged"
         ));
@@ -87,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_is_in_force_has_its_origin_and_no_secret() {
-        let environment: Environment = [
+        let environment: EnvVars = [
             ("DATABASE_URL", "postgres://u:S3CR3T@db/x"),
             ("REDIS_URL", "redis://:S3CR3T@cache"),
         ]
@@ -108,18 +100,11 @@ mod tests {
 
     #[test]
     fn no_two_settings_share_a_name() {
-        let all = || {
-            std::iter::once(&CONFIG_FILE)
-                .chain(SETTINGS)
-                .chain(CLIENT_SETTINGS)
+        let names = |name: fn(&Setting) -> String| {
+            let names = all().map(name);
+            names.collect::<std::collections::BTreeSet<_>>().len()
         };
-        let names = |name: fn(&Setting) -> &'static str| {
-            all()
-                .map(name)
-                .collect::<std::collections::BTreeSet<_>>()
-                .len()
-        };
-        assert_eq!(names(|setting| setting.flag), all().count());
-        assert_eq!(names(|setting| setting.env), all().count());
+        assert_eq!(names(Setting::flag), all().count());
+        assert_eq!(names(|setting| setting.env.to_owned()), all().count());
     }
 }

@@ -1,6 +1,10 @@
+//! The settings file.
 use std::{collections::BTreeMap, fs};
 
-use super::{near::nearest, problem::Problem, setting::Setting};
+use super::{
+    problem::Problem,
+    setting::{Setting, suggest},
+};
 
 /// What the settings file says, by key.
 pub(super) type FileValues = BTreeMap<String, String>;
@@ -78,7 +82,7 @@ fn plain(value: toml::Value) -> Result<String, String> {
 }
 
 fn unknown(key: &str, keys: &[String]) -> String {
-    match nearest(key, keys.iter().map(String::as_str)) {
+    match suggest(key, keys.iter().map(String::as_str)) {
         Some(near) => format!("is no setting; did you mean {near}?"),
         None => format!("is no setting; the settings are {}", keys.join(", ")),
     }
@@ -90,7 +94,7 @@ mod tests {
     use crate::config::SETTINGS;
 
     fn problems(text: &str) -> Vec<String> {
-        parse("f.toml", text, SETTINGS)
+        parse("f.toml", text, &SETTINGS)
             .1
             .iter()
             .map(ToString::to_string)
@@ -102,7 +106,7 @@ mod tests {
         let (values, problems) = parse(
             "f.toml",
             "cache_ttl = 60\nauto_migrate = true\nlog = 'debug'",
-            SETTINGS,
+            &SETTINGS,
         );
         let values: Vec<_> = values
             .iter()

@@ -1,18 +1,42 @@
-use std::{net::SocketAddr, path::PathBuf};
+//! All settings in force, or all that is wrong with them: flags over environment over file over default.
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    CLIENT_SETTINGS, CacheConfig, Config, ControlsConfig, DatabaseConfig, DatabaseUrl, Environment,
-    LogConfig, RedisConfig, RedisUrl, ServerConfig, controls,
-    entry::{Entry, Origin},
+    ControlsConfig, DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls,
     file::{self, FileValues},
-    given::{Flags, Sources},
-    near::nearest,
     problem::{Problem, Problems},
     providers,
-    reader::{Reader, optional},
-    setting::{OWN, Setting},
-    table, text, tips, unit,
+    reader::{Entry, Flags, Origin, Reader, ValueSources},
+    setting::{OWN, Setting, suggest},
+    settings::{
+        AUTO_MIGRATE, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN, DatabaseConfig,
+        FEED_POLL_INTERVAL, GRPC_ADDR, INSECURE, LogConfig, MAX_STALENESS, OPS_ADDR, REDIS_TLS_CA,
+        REDIS_URL, RedisConfig, RowsConfig, SHUTDOWN_DELAY, ServerConfig, TipsConfig, all,
+    },
+    text::is_loopback,
+    value::Value,
 };
+
+/// Every value in force, checked. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The system of record.
+    pub database: DatabaseConfig,
+    /// The cache that replicas share.
+    pub redis: RedisConfig,
+    /// What is remembered, and for how long.
+    pub cache: CacheConfig,
+    /// Who writes tips.
+    pub providers: ProvidersConfig,
+    /// How tips are made, kept and limited.
+    pub tips: TipsConfig,
+    /// What holds where operators decided nothing anew.
+    pub controls: ControlsConfig,
+    /// The listener and its limits.
+    pub server: ServerConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
 
 /// The settings in force.
 #[derive(Clone, Debug)]
@@ -29,29 +53,25 @@ impl Loaded {
     /// True when nobody gave a value for `setting`.
     #[must_use]
     pub fn is_default(&self, setting: &Setting) -> bool {
-        let entry = self
-            .entries
-            .iter()
-            .find(|entry| entry.setting.flag == setting.flag);
+        let entry = self.entries.iter().find(|entry| entry.setting.is(setting));
         entry.is_none_or(|entry| entry.origin == Origin::Default)
     }
 }
 
-/// Finds every setting: flags over environment over file over default.
+/// Finds every setting.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, at once.
-pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Problems> {
-    let (file, file_problems) = settings_file(flags, environment);
-    let sources = Sources {
+pub fn load(flags: &Flags, environment: &EnvVars) -> Result<Loaded, Problems> {
+    let (file, mut problems) = settings_file(flags, environment);
+    let sources = ValueSources {
         flags,
         environment,
         file,
     };
     let mut reader = Reader::new(&sources);
     let config = config(&mut reader);
-    let mut problems = file_problems;
     problems.append(&mut reader.problems);
     match config {
         Some(config) if problems.is_empty() => {
@@ -67,34 +87,51 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Problems
     }
 }
 
-fn settings_file(flags: &Flags, environment: &Environment) -> (FileValues, Vec<Problem>) {
-    let setting = &table::CONFIG_FILE;
-    let flag = flags
-        .get(setting.flag)
-        .map(|path| (format!("--{}", setting.flag), path.as_str()));
-    let path = flag.or_else(|| Some((setting.env.to_owned(), environment.get(setting.env)?)));
-    path.map(|(name, path)| file::read(&name, path, table::SETTINGS))
+fn settings_file(flags: &Flags, environment: &EnvVars) -> (FileValues, Vec<Problem>) {
+    let flag = CONFIG_FILE.flag();
+    let typed = flags
+        .get(&flag)
+        .map(|path| (format!("--{flag}"), path.as_str()));
+    let variable = || {
+        Some((
+            CONFIG_FILE.env.to_owned(),
+            environment.get(CONFIG_FILE.env)?,
+        ))
+    };
+    let path = typed.or_else(variable);
+    path.map(|(name, path)| file::read(&name, path, &SETTINGS))
         .unwrap_or_default()
 }
 
 fn config(reader: &mut Reader<'_>) -> Option<Config> {
-    let database = database(reader);
-    let redis = redis(reader);
-    let cache = cache(reader);
+    let local = reader.value(&GRPC_ADDR).is_none_or(is_loopback);
+    reader.special_default = Some((&SHUTDOWN_DELAY, if local { "0s" } else { "5s" }));
+    let database = DatabaseConfig::read(reader);
+    let redis = RedisConfig::read(reader);
+    let cache = CacheConfig::read(reader);
     let providers = providers::providers(reader);
-    let tips = tips::tips(reader);
-    let server = server(reader);
-    let log = log(reader);
-    let environment = controls::environment(reader);
+    let tips = TipsConfig::read(reader);
+    let server = ServerConfig::read(reader);
+    let log = LogConfig::read(reader);
+    let rows = RowsConfig::read(reader);
     let flags = controls::flags(reader);
-    let (cache, providers, tips) = (cache?, providers?, tips?);
+    check_together(reader);
+    let (mut database, cache, providers, tips) = (database?, cache?, providers?, tips?);
+    if matches!(database.url, DatabaseUrl::Sqlite(_)) {
+        database.auto_migrate = true;
+        let mut entries = reader.entries.iter_mut();
+        let entry = entries.find(|entry| entry.setting.is(&AUTO_MIGRATE));
+        entry
+            .into_iter()
+            .for_each(|entry| entry.shown = true.to_string());
+    }
     let controls = ControlsConfig {
-        environment: environment?,
+        environment: rows?.environment,
         flags: flags?,
         settings: controls::settings(reader, &cache, &providers, &tips),
     };
     Some(Config {
-        database: database?,
+        database,
         redis: redis?,
         cache,
         providers,
@@ -105,202 +142,74 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     })
 }
 
-fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
-    let setting = &table::DATABASE_URL;
-    let url = reader.read(
-        setting,
-        setting.default,
-        DatabaseUrl::parse,
-        ToString::to_string,
-    );
-    let pool_min = reader.number::<u32>(&table::DB_POOL_MIN);
-    let pool_max = reader.number::<u32>(&table::DB_POOL_MAX);
-    let acquire_timeout = reader.duration(&table::DB_ACQUIRE_TIMEOUT);
-    let statement_timeout = reader.duration(&table::DB_STATEMENT_TIMEOUT);
-    let sqlite = matches!(url, Some(DatabaseUrl::Sqlite(_)));
-    let auto_migrate = reader.switch(&table::AUTO_MIGRATE, sqlite);
-    let history_retention = reader.optional_duration(&table::HISTORY_RETENTION);
-    if let (Some(min), Some(max)) = (pool_min, pool_max)
+/// Refuses values that are good, but not beside each other.
+fn check_together(reader: &mut Reader<'_>) {
+    if let Some((min, max)) = pair::<u32, u32>(reader, [&DB_POOL_MIN, &DB_POOL_MAX])
         && min > max
     {
         // Whoever set only the one is told about the one that was set.
-        let min_is_set = reader.origin(&table::DB_POOL_MIN) != Origin::Default;
+        let min_is_set = reader.origin(&DB_POOL_MIN) != Origin::Default;
         let setting = if min_is_set {
-            &table::DB_POOL_MIN
+            &DB_POOL_MIN
         } else {
-            &table::DB_POOL_MAX
+            &DB_POOL_MAX
         };
-        reader.refuse(
-            setting,
-            format!("db_pool_min ({min}) is more than db_pool_max ({max})"),
-        );
+        let problem = format!("db_pool_min ({min}) is more than db_pool_max ({max})");
+        reader.refuse(setting, problem);
     }
-    Some(DatabaseConfig {
-        url: url?,
-        url_file: reader.secret_file(setting),
-        pool_min: pool_min?,
-        pool_max: pool_max?,
-        acquire_timeout: acquire_timeout?,
-        statement_timeout: statement_timeout?,
-        auto_migrate: auto_migrate?,
-        history_retention: history_retention?,
-    })
-}
-
-fn redis(reader: &mut Reader<'_>) -> Option<RedisConfig> {
-    let url = reader.read(&table::REDIS_URL, "", optional(RedisUrl::parse), |url| {
-        url.as_ref().map(ToString::to_string).unwrap_or_default()
-    });
-    let file = |path: &str| text::certificates(path).map(|_| PathBuf::from(path));
-    let tls_ca = reader.read(&table::REDIS_TLS_CA, "", optional(file), |path| {
-        path.as_deref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default()
-    });
-    if let (Some(Some(_)), Some(Some(url))) = (&tls_ca, &url)
+    let redis = pair::<Option<PathBuf>, Option<RedisUrl>>(reader, [&REDIS_TLS_CA, &REDIS_URL]);
+    if let Some((Some(_), Some(url))) = redis
         && !url.is_tls()
     {
         let problem = "is of no use: REDIS_URL is not one for TLS (rediss://…)";
-        reader.refuse(&table::REDIS_TLS_CA, problem.to_owned());
+        reader.refuse(&REDIS_TLS_CA, problem);
     }
-    let timeout = reader.duration(&table::REDIS_TIMEOUT);
-    let pool = reader.number(&table::REDIS_POOL);
-    Some(RedisConfig {
-        url: url?,
-        url_file: reader.secret_file(&table::REDIS_URL),
-        tls_ca: tls_ca?,
-        timeout: timeout?,
-        pool: pool?,
-    })
-}
-
-fn cache(reader: &mut Reader<'_>) -> Option<CacheConfig> {
-    let ttl = reader.duration(&table::CACHE_TTL);
-    let near_bytes = reader.number(&table::NEAR_CACHE_BYTES);
-    let max_staleness = reader.duration(&table::MAX_STALENESS);
-    let feed_poll_interval = reader.duration(&table::FEED_POLL_INTERVAL);
-    let stale_retention = reader.duration(&table::STALE_RETENTION);
-    let fill_concurrency = reader.number(&table::FILL_CONCURRENCY);
-    let audit_interval = reader.duration(&table::AUDIT_INTERVAL);
-    if let (Some(poll), Some(staleness)) = (feed_poll_interval, max_staleness)
+    let times = pair::<Duration, Duration>(reader, [&FEED_POLL_INTERVAL, &MAX_STALENESS]);
+    if let Some((poll, staleness)) = times
         && poll * 2 >= staleness
     {
-        let (poll, staleness) = (unit::show_duration(poll), unit::show_duration(staleness));
-        reader.refuse(
-            &table::FEED_POLL_INTERVAL,
-            format!("must be less than half of max_staleness ({staleness}), not {poll}"),
+        let (poll, staleness) = (
+            poll.show(&FEED_POLL_INTERVAL),
+            staleness.show(&MAX_STALENESS),
         );
+        let problem = format!("must be less than half of max_staleness ({staleness}), not {poll}");
+        reader.refuse(&FEED_POLL_INTERVAL, problem);
     }
-    Some(CacheConfig {
-        ttl: ttl?,
-        near_bytes: near_bytes?,
-        max_staleness: max_staleness?,
-        feed_poll_interval: feed_poll_interval?,
-        stale_retention: stale_retention?,
-        fill_concurrency: fill_concurrency?,
-        audit_interval: audit_interval?,
-    })
-}
-
-fn server(reader: &mut Reader<'_>) -> Option<ServerConfig> {
-    let setting = &table::GRPC_ADDR;
-    let grpc_addr = reader.read(
-        setting,
-        setting.default,
-        text::grpc_addr,
-        ToString::to_string,
+    let (grpc, ops) = (
+        reader.value::<SocketAddr>(&GRPC_ADDR),
+        reader.value(&OPS_ADDR).flatten(),
     );
-    let insecure = reader.switch(&table::INSECURE, false);
-    let ops_addr = reader.read(&table::OPS_ADDR, "", optional(text::grpc_addr), |addr| {
-        addr.map(|addr| addr.to_string()).unwrap_or_default()
-    });
-    let port_file = reader.read(&table::PORT_FILE, "", optional(text::path), |path| {
-        path.as_deref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default()
-    });
-    let request_timeout = reader.duration(&table::REQUEST_TIMEOUT);
-    let stream_timeout = reader.duration(&table::STREAM_TIMEOUT);
-    let max_message_bytes = reader.number(&table::MAX_MESSAGE_BYTES);
-    let max_calls = reader.number(&table::MAX_CALLS);
-    let max_streams = reader.number(&table::MAX_STREAMS);
-    let max_connections = reader.number(&table::MAX_CONNECTIONS);
-    let local = grpc_addr.is_none_or(text::is_loopback);
-    let shutdown_delay =
-        reader.duration_or(&table::SHUTDOWN_DELAY, if local { "0s" } else { "5s" });
-    let shutdown_grace = reader.duration(&table::SHUTDOWN_GRACE);
-    let connection_age = reader.duration(&table::CONNECTION_AGE);
-    let connection_age_grace = reader.duration(&table::CONNECTION_AGE_GRACE);
-    for (setting, addr) in [
-        (&table::GRPC_ADDR, grpc_addr),
-        (&table::OPS_ADDR, ops_addr.flatten()),
-    ] {
-        if let (Some(addr), Some(false)) = (addr, insecure) {
-            refuse_reachable(reader, setting, addr);
+    let is_insecure = reader.value(&INSECURE).unwrap_or(true);
+    for (setting, addr) in [(&GRPC_ADDR, grpc), (&OPS_ADDR, ops)] {
+        if let Some(addr) = addr.filter(|addr| !is_insecure && !is_loopback(*addr)) {
+            let problem = format!(
+                "{addr} can be reached from other machines, and calls need no credentials; \
+                 use a loopback address such as 127.0.0.1:{}, or allow it with --insecure",
+                addr.port()
+            );
+            reader.refuse(setting, problem);
         }
     }
-    if let (Some(grpc), Some(Some(ops))) = (grpc_addr, ops_addr) {
-        refuse_shared(reader, grpc, ops);
+    if let (Some(grpc), Some(ops)) = (grpc, ops)
+        && is_shared(grpc, ops)
+    {
+        let problem = format!("{ops} is where gRPC is served ({grpc}); use another port");
+        reader.refuse(&OPS_ADDR, problem);
     }
-    Some(ServerConfig {
-        grpc_addr: grpc_addr?,
-        insecure: insecure?,
-        ops_addr: ops_addr?,
-        port_file: port_file?,
-        request_timeout: request_timeout?,
-        stream_timeout: stream_timeout?,
-        max_message_bytes: max_message_bytes?,
-        max_calls: max_calls?,
-        max_streams: max_streams?,
-        max_connections: max_connections?,
-        shutdown_delay: shutdown_delay?,
-        shutdown_grace: shutdown_grace?,
-        connection_age: connection_age?,
-        connection_age_grace: connection_age_grace?,
-    })
+}
+
+fn pair<A: Value, B: Value>(reader: &Reader<'_>, [one, other]: [&Setting; 2]) -> Option<(A, B)> {
+    reader.value(one).zip(reader.value(other))
 }
 
 /// What operators see is not for callers.
-fn refuse_shared(reader: &mut Reader<'_>, grpc: SocketAddr, ops: SocketAddr) {
+fn is_shared(grpc: SocketAddr, ops: SocketAddr) -> bool {
     let any_address = grpc.ip().is_unspecified() || ops.ip().is_unspecified();
     let same_address = any_address || grpc.ip() == ops.ip();
-    if grpc.port() != 0 && grpc.port() == ops.port() && same_address {
-        let problem = format!("{ops} is where gRPC is served ({grpc}); use another port");
-        reader.refuse(&table::OPS_ADDR, problem);
-    }
+    grpc.port() != 0 && grpc.port() == ops.port() && same_address
 }
 
-fn refuse_reachable(reader: &mut Reader<'_>, setting: &Setting, addr: SocketAddr) {
-    if !text::is_loopback(addr) {
-        let problem = format!(
-            "{addr} can be reached from other machines, and calls need no credentials; \
-             use a loopback address such as 127.0.0.1:{}, or allow it with --insecure",
-            addr.port()
-        );
-        reader.refuse(setting, problem);
-    }
-}
-
-fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {
-    let filter = reader.read(
-        &table::LOG,
-        table::LOG.default,
-        text::log_filter,
-        Clone::clone,
-    );
-    let format = reader.read(
-        &table::LOG_FORMAT,
-        table::LOG_FORMAT.default,
-        text::log_format,
-        |format| format.as_str().to_owned(),
-    );
-    Some(LogConfig {
-        filter: filter?,
-        format: format?,
-    })
-}
-
-fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
+fn warnings(config: &Config, environment: &EnvVars) -> Vec<String> {
     let mut warnings = Vec::new();
     if let (DatabaseUrl::Sqlite(_), Some(_)) = (&config.database.url, &config.redis.url) {
         warnings.push(
@@ -325,12 +234,8 @@ fn warnings(config: &Config, environment: &Environment) -> Vec<String> {
 
 /// Variables that would be settings by the beginning of their names, with the known name that each was
 /// probably meant to be.
-fn unknown_variables(environment: &Environment) -> impl Iterator<Item = String> {
-    let settings = table::SETTINGS
-        .iter()
-        .chain([&table::CONFIG_FILE])
-        .chain(CLIENT_SETTINGS);
-    let variables = settings.flat_map(Setting::variables);
+fn unknown_variables(environment: &EnvVars) -> impl Iterator<Item = String> {
+    let variables = all().flat_map(Setting::variables);
     let known: Vec<_> = variables.map(|(name, _)| name).collect();
     let unknown = environment
         .names()
@@ -339,7 +244,7 @@ fn unknown_variables(environment: &Environment) -> impl Iterator<Item = String> 
         if known.iter().any(|known| known == name) {
             return None;
         }
-        let near = nearest(name, known.iter().map(String::as_str));
+        let near = suggest(name, known.iter().map(String::as_str));
         let hint = near.map_or("`serve --help` has them all".to_owned(), |near| {
             format!("did you mean {near}?")
         });

@@ -9,7 +9,7 @@ fn flags(pairs: &[(&str, &str)]) -> Flags {
         .collect()
 }
 
-fn environment(pairs: &[(&str, &str)]) -> Environment {
+fn environment(pairs: &[(&str, &str)]) -> EnvVars {
     pairs.iter().copied().collect()
 }
 
@@ -26,7 +26,7 @@ fn origin(loaded: &Loaded, flag: &str) -> String {
     loaded
         .entries
         .iter()
-        .find(|e| e.setting.flag == flag)
+        .find(|e| e.setting.flag() == flag)
         .unwrap()
         .origin
         .to_string()
@@ -35,13 +35,13 @@ fn origin(loaded: &Loaded, flag: &str) -> String {
 #[test]
 fn without_any_setting_the_defaults_of_the_table_are_in_force() {
     let loaded = from_env(&[]).unwrap();
-    for (entry, setting) in loaded.entries.iter().zip(table::SETTINGS) {
-        assert_eq!(entry.setting.flag, setting.flag, "the table's order");
-        if !["shutdown-delay", "auto-migrate"].contains(&setting.flag) {
-            assert_eq!(entry.shown, setting.default, "{}", setting.flag);
+    for (entry, setting) in loaded.entries.iter().zip(SETTINGS.iter()) {
+        assert_eq!(entry.setting.flag(), setting.flag(), "the table's order");
+        if !["shutdown-delay", "auto-migrate"].contains(&setting.flag().as_str()) {
+            assert_eq!(entry.shown, setting.default, "{}", setting.flag());
         }
     }
-    assert_eq!(loaded.entries.len(), table::SETTINGS.len());
+    assert_eq!(loaded.entries.len(), SETTINGS.len());
     let config = loaded.config;
     assert!(config.database.auto_migrate && config.redis.url.is_none());
     assert_eq!(config.server.shutdown_delay, Duration::ZERO);
@@ -235,6 +235,6 @@ fn every_setting_has_a_variable_of_this_program_too() {
 fn an_amount_is_shown_in_dollars() {
     let loaded = from_env(&[("CATALOG_TIP_DAILY_BUDGET", "50")]).unwrap();
     let mut entries = loaded.entries.iter();
-    let budget = entries.find(|entry| entry.setting.flag == "tip-daily-budget");
+    let budget = entries.find(|entry| entry.setting.flag() == "tip-daily-budget");
     assert_eq!(budget.unwrap().shown, "0.00005usd");
 }

@@ -1,3 +1,4 @@
+//! Why settings cannot be used, in words.
 use std::fmt;
 
 /// Why one setting cannot be used.

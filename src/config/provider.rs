@@ -4,8 +4,6 @@ use std::fmt;
 use secrecy::SecretString;
 use url::Url;
 
-use super::unit;
-
 const KNOWN: &str = "use http:// or https://HOST[:PORT][/PATH]";
 /// The longest key and the longest name of a model, in bytes.
 const MAX_BYTES: usize = 4_096;
@@ -35,19 +33,6 @@ impl ProviderUrl {
             return Err(format!("takes no query and no fragment; {KNOWN}"));
         }
         Ok(Self(url))
-    }
-
-    /// As [`Self::parse`], for a protocol that puts `path` behind it.
-    ///
-    /// # Errors
-    ///
-    /// As there, and when it ends in `path` already.
-    pub(super) fn parse_before(text: &str, path: &str) -> Result<Self, String> {
-        let url = Self::parse(text)?;
-        if url.0.path().trim_end_matches('/').ends_with(path) {
-            return Err(format!("must not end in {path}, which is put behind it"));
-        }
-        Ok(url)
     }
 
     /// Whether its path ends so; a slash at the end does not count.
@@ -138,90 +123,31 @@ pub(super) fn headers(text: &str) -> Result<Vec<(String, SecretString)>, String>
     read.collect()
 }
 
-/// The same, with every value blanked.
-pub(super) fn show_headers(headers: &[(String, SecretString)]) -> String {
-    let names = headers.iter().map(|(name, _)| format!("{name}: ***"));
-    names.collect::<Vec<_>>().join("; ")
-}
-
-/// What the limit of tokens is called in orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenLimitField {
-    /// `max_tokens`.
-    MaxTokens,
-    /// `max_completion_tokens`.
-    MaxCompletionTokens,
-}
-
-/// One of the names, or `auto`: `None`.
-pub(super) fn token_limit(text: &str) -> Result<Option<TokenLimitField>, String> {
-    match text {
-        "auto" => Ok(None),
-        "max_tokens" => Ok(Some(TokenLimitField::MaxTokens)),
-        "max_completion_tokens" => Ok(Some(TokenLimitField::MaxCompletionTokens)),
-        _ => Err(format!(
-            "must be auto, max_tokens or max_completion_tokens, not {text:?}"
-        )),
+/// Whether it can be the name of a model.
+pub(super) fn is_model(text: &str) -> Result<(), String> {
+    if text.len() <= MAX_BYTES && is_visible(text) {
+        return Ok(());
     }
+    Err(format!(
+        "must be a model's name, without spaces, not {text:?}"
+    ))
 }
 
-/// The same, as one would write it.
-pub(super) fn show_token_limit(limit: Option<TokenLimitField>) -> String {
-    let name = match limit {
-        None => "auto",
-        Some(TokenLimitField::MaxTokens) => "max_tokens",
-        Some(TokenLimitField::MaxCompletionTokens) => "max_completion_tokens",
-    };
-    name.to_owned()
+/// Whether `v1/messages` can be put behind it.
+pub(super) fn ends_before_messages(text: &str) -> Result<(), String> {
+    ends_before(text, "/v1/messages")
 }
 
-/// On, off, or `auto`: `None`.
-pub(super) fn stream_usage(text: &str) -> Result<Option<bool>, String> {
-    match text {
-        "auto" => Ok(None),
-        _ => unit::switch(text)
-            .map(Some)
-            .map_err(|_| format!("must be auto, true or false, not {text:?}")),
+/// Whether `chat/completions` can be put behind it.
+pub(super) fn ends_before_completions(text: &str) -> Result<(), String> {
+    ends_before(text, "/chat/completions")
+}
+
+fn ends_before(text: &str, path: &str) -> Result<(), String> {
+    if ProviderUrl::parse(text)?.ends_in(path) {
+        return Err(format!("must not end in {path}, which is put behind it"));
     }
-}
-
-/// The same, as one would write it.
-pub(super) fn show_stream_usage(usage: Option<bool>) -> String {
-    usage.map_or_else(|| "auto".to_owned(), |on| on.to_string())
-}
-
-/// The name of a model.
-pub(super) fn model(text: &str) -> Result<String, String> {
-    if is_visible(text) && (1..=MAX_BYTES).contains(&text.len()) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "must be a model's name, without spaces, not {text:?}"
-        ))
-    }
-}
-
-/// A decimal number from 0 to 2 with at most three places, in thousandths.
-pub(super) fn thousandths(text: &str) -> Result<u32, String> {
-    let read = || {
-        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
-        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number(whole) || !is_number(places) || !(1..=3).contains(&places.len()) {
-            return None;
-        }
-        let whole: u32 = whole.parse().ok()?;
-        let places: u32 = format!("{places:0<3}").parse().ok()?;
-        let milli = whole.checked_mul(1_000)?.checked_add(places)?;
-        (milli <= 2_000).then_some(milli)
-    };
-    read().ok_or_else(|| {
-        format!("must be 0 to 2, such as 0.7, with three places at most, not {text:?}")
-    })
-}
-
-/// The same, as one would write it.
-pub(super) fn show_thousandths(milli: u32) -> String {
-    (f64::from(milli) / 1_000.0).to_string()
+    Ok(())
 }
 
 fn is_visible(text: &str) -> bool {
@@ -233,6 +159,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::config::{settings::ANTHROPIC_HEADERS, value::Value};
 
     #[test]
     fn a_url_is_http_with_a_host_and_may_have_a_path() {
@@ -279,10 +206,8 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.expose_secret()))
             .collect();
         assert_eq!(read, [("x-team", "a b: c"), ("api-key", "S3CR3T")]);
-        assert_eq!(
-            show_headers(&headers("A: S3CR3T; b: c").unwrap()),
-            "a: ***; b: ***"
-        );
+        let shown = Value::show(&headers("A: S3CR3T; b: c").unwrap(), &ANTHROPIC_HEADERS);
+        assert_eq!(shown, "a: ***; b: ***");
         assert!(headers("").unwrap().is_empty());
         for text in [
             "S3CR3T",
@@ -299,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_url_that_has_what_is_put_behind_it_is_refused() {
-        let before = |text| ProviderUrl::parse_before(text, "/chat/completions");
+        let before = ends_before_completions;
         assert!(before("https://a/v1").is_ok());
         for text in [
             "https://a/v1/chat/completions",
@@ -331,27 +256,5 @@ mod tests {
             let problem = key(text).unwrap_err();
             assert!(!problem.contains("S3"), "{text:?}: {problem}");
         }
-    }
-
-    #[test]
-    fn a_temperature_has_three_places_at_most() {
-        for (text, milli) in [
-            ("0", 0),
-            ("1", 1_000),
-            ("0.7", 700),
-            ("2.0", 2_000),
-            ("0.125", 125),
-        ] {
-            assert_eq!(thousandths(text), Ok(milli), "{text}");
-        }
-        for text in [
-            "", "-1", "2.001", "0.1234", "0.", ".5", "1e0", "NaN", "warm",
-        ] {
-            assert!(thousandths(text).is_err(), "{text}");
-        }
-        assert_eq!(
-            (show_thousandths(1_000), show_thousandths(125)),
-            ("1".into(), "0.125".into())
-        );
     }
 }

@@ -1,13 +1,15 @@
-use std::time::Duration;
-
+//! Who writes tips, put together from settings that belong together.
 use secrecy::SecretString;
 
 use super::{
-    entry::Origin,
-    provider::{self, ProviderUrl, TokenLimitField},
-    reader::{Reader, optional},
+    ProviderTimeouts, TokenLimitField,
+    provider::ProviderUrl,
+    reader::{Origin, Reader},
     setting::Setting,
-    table,
+    settings::{
+        ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL, AnthropicConfig, ModelConfig,
+        OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_MODEL, OpenaiConfig, TIP_TEMPERATURE,
+    },
 };
 
 /// Who writes tips. Anthropic is asked first, if it is there; with nobody, static tips are served.
@@ -59,181 +61,97 @@ pub struct ProviderLimits {
     pub output_price: u64,
 }
 
-/// How long an attempt may take; each up to a minute.
-#[derive(Clone, Copy, Debug)]
-pub struct ProviderTimeouts {
-    /// To connect.
-    pub connect: Duration,
-    /// From the order to the first text.
-    pub first_text: Duration,
-    /// Between any two reads of the answer.
-    pub idle: Duration,
-    /// Between two pieces of text.
-    pub text_idle: Duration,
-    /// In all.
-    pub total: Duration,
-}
-
-/// A problem was noted: there is no value to go on with.
-struct Noted;
-
 /// Reads all of it, in the table's order.
 pub(super) fn providers(reader: &mut Reader<'_>) -> Option<ProvidersConfig> {
-    let anthropic = anthropic(reader);
-    let openai = openai(reader);
-    let setting = &table::TIP_TEMPERATURE;
-    let parse = provider::thousandths;
-    let temperature_milli = reader.read(setting, setting.default, parse, |milli| {
-        provider::show_thousandths(*milli)
-    });
-    let max_output_tokens = reader.number(&table::TIP_MAX_TOKENS);
-    let timeouts = timeouts(reader);
-    if let (Ok(Some(_)), Some(1_001..)) = (&anthropic, temperature_milli) {
-        reader.refuse(setting, "must be 1 at most with Anthropic".to_owned());
+    let anthropic = AnthropicConfig::read(reader);
+    let openai = OpenaiConfig::read(reader);
+    let model = ModelConfig::read(reader);
+    let timeouts = ProviderTimeouts::read(reader);
+    for setting in [&ANTHROPIC_API_KEY, &ANTHROPIC_AUTH_TOKEN, &OPENAI_API_KEY] {
+        refuse_empty(reader, setting);
     }
+    refuse_parts(reader);
+    let anthropic = anthropic.map(AnthropicConfig::provider);
+    if let (Some(Some(_)), Some(1_001..)) = (&anthropic, model.as_ref().map(|it| it.temperature.0))
+    {
+        reader.refuse(&TIP_TEMPERATURE, "must be 1 at most with Anthropic");
+    }
+    let model = model?;
     Some(ProvidersConfig {
-        anthropic: anthropic.ok()?,
-        openai: openai.ok()?,
-        temperature_milli: temperature_milli?,
-        max_output_tokens: max_output_tokens?,
+        anthropic: anthropic?,
+        openai: openai?.provider(),
+        temperature_milli: model.temperature.0,
+        max_output_tokens: model.max_output_tokens,
         timeouts: timeouts?,
     })
 }
 
-fn anthropic(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
-    let key = key(reader, &table::ANTHROPIC_API_KEY);
-    let auth_token = self::key(reader, &table::ANTHROPIC_AUTH_TOKEN);
-    let headers = headers(reader, &table::ANTHROPIC_HEADERS);
-    let setting = &table::ANTHROPIC_BASE_URL;
-    let parse = |text: &str| ProviderUrl::parse_before(text, "/v1/messages");
-    let base_url = reader.read(setting, setting.default, parse, ToString::to_string);
-    let setting = &table::ANTHROPIC_MODEL;
-    let model = reader.read(setting, setting.default, provider::model, Clone::clone);
-    let limits = limits(reader, &ANTHROPIC_LIMITS);
-    let (key, base_url, model) = (key?, base_url.ok_or(Noted)?, model.ok_or(Noted)?);
-    let (limits, auth_token) = (limits.ok_or(Noted)?, auth_token?);
-    let headers = headers.ok_or(Noted)?;
-    let is_there = key.is_some() || auth_token.is_some();
-    Ok(is_there.then_some(ProviderConfig {
-        base_url,
-        key,
-        auth_token,
-        headers,
-        model,
-        token_limit: None,
-        stream_usage: None,
-        limits,
-    }))
+impl AnthropicConfig {
+    /// There when something proves who we are.
+    fn provider(self) -> Option<ProviderConfig> {
+        let is_there = self.key.is_some() || self.auth_token.is_some();
+        is_there.then_some(ProviderConfig {
+            base_url: self.base_url,
+            key: self.key,
+            auth_token: self.auth_token,
+            headers: self.headers,
+            model: self.model,
+            token_limit: None,
+            stream_usage: None,
+            limits: ProviderLimits {
+                requests_per_minute: self.requests_per_minute,
+                tokens_per_minute: self.tokens_per_minute,
+                input_price: self.input_price,
+                output_price: self.output_price,
+            },
+        })
+    }
 }
 
-fn openai(reader: &mut Reader<'_>) -> Result<Option<ProviderConfig>, Noted> {
-    let parse = optional(|text: &str| ProviderUrl::parse_before(text, "/chat/completions"));
-    let base_url = reader.read(&table::OPENAI_BASE_URL, "", parse, |url| {
-        url.as_ref().map(ToString::to_string).unwrap_or_default()
-    });
-    let key = key(reader, &table::OPENAI_API_KEY);
-    let headers = headers(reader, &table::OPENAI_HEADERS);
-    let parse = optional(provider::model);
-    let model = reader.read(&table::OPENAI_MODEL, "", parse, |model| {
-        model.clone().unwrap_or_default()
-    });
-    let setting = &table::OPENAI_TOKEN_LIMIT_FIELD;
-    let parse = provider::token_limit;
-    let token_limit = reader.read(setting, setting.default, parse, |limit| {
-        provider::show_token_limit(*limit)
-    });
-    let setting = &table::OPENAI_STREAM_USAGE;
-    let parse = provider::stream_usage;
-    let stream_usage = reader.read(setting, setting.default, parse, |usage| {
-        provider::show_stream_usage(*usage)
-    });
-    let limits = limits(reader, &OPENAI_LIMITS);
-    let (setting, missing) = match (base_url.ok_or(Noted)?, key?, model.ok_or(Noted)?) {
-        (Some(base_url), key, Some(model)) => {
-            return Ok(Some(ProviderConfig {
-                base_url,
-                key,
-                auth_token: None,
-                headers: headers.ok_or(Noted)?,
-                model,
-                token_limit: token_limit.ok_or(Noted)?,
-                stream_usage: stream_usage.ok_or(Noted)?,
-                limits: limits.ok_or(Noted)?,
-            }));
-        }
-        (None, None, None) => return Ok(None),
-        (Some(_), _, None) => (&table::OPENAI_BASE_URL, &table::OPENAI_MODEL),
-        (None, _, Some(_)) => (&table::OPENAI_MODEL, &table::OPENAI_BASE_URL),
-        (None, Some(_), None) => (&table::OPENAI_API_KEY, &table::OPENAI_BASE_URL),
-    };
-    reader.refuse(setting, format!("is of no use without {}", missing.env));
-    Err(Noted)
-}
-
-/// Requests, tokens, and both prices.
-type LimitSettings = [&'static Setting; 4];
-
-static ANTHROPIC_LIMITS: LimitSettings = [
-    &table::ANTHROPIC_REQUESTS_PER_MINUTE,
-    &table::ANTHROPIC_TOKENS_PER_MINUTE,
-    &table::ANTHROPIC_INPUT_PRICE,
-    &table::ANTHROPIC_OUTPUT_PRICE,
-];
-
-static OPENAI_LIMITS: LimitSettings = [
-    &table::OPENAI_REQUESTS_PER_MINUTE,
-    &table::OPENAI_TOKENS_PER_MINUTE,
-    &table::OPENAI_INPUT_PRICE,
-    &table::OPENAI_OUTPUT_PRICE,
-];
-
-fn limits(reader: &mut Reader<'_>, settings: &LimitSettings) -> Option<ProviderLimits> {
-    let [requests, tokens, input, output] = *settings;
-    let requests_per_minute = reader.unless_zero(requests);
-    let tokens_per_minute = reader.unless_zero(tokens);
-    let (input_price, output_price) = (reader.number(input), reader.number(output));
-    Some(ProviderLimits {
-        requests_per_minute: requests_per_minute?,
-        tokens_per_minute: tokens_per_minute?,
-        input_price: input_price?,
-        output_price: output_price?,
-    })
+impl OpenaiConfig {
+    /// There when it has an address.
+    fn provider(self) -> Option<ProviderConfig> {
+        Some(ProviderConfig {
+            base_url: self.base_url?,
+            key: self.key,
+            auth_token: None,
+            headers: self.headers,
+            model: self.model?,
+            token_limit: self.token_limit,
+            stream_usage: self.stream_usage,
+            limits: ProviderLimits {
+                requests_per_minute: self.requests_per_minute,
+                tokens_per_minute: self.tokens_per_minute,
+                input_price: self.input_price,
+                output_price: self.output_price,
+            },
+        })
+    }
 }
 
 /// A key that is given must be one: an empty one was meant to be something.
-fn key(reader: &mut Reader<'_>, setting: &'static Setting) -> Result<Option<SecretString>, Noted> {
-    let shown = |key: &Option<_>| key.as_ref().map_or("", |_| "***").to_owned();
-    let key = reader.read(setting, "", optional(provider::key), shown);
-    let key = key.ok_or(Noted)?;
-    if key.is_none() && reader.origin(setting) != Origin::Default {
-        reader.refuse(setting, "is empty; leave it out to do without".to_owned());
-        return Err(Noted);
+fn refuse_empty(reader: &mut Reader<'_>, setting: &Setting) {
+    let key = reader.value::<Option<SecretString>>(setting);
+    if matches!(key, Some(None)) && reader.origin(setting) != Origin::Default {
+        reader.refuse(setting, "is empty; leave it out to do without");
     }
-    Ok(key)
 }
 
-fn headers(
-    reader: &mut Reader<'_>,
-    setting: &'static Setting,
-) -> Option<Vec<(String, SecretString)>> {
-    reader.read(setting, "", provider::headers, |headers| {
-        provider::show_headers(headers)
-    })
-}
-
-fn timeouts(reader: &mut Reader<'_>) -> Option<ProviderTimeouts> {
-    let connect = reader.duration(&table::TIP_CONNECT_TIMEOUT);
-    let first_text = reader.duration(&table::TIP_FIRST_TEXT_TIMEOUT);
-    let idle = reader.duration(&table::TIP_IDLE_TIMEOUT);
-    let text_idle = reader.duration(&table::TIP_TEXT_IDLE_TIMEOUT);
-    let total = reader.duration(&table::TIP_TIMEOUT);
-    Some(ProviderTimeouts {
-        connect: connect?,
-        first_text: first_text?,
-        idle: idle?,
-        text_idle: text_idle?,
-        total: total?,
-    })
+/// A server needs an address and a model, and its key is of no use without.
+fn refuse_parts(reader: &mut Reader<'_>) {
+    let url = reader.value::<Option<ProviderUrl>>(&OPENAI_BASE_URL);
+    let model = reader.value::<Option<String>>(&OPENAI_MODEL);
+    let key = reader.value::<Option<SecretString>>(&OPENAI_API_KEY);
+    let (Some(url), Some(model), Some(key)) = (url, model, key) else {
+        return;
+    };
+    let (setting, missing) = match (url, key, model) {
+        (Some(_), _, Some(_)) | (None, None, None) => return,
+        (Some(_), _, None) => (&OPENAI_BASE_URL, &OPENAI_MODEL),
+        (None, _, Some(_)) => (&OPENAI_MODEL, &OPENAI_BASE_URL),
+        (None, Some(_), None) => (&OPENAI_API_KEY, &OPENAI_BASE_URL),
+    };
+    reader.refuse(setting, format!("is of no use without {}", missing.env));
 }
 
 /// What works, and was probably not meant so.
@@ -246,13 +164,13 @@ fn misplaced(config: &ProvidersConfig) -> impl Iterator<Item = String> {
     let lacks = |url: &ProviderUrl| url.is_at("api.openai.com") && !url.ends_in("/v1");
     let openai = config.openai.as_ref();
     let openai = openai.filter(|openai| lacks(&openai.base_url)).map(|_| {
-        let name = table::OPENAI_BASE_URL.env;
+        let name = OPENAI_BASE_URL.env;
         format!("{name} does not end in /v1: OpenAI's is https://api.openai.com/v1")
     });
     let anthropic = config.anthropic.as_ref();
     let anthropic = anthropic.filter(|anthropic| anthropic.base_url.ends_in("/v1"));
     let anthropic = anthropic.map(|_| {
-        let name = table::ANTHROPIC_BASE_URL.env;
+        let name = ANTHROPIC_BASE_URL.env;
         format!("{name} ends in /v1: orders go to /v1/v1/messages there")
     });
     openai.into_iter().chain(anthropic)
@@ -261,8 +179,8 @@ fn misplaced(config: &ProvidersConfig) -> impl Iterator<Item = String> {
 /// Keys that others could read on their way.
 fn exposed(config: &ProvidersConfig) -> impl Iterator<Item = String> {
     let providers = [
-        (&table::ANTHROPIC_BASE_URL, &config.anthropic),
-        (&table::OPENAI_BASE_URL, &config.openai),
+        (&ANTHROPIC_BASE_URL, &config.anthropic),
+        (&OPENAI_BASE_URL, &config.openai),
     ];
     providers.into_iter().filter_map(|(setting, provider)| {
         let provider = provider.as_ref()?;

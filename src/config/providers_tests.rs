@@ -1,12 +1,9 @@
 use secrecy::ExposeSecret;
 
-use crate::config::{Environment, Flags, Loaded, TokenLimitField, load, problem::Problems};
+use crate::config::{EnvVars, Flags, Loaded, TokenLimitField, load, problem::Problems};
 
 fn from_env(pairs: &[(&str, &str)]) -> Result<Loaded, Problems> {
-    load(
-        &Flags::new(),
-        &pairs.iter().copied().collect::<Environment>(),
-    )
+    load(&Flags::new(), &pairs.iter().copied().collect::<EnvVars>())
 }
 
 fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
@@ -61,9 +58,7 @@ fn bad_values_are_all_told_at_once_and_keys_are_not_repeated() {
     assert_eq!(told.len(), 6, "{told:#?}");
     assert!(!told.concat().contains("S3CR3T"), "{told:#?}");
     let empty = Flags::from([("anthropic-api-key".to_owned(), String::new())]);
-    let told = load(&empty, &Environment::default())
-        .map(|_| ())
-        .unwrap_err();
+    let told = load(&empty, &EnvVars::default()).map(|_| ()).unwrap_err();
     assert!(
         told.to_string().contains("--anthropic-api-key: is empty"),
         "{told}"

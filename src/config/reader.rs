@@ -1,16 +1,157 @@
-use std::{path::PathBuf, time::Duration};
+//! Finds the text of each setting, and makes it a value.
+use std::{collections::BTreeMap, fmt, fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use super::{
-    entry::{Entry, Origin},
-    given::{Given, Sources, open_to_others},
+    EnvVars,
+    file::FileValues,
     problem::Problem,
-    setting::{Form, Setting},
+    setting::{Setting, ValueKind},
     unit,
+    value::Value,
 };
+
+/// What the command line says, by flag without dashes.
+pub type Flags = BTreeMap<String, String>;
+
+/// Where values come from, the strongest first.
+pub(super) struct ValueSources<'a> {
+    pub(super) flags: &'a Flags,
+    pub(super) environment: &'a EnvVars,
+    pub(super) file: FileValues,
+}
+
+/// Who decided a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// This environment variable.
+    Environment(String),
+    /// The settings file.
+    File,
+    /// Nobody.
+    Default,
+}
+
+impl Origin {
+    /// How the reader would find the value of `setting` that came from here.
+    fn name_of(&self, setting: &Setting) -> String {
+        match self {
+            Self::Flag => format!("--{}", setting.flag()),
+            Self::Environment(name) => name.clone(),
+            Self::File => format!("{} (settings file)", setting.key()),
+            Self::Default => setting.key(),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File => f.write_str("file"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A setting's value in force.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Which setting.
+    pub setting: &'static Setting,
+    /// The value as people may see it: passwords blanked, empty when unset.
+    pub shown: String,
+    /// Who decided it.
+    pub origin: Origin,
+}
+
+/// The text of a setting.
+#[derive(Clone)]
+struct RawValue {
+    text: String,
+    origin: Origin,
+    /// The file that it was read from, if it has one of its own.
+    file: Option<String>,
+}
+
+impl ValueSources<'_> {
+    /// The strongest text that somebody gave; none when nobody gave one.
+    fn given(&self, setting: &Setting) -> Result<Option<RawValue>, Problem> {
+        let environment = self.environment_text(setting)?;
+        let plain = |text: &String, origin| RawValue {
+            text: text.clone(),
+            origin,
+            file: None,
+        };
+        if let Some(text) = self.flags.get(&setting.flag()) {
+            return Ok(Some(plain(text, Origin::Flag)));
+        }
+        let in_file = || Some(plain(self.file.get(&setting.key())?, Origin::File));
+        Ok(environment.or_else(in_file))
+    }
+
+    fn environment_text(&self, setting: &Setting) -> Result<Option<RawValue>, Problem> {
+        let variables = setting.variables().into_iter();
+        let mut given = variables.filter_map(|(name, is_file)| {
+            let text = self.environment.get(&name)?;
+            Some((name, is_file, text))
+        });
+        let Some((name, is_file, text)) = given.next() else {
+            return Ok(None);
+        };
+        if let Some((other, ..)) = given.next() {
+            let text = format!("is set, and {other} is set as well; unset one of them");
+            return Err(Problem { name, text });
+        }
+        let file = is_file.then(|| text.to_owned());
+        let text = match &file {
+            Some(path) => secret(&name, path)?,
+            None => text.to_owned(),
+        };
+        if text.contains('\u{FFFD}') {
+            let text = "is not valid UTF-8".to_owned();
+            return Err(Problem { name, text });
+        }
+        Ok(Some(RawValue {
+            text,
+            origin: Origin::Environment(name),
+            file,
+        }))
+    }
+}
+
+/// What to say of a secret's file that every user of this machine may read.
+pub(super) fn open_to_others(path: &str) -> Option<String> {
+    const OTHERS_READ: u32 = 0o004;
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    (mode & OTHERS_READ != 0).then(|| {
+        format!("{path:?} holds a secret that every user of this machine may read; chmod o= {path} ends that")
+    })
+}
+
+/// The content of a secret's file, without the line break that editors leave at the end.
+pub(super) fn secret(name: &str, path: &str) -> Result<String, Problem> {
+    let problem = |text| Problem {
+        name: name.to_owned(),
+        text,
+    };
+    let text = fs::read_to_string(path)
+        .map_err(|error| problem(format!("cannot read {path:?}: {error}")))?;
+    match text.trim_end_matches(['\n', '\r']) {
+        "" => Err(problem(format!("{path:?} is empty"))),
+        text => Ok(text.to_owned()),
+    }
+}
 
 /// Reads settings one by one, and notes what is wrong instead of stopping at it.
 pub(super) struct Reader<'a> {
-    sources: &'a Sources<'a>,
+    sources: &'a ValueSources<'a>,
+    /// What was read so far, by flag. A file may be one that can be read once.
+    raw: BTreeMap<String, RawValue>,
+    /// That of a setting whose default depends on others; the table has it in words.
+    pub(super) special_default: Option<(&'static Setting, &'static str)>,
     pub(super) entries: Vec<Entry>,
     pub(super) problems: Vec<Problem>,
     /// What is allowed but probably not meant.
@@ -18,23 +159,23 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(sources: &'a Sources<'a>) -> Self {
+    pub(super) fn new(sources: &'a ValueSources<'a>) -> Self {
         Self {
             sources,
+            raw: BTreeMap::new(),
+            special_default: None,
             entries: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// The value of `setting`, or `default` where nobody gave one. None: a problem was noted.
-    pub(super) fn read<T>(
-        &mut self,
-        setting: &'static Setting,
-        default: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-        show: impl FnOnce(&T) -> String,
-    ) -> Option<T> {
+    /// The value of `setting`. None: a problem was noted.
+    pub(super) fn read<T: Value>(&mut self, setting: &'static Setting) -> Option<T> {
+        let special = self
+            .special_default
+            .filter(|(special, _)| special.is(setting));
+        let default = special.map_or(setting.default, |(_, default)| default);
         let given = match self.sources.given(setting) {
             Ok(given) => given,
             Err(problem) => {
@@ -42,122 +183,78 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        let fallback = || Given {
+        let raw = given.unwrap_or_else(|| RawValue {
             text: default.to_owned(),
             origin: Origin::Default,
             file: None,
-        };
-        let Given { text, origin, file } = given.unwrap_or_else(fallback);
-        match parse(&text) {
+        });
+        self.raw.insert(setting.flag(), raw.clone());
+        let RawValue { text, origin, file } = raw;
+        match parse::<T>(setting, &text) {
             Ok(value) => {
                 self.warnings
                     .extend(file.as_deref().and_then(open_to_others));
-                if matches!(setting.form, Form::Money { .. }) && origin != Origin::Default {
-                    self.warnings
-                        .extend(bare_amount(&origin.name_of(setting), &text));
+                if matches!(setting.kind, ValueKind::Money(..)) && origin != Origin::Default {
+                    let bare = bare_amount(&origin.name_of(setting), &text);
+                    self.warnings.extend(bare);
                 }
+                let shown = value.show(setting);
                 self.entries.push(Entry {
                     setting,
-                    shown: show(&value),
+                    shown,
                     origin,
                 });
                 Some(value)
             }
             Err(text) => {
-                self.problems.push(Problem {
-                    name: origin.name_of(setting),
-                    text,
-                });
+                let name = origin.name_of(setting);
+                self.problems.push(Problem { name, text });
                 None
             }
         }
     }
 
-    pub(super) fn duration(&mut self, setting: &'static Setting) -> Option<Duration> {
-        self.duration_or(setting, setting.default)
-    }
-
-    pub(super) fn duration_or(
-        &mut self,
-        setting: &'static Setting,
-        default: &str,
-    ) -> Option<Duration> {
-        let parse = |text: &str| unit::number(setting.form, text).map(Duration::from_millis);
-        self.read(setting, default, parse, |value| unit::show_duration(*value))
-    }
-
-    /// A length of time that need not be given.
-    #[expect(
-        clippy::option_option,
-        reason = "outer: could it be read; inner: was it given"
-    )]
-    pub(super) fn optional_duration(
-        &mut self,
-        setting: &'static Setting,
-    ) -> Option<Option<Duration>> {
-        let parse = |text: &str| unit::number(setting.form, text).map(Duration::from_millis);
-        self.read(setting, "", optional(parse), |value| {
-            value.map(unit::show_duration).unwrap_or_default()
-        })
-    }
-
-    /// A count or a size.
-    pub(super) fn number<T: TryFrom<u64>>(&mut self, setting: &'static Setting) -> Option<T> {
-        let parse = |text: &str| {
-            let number = unit::number(setting.form, text)?;
-            let value = T::try_from(number).map_err(|_| format!("{number} is too large here"))?;
-            Ok((value, number))
+    /// The same value once more, to compare it with others. None: there is no good one.
+    pub(super) fn value<T: Value>(&self, setting: &Setting) -> Option<T> {
+        let text = match self.raw.get(&setting.flag()) {
+            Some(raw) => raw.text.clone(),
+            None => self
+                .sources
+                .given(setting)
+                .ok()?
+                .map_or(setting.default.to_owned(), |it| it.text),
         };
-        let show = |(_, number): &(T, u64)| setting.form.show(*number);
-        self.read(setting, setting.default, parse, show)
-            .map(|(value, _)| value)
-    }
-
-    /// A count of which 0 says that there is no limit.
-    #[expect(
-        clippy::option_option,
-        reason = "outer: could it be read; inner: is there a limit"
-    )]
-    pub(super) fn unless_zero<T: TryFrom<u64> + Default + PartialEq>(
-        &mut self,
-        setting: &'static Setting,
-    ) -> Option<Option<T>> {
-        let count: T = self.number(setting)?;
-        Some((count != T::default()).then_some(count))
-    }
-
-    /// On or off; `always` on where a switch has no say.
-    pub(super) fn switch(&mut self, setting: &'static Setting, always: bool) -> Option<bool> {
-        let parse = |text: &str| unit::switch(text).map(|on| on || always);
-        self.read(setting, setting.default, parse, ToString::to_string)
+        parse(setting, &text).ok()
     }
 
     /// Notes that the value of `setting` does not go with the others.
-    pub(super) fn refuse(&mut self, setting: &Setting, text: String) {
-        let origin = self.origin(setting);
-        self.problems.push(Problem {
-            name: origin.name_of(setting),
-            text,
-        });
+    pub(super) fn refuse(&mut self, setting: &Setting, text: impl Into<String>) {
+        let name = self.origin(setting).name_of(setting);
+        let text = text.into();
+        self.problems.push(Problem { name, text });
     }
 
     /// The file that holds the value of a secret, when it was given as one.
     pub(super) fn secret_file(&self, setting: &Setting) -> Option<PathBuf> {
-        let origin = self.origin(setting);
-        let mut files = setting.variables().into_iter();
-        let (name, _) = files
-            .find(|(name, is_file)| *is_file && origin == Origin::Environment(name.clone()))?;
-        self.sources.environment.get(&name).map(PathBuf::from)
+        self.raw
+            .get(&setting.flag())?
+            .file
+            .as_ref()
+            .map(PathBuf::from)
     }
 
     /// Who decided the value of `setting`.
     pub(super) fn origin(&self, setting: &Setting) -> Origin {
-        let entry = self
-            .entries
-            .iter()
-            .find(|entry| entry.setting.flag == setting.flag);
-        entry.map_or(Origin::Default, |entry| entry.origin.clone())
+        let raw = self.raw.get(&setting.flag());
+        raw.map_or(Origin::Default, |raw| raw.origin.clone())
     }
+}
+
+fn parse<T: Value>(setting: &Setting, text: &str) -> Result<T, String> {
+    if !text.is_empty() {
+        (setting.check)(text)?;
+    }
+    T::parse(setting, text)
 }
 
 /// What to say of an amount without a unit, which is rarely meant.
@@ -167,17 +264,4 @@ fn bare_amount(name: &str, text: &str) -> Option<String> {
     Some(format!(
         "{name} is {text} without a unit, which is {dollars}; {text}usd would be {text} dollars"
     ))
-}
-
-/// Reads empty text as an absent value.
-pub(super) fn optional<T>(
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> impl FnOnce(&str) -> Result<Option<T>, String> {
-    |text| {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            parse(text).map(Some)
-        }
-    }
 }

@@ -1,3 +1,4 @@
+//! Texts without the passwords in them.
 use url::Url;
 
 /// The URL for people: scheme, user, host, port and path; never the password, the query or the fragment.

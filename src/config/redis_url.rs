@@ -1,9 +1,10 @@
+//! Where Redis is: one server, a cluster, or sentinels.
 use std::{fmt, path::Path};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{given, redact::redacted};
+use super::{reader, redact::redacted};
 
 const KNOWN: &str = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, \
                      redis-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT] \
@@ -39,7 +40,7 @@ impl RedisUrl {
     ///
     /// Why there is none; no part of the content.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let text = given::secret("REDIS_URL_FILE", &file.display().to_string());
+        let text = reader::secret("REDIS_URL_FILE", &file.display().to_string());
         Self::parse(&text.map_err(|problem| problem.text)?)
     }
 

@@ -1,9 +1,16 @@
+//! What is known of a setting before it has a value, and the names that follow from its own.
 use std::time::Duration;
+
+use strsim::levenshtein;
 
 use super::unit;
 
 /// What the names of variables begin with that are of this program alone.
 pub(super) const OWN: &str = "CATALOG_";
+pub(super) const SECOND: u64 = 1_000;
+pub(super) const DAY: u64 = 86_400 * SECOND;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
 
 /// Groups settings in help texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +56,9 @@ impl Section {
     }
 }
 
-/// What a setting's text must look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+/// What a setting's text must look like. Of a range both ends are included.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueKind {
     /// Text that its own type reads.
     Text {
         /// What help texts call the value, such as `URL`.
@@ -61,47 +68,27 @@ pub enum Form {
     },
     /// On or off.
     Switch,
-    /// A whole number, both ends included.
-    Count {
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-    },
-    /// A length of time, both ends included.
-    Duration {
-        /// The shortest.
-        min: Duration,
-        /// The longest.
-        max: Duration,
-    },
-    /// A size, both ends included.
-    Bytes {
-        /// The smallest.
-        min: u64,
-        /// The largest.
-        max: u64,
-    },
-    /// An amount in millionths of a US dollar, both ends included.
-    Money {
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-    },
+    /// A whole number, from the least to the most.
+    Count(u64, u64),
+    /// A length of time, from and to so many milliseconds.
+    Duration(u64, u64),
+    /// A size, from and to so many bytes.
+    Bytes(u64, u64),
+    /// An amount, from and to so many millionths of a US dollar.
+    Money(u64, u64),
 }
 
-impl Form {
+impl ValueKind {
     /// What help texts call the value.
     #[must_use]
     pub const fn value_name(self) -> &'static str {
         match self {
             Self::Text { value_name, .. } => value_name,
             Self::Switch => "BOOL",
-            Self::Count { .. } => "NUMBER",
-            Self::Duration { .. } => "DURATION",
-            Self::Bytes { .. } => "BYTES",
-            Self::Money { .. } => "AMOUNT",
+            Self::Count(..) => "NUMBER",
+            Self::Duration(..) => "DURATION",
+            Self::Bytes(..) => "BYTES",
+            Self::Money(..) => "AMOUNT",
         }
     }
 
@@ -111,20 +98,14 @@ impl Form {
         match self {
             Self::Text { expected, .. } => expected.to_owned(),
             Self::Switch => "true or false".to_owned(),
-            Self::Duration { min, max } => {
-                format!(
-                    "{} to {}",
-                    unit::show_duration(min),
-                    unit::show_duration(max)
-                )
-            }
-            Self::Count { min, max } | Self::Bytes { min, max } | Self::Money { min, max } => {
-                format!("{} to {}", self.show(min), self.show(max))
-            }
+            Self::Count(min, max)
+            | Self::Duration(min, max)
+            | Self::Bytes(min, max)
+            | Self::Money(min, max) => format!("{} to {}", self.show(min), self.show(max)),
         }
     }
 
-    /// Reads a number in this form: a count, milliseconds, bytes or millionths of a US dollar.
+    /// Reads a number of this kind: a count, milliseconds, bytes or millionths of a US dollar.
     ///
     /// # Errors
     ///
@@ -137,39 +118,134 @@ impl Form {
     #[must_use]
     pub fn show(self, number: u64) -> String {
         match self {
-            Self::Text { .. } | Self::Switch | Self::Count { .. } => number.to_string(),
-            Self::Duration { .. } => unit::show_duration(Duration::from_millis(number)),
-            Self::Bytes { .. } => unit::show_bytes(number),
-            Self::Money { .. } => unit::show_money(number),
+            Self::Text { .. } | Self::Switch | Self::Count(..) => number.to_string(),
+            Self::Duration(..) => unit::show_duration(Duration::from_millis(number)),
+            Self::Bytes(..) => unit::show_bytes(number),
+            Self::Money(..) => unit::show_money(number),
         }
     }
 }
 
-/// One setting: a row of the table that flags, environment, file and
-/// documentation are all made from.
+/// One setting, as it is declared.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// The flag without its dashes, such as `cache-ttl`.
-    pub flag: &'static str,
+    /// The flag, in capitals and with `_` for `-` or not.
+    name: &'static str,
     /// The environment variable.
     pub env: &'static str,
     /// Where help texts list it.
     pub section: Section,
     /// What its text must look like.
-    pub form: Form,
+    pub kind: ValueKind,
     /// The default as one would write it; empty when there is none.
     pub default: &'static str,
     /// Whether the value must never be shown as it is. Then `<env>_FILE` may name a file that holds it.
     pub secret: bool,
     /// One sentence.
     pub help: &'static str,
+    /// What its text must be beside what its type asks for.
+    pub(super) check: fn(&str) -> Result<(), String>,
+}
+
+const fn of_kind(kind: ValueKind) -> Setting {
+    Setting {
+        name: "",
+        env: "",
+        section: Section::File,
+        kind,
+        default: "",
+        secret: false,
+        help: "",
+        check: |_| Ok(()),
+    }
+}
+
+pub(super) const fn text(value_name: &'static str, expected: &'static str) -> Setting {
+    of_kind(ValueKind::Text {
+        value_name,
+        expected,
+    })
+}
+
+pub(super) const fn switch() -> Setting {
+    of_kind(ValueKind::Switch)
+}
+
+pub(super) const fn count(min: u64, max: u64) -> Setting {
+    of_kind(ValueKind::Count(min, max))
+}
+
+pub(super) const fn duration(min_ms: u64, max_ms: u64) -> Setting {
+    of_kind(ValueKind::Duration(min_ms, max_ms))
+}
+
+pub(super) const fn bytes(min: u64, max: u64) -> Setting {
+    of_kind(ValueKind::Bytes(min, max))
+}
+
+pub(super) const fn money(min: u64, max: u64) -> Setting {
+    of_kind(ValueKind::Money(min, max))
+}
+
+/// How a declaration goes on.
+impl Setting {
+    pub(super) const fn or(self, default: &'static str) -> Self {
+        Self { default, ..self }
+    }
+
+    /// For a variable that others know as well, or that had its name before.
+    pub(super) const fn env(self, env: &'static str) -> Self {
+        Self { env, ..self }
+    }
+
+    pub(super) const fn secret(self) -> Self {
+        Self {
+            secret: true,
+            ..self
+        }
+    }
+
+    pub(super) const fn checked(self, check: fn(&str) -> Result<(), String>) -> Self {
+        Self { check, ..self }
+    }
+
+    /// The end of a declaration: `env` is for a setting that has no other variable.
+    pub(super) const fn named(
+        self,
+        name: &'static str,
+        env: &'static str,
+        section: Section,
+        help: &'static str,
+    ) -> Self {
+        let env = if self.env.is_empty() { env } else { self.env };
+        let help = help.trim_ascii();
+        Self {
+            name,
+            env,
+            section,
+            help,
+            ..self
+        }
+    }
 }
 
 impl Setting {
+    /// The flag without its dashes, such as `cache-ttl`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
     /// The key in the settings file, and the name in `config print`.
     #[must_use]
     pub fn key(&self) -> String {
-        self.flag.replace('-', "_")
+        self.name.to_ascii_lowercase().replace('-', "_")
+    }
+
+    /// Whether it is this one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 
     /// The environment variable that names a file holding the value; secrets only.
@@ -190,5 +266,27 @@ impl Setting {
         let files = files.map(|(name, _)| (format!("{name}_FILE"), true));
         variables.extend(files.filter(|_| self.secret));
         variables
+    }
+}
+
+/// The known name that `name` was probably meant to be.
+pub(super) fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known = known
+        .into_iter()
+        .map(|known| (levenshtein(name, known), known));
+    let near = known.filter(|(distance, known)| *distance <= (known.len() / 3).min(3));
+    near.min().map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_found_and_a_far_one_is_not() {
+        let known = ["db_pool_max", "db_pool_min", "log"];
+        assert_eq!(suggest("db_poolmax", known), Some("db_pool_max"));
+        assert_eq!(suggest("colour", known), None);
+        assert_eq!(suggest("tag", known), None);
     }
 }

@@ -2,17 +2,14 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
 };
 
 use tracing_subscriber::EnvFilter;
 
-use super::LogFormat;
-
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// An address to listen on.
-pub(super) fn grpc_addr(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn listen_addr(text: &str) -> Result<SocketAddr, String> {
     let local = text
         .strip_prefix("localhost:")
         .and_then(|port| port.parse().ok());
@@ -32,15 +29,6 @@ pub(super) fn is_loopback(addr: SocketAddr) -> bool {
     addr.ip().to_canonical().is_loopback()
 }
 
-/// A path; any text but an empty one.
-pub(super) fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() {
-        Err("names no file".to_owned())
-    } else {
-        Ok(text.into())
-    }
-}
-
 /// The text of a file of certificates; whether they are good is for TLS to say.
 pub(super) fn certificates(path: &str) -> Result<String, String> {
     let text =
@@ -51,27 +39,22 @@ pub(super) fn certificates(path: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// A filter that the log understands. It takes a bare word for the name of a
+/// Whether it is the path of such a file.
+pub(super) fn is_certificates(path: &str) -> Result<(), String> {
+    certificates(path).map(|_| ())
+}
+
+/// Whether it is a filter that the log understands. It takes a bare word for the name of a
 /// target, so a mistyped level would silence everything; that is refused here.
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
+pub(super) fn is_log_filter(text: &str) -> Result<(), String> {
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
     let clear = |directive: &str| directive.contains(['=', '[']) || is_level(directive);
     match EnvFilter::try_new(text) {
-        Ok(_) if text.split(',').map(str::trim).all(clear) => Ok(text.to_owned()),
+        Ok(_) if text.split(',').map(str::trim).all(clear) => Ok(()),
         Ok(_) | Err(_) => Err(format!(
             "must be a level ({}) or TARGET=LEVEL, several parted by commas, not {text:?}",
             LEVELS.join(", ")
         )),
-    }
-}
-
-/// How to log.
-pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "auto" => Ok(LogFormat::Auto),
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(format!("must be auto, text or json, not {text:?}")),
     }
 }
 
@@ -87,7 +70,7 @@ mod tests {
             ("[::]:50051", "[::]:50051"),
         ] {
             assert_eq!(
-                grpc_addr(text).map(|addr| addr.to_string()).as_deref(),
+                listen_addr(text).map(|addr| addr.to_string()).as_deref(),
                 Ok(shown)
             );
         }
@@ -99,13 +82,13 @@ mod tests {
             "127.0.0.1:99999",
             "localhost:",
         ] {
-            assert!(grpc_addr(text).is_err(), "{text}");
+            assert!(listen_addr(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn loopback_is_known_in_each_of_its_spellings() {
-        let is = |text: &str| is_loopback(grpc_addr(text).unwrap());
+        let is = |text: &str| is_loopback(listen_addr(text).unwrap());
         assert!(is("127.9.9.9:1") && is("[::1]:1") && is("[::ffff:127.0.0.1]:1"));
         assert!(!is("0.0.0.0:1") && !is("[::]:1") && !is("10.0.0.1:1"));
     }
@@ -119,10 +102,10 @@ mod tests {
             "info,challenges_catalog::cache=debug",
             "h2=warn",
         ] {
-            assert!(log_filter(text).is_ok(), "{text}");
+            assert!(is_log_filter(text).is_ok(), "{text}");
         }
         for text in ["inof", "debg,h2=warn", "h2=loud", "=", " "] {
-            assert!(log_filter(text).is_err(), "{text}");
+            assert!(is_log_filter(text).is_err(), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers with units, read and shown.
 use std::time::Duration;
 
-use super::setting::Form;
+use super::setting::ValueKind;
 
 const TIME_UNITS: [(u64, &str); 5] = [
     (86_400_000, "d"),
@@ -21,40 +21,31 @@ const SIZE_UNITS: [(u64, &str); 4] = [
     (1, "B"),
 ];
 
-/// Reads a number in the setting's form: a count, milliseconds, bytes or millionths of a US dollar.
-pub(super) fn number(form: Form, text: &str) -> Result<u64, String> {
-    let (value, min, max) = match form {
-        Form::Count { min, max } => (count(text)?, min, max),
-        Form::Duration { min, max } => (duration(text)?, millis(min), millis(max)),
-        Form::Bytes { min, max } => (bytes(text)?, min, max),
-        Form::Money { min, max } => (money(text)?, min, max),
-        Form::Text { .. } | Form::Switch => return Err("is no number".to_owned()),
+/// Reads a number of this kind: a count, milliseconds, bytes or millionths of a US dollar.
+pub(super) fn number(kind: ValueKind, text: &str) -> Result<u64, String> {
+    let (value, min, max) = match kind {
+        ValueKind::Count(min, max) => (count(text)?, min, max),
+        ValueKind::Duration(min, max) => (duration(text)?, min, max),
+        ValueKind::Bytes(min, max) => (bytes(text)?, min, max),
+        ValueKind::Money(min, max) => (money(text)?, min, max),
+        ValueKind::Text { .. } | ValueKind::Switch => return Err("is no number".to_owned()),
     };
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    let hint = match form {
-        Form::Duration { .. } if is_bare(text) => " (a number without a unit is seconds)",
-        Form::Money { .. } if is_bare(text) => {
+    let hint = match kind {
+        ValueKind::Duration(..) if is_bare(text) => " (a number without a unit is seconds)",
+        ValueKind::Money(..) if is_bare(text) => {
             " (a number without a unit is millionths of a US dollar)"
         }
-        Form::Text { .. }
-        | Form::Switch
-        | Form::Count { .. }
-        | Form::Duration { .. }
-        | Form::Bytes { .. }
-        | Form::Money { .. } => "",
+        ValueKind::Text { .. }
+        | ValueKind::Switch
+        | ValueKind::Count(..)
+        | ValueKind::Duration(..)
+        | ValueKind::Bytes(..)
+        | ValueKind::Money(..) => "",
     };
-    Err(format!("must be {}, not {text}{hint}", form.range()))
-}
-
-/// Reads on or off, in any case.
-pub(super) fn switch(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!("must be true or false, not {text:?}")),
-    }
+    Err(format!("must be {}, not {text}{hint}", kind.range()))
 }
 
 /// A length of time in its largest whole unit, such as `10m`.
@@ -85,7 +76,7 @@ pub(super) fn show_money(micro_usd: u64) -> String {
 }
 
 /// Whether it is a number without a unit.
-pub(super) fn is_bare(text: &str) -> bool {
+fn is_bare(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -1,7 +1,7 @@
 use clap::{ArgMatches, Command};
 
 use super::{cache, challenges, flags, settings, tips};
-use crate::{cli::failure::Failure, config::Environment};
+use crate::{cli::failure::Failure, config::EnvVars};
 
 /// `admin`, with every family.
 pub(in crate::cli) fn command() -> Command {
@@ -17,7 +17,7 @@ pub(in crate::cli) fn command() -> Command {
 }
 
 /// Does what the family's command says.
-pub(in crate::cli) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(in crate::cli) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("cache", matches)) => cache::run(matches, environment),
         Some(("challenges", matches)) => challenges::run(matches, environment),

@@ -15,7 +15,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::Environment,
+    config::EnvVars,
     domain::Flag,
     pb::admin::v1::{
         FeatureFlag, FeatureFlagElsewhere, GetFeatureFlagRequest, ListFeatureFlagsRequest,
@@ -116,7 +116,7 @@ struct FlagsView {
 }
 
 /// Asks a running server.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
     };

@@ -15,7 +15,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::{Environment, Form, SETTINGS, Setting},
+    config::{EnvVars, SETTINGS, Setting, ValueKind},
     domain::RuntimeSetting as KnownSetting,
     pb::admin::v1::{
         ListRuntimeSettingsRequest, ResetRuntimeSettingRequest, RuntimeSetting,
@@ -101,7 +101,7 @@ struct SettingsView {
 }
 
 /// Asks a running server.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
     };
@@ -192,11 +192,11 @@ fn number(name: &str, has_unit: bool, text: &str) -> Result<i64, Failure> {
         return Ok(number);
     }
     let setting = KnownSetting::named(name).and_then(form);
-    let number = match setting.map(|setting| setting.form) {
-        Some(form @ (Form::Duration { .. } | Form::Money { .. } | Form::Bytes { .. })) => {
+    let number = match setting.map(|setting| setting.kind) {
+        Some(form @ (ValueKind::Duration(..) | ValueKind::Money(..) | ValueKind::Bytes(..))) => {
             form.number(text)
         }
-        Some(Form::Text { .. } | Form::Switch | Form::Count { .. }) | None => {
+        Some(ValueKind::Text { .. } | ValueKind::Switch | ValueKind::Count(..)) | None => {
             Err(format!("must be a whole number, such as 600, not {text:?}"))
         }
     };
@@ -211,7 +211,7 @@ fn shown(name: &str, number: i64) -> String {
     let whole = u64::try_from(number).ok();
     let shown = setting
         .zip(whole)
-        .map(|(setting, number)| setting.form.show(number));
+        .map(|(setting, number)| setting.kind.show(number));
     shown.unwrap_or_else(|| number.to_string())
 }
 

@@ -17,7 +17,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::{ClientConfig, Environment, Form},
+    config::{ClientConfig, EnvVars, ValueKind},
     domain::{Difficulty, Locale, PersonaName},
     pb::{
         admin::v1::{
@@ -62,10 +62,7 @@ fn generate() -> Command {
         )
 }
 
-const BUDGET: Form = Form::Money {
-    min: 1,
-    max: i64::MAX.unsigned_abs(),
-};
+const BUDGET: ValueKind = ValueKind::Money(1, i64::MAX.unsigned_abs());
 
 fn terms() -> [Arg; 8] {
     let locale = Arg::new("locale")
@@ -115,7 +112,7 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 }
 
 /// Does what was typed behind `admin tips`.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("generate", matches)) => run_generation(matches, environment),
         Some(("resume", matches)) => tips_resume::run(matches, environment),
@@ -123,7 +120,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(),
     }
 }
 
-fn run_generation(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+fn run_generation(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let request = request(matches, id::all_whole(&config, matches)?);

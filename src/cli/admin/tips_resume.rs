@@ -12,7 +12,7 @@ use crate::{
         output::{self, Output},
         runtime, settings,
     },
-    config::Environment,
+    config::EnvVars,
     pb::admin::v1::{
         ResumeProvidersRequest, ResumeProvidersResponse, ResumedProvider,
         tips_admin_client::TipsAdminClient,
@@ -70,7 +70,7 @@ impl From<ResumedProvider> for ProviderView {
 }
 
 /// Asks a running server.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let resumed = runtime::command()?.block_on(async {

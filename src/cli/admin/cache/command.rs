@@ -6,13 +6,13 @@ use tonic::transport::Channel;
 use super::{invalidate, status, warm, watch};
 use crate::{
     cli::{client, command::examples, failure::Failure, id, names::suggest, output, settings},
-    config::{ClientConfig, Environment, Form},
+    config::{ClientConfig, EnvVars, ValueKind},
     domain::Tag,
     pb::admin::v1::cache_admin_client::CacheAdminClient,
 };
 
-/// How often a dashboard may look.
-const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duration::from_hours(1)];
+/// How often a dashboard may look, in milliseconds.
+const INTERVALS: [u64; 2] = [100, 3_600_000];
 
 /// `cache` and its verbs.
 pub(in crate::cli::admin) fn command() -> Command {
@@ -26,7 +26,7 @@ pub(in crate::cli::admin) fn command() -> Command {
 /// Does what stands behind `admin cache`.
 pub(in crate::cli::admin) fn run(
     matches: &ArgMatches,
-    environment: &Environment,
+    environment: &EnvVars,
 ) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("status", matches)) if matches.get_flag("watch") => watch::run(matches, environment),
@@ -171,6 +171,7 @@ fn ids(help: &'static str) -> Arg {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let [min, max] = INTERVALS;
-    let form = Form::Duration { min, max };
-    form.number(text).map(Duration::from_millis)
+    ValueKind::Duration(min, max)
+        .number(text)
+        .map(Duration::from_millis)
 }

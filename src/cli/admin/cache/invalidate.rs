@@ -13,7 +13,7 @@ use crate::{
         output::{Color, Output},
         runtime, settings,
     },
-    config::Environment,
+    config::EnvVars,
     domain::Tag,
     pb::admin::v1::{
         ChallengeIds, InvalidateCacheRequest, InvalidateCacheResponse, InvalidationWait,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Declares copies out of date, and shows the receipt.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let request = request(matches, id::all_whole(&config, matches)?);

@@ -12,7 +12,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     pb::admin::v1::{
         CacheMode, GetCacheStatusRequest, GetCacheStatusResponse, LatencyStatus,
         ReplicaCacheStatus, cache_admin_client::CacheAdminClient,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Shows how the caches do, once.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let all = matches.get_flag("all");

@@ -15,7 +15,7 @@ use crate::{
         progress::Progress,
         runtime, settings,
     },
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     domain::{Difficulty as Named, PageSize},
     pb::{
         admin::v1::{WarmCacheRequest, WarmCacheResponse, WarmQuery, WarmSummary},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Loads into the caches, and tells how far it is.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let request = request(matches, id::all_whole(&config, matches)?);
@@ -76,7 +76,7 @@ pub(super) fn first_page(text: &str) -> Result<WarmQuery, String> {
 
 async fn follow(
     output: Output,
-    environment: &Environment,
+    environment: &EnvVars,
     config: &ClientConfig,
     mut told: Streaming<WarmCacheResponse>,
 ) -> Result<(), Failure> {

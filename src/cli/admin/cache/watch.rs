@@ -20,7 +20,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     pb::admin::v1::GetCacheStatusResponse,
 };
 
@@ -33,7 +33,7 @@ const REST_OF_LINE: &str = "\u{1b}[K\n";
 const REST_OF_SCREEN: &str = "\u{1b}[J";
 
 /// Looks again and again until Ctrl-C, which is a good end.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let all = matches.get_flag("all");

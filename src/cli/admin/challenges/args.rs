@@ -11,7 +11,7 @@ use crate::{
         number::whole,
         settings,
     },
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     domain::{Difficulty, RequestId},
 };
 
@@ -104,7 +104,7 @@ pub(super) struct Terms {
 
 impl Terms {
     /// What was typed.
-    pub(super) fn of(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
+    pub(super) fn of(matches: &ArgMatches, environment: &EnvVars) -> Result<Self, Failure> {
         let request_id = match text(matches, "request-id") {
             given if given.is_empty() => uuid::Uuid::new_v4().to_string(),
             given => given,

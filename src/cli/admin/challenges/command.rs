@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use super::{args, edit, export, history, import};
 use crate::{
     cli::{failure::Failure, id, number::whole, output, settings},
-    config::Environment,
+    config::EnvVars,
     domain::ChallengeId,
 };
 
@@ -22,7 +22,7 @@ pub(in crate::cli::admin) fn command() -> Command {
 /// Does what the command says.
 pub(in crate::cli::admin) fn run(
     matches: &ArgMatches,
-    environment: &Environment,
+    environment: &EnvVars,
 ) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("create", matches)) => edit::create(matches, environment),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cli::{client, confirm, escape::clean, failure::Failure, output::Output, runtime},
-    config::Environment,
+    config::EnvVars,
     pb::{
         admin::v1::{self as pb, challenges_admin_client::ChallengesAdminClient},
         catalog::v1::{
@@ -22,7 +22,7 @@ use crate::{
 type Client = ChallengesAdminClient<Channel>;
 
 /// `create`.
-pub(super) fn create(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn create(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::CreateChallengeRequest {
         challenge: Some(given(matches, &terms)?),
@@ -36,7 +36,7 @@ pub(super) fn create(matches: &ArgMatches, environment: &Environment) -> Result<
 }
 
 /// `update`.
-pub(super) fn update(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn update(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::UpdateChallengeRequest {
         challenge: Some(given(matches, &terms)?),
@@ -54,7 +54,7 @@ pub(super) fn update(matches: &ArgMatches, environment: &Environment) -> Result<
 }
 
 /// `revert`.
-pub(super) fn revert(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn revert(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::RevertChallengeRequest {
         id: args::challenge_id(matches, &terms.config)?,
@@ -70,7 +70,7 @@ pub(super) fn revert(matches: &ArgMatches, environment: &Environment) -> Result<
 }
 
 /// `delete`: whoever is asked sees what it is, and deletes that and nothing else.
-pub(super) fn delete(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let terms = Terms::of(matches, environment)?;
     let id = args::challenge_id(matches, &terms.config)?;
@@ -168,7 +168,7 @@ pub(super) fn refused(terms: &Terms, status: &Status) -> Failure {
 
 fn show(
     matches: &ArgMatches,
-    environment: &Environment,
+    environment: &EnvVars,
     challenge: Option<pb::EditedChallenge>,
     version: &str,
 ) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use tonic::Streaming;
 
 use crate::{
     cli::{client, escape, failure::Failure, output, runtime, settings, view::difficulty},
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     domain::ChallengeDraft,
     pb::admin::v1::{
         EditedChallenge, ExportChallengesRequest, ExportChallengesResponse,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Writes all challenges, each on a line of its own, so that two exports can be compared.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let config = settings::client(matches, environment)?;
     let file = matches.get_one::<PathBuf>("file");
     let file = file.filter(|file| file.as_path() != Path::new("-"));

@@ -14,7 +14,7 @@ use crate::{
         output::{self, Color, Output},
         runtime, settings,
     },
-    config::{ClientConfig, Environment},
+    config::{ClientConfig, EnvVars},
     pb::admin::v1::{
         ChallengeRevision, ListChallengeRevisionsRequest, RevisionOperation,
         challenges_admin_client::ChallengesAdminClient,
@@ -46,7 +46,7 @@ struct History {
 }
 
 /// Shows who changed what and when.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(PAGE_MAX);

@@ -24,7 +24,7 @@ use crate::{
         progress::Progress,
         runtime,
     },
-    config::Environment,
+    config::EnvVars,
     pb::admin::v1::{
         ImportChallengesResponse, ImportMode, ImportOptions,
         challenges_admin_client::ChallengesAdminClient,
@@ -33,7 +33,7 @@ use crate::{
 
 /// Imports all of a file, or nothing. Ctrl-C ends the process, and with it the call: the server
 /// writes nothing before it has heard the end of the file.
-pub(super) fn run(matches: &ArgMatches, environment: &Environment) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let terms = Terms::of(matches, environment)?;
     let mode = if matches.get_flag("upsert") {

@@ -1,10 +1,11 @@
+//! The environment variables, as they are read once.
 use std::collections::BTreeMap;
 
 /// The environment variables of the process. A variable that is empty counts as unset.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct EnvVars(BTreeMap<String, String>);
 
-impl Environment {
+impl EnvVars {
     /// What this process was started with. Bytes that are no UTF-8 become U+FFFD.
     #[must_use]
     pub fn of_process() -> Self {
@@ -36,7 +37,7 @@ impl Environment {
     }
 }
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for EnvVars {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         Self(
             pairs
