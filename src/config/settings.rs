@@ -1,6 +1,5 @@
-//! Every setting, once: its name, its type, what is accepted, the default, and a sentence. The flag,
-//! the environment variable, the key in the settings file, the help text, the row in docs/settings.md, the
-//! field and its reader follow from that.
+//! Every setting, once: name, type, what is accepted, default, and a sentence. Flag, environment variable, key in the
+//! settings file, help text, row in docs/settings.md, field and reader follow from that.
 #![expect(
     clippy::doc_markdown,
     reason = "the sentences are help texts too, which terminals show as they are"
@@ -21,8 +20,8 @@ use super::{
 };
 use crate::domain::{Environment, Flag, Locale};
 
-/// A section of the settings: a constant for each setting, a structure with their values, and how it is read.
-/// What stands behind the section is no setting, and found by the named method of the reader.
+/// A section: a constant for each setting, a structure with their values, and its reader. What stands behind the
+/// section is no setting, and found by the named method of the reader.
 macro_rules! settings {
     (
         #[doc = $about:literal]
@@ -68,8 +67,7 @@ pub const CONFIG_FILE: Setting = text("FILE", "a TOML file of `key = value` line
     "Reads settings from FILE: one `key = value` a line, the key being the flag with _ for -",
 );
 
-/// Every setting of the server, in the order in which they are shown. The flags have their own list, and follow the
-/// others.
+/// Every setting of the server, in the order in which they are shown; those of flags follow the others.
 pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let sections = [
         DatabaseConfig::SETTINGS,
