@@ -14,12 +14,9 @@ GRANT SELECT ON
     challenges_catalog.registry,
     challenges_catalog.shown_tips,
     challenges_catalog.state,
-    challenges_catalog.tip_batch_orders,
-    challenges_catalog.tip_batches,
     challenges_catalog.unnumbered
 TO :"role";
 GRANT EXECUTE ON FUNCTION
-    challenges_catalog.close_tip_batch(uuid, boolean),
     challenges_catalog.apply_staged(uuid, boolean),
     challenges_catalog.begin_edit(text, text, bytea, interval),
     challenges_catalog.check_staged(uuid, boolean, bigint),
@@ -30,8 +27,6 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.drop_flag(text, text),
     challenges_catalog.drop_setting(text, text),
     challenges_catalog.drop_task(text, uuid),
-    challenges_catalog.end_tip_batch(uuid, timestamptz),
-    challenges_catalog.hand_in_tip_batch(uuid, timestamptz),
     challenges_catalog.finish_edit(text, uuid, bigint[]),
     challenges_catalog.insert_challenge(uuid, text, text, text, integer, text, timestamptz),
     challenges_catalog.invalidate(text[], boolean, boolean),
@@ -40,13 +35,9 @@ GRANT EXECUTE ON FUNCTION
         timestamptz, timestamptz, boolean
     ),
     challenges_catalog.leave(uuid),
-    challenges_catalog.name_tip_batch(uuid, text),
     challenges_catalog.lock_challenge(uuid),
     challenges_catalog.lock_staged(uuid),
     challenges_catalog.note_attempt(timestamptz, bytea, bigint, text, text, text, bigint, bigint, boolean, bigint),
-    challenges_catalog.note_tip_batch(
-        uuid, text, text, text, text, text, boolean, uuid, bigint, timestamptz, bytea[], uuid[], bytea[], bigint[]
-    ),
     challenges_catalog.number(integer, boolean),
     challenges_catalog.poll(bigint, integer, uuid, text, text, bigint, bytea, boolean),
     challenges_catalog.prune(interval, integer),
@@ -56,7 +47,6 @@ GRANT EXECUTE ON FUNCTION
     challenges_catalog.put_flag(text, text, text, boolean, integer, text, text),
     challenges_catalog.put_setting(text, text, text, bigint, text, text),
     challenges_catalog.sees_all_rows(),
-    challenges_catalog.settle_tip_batch(uuid, integer[], text[], bigint[], bigint[], boolean[], bigint[]),
     challenges_catalog.show_tips(),
     challenges_catalog.stage_challenges(uuid, bigint, bigint[], uuid[], text[], text[], text[], integer[], text[]),
     challenges_catalog.take_task(text, uuid, interval),

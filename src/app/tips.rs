@@ -11,11 +11,8 @@ use crate::{
     llm::BundledPrompts,
     redis::{Link, LinkSettings, Listener, MacKey, RedisServers},
     repository::Datastore,
-    service::{Batching, CatalogService, GenerateTipsService, TipsService},
-    tips::{
-        Abandoned, BatchDesk, BatchParts, Board, CallerLimits, Price, Provider, TipParts, TipRedis,
-        TipSettings,
-    },
+    service::{CatalogService, GenerateTipsService, TipsService},
+    tips::{Abandoned, Board, CallerLimits, Price, Provider, TipParts, TipRedis, TipSettings},
     transport::{RefreshBy, TipsTransport},
 };
 
@@ -71,15 +68,6 @@ impl Tips {
             Arc::clone(datastore) as _,
             tasks.clone(),
         );
-        let generating = match batching(config, &writers, &board, datastore) {
-            Some(batching) => {
-                let registry = Arc::clone(datastore) as _;
-                let collecting = batching.clone().collect(registry, tasks.clone());
-                tasks.spawn(stop.clone().run_until_cancelled_owned(collecting));
-                generating.with_batches(batching)
-            }
-            None => generating,
-        };
         Ok(Self {
             board,
             service,
@@ -123,9 +111,7 @@ fn providers(config: &Config, writers: &Writers) -> Vec<Provider> {
     let Writers {
         anthropic, openai, ..
     } = writers;
-    let anthropic = anthropic
-        .as_ref()
-        .map(|writer| Arc::clone(&writer.live) as _);
+    let anthropic = anthropic.as_ref().map(|writer| Arc::clone(writer) as _);
     let openai = openai.as_ref().map(|writer| Arc::clone(writer) as _);
     let settings = &config.providers;
     [
@@ -138,37 +124,15 @@ fn providers(config: &Config, writers: &Writers) -> Vec<Provider> {
     .collect()
 }
 
-/// Who takes orders in batches, if anybody does.
-fn batching(
-    config: &Config,
-    writers: &Writers,
-    board: &Board,
-    datastore: &Arc<dyn Datastore>,
-) -> Option<Batching> {
-    let settings = config.providers.anthropic.as_ref()?;
-    let parts = BatchParts {
-        writer: Arc::clone(&writers.anthropic.as_ref()?.batches) as _,
-        price: price(settings.limits).for_batches(),
-        store: Arc::clone(datastore) as _,
-        challenges: Arc::clone(datastore) as _,
-    };
-    let desk = Arc::new(BatchDesk::new(board, parts));
-    Some(Batching::new(desk, Arc::clone(datastore) as _))
-}
-
 fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> Provider {
     Provider {
         writer,
-        price: price(limits),
+        price: Price {
+            input: limits.input_price,
+            output: limits.output_price,
+        },
         requests_per_minute: limits.requests_per_minute,
         tokens_per_minute: limits.tokens_per_minute,
-    }
-}
-
-fn price(limits: ProviderLimits) -> Price {
-    Price {
-        input: limits.input_price,
-        output: limits.output_price,
     }
 }
 

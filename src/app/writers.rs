@@ -7,26 +7,17 @@ use super::{clock::SystemClock, view::Error};
 use crate::{
     config::{Config, ProviderConfig, ProvidersConfig, TokenLimitField},
     domain::{Clock, TipWriter},
-    llm::{
-        AnthropicBatches, AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits,
-        TokenLimit,
-    },
+    llm::{AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits, TokenLimit},
 };
 
 /// The writers of the providers that there are settings for.
 pub(super) struct Writers {
-    pub(super) anthropic: Option<Anthropic>,
+    pub(super) anthropic: Option<Arc<AnthropicWriter>>,
     pub(super) openai: Option<Arc<OpenAiWriter>>,
     /// Where orders go, for as long as the server runs.
     at_start: ProvidersConfig,
     /// Told each time that one of them refuses its key.
     pub(super) denied: Arc<Notify>,
-}
-
-/// The two ways to order from Anthropic.
-pub(super) struct Anthropic {
-    pub(super) live: Arc<AnthropicWriter>,
-    pub(super) batches: Arc<AnthropicBatches>,
 }
 
 impl Writers {
@@ -36,7 +27,7 @@ impl Writers {
         let denied = Arc::new(Notify::new());
         let anthropic = config.providers.anthropic.as_ref().map(|provider| {
             let settings = provider_settings(provider, config, &denied);
-            let made = Anthropic::new(&settings, &clock);
+            let made = AnthropicWriter::new(&settings, Arc::clone(&clock)).map(Arc::new);
             made.map_err(|error| format!("Anthropic cannot write tips: {error}"))
         });
         let openai = config.providers.openai.as_ref().map(|provider| {
@@ -60,9 +51,8 @@ impl Writers {
         let openai = same_place(at_start.openai.as_ref(), providers.openai.as_ref());
         let mut renewed = Vec::new();
         if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic) {
-            let settings = provider_settings(provider, config, &self.denied);
-            if writer.live.renew_key(&settings)? | writer.batches.renew_key(&settings)? {
-                renewed.push(writer.live.route().provider.as_str());
+            if writer.renew_key(&provider_settings(provider, config, &self.denied))? {
+                renewed.push(writer.route().provider.as_str());
             }
         }
         if let (Some(writer), Some(provider)) = (&self.openai, openai)
@@ -71,15 +61,6 @@ impl Writers {
             renewed.push(writer.route().provider.as_str());
         }
         Ok(renewed)
-    }
-}
-
-impl Anthropic {
-    fn new(settings: &ProviderSettings, clock: &Arc<dyn Clock>) -> Result<Self, SetupError> {
-        Ok(Self {
-            live: Arc::new(AnthropicWriter::new(settings, Arc::clone(clock))?),
-            batches: Arc::new(AnthropicBatches::new(settings, Arc::clone(clock))?),
-        })
     }
 }
 

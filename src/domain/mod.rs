@@ -25,9 +25,6 @@ mod tag;
 mod time;
 mod tip;
 mod tip_account;
-mod tip_batch;
-mod tip_batch_store;
-mod tip_batches;
 mod tip_providers;
 mod tip_store;
 mod tip_stream;
@@ -75,13 +72,6 @@ pub use tag::Tag;
 pub use time::UnixMicros;
 pub use tip::{Epoch, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, Usage};
 pub use tip_account::{Spent, TipAccount};
-pub use tip_batch::{
-    BatchOrder, BatchOutcome, BatchResult, BatchStatus, ProviderBatchId, TipBatchWriter,
-};
-pub use tip_batch_store::{
-    BatchId, BatchState, NewBatch, NewOrder, NotedBatch, NotedOrder, SettledOrder, TipBatchStore,
-};
-pub use tip_batches::{BatchesOrdered, Shortage, TipBatches};
 pub use tip_providers::{Resumed, ResumedProvider, TipProviders};
 pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
 pub use tip_stream::{

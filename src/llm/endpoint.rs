@@ -6,8 +6,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use http::{HeaderMap, HeaderValue, Method, header};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Notify;
 use url::Url;
@@ -87,27 +87,7 @@ impl Endpoint {
     /// Sends one order, and waits for the head of the answer. The connection ends with the body.
     pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
         let request = self.client.post(self.url.clone());
-        self.answer(request.headers(self.headers()).body(order))
-            .await
-    }
-
-    /// As [`Self::send`], with another method, to a place at or below this one: `path` is put behind
-    /// the address, and what comes back is not to be an event stream.
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<(Head, Body), Flaw> {
-        let mut headers = self.headers();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        let url = format!("{}{path}", self.url);
-        let request = self.client.request(method, url).headers(headers);
-        self.answer(request.body(body)).await
-    }
-
-    async fn answer(&self, request: RequestBuilder) -> Result<(Head, Body), Flaw> {
-        let sent = request.send().await;
+        let sent = request.headers(self.headers()).body(order).send().await;
         let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
         let head = Head {
             status: response.status(),

@@ -15,7 +15,6 @@ mod endpoint;
 mod fault;
 mod flaw;
 mod json;
-mod json_lines;
 mod name;
 #[cfg(test)]
 mod odd_field_tests;
@@ -34,7 +33,7 @@ mod timing;
 mod untrusted;
 mod wording;
 
-pub use anthropic::{AnthropicBatches, AnthropicWriter};
+pub use anthropic::AnthropicWriter;
 pub use openai::OpenAiWriter;
 pub use prompt::{BadPrompt, BundledPrompts};
 pub use settings::{ProviderSettings, SetupError, TokenLimit};

@@ -168,12 +168,6 @@ fn begun_tag(text: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// A text that is there as a whole, without thoughts.
-pub(super) fn without_thoughts(text: &str) -> String {
-    let mut filter = ThoughtFilter::new(&ThinkingHabit::default());
-    filter.take(text).text + &filter.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +237,6 @@ mod tests {
                 let read = read(&mut filter, &pieces);
                 assert_eq!(read, (expected.to_owned(), false), "{pieces:?}");
             }
-            assert_eq!(without_thoughts(text), expected);
         }
     }
 

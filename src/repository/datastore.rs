@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     ChallengeEditor, ChallengeRepository, ChangeFeed, ControlStore, Error, HistoryStore,
-    Invalidator, PoolState, ReplicaRegistry, TipBatchStore, TipStore,
+    Invalidator, PoolState, ReplicaRegistry, TipStore,
 };
 
 /// Where a database is. Has no `Debug`, because an address can hold a password.
@@ -35,7 +35,6 @@ pub trait Datastore:
     + Invalidator
     + ReplicaRegistry
     + TipStore
-    + TipBatchStore
 {
     /// Tells whether the schema is what this build needs. A newer one is: migrations only add.
     ///

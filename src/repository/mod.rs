@@ -16,7 +16,6 @@ mod rows_check;
 mod settings;
 mod sqlite;
 mod text;
-mod tip_batch_row;
 mod tip_row;
 
 pub use datastore::{

@@ -19,8 +19,8 @@ pub use catalog::CatalogService;
 pub use controls::{ControlsService, FlagChange, SettingChange, etag_of};
 pub use edit::{EditOutcome, EditService};
 pub use generate::{
-    Batching, GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating,
-    RunEnd, Scope, TipOutcome, TipsPerMinute, Way,
+    GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating, RunEnd,
+    Scope, TipOutcome, TipsPerMinute,
 };
 pub use history::HistoryPruning;
 pub use history_metrics::HistoryMetrics;

@@ -25,10 +25,7 @@ use super::{
     entries::Names,
     ledger::{Ledger, Reserve},
 };
-use crate::{
-    domain::{Clock, UnixMicros},
-    redis::Script,
-};
+use crate::{domain::Clock, redis::Script};
 
 static SPEND: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/spend.lua");
@@ -142,12 +139,6 @@ impl Budget {
     /// Gives back what an order did not cost.
     pub(super) fn settle(reserve: Reserve, cost_micro_usd: u64) {
         reserve.settle(cost_micro_usd);
-    }
-
-    /// Enters what was taken at `at`, by whichever replica, and has cost something else.
-    pub(super) fn correct(&self, taken_micro_usd: u64, at: UnixMicros, cost_micro_usd: u64) {
-        let day = at.0.div_euclid(DAY_MICROS);
-        self.ledger.correct(day, taken_micro_usd, cost_micro_usd);
     }
 
     /// Tells Redis now and then what was spent, and in the end, when no order is under way any more.
@@ -287,6 +278,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
     use super::*;
+    use crate::domain::UnixMicros;
 
     #[derive(Default)]
     struct Hands(AtomicI64);
@@ -342,7 +334,6 @@ mod tests {
         clock.0.store(DAY_MICROS, SeqCst);
         let after = budget.reserve(60).await.unwrap();
         Budget::settle(before, 0);
-        budget.correct(50, UnixMicros(0), 0);
         assert_eq!(budget.state(), Some((100, 60)));
         Budget::settle(after, 60);
     }

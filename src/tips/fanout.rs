@@ -14,7 +14,7 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    domain::{Epoch, FallbackCause, Tip, TipKey, UnixMicros},
+    domain::{Epoch, FallbackCause, Tip, TipKey},
     redis::{Channel, Link, Script, first_word},
 };
 
@@ -265,24 +265,6 @@ impl Fanout {
         ];
         let answer = self.redis.link.eval(&CLOSE, &keys, &arguments).await?;
         kept(&word_and(answer)?.0, 0)
-    }
-
-    /// Puts a tip in the place of an older one, unless somebody has another one written just now.
-    pub(super) async fn replace(&self, names: &Names, tip: &Tip, now: UnixMicros) {
-        let lease = Lease {
-            owner: format!("{}:{}", self.node, Uuid::new_v4().simple()),
-            epoch: tip.epoch,
-            asked: Instant::now(),
-        };
-        let at = Position {
-            epoch: tip.epoch,
-            number: 1,
-        };
-        let left = tip.expires_at.0.saturating_sub(now.0);
-        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-        let end = Entry::Whole(Box::new(tip.clone()));
-        // Without an answer the older one stays as long as it is current.
-        let _ = self.close(names, &lease, at, &end, left).await;
     }
 
     /// Gives the lease back, so that a follower may go on at once. Without an answer it runs out by itself.

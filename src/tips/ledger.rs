@@ -47,7 +47,7 @@ struct Other {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     version: u64,
-    /// What ended orders cost. A correction of what another replica took may bring it below zero.
+    /// What ended orders cost. Replicas of version 0.1 may tell less than zero.
     settled: i64,
     /// The same, and the most that orders under way may cost.
     taken: i64,
@@ -107,16 +107,6 @@ impl Ledger {
     pub(super) fn has(&self, day: i64, amount: u64) -> bool {
         let own = self.page(day).own;
         own.taken.saturating_add(signed(amount)) <= own.granted
-    }
-
-    /// Enters what an order of `day` cost, for which somebody took another amount.
-    pub(super) fn correct(&self, day: i64, taken: u64, cost: u64) {
-        let mut page = lock(&self.page);
-        if page.day == day {
-            let difference = signed(cost).saturating_sub(signed(taken));
-            page.own.settled = page.own.settled.saturating_add(difference);
-            page.own.taken = page.own.taken.saturating_add(difference);
-        }
     }
 
     /// Spends no more than is taken by now without asking again.
@@ -245,12 +235,6 @@ impl Reserve {
     /// The order cost so much.
     pub(super) fn settle(mut self, cost: u64) {
         self.cost = signed(cost);
-    }
-
-    /// The order has yet to be paid for, by whoever enters its cost with [`Ledger::correct`].
-    pub(super) fn keep(self) {
-        let amount = u64::try_from(self.amount).unwrap_or(0);
-        self.settle(amount);
     }
 }
 

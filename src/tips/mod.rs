@@ -5,7 +5,6 @@
 //! from Redis. Before the first byte of text is published everything may be tried again unseen;
 //! after it readers are told to forget what they have. Whatever fails, they end with a tip.
 mod attempt;
-mod batches;
 mod board;
 mod breaker;
 mod budget;
@@ -44,7 +43,6 @@ mod stats;
 mod supplier;
 mod tip_redis;
 
-pub use batches::{BatchDesk, BatchParts};
 pub use board::{Board, TipParts};
 pub use settings::{
     Abandoned, CallerLimits, Price, Provider, ProviderQuota, TipLimits, TipSettings,

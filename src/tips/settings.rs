@@ -91,16 +91,6 @@ pub struct Price {
 }
 
 impl Price {
-    /// What is taken for tips that are ordered in batches: half of it
-    /// (platform.claude.com/docs/en/build-with-claude/batch-processing).
-    #[must_use]
-    pub const fn for_batches(self) -> Self {
-        Self {
-            input: self.input.div_ceil(2),
-            output: self.output.div_ceil(2),
-        }
-    }
-
     /// What so many tokens cost, in millionths of a US dollar, rounded up.
     #[must_use]
     pub fn of(self, input_tokens: u64, output_tokens: u64) -> u64 {

@@ -6,23 +6,20 @@ use tonic::{Request, Response, Status};
 
 use super::{
     admin::request_id,
-    convert::{difficulty_filter, duration, timestamp},
+    convert::{difficulty_filter, duration},
     fields::FieldViolations,
     status::to_status,
     tip_events::provider_failure,
 };
 use crate::{
-    domain::{
-        BatchState, ChallengeId, Error, FallbackCause, Locale, NotedBatch, Resumed,
-        ResumedProvider, TipProviders,
-    },
+    domain::{ChallengeId, Error, FallbackCause, Locale, Resumed, ResumedProvider, TipProviders},
     pb::{
         admin::v1::{self as pb, tips_admin_server::TipsAdmin},
         catalog::v1::TipProviderFailure,
     },
     service::{
         GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, RunEnd, Scope,
-        TipOutcome, TipsPerMinute, Way,
+        TipOutcome, TipsPerMinute,
     },
 };
 
@@ -53,41 +50,21 @@ impl TipsAdminTransport {
         };
         let locale = violations.field("locale", locale);
         let persona = violations.field("persona", self.service.persona(&request.persona));
-        let way = self.way(&mut violations, request);
+        let pace = TipsPerMinute::parse(request.tips_per_minute);
+        let pace = violations.field("tips_per_minute", pace);
         let plan = || {
             Some(GeneratePlan {
                 scope: scope?,
                 locale: locale?,
                 persona: persona?,
                 refresh: request.refresh,
-                way: way?,
+                pace: pace?,
                 validate_only: request.validate_only,
                 budget_micro_usd: (request.budget_micro_usd > 0)
                     .then_some(request.budget_micro_usd),
             })
         };
         plan().ok_or_else(|| violations.into())
-    }
-
-    fn way(
-        &self,
-        violations: &mut FieldViolations,
-        request: &pb::BatchGenerateTipsRequest,
-    ) -> Option<Way> {
-        if !request.message_batches {
-            let pace = TipsPerMinute::parse(request.tips_per_minute);
-            return violations.field("tips_per_minute", pace).map(Way::Live);
-        }
-        if request.tips_per_minute != 0 {
-            violations.note("tips_per_minute", "is not to be set with message_batches");
-        }
-        if !self.service.takes_batches() {
-            violations.note(
-                "message_batches",
-                "no provider of this server takes batches",
-            );
-        }
-        violations.is_empty().then_some(Way::Batches)
     }
 }
 
@@ -175,31 +152,7 @@ impl From<GenerateProgress> for pb::BatchGenerateTipsResponse {
             total: count(progress.total),
             current: current.map(|id| id.to_string()).unwrap_or_default(),
             last: progress.last.map(|(id, outcome)| generated(id, &outcome)),
-            batches: progress.batches.into_iter().map(Into::into).collect(),
             summary: progress.summary.map(|summary| (*summary).into()),
-        }
-    }
-}
-
-impl From<NotedBatch> for pb::TipBatch {
-    fn from(noted: NotedBatch) -> Self {
-        let count = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
-        let state = match noted.state {
-            BatchState::Noted => pb::TipBatchState::Noted,
-            BatchState::Submitted => pb::TipBatchState::Submitted,
-            BatchState::Ended => pb::TipBatchState::Ended,
-            BatchState::Imported => pb::TipBatchState::Imported,
-            BatchState::Lost => pb::TipBatchState::Lost,
-        };
-        Self {
-            id: noted.batch.id.to_string(),
-            provider_batch_id: noted.provider_id.map(|id| id.0).unwrap_or_default(),
-            state: state.into(),
-            orders: count(noted.orders),
-            written: count(noted.written),
-            failed: count(noted.failed),
-            cost_micro_usd: noted.spent.cost_micro_usd,
-            create_time: Some(timestamp(noted.batch.created_at)),
         }
     }
 }
@@ -253,14 +206,7 @@ fn failure(word: &str) -> (pb::GeneratedTipFailure, TipProviderFailure) {
         Some(FallbackCause::Recent) => pb::GeneratedTipFailure::Recent,
         Some(FallbackCause::Abandoned) => pb::GeneratedTipFailure::Abandoned,
         Some(FallbackCause::NoProvider | FallbackCause::NotCached | FallbackCause::SwitchedOff)
-        | None => match word {
-            "expired" => pb::GeneratedTipFailure::Expired,
-            "canceled" => pb::GeneratedTipFailure::Canceled,
-            "changed" => pb::GeneratedTipFailure::Changed,
-            "missing" => pb::GeneratedTipFailure::Missing,
-            "lost" => pb::GeneratedTipFailure::Lost,
-            _ => pb::GeneratedTipFailure::Unspecified,
-        },
+        | None => pb::GeneratedTipFailure::Unspecified,
     };
     (failure, TipProviderFailure::Unspecified)
 }

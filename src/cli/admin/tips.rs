@@ -5,7 +5,7 @@ use tonic::Streaming;
 
 use super::{
     tips_resume,
-    tips_view::{ProgressView, batch_line, counts, reason, summary_rows},
+    tips_view::{ProgressView, counts, reason, summary_rows},
 };
 use crate::{
     cli::{
@@ -57,14 +57,14 @@ fn generate() -> Command {
         .args(terms())
         .args(settings::client_args())
         .after_help(
-            "Stopping the command ends a live run, and leaves batches running; what was written stays. \
+            "Stopping the command ends the run; what was written stays. \
              The same command again goes on with what is missing.",
         )
 }
 
 const BUDGET: ValueKind = ValueKind::Money(1, i64::MAX.unsigned_abs());
 
-fn terms() -> [Arg; 8] {
+fn terms() -> [Arg; 7] {
     let locale = Arg::new("locale")
         .long("locale")
         .value_name("LOCALE")
@@ -90,11 +90,6 @@ fn terms() -> [Arg; 8] {
         persona,
         pace,
         budget,
-        switch(
-            "message-batches",
-            "Orders them through the provider's batches: half the price, and up to a day",
-        )
-        .conflicts_with("tips-per-minute"),
         switch("refresh", "Writes every tip anew"),
         switch(
             "validate-only",
@@ -158,7 +153,6 @@ fn request(matches: &ArgMatches, ids: Vec<String>) -> BatchGenerateTipsRequest {
         persona: text(persona.map(ToString::to_string)),
         refresh: matches.get_flag("refresh"),
         tips_per_minute: pace.unwrap_or_default(),
-        message_batches: matches.get_flag("message-batches"),
         validate_only: matches.get_flag("validate-only"),
         budget_micro_usd: budget.unwrap_or_default(),
     }
@@ -207,11 +201,6 @@ fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failu
         let (id, reason) = (clean(&last.challenge_id), reason(last));
         let line = format!("{counts}\t{id}\t{}\t{reason}", output.paint(color, word));
         output::line(line.trim_end())?;
-    }
-    if message.last.is_none() {
-        for batch in &message.batches {
-            output::line(&batch_line(batch))?;
-        }
     }
     match &message.summary {
         Some(summary) => output.whole_rows(["SUMMARY", ""], summary_rows(summary)),

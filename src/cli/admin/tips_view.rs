@@ -2,9 +2,9 @@
 use serde::Serialize;
 
 use crate::{
-    cli::{escape::clean, figures::time},
+    cli::figures::time,
     pb::{
-        admin::v1::{BatchGenerateTipsResponse, BatchGenerateTipsSummary, GeneratedTip, TipBatch},
+        admin::v1::{BatchGenerateTipsResponse, BatchGenerateTipsSummary, GeneratedTip},
         catalog::v1::TipProviderFailure,
     },
 };
@@ -16,7 +16,6 @@ pub(super) struct ProgressView {
     total: i32,
     current: String,
     last: Option<TipView>,
-    batches: Vec<BatchView>,
     summary: Option<SummaryView>,
 }
 
@@ -28,18 +27,6 @@ struct TipView {
     failure: String,
     /// Empty where no provider failed.
     provider_failure: String,
-}
-
-#[derive(Debug, Serialize)]
-struct BatchView {
-    id: String,
-    provider_batch_id: String,
-    state: String,
-    orders: i32,
-    written: i32,
-    failed: i32,
-    cost_micro_usd: u64,
-    create_time: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,7 +53,6 @@ impl From<&BatchGenerateTipsResponse> for ProgressView {
             total: message.total,
             current: message.current.clone(),
             last: message.last.as_ref().map(TipView::from),
-            batches: message.batches.iter().map(BatchView::from).collect(),
             summary: message.summary.as_ref().map(SummaryView::from),
         }
     }
@@ -79,21 +65,6 @@ impl From<&GeneratedTip> for TipView {
             outcome: word(tip.outcome().as_str_name(), "GENERATED_TIP_OUTCOME_"),
             failure: known(tip.failure().as_str_name(), FAILURE),
             provider_failure: known(tip.provider_failure().as_str_name(), PROVIDER_FAILURE),
-        }
-    }
-}
-
-impl From<&TipBatch> for BatchView {
-    fn from(batch: &TipBatch) -> Self {
-        Self {
-            id: batch.id.clone(),
-            provider_batch_id: batch.provider_batch_id.clone(),
-            state: word(batch.state().as_str_name(), "TIP_BATCH_STATE_"),
-            orders: batch.orders,
-            written: batch.written,
-            failed: batch.failed,
-            cost_micro_usd: batch.cost_micro_usd,
-            create_time: batch.create_time.map(|time| time.to_string()),
         }
     }
 }
@@ -151,17 +122,6 @@ fn word(name: &str, prefix: &str) -> String {
 /// How far a run is, such as `3/18`.
 pub(super) fn counts(message: &BatchGenerateTipsResponse) -> String {
     format!("{}/{}", message.done, message.total)
-}
-
-/// One batch in a line, for people.
-pub(super) fn batch_line(batch: &TipBatch) -> String {
-    let view = BatchView::from(batch);
-    let name = match view.provider_batch_id.as_str() {
-        "" => clean(&view.id),
-        name => clean(name),
-    };
-    let (state, orders, written, failed) = (view.state, view.orders, view.written, view.failed);
-    format!("batch {name}\t{state}\t{written}/{orders} written\t{failed} failed")
 }
 
 /// The sums, for people.

@@ -1,8 +1,4 @@
-//! Anthropic's Messages API, as streamed events and in batches
-//! (platform.claude.com/docs/en/build-with-claude/streaming and …/batch-processing).
-mod batch_result;
-mod batch_wire;
-mod batches;
+//! Anthropic's Messages API as streamed events (platform.claude.com/docs/en/build-with-claude/streaming).
 mod counts;
 mod decoder;
 #[cfg(test)]
@@ -11,7 +7,6 @@ mod decoder_tests;
 mod gateway_tests;
 mod writer;
 
-pub use batches::AnthropicBatches;
 #[cfg(test)]
 pub(super) use decoder::MessageDecoder;
 pub use writer::AnthropicWriter;

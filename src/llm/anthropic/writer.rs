@@ -61,8 +61,15 @@ impl AnthropicWriter {
         sent.retain(|field| *field == Field::Temperature);
         let temperature = self.temperature.filter(|_| !sent.is_empty());
         let order = Order {
-            stream: Some(true),
-            ..Order::whole(&self.route, temperature, prompt)
+            model: &self.route.model,
+            max_tokens: self.route.max_output_tokens,
+            temperature,
+            stream: true,
+            system: &prompt.system,
+            messages: [Turn {
+                role: "user",
+                content: &prompt.user,
+            }],
         };
         // Text and numbers under fixed names can always be written.
         let body = serde_json::to_vec(&order).unwrap_or_default();
@@ -87,7 +94,7 @@ impl TipWriter for AnthropicWriter {
 }
 
 /// What every call of Anthropic's API has.
-pub(super) fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupError> {
+fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupError> {
     let mut headers = HeaderMap::new();
     headers.insert(VERSION, HeaderValue::from_static("2023-06-01"));
     if let Some(key) = &settings.key {
@@ -102,33 +109,14 @@ pub(super) fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupErr
 }
 
 #[derive(Serialize)]
-pub(super) struct Order<'a> {
+struct Order<'a> {
     model: &'a str,
     max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    /// Batches take no word about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream: Option<bool>,
+    stream: bool,
     system: &'a str,
     messages: [Turn<'a>; 1],
-}
-
-impl<'a> Order<'a> {
-    /// For an answer that comes whole.
-    pub(super) fn whole(route: &'a Route, temperature: Option<f64>, prompt: &'a Prompt) -> Self {
-        Self {
-            model: &route.model,
-            max_tokens: route.max_output_tokens,
-            temperature,
-            stream: None,
-            system: &prompt.system,
-            messages: [Turn {
-                role: "user",
-                content: &prompt.user,
-            }],
-        }
-    }
 }
 
 #[derive(Serialize)]

@@ -27,7 +27,6 @@ mod servers;
 mod session;
 mod shape;
 mod store;
-mod tip_batches;
 mod tips;
 mod transaction;
 mod unfit;

@@ -10,7 +10,6 @@ mod import;
 mod migrate;
 mod registry;
 mod store;
-mod tip_batches;
 mod tips;
 mod verify;
 

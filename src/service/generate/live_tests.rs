@@ -124,7 +124,7 @@ async fn run(board: &Arc<Board>, challenges: u128) -> Vec<GenerateProgress> {
         locale: Locale::default(),
         persona: "connell".parse().unwrap(),
         refresh: false,
-        way: Way::Live(pace),
+        pace,
         validate_only: false,
         budget_micro_usd: None,
     };

@@ -1,6 +1,4 @@
 //! Tips of many challenges, written beforehand.
-mod batches;
-mod collector;
 mod live;
 #[cfg(test)]
 mod live_tests;
@@ -11,8 +9,7 @@ mod scope;
 mod start;
 mod verdict;
 
-pub use collector::Batching;
 pub use pace::TipsPerMinute;
-pub use plan::{GeneratePlan, Scope, Way};
+pub use plan::{GeneratePlan, Scope};
 pub use progress::{GenerateProgress, GenerateSummary, RunEnd, TipOutcome};
 pub use start::{GenerateTipsService, Generating};

@@ -12,8 +12,8 @@ pub struct GeneratePlan {
     pub persona: PersonaName,
     /// Also those of which a current one is kept.
     pub refresh: bool,
-    /// Through which door of the provider.
-    pub way: Way,
+    /// How fast.
+    pub pace: TipsPerMinute,
     /// Only tell what would be done.
     pub validate_only: bool,
     /// The most that may be spent, in millionths of a US dollar; `None` for the daily budget alone.
@@ -29,13 +29,4 @@ pub enum Scope {
     Difficulty(Difficulty),
     /// All.
     All,
-}
-
-/// How tips are ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// One by one, as for a caller who waits, at this pace.
-    Live(TipsPerMinute),
-    /// Together, at half the price and with a day's time.
-    Batches,
 }

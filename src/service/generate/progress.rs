@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::domain::{ChallengeId, NotedBatch, Spent};
+use crate::domain::{ChallengeId, Spent};
 
 /// So many failures are named in a summary.
 const NAMED_FAILURES: usize = 100;
@@ -19,8 +19,6 @@ pub struct GenerateProgress {
     pub current: Option<ChallengeId>,
     /// The one that was finished last, where this tells of one.
     pub last: Option<(ChallengeId, TipOutcome)>,
-    /// The batches that are open, and those that this run saw end; the oldest first.
-    pub batches: Vec<NotedBatch>,
     /// At the end.
     pub summary: Option<Box<GenerateSummary>>,
 }
@@ -62,7 +60,7 @@ pub struct GenerateSummary {
     pub kept: usize,
     /// Challenges whose tip could not be written.
     pub failed: usize,
-    /// Challenges whose turn did not come, or whose tip is on its way in an open batch.
+    /// Challenges whose turn did not come.
     pub untried: usize,
     /// The first of those that failed, 100 at most.
     pub failures: Vec<(ChallengeId, Cow<'static, str>)>,
@@ -120,7 +118,6 @@ impl Tally {
             total: self.total,
             current,
             last,
-            batches: Vec::new(),
             summary: None,
         }
     }

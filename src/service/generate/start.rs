@@ -1,20 +1,19 @@
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{
-    FutureExt, StreamExt, TryFutureExt,
+    FutureExt, StreamExt,
     future::ready,
     stream::{self, BoxStream},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Batching, GeneratePlan, GenerateProgress, RunEnd, TipOutcome, TipsPerMinute, Way,
-    batches::BatchRun, live::LiveRun, progress::Tally, scope,
+    GeneratePlan, GenerateProgress, RunEnd, TipOutcome, live::LiveRun, progress::Tally, scope,
 };
 use crate::{
     domain::{
-        ChallengeId, ChallengeRepository, Error, FleetTask, NotedBatch, PersonaName,
-        ReplicaRegistry, Spent, TipBoard, TipSubject,
+        ChallengeRepository, Error, FleetTask, PersonaName, ReplicaRegistry, Spent, TipBoard,
+        TipSubject,
     },
     service::{TipsService, task_lease::TaskLease},
 };
@@ -35,7 +34,6 @@ pub struct GenerateTipsService {
     challenges: Arc<dyn ChallengeRepository>,
     registry: Arc<dyn ReplicaRegistry>,
     tasks: TaskTracker,
-    batching: Option<Batching>,
 }
 
 impl GenerateTipsService {
@@ -55,23 +53,7 @@ impl GenerateTipsService {
             challenges,
             registry,
             tasks,
-            batching: None,
         }
-    }
-
-    /// The same, which takes orders in batches too.
-    #[must_use]
-    pub fn with_batches(self, batching: Batching) -> Self {
-        Self {
-            batching: Some(batching),
-            ..self
-        }
-    }
-
-    /// Whether anybody takes orders in batches.
-    #[must_use]
-    pub fn takes_batches(&self) -> bool {
-        self.batching.is_some()
     }
 
     /// As [`TipsService::persona`].
@@ -103,17 +85,8 @@ impl GenerateTipsService {
             let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
             let lease = lease.ok_or(Error::UnderWay(FleetTask::Generating))?;
             tracing::info!(challenges = subjects.len(), most_cost, "generating tips");
-            match (plan.way, &self.batching) {
-                (Way::Live(pace), _) => {
-                    let running = self.clone().run(subjects, plan, pace, tally, lease);
-                    running.try_flatten_stream().boxed()
-                }
-                (Way::Batches, Some(batching)) => {
-                    let (service, batching) = (self.clone(), batching.clone());
-                    BatchRun::new(service, batching, plan, subjects, tally, lease).stream()
-                }
-                (Way::Batches, None) => return Err(Error::NoTipsProvider),
-            }
+            let running = self.clone().run(subjects, plan, tally, lease);
+            running.flatten_stream().boxed()
         };
         Ok(stream::once(ready(Ok(first))).chain(rest).boxed())
     }
@@ -121,13 +94,9 @@ impl GenerateTipsService {
     /// The most that all of them may cost; `None` when nobody writes.
     fn most_cost(&self, subjects: &[TipSubject], plan: &GeneratePlan) -> Option<u64> {
         let (locale, persona) = (&plan.locale, &plan.persona);
-        let mut costs = subjects.iter().map(|subject| match plan.way {
-            Way::Live(_) => self.board.most_cost(subject, locale, persona),
-            Way::Batches => {
-                let desk = &self.batching.as_ref()?.desk;
-                Some(desk.most_cost(subject, locale, persona))
-            }
-        });
+        let mut costs = subjects
+            .iter()
+            .map(|subject| self.board.most_cost(subject, locale, persona));
         costs.try_fold(0_u64, |sum, cost| Some(sum.saturating_add(cost?)))
     }
 
@@ -150,37 +119,18 @@ impl GenerateTipsService {
         self,
         subjects: Vec<TipSubject>,
         plan: GeneratePlan,
-        pace: TipsPerMinute,
         mut tally: Tally,
         lease: TaskLease,
-    ) -> Result<Generating, Error> {
-        let coming = self.coming(&plan).await?;
-        let mut missing = self.missing(subjects, &plan, &mut tally).await;
-        missing.retain(|subject| !coming.contains(&subject.challenge));
+    ) -> Generating {
+        let missing = self.missing(subjects, &plan, &mut tally).await;
         let counted = stream::once(ready(Ok(tally.progress(None, None))));
         let run = LiveRun::new(Arc::clone(&self.board), &plan);
-        let rest = run.stream(missing, pace, tally, lease);
-        Ok(counted.chain(rest).boxed())
-    }
-
-    /// The challenges whose tips are ordered in open batches: paid for, and on their way.
-    async fn coming(&self, plan: &GeneratePlan) -> Result<HashSet<ChallengeId>, Error> {
-        let mut coming = HashSet::new();
-        let Some(Batching { store, .. }) = &self.batching else {
-            return Ok(coming);
-        };
-        for NotedBatch { batch, .. } in store.open_batches().await? {
-            if (&batch.locale, &batch.persona) == (&plan.locale, &plan.persona) {
-                let orders = store.orders(batch.id).await?.into_iter();
-                let open = orders.filter(|order| order.outcome.is_none());
-                coming.extend(open.map(|order| order.order.challenge));
-            }
-        }
-        Ok(coming)
+        let rest = run.stream(missing, plan.pace, tally, lease);
+        counted.chain(rest).boxed()
     }
 
     /// The challenges that need a tip; the others are counted.
-    pub(super) async fn missing(
+    async fn missing(
         &self,
         subjects: Vec<TipSubject>,
         plan: &GeneratePlan,

@@ -2,7 +2,6 @@
 mod aborts;
 mod aimock;
 mod answers;
-mod batches;
 mod capabilities;
 pub mod fixture;
 mod gateways;

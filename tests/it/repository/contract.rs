@@ -5,7 +5,7 @@ macro_rules! contract {
         mod $engine {
             use crate::repository::{
                 broken_rows, changes, controls, edits, fixture::Catalog, guards, odd_rows, reads, registry, retention,
-                shown, tip_batches, tips,
+                shown, tips,
             };
             $(#[tokio::test]
             async fn $fact() {
@@ -104,12 +104,6 @@ both_engines!(
     shown::a_tip_that_is_not_to_be_shown_is_not,
     shown::a_tip_whose_time_is_over_is_taken_out_by_pruning,
     shown::the_newest_of_two_tips_is_shown_and_of_one_the_latest_epoch,
-    tip_batches::a_batch_is_closed_once_and_its_repeat_is_noted_with_it,
-    tip_batches::a_batch_reads_back_as_it_was_noted_and_counts_once,
-    tip_batches::an_order_is_settled_once_and_the_sums_are_those_of_the_orders,
-    tip_batches::batches_that_were_closed_long_ago_are_forgotten_when_another_is_noted,
-    tip_batches::the_first_word_on_a_batch_stays,
-    tip_batches::without_a_database_every_call_for_a_batch_is_an_outage,
     tips::a_later_epoch_replaces_a_tip_and_an_equal_or_older_one_does_not,
     tips::a_shown_tip_is_a_change_of_its_challenge_and_of_every_list,
     tips::a_tip_beyond_its_bounds_is_a_fault_and_is_not_kept,

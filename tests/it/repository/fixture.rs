@@ -3,8 +3,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use challenges_catalog::{
     domain::{
-        BatchId, ChallengeDraft, ChallengeId, Changes, Error, Invalidation, NewChallenge,
-        ReplicaId, ReplicaReport, Tag, Tell, Version,
+        ChallengeDraft, ChallengeId, Changes, Error, Invalidation, NewChallenge, ReplicaId,
+        ReplicaReport, Tag, Tell, Version,
     },
     repository::{self, Datastore, Location, MigrateSettings, PoolSettings},
 };
@@ -231,18 +231,6 @@ impl Catalog {
             Place::Sqlite(_) => "UPDATE tips_last_shown SET shown_at = 0",
         };
         self.execute(age).await;
-    }
-
-    /// Makes a closed batch of tips one that was closed half a year ago.
-    pub async fn age_closed_batch(&self, id: BatchId) {
-        let age = match &self.place {
-            Place::Postgres(_) => format!(
-                "UPDATE challenges_catalog.tip_batches SET closed_at = closed_at - interval '180 days'
-                WHERE id = '{id}'"
-            ),
-            Place::Sqlite(_) => format!("UPDATE tip_batches SET closed_at = 0 WHERE id = '{id}'"),
-        };
-        self.execute(&age).await;
     }
 
     /// The last commit that changed the catalog.

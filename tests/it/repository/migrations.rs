@@ -28,6 +28,7 @@ pub const ALL: &[&str] = &[
     "0012 guard owner",
     "0013 queue changes",
     "0014 show tips together",
+    "0015 drop tip batches",
 ];
 
 fn hasty() -> MigrateSettings {
@@ -43,7 +44,7 @@ async fn a_database_is_migrated_once_and_says_so(catalog: Catalog) {
     let pending = catalog.store.check().await.unwrap_err();
     assert_eq!(
         pending.to_string(),
-        "the schema is at version 0 and this build needs 14: run `challenges-catalog migrate up`"
+        "the schema is at version 0 and this build needs 15: run `challenges-catalog migrate up`"
     );
     assert!(
         catalog

@@ -2,7 +2,7 @@
 use std::{path::Path, time::Duration};
 
 use challenges_catalog::{
-    domain::{ControlKind, Flag, ListQuery, PageSize, ProviderBatchId, Tag, Tell, Version},
+    domain::{ControlKind, Flag, ListQuery, PageSize, Tag, Tell, Version},
     repository::{Location, MigrateSettings, PoolSettings, migrate_up, open, verify},
 };
 use tokio::process::Command;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::{
     controls,
     fixture::{ANYONE, HARD, Telling, challenge, id, tags},
-    registry, tip_batches, tips,
+    registry, tips,
 };
 use crate::support::postgres::{self, Database};
 
@@ -147,29 +147,6 @@ async fn the_serving_role_keeps_tips_and_books() {
 }
 
 #[tokio::test]
-async fn the_serving_role_notes_batches_of_tips() {
-    let (database, role) = served().await;
-    let store = open(
-        Location::Postgres(&database.url_as(&role)),
-        &PoolSettings::default(),
-    )
-    .unwrap();
-    let (first, repeat) = (tip_batches::batch(1, 2), tip_batches::batch(2, 1));
-    store.note(&first).await.unwrap();
-    let at = Some(first.created_at);
-    store.handed_in(first.id, at).await.unwrap();
-    let name = ProviderBatchId("msgbatch_1".to_owned());
-    store.submitted(first.id, &name).await.unwrap();
-    store.ended(first.id, first.created_at).await.unwrap();
-    let settled = [tip_batches::settled(0, "success")];
-    store.settle(first.id, &settled).await.unwrap();
-    assert_eq!(store.orders(first.id).await.unwrap().len(), 2);
-    let closed = store.close_batch(first.id, false, Some(&repeat)).await;
-    assert!(closed.unwrap());
-    assert_eq!(store.open_batches().await.unwrap().len(), 1);
-}
-
-#[tokio::test]
 async fn the_serving_role_reads_and_writes_flags_and_settings() {
     let (database, role) = served().await;
     // As on a table that others protect: no policy lets the role see a row.
@@ -257,8 +234,6 @@ async fn the_serving_role_may_not_write() {
         "DELETE FROM challenges_catalog.challenge_tips",
         "UPDATE challenges_catalog.shown_tips SET text = 'x'",
         "SELECT FROM challenges_catalog.tip_attempts",
-        "UPDATE challenges_catalog.tip_batches SET ended_at = now()",
-        "DELETE FROM challenges_catalog.tip_batch_orders",
         "DELETE FROM challenges_catalog.challenge_revisions",
         "UPDATE challenges_catalog.edits SET editor = 'x'",
         "SELECT FROM challenges_catalog.edit_requests",

@@ -1,205 +1,187 @@
-//! Facts about batches of tips, for the contract.
-use challenges_catalog::domain::{
-    BatchId, BatchState, Epoch, Error, Locale, NewBatch, NewOrder, ProviderBatchId, SettledOrder,
-    TipKey, UnixMicros, Usage,
+//! Migration 0015 drops the tables of batches of tips. What batches brought stays, and none that is open is lost.
+use std::path::Path;
+
+use challenges_catalog::repository::{Location, MigrateSettings, migrate_up};
+use sqlx::{
+    Connection, Executor, PgConnection, SqliteConnection, migrate::Migrator,
+    sqlite::SqliteConnectOptions,
 };
-use uuid::Uuid;
+use tempfile::TempDir;
 
-use super::{
-    fixture::{Catalog, id},
-    tips::days_from_now,
+use crate::{
+    support::postgres::{self, Database},
+    writers::before,
 };
 
-/// Batch `number` with so many orders.
-pub fn batch(number: u8, orders: u8) -> NewBatch {
-    let order = |place: u8| NewOrder {
-        key: TipKey([place; 32]),
-        challenge: id(place.into()),
-        content: [number; 32],
-        epoch: Epoch(1_790_000_000_000 + u64::from(place)),
-    };
-    NewBatch {
-        id: BatchId(Uuid::from_u128(number.into())),
-        provider: "anthropic".to_owned(),
-        model: "some-model".to_owned(),
-        locale: Locale::default(),
-        persona: "warm".parse().unwrap(),
-        edition: "1".to_owned(),
-        shown: true,
-        repeats: (number == 3).then_some(BatchId(Uuid::from_u128(1))),
-        reserved_micro_usd: 1_000,
-        created_at: UnixMicros(days_from_now(0).0 + i64::from(number)),
-        orders: (0..orders).map(order).collect(),
-    }
-}
+/// The last migration of the release that had batches.
+const LAST: i64 = 14;
 
-pub fn settled(number: u32, outcome: &str) -> SettledOrder {
-    SettledOrder {
-        number,
-        outcome: outcome.to_owned(),
-        usage: Usage {
-            input_tokens: 100,
-            output_tokens: 20,
-            is_estimated: outcome != "success",
-        },
-        cost_micro_usd: 7,
-    }
-}
-
-fn name(name: &str) -> ProviderBatchId {
-    ProviderBatchId(name.to_owned())
-}
-
-pub async fn a_batch_reads_back_as_it_was_noted_and_counts_once(catalog: Catalog) {
-    let store = &catalog.store;
-    assert!(store.open_batches().await.unwrap().is_empty());
-    let (first, second) = (batch(1, 3), batch(2, 1));
-    for noted in [&second, &first, &first] {
-        store.note(noted).await.unwrap();
-    }
-    let open = store.open_batches().await.unwrap();
-    let ids: Vec<_> = open.iter().map(|noted| noted.batch.id).collect();
-    assert_eq!(ids, [first.id, second.id], "the oldest first");
-    let noted = &open[0];
-    let bare = NewBatch {
-        orders: Vec::new(),
-        ..first.clone()
-    };
-    assert_eq!((&noted.batch, noted.state), (&bare, BatchState::Noted));
-    assert_eq!((noted.orders, noted.written, noted.failed), (3, 0, 0));
-    let orders = store.orders(first.id).await.unwrap();
-    assert!(orders.iter().all(|order| order.outcome.is_none()));
-    let orders: Vec<_> = orders.into_iter().map(|order| order.order).collect();
-    assert_eq!(orders, first.orders);
-    assert_eq!(store.batches(&[second.id]).await.unwrap().len(), 1);
-    let odd = NewBatch {
-        model: "a\0b".to_owned(),
-        ..batch(3, 1)
-    };
-    let refused = store.note(&odd).await.unwrap_err();
-    assert!(matches!(refused, Error::Internal { .. }), "{refused:?}");
-}
-
-pub async fn the_first_word_on_a_batch_stays(catalog: Catalog) {
-    let (store, new) = (&catalog.store, batch(1, 1));
-    store.note(&new).await.unwrap();
-    let read = async || store.batches(&[new.id]).await.unwrap().remove(0);
-    store.handed_in(new.id, Some(UnixMicros(5))).await.unwrap();
-    assert_eq!(read().await.handed_in_at, Some(UnixMicros(5)));
-    store.handed_in(new.id, None).await.unwrap();
-    assert_eq!(read().await.handed_in_at, None);
-    for told in ["first", "second"] {
-        store.submitted(new.id, &name(told)).await.unwrap();
-    }
-    let noted = read().await;
-    assert_eq!(
-        (noted.state, noted.provider_id),
-        (BatchState::Submitted, Some(name("first")))
+/// A tip, an attempt and a closed batch that both belong to, for PostgreSQL.
+const FILL: &str = "
+    INSERT INTO challenges_catalog.challenge_tips (
+        key, challenge, content, locale, persona, edition, epoch, text, sha256, provider, model, stop,
+        input_tokens, output_tokens, is_estimated, created_at, expires_at
+    ) VALUES (
+        sha256('key'), gen_random_uuid(), sha256('content'), 'en', 'coach', '1', 7, 'Breathe.', sha256('Breathe.'),
+        'anthropic', 'm', 'end_turn', 3, 4, false, now(), 'infinity'
     );
-    for at in [7, 8] {
-        store.ended(new.id, UnixMicros(at)).await.unwrap();
-    }
-    let noted = read().await;
-    assert_eq!(
-        (noted.state, noted.ended_at),
-        (BatchState::Ended, Some(UnixMicros(7)))
+    SELECT challenges_catalog.note_attempt(now(), sha256('key'), 7, 'anthropic', 'm', 'success', 3, 4, false, 50);
+    INSERT INTO challenges_catalog.tip_batches (
+        id, provider, model, locale, persona, edition, is_shown, reserved_micro_usd, created_at, provider_batch_id,
+        closed_as, closed_at
+    ) VALUES (
+        '00000000-0000-4000-8000-000000000001', 'anthropic', 'm', 'en', 'coach', '1', true, 0, now(), 'msgbatch_1',
+        'imported', now()
     );
+    INSERT INTO challenges_catalog.tip_batch_orders (batch, number, key, challenge, content, epoch, outcome)
+    SELECT id, 0, sha256('key'), gen_random_uuid(), sha256('content'), 7, 'success' FROM challenges_catalog.tip_batches;";
+/// The same batch, as long as it is open.
+const OPEN: &str = "UPDATE challenges_catalog.tip_batches SET closed_as = NULL, closed_at = NULL";
+const CLOSE: &str =
+    "UPDATE challenges_catalog.tip_batches SET closed_as = 'imported', closed_at = now()";
+/// What must stay.
+const KEPT: &str = "SELECT concat_ws(E'\\n',
+    (SELECT string_agg(t::text, ' ') FROM challenges_catalog.challenge_tips AS t),
+    (SELECT string_agg(a::text, ' ') FROM challenges_catalog.tip_attempts AS a))";
+
+async fn filled() -> Database {
+    let database = postgres::fresh().await;
+    before::migrate_to(&database, LAST).await;
+    database.execute(FILL).await;
+    database
 }
 
-pub async fn an_order_is_settled_once_and_the_sums_are_those_of_the_orders(catalog: Catalog) {
-    let (store, new) = (&catalog.store, batch(1, 3));
-    store.note(&new).await.unwrap();
-    let first = [settled(0, "success"), settled(2, "expired")];
-    store.settle(new.id, &first).await.unwrap();
-    let again = [
-        settled(0, "rules"),
-        settled(1, "success"),
-        settled(9, "success"),
+async fn up(database: &Database) -> Result<(), String> {
+    let (url, settings) = (database.url(), MigrateSettings::default());
+    let done = migrate_up(Location::Postgres(&url), &settings).await;
+    done.map(drop).map_err(|error| told(&error))
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(told);
+    format!("{error}: {}", cause.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn tips_and_attempts_of_batches_stay_when_their_tables_go() {
+    let database = filled().await;
+    let kept = database.query_text(KEPT).await;
+    assert!(
+        kept.contains("Breathe.") && kept.contains("success"),
+        "{kept}"
+    );
+    up(&database).await.unwrap();
+    assert_eq!(database.query_text(KEPT).await, kept);
+    let left = "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'challenges_catalog' AND c.relname LIKE '%tip\\_batch%' AND c.relkind IN ('r', 'i')";
+    assert_eq!(database.query_i64(left).await, 0);
+    let functions = "SELECT count(*) FROM pg_proc WHERE proname LIKE '%tip\\_batch%'";
+    assert_eq!(database.query_i64(functions).await, 0);
+}
+
+#[tokio::test]
+async fn a_database_with_an_open_batch_is_migrated_only_once_that_is_closed() {
+    let database = filled().await;
+    database.execute(OPEN).await;
+    let refused = up(&database).await.unwrap_err();
+    let names = "00000000-0000-4000-8000-000000000001 (msgbatch_1 at anthropic)";
+    assert!(refused.contains(names), "{refused}");
+    let open = "SELECT count(*) FROM challenges_catalog.tip_batch_orders JOIN challenges_catalog.tip_batches ON id = batch";
+    assert_eq!(database.query_i64(open).await, 1);
+    database.execute(CLOSE).await;
+    up(&database).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_of_the_release_before_goes_on_and_finds_no_batch() {
+    let database = filled().await;
+    let role = before::serving_role(&database).await;
+    let mut replica = PgConnection::connect(&database.url_as(&role))
+        .await
+        .unwrap();
+    let looks = [
+        include_str!("before/tip_batches.sql"),
+        include_str!("before/tip_batch_orders.sql"),
     ];
-    store.settle(new.id, &again).await.unwrap();
-    store.settle(new.id, &[]).await.unwrap();
-    let noted = store.batches(&[new.id]).await.unwrap().remove(0);
-    assert_eq!((noted.orders, noted.written, noted.failed), (3, 2, 1));
-    let spent = noted.spent;
-    assert_eq!((spent.attempts, spent.cost_micro_usd), (3, 21));
-    assert_eq!(
-        (spent.usage.input_tokens, spent.usage.output_tokens),
-        (300, 60)
-    );
-    assert!(spent.usage.is_estimated, "one of them is");
-    let outcomes = store.orders(new.id).await.unwrap();
-    let outcomes: Vec<_> = outcomes
-        .iter()
-        .map(|order| order.outcome.as_deref())
-        .collect();
-    assert_eq!(
-        outcomes,
-        [Some("success"), Some("success"), Some("expired")]
-    );
+    let [batches, orders] = looks;
+    let mut look = async || {
+        let batches = sqlx::query(batches)
+            .bind(false)
+            .bind([uuid::Uuid::from_u128(1)])
+            .bind(100_i64);
+        let orders = sqlx::query(orders).bind(uuid::Uuid::from_u128(1));
+        let (batches, orders) = (
+            replica.fetch_all(batches).await.unwrap().len(),
+            replica.fetch_all(orders).await.unwrap().len(),
+        );
+        (batches, orders)
+    };
+    // Prepared here, and used again below.
+    look().await;
+    up(&database).await.unwrap();
+    assert_eq!(look().await, (0, 0));
 }
 
-pub async fn a_batch_is_closed_once_and_its_repeat_is_noted_with_it(catalog: Catalog) {
-    let store = &catalog.store;
-    let (first, second, repeat) = (batch(1, 2), batch(2, 1), batch(3, 1));
-    store.note(&first).await.unwrap();
-    store.note(&second).await.unwrap();
+/// An embedded database of the release before, with a batch that is closed or open.
+async fn embedded(folder: &TempDir, closed_as: &str) -> std::path::PathBuf {
+    let file = folder.path().join("catalog.db");
+    let options = SqliteConnectOptions::new()
+        .filename(&file)
+        .create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut migrator = Migrator::new(migrations).await.unwrap();
+    migrator.dangerous_set_table_name("catalog_migration");
+    migrator.run_to(LAST, &mut connection).await.unwrap();
+    let batch = sqlx::AssertSqlSafe(format!(
+        "INSERT INTO tip_batches (
+            id, provider, model, locale, persona, edition, is_shown, reserved_micro_usd, created_at, closed_as, closed_at
+        ) VALUES ('1', 'anthropic', 'm', 'en', 'coach', '1', 1, 0, 0, {closed_as});
+        INSERT INTO tip_attempts (
+            ended_at, key, epoch, provider, model, outcome, input_tokens, output_tokens, is_estimated, cost_micro_usd
+        ) VALUES (0, zeroblob(32), 7, 'anthropic', 'm', 'success', 3, 4, 0, 50)"
+    ));
+    sqlx::raw_sql(batch).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    file
+}
+
+async fn query(file: &Path, sql: &'static str) -> Result<i64, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(file);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    sqlx::query_scalar(sql).fetch_one(&mut connection).await
+}
+
+#[tokio::test]
+async fn an_embedded_database_keeps_its_attempts_when_the_tables_of_batches_go() {
+    let folder = TempDir::new().unwrap();
+    let file = embedded(&folder, "'imported', 0").await;
+    let settings = MigrateSettings::default();
+    migrate_up(Location::Sqlite(&file), &settings)
+        .await
+        .unwrap();
+    let attempts = query(&file, "SELECT count(*) FROM tip_attempts").await;
+    assert_eq!(attempts.unwrap(), 1);
     assert!(
-        store
-            .close_batch(first.id, false, Some(&repeat))
+        query(&file, "SELECT count(*) FROM tip_batches")
             .await
-            .unwrap()
+            .is_err()
     );
-    let late = batch(4, 1);
+}
+
+#[tokio::test]
+async fn an_embedded_database_with_an_open_batch_is_not_migrated() {
+    let folder = TempDir::new().unwrap();
+    let file = embedded(&folder, "NULL, NULL").await;
+    let settings = MigrateSettings::default();
+    let refused = migrate_up(Location::Sqlite(&file), &settings)
+        .await
+        .unwrap_err();
     assert!(
-        !store
-            .close_batch(first.id, true, Some(&late))
-            .await
-            .unwrap()
+        told(&refused).contains("batches of tips are open"),
+        "{refused}"
     );
-    assert!(store.close_batch(second.id, true, None).await.unwrap());
-    let ids = [first.id, second.id, late.id];
-    let noted = store.batches(&ids).await.unwrap();
-    let states: Vec<_> = noted.iter().map(|noted| noted.state).collect();
-    assert_eq!(
-        states,
-        [BatchState::Imported, BatchState::Lost, BatchState::Noted]
-    );
-    let open = store.open_batches().await.unwrap();
-    assert_eq!(open.len(), 1);
-    let read = &open[0].batch;
-    assert_eq!((read.id, read.repeats), (repeat.id, Some(first.id)));
-}
-
-pub async fn batches_that_were_closed_long_ago_are_forgotten_when_another_is_noted(
-    catalog: Catalog,
-) {
-    let store = &catalog.store;
-    for number in 1..=3 {
-        store.note(&batch(number, 2)).await.unwrap();
-    }
-    for number in 1..=2 {
-        let id = BatchId(Uuid::from_u128(number));
-        assert!(store.close_batch(id, false, None).await.unwrap());
-    }
-    catalog.age_closed_batch(BatchId(Uuid::from_u128(1))).await;
-    store.note(&batch(4, 2)).await.unwrap();
-    assert_eq!(catalog.count_of("tip_batches").await, 3);
-    assert_eq!(catalog.count_of("tip_batch_orders").await, 6);
-}
-
-pub async fn without_a_database_every_call_for_a_batch_is_an_outage(catalog: Catalog) {
-    catalog.store.close().await;
-    let (store, new) = (&catalog.store, batch(1, 1));
-    for error in [
-        store.note(&new).await.unwrap_err(),
-        store.open_batches().await.unwrap_err(),
-        store.orders(new.id).await.unwrap_err(),
-        store.handed_in(new.id, None).await.unwrap_err(),
-        store.submitted(new.id, &name("x")).await.unwrap_err(),
-        store.ended(new.id, UnixMicros(1)).await.unwrap_err(),
-        store.settle(new.id, &[settled(0, "x")]).await.unwrap_err(),
-        store.close_batch(new.id, true, None).await.unwrap_err(),
-    ] {
-        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
-    }
+    let batches = query(&file, "SELECT count(*) FROM tip_batches").await;
+    assert_eq!(batches.unwrap(), 1);
 }

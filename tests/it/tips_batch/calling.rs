@@ -71,28 +71,11 @@ pub async fn generate(replica: &Replica, request: BatchGenerateTipsRequest) -> T
     read(stream).await
 }
 
-/// Reads a run to its end while the test goes on.
-pub fn read_meanwhile(stream: Streaming<BatchGenerateTipsResponse>) -> Meanwhile<Told> {
-    let mut task = JoinSet::new();
-    task.spawn(read(stream));
-    Meanwhile(task)
-}
-
 /// Reads a run while the test goes on, until it breaks off.
-pub fn drain_meanwhile(mut stream: Streaming<BatchGenerateTipsResponse>) -> Meanwhile<()> {
+pub fn drain_meanwhile(mut stream: Streaming<BatchGenerateTipsResponse>) -> JoinSet<()> {
     let mut task = JoinSet::new();
     task.spawn(async move { while let Ok(Some(_)) = stream.message().await {} });
-    Meanwhile(task)
-}
-
-/// What goes on beside the test.
-pub struct Meanwhile<T>(JoinSet<T>);
-
-impl<T: 'static> Meanwhile<T> {
-    /// Waits for its end.
-    pub async fn end(mut self) -> T {
-        self.0.join_next().await.unwrap().unwrap()
-    }
+    task
 }
 
 /// Reads a run to its end.

@@ -23,14 +23,14 @@ async fn after_a_kill_in_a_live_run_the_next_call_writes_what_is_missing() {
     // So many tips are written to their ends; then the gates are shut.
     provider.open(5 * (PIECES.len() + 1));
     let told = begin(&fleet.replicas[0], all()).await.unwrap();
-    let reading = drain_meanwhile(told);
+    let mut reading = drain_meanwhile(told);
     let count = "SELECT count(*) FROM challenges_catalog.challenge_tips";
     eventually("some are kept", SOON, async || {
         fleet.database.query_i64(count).await > 0
     })
     .await;
     fleet.replicas[0].kill().await;
-    reading.end().await;
+    reading.join_next().await;
     let kept = fleet.database.query_i64(count).await;
     let ordered = provider.exchanges().len();
     assert!(kept < 18, "it died in the middle");

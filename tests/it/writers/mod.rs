@@ -1,5 +1,5 @@
 //! Other programs' writers, whatever they do: they wait for nobody and fail for no reason of ours, and all that they commit is told.
-mod before;
+pub mod before;
 mod flood;
 mod killed;
 mod migrating;

@@ -8,7 +8,7 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'challenges_catalog'
     AND c.relname IN (
         'challenge_revisions', 'challenge_tips', 'changed_challenges', 'commit_log', 'edits', 'numbering', 'registry',
-        'shown_tips', 'state', 'tip_batch_orders', 'tip_batches', 'unnumbered'
+        'shown_tips', 'state', 'unnumbered'
     )
     AND NOT has_table_privilege(c.oid, 'SELECT')
 UNION ALL
@@ -17,12 +17,11 @@ FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = 'challenges_catalog'
     AND p.proname IN (
-        'apply_staged', 'begin_edit', 'check_staged', 'close_tip_batch', 'controls', 'database',
-        'delete_challenge', 'drop_flag', 'drop_setting', 'drop_task', 'end_tip_batch', 'finish_edit',
-        'hand_in_tip_batch', 'insert_challenge', 'invalidate', 'keep_tip', 'leave', 'lock_challenge', 'lock_staged',
-        'name_tip_batch', 'note_attempt', 'note_tip_batch', 'number', 'poll', 'prune', 'prune_edit_requests',
-        'prune_revisions', 'prune_tips', 'put_flag', 'put_setting', 'sees_all_rows', 'settle_tip_batch', 'show_tips',
-        'stage_challenges', 'take_task', 'update_challenge', 'write_staged'
+        'apply_staged', 'begin_edit', 'check_staged', 'controls', 'database', 'delete_challenge', 'drop_flag',
+        'drop_setting', 'drop_task', 'finish_edit', 'insert_challenge', 'invalidate', 'keep_tip', 'leave',
+        'lock_challenge', 'lock_staged', 'note_attempt', 'number', 'poll', 'prune', 'prune_edit_requests',
+        'prune_revisions', 'prune_tips', 'put_flag', 'put_setting', 'sees_all_rows', 'show_tips', 'stage_challenges',
+        'take_task', 'update_challenge', 'write_staged'
     )
     -- The one without arguments is for the release before.
     AND (p.proname <> 'controls' OR p.pronargs = 1)
