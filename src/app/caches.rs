@@ -6,11 +6,11 @@ use tokio_util::task::TaskTracker;
 use super::{clock::SystemClock, database::Probe, view::Error};
 use crate::{
     cache::{
-        CacheSettings, CachedCatalog, Inspector, Knowledge, ReplicaHeartbeat, SharedCache,
-        SharedSettings,
+        CacheSettings, CacheStatusReporter, CachedCatalog, InvalidationState, ReplicaHeartbeat,
+        SharedCache, SharedSettings,
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
-    domain::{AnswerEncoder, CacheInspector, FleetKey, ReplicaId, Switches},
+    domain::{AnswerEncoder, CacheStatusSource, FleetKey, ReplicaId, Switches},
     redis::{NodeSource, RedisNodes, RedisServers, acl_rules},
     repository::Datastore,
     transport::encode_status,
@@ -22,9 +22,9 @@ const LEASE: Duration = Duration::from_secs(2);
 /// The cache with its parts, for those who look at them.
 pub(super) struct Caches {
     pub(super) catalog: Arc<CachedCatalog>,
-    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) invalidation: Arc<InvalidationState>,
     pub(super) shared: Option<Arc<SharedCache>>,
-    pub(super) inspector: Arc<dyn CacheInspector>,
+    pub(super) inspector: Arc<dyn CacheStatusSource>,
 }
 
 impl Caches {
@@ -40,26 +40,26 @@ impl Caches {
         let shared = redis
             .map(|(servers, key)| connect_shared(&config.redis, servers, key))
             .transpose()?;
-        let knowledge = Arc::new(Knowledge::new(config.cache.max_staleness));
+        let invalidation = Arc::new(InvalidationState::new(config.cache.max_staleness));
         let catalog = Arc::new(CachedCatalog::new(
             Arc::clone(datastore) as _,
             encoder,
             Arc::new(SystemClock),
             shared.clone(),
-            Arc::clone(&knowledge),
+            Arc::clone(&invalidation),
             cache_settings(config, switches),
             tasks.clone(),
         ));
-        let inspector = Arc::new(Inspector::new(
+        let inspector = Arc::new(CacheStatusReporter::new(
             Arc::clone(&catalog),
-            Arc::clone(&knowledge),
+            Arc::clone(&invalidation),
             shared.clone(),
             Arc::new(Probe(Arc::clone(datastore))),
             Arc::new(SystemClock),
         ));
         Ok(Self {
             catalog,
-            knowledge,
+            invalidation,
             shared,
             inspector,
         })
@@ -76,7 +76,7 @@ impl Caches {
             own,
             name.to_owned(),
             Arc::clone(datastore) as _,
-            Arc::clone(&self.knowledge),
+            Arc::clone(&self.invalidation),
             Arc::clone(&self.inspector),
             encode_status,
         )

@@ -13,7 +13,7 @@ use super::{
     writers::Writers,
 };
 use crate::{
-    cache::{Audit, CachedCatalog, FeedTask, Knowledge, ReplicaHeartbeat, SharedCache},
+    cache::{Auditor, CachedCatalog, FeedTask, InvalidationState, ReplicaHeartbeat, SharedCache},
     config::Config,
     domain::{ActiveControls, ReplicaId, ReplicaRegistry},
     flags::{FlagSnapshot, Refresher},
@@ -34,7 +34,7 @@ use crate::{
 pub(super) struct App {
     pub(super) datastore: Arc<dyn Datastore>,
     pub(super) catalog: Arc<CachedCatalog>,
-    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) invalidation: Arc<InvalidationState>,
     pub(super) flags: Arc<FlagSnapshot>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
@@ -70,7 +70,7 @@ impl App {
         let service = CatalogService::new(Arc::clone(&catalog) as _);
         let tokens = page_tokens.clone();
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
-        let redis = tip_redis(config, redis.as_ref(), &caches.knowledge)?;
+        let redis = tip_redis(config, redis.as_ref(), &caches.invalidation)?;
         let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
         let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
@@ -97,7 +97,7 @@ impl App {
             history: Arc::new(HistoryMetrics::new(config.database.history_retention)),
             datastore,
             catalog,
-            knowledge: caches.knowledge,
+            invalidation: caches.invalidation,
             flags,
             shared,
             heartbeat,
@@ -117,10 +117,10 @@ impl App {
     async fn start_upkeep(&self, config: &Config) {
         // The first poll registers with it, and confirms nothing yet: nobody would wait for this replica.
         self.heartbeat.gather().await;
-        let (feed, knowledge) = (Arc::clone(&self.datastore), Arc::clone(&self.knowledge));
+        let (feed, invalidation) = (Arc::clone(&self.datastore), Arc::clone(&self.invalidation));
         FeedTask::new(
             feed as _,
-            knowledge,
+            invalidation,
             Arc::clone(&self.heartbeat),
             config.cache.feed_poll_interval,
             Arc::clone(self.catalog.stats()),
@@ -129,7 +129,7 @@ impl App {
         let refresher = Refresher::new(
             Arc::clone(&self.flags),
             Arc::clone(&self.datastore) as _,
-            Arc::clone(&self.knowledge) as _,
+            self.invalidation.flag_changes(),
         );
         self.run_until_stop(refresher.run());
         // Nobody is served by what operators may have decided otherwise.
@@ -138,9 +138,11 @@ impl App {
         self.run_until_stop(async move { listener.listen().await });
         let heartbeat = Arc::clone(&self.heartbeat);
         self.run_until_stop(async move { heartbeat.run().await });
-        self.run_until_stop(CachedCatalog::keep_count(Arc::clone(self.catalog.stats())));
+        self.run_until_stop(CachedCatalog::sample_rates(Arc::clone(
+            self.catalog.stats(),
+        )));
         let (catalog, datastore) = (Arc::clone(&self.catalog), Arc::clone(&self.datastore));
-        let audit = Audit::new(catalog, Arc::clone(&self.knowledge), datastore as _);
+        let audit = Auditor::new(catalog, Arc::clone(&self.invalidation), datastore as _);
         self.run_until_stop(audit.run());
         if let Some(retention) = config.database.history_retention {
             let (store, registry) = (Arc::clone(&self.datastore), Arc::clone(&self.datastore));

@@ -4,7 +4,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{compose::App, controls::Controls};
 use crate::{
-    cache::{CachedCatalog, Knowledge, SharedCache},
+    cache::{CachedCatalog, InvalidationState, SharedCache},
     tips::Board,
     transport::Health,
 };
@@ -21,7 +21,7 @@ const FAILURES: u32 = 3;
 pub(super) struct Monitor {
     health: Health,
     catalog: Arc<CachedCatalog>,
-    knowledge: Arc<Knowledge>,
+    invalidation: Arc<InvalidationState>,
     shared: Option<Arc<SharedCache>>,
     tips: Arc<Board>,
     controls: Controls,
@@ -38,7 +38,7 @@ impl Monitor {
         Self {
             health: app.health.clone(),
             catalog: Arc::clone(&app.catalog),
-            knowledge: Arc::clone(&app.knowledge),
+            invalidation: Arc::clone(&app.invalidation),
             shared: app.shared.clone(),
             tips: Arc::clone(&app.board),
             controls,
@@ -64,7 +64,7 @@ impl Monitor {
                     continue;
                 }
             }
-            let reached = !self.knowledge.is_lost();
+            let reached = !self.invalidation.is_lost();
             had_database |= reached;
             let database_up = database.saw(reached && self.is_read().await);
             if database_told.is_news(database_up) {

@@ -145,7 +145,7 @@ fn start_ops(app: &App, pages: Pages, listener: TcpListener) -> Result<(), Error
 /// Waits for the feed, then loads the queries that nearly all callers ask, until that worked once.
 async fn warm(app: &App) {
     // An entry that was read before anything is known of changes is never valid.
-    app.knowledge.first_word().await;
+    app.invalidation.first_poll().await;
     let outage = FailureLog::default();
     loop {
         let options = ReadOptions {

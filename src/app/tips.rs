@@ -5,7 +5,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{clock::SystemClock, view::Error, writers::Writers};
 use crate::{
-    cache::Knowledge,
+    cache::InvalidationState,
     config::{AbandonedTips, Config, ProviderLimits, TipRefresh, TipsConfig},
     domain::{FleetKey, PromptBook, Switches, TipWriter},
     llm::BundledPrompts,
@@ -81,11 +81,11 @@ impl Tips {
 /// Redis must not cost money.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The way of tips to Redis, for the database that `knowledge` is about.
+/// The way of tips to Redis, for the database that `invalidation` is about.
 pub(super) fn tip_redis(
     config: &Config,
     redis: Option<&(RedisServers, FleetKey)>,
-    knowledge: &Arc<Knowledge>,
+    invalidation: &Arc<InvalidationState>,
 ) -> Result<Option<TipRedis>, Error> {
     let Some((servers, key)) = redis else {
         return Ok(None);
@@ -97,11 +97,11 @@ pub(super) fn tip_redis(
         connections: config.redis.pool,
     })?;
     let listener = Listener::new(servers.clone(), config.redis.timeout);
-    let knowledge = Arc::clone(knowledge);
+    let invalidation = Arc::clone(invalidation);
     Ok(Some(TipRedis {
         link: Arc::new(link),
         listener: Arc::new(listener),
-        database: Arc::new(move || knowledge.version().database),
+        database: Arc::new(move || invalidation.version().database),
         mac: MacKey::new(key.bytes()),
     }))
 }

@@ -2,33 +2,32 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{CachedCatalog, Knowledge, entry::Entry, key::ReadKey};
+use super::{CachedCatalog, InvalidationState, entry::Entry, key::ReadKey};
 use crate::domain::{Invalidation, Invalidator, Tag};
 
-/// Checks what the proof rests on: now and then it reads one random valid
-/// entry again from the database. An entry that is called valid and differs
+/// Checks what the proof rests on: it reads random valid entries again from the database. An entry that is called valid and differs
 /// shows that the table changed behind the triggers' back; then everything is
 /// declared changed, in the whole fleet, and the alarm is raised.
-pub struct Audit {
+pub struct Auditor {
     catalog: Arc<CachedCatalog>,
-    knowledge: Arc<Knowledge>,
+    invalidation: Arc<InvalidationState>,
     invalidator: Arc<dyn Invalidator>,
 }
 
 /// How long to wait for word of what changed until the check.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 
-impl Audit {
+impl Auditor {
     /// Checks entries of `catalog`, as often as its settings say.
     #[must_use]
     pub fn new(
         catalog: Arc<CachedCatalog>,
-        knowledge: Arc<Knowledge>,
+        invalidation: Arc<InvalidationState>,
         invalidator: Arc<dyn Invalidator>,
     ) -> Self {
         Self {
             catalog,
-            knowledge,
+            invalidation,
             invalidator,
         }
     }
@@ -38,7 +37,7 @@ impl Audit {
     pub async fn run(self) {
         let interval = self.catalog.loader().settings.audit_interval;
         while !interval.is_zero() {
-            let share = self.knowledge.share(interval);
+            let share = self.invalidation.share(interval);
             sleep(share.mul_f64(rand::random_range(0.8..1.2))).await;
             self.check_one().await;
         }
@@ -47,14 +46,14 @@ impl Audit {
     /// Checks one entry. Tells whether it was as it should be; true also when it cannot be told.
     pub(super) async fn check_one(&self) -> bool {
         let loader = self.catalog.loader();
-        if self.knowledge.is_lost() {
+        if self.invalidation.is_lost() {
             return true;
         }
-        let is_valid = |key: &ReadKey, entry: &Entry| self.knowledge.is_valid(key, entry);
+        let is_valid = |key: &ReadKey, entry: &Entry| self.invalidation.is_valid(key, entry);
         let Some((key, entry)) = loader.near.draw(is_valid) else {
             return true;
         };
-        let Ok(body) = loader.read_again(&key, entry.body.as_ref()).await else {
+        let Ok(body) = loader.database.read_again(&key, entry.body.as_ref()).await else {
             return true;
         };
         self.catalog.stats().audit_checked.add(1);
@@ -62,14 +61,14 @@ impl Audit {
             return true;
         }
         // It changed: is that known by now?
-        let confirmed = self.knowledge.confirm(CONFIRM_WITHIN).await;
-        if !confirmed || !self.knowledge.is_valid(&key, &entry) {
+        let feed_state = self.invalidation.confirm(CONFIRM_WITHIN).await;
+        if !feed_state || !self.invalidation.is_valid(&key, &entry) {
             return true;
         }
         self.catalog.stats().audit_violations.add(1);
         tracing::error!(
             %key, stamp = %entry.stamp,
-            "a valid entry differs from the database: the table changed unnoticed; run `verify`"
+            "a valid entry differs from the database: the versions changed unnoticed; run `verify`"
         );
         let how = Invalidation {
             hard: true,
@@ -79,7 +78,7 @@ impl Audit {
             tracing::error!(%error, "the fleet could not be told; this replica drops its copies");
             loader.near.clear();
         }
-        self.knowledge.want_poll();
+        self.invalidation.want_poll();
         false
     }
 }

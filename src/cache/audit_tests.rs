@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Audit,
+    Auditor,
     tests::{Fixture, options},
 };
 use crate::domain::{
@@ -36,9 +36,9 @@ impl Invalidator for Counting {
 async fn every_look_checks_an_entry_as_long_as_one_is_valid() {
     let fixture = Fixture::new();
     let invalidator = Arc::new(Counting::default());
-    let audit = Audit::new(
+    let audit = Auditor::new(
         Arc::clone(&fixture.catalog),
-        Arc::clone(&fixture.knowledge),
+        Arc::clone(&fixture.invalidation),
         Arc::clone(&invalidator) as _,
     );
     assert!(audit.check_one().await, "there is nothing to check");
@@ -59,7 +59,7 @@ async fn every_look_checks_an_entry_as_long_as_one_is_valid() {
 async fn the_replicas_share_the_checks() {
     let fixture = Fixture::new();
     let every = Duration::from_secs(1);
-    assert_eq!(fixture.knowledge.share(every), every);
+    assert_eq!(fixture.invalidation.share(every), every);
     let page = FeedPage {
         place: Some(Place {
             before: 0,
@@ -67,6 +67,6 @@ async fn the_replicas_share_the_checks() {
         }),
         ..fixture.page(Changes::All(vec![]))
     };
-    fixture.knowledge.apply(&page, Instant::now());
-    assert_eq!(fixture.knowledge.share(every), 10 * every);
+    fixture.invalidation.apply(&page, Instant::now());
+    assert_eq!(fixture.invalidation.share(every), 10 * every);
 }

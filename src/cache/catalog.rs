@@ -8,29 +8,26 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::join_all};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CacheStats, Knowledge, SharedCache,
-    absent::AbsentLimit,
-    at_hand::Near,
+    CacheStats, InvalidationState, SharedCache,
+    database::DatabaseReader,
     entry::Entry,
-    errand::Errand,
-    flight::{Flights, LoadFailure, Seat},
     key::ReadKey,
-    load_health::LoadHealth,
     loader::{Loader, Purpose},
+    lookup::Near,
     near::NearCache,
-    serving::{CONFIRM_WITHIN, Caller, check_history},
-    window::Window,
+    single_flight::{DetachOnDrop, LoadFailure, LoadWaiter, SingleFlight},
+    staleness::{CONFIRM_WITHIN, Caller, check_history},
 };
-use crate::domain::{
-    Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error, Flag,
-    Freshness, ListQuery, ReadOptions, Source, Switches, TipSubject, Version,
+use crate::{
+    domain::{
+        Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error, Flag,
+        Freshness, ListQuery, ReadOptions, Source, Switches, TipSubject, Version,
+    },
+    telemetry::RollingWindow,
 };
 
 /// How long and how much is kept.
@@ -53,14 +50,14 @@ pub struct CacheSettings {
 /// The catalog, read through the near cache, the shared cache and the database.
 pub struct CachedCatalog {
     loader: Arc<Loader>,
-    pub(super) flights: Arc<Flights>,
-    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) single_flight: Arc<SingleFlight>,
+    pub(super) invalidation: Arc<InvalidationState>,
     pub(super) stats: Arc<CacheStats>,
     pub(super) stale_retention: Duration,
     pub(super) tasks: TaskTracker,
 }
 
-/// So often a caller joins a load that the catalog then outran.
+/// How many loads a caller waits for when each result is already superseded.
 const ATTEMPTS: u32 = 4;
 
 impl CachedCatalog {
@@ -71,31 +68,27 @@ impl CachedCatalog {
         encoder: Arc<dyn AnswerEncoder>,
         clock: Arc<dyn Clock>,
         shared: Option<Arc<SharedCache>>,
-        knowledge: Arc<Knowledge>,
+        invalidation: Arc<InvalidationState>,
         settings: CacheSettings,
         tasks: TaskTracker,
     ) -> Self {
         let stats = Arc::new(CacheStats::default());
         let stale_retention = settings.stale_retention;
         let loader = Arc::new(Loader {
-            repository,
-            encoder,
+            database: DatabaseReader::new(repository, encoder, settings.fill_concurrency),
             clock,
             shared,
             near: NearCache::new(settings.near_bytes, Arc::clone(&stats)),
-            knowledge: Arc::clone(&knowledge),
+            invalidation: Arc::clone(&invalidation),
             stats: Arc::clone(&stats),
-            health: LoadHealth::default(),
-            database_permits: Semaphore::new(settings.fill_concurrency),
             ttl_ms: AtomicU64::new(millis(settings.ttl)),
-            absent: AbsentLimit::default(),
             settings,
             tasks: tasks.clone(),
         });
         Self {
             loader,
-            flights: Arc::default(),
-            knowledge,
+            single_flight: Arc::default(),
+            invalidation,
             stats,
             stale_retention,
             tasks,
@@ -123,13 +116,11 @@ impl CachedCatalog {
         self.loader.settings.switches.is_on(flag)
     }
 
-    /// Notes the counts for the hit ratio and the latencies of the last minutes, for ever.
-    pub async fn keep_count(stats: Arc<CacheStats>) {
+    /// Samples what hit ratios and latencies of the last minutes are made of, for ever.
+    pub async fn sample_rates(stats: Arc<CacheStats>) {
         loop {
-            sleep(Window::BEAT).await;
-            stats.window.note(stats.answers());
-            stats.hit_latency.note();
-            stats.load_latency.note();
+            sleep(RollingWindow::<()>::BEAT).await;
+            stats.note_readings();
         }
     }
 
@@ -146,7 +137,7 @@ impl CachedCatalog {
     /// True as long as the last read of lists, or of challenges, failed, whether polls work or not.
     #[must_use]
     pub fn loads_fail(&self) -> bool {
-        self.loader.health.is_failing()
+        self.loader.database.is_failing()
     }
 
     /// Reads from the database what nearly all callers ask, past all caches, so that it is noticed when
@@ -159,7 +150,7 @@ impl CachedCatalog {
         ];
         for key in keys {
             // How it went is noted.
-            self.loader.read_again(&key, None).await.ok();
+            self.loader.database.read_again(&key, None).await.ok();
         }
     }
 
@@ -183,23 +174,23 @@ impl CachedCatalog {
                 return Ok(answers);
             }
         }
-        Err(outrun())
+        Err(superseded())
     }
 
     /// An answer for each of `keys`, which may be of different histories.
     async fn read_once(&self, keys: &[ReadKey], caller: Caller) -> Result<Vec<Answer>, Error> {
         let look = || {
-            let (now, view) = (Instant::now(), self.knowledge.view());
+            let (now, snapshot) = (Instant::now(), self.invalidation.snapshot());
             // A server may have taken over since the version was reached.
             caller
                 .least
-                .map_or(Ok(()), |least| check_history(least, view.version))?;
-            let near = keys.iter().map(|key| self.near(key, now, view));
+                .map_or(Ok(()), |least| check_history(least, snapshot.version))?;
+            let near = keys.iter().map(|key| self.near(key, now, snapshot));
             Ok::<_, Error>(near.collect::<Vec<_>>())
         };
         let mut near = look()?;
         if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
-            self.knowledge.confirm(CONFIRM_WITHIN).await;
+            self.invalidation.confirm(CONFIRM_WITHIN).await;
             near = look()?;
         }
         if !self.is_on(Flag::StaleWhileUnavailable) {
@@ -211,13 +202,13 @@ impl CachedCatalog {
             .zip(&near)
             .filter(|(_, near)| is_miss(near))
             .map(|(key, _)| key);
-        let (seats, load) = self.join(missing);
-        let mut seats = seats.into_iter();
+        let (waiters, load) = self.join(missing);
+        let mut waiters = waiters.into_iter();
         let seated = keys.iter().zip(near).map(|(key, near)| {
-            let seat = if is_miss(&near) { seats.next() } else { None };
-            self.finish(key, near, seat, caller)
+            let waiter = if is_miss(&near) { waiters.next() } else { None };
+            self.finish(key, near, waiter, caller)
         });
-        let answers = timeout_at(caller.deadline, load.beside(join_all(seated))).await;
+        let answers = timeout_at(caller.deadline, load.drive_while(join_all(seated))).await;
         answers
             .map_err(|_| Error::DeadlineExceeded)?
             .into_iter()
@@ -228,7 +219,7 @@ impl CachedCatalog {
         &self,
         key: &ReadKey,
         near: Near,
-        seat: Option<Seat>,
+        waiter: Option<LoadWaiter>,
         caller: Caller,
     ) -> Result<Answer, Error> {
         match near {
@@ -247,7 +238,7 @@ impl CachedCatalog {
             Near::Miss(reason, old) => {
                 self.stats.near_miss(reason);
                 tracing::debug!(%key, reason = reason.as_str(), "near miss");
-                let answer = self.load(key, seat, old, caller).await;
+                let answer = self.load(key, waiter, old, caller).await;
                 self.stats.load_latency.record(caller.arrived.elapsed());
                 answer
             }
@@ -259,7 +250,7 @@ impl CachedCatalog {
     async fn load(
         &self,
         key: &ReadKey,
-        mut seat: Option<Seat>,
+        mut waiter: Option<LoadWaiter>,
         old: Option<Arc<Entry>>,
         caller: Caller,
     ) -> Result<Answer, Error> {
@@ -268,7 +259,7 @@ impl CachedCatalog {
             .is_some_and(|old| self.may_have_stale(key, old, caller));
         for _ in 0..ATTEMPTS {
             // A load that is begun here is left to a task: it is a second try, and rare.
-            let next = seat.take().or_else(|| self.join([key]).0.pop());
+            let next = waiter.take().or_else(|| self.join([key]).0.pop());
             let Some(next) = next else { break };
             let outcome = tokio::select! {
                 outcome = next.outcome() => outcome,
@@ -282,18 +273,21 @@ impl CachedCatalog {
                 return Ok(answer);
             }
         }
-        Err(outrun())
+        Err(superseded())
     }
 
     /// Joins the loads of `keys`; those that nobody loads yet are loaded together, by the caller.
-    fn join<'a>(&self, keys: impl IntoIterator<Item = &'a ReadKey>) -> (Vec<Seat>, Errand) {
-        let joined = keys.into_iter().map(|key| self.flights.join(key));
-        let (seats, landings): (Vec<_>, Vec<_>) = joined.unzip();
-        let landings: Vec<_> = landings.into_iter().flatten().collect();
+    fn join<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a ReadKey>,
+    ) -> (Vec<LoadWaiter>, DetachOnDrop) {
+        let joined = keys.into_iter().map(|key| self.single_flight.join(key));
+        let (waiters, guards): (Vec<_>, Vec<_>) = joined.unzip();
+        let guards: Vec<_> = guards.into_iter().flatten().collect();
         let loader = Arc::clone(&self.loader);
-        let load = (!landings.is_empty())
-            .then(|| async move { loader.load(landings, Purpose::Fill).await }.boxed());
-        (seats, Errand::new(load, self.tasks.clone()))
+        let load = (!guards.is_empty())
+            .then(|| async move { loader.load(guards, Purpose::Fill).await }.boxed());
+        (waiters, DetachOnDrop::new(load, self.tasks.clone()))
     }
 }
 
@@ -306,7 +300,7 @@ fn are_of_one_history(answers: &[Answer]) -> bool {
     histories.all(|other| Some(other) == first)
 }
 
-fn outrun() -> Error {
+fn superseded() -> Error {
     Error::Internal {
         context: "the catalog outran every load",
         source: None,
@@ -319,18 +313,18 @@ fn millis(duration: Duration) -> u64 {
 
 #[async_trait]
 impl CatalogReader for CachedCatalog {
-    fn list_at_hand(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer> {
+    fn try_list_cached(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer> {
         let key = ReadKey::List(query.clone());
-        self.at_hand([key].into_iter(), min_version)?.pop()
+        self.try_all_cached([key].into_iter(), min_version)?.pop()
     }
 
-    fn many_at_hand(
+    fn try_many_cached(
         &self,
         ids: &[ChallengeId],
         min_version: Option<Version>,
     ) -> Option<Vec<Answer>> {
         let keys = ids.iter().copied().map(ReadKey::Challenge);
-        self.at_hand(keys, min_version)
+        self.try_all_cached(keys, min_version)
     }
 
     async fn reach(&self, version: Version, deadline: std::time::Instant) -> Result<(), Error> {
@@ -373,6 +367,7 @@ impl CatalogReader for CachedCatalog {
         };
         let read = |body| {
             self.loader
+                .database
                 .encoder
                 .read_subject(&body)
                 .ok_or_else(unreadable)

@@ -18,7 +18,7 @@ pub(super) struct Entry {
     pub(super) etag: Etag,
     /// The last commit that the read saw.
     pub(super) stamp: Stamp,
-    /// The era of [`super::Knowledge`] that the read began in.
+    /// The era of [`super::InvalidationState`] that the read began in.
     pub(super) era: u64,
     /// It was current at this moment, or later.
     pub(super) current_at: Instant,
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     pub(super) expires_at: UnixMicros,
     /// When it is to be loaded again before its time is over.
     pub(super) refresh: Refresh,
-    /// The generation of [`super::Knowledge`] that it was last found valid in; 0 for none.
+    /// The generation of [`super::InvalidationState`] that it was last found valid in; 0 for none.
     pub(super) valid_in: AtomicU64,
 }
 
@@ -61,7 +61,7 @@ impl Refresh {
     }
 }
 
-/// What an entry takes beside its bytes: three allocations, the map's slot, and what these are
+/// What an entry takes drive_while its bytes: three allocations, the map's slot, and what these are
 /// rounded up to. Measured as the resident memory of a full cache of small entries (row N of
 /// `make bench`), so that the bound in the settings holds for the process.
 const ENTRY_OVERHEAD_BYTES: usize = 288;

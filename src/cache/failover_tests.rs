@@ -91,7 +91,7 @@ async fn a_ticket_of_a_server_that_has_taken_over_is_not_refused_because_a_poll_
     let ticket = fixture.database.fail_over();
     let hears = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        fixture.knowledge.lose();
+        fixture.invalidation.mark_disconnected();
         tokio::time::sleep(Duration::from_millis(50)).await;
         fixture.poll(nothing());
         fixture.release();
@@ -120,7 +120,7 @@ async fn what_is_read_from_a_server_that_has_forgotten_numbers_is_read_again_beh
     let early = fixture.held_list().await;
     fixture.release();
     fixture.release();
-    while fixture.knowledge.poll_wanted().now_or_never().is_none() {
+    while fixture.invalidation.poll_wanted().now_or_never().is_none() {
         tokio::task::yield_now().await;
     }
     fixture.commit();

@@ -11,23 +11,23 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CacheStats, Knowledge, ReplicaHeartbeat,
+    CacheStats, InvalidationState, ReplicaHeartbeat,
     fault::{self, Fault},
-    pace::Pace,
-    table::{Applied, Learnt},
+    poll_schedule::PollSchedule,
+    tag_versions::{Applied, Merged},
 };
 use crate::{
     domain::{ChangeFeed, Changes, Error, FeedPage, Hint, News, ReplicaReport, Tell, Version},
     telemetry::{Failing, FailureLog},
 };
 
-/// Keeps [`Knowledge`] up to date: polls on a beat, and soon on a hint.
+/// Keeps [`InvalidationState`] up to date: polls on a beat, and soon on a hint.
 ///
 /// Start, normal work and catching up after a lost connection are the same statement, which also
 /// takes along what the replica tells the fleet.
 pub struct FeedTask {
     feed: Arc<dyn ChangeFeed>,
-    knowledge: Arc<Knowledge>,
+    invalidation: Arc<InvalidationState>,
     heartbeat: Arc<ReplicaHeartbeat>,
     interval: Duration,
     stats: Arc<CacheStats>,
@@ -60,7 +60,7 @@ enum Polled {
 
 /// What one poll leaves for the next.
 struct Course {
-    pace: Pace,
+    schedule: PollSchedule,
     /// Whether somebody waits to be told that the replica has applied what it has.
     acknowledges: bool,
     /// Takes what the other replicas are to be told.
@@ -72,14 +72,14 @@ impl FeedTask {
     #[must_use]
     pub fn new(
         feed: Arc<dyn ChangeFeed>,
-        knowledge: Arc<Knowledge>,
+        invalidation: Arc<InvalidationState>,
         heartbeat: Arc<ReplicaHeartbeat>,
         interval: Duration,
         stats: Arc<CacheStats>,
     ) -> Self {
         Self {
             feed,
-            knowledge,
+            invalidation,
             heartbeat,
             interval,
             stats,
@@ -104,15 +104,15 @@ impl FeedTask {
     async fn poll(self, flood: Arc<Notify>, found: mpsc::Sender<News>) {
         let mut failures = 0;
         let mut course = Course {
-            pace: Pace::new(Instant::now()),
+            schedule: PollSchedule::new(Instant::now()),
             acknowledges: false,
             found,
         };
-        let mut pruned_at = self.knowledge.version().stamp.seq;
+        let mut pruned_at = self.invalidation.version().stamp.seq;
         loop {
-            course.pace.looked(Instant::now());
+            course.schedule.looked(Instant::now());
             let polled = self.poll_once(&mut course).await;
-            let head = self.knowledge.version().stamp.seq;
+            let head = self.invalidation.version().stamp.seq;
             if head.saturating_sub(pruned_at) > PRUNE_COMMITS {
                 pruned_at = head;
                 flood.notify_one();
@@ -130,40 +130,40 @@ impl FeedTask {
         }
     }
 
-    /// Waits until the next poll is due: after `beat`, when a caller wants one, or at a hint as [`Pace`] has it.
+    /// Waits until the next poll is due: after `beat`, when a caller wants one, or at a hint as [`PollSchedule`] has it.
     async fn wait(&self, beat: Duration, course: &mut Course) {
-        let pace = &mut course.pace;
+        let schedule = &mut course.schedule;
         let beat = Instant::now() + beat;
         loop {
-            let due = pace.due().map_or(beat, |due| due.min(beat));
+            let due = schedule.due().map_or(beat, |due| due.min(beat));
             // The timer rounds up to its next millisecond.
             if due <= Instant::now() {
                 return;
             }
             let hint = tokio::select! {
                 () = sleep_until(due) => return,
-                () = self.knowledge.poll_wanted() => return,
+                () = self.invalidation.poll_wanted() => return,
                 hint = self.feed.hint() => hint,
             };
             let now = Instant::now();
             let news = match hint {
                 Hint::Look => {
-                    pace.hint(now);
+                    schedule.hint(now);
                     continue;
                 }
                 Hint::News(news) => news,
             };
-            match self.knowledge.learn(&news) {
-                Learnt::Changes => {
+            match self.invalidation.merge_news(&news) {
+                Merged::Changes => {
                     self.stats.news.add(1);
-                    pace.looked(now);
+                    schedule.looked(now);
                     if news.is_awaited {
                         course.acknowledges = true;
                         return;
                     }
                 }
-                Learnt::Gap => pace.hurry(now),
-                Learnt::Nothing => {}
+                Merged::Gap => schedule.hurry(now),
+                Merged::Nothing => {}
             }
         }
     }
@@ -190,7 +190,7 @@ impl FeedTask {
     /// One poll, which tells what is due, or acknowledges what somebody waits for.
     async fn poll_once(&self, course: &mut Course) -> Polled {
         let sent = Instant::now();
-        let applied = self.knowledge.version();
+        let applied = self.invalidation.version();
         let report: Option<ReplicaReport> = self.heartbeat.take_report(applied);
         let tell = match &report {
             Some(report) => Tell::Status(report),
@@ -199,7 +199,7 @@ impl FeedTask {
         };
         let poll = self.feed.poll(applied.stamp.seq, self.heartbeat.id(), tell);
         // It has a shorter limit of its own, and tells the cause; later than this it confirms nothing.
-        let answer = timeout(self.knowledge.max_staleness(), poll).await;
+        let answer = timeout(self.invalidation.max_staleness(), poll).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
         self.stats.polls.add(1);
         match answer {
@@ -208,12 +208,12 @@ impl FeedTask {
                 let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.stats.poll_us.store(took_us, Relaxed);
                 if let Some(place) = page.place {
-                    course.pace.stand(place);
+                    course.schedule.stand(place);
                 }
                 let polled = self.take_in(&page, sent);
                 // It is registered now, and vouched for by the next poll.
                 let is_new_here = !page.registered && report.is_some();
-                if course.pace.has_others()
+                if course.schedule.has_others()
                     && let Some(news) = news(applied, page)
                 {
                     // Whoever is not told looks himself.
@@ -229,7 +229,7 @@ impl FeedTask {
             }
             Err(error) => {
                 self.stats.polls_failed.add(1);
-                self.knowledge.lose();
+                self.invalidation.mark_disconnected();
                 if let Some(Failing { failures, lasted }) = self.outage.failed() {
                     let cause = error.source().map(ToString::to_string);
                     tracing::warn!(
@@ -247,8 +247,8 @@ impl FeedTask {
     }
 
     fn take_in(&self, page: &FeedPage, sent: Instant) -> Polled {
-        let before = self.knowledge.version();
-        match self.knowledge.apply(page, sent) {
+        let before = self.invalidation.version();
+        match self.invalidation.apply(page, sent) {
             Applied::InOrder => {}
             Applied::Resynced => {
                 self.stats.resyncs.add(1);

@@ -1,6 +1,6 @@
 //! What a replica tells the fleet of itself.
 //!
-//! The status is gathered here once a second, beside the polls, because it asks Redis too; the next poll
+//! The status is gathered here once a second, drive_while the polls, because it asks Redis too; the next poll
 //! takes it along ([`super::FeedTask`]). So a replica that gathers slowly polls as ever.
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Knowledge;
+use super::InvalidationState;
 use crate::domain::{
-    CacheInspector, CacheStatus, ReplicaId, ReplicaRegistry, ReplicaReport, Version,
+    CacheStatus, CacheStatusSource, ReplicaId, ReplicaRegistry, ReplicaReport, Version,
 };
 
 /// Keeps ready what this replica tells the fleet, and takes it out of the registry when it leaves.
@@ -20,8 +20,8 @@ pub struct ReplicaHeartbeat {
     id: ReplicaId,
     name: String,
     registry: Arc<dyn ReplicaRegistry>,
-    knowledge: Arc<Knowledge>,
-    inspector: Arc<dyn CacheInspector>,
+    invalidation: Arc<InvalidationState>,
+    inspector: Arc<dyn CacheStatusSource>,
     encode: fn(&str, &CacheStatus) -> Bytes,
     /// The status that no poll has taken along yet.
     due: Mutex<Option<Bytes>>,
@@ -39,15 +39,15 @@ impl ReplicaHeartbeat {
         id: ReplicaId,
         name: String,
         registry: Arc<dyn ReplicaRegistry>,
-        knowledge: Arc<Knowledge>,
-        inspector: Arc<dyn CacheInspector>,
+        invalidation: Arc<InvalidationState>,
+        inspector: Arc<dyn CacheStatusSource>,
         encode: fn(&str, &CacheStatus) -> Bytes,
     ) -> Self {
         Self {
             id,
             name,
             registry,
-            knowledge,
+            invalidation,
             inspector,
             encode,
             due: Mutex::default(),
@@ -66,8 +66,8 @@ impl ReplicaHeartbeat {
         loop {
             beat.tick().await;
             self.gather().await;
-            if !self.knowledge.is_registered() {
-                self.knowledge.want_poll();
+            if !self.invalidation.is_registered() {
+                self.invalidation.want_poll();
             }
         }
     }

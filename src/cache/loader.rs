@@ -1,3 +1,5 @@
+//! Loads what the near cache lacks: from the shared cache, or from the database, once per fleet while the shared
+//! cache is there. What it loads goes into both caches if no known commit superseded it meanwhile.
 use std::{
     sync::{
         Arc,
@@ -8,45 +10,34 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{
-    CacheSettings, CacheStats, Knowledge, SharedCache,
-    absent::{ABSENT_TTL, AbsentLimit},
+    CacheSettings, CacheStats, InvalidationState, SharedCache,
+    database::{Bodies, DatabaseReader},
     entry::{Entry, Refresh},
     fault::{self, Fault},
-    flight::{Landing, LoadFailure, Loaded},
     key::ReadKey,
-    load_health::LoadHealth,
     near::NearCache,
-    reading::{Read, Reading},
+    serialized::{Content, SerializedEntry},
     shared::{Lease, Lookup},
+    single_flight::{LoadFailure, LoadGuard, Loaded},
 };
-use crate::domain::{
-    AnswerEncoder, ChallengeId, ChallengeRepository, Clock, Error, Etag, Flag, ListQuery, Source,
-    Stamp, Stamped,
-};
+use crate::domain::{Clock, DatabaseId, Error, Etag, Flag, Source, Stamp, Stamped, Version};
 
-/// Brings answers that the near cache lacks: from the shared cache, or from
-/// the database, once per fleet while the shared cache is there.
+/// Loads entries and keeps them.
 pub(super) struct Loader {
-    pub(super) repository: Arc<dyn ChallengeRepository>,
-    pub(super) encoder: Arc<dyn AnswerEncoder>,
+    pub(super) database: DatabaseReader,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) near: NearCache,
-    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) invalidation: Arc<InvalidationState>,
     pub(super) stats: Arc<CacheStats>,
-    pub(super) health: LoadHealth,
     pub(super) settings: CacheSettings,
     /// For how long entries are kept that are loaded from now on.
     pub(super) ttl_ms: AtomicU64,
-    pub(super) absent: AbsentLimit,
-    pub(super) database_permits: Semaphore,
     pub(super) tasks: TaskTracker,
 }
 
@@ -61,38 +52,58 @@ pub(super) enum Purpose {
 
 /// One key to load, and what was found on the way.
 struct Want {
-    landing: Landing,
+    guard: LoadGuard,
     lease: Option<Lease>,
     stale: Option<Arc<Entry>>,
     /// Whether another replica was filling it.
     has_waited: bool,
 }
 
-/// A load that takes longer has failed; every caller may have given up sooner.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// One read of the database for a load.
+struct DatabaseRead {
+    /// The newest version that was known when it began, and its era; none before the first poll.
+    known: Option<(Version, u64)>,
+    sent: Instant,
+    bodies: Result<Bodies, Error>,
+}
+
+impl DatabaseRead {
+    /// Whether a server answered that shows less than was known: one that took over, and has another history as
+    /// soon as it gives a number; one that has restarted; or one that was left.
+    fn is_of_unknown_history(&self) -> bool {
+        match (&self.known, &self.bodies) {
+            (Some((known, _)), Ok(bodies)) => !bodies.version.reaches(*known),
+            (None, _) | (_, Err(_)) => false,
+        }
+    }
+}
+
 /// How often a load asks again while another replica fills, which mostly takes a few milliseconds; the last repeats.
 const LEASE_PAUSES_MS: [u64; 6] = [1, 2, 4, 10, 25, 50];
-/// No load waits longer for another replica's fill, which may have stopped with the lease in its
-/// hand: a caller with two seconds must not lose them all to it.
+/// No load waits longer for another replica's fill, whose holder may have crashed while it held the lease: a caller
+/// with a deadline of two seconds must not lose them all to it.
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 /// A fill that took longer than this asks what changed meanwhile before it is kept.
 const QUICK_FILL: Duration = Duration::from_millis(20);
 /// How long a fill waits for that.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
+/// "There is none" is kept no longer. A caller that made the id up may ask for the next one; a caller that deleted
+/// the challenge does not ask for long.
+const ABSENT_TTL: Duration = Duration::from_secs(10);
 
 impl Loader {
-    /// Ends every one of `landings`, which are one list or any number of challenges.
+    /// Completes every one of `guards`, which are one list or any number of challenges.
     ///
     /// [`Purpose::Refresh`] passes over what the shared cache has, if the lease can be had.
-    pub(super) async fn load(&self, landings: Vec<Landing>, purpose: Purpose) {
+    pub(super) async fn load(&self, guards: Vec<LoadGuard>, purpose: Purpose) {
         let mut purpose = purpose;
-        let want = |landing| Want {
-            landing,
+        let want = |guard| Want {
+            guard,
             lease: None,
             stale: None,
             has_waited: false,
         };
-        let mut wants: Vec<Want> = landings.into_iter().map(want).collect();
+        let mut wants: Vec<Want> = guards.into_iter().map(want).collect();
         let began = Instant::now();
         let mut pauses = LEASE_PAUSES_MS.into_iter();
         let mut pause_ms = 0;
@@ -116,32 +127,32 @@ impl Loader {
         }
     }
 
-    /// Lands what the shared cache has; returns what is to be filled, and what others fill.
+    /// Completes what the shared cache has; returns what is to be filled, and what others fill.
     async fn ask_shared(&self, wants: Vec<Want>, purpose: Purpose) -> (Vec<Want>, Vec<Want>) {
         let shared = self.shared.as_ref();
         let shared = shared.filter(|_| self.settings.switches.is_on(Flag::SharedCache));
-        let Some((shared, (database, era))) = shared.zip(self.knowledge.era()) else {
+        let Some((shared, (database, era))) = shared.zip(self.invalidation.era()) else {
             return (wants, Vec::new());
         };
-        let looks = wants.iter().map(async |want| {
-            let key = want.landing.key();
+        let lookups = wants.iter().map(async |want| {
+            let key = want.guard.key();
             let name = key.in_redis(database);
             match purpose {
                 Purpose::Fill if fault::is(Fault::TrustShared) => {
                     shared.get(&name, Stamp::default()).await
                 }
-                Purpose::Fill => shared.get(&name, self.knowledge.floor(key)).await,
+                Purpose::Fill => shared.get(&name, self.invalidation.floor(key)).await,
                 Purpose::Refresh => shared.get_or_lease(&name, Stamp::MAX).await,
             }
         });
-        let lookups = join_all(looks).await;
+        let lookups = join_all(lookups).await;
         let (mut fill, mut wait) = (Vec::new(), Vec::new());
         for (mut want, lookup) in wants.into_iter().zip(lookups) {
             match lookup {
-                Lookup::Hit(packed, ttl) => match self.unpack(packed, ttl, era) {
-                    Some(entry) if self.knowledge.is_valid(want.landing.key(), &entry) => {
+                Lookup::Hit(serialized, ttl) => match self.deserialize(serialized, ttl, era) {
+                    Some(entry) if self.invalidation.is_valid(want.guard.key(), &entry) => {
                         self.stats.shared_hits.add(1);
-                        self.land(want.landing, entry, Source::SharedCache, None);
+                        self.complete(want.guard, entry, Source::SharedCache, None);
                     }
                     Some(_) | None => fill.push(want),
                 },
@@ -149,13 +160,13 @@ impl Loader {
                     self.stats.shared_misses.add(1);
                     self.stats.leases.add(1);
                     want.lease = Some(lease);
-                    want.stale = stale.and_then(|packed| self.unpack(packed, Duration::ZERO, era));
+                    want.stale = stale.and_then(|old| self.deserialize(old, Duration::ZERO, era));
                     fill.push(want);
                 }
                 Lookup::Wait { .. } if fault::is(Fault::IgnoreLease) => fill.push(want),
                 Lookup::Wait { at_most, stale } => {
-                    want.stale = stale.and_then(|packed| self.unpack(packed, Duration::ZERO, era));
-                    tracing::trace!(key = %want.landing.key(), ?at_most, "another replica fills");
+                    want.stale = stale.and_then(|old| self.deserialize(old, Duration::ZERO, era));
+                    tracing::trace!(key = %want.guard.key(), ?at_most, "another replica fills");
                     want.has_waited = true;
                     wait.push(want);
                 }
@@ -168,125 +179,66 @@ impl Loader {
         (fill, wait)
     }
 
-    /// Reads all of `wants` in one statement, keeps what may be kept, and lands them.
+    /// Reads all of `wants` in one statement, keeps what may be kept, and completes them.
     async fn fill(&self, wants: Vec<Want>) {
-        let mut reading = self.reading(&wants).await;
-        if reading.is_unheard_of() {
+        let mut read = self.read(&wants).await;
+        if read.is_of_unknown_history() {
             // The poll learns which history counts, and gives numbers to all that was read.
-            if self.knowledge.confirm(CONFIRM_WITHIN).await {
-                reading = self.reading(&wants).await;
+            if self.invalidation.confirm(CONFIRM_WITHIN).await {
+                read = self.read(&wants).await;
             }
-        } else if reading.from.elapsed() > QUICK_FILL {
-            self.knowledge.confirm(CONFIRM_WITHIN).await;
+        } else if read.sent.elapsed() > QUICK_FILL {
+            self.invalidation.confirm(CONFIRM_WITHIN).await;
         }
-        if let Some(want) = wants.first() {
-            self.health.note(want.landing.key(), &reading.read);
-        }
-        if reading.is_unheard_of() {
+        if read.is_of_unknown_history() {
             let problem = "it answered from another history, or from before what was told";
             return self.fail(wants, &Error::datastore(problem));
         }
-        let Reading { known, from, read } = reading;
-        let read = match read {
-            Ok(read) => read,
+        let era = read.known.map(|(version, era)| (version.database, era));
+        let Stamped { version, value } = match read.bodies {
+            Ok(bodies) => bodies,
             Err(error) => return self.fail(wants, &error),
         };
-        let era = known.map(|(version, era)| (version.database, era));
-        let Stamped { version, value } = read;
         for (want, body) in wants.into_iter().zip(value) {
-            let stamp = version.stamp;
             let stamp = if fault::is(Fault::StampAfterRead) {
-                stamp.max(self.knowledge.version().stamp)
+                version.stamp.max(self.invalidation.version().stamp)
             } else {
-                stamp
+                version.stamp
             };
-            let ttl = if body.is_some() {
-                self.ttl()
+            let longest = if body.is_some() {
+                Duration::MAX
             } else {
-                self.ttl().min(ABSENT_TTL)
+                ABSENT_TTL
             };
-            let ttl = ttl.mul_f64(rand::random_range(0.9..=1.0));
-            let etag = Etag::of(body.as_ref());
-            let entry = self.entry(
-                (etag, body),
-                stamp,
-                era.map_or(0, |(_, era)| era),
-                from,
-                ttl,
-            );
-            let kept = self.knowledge.is_valid(want.landing.key(), &entry);
-            if !kept {
-                self.stats.fills_outrun.add(1);
+            let ttl = self
+                .ttl()
+                .min(longest)
+                .mul_f64(rand::random_range(0.9..=1.0));
+            let body = (Etag::of(body.as_ref()), body);
+            let entry = self.entry(body, stamp, era.map_or(0, |(_, era)| era), read.sent, ttl);
+            let key = want.guard.key();
+            let is_valid = self.invalidation.is_valid(key, &entry);
+            if !is_valid {
+                self.stats.fills_superseded.add(1);
             }
-            let key = want.landing.key();
             let is_shared =
-                kept && (entry.body.is_some() || self.may_share_absence(key, want.has_waited));
+                is_valid && (entry.body.is_some() || self.may_share_absence(key, want.has_waited));
             let shared = is_shared.then(|| (entry.as_ref(), ttl));
             self.share(era, key, want.lease, shared);
-            self.land(want.landing, entry, Source::Database, Some(from));
+            self.complete(want.guard, entry, Source::Database, Some(read.sent));
         }
     }
 
-    async fn reading(&self, wants: &[Want]) -> Reading {
-        let known = self.knowledge.version_and_era();
-        let mut from = Instant::now();
-        let read = timeout(LOAD_TIMEOUT, async {
-            let permit = self.database_permits.acquire().await;
-            let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
-            from = Instant::now();
-            self.stats.database_reads.add(1);
-            self.read(wants.iter().map(|want| want.landing.key()), None)
-                .await
-        });
-        let read = read.await;
-        Reading {
+    async fn read(&self, wants: &[Want]) -> DatabaseRead {
+        let known = self.invalidation.version_and_era();
+        self.stats.database_reads.add(1);
+        let keys: Vec<_> = wants.iter().map(|want| want.guard.key()).collect();
+        let (sent, bodies) = self.database.read(&keys, None).await;
+        DatabaseRead {
             known: Some(known).filter(|(_, era)| *era > 0),
-            from,
-            read: read.unwrap_or_else(|_| Err(Error::datastore("the load timed out"))),
+            sent,
+            bodies,
         }
-    }
-
-    /// What the database has for `key`, past all caches; counts nothing, but takes the total of a list from `kept`.
-    pub(super) async fn read_again(
-        &self,
-        key: &ReadKey,
-        kept: Option<&Bytes>,
-    ) -> Result<Option<Bytes>, Error> {
-        let total = kept.and_then(|body| self.encoder.total_count(body));
-        let permit = self.database_permits.acquire().await;
-        let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
-        let read = timeout(LOAD_TIMEOUT, self.read(std::iter::once(key), total)).await;
-        let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
-        self.health.note(key, &read);
-        Ok(read?.value.into_iter().next().flatten())
-    }
-
-    async fn read<'a>(
-        &self,
-        keys: impl Iterator<Item = &'a ReadKey> + Clone + Send,
-        total_count: Option<u64>,
-    ) -> Result<Read, Error> {
-        if let Some(query) = keys.clone().find_map(as_list) {
-            let page = self.repository.read_page(query, total_count).await?;
-            return Ok(Stamped {
-                version: page.version,
-                value: vec![Some(self.encoder.page(query, &page.value))],
-            });
-        }
-        let ids: Vec<ChallengeId> = keys.clone().filter_map(about).collect();
-        let found = self.repository.find_many(&ids).await?;
-        let body = |key: &ReadKey| {
-            let id = about(key)?;
-            let challenge = found.value.iter().find(|challenge| challenge.id == id)?;
-            Some(match key {
-                ReadKey::Subject(_) => self.encoder.subject(&challenge.into()),
-                ReadKey::Challenge(_) | ReadKey::List(_) => self.encoder.challenge(challenge),
-            })
-        };
-        Ok(Stamped {
-            version: found.version,
-            value: keys.map(body).collect(),
-        })
     }
 
     fn ttl(&self) -> Duration {
@@ -296,33 +248,94 @@ impl Loader {
     fn fail(&self, wants: Vec<Want>, error: &Error) {
         self.stats.database_errors.add(1);
         self.stats.note_error(error.to_string());
-        let era = self.knowledge.era();
+        let era = self.invalidation.era();
         for want in wants {
-            self.share(era, want.landing.key(), want.lease, None);
-            want.landing.land(Err(LoadFailure::of(error, want.stale)));
+            self.share(era, want.guard.key(), want.lease, None);
+            want.guard.complete(Err(LoadFailure::of(error, want.stale)));
         }
     }
 
-    /// Ends one load; an entry that is valid goes into the near cache first.
-    fn land(
+    /// Completes one load; an entry that is valid goes into the near cache first.
+    fn complete(
         &self,
-        landing: Landing,
+        guard: LoadGuard,
         entry: Arc<Entry>,
         source: Source,
         read_from: Option<Instant>,
     ) {
         let may_keep = self.settings.switches.is_on(Flag::NearCache);
-        if may_keep && self.knowledge.is_valid(landing.key(), &entry) {
-            self.near.insert(landing.key().clone(), Arc::clone(&entry));
+        if may_keep && self.invalidation.is_valid(guard.key(), &entry) {
+            self.near.insert(guard.key().clone(), Arc::clone(&entry));
         }
-        landing.land(Ok(Loaded {
+        guard.complete(Ok(Loaded {
             entry,
             source,
             read_from,
         }));
     }
 
-    pub(super) fn entry(
+    /// Whether Redis is to know that there is no such challenge. A made-up id is asked for once, so the first answer
+    /// stays in the near cache, unless another replica was asked too.
+    fn may_share_absence(&self, key: &ReadKey, others_asked: bool) -> bool {
+        let shared = self.shared.as_ref();
+        (others_asked || self.near.get(key).is_some())
+            && shared.is_some_and(|shared| shared.admits_absence())
+    }
+
+    /// Gives an entry and its time to live to the shared cache, where this replica has the lease to fill
+    /// it, or gives the lease back. `era` is the one that the read began in.
+    fn share(
+        &self,
+        era: Option<(DatabaseId, u64)>,
+        key: &ReadKey,
+        lease: Option<Lease>,
+        kept: Option<(&Entry, Duration)>,
+    ) {
+        let (Some(shared), Some(lease), Some((database, _))) = (&self.shared, lease, era) else {
+            return;
+        };
+        let serialized = kept.map(|(entry, ttl)| {
+            let life = ttl + shared.lease();
+            (SerializedEntry::of(entry, life), ttl)
+        });
+        let (shared, key) = (Arc::clone(shared), key.in_redis(database));
+        // Nobody waits for this; it is bounded by the time limit of its command.
+        let put = async move {
+            match serialized {
+                Some((entry, ttl)) => drop(shared.put(&key, &lease, &entry, ttl).await),
+                None => shared.release(&key, &lease).await,
+            }
+        };
+        self.tasks.spawn(put.in_current_span());
+    }
+
+    /// The entry that Redis has and still keeps for `ttl`; `None` where it has no body of it.
+    fn deserialize(
+        &self,
+        serialized: SerializedEntry,
+        ttl: Duration,
+        era: u64,
+    ) -> Option<Arc<Entry>> {
+        let body = match serialized.content {
+            Content::Body(body) => Some(body),
+            Content::Nothing => None,
+            Content::TooLarge => return None,
+        };
+        // Redis tells how long it still keeps the entry, by its own clock. It took it while the lease lasted
+        // under which the entry was read, so that much more bounds its age.
+        let ttl = ttl.min(serialized.life);
+        let age = serialized.life.saturating_sub(ttl);
+        let now = Instant::now();
+        let current_at = now.checked_sub(age).unwrap_or(now);
+        let stamp = if fault::is(Fault::TrustShared) {
+            self.invalidation.version().stamp
+        } else {
+            serialized.stamp
+        };
+        Some(self.entry((serialized.etag, body), stamp, era, current_at, ttl))
+    }
+
+    fn entry(
         &self,
         (etag, body): (Etag, Option<Bytes>),
         stamp: Stamp,
@@ -341,20 +354,5 @@ impl Loader {
             refresh: Refresh::within(ttl),
             valid_in: AtomicU64::new(0),
         })
-    }
-}
-
-fn as_list(key: &ReadKey) -> Option<&ListQuery> {
-    match key {
-        ReadKey::List(query) => Some(query),
-        ReadKey::Challenge(_) | ReadKey::Subject(_) => None,
-    }
-}
-
-/// The one challenge that the answer is about.
-fn about(key: &ReadKey) -> Option<ChallengeId> {
-    match key {
-        ReadKey::Challenge(id) | ReadKey::Subject(id) => Some(*id),
-        ReadKey::List(_) => None,
     }
 }

@@ -5,51 +5,43 @@
 //! changes known here each time it is used. So a message that is lost, a fill
 //! that comes late, or a Redis that forgets or remembers too much costs a
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
-mod absent;
-mod at_hand;
 mod audit;
 #[cfg(test)]
 mod audit_tests;
 mod catalog;
+mod database;
 mod entry;
-mod errand;
 #[cfg(test)]
 mod failover_tests;
 mod fault;
 mod feed;
-mod figures;
-mod flight;
 mod heartbeat;
-mod inspector;
+mod invalidation;
 mod key;
-mod knowledge;
-mod latency;
-mod load_health;
 mod loader;
+mod lookup;
+mod metrics;
 mod near;
-mod news;
-mod pace;
-mod packed;
-mod reading;
-mod serving;
-#[cfg(test)]
-mod serving_tests;
+mod poll_schedule;
+mod serialized;
 mod shared;
-mod sharing;
+mod single_flight;
+mod staleness;
+#[cfg(test)]
+mod staleness_tests;
 mod stats;
+mod status;
 #[cfg(test)]
 mod subject_tests;
-mod table;
+mod tag_versions;
 #[cfg(test)]
 mod tests;
-mod view;
-mod window;
 
-pub use audit::Audit;
+pub use audit::Auditor;
 pub use catalog::{CacheSettings, CachedCatalog};
 pub use feed::FeedTask;
 pub use heartbeat::ReplicaHeartbeat;
-pub use inspector::Inspector;
-pub use knowledge::Knowledge;
+pub use invalidation::InvalidationState;
 pub use shared::{SharedCache, SharedSettings};
 pub use stats::{CacheStats, MissReason};
+pub use status::CacheStatusReporter;

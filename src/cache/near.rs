@@ -13,11 +13,11 @@ use super::{CacheStats, entry::Entry, key::ReadKey};
 /// they are what can be served when the database is gone.
 pub(super) struct NearCache {
     entries: Cache<ReadKey, Arc<Entry>, ByBytes, DefaultHashBuilder, Evictions>,
-    /// At most [`SAMPLE`] keys of entries, to draw from.
+    /// At most [`SAMPLE`] keys, to draw a random entry from.
     sample: Mutex<Vec<ReadKey>>,
 }
 
-/// So many keys are at hand for a draw.
+/// How many keys a random draw can choose from.
 const SAMPLE: usize = 1_024;
 
 #[derive(Clone)]

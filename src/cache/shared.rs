@@ -1,14 +1,16 @@
+//! The cache in Redis that all replicas share: entries under their stamps, and leases to fill them.
 use std::{
-    sync::LazyLock,
-    time::{Duration, Instant},
+    sync::{LazyLock, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bb8_redis::redis::{self, Value};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::packed::{Content, Packed};
+use super::serialized::{Content, SerializedEntry};
 use crate::{
     domain::{Etag, FleetKey, Stamp},
     redis::{Link, LinkSettings, LinkState, MacKey, RedisServers, Script, first_word},
@@ -22,6 +24,10 @@ static PUT: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/put.lua");
     Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
 });
+
+/// How many answers "there is none" this replica gives to Redis in a second; it keeps the others for itself. Unlike
+/// challenges there is no end of them.
+const ABSENCES_A_SECOND: u32 = 100;
 
 const NO_ARGUMENTS: &[&str] = &[];
 /// How long an entry is kept that was written to find out whether it is.
@@ -49,19 +55,23 @@ pub struct SharedCache {
     link: Link,
     lease: Duration,
     mac: MacKey,
+    absences: AbsenceLimit,
 }
 
 /// What a look into the shared cache gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lookup {
     /// An entry at or above the floor, and how long Redis will still keep it.
-    Hit(Packed, Duration),
+    Hit(SerializedEntry, Duration),
     /// None: fill it, the lease is yours. What lies there may do as a stale answer.
-    Fill { lease: Lease, stale: Option<Packed> },
+    Fill {
+        lease: Lease,
+        stale: Option<SerializedEntry>,
+    },
     /// None: another replica fills it, for at most so long.
     Wait {
         at_most: Duration,
-        stale: Option<Packed>,
+        stale: Option<SerializedEntry>,
     },
     /// The shared cache did not answer.
     Unavailable,
@@ -89,12 +99,18 @@ impl SharedCache {
             link,
             lease: settings.lease,
             mac: MacKey::new(settings.key.bytes()),
+            absences: AbsenceLimit::default(),
         })
     }
 
     /// How long one replica may take to fill an entry.
     pub(super) const fn lease(&self) -> Duration {
         self.lease
+    }
+
+    /// Whether Redis may have one more answer "there is none".
+    pub(super) fn admits_absence(&self) -> bool {
+        self.absences.admits()
     }
 
     /// Whether it goes without reads or without writes, because they failed.
@@ -115,6 +131,7 @@ impl SharedCache {
             link: self.link.trial(),
             lease: self.lease,
             mac: self.mac.clone(),
+            absences: AbsenceLimit::default(),
         }
     }
 
@@ -133,7 +150,7 @@ impl SharedCache {
         let trial = self.trial();
         let fill = async |key: String| match trial.get_or_lease(&key, Stamp::MAX).await {
             Lookup::Fill { lease, .. } => {
-                let entry = Packed {
+                let entry = SerializedEntry {
                     stamp: Stamp::default(),
                     etag: Etag([0; 8]),
                     life: Duration::ZERO,
@@ -180,7 +197,9 @@ impl SharedCache {
     pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
         let answers = self.look(key).await;
         match answers.map(|answers| self.found(key, answers)) {
-            Some(Some((packed, ttl))) if packed.stamp >= floor => Lookup::Hit(packed, ttl),
+            Some(Some((serialized, ttl))) if serialized.stamp >= floor => {
+                Lookup::Hit(serialized, ttl)
+            }
             Some(_) => self.get_or_lease(key, floor).await,
             None => Lookup::Unavailable,
         }
@@ -190,7 +209,10 @@ impl SharedCache {
         // The time to live first: if a newer entry comes in between, it is taken for older than it is.
         let mut look = redis::pipe();
         look.cmd("PTTL").arg(key);
-        look.cmd("GETRANGE").arg(key).arg(0).arg(Packed::MAX_BYTES);
+        look.cmd("GETRANGE")
+            .arg(key)
+            .arg(0)
+            .arg(SerializedEntry::MAX_BYTES);
         self.link.ask_all(key, look).await
     }
 
@@ -202,7 +224,7 @@ impl SharedCache {
                 floor.to_string().into_bytes(),
                 lease.0.as_bytes().to_vec(),
                 self.lease.as_millis().to_string().into_bytes(),
-                Packed::MAX_BYTES.to_string().into_bytes(),
+                SerializedEntry::MAX_BYTES.to_string().into_bytes(),
             ];
             let answer = self.link.eval(&GET, &with_lease(key), &arguments).await;
             let Some(answer) = answer else { break };
@@ -220,7 +242,7 @@ impl SharedCache {
         &self,
         key: &str,
         lease: &Lease,
-        entry: &Packed,
+        entry: &SerializedEntry,
         ttl: Duration,
     ) -> bool {
         let ttl_ms = ttl.as_millis().max(1);
@@ -242,17 +264,17 @@ impl SharedCache {
     }
 
     /// Reads what PTTL and GETRANGE returned; `None` when there is no entry.
-    fn found(&self, key: &str, answers: Vec<Value>) -> Option<(Packed, Duration)> {
+    fn found(&self, key: &str, answers: Vec<Value>) -> Option<(SerializedEntry, Duration)> {
         let [Value::Int(ttl_ms), entry] = <[Value; 2]>::try_from(answers).ok()? else {
             return None;
         };
         let entry = bytes(entry)?;
         // All of ours have an end, and something in them. What is not there has the time -2.
-        let packed = Packed::read(&entry, key, &self.mac).filter(|_| ttl_ms >= 0);
-        if packed.is_none() && ttl_ms != -2 {
+        let serialized = SerializedEntry::read(&entry, key, &self.mac).filter(|_| ttl_ms >= 0);
+        if serialized.is_none() && ttl_ms != -2 {
             self.link.note_stranger(key);
         }
-        Some((packed?, millis(ttl_ms)))
+        Some((serialized?, millis(ttl_ms)))
     }
 
     /// Reads what `lua/get.lua` returned; `None` for an entry that is not ours, and for anything else.
@@ -263,7 +285,7 @@ impl SharedCache {
         let mut parts = parts.into_iter();
         let kind = bytes(parts.next()?)?;
         let entry = parts.next().and_then(bytes);
-        let entry = entry.and_then(|entry| Packed::read(&entry, key, &self.mac));
+        let entry = entry.and_then(|entry| SerializedEntry::read(&entry, key, &self.mac));
         let time = match parts.next() {
             Some(Value::Int(time)) => millis(time),
             Some(_) | None => Duration::ZERO,
@@ -280,6 +302,22 @@ impl SharedCache {
             }),
             _ => None,
         }
+    }
+}
+
+/// Bounds how many answers "there is none" Redis gets in a second.
+#[derive(Debug, Default)]
+struct AbsenceLimit(Mutex<Option<(Instant, u32)>>);
+
+impl AbsenceLimit {
+    fn admits(&self) -> bool {
+        let now = Instant::now();
+        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = second.filter(|(began, _)| now.duration_since(*began).as_secs() < 1);
+        let (began, given) = current.unwrap_or((now, 0));
+        let admits = given < ABSENCES_A_SECOND;
+        *second = Some((began, given + u32::from(admits)));
+        admits
     }
 }
 
@@ -307,5 +345,20 @@ fn bytes(value: Value) -> Option<Bytes> {
         Some(bytes.into())
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_has_a_hundred_absences_and_the_next_one_as_many() {
+        let limit = AbsenceLimit::default();
+        for _ in 0..2 {
+            let admitted = (0..500).filter(|_| limit.admits()).count();
+            assert_eq!(admitted, 100);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
     }
 }

@@ -15,12 +15,12 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{CacheSettings, CachedCatalog, Knowledge};
+use super::{CacheSettings, CachedCatalog, InvalidationState};
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengePage,
     ChallengeRepository, Change, Changes, Clock, DatabaseId, Difficulty, Error, FeedPage,
-    ListQuery, NewChallenge, PageSize, ReadOptions, Source, Stamp, Stamped, Tag, TipSubject,
-    UnixMicros, Version,
+    ListQuery, NewChallenge, PageSize, ReadOptions, Source, Stamp, Stamped, Switches, Tag,
+    TipSubject, UnixMicros, Version,
 };
 
 pub(super) const MAX_STALENESS: Duration = Duration::from_secs(2);
@@ -176,8 +176,9 @@ impl Clock for Plain {
 
 pub(super) struct Fixture {
     pub(super) database: Arc<FakeDatabase>,
-    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) invalidation: Arc<InvalidationState>,
     pub(super) catalog: Arc<CachedCatalog>,
+    pub(super) switches: Arc<Switches>,
 }
 
 impl Fixture {
@@ -190,10 +191,11 @@ impl Fixture {
             challenges_held: watch::Sender::new(false),
             failure: Mutex::default(),
         });
-        let knowledge = Arc::new(Knowledge::new(MAX_STALENESS));
+        let invalidation = Arc::new(InvalidationState::new(MAX_STALENESS));
+        let switches = Arc::<Switches>::default();
         let settings = CacheSettings {
             ttl: TTL,
-            switches: Arc::default(),
+            switches: Arc::clone(&switches),
             near_bytes: 1 << 20,
             stale_retention: Duration::from_hours(24),
             fill_concurrency: 8,
@@ -204,21 +206,22 @@ impl Fixture {
             Arc::new(Plain),
             Arc::new(Plain),
             None,
-            Arc::clone(&knowledge),
+            Arc::clone(&invalidation),
             settings,
             TaskTracker::new(),
         );
         let fixture = Self {
             database,
-            knowledge,
+            invalidation,
             catalog: Arc::new(catalog),
+            switches,
         };
         fixture.poll(Changes::All(vec![]));
         fixture
     }
 
     pub(super) fn poll(&self, changes: Changes) {
-        self.knowledge.apply(&self.page(changes), Instant::now());
+        self.invalidation.apply(&self.page(changes), Instant::now());
     }
 
     pub(super) fn page(&self, changes: Changes) -> FeedPage {
@@ -328,11 +331,14 @@ async fn a_fill_that_raced_an_update_is_never_kept() {
     let seq = fixture.commit();
     fixture.hear_of(seq, false);
     fixture.release();
-    let outrun = held.await.unwrap().unwrap();
-    assert_eq!(text(&outrun), "1", "it was asked for before the change");
-    assert_eq!(outrun.freshness.version.stamp.seq, 1, "nor does it say so");
+    let superseded = held.await.unwrap().unwrap();
+    assert_eq!(text(&superseded), "1", "it was asked for before the change");
+    assert_eq!(
+        superseded.freshness.version.stamp.seq, 1,
+        "nor does it say so"
+    );
     assert_eq!(text(&fixture.list_now().await), "2");
-    assert_eq!(fixture.catalog.stats().fills_outrun.get(), 1);
+    assert_eq!(fixture.catalog.stats().fills_superseded.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

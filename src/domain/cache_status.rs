@@ -71,6 +71,8 @@ pub struct NearStatus {
     pub misses_expired: u64,
     /// Misses because the catalog had changed.
     pub misses_changed: u64,
+    /// Misses because the entry was not confirmed lately, while stale answers are switched off.
+    pub misses_unconfirmed: u64,
     /// Entries that were pushed out for want of room.
     pub evictions: u64,
     /// Entries that were loaded again before their time was over.
@@ -110,7 +112,7 @@ pub struct DatabaseStatus {
     /// Those that failed.
     pub errors: u64,
     /// Fills that the catalog had outrun when they were done.
-    pub fills_outrun: u64,
+    pub fills_superseded: u64,
     /// How long the last poll took; `None` when it was not answered.
     pub ping: Option<Duration>,
     /// Connections that are open.
@@ -149,7 +151,7 @@ pub struct Latency {
 
 /// The caches of this replica, as operators see them.
 #[async_trait]
-pub trait CacheInspector: Send + Sync {
+pub trait CacheStatusSource: Send + Sync {
     /// How the caches do; asks the dependencies, each for half a second at most.
     async fn status(&self) -> CacheStatus;
 

@@ -204,16 +204,6 @@ pub trait ActiveControls: Send + Sync {
     async fn refresh(&self);
 }
 
-/// Word of commits that may have changed rows.
-#[async_trait]
-pub trait ControlNews: Send + Sync {
-    /// The newest of them that is known here.
-    fn newest(&self) -> Version;
-
-    /// Waits until something else than `seen` is the newest.
-    async fn other_than(&self, seen: Version);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

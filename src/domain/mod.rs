@@ -33,7 +33,7 @@ mod version;
 
 pub use answer::{Answer, Etag, Freshness, Source};
 pub use cache_status::{
-    CacheInspector, CacheMode, CacheStatus, DatabaseProbe, DatabaseStatus, HitRatio, Latency,
+    CacheMode, CacheStatus, CacheStatusSource, DatabaseProbe, DatabaseStatus, HitRatio, Latency,
     NearStatus, PoolState, SharedStatus,
 };
 pub use challenge::{Challenge, ChallengeId, Difficulty};
@@ -41,8 +41,7 @@ pub use challenge_draft::{ChallengeChange, ChallengeDraft, ChangeDraft, NewChall
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS};
 pub use content::{content_hash, finished};
 pub use control_store::{
-    ActiveControls, ControlDraft, ControlNews, ControlRows, ControlStore, DraftValue, Evaluation,
-    ValueSource,
+    ActiveControls, ControlDraft, ControlRows, ControlStore, DraftValue, Evaluation, ValueSource,
 };
 pub use draft_json::JsonFields;
 pub use edit::{

@@ -209,10 +209,10 @@ pub trait AnswerEncoder: Send + Sync {
 pub trait CatalogReader: Send + Sync {
     /// What [`Self::list`] would answer, when it need not wait for anything:
     /// the copy is in memory, fresh, and at least as new as `min_version`.
-    fn list_at_hand(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer>;
+    fn try_list_cached(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer>;
 
-    /// As [`Self::list_at_hand`], for all of `ids`.
-    fn many_at_hand(
+    /// As [`Self::try_list_cached`], for all of `ids`.
+    fn try_many_cached(
         &self,
         ids: &[ChallengeId],
         min_version: Option<Version>,
@@ -230,7 +230,7 @@ pub trait CatalogReader: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when no copy is at hand and the database does not answer.
+    /// [`Error::Unavailable`] when there is no copy and the database does not answer.
     async fn list(&self, query: &ListQuery, options: ReadOptions) -> Result<Answer, Error>;
 
     /// One answer for each of `ids`, in their order; those that do not exist have no body.

@@ -1,19 +1,22 @@
 use std::{error::Error as _, sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use super::FlagSnapshot;
 use crate::{
-    domain::{ControlNews, ControlStore, Error},
+    domain::{ControlStore, Error, Version},
     telemetry::{Failing, FailureLog},
 };
 
-/// Keeps a [`FlagSnapshot`] up to date: reads the rows when word of a commit comes, when somebody
-/// wants to know, and now and then in any case. It alone reads, so what is read later is newer.
+/// Keeps a [`FlagSnapshot`] up to date: reads the rows after a commit that may have changed them, when a caller asks for
+/// the newest, and every half minute in any case. It alone reads, so what is read later is newer.
 pub struct Refresher {
     snapshot: Arc<FlagSnapshot>,
     store: Arc<dyn ControlStore>,
-    news: Arc<dyn ControlNews>,
+    changed: watch::Receiver<Version>,
 }
 
 /// A read that takes longer has failed.
@@ -24,26 +27,27 @@ const BEAT: Duration = Duration::from_secs(30);
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 impl Refresher {
-    /// Reads `store` for `snapshot` when `news` come.
+    /// Reads `store` for `snapshot` whenever `changed` has another commit that may have changed rows.
     #[must_use]
     pub fn new(
         snapshot: Arc<FlagSnapshot>,
         store: Arc<dyn ControlStore>,
-        news: Arc<dyn ControlNews>,
+        changed: watch::Receiver<Version>,
     ) -> Self {
         Self {
             snapshot,
             store,
-            news,
+            changed,
         }
     }
 
     /// Follows for ever.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let (mut failures, outage) = (0, FailureLog::default());
         loop {
             // First what is known, then the read: what comes in between is read again.
-            let (known, asked) = (self.news.newest(), self.snapshot.asked());
+            self.changed.mark_unchanged();
+            let asked = self.snapshot.asked();
             let read = timeout(READ_TIMEOUT, self.store.controls()).await;
             let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
             failures = match read {
@@ -72,7 +76,7 @@ impl Refresher {
             };
             self.snapshot.answer(asked);
             tokio::select! {
-                () = self.news.other_than(known), if failures == 0 => {}
+                Ok(()) = self.changed.changed(), if failures == 0 => {}
                 () = self.snapshot.wanted() => {}
                 () = sleep(pause(failures)) => {}
             }

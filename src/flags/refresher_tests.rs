@@ -17,7 +17,7 @@ use crate::{
 struct FakeTable {
     rows: Mutex<ControlRows>,
     is_up: AtomicBool,
-    newest: watch::Sender<u64>,
+    newest: watch::Sender<Version>,
 }
 
 fn version(seq: u64) -> Version {
@@ -38,7 +38,7 @@ impl FakeTable {
         Arc::new(Self {
             rows: Mutex::new(rows),
             is_up: AtomicBool::new(true),
-            newest: watch::Sender::new(1),
+            newest: watch::Sender::new(version(1)),
         })
     }
 
@@ -64,8 +64,8 @@ impl FakeTable {
     }
 
     fn announce(&self) {
-        let seq = self.rows.lock().unwrap().version.stamp.seq;
-        self.newest.send_replace(seq);
+        let version = self.rows.lock().unwrap().version;
+        self.newest.send_replace(version);
     }
 
     /// A snapshot that follows.
@@ -90,7 +90,7 @@ impl FakeTable {
         let refresher = Refresher::new(
             Arc::clone(&snapshot),
             Arc::clone(self) as _,
-            Arc::clone(self) as _,
+            self.newest.subscribe(),
         );
         tasks.spawn(refresher.run());
         snapshot
@@ -123,18 +123,6 @@ impl ControlStore for FakeTable {
         _: &str,
     ) -> Result<Option<Stamp>, Error> {
         Ok(None)
-    }
-}
-
-#[async_trait]
-impl ControlNews for FakeTable {
-    fn newest(&self) -> Version {
-        version(*self.newest.borrow())
-    }
-
-    async fn other_than(&self, seen: Version) {
-        let mut newest = self.newest.subscribe();
-        let _ = newest.wait_for(|seq| version(*seq) != seen).await;
     }
 }
 

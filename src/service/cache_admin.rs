@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::domain::{
-    CacheInspector, CacheStatus, ChallengeId, DatabaseId, Error, Invalidation, Invalidator,
+    CacheStatus, CacheStatusSource, ChallengeId, DatabaseId, Error, Invalidation, Invalidator,
     KnownReplica, ReplicaId, ReplicaRegistry, Tag, Unavailability, Version,
 };
 
@@ -59,7 +59,7 @@ pub enum Mode {
 /// Operations on the caches of the whole fleet.
 #[derive(Clone)]
 pub struct CacheAdminService {
-    inspector: Arc<dyn CacheInspector>,
+    inspector: Arc<dyn CacheStatusSource>,
     invalidator: Arc<dyn Invalidator>,
     registry: Arc<dyn ReplicaRegistry>,
     own: ReplicaId,
@@ -80,7 +80,7 @@ impl CacheAdminService {
     /// Acts for the replica `own`.
     #[must_use]
     pub fn new(
-        inspector: Arc<dyn CacheInspector>,
+        inspector: Arc<dyn CacheStatusSource>,
         invalidator: Arc<dyn Invalidator>,
         registry: Arc<dyn ReplicaRegistry>,
         own: ReplicaId,
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl CacheInspector for Lost {
+    impl CacheStatusSource for Lost {
         async fn status(&self) -> CacheStatus {
             std::future::pending().await
         }

@@ -24,20 +24,24 @@ impl CatalogService {
         Self { catalog }
     }
 
-    /// What [`Self::list`] would answer, when that is at hand and nothing need be waited for.
+    /// What [`Self::list`] would answer, when it is cached and nothing need be waited for.
     #[must_use]
-    pub fn list_at_hand(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer> {
-        self.catalog.list_at_hand(query, min_version)
+    pub fn try_list_cached(
+        &self,
+        query: &ListQuery,
+        min_version: Option<Version>,
+    ) -> Option<Answer> {
+        self.catalog.try_list_cached(query, min_version)
     }
 
-    /// What [`Self::get_many`] would answer, when that is at hand and nothing need be waited for.
+    /// What [`Self::get_many`] would answer, when it is cached and nothing need be waited for.
     #[must_use]
-    pub fn many_at_hand(
+    pub fn try_many_cached(
         &self,
         ids: &[ChallengeId],
         min_version: Option<Version>,
     ) -> Option<Result<Vec<Answer>, Error>> {
-        let answers = self.catalog.many_at_hand(ids, min_version)?;
+        let answers = self.catalog.try_many_cached(ids, min_version)?;
         Some(all_there(ids, answers.iter().map(said)).map(|()| answers))
     }
 
@@ -138,11 +142,11 @@ mod tests {
 
     #[async_trait]
     impl CatalogReader for NothingThere {
-        fn list_at_hand(&self, _: &ListQuery, _: Option<Version>) -> Option<Answer> {
+        fn try_list_cached(&self, _: &ListQuery, _: Option<Version>) -> Option<Answer> {
             None
         }
 
-        fn many_at_hand(&self, _: &[ChallengeId], _: Option<Version>) -> Option<Vec<Answer>> {
+        fn try_many_cached(&self, _: &[ChallengeId], _: Option<Version>) -> Option<Vec<Answer>> {
             None
         }
 

@@ -63,11 +63,11 @@ struct Fifty;
 
 #[async_trait]
 impl CatalogReader for Fifty {
-    fn list_at_hand(&self, _: &ListQuery, _: Option<Version>) -> Option<Answer> {
+    fn try_list_cached(&self, _: &ListQuery, _: Option<Version>) -> Option<Answer> {
         None
     }
 
-    fn many_at_hand(&self, _: &[ChallengeId], _: Option<Version>) -> Option<Vec<Answer>> {
+    fn try_many_cached(&self, _: &[ChallengeId], _: Option<Version>) -> Option<Vec<Answer>> {
         None
     }
 

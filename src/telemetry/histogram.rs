@@ -41,7 +41,23 @@ impl Buckets {
         ],
         per_unit: 1e9,
     };
+
+    /// Latencies that percentiles are told of: bounds an eighth apart, from 64 ns to 17 s.
+    pub const LATENCIES: Self = Self {
+        bounds: &EIGHTHS,
+        per_unit: 1e9,
+    };
 }
+
+const EIGHTHS: [u64; (34 - 6) * 8 + 1] = {
+    let mut bounds = [0; (34 - 6) * 8 + 1];
+    let (mut rest, mut at) = (bounds.as_mut_slice(), 0_u64);
+    while let Some((bound, tail)) = rest.split_first_mut() {
+        *bound = (8 + at % 8) << (3 + at / 8);
+        (rest, at) = (tail, at + 1);
+    }
+    bounds
+};
 
 /// How often values came, bucket by bucket. Recording takes two additions and no lock.
 #[derive(Debug)]
@@ -62,6 +78,22 @@ pub struct Distribution {
     pub sum: f64,
 }
 
+impl Buckets {
+    /// The bound of the bucket that the value at this percentile of `counts` lies in; 0 where there are no values.
+    #[must_use]
+    pub fn percentile(&self, counts: &[u64], percent: u64) -> u64 {
+        let count: u64 = counts.iter().sum();
+        let rank = (count * percent).div_ceil(100).max(1);
+        let mut seen = 0;
+        let at = counts.iter().position(|in_bucket| {
+            seen += in_bucket;
+            seen >= rank
+        });
+        let bound = at.and_then(|at| self.bounds.get(at).or(self.bounds.last()));
+        bound.copied().unwrap_or(0)
+    }
+}
+
 impl Histogram {
     /// An empty one.
     #[must_use]
@@ -76,13 +108,23 @@ impl Histogram {
 
     /// Records one value.
     pub fn record(&self, value: u64) {
-        let larger = |bound: &u64| *bound >= value;
-        let bounds = self.buckets.bounds;
-        let at = bounds.iter().position(larger).unwrap_or(bounds.len());
+        self.record_times(1, value);
+    }
+
+    /// Records the same value `times`.
+    pub fn record_times(&self, times: u64, value: u64) {
+        let at = self.buckets.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(at) {
-            count.fetch_add(1, Relaxed);
+            count.fetch_add(times, Relaxed);
         }
-        self.sum.fetch_add(value, Relaxed);
+        self.sum.fetch_add(times.saturating_mul(value), Relaxed);
+    }
+
+    /// How many values each bucket has; the last one has those above all bounds.
+    #[must_use]
+    pub fn counts(&self) -> Vec<u64> {
+        let counts = self.counts.iter().map(|count| count.load(Relaxed));
+        counts.collect()
     }
 
     /// Records how long something took, in nanoseconds.
@@ -94,18 +136,16 @@ impl Histogram {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     pub fn distribution(&self) -> Distribution {
-        let mut counts = self.counts.iter().map(|count| count.load(Relaxed));
+        let counts = self.counts();
         let mut count = 0;
-        let bounds = self.buckets.bounds.iter();
-        let up_to = bounds.zip(counts.by_ref()).map(|(bound, in_bucket)| {
+        let up_to = self.buckets.bounds.iter().zip(&counts);
+        let up_to = up_to.map(|(bound, in_bucket)| {
             count += in_bucket;
             (*bound as f64 / self.buckets.per_unit, count)
         });
-        let up_to: Vec<_> = up_to.collect();
-        let larger = self.counts.last().map_or(0, |last| last.load(Relaxed));
         Distribution {
-            up_to,
-            count: count + larger,
+            up_to: up_to.collect(),
+            count: counts.iter().sum(),
             sum: self.sum.load(Relaxed) as f64 / self.buckets.per_unit,
         }
     }
@@ -132,6 +172,24 @@ mod tests {
             sum: 16.002,
         };
         assert_eq!(histogram.distribution(), expected);
+    }
+
+    #[test]
+    fn every_latency_lies_at_most_an_eighth_below_the_bound_of_its_bucket() {
+        let bounds = Buckets::LATENCIES.bounds;
+        assert_eq!(
+            (bounds.first(), bounds.last()),
+            (Some(&64), Some(&(1 << 34)))
+        );
+        for power in 6..34 {
+            for value in [(1 << power) + 1, (1_u64 << power) * 15 / 8, 2 << power] {
+                let bound = bounds[bounds.partition_point(|bound| *bound < value)];
+                assert!(
+                    bound >= value && bound - value <= value / 8,
+                    "{value} {bound}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the service tells about itself: logs, and figures. Knows no other room.
+//! What the service tells about itself: logs and metrics. Imports no other module of ours.
 mod counter;
 mod failure_log;
 mod histogram;
@@ -7,6 +7,7 @@ mod log_queue;
 mod logging;
 mod page;
 mod process;
+mod rolling_window;
 
 pub use counter::Counter;
 pub use failure_log::{Failing, FailureLog, LineLimit};
@@ -15,3 +16,4 @@ pub use log_queue::{LogGuard, LogQueue};
 pub use logging::{Format, InitError, LogFilter, init, log_panics};
 pub use page::{Family, Number, Page};
 pub use process::process_figures;
+pub use rolling_window::RollingWindow;

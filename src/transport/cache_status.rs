@@ -65,6 +65,7 @@ fn near(status: &CacheStatus) -> pb::NearCacheStatus {
         misses_absent: count(near.misses_absent),
         misses_expired: count(near.misses_expired),
         misses_changed: count(near.misses_changed),
+        misses_unconfirmed: count(near.misses_unconfirmed),
         evictions: count(near.evictions),
         early_refreshes: count(near.early_refreshes),
     }
@@ -91,7 +92,7 @@ fn database(status: &CacheStatus) -> pb::DatabaseStatus {
         available: database.available,
         reads: count(database.reads),
         errors: count(database.errors),
-        fills_outrun: count(database.fills_outrun),
+        fills_outrun: count(database.fills_superseded),
         ping: database.ping.map(duration),
         pool_open: connections(database.pool_open),
         pool_idle: connections(database.pool_idle),

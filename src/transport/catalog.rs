@@ -23,7 +23,7 @@ use crate::{
 pub struct CatalogTransport {
     service: CatalogService,
     page_tokens: PageTokens,
-    /// Calls that find nothing at hand.
+    /// Calls that find nothing cached.
     loading: Arc<Semaphore>,
     /// Calls that wait for a version; they wait for a poll, and for nothing of their own.
     waiting: Arc<Semaphore>,
@@ -55,8 +55,8 @@ impl CatalogTransport {
     ) -> Result<Reply, Status> {
         let asked = self.list_query(&request);
         let (query, min_version) = asked.map_err(|error| call.refused(&error))?;
-        let at_hand = call.at_once(|| self.service.list_at_hand(&query, min_version));
-        let answer = if let Some(answer) = at_hand {
+        let cached = call.at_once(|| self.service.try_list_cached(&query, min_version));
+        let answer = if let Some(answer) = cached {
             answer
         } else {
             let _turn = self.turn(min_version, call).await?;
@@ -107,7 +107,7 @@ impl CatalogTransport {
         min_version: Option<Version>,
         call: &RequestContext,
     ) -> Result<Vec<Answer>, Status> {
-        if let Some(answers) = call.at_once(|| self.service.many_at_hand(ids, min_version)) {
+        if let Some(answers) = call.at_once(|| self.service.try_many_cached(ids, min_version)) {
             return answers.map_err(|error| call.refused(&error));
         }
         let _turn = self.turn(min_version, call).await?;
@@ -115,7 +115,7 @@ impl CatalogTransport {
         call.waiting(self.service.get_many(ids, options)).await
     }
 
-    /// Lets a call on that found nothing at hand, once the version is there that it asks for.
+    /// Lets a call on that found nothing cached, once the version that it asks for is there.
     async fn turn(
         &self,
         min_version: Option<Version>,

@@ -46,7 +46,10 @@ struct Answers {
 impl Answers {
     fn of(status: &ReplicaCacheStatus) -> Self {
         let near = status.near.unwrap_or_default();
-        let misses = near.misses_absent + near.misses_expired + near.misses_changed;
+        let misses = near.misses_absent
+            + near.misses_expired
+            + near.misses_changed
+            + near.misses_unconfirmed;
         let shared = status.shared.map_or(0, |shared| shared.hits);
         Self {
             all: near.hits + misses,

@@ -171,8 +171,8 @@ fn stores(status: &ReplicaCacheStatus) -> [(&'static str, String); 4] {
         near.evictions
     );
     let misses = format!(
-        "{} absent, {} expired, {} changed",
-        near.misses_absent, near.misses_expired, near.misses_changed
+        "{} absent, {} expired, {} changed, {} unconfirmed",
+        near.misses_absent, near.misses_expired, near.misses_changed, near.misses_unconfirmed
     );
     let database = status.database.unwrap_or_default();
     let asked = format!(

@@ -58,6 +58,7 @@ fn near(near: NearCacheStatus) -> Value {
         "misses_absent": near.misses_absent,
         "misses_expired": near.misses_expired,
         "misses_changed": near.misses_changed,
+        "misses_unconfirmed": near.misses_unconfirmed,
         "evictions": near.evictions,
         "early_refreshes": near.early_refreshes,
     })

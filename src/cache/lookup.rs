@@ -1,3 +1,4 @@
+//! Finds entries in the near cache; `staleness` decides what a caller may be given of them.
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -6,25 +7,25 @@ use super::{
     CachedCatalog, MissReason,
     entry::Entry,
     fault::{self, Fault},
+    invalidation::Snapshot,
     key::ReadKey,
     loader::Purpose,
-    view::View,
 };
 use crate::domain::{Answer, Flag, Source, Version};
 
-/// What the near cache has for a caller.
+/// What the near cache has for a caller, and whether that may be served.
 pub(super) enum Near {
     Fresh(Answer),
-    /// Valid by all that is known, but nobody confirmed that lately.
+    /// Valid by all that is known, but no poll confirmed that lately.
     Unconfirmed(Arc<Entry>),
     Miss(MissReason, Option<Arc<Entry>>),
 }
 
 impl Near {
-    /// Has a copy that nobody confirmed loaded anew: it must not be served.
+    /// Makes a copy that no poll confirmed a miss: it must not be served.
     pub(super) fn refuse_unconfirmed(&mut self) {
         if matches!(self, Self::Unconfirmed(_)) {
-            *self = Self::Miss(MissReason::Changed, None);
+            *self = Self::Miss(MissReason::Unconfirmed, None);
         }
     }
 }
@@ -33,7 +34,7 @@ impl CachedCatalog {
     /// A fresh answer for each of `keys`, when the near cache has them all; nothing is waited for.
     ///
     /// Nearly every call ends here, so this is kept free of tasks, timers and boxes.
-    pub(super) fn at_hand(
+    pub(super) fn try_all_cached(
         &self,
         keys: impl ExactSizeIterator<Item = ReadKey>,
         min_version: Option<Version>,
@@ -42,15 +43,15 @@ impl CachedCatalog {
             return None;
         }
         let now = Instant::now();
-        let view = self.knowledge.view();
+        let snapshot = self.invalidation.snapshot();
         if let Some(version) = min_version.filter(|_| !fault::is(Fault::IgnoreTicket))
-            && !view.version.reaches(version)
+            && !snapshot.version.reaches(version)
         {
             return None;
         }
         let mut answers = Vec::with_capacity(keys.len());
         for key in keys {
-            let Near::Fresh(answer) = self.near(&key, now, view) else {
+            let Near::Fresh(answer) = self.near(&key, now, snapshot) else {
                 return None;
             };
             tracing::debug!(%key, "near hit");
@@ -62,8 +63,8 @@ impl CachedCatalog {
         Some(answers)
     }
 
-    /// What there is for `key`, by what was known when the caller's `view` was taken.
-    pub(super) fn near(&self, key: &ReadKey, now: Instant, view: View) -> Near {
+    /// What there is for `key`, by what was known when the caller's `snapshot` was taken.
+    pub(super) fn near(&self, key: &ReadKey, now: Instant, snapshot: Snapshot) -> Near {
         let kept = self.is_on(Flag::NearCache);
         let kept = kept.then(|| self.loader().near.get(key)).flatten();
         let Some(entry) = kept else {
@@ -72,16 +73,16 @@ impl CachedCatalog {
         if now >= entry.expires {
             return Near::Miss(MissReason::Expired, Some(entry));
         }
-        // Of another era when a server took over after the view was taken.
-        if entry.era != view.era || !self.knowledge.is_valid(key, &entry) {
+        // Of another era when a server took over after the snapshot was taken.
+        if entry.era != snapshot.era || !self.invalidation.is_valid(key, &entry) {
             return Near::Miss(MissReason::Changed, Some(entry));
         }
         if entry.refresh.is_due(now) {
             self.refresh(key);
         }
-        match view.age {
+        match snapshot.age {
             Some(age) => {
-                let version = view.version.shown_by(entry.stamp);
+                let version = snapshot.version.shown_by(entry.stamp);
                 Near::Fresh(entry.answer(Source::NearCache, version, age, false))
             }
             None => Near::Unconfirmed(entry),
@@ -90,11 +91,11 @@ impl CachedCatalog {
 
     /// Loads `key` again while its entry is still good, unless it is being loaded.
     fn refresh(&self, key: &ReadKey) {
-        if let (_, Some(landing)) = self.flights.join(key) {
+        if let (_, Some(guard)) = self.single_flight.join(key) {
             self.stats.early_refreshes.add(1);
             let loader = Arc::clone(self.loader());
             self.tasks
-                .spawn(async move { loader.load(vec![landing], Purpose::Refresh).await });
+                .spawn(async move { loader.load(vec![guard], Purpose::Refresh).await });
         }
     }
 }

@@ -18,29 +18,31 @@ use super::{
     entry::Entry,
     fault::{self, Fault},
     key::ReadKey,
-    table::{Applied, Learnt, Table},
+    tag_versions::{Applied, Merged, TagVersions},
 };
 use crate::domain::{Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
 
 /// What this replica knows of the catalog's changes, and since when.
 ///
 /// An entry is *valid* when no commit known here, newer than the entry's own
-/// stamp, changed what the entry depends on. Knowledge is *fresh* while the
+/// stamp, changed what the entry depends on. InvalidationState is *fresh* while the
 /// last poll that confirmed it was sent at most `max_staleness` ago. Valid and
 /// fresh together prove: every change committed before that poll was sent is
 /// in the answer. No clock of another machine takes part, and no message.
 #[derive(Debug)]
-pub struct Knowledge {
+pub struct InvalidationState {
     max_staleness: Duration,
-    table: RwLock<Table>,
+    versions: RwLock<TagVersions>,
     /// Grows with everything that could make an entry invalid. Starts at 1.
     generation: AtomicU64,
-    confirmed: watch::Sender<Confirmed>,
+    feed_state: watch::Sender<FeedState>,
     /// Microseconds from `origin` to the sending of the last poll that was
-    /// answered, plus 1; 0 before the first. What `confirmed` holds, for the hot path.
+    /// answered, plus 1; 0 before the first. What `feed_state` holds, for the hot path.
     confirmed_us: AtomicU64,
     origin: Instant,
     poll_wanted: Notify,
+    /// The newest commit that may have changed flags or settings.
+    flags: watch::Sender<Version>,
     /// Whether the last poll found this replica in the registry.
     registered: AtomicBool,
     /// How many other replicas there are.
@@ -49,27 +51,40 @@ pub struct Knowledge {
 
 /// How the feed stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Confirmed {
+enum FeedState {
     /// Nothing is known yet.
     Never,
     /// The poll sent at this moment was answered.
     At(Instant),
     /// The last poll failed; the one before that was sent at this moment.
-    Lost(Option<Instant>),
+    Disconnected(Option<Instant>),
 }
 
-impl Knowledge {
+/// What is known at one moment. An entry that is found valid *afterwards* shows all of `version`, and is at most
+/// `age` old; asked for in the other order, a commit could come between and be claimed without being shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Snapshot {
+    /// The age of what is known, while that is fresh.
+    pub(super) age: Option<Duration>,
+    /// The newest version applied here.
+    pub(super) version: Version,
+    /// The era of `version`: an entry of another era shows nothing of it.
+    pub(super) era: u64,
+}
+
+impl InvalidationState {
     /// Knows nothing yet. An answer may be called fresh for `max_staleness` after a poll was sent.
     #[must_use]
     pub fn new(max_staleness: Duration) -> Self {
         Self {
             max_staleness,
-            table: RwLock::default(),
+            versions: RwLock::default(),
             generation: AtomicU64::new(1),
-            confirmed: watch::Sender::new(Confirmed::Never),
+            feed_state: watch::Sender::new(FeedState::Never),
             confirmed_us: AtomicU64::new(0),
             origin: Instant::now(),
             poll_wanted: Notify::new(),
+            flags: watch::Sender::new(Version::default()),
             registered: AtomicBool::new(false),
             others: AtomicU32::new(0),
         }
@@ -81,10 +96,14 @@ impl Knowledge {
     /// nothing: whoever waits for a receipt does not wait for it. Nor does a list that is not whole.
     pub(super) fn apply(&self, page: &FeedPage, sent: Instant) -> Applied {
         let applied = {
-            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            let applied = table.apply(page);
+            let mut versions = self
+                .versions
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let applied = versions.apply(page);
             if applied != Applied::InOrder || !is_empty(&page.changes) {
                 self.generation.fetch_add(1, Release);
+                self.publish_flag_changes(&versions);
             }
             applied
         };
@@ -94,7 +113,7 @@ impl Knowledge {
         }
         // What has no number yet can be older than the poll, and is not in the list.
         if !page.registered || !page.is_whole {
-            self.confirmed.send_modify(|_| {});
+            self.feed_state.send_modify(|_| {});
             return applied;
         }
         let since_origin = sent.saturating_duration_since(self.origin).as_micros();
@@ -102,33 +121,37 @@ impl Knowledge {
             .unwrap_or(u64::MAX)
             .saturating_add(1);
         self.confirmed_us.store(confirmed_us, Release);
-        self.confirmed.send_replace(Confirmed::At(sent));
+        self.feed_state.send_replace(FeedState::At(sent));
         applied
     }
 
     /// Takes in what another replica found. It confirms nothing, as only a poll of one's own does.
-    pub(super) fn learn(&self, news: &News) -> Learnt {
-        let learnt = {
-            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            let learnt = table.learn(news);
-            if learnt == Learnt::Changes {
+    pub(super) fn merge_news(&self, news: &News) -> Merged {
+        let merged = {
+            let mut versions = self
+                .versions
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let merged = versions.merge_news(news);
+            if merged == Merged::Changes {
                 self.generation.fetch_add(1, Release);
+                self.publish_flag_changes(&versions);
             }
-            learnt
+            merged
         };
-        self.confirmed.send_modify(|_| {});
-        learnt
+        self.feed_state.send_modify(|_| {});
+        merged
     }
 
     /// Notes that a poll failed.
-    pub(super) fn lose(&self) {
-        self.confirmed.send_if_modified(|confirmed| {
-            let (before, is_news) = match *confirmed {
-                Confirmed::Never => (None, true),
-                Confirmed::At(sent) => (Some(sent), true),
-                Confirmed::Lost(sent) => (sent, false),
+    pub(super) fn mark_disconnected(&self) {
+        self.feed_state.send_if_modified(|feed_state| {
+            let (before, is_news) = match *feed_state {
+                FeedState::Never => (None, true),
+                FeedState::At(sent) => (Some(sent), true),
+                FeedState::Disconnected(sent) => (sent, false),
             };
-            *confirmed = Confirmed::Lost(before);
+            *feed_state = FeedState::Disconnected(before);
             is_news
         });
     }
@@ -153,6 +176,14 @@ impl Knowledge {
         self.age().filter(|age| *age <= self.max_staleness)
     }
 
+    /// What can be said of entries that are found valid after this.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        // First the age, then what it vouches for.
+        let age = self.fresh_age();
+        let (version, era) = self.version_and_era();
+        Snapshot { age, version, era }
+    }
+
     /// How old an answer may be and still be called fresh.
     pub(super) fn max_staleness(&self) -> Duration {
         self.max_staleness
@@ -167,10 +198,10 @@ impl Knowledge {
         if was_valid_in == generation || (was_valid_in > 0 && fault::is(Fault::NearUnchecked)) {
             return true;
         }
-        let table = self.read();
+        let versions = self.read();
         // Under the lock the generation stands still.
         let generation = self.generation.load(Acquire);
-        let valid = table.is_valid(key, entry.stamp, entry.era);
+        let valid = versions.is_valid(key, entry.stamp, entry.era);
         if valid {
             entry.valid_in.store(generation, Release);
         }
@@ -184,10 +215,10 @@ impl Knowledge {
 
     /// The lowest stamp that an entry of `key` can have and be valid.
     pub(super) fn floor(&self, key: &ReadKey) -> Stamp {
-        let table = self.read();
+        let versions = self.read();
         Stamp {
-            timeline: table.applied.timeline,
-            seq: table.last_change(key),
+            timeline: versions.applied.timeline,
+            seq: versions.last_change(key),
         }
     }
 
@@ -199,19 +230,19 @@ impl Knowledge {
 
     /// The newest version applied here, and the era that it is of.
     pub(super) fn version_and_era(&self) -> (Version, u64) {
-        let table = self.read();
-        (table.version(), table.era)
+        let versions = self.read();
+        (versions.version(), versions.era)
     }
 
     /// The newest version that the entry is known to show; none when it is of another history than
     /// that of which something is known here.
     pub(super) fn version_shown(&self, key: &ReadKey, entry: &Entry) -> Option<Version> {
-        let table = self.read();
-        if entry.era != table.era {
+        let versions = self.read();
+        if entry.era != versions.era {
             return None;
         }
-        let known = table.version();
-        Some(if table.is_valid(key, entry.stamp, entry.era) {
+        let known = versions.version();
+        Some(if versions.is_valid(key, entry.stamp, entry.era) {
             known.shown_by(entry.stamp)
         } else {
             Version {
@@ -223,39 +254,40 @@ impl Knowledge {
 
     /// The database of which something is known, and the era that reads begin in now.
     pub(super) fn era(&self) -> Option<(DatabaseId, u64)> {
-        let table = self.read();
-        (table.era > 0).then_some((table.database, table.era))
+        let versions = self.read();
+        (versions.era > 0).then_some((versions.database, versions.era))
     }
 
-    /// The newest commit known here that touched `tag`, or may have.
-    pub(super) fn newest_of(&self, tag: Tag) -> Version {
-        let table = self.read();
-        Version {
-            database: table.database,
-            stamp: Stamp {
-                timeline: table.applied.timeline,
-                seq: table.newest_of(tag),
-            },
-        }
+    /// Tells the newest commit that may have changed flags or settings, whenever it is another one.
+    #[must_use]
+    pub fn flag_changes(&self) -> watch::Receiver<Version> {
+        self.flags.subscribe()
     }
 
-    /// Asks the feed for a poll and waits until it is answered and knowledge is fresh again, but
+    fn publish_flag_changes(&self, versions: &TagVersions) {
+        let mut newest = versions.version();
+        newest.stamp.seq = versions.newest_of(Tag::Flags);
+        self.flags
+            .send_if_modified(|known| std::mem::replace(known, newest) != newest);
+    }
+
+    /// Asks the feed for a poll and waits until it is answered and the state is fresh again, but
     /// no longer than `within`, and not at all while the database is known to be lost.
     pub(super) async fn confirm(&self, within: Duration) -> bool {
         let asked = Instant::now();
-        let mut confirmed = self.confirmed.subscribe();
-        if matches!(*confirmed.borrow(), Confirmed::Lost(_)) {
+        let mut feed_state = self.feed_state.subscribe();
+        if matches!(*feed_state.borrow(), FeedState::Disconnected(_)) {
             return false;
         }
         self.poll_wanted.notify_one();
-        let answered = confirmed.wait_for(|confirmed| match confirmed {
-            Confirmed::At(sent) => *sent >= asked,
-            Confirmed::Lost(_) => true,
-            Confirmed::Never => false,
+        let answered = feed_state.wait_for(|feed_state| match feed_state {
+            FeedState::At(sent) => *sent >= asked,
+            FeedState::Disconnected(_) => true,
+            FeedState::Never => false,
         });
         let is_answered = timeout_at(asked + within, answered)
             .await
-            .is_ok_and(|told| told.is_ok_and(|told| matches!(*told, Confirmed::At(_))));
+            .is_ok_and(|told| told.is_ok_and(|told| matches!(*told, FeedState::At(_))));
         is_answered && self.fresh_age().is_some()
     }
 
@@ -264,9 +296,9 @@ impl Knowledge {
         if self.version().reaches(version) {
             return true;
         }
-        let mut confirmed = self.confirmed.subscribe();
+        let mut feed_state = self.feed_state.subscribe();
         self.poll_wanted.notify_one();
-        let reached = confirmed.wait_for(|_| self.version().reaches(version));
+        let reached = feed_state.wait_for(|_| self.version().reaches(version));
         matches!(timeout_at(deadline, reached).await, Ok(Ok(_)))
     }
 
@@ -280,20 +312,12 @@ impl Knowledge {
         interval.saturating_mul(self.others.load(Relaxed).saturating_add(1))
     }
 
-    /// Waits until something else than `seen` is the newest commit that touched `tag`.
-    pub(super) async fn news_of(&self, tag: Tag, seen: Version) {
-        let mut confirmed = self.confirmed.subscribe();
-        let news = |_: &Confirmed| self.newest_of(tag) != seen;
-        // The sender lives as long as `self`.
-        let _ = confirmed.wait_for(news).await;
-    }
-
     /// Waits until a poll was answered for the first time: what is read before is not kept.
-    pub async fn first_word(&self) {
-        let mut confirmed = self.confirmed.subscribe();
+    pub async fn first_poll(&self) {
+        let mut feed_state = self.feed_state.subscribe();
         // The sender lives as long as `self`.
-        let _ = confirmed
-            .wait_for(|confirmed| matches!(confirmed, Confirmed::At(_)))
+        let _ = feed_state
+            .wait_for(|feed_state| matches!(feed_state, FeedState::At(_)))
             .await;
     }
 
@@ -309,8 +333,9 @@ impl Knowledge {
 
     /// Waits until a poll has failed, unless the last one has.
     pub(super) async fn lost(&self) {
-        let mut confirmed = self.confirmed.subscribe();
-        let lost = confirmed.wait_for(|confirmed| matches!(confirmed, Confirmed::Lost(_)));
+        let mut feed_state = self.feed_state.subscribe();
+        let lost =
+            feed_state.wait_for(|feed_state| matches!(feed_state, FeedState::Disconnected(_)));
         // The sender lives as long as `self`, so there is always something to wait for.
         drop(lost.await);
     }
@@ -318,11 +343,11 @@ impl Knowledge {
     /// Whether the last poll failed.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        matches!(*self.confirmed.borrow(), Confirmed::Lost(_))
+        matches!(*self.feed_state.borrow(), FeedState::Disconnected(_))
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, TagVersions> {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,31 +6,31 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::{CachedCatalog, Knowledge, SharedCache};
+use super::{CachedCatalog, InvalidationState, SharedCache};
 use crate::domain::{
-    CacheInspector, CacheMode, CacheStatus, Clock, DatabaseProbe, DatabaseStatus, Flag, NearStatus,
-    SharedStatus, Tag, UnixMicros,
+    CacheMode, CacheStatus, CacheStatusSource, Clock, DatabaseProbe, DatabaseStatus, Flag,
+    NearStatus, SharedStatus, Tag, UnixMicros,
 };
 
 /// No dependency is waited for longer than this.
 const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Shows operators how the caches of this replica do.
-pub struct Inspector {
+pub struct CacheStatusReporter {
     catalog: Arc<CachedCatalog>,
-    knowledge: Arc<Knowledge>,
+    invalidation: Arc<InvalidationState>,
     shared: Option<Arc<SharedCache>>,
     database: Arc<dyn DatabaseProbe>,
     clock: Arc<dyn Clock>,
     started_at: UnixMicros,
 }
 
-impl Inspector {
+impl CacheStatusReporter {
     /// Looks at `catalog` and what it stands on.
     #[must_use]
     pub fn new(
         catalog: Arc<CachedCatalog>,
-        knowledge: Arc<Knowledge>,
+        invalidation: Arc<InvalidationState>,
         shared: Option<Arc<SharedCache>>,
         database: Arc<dyn DatabaseProbe>,
         clock: Arc<dyn Clock>,
@@ -38,7 +38,7 @@ impl Inspector {
         let started_at = clock.now();
         Self {
             catalog,
-            knowledge,
+            invalidation,
             shared,
             database,
             clock,
@@ -57,6 +57,7 @@ impl Inspector {
             misses_absent: stats.near_absent.get(),
             misses_expired: stats.near_expired.get(),
             misses_changed: stats.near_changed.get(),
+            misses_unconfirmed: stats.near_unconfirmed.get(),
             evictions: stats.evictions.get(),
             early_refreshes: stats.early_refreshes.get(),
         }
@@ -90,11 +91,11 @@ impl Inspector {
         let (stats, pool) = (self.catalog.stats(), self.database.pool());
         let poll_us = stats.poll_us.load(Relaxed);
         DatabaseStatus {
-            available: !self.knowledge.is_lost() && !self.catalog.loads_fail(),
+            available: !self.invalidation.is_lost() && !self.catalog.loads_fail(),
             reads: stats.database_reads.get(),
             errors: stats.database_errors.get(),
-            fills_outrun: stats.fills_outrun.get(),
-            ping: (poll_us > 0 && !self.knowledge.is_lost())
+            fills_superseded: stats.fills_superseded.get(),
+            ping: (poll_us > 0 && !self.invalidation.is_lost())
                 .then(|| Duration::from_micros(poll_us)),
             pool_open: pool.open,
             pool_idle: pool.idle,
@@ -104,7 +105,7 @@ impl Inspector {
 }
 
 #[async_trait]
-impl CacheInspector for Inspector {
+impl CacheStatusSource for CacheStatusReporter {
     async fn status(&self) -> CacheStatus {
         let (shared, database) = (self.shared().await, self.database());
         let stats = self.catalog.stats();
@@ -113,8 +114,8 @@ impl CacheInspector for Inspector {
         CacheStatus {
             at: self.clock.now(),
             started_at: self.started_at,
-            version: self.knowledge.version(),
-            confirmation_age: self.knowledge.age(),
+            version: self.invalidation.version(),
+            confirmation_age: self.invalidation.age(),
             mode: match (database.available, redis_works) {
                 (false, _) => CacheMode::DatabaseLost,
                 (true, false) => CacheMode::RedisBypassed,
@@ -123,7 +124,7 @@ impl CacheInspector for Inspector {
             near: self.near(),
             shared,
             database,
-            hit_ratio: stats.window.ratios(stats.answers()),
+            hit_ratio: stats.hit_ratio(),
             hit_latency: stats.hit_latency.summary(),
             load_latency: stats.load_latency.summary(),
             hit_latency_1m: stats.hit_latency.last_minute(),
@@ -148,10 +149,10 @@ impl CacheInspector for Inspector {
     }
 
     fn hurry(&self) {
-        self.knowledge.want_poll();
+        self.invalidation.want_poll();
     }
 
     fn max_staleness(&self) -> Duration {
-        self.knowledge.max_staleness()
+        self.invalidation.max_staleness()
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller may be given, and what it is told of it.
+//! Decides whether an entry may be served to a caller, and as what: fresh, stale, or not at all.
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -7,20 +7,20 @@ use super::{
     CachedCatalog,
     entry::Entry,
     fault::{self, Fault},
-    flight::{LoadFailure, Loaded},
     key::ReadKey,
+    single_flight::{LoadFailure, Loaded},
 };
 use crate::domain::{Answer, Error, FieldViolation, Flag, Source, Unavailability, Version};
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
-/// With an older copy at hand, a load is waited for no longer than this once the database is known to be lost.
+/// A caller that could have an older copy waits no longer than this for a load once the database is known to be lost.
 const LOST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A version that lies farther ahead is not waited for. After a crash, numbers begin up to 100 000 later.
 const FAR_COMMITS: u64 = 1_000_000;
 
-/// Who asks, and what would do.
+/// When a caller asked, and what it needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
     /// When the call came in.
@@ -36,7 +36,7 @@ pub(super) struct Caller {
 impl CachedCatalog {
     /// The answer, if this caller may have what the load brought.
     ///
-    /// Two things allow it: the entry is valid and knowledge is fresh; or it
+    /// Two things allow it: the entry is valid and the invalidation state is fresh; or it
     /// was read after the caller called, so that nothing committed before the
     /// call is missing, whatever was committed since. Not so an entry of another
     /// history than is known by now: its server was left for one that took over.
@@ -57,15 +57,15 @@ impl CachedCatalog {
             && read_from >= caller.called
         {
             let age = read_from.elapsed();
-            if age <= self.knowledge.max_staleness() {
+            if age <= self.invalidation.max_staleness() {
                 return Ok(Some(entry.answer(loaded.source, version, age, false)));
             }
         }
-        if self.knowledge.fresh_age().is_none() {
-            self.knowledge.confirm(CONFIRM_WITHIN).await;
+        if self.invalidation.fresh_age().is_none() {
+            self.invalidation.confirm(CONFIRM_WITHIN).await;
         }
-        let age = self.knowledge.fresh_age();
-        if !self.knowledge.is_valid(key, entry) {
+        let age = self.invalidation.fresh_age();
+        if !self.invalidation.is_valid(key, entry) {
             return Ok(None);
         }
         let Some(version) = self.version_for(key, entry, caller)? else {
@@ -89,11 +89,11 @@ impl CachedCatalog {
         entry: &Entry,
         caller: Caller,
     ) -> Result<Option<Version>, Error> {
-        let shown = self.knowledge.version_shown(key, entry);
+        let shown = self.invalidation.version_shown(key, entry);
         let Some(least) = caller.least else {
             return Ok(shown);
         };
-        check_history(least, self.knowledge.version())?;
+        check_history(least, self.invalidation.version())?;
         Ok(shown.filter(|shown| shown.reaches(least)))
     }
 
@@ -130,7 +130,7 @@ impl CachedCatalog {
         let is_young = entry.current_at.elapsed() <= self.stale_retention;
         let is_new_enough = matches!(self.version_for(key, entry, caller), Ok(Some(_)));
         let may_be_stale = self.is_on(Flag::StaleWhileUnavailable);
-        may_be_stale && is_young && is_new_enough && self.knowledge.may_serve_stale(key, entry)
+        may_be_stale && is_young && is_new_enough && self.invalidation.may_serve_stale(key, entry)
     }
 
     /// Returns when a caller who could have an older copy should not wait for a load any longer:
@@ -139,9 +139,9 @@ impl CachedCatalog {
         let margin = caller.deadline.saturating_duration_since(Instant::now()) / 10;
         let lost = async {
             loop {
-                self.knowledge.lost().await;
+                self.invalidation.lost().await;
                 sleep(LOST_PATIENCE).await;
-                if self.knowledge.is_lost() {
+                if self.invalidation.is_lost() {
                     return;
                 }
             }
@@ -159,9 +159,9 @@ impl CachedCatalog {
         caller: Caller,
     ) -> Result<Option<Answer>, Error> {
         let known_for = self
-            .knowledge
+            .invalidation
             .age()
-            .filter(|_| self.knowledge.is_valid(key, entry));
+            .filter(|_| self.invalidation.is_valid(key, entry));
         let age = known_for.unwrap_or_else(|| entry.current_at.elapsed());
         let Some(version) = self.version_for(key, entry, caller)? else {
             return Ok(None);
@@ -183,18 +183,18 @@ impl CachedCatalog {
         // A little early, so that the caller hears why instead of running out of time.
         let called = Instant::now();
         let until = deadline - (deadline - called) / 10;
-        let is_known = self.knowledge.era().is_some();
-        if is_known && is_far(version, self.knowledge.version()) {
+        let is_known = self.invalidation.era().is_some();
+        if is_known && is_far(version, self.invalidation.version()) {
             return Err(not_reached(version));
         }
         // A server may have taken over of which this replica has not heard: a poll tells.
         if is_known
-            && check_history(version, self.knowledge.version()).is_err()
-            && self.knowledge.confirm(until - called).await
+            && check_history(version, self.invalidation.version()).is_err()
+            && self.invalidation.confirm(until - called).await
         {
-            check_history(version, self.knowledge.version())?;
+            check_history(version, self.invalidation.version())?;
         }
-        if self.knowledge.reach(version, until).await {
+        if self.invalidation.reach(version, until).await {
             return Ok(());
         }
         Err(not_reached(version))

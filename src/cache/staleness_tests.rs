@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::tests::{Fixture, MAX_STALENESS, options, text};
 use crate::domain::{
-    Answer, CatalogReader, DatabaseId, Difficulty, Error, ListQuery, PageSize, ReadOptions, Stamp,
-    Version,
+    Answer, CatalogReader, DatabaseId, Difficulty, Error, Flag, ListQuery, PageSize, Percentage,
+    ReadOptions, Stamp, Version,
 };
 
 /// Lists the beginners.
@@ -55,6 +55,24 @@ async fn a_load_that_read_while_the_ticket_was_waited_for_does_not_meet_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_that_nobody_can_confirm_is_no_miss_for_a_change() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    fixture
+        .switches
+        .set(Flag::StaleWhileUnavailable, Percentage::NONE);
+    fixture.invalidation.mark_disconnected();
+    tokio::time::advance(MAX_STALENESS * 2).await;
+    fixture.database.go_down();
+    fixture.list().await.unwrap_err();
+    let stats = fixture.catalog.stats();
+    assert_eq!(
+        (stats.near_changed.get(), stats.near_unconfirmed.get()),
+        (0, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_copy_from_before_the_ticket_is_not_served_even_as_stale() {
     let fixture = Fixture::new();
     fixture.list_now().await;
@@ -83,7 +101,7 @@ async fn a_caller_with_a_copy_hardly_waits_once_the_database_is_known_to_be_lost
     let seq = fixture.commit();
     fixture.hear_of(seq, false);
     tokio::time::advance(MAX_STALENESS * 2).await;
-    fixture.knowledge.lose();
+    fixture.invalidation.mark_disconnected();
     let called = Instant::now();
     let answer = list(&fixture, options()).await.unwrap();
     assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
@@ -123,7 +141,7 @@ async fn without_a_copy_a_fault_of_ours_is_not_called_an_outage() {
 async fn without_the_database_a_copy_is_served_and_marked() {
     let fixture = Fixture::new();
     fixture.list_now().await;
-    fixture.knowledge.lose();
+    fixture.invalidation.mark_disconnected();
     tokio::time::advance(MAX_STALENESS * 2).await;
     let stale = fixture.list().await.unwrap();
     assert_eq!(text(&stale), "1");

@@ -8,7 +8,7 @@ use crate::domain::{Change, Changes, DatabaseId, FeedPage, News, Stamp, Tag, Ver
 
 /// Which commit last touched what.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct TagVersions {
     pub(super) database: DatabaseId,
     /// The newest commit that was applied.
     pub(super) applied: Stamp,
@@ -38,7 +38,7 @@ pub(super) enum Applied {
 
 /// What another replica's news changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Learnt {
+pub(super) enum Merged {
     /// They are applied.
     Changes,
     /// All of it was known, or it is of another history.
@@ -47,7 +47,7 @@ pub(super) enum Learnt {
     Gap,
 }
 
-impl Table {
+impl TagVersions {
     pub(super) fn apply(&mut self, page: &FeedPage) -> Applied {
         let same_history = self.era > 0
             && (fault::is(Fault::IgnoreHistory)
@@ -77,15 +77,15 @@ impl Table {
     }
 
     /// Takes in what another replica found: it says nothing of the moment, but what it tells did happen.
-    pub(super) fn learn(&mut self, news: &News) -> Learnt {
+    pub(super) fn merge_news(&mut self, news: &News) -> Merged {
         let is_ours = self.era > 0
             && news.head.database == self.database
             && news.head.stamp.timeline == self.applied.timeline;
         if !is_ours || news.head.stamp.seq <= self.applied.seq {
-            return Learnt::Nothing;
+            return Merged::Nothing;
         }
         if news.after_seq > self.applied.seq {
-            return Learnt::Gap;
+            return Merged::Gap;
         }
         let changes: &[Change] = if fault::is(Fault::ForgetNews) {
             &[]
@@ -93,7 +93,7 @@ impl Table {
             &news.changes
         };
         self.note_all(changes, news.head.stamp);
-        Learnt::Changes
+        Merged::Changes
     }
 
     fn note_all(&mut self, changes: &[Change], head: Stamp) {

@@ -1,16 +1,23 @@
+//! One load for each key, however many callers wait for it, and work that outlives the caller that began it.
 use std::{
     collections::HashMap,
+    future::poll_fn,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use quick_cache::DefaultHashBuilder;
 use tokio::{sync::watch, time::Instant};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::{entry::Entry, key::ReadKey};
 use crate::domain::{Error, Source};
 
-/// What a load came to, for everyone who waited.
+/// How a load ended.
 pub(super) type Outcome = Result<Loaded, LoadFailure>;
 
 /// An entry that a load brought.
@@ -18,8 +25,8 @@ pub(super) type Outcome = Result<Loaded, LoadFailure>;
 pub(super) struct Loaded {
     pub(super) entry: Arc<Entry>,
     pub(super) source: Source,
-    /// When the reading statement was sent: who called before this may take
-    /// the entry whatever was committed since. `None` when it came out of a cache.
+    /// When the reading statement was sent: a caller that called before this may take
+    /// the entry, whatever was committed since. `None` when the entry came out of a cache.
     pub(super) read_from: Option<Instant>,
 }
 
@@ -103,39 +110,39 @@ impl LoadFailure {
 /// With the near cache's hasher: keys are long, and every load hashes its key twice.
 type UnderWay = HashMap<ReadKey, watch::Receiver<Option<Outcome>>, DefaultHashBuilder>;
 
-/// The loads under way: one for each key, however many wait for it.
+/// The loads under way, at most one for each key.
 #[derive(Debug, Default)]
-pub(super) struct Flights {
+pub(super) struct SingleFlight {
     under_way: Mutex<UnderWay>,
 }
 
-/// The duty to say how the load of one key ended. Dropped without a word, it says `Internal`.
+/// Completes the load of one key for all waiters. If dropped before that, waiters get `Internal`.
 #[derive(Debug)]
-pub(super) struct Landing {
+pub(super) struct LoadGuard {
     key: ReadKey,
     outcome: watch::Sender<Option<Outcome>>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
 }
 
-/// A place to wait for one load.
+/// Waits for the outcome of one load.
 #[derive(Debug)]
-pub(super) struct Seat(watch::Receiver<Option<Outcome>>);
+pub(super) struct LoadWaiter(watch::Receiver<Option<Outcome>>);
 
-impl Flights {
-    /// Joins the load of `key`, or starts one: then the landing is yours.
-    pub(super) fn join(self: &Arc<Self>, key: &ReadKey) -> (Seat, Option<Landing>) {
+impl SingleFlight {
+    /// Joins the load of `key`, or starts one: then the caller gets the guard and must do the load.
+    pub(super) fn join(self: &Arc<Self>, key: &ReadKey) -> (LoadWaiter, Option<LoadGuard>) {
         let mut under_way = self.lock();
         if let Some(outcome) = under_way.get(key) {
-            return (Seat(outcome.clone()), None);
+            return (LoadWaiter(outcome.clone()), None);
         }
         let (sender, receiver) = watch::channel(None);
         under_way.insert(key.clone(), receiver.clone());
-        let landing = Landing {
+        let guard = LoadGuard {
             key: key.clone(),
             outcome: sender,
-            flights: Arc::clone(self),
+            single_flight: Arc::clone(self),
         };
-        (Seat(receiver), Some(landing))
+        (LoadWaiter(receiver), Some(guard))
     }
 
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
@@ -145,30 +152,30 @@ impl Flights {
     }
 }
 
-impl Landing {
+impl LoadGuard {
     pub(super) fn key(&self) -> &ReadKey {
         &self.key
     }
 
-    /// Ends the load for everyone. Who comes after this starts a new one.
-    pub(super) fn land(self, outcome: Outcome) {
-        self.flights.lock().remove(&self.key);
+    /// Hands the outcome to all waiters. A caller that joins after this starts a new load.
+    pub(super) fn complete(self, outcome: Outcome) {
+        self.single_flight.lock().remove(&self.key);
         self.outcome.send_replace(Some(outcome));
     }
 }
 
-impl Drop for Landing {
+impl Drop for LoadGuard {
     fn drop(&mut self) {
         if self.outcome.borrow().is_none() {
-            self.flights.lock().remove(&self.key);
+            self.single_flight.lock().remove(&self.key);
             let failure = LoadFailure::without_outcome();
             self.outcome.send_replace(Some(Err(failure)));
         }
     }
 }
 
-impl Seat {
-    /// Waits for the end of the load.
+impl LoadWaiter {
+    /// Waits until the load is completed.
     pub(super) async fn outcome(mut self) -> Outcome {
         match self.0.wait_for(Option::is_some).await {
             Ok(outcome) => outcome
@@ -176,5 +183,82 @@ impl Seat {
                 .unwrap_or_else(|| Err(LoadFailure::without_outcome())),
             Err(_) => Err(LoadFailure::without_outcome()),
         }
+    }
+}
+
+/// A load that its first caller drives itself, and that detaches to a task when that caller is dropped.
+///
+/// Driving it inline saves a task, and two switches between tasks.
+pub(super) struct DetachOnDrop {
+    work: Option<BoxFuture<'static, ()>>,
+    tasks: TaskTracker,
+}
+
+impl DetachOnDrop {
+    /// Wraps `work`, if there is any; `tasks` get what is left of it.
+    pub(super) fn new(work: Option<BoxFuture<'static, ()>>, tasks: TaskTracker) -> Self {
+        Self { work, tasks }
+    }
+
+    /// Drives the work until `own` is done.
+    pub(super) async fn drive_while<T>(mut self, own: impl Future<Output = T>) -> T {
+        let mut own = pin!(own);
+        poll_fn(|cx| {
+            if let Some(work) = &mut self.work
+                && let Poll::Ready(()) = work.as_mut().poll(cx)
+            {
+                self.work = None;
+            }
+            own.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+impl Drop for DetachOnDrop {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.tasks.spawn(work.in_current_span());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::{
+        sync::Notify,
+        time::{sleep, timeout},
+    };
+
+    use super::*;
+
+    /// A load that takes a second and then notifies.
+    fn load(tasks: &TaskTracker) -> (DetachOnDrop, Arc<Notify>) {
+        let done = Arc::new(Notify::new());
+        let says = Arc::clone(&done);
+        let work = async move {
+            sleep(Duration::from_secs(1)).await;
+            says.notify_one();
+        };
+        (DetachOnDrop::new(Some(work.boxed()), tasks.clone()), done)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_caller_does_the_work_while_it_waits() {
+        let tasks = TaskTracker::new();
+        let (load, done) = load(&tasks);
+        load.drive_while(done.notified()).await;
+        assert!(tasks.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_its_caller_left_is_brought_to_its_end() {
+        let tasks = TaskTracker::new();
+        let (load, done) = load(&tasks);
+        let left = timeout(Duration::from_millis(1), load.drive_while(done.notified()));
+        assert!(left.await.is_err());
+        assert_eq!(tasks.len(), 1);
+        done.notified().await;
     }
 }

@@ -1,10 +1,11 @@
 //! Entries as Redis holds them: one string each, which begins with the stamp, so that Redis can tell
-//! which of two is newer, is never longer than [`Packed::MAX_BYTES`], and carries a code that only the fleet
+//! which of two is newer, is never longer than [`SerializedEntry::MAX_BYTES`], and carries a code that only the fleet
 //! can make: others may write there too.
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::entry::Entry;
 use crate::{
     domain::{Etag, Stamp},
     redis::MacKey,
@@ -12,7 +13,7 @@ use crate::{
 
 /// An entry as Redis holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packed {
+pub(super) struct SerializedEntry {
     pub(super) stamp: Stamp,
     /// Names the content.
     pub(super) etag: Etag,
@@ -39,11 +40,25 @@ const CODED_FROM: usize = Stamp::HEX_LEN + MacKey::BYTES;
 /// Before the body: the stamp, the code, the kind, the etag, and the life in milliseconds.
 const HEAD_BYTES: usize = CODED_FROM + 1 + 8 + 4;
 
-impl Packed {
+impl SerializedEntry {
     /// A body that is longer stays out of Redis: it would keep everybody's commands waiting behind it.
     pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
     /// Nothing of ours is longer.
     pub(super) const MAX_BYTES: usize = HEAD_BYTES + Self::MAX_BODY_BYTES;
+
+    /// `entry` as it is to be kept for `life` from when its lease was taken.
+    pub(super) fn of(entry: &Entry, life: Duration) -> Self {
+        Self {
+            stamp: entry.stamp,
+            etag: entry.etag,
+            life,
+            content: match &entry.body {
+                Some(body) if body.len() > Self::MAX_BODY_BYTES => Content::TooLarge,
+                Some(body) => Content::Body(body.clone()),
+                None => Content::Nothing,
+            },
+        }
+    }
 
     /// As Redis is to hold it under `key`.
     pub(super) fn to_bytes(&self, key: &str, mac: &MacKey) -> Vec<u8> {
@@ -68,7 +83,7 @@ impl Packed {
         bytes
     }
 
-    /// Reads what [`Packed::to_bytes`] wrote for `key`, without a copy; `None` when it did not.
+    /// Reads what [`SerializedEntry::to_bytes`] wrote for `key`, without a copy; `None` when it did not.
     pub(super) fn read(bytes: &Bytes, key: &str, mac: &MacKey) -> Option<Self> {
         if bytes.len() > Self::MAX_BYTES {
             return None;
@@ -100,8 +115,8 @@ impl Packed {
 mod tests {
     use super::*;
 
-    fn packed(content: Content) -> Packed {
-        Packed {
+    fn serialized(content: Content) -> SerializedEntry {
+        SerializedEntry {
             stamp: Stamp {
                 timeline: 3,
                 seq: 1 << 60,
@@ -124,40 +139,43 @@ mod tests {
             Content::Nothing,
             Content::TooLarge,
         ] {
-            let packed = packed(content);
-            let bytes = Bytes::from(packed.to_bytes("key", &mac()));
-            assert_eq!(Packed::read(&bytes, "key", &mac()), Some(packed));
+            let serialized = serialized(content);
+            let bytes = Bytes::from(serialized.to_bytes("key", &mac()));
+            assert_eq!(
+                SerializedEntry::read(&bytes, "key", &mac()),
+                Some(serialized)
+            );
         }
     }
 
     #[test]
     fn what_any_byte_of_was_changed_or_cut_off_is_not_read() {
-        let whole = packed(Content::Body(Bytes::from_static(b"abc"))).to_bytes("key", &mac());
+        let whole = serialized(Content::Body(Bytes::from_static(b"abc"))).to_bytes("key", &mac());
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
             for bytes in [changed, whole[..at].to_vec()] {
-                assert_eq!(Packed::read(&bytes.into(), "key", &mac()), None);
+                assert_eq!(SerializedEntry::read(&bytes.into(), "key", &mac()), None);
             }
         }
     }
 
     #[test]
     fn what_another_fleet_wrote_or_for_another_key_is_not_read() {
-        let bytes = Bytes::from(packed(Content::Nothing).to_bytes("key", &mac()));
-        assert_eq!(Packed::read(&bytes, "other", &mac()), None);
+        let bytes = Bytes::from(serialized(Content::Nothing).to_bytes("key", &mac()));
+        assert_eq!(SerializedEntry::read(&bytes, "other", &mac()), None);
         let other = MacKey::new(&[2; 32]);
-        assert_eq!(Packed::read(&bytes, "key", &other), None);
+        assert_eq!(SerializedEntry::read(&bytes, "key", &other), None);
     }
 
     #[test]
     fn what_is_longer_than_anything_of_ours_is_not_read() {
         let body = |length| Content::Body(Bytes::from(vec![0; length]));
         let read = |content| {
-            let bytes = packed(content).to_bytes("key", &mac());
-            Packed::read(&bytes.into(), "key", &mac())
+            let bytes = serialized(content).to_bytes("key", &mac());
+            SerializedEntry::read(&bytes.into(), "key", &mac())
         };
-        assert!(read(body(Packed::MAX_BODY_BYTES)).is_some());
-        assert!(read(body(Packed::MAX_BODY_BYTES + 1)).is_none());
+        assert!(read(body(SerializedEntry::MAX_BODY_BYTES)).is_some());
+        assert!(read(body(SerializedEntry::MAX_BODY_BYTES + 1)).is_none());
     }
 }

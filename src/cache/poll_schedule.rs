@@ -20,7 +20,7 @@ const LAST_PLACE: u32 = 5;
 
 /// When the next look after a hint is due.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct PollSchedule {
     /// When this replica last looked, or was told what another one found.
     looked: Instant,
     gap: Duration,
@@ -30,7 +30,7 @@ pub(super) struct Pace {
     place: Option<Place>,
 }
 
-impl Pace {
+impl PollSchedule {
     /// Of a replica that has not looked yet.
     pub(super) fn new(now: Instant) -> Self {
         Self {
@@ -94,53 +94,53 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn pace(before: u32) -> (Pace, Instant) {
+    fn schedule(before: u32) -> (PollSchedule, Instant) {
         let now = Instant::now();
-        let mut pace = Pace::new(now);
-        pace.stand(Place { before, others: 9 });
-        (pace, now)
+        let mut schedule = PollSchedule::new(now);
+        schedule.stand(Place { before, others: 9 });
+        (schedule, now)
     }
 
     #[test]
     fn each_replica_gives_those_before_it_time_to_look() {
         for (before, wait) in [(0, 0), (1, 15), (4, 60), (5, 75), (3_000, 75)] {
-            let (mut pace, start) = pace(before);
+            let (mut schedule, start) = schedule(before);
             let now = start + 100 * MS;
-            pace.hint(now);
-            assert_eq!(pace.due(), Some(now + wait * MS), "{before}");
+            schedule.hint(now);
+            assert_eq!(schedule.due(), Some(now + wait * MS), "{before}");
         }
     }
 
     #[test]
     fn what_another_replica_found_is_not_looked_for_again() {
-        let (mut pace, start) = pace(3);
-        pace.hint(start + 100 * MS);
-        pace.looked(start + 104 * MS);
-        assert_eq!(pace.due(), None);
+        let (mut schedule, start) = schedule(3);
+        schedule.hint(start + 100 * MS);
+        schedule.looked(start + 104 * MS);
+        assert_eq!(schedule.due(), None);
     }
 
     #[test]
     fn looks_keep_a_gap_that_grows_while_hints_do_not_pause() {
-        let (mut pace, start) = pace(0);
-        pace.hint(start + MS);
-        assert_eq!(pace.due(), Some(start + HINT_GAP));
-        pace.looked(start + HINT_GAP);
-        pace.hint(start + HINT_GAP + MS);
-        assert_eq!(pace.due(), Some(start + HINT_GAP + STEADY_GAP));
-        pace.looked(start + HINT_GAP + STEADY_GAP);
+        let (mut schedule, start) = schedule(0);
+        schedule.hint(start + MS);
+        assert_eq!(schedule.due(), Some(start + HINT_GAP));
+        schedule.looked(start + HINT_GAP);
+        schedule.hint(start + HINT_GAP + MS);
+        assert_eq!(schedule.due(), Some(start + HINT_GAP + STEADY_GAP));
+        schedule.looked(start + HINT_GAP + STEADY_GAP);
         let late = start + 1_000 * MS;
-        pace.hint(late);
-        assert_eq!(pace.due(), Some(late));
-        pace.looked(late);
-        pace.hint(late + MS);
-        assert_eq!(pace.due(), Some(late + HINT_GAP));
+        schedule.hint(late);
+        assert_eq!(schedule.due(), Some(late));
+        schedule.looked(late);
+        schedule.hint(late + MS);
+        assert_eq!(schedule.due(), Some(late + HINT_GAP));
     }
 
     #[test]
     fn a_further_hint_puts_nothing_off() {
-        let (mut pace, start) = pace(2);
-        pace.hint(start + 100 * MS);
-        pace.hint(start + 108 * MS);
-        assert_eq!(pace.due(), Some(start + 130 * MS));
+        let (mut schedule, start) = schedule(2);
+        schedule.hint(start + 100 * MS);
+        schedule.hint(start + 108 * MS);
+        assert_eq!(schedule.due(), Some(start + 130 * MS));
     }
 }

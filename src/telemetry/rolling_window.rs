@@ -1,0 +1,41 @@
+//! Readings of the last minutes, for rates and percentiles over them.
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// One reading every [`RollingWindow::BEAT`], the newest first, for so many minutes.
+#[derive(Debug)]
+pub struct RollingWindow<T> {
+    length: usize,
+    past: Mutex<VecDeque<T>>,
+}
+
+impl<T: Clone> RollingWindow<T> {
+    /// How often a reading is to be noted.
+    pub const BEAT: Duration = Duration::from_secs(5);
+    const BEATS_A_MINUTE: usize = 12;
+
+    /// Keeps the readings of the last `minutes`.
+    #[must_use]
+    pub fn of_minutes(minutes: usize) -> Self {
+        Self {
+            length: minutes * Self::BEATS_A_MINUTE,
+            past: Mutex::default(),
+        }
+    }
+
+    /// Notes what is read now.
+    pub fn note(&self, now: T) {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.push_front(now);
+        past.truncate(self.length);
+    }
+
+    /// What was read so many minutes ago; `None` where the process is younger.
+    pub fn minutes_ago(&self, minutes: usize) -> Option<T> {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.get(minutes * Self::BEATS_A_MINUTE - 1).cloned()
+    }
+}
