@@ -22,7 +22,7 @@ use crate::{
         CacheAdminService, CatalogService, ControlsService, EditService, HistoryMetrics,
         HistoryPruning, WarmService,
     },
-    tips::Board,
+    tips::TipService,
     transport::{
         CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport,
         FeatureFlagsTransport, FeatureGate, Health, PageTokens, ProtoEncoder,
@@ -38,7 +38,7 @@ pub(super) struct App {
     pub(super) flags: Arc<FlagSnapshot>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<TipService>,
     pub(super) writers: Arc<Writers>,
     pub(super) samples: Arc<Samples>,
     pub(super) history: Arc<HistoryMetrics>,

@@ -9,7 +9,7 @@ use crate::{
     config::{Config, ControlsConfig},
     domain::{ActiveControls, Evaluation, Flag, RuntimeSetting, Switches},
     flags::{FlagSettings, FlagSnapshot},
-    tips::{Board, ProviderQuota, TipLimits},
+    tips::{ProviderQuota, TipLimits, TipService},
     transport::{Feature, Health},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Controls {
     switches: Arc<Switches>,
     changes: watch::Receiver<u64>,
     catalog: Arc<CachedCatalog>,
-    tips: Arc<Board>,
+    tips: Arc<TipService>,
     health: Health,
     /// Which providers there are, in their order.
     providers: Vec<Provider>,

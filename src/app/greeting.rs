@@ -16,7 +16,7 @@ pub struct Listening {
     pub ops: Option<SocketAddr>,
     /// Which prompts are in force, by the hash of their wording.
     pub prompts: String,
-    /// The voices that tips are written in; the first is the default.
+    /// The personas that tips are written in; the first is the default.
     pub personas: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Listening {
         Ok(Self {
             grpc,
             ops,
-            prompts: book.edition().to_owned(),
+            prompts: book.prompt_version().to_owned(),
             personas: personas.collect(),
         })
     }

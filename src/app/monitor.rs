@@ -5,7 +5,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::{compose::App, controls::Controls};
 use crate::{
     cache::{CachedCatalog, InvalidationState, SharedCache},
-    tips::Board,
+    tips::TipService,
     transport::Health,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Monitor {
     catalog: Arc<CachedCatalog>,
     invalidation: Arc<InvalidationState>,
     shared: Option<Arc<SharedCache>>,
-    tips: Arc<Board>,
+    tips: Arc<TipService>,
     controls: Controls,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     server::Connections,
     service::HistoryMetrics,
     telemetry::{LogQueue, Page, process_figures},
-    tips::Board,
+    tips::TipService,
     transport::{Health, RpcStats},
 };
 
@@ -23,7 +23,7 @@ struct Figures {
     connections: Arc<Connections>,
     catalog: Arc<CachedCatalog>,
     shared: Option<Arc<SharedCache>>,
-    board: Arc<Board>,
+    board: Arc<TipService>,
     flags: Arc<FlagSnapshot>,
     datastore: Arc<dyn Datastore>,
     health: Health,

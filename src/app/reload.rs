@@ -15,7 +15,7 @@ use crate::{
     config::{Entry, LOG_FILTER, Loaded, Problems},
     llm::SetupError,
     telemetry::LogFilter,
-    tips::Board,
+    tips::TipService,
 };
 
 /// Reads all settings again, from where they were read at the start.
@@ -28,7 +28,7 @@ pub(super) struct Reload {
     log: LogFilter,
     at_start: Vec<Entry>,
     /// Those who write tips, and who is asked.
-    tips: Option<(Arc<Writers>, Arc<Board>)>,
+    tips: Option<(Arc<Writers>, Arc<TipService>)>,
     /// When keys were read because one was refused.
     keys_read: Option<Instant>,
 }
@@ -51,7 +51,7 @@ impl Reload {
     }
 
     /// Brings keys to `writers`, too; `board` asks them.
-    pub(super) fn reach(&mut self, writers: Arc<Writers>, board: Arc<Board>) {
+    pub(super) fn reach(&mut self, writers: Arc<Writers>, board: Arc<TipService>) {
         self.tips = Some((writers, board));
     }
 

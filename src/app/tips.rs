@@ -12,13 +12,15 @@ use crate::{
     redis::{Link, LinkSettings, Listener, MacKey, RedisServers},
     repository::Datastore,
     service::{CatalogService, GenerateTipsService, TipsService},
-    tips::{Abandoned, Board, CallerLimits, Price, Provider, TipParts, TipRedis, TipSettings},
+    tips::{
+        Abandoned, CallerLimits, Price, ProviderSpec, TipParts, TipRedis, TipService, TipSettings,
+    },
     transport::{RefreshBy, TipsTransport},
 };
 
 /// Those who write tips, those who keep them, and those who ask for them.
 pub(super) struct Tips {
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<TipService>,
     pub(super) service: TipsService,
     /// For operators, who have many written beforehand.
     pub(super) generating: GenerateTipsService,
@@ -58,7 +60,7 @@ impl Tips {
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
-        let board = Arc::new(Board::new(settings(config, switches), parts));
+        let board = Arc::new(TipService::new(settings(config, switches), parts));
         let (personas, locales) = (book.personas(), &config.tips.locales);
         let service = TipsService::new(Arc::clone(&board) as _, catalog, personas, locales);
         let generating = GenerateTipsService::new(
@@ -107,7 +109,7 @@ pub(super) fn tip_redis(
 }
 
 /// Who writes, in the order in which they are asked.
-fn providers(config: &Config, writers: &Writers) -> Vec<Provider> {
+fn providers(config: &Config, writers: &Writers) -> Vec<ProviderSpec> {
     let Writers {
         anthropic, openai, ..
     } = writers;
@@ -124,8 +126,8 @@ fn providers(config: &Config, writers: &Writers) -> Vec<Provider> {
     .collect()
 }
 
-fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> Provider {
-    Provider {
+fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> ProviderSpec {
+    ProviderSpec {
         writer,
         price: Price {
             input: limits.input_price,

@@ -115,7 +115,7 @@ pub struct Challenge {
     /// A short coaching tip that a person wrote.
     pub tips: Option<String>,
     /// The newest tip that a provider wrote for these very texts, in the default language and
-    /// voice, while it is current.
+    /// persona, while it is current.
     pub written_tip: Option<String>,
     /// When the row was added, where known.
     pub created_at: Option<UnixMicros>,

@@ -18,13 +18,13 @@ mod generic_tip;
 mod history_store;
 mod ports;
 mod query;
+mod run_budget;
 mod runtime_control;
 mod runtime_setting;
 mod switches;
 mod tag;
 mod time;
 mod tip;
-mod tip_account;
 mod tip_providers;
 mod tip_store;
 mod tip_stream;
@@ -62,6 +62,7 @@ pub use ports::{
     FeedPage, Hint, News, Place, ReadOptions, Stamped, Tell,
 };
 pub use query::{ChallengePage, Cursor, ListQuery, PageSize};
+pub use run_budget::{RunBudget, Spent};
 pub use runtime_control::{
     Configured, ControlKind, ControlRow, Environment, RowProblem, RuntimeControl, problems_of,
 };
@@ -70,14 +71,14 @@ pub use switches::Switches;
 pub use tag::Tag;
 pub use time::UnixMicros;
 pub use tip::{Epoch, Locale, PersonaName, Stop, Tip, TipKey, TipSubject, Usage};
-pub use tip_account::{Spent, TipAccount};
 pub use tip_providers::{Resumed, ResumedProvider, TipProviders};
 pub use tip_store::{AttemptRecord, TipOrigin, TipStore};
 pub use tip_stream::{
-    Asker, CallerId, FallbackCause, ResetCause, ResumePoint, TipBoard, TipDone, TipEvent,
-    TipEventKind, TipMode, TipPhase, TipRequest, TipRole, TipSource,
+    Asker, CallerId, FallbackCause, ResetCause, ResumePoint, TipDone, TipEvent, TipEventKind,
+    TipMode, TipPhase, TipRequest, TipRole, TipSource, TipStreams,
 };
 pub use tip_writer::{
-    Ending, FailureKind, Prompt, PromptBook, Route, TipWriter, Verdict, WriteFailure, Writing,
+    BreakerSignal, Completion, FailureKind, Prompt, PromptBook, Route, StreamEvent, TipWriter,
+    WriteFailure,
 };
 pub use version::{DatabaseId, Stamp, Version};

@@ -86,7 +86,7 @@ impl fmt::Display for Locale {
     }
 }
 
-/// The voice of a coach, by its name in the settings: 1 to 40 of `a-z`, `0-9` and `-`.
+/// The persona of a coach, by its name in the settings: 1 to 40 of `a-z`, `0-9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PersonaName(String);
 
@@ -153,7 +153,7 @@ impl From<&Challenge> for TipSubject {
     }
 }
 
-/// Names a tip: equal for equal challenge text, language, voice, prompt and route, and for nothing else.
+/// Names a tip: equal for equal challenge text, language, persona, prompt and route, and for nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TipKey(pub [u8; 32]);
 

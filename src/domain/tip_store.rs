@@ -13,16 +13,16 @@ pub struct TipOrigin {
     pub content: [u8; 32],
     /// The language.
     pub locale: Locale,
-    /// The voice.
+    /// The persona.
     pub persona: PersonaName,
-    /// The wording of the prompt, see [`super::PromptBook::edition`].
-    pub edition: String,
+    /// The wording of the prompt, see [`super::PromptBook::prompt_version`].
+    pub prompt_version: String,
     /// Whether the catalog shows it beside the challenge, where nobody chooses a language or a
-    /// voice: both are the default.
+    /// persona: both are the default.
     pub shown: bool,
 }
 
-/// One attempt with a provider, for the books.
+/// One attempt with a provider, for the attempt ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
     /// The tip it was for.
@@ -43,7 +43,7 @@ pub struct AttemptRecord {
     pub ended_at: UnixMicros,
 }
 
-/// Where finished tips are kept for good: until 30 days after their time, and the books for 90 days.
+/// Where finished tips are kept for good: until 30 days after their time, and the attempt ledger for 90 days.
 #[async_trait]
 pub trait TipStore: Send + Sync {
     /// The tip of this name, expired or not.
@@ -53,7 +53,7 @@ pub trait TipStore: Send + Sync {
     /// [`Error::Unavailable`] when the database does not answer.
     async fn find(&self, key: TipKey) -> Result<Option<Tip>, Error>;
 
-    /// The newest tip for the challenge in this language and voice, expired or not, whatever text,
+    /// The newest tip for the challenge in this language and persona, expired or not, whatever text,
     /// prompt or route it was written for: better than none while the providers are away.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::{
-    Epoch, Error, FailureKind, Locale, PersonaName, Stop, Tip, TipAccount, TipKey, TipSubject,
+    Epoch, Error, FailureKind, Locale, PersonaName, RunBudget, Stop, Tip, TipKey, TipSubject,
     UnixMicros, Usage,
 };
 
@@ -34,7 +34,7 @@ pub enum Asker {
     /// One of many callers, with limits for each, and for all that come from one address.
     Caller(CallerId, Option<IpAddr>),
     /// A run that an operator started. It paces itself, and what it has written goes to its account.
-    Run(Arc<TipAccount>),
+    Run(Arc<RunBudget>),
 }
 
 /// How much a caller wants of a provider.
@@ -69,7 +69,7 @@ pub struct TipRequest {
     pub subject: TipSubject,
     /// In which language.
     pub locale: Locale,
-    /// In which voice; one that the prompts lack is their default.
+    /// In which persona; one that the prompts lack is their default.
     pub persona: PersonaName,
     /// At what cost.
     pub mode: TipMode,
@@ -142,7 +142,7 @@ pub enum FallbackCause {
     NotCached,
     /// The last attempt failed so.
     Provider(FailureKind),
-    /// What was written breaks the rules for tips.
+    /// What was written violates the content policy for tips.
     Rules,
     /// The providers failed so often that they are left alone for a while.
     Unwell,
@@ -295,7 +295,7 @@ pub struct TipEvent {
 
 /// Tips as they are written: one generation, many readers.
 #[async_trait]
-pub trait TipBoard: Send + Sync {
+pub trait TipStreams: Send + Sync {
     /// The events of one tip, from [`TipEventKind::Accepted`] to [`TipEventKind::Done`].
     ///
     /// The one error that may end it instead is [`Error::DeadlineExceeded`],

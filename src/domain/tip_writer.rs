@@ -16,12 +16,12 @@ pub struct Prompt {
 /// Words the prompts.
 pub trait PromptBook: Send + Sync {
     /// Names the wording: changes whenever any prompt would.
-    fn edition(&self) -> &str;
+    fn prompt_version(&self) -> &str;
 
-    /// The voices there are; the first is the default.
+    /// The personas there are; the first is the default.
     fn personas(&self) -> &[PersonaName];
 
-    /// The prompt for a tip in a language and a voice. A voice that the book lacks is the default.
+    /// The prompt for a tip in a language and a persona. A persona that the book lacks is the default.
     fn prompt(&self, subject: &TipSubject, locale: &Locale, persona: &PersonaName) -> Prompt;
 }
 
@@ -40,7 +40,7 @@ pub struct Route {
 
 /// One thing that happens while a tip is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Writing {
+pub enum StreamEvent {
     /// The provider took the order and says what was read so far. It may come, once, before any text.
     Accepted {
         /// The provider's name for the attempt, for its support.
@@ -55,12 +55,12 @@ pub enum Writing {
     /// A sign of life without text.
     Alive,
     /// The verified end; nothing follows.
-    Ended(Ending),
+    Ended(Completion),
 }
 
 /// How a tip ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct Completion {
     /// Why the provider stopped.
     pub stop: Stop,
     /// What it all cost.
@@ -74,9 +74,9 @@ pub trait TipWriter: Send + Sync {
     /// Who writes.
     fn route(&self) -> &Route;
 
-    /// Makes one attempt and never a second. The stream ends with [`Writing::Ended`] or with the
+    /// Makes one attempt and never a second. The stream ends with [`StreamEvent::Ended`] or with the
     /// one error. Every wait in it has a limit. Dropping it ends the attempt at the provider.
-    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>>;
+    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<StreamEvent, WriteFailure>>;
 }
 
 /// Why an attempt brought no tip.
@@ -157,7 +157,7 @@ failure_kinds! {
 
 /// What an attempt says about the health of its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BreakerSignal {
     /// The provider is unwell.
     Failure,
     /// It says nothing: the fault was ours, or a limit was met.
@@ -167,7 +167,7 @@ pub enum Verdict {
 impl FailureKind {
     /// What a circuit breaker makes of it.
     #[must_use]
-    pub const fn verdict(self) -> Verdict {
+    pub const fn breaker_signal(self) -> BreakerSignal {
         match self {
             Self::Connect
             | Self::TooSlow
@@ -175,14 +175,14 @@ impl FailureKind {
             | Self::ServerFault
             | Self::Truncated
             | Self::Malformed
-            | Self::Empty => Verdict::Failure,
+            | Self::Empty => BreakerSignal::Failure,
             Self::RateLimited
             | Self::SpendLimit
             | Self::Rejected
             | Self::NotFound
             | Self::Denied
             | Self::Refused
-            | Self::CutOff => Verdict::Neutral,
+            | Self::CutOff => BreakerSignal::Neutral,
         }
     }
 

@@ -5,32 +5,34 @@ use futures_util::{Stream, StreamExt, TryFutureExt, stream, stream::BoxStream};
 use http::StatusCode;
 
 use super::{
-    TimeLimits, decoder::Decoder, endpoint::Endpoint, flaw::Flaw, order_fields::OrderRequest,
-    refusal::first_of, sse, timing::Deadlines,
+    TimeLimits, decoder::Decoder, endpoint::Endpoint, protocol_error::ProtocolError,
+    refusal::first_of, request_fields::HttpRequest, sse, timing::Deadlines,
 };
-use crate::domain::{FailureKind, Usage, WriteFailure, Writing};
+use crate::domain::{FailureKind, StreamEvent, Usage, WriteFailure};
 
 /// Sends `order` and decodes the answer. Nothing happens before the stream is read; dropping it
 /// closes the connection.
 pub(super) fn write(
     endpoint: Endpoint,
-    order: OrderRequest,
+    request: HttpRequest,
     decoder: impl Decoder,
-) -> BoxStream<'static, Result<Writing, WriteFailure>> {
-    open(endpoint, order, decoder).try_flatten_stream().boxed()
+) -> BoxStream<'static, Result<StreamEvent, WriteFailure>> {
+    open(endpoint, request, decoder)
+        .try_flatten_stream()
+        .boxed()
 }
 
 async fn open<D: Decoder>(
     endpoint: Endpoint,
-    order: OrderRequest,
+    request: HttpRequest,
     decoder: D,
-) -> Result<impl Stream<Item = Result<Writing, WriteFailure>>, WriteFailure> {
+) -> Result<impl Stream<Item = Result<StreamEvent, WriteFailure>>, WriteFailure> {
     let limits = endpoint.limits();
     let deadlines = Deadlines::from_now(limits);
-    let sent = deadlines.hold(endpoint.send(order.body)).await;
+    let sent = deadlines.hold(endpoint.send(request.body)).await;
     // Whether a provider that is too slow to answer counts the order is not known.
-    let sent = sent.map_err(|flaw| flaw.into_failure(None, decoder.usage()))?;
-    let (head, body) = sent.map_err(|flaw| flaw.into_failure(None, Usage::default()))?;
+    let sent = sent.map_err(|error| error.into_failure(None, decoder.usage()))?;
+    let (head, body) = sent.map_err(|error| error.into_failure(None, Usage::default()))?;
     if head.status == StatusCode::OK {
         return Ok(read(body, limits, deadlines, decoder, head.attempt_id()));
     }
@@ -38,7 +40,7 @@ async fn open<D: Decoder>(
         return Err(head.refusal(body, endpoint.now()).await);
     }
     let answer = first_of(body).await;
-    let is_learnt = order.fields.learn(&order.sent, &answer);
+    let is_learnt = request.fields.learn(&request.sent, &answer);
     let mut failure = head
         .refusal(stream::iter([Ok(answer)]), endpoint.now())
         .await;
@@ -54,12 +56,12 @@ async fn open<D: Decoder>(
 
 /// Decodes a body, within the limits, up to the protocol's own end or the one failure.
 pub(super) fn read<D: Decoder>(
-    body: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
+    body: impl Stream<Item = Result<Bytes, ProtocolError>> + Send + 'static,
     limits: TimeLimits,
     deadlines: Deadlines,
     decoder: D,
     attempt_id: Option<String>,
-) -> impl Stream<Item = Result<Writing, WriteFailure>> + Send {
+) -> impl Stream<Item = Result<StreamEvent, WriteFailure>> + Send {
     let reading = Reading {
         events: sse::events(body, limits.idle).boxed(),
         deadlines,
@@ -75,45 +77,45 @@ pub(super) fn read<D: Decoder>(
 }
 
 struct Reading<D> {
-    events: BoxStream<'static, Result<String, Flaw>>,
+    events: BoxStream<'static, Result<String, ProtocolError>>,
     deadlines: Deadlines,
     decoder: D,
-    decoded: VecDeque<Writing>,
+    decoded: VecDeque<StreamEvent>,
     attempt_id: Option<String>,
     has_ended: bool,
 }
 
 impl<D: Decoder> Reading<D> {
-    async fn next(&mut self) -> Result<Option<Writing>, WriteFailure> {
+    async fn next(&mut self) -> Result<Option<StreamEvent>, WriteFailure> {
         while self.decoded.is_empty() && !self.has_ended {
-            if let Err(flaw) = self.read_event().await {
-                self.forgive(flaw)?;
+            if let Err(error) = self.read_event().await {
+                self.forgive(error)?;
             }
         }
         let mut writing = self.decoded.pop_front();
         match &mut writing {
-            Some(Writing::Accepted { attempt_id, .. }) => {
+            Some(StreamEvent::Accepted { attempt_id, .. }) => {
                 // The header's name is the one that a provider's support asks for.
                 self.attempt_id = self.attempt_id.take().or(attempt_id.take());
                 attempt_id.clone_from(&self.attempt_id);
             }
-            Some(Writing::Text(_)) => self.deadlines.note_text(),
-            Some(Writing::Ended(_)) => self.has_ended = true,
-            Some(Writing::Alive | Writing::TakenBack) | None => {}
+            Some(StreamEvent::Text(_)) => self.deadlines.note_text(),
+            Some(StreamEvent::Ended(_)) => self.has_ended = true,
+            Some(StreamEvent::Alive | StreamEvent::TakenBack) | None => {}
         }
         Ok(writing)
     }
 
     /// An answer that breaks when all its text was there is whole.
-    fn forgive(&mut self, flaw: Flaw) -> Result<(), WriteFailure> {
-        let is_complete = is_break(flaw.kind) && self.decoder.is_complete();
+    fn forgive(&mut self, error: ProtocolError) -> Result<(), WriteFailure> {
+        let is_complete = is_break(error.kind) && self.decoder.is_complete();
         if is_complete && self.decoder.close(&mut self.decoded).is_ok() {
             return Ok(());
         }
-        Err(flaw.into_failure(self.attempt_id.clone(), self.decoder.usage()))
+        Err(error.into_failure(self.attempt_id.clone(), self.decoder.usage()))
     }
 
-    async fn read_event(&mut self) -> Result<(), Flaw> {
+    async fn read_event(&mut self) -> Result<(), ProtocolError> {
         let Some(data) = self.deadlines.hold(self.events.next()).await? else {
             return self.decoder.close(&mut self.decoded);
         };

@@ -5,10 +5,10 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    TimeLimits, anthropic::MessageDecoder, attempt::read, flaw::Flaw, tally::Tally,
-    thoughts::ThinkingHabit, timing::Deadlines,
+    TimeLimits, anthropic::MessageDecoder, attempt::read, protocol_error::ProtocolError,
+    thoughts::ThinkingHabit, timing::Deadlines, usage_counter::UsageCounter,
 };
-use crate::domain::{FailureKind, Prompt, WriteFailure, Writing};
+use crate::domain::{FailureKind, Prompt, StreamEvent, WriteFailure};
 
 const LIMITS: TimeLimits = TimeLimits {
     connect: Duration::from_secs(1),
@@ -27,24 +27,29 @@ const WHOLE: &str = "\u{FEFF}: hello\r\nevent: message_start\r\n\
     data: {\"type\":\"message_stop\"}\n\nthis is not read any more";
 
 fn attempt(
-    body: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
-) -> impl Stream<Item = Result<Writing, WriteFailure>> {
+    body: impl Stream<Item = Result<Bytes, ProtocolError>> + Send + 'static,
+) -> impl Stream<Item = Result<StreamEvent, WriteFailure>> {
     let prompt = Prompt {
         system: String::new(),
         user: "1234".to_owned(),
     };
     let decoder = MessageDecoder::new(
-        Tally::of(&prompt, &ThinkingHabit::default()),
+        UsageCounter::of(&prompt, &ThinkingHabit::default()),
         "m".to_owned(),
     );
     let deadlines = Deadlines::from_now(LIMITS);
     read(body, LIMITS, deadlines, decoder, Some("req_1".to_owned()))
 }
 
-fn text_of(writings: &[Result<Writing, WriteFailure>]) -> String {
+fn text_of(writings: &[Result<StreamEvent, WriteFailure>]) -> String {
     let texts = writings.iter().filter_map(|writing| match writing {
-        Ok(Writing::Text(text)) => Some(text.as_str()),
-        Ok(Writing::Accepted { .. } | Writing::TakenBack | Writing::Alive | Writing::Ended(_))
+        Ok(StreamEvent::Text(text)) => Some(text.as_str()),
+        Ok(
+            StreamEvent::Accepted { .. }
+            | StreamEvent::TakenBack
+            | StreamEvent::Alive
+            | StreamEvent::Ended(_),
+        )
         | Err(_) => None,
     });
     texts.collect()
@@ -52,7 +57,7 @@ fn text_of(writings: &[Result<Writing, WriteFailure>]) -> String {
 
 /// How an attempt fails, and after how many seconds.
 async fn failure(
-    body: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
+    body: impl Stream<Item = Result<Bytes, ProtocolError>> + Send + 'static,
 ) -> (WriteFailure, u64) {
     let started = Instant::now();
     let mut writings: Vec<_> = attempt(body).collect().await;
@@ -71,7 +76,7 @@ fn text(text: &str) -> Bytes {
 }
 
 /// The same chunk again and again, this many seconds apart.
-fn every(secs: u64, chunk: Bytes) -> impl Stream<Item = Result<Bytes, Flaw>> + Send {
+fn every(secs: u64, chunk: Bytes) -> impl Stream<Item = Result<Bytes, ProtocolError>> + Send {
     stream::repeat(chunk).then(move |chunk| async move {
         sleep(Duration::from_secs(secs)).await;
         Ok(chunk)
@@ -94,12 +99,17 @@ async fn any_split_of_the_bytes_gives_the_same_tip() {
             "{size}"
         );
         assert!(
-            matches!(writings.last(), Some(Ok(Writing::Ended(_)))),
+            matches!(writings.last(), Some(Ok(StreamEvent::Ended(_)))),
             "{size}"
         );
         let accepted = writings.iter().find_map(|writing| match writing {
-            Ok(Writing::Accepted { attempt_id, .. }) => attempt_id.as_deref(),
-            Ok(Writing::Text(_) | Writing::TakenBack | Writing::Alive | Writing::Ended(_))
+            Ok(StreamEvent::Accepted { attempt_id, .. }) => attempt_id.as_deref(),
+            Ok(
+                StreamEvent::Text(_)
+                | StreamEvent::TakenBack
+                | StreamEvent::Alive
+                | StreamEvent::Ended(_),
+            )
             | Err(_) => None,
         });
         assert_eq!(accepted, Some("req_1"), "the header's name wins");
@@ -110,7 +120,7 @@ async fn any_split_of_the_bytes_gives_the_same_tip() {
 async fn after_the_end_nothing_is_read_or_waited_for() {
     let body = stream::iter([Ok(Bytes::from_static(WHOLE.as_bytes()))]);
     let writings: Vec<_> = attempt(body.chain(stream::pending())).collect().await;
-    assert!(matches!(writings.last(), Some(Ok(Writing::Ended(_)))));
+    assert!(matches!(writings.last(), Some(Ok(StreamEvent::Ended(_)))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +155,7 @@ async fn text_that_drips_for_ever_is_ended_by_the_limit_for_all() {
 
 #[tokio::test]
 async fn a_body_that_breaks_is_truncated_and_its_text_was_passed_on() {
-    let broken = Err(Flaw::new(FailureKind::Truncated, "reset"));
+    let broken = Err(ProtocolError::new(FailureKind::Truncated, "reset"));
     let writings: Vec<_> = attempt(stream::iter([Ok(text("Hi")), broken]))
         .collect()
         .await;
@@ -156,8 +166,8 @@ async fn a_body_that_breaks_is_truncated_and_its_text_was_passed_on() {
 
 /// All bytes up to the event that says why it stopped, and then something that is no good.
 fn stopped_then(
-    rest: impl Stream<Item = Result<Bytes, Flaw>> + Send + 'static,
-) -> impl Stream<Item = Result<Bytes, Flaw>> + Send {
+    rest: impl Stream<Item = Result<Bytes, ProtocolError>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, ProtocolError>> + Send {
     let stopped = WHOLE
         .split_inclusive("\n\n")
         .take_while(|event| !event.contains("_stop\""));
@@ -169,7 +179,7 @@ fn stopped_then(
 #[tokio::test(start_paused = true)]
 async fn after_the_reason_to_stop_nothing_that_breaks_costs_the_tip() {
     let chunk = |bytes: &'static [u8]| Ok(Bytes::from_static(bytes));
-    let broken = || Err(Flaw::new(FailureKind::Truncated, "reset"));
+    let broken = || Err(ProtocolError::new(FailureKind::Truncated, "reset"));
     for rest in [
         vec![],
         vec![broken()],
@@ -184,14 +194,14 @@ async fn after_the_reason_to_stop_nothing_that_breaks_costs_the_tip() {
         let writings: Vec<_> = attempt(stopped_then(stream::iter(rest))).collect().await;
         assert_eq!(text_of(&writings), "Gr\u{FC}\u{DF} dich \u{1F642}.");
         let ending = writings.last().unwrap().as_ref().unwrap();
-        let Writing::Ended(ending) = ending else {
+        let StreamEvent::Ended(ending) = ending else {
             panic!("{ending:?}");
         };
         assert!(ending.usage.output_tokens == 4 && !ending.usage.is_estimated);
     }
     let silent = attempt(stopped_then(stream::pending()));
     let writings: Vec<_> = silent.collect().await;
-    assert!(matches!(writings.last(), Some(Ok(Writing::Ended(_)))));
+    assert!(matches!(writings.last(), Some(Ok(StreamEvent::Ended(_)))));
 }
 
 #[tokio::test]

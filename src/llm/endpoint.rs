@@ -12,14 +12,16 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Notify;
 use url::Url;
 
-use super::{ProviderSettings, SetupError, TimeLimits, flaw::Flaw, refusal::Head};
+use super::{
+    ProviderSettings, SetupError, TimeLimits, protocol_error::ProtocolError, refusal::Head,
+};
 use crate::domain::{Clock, FailureKind, UnixMicros};
 
 /// Connections that wait for the next order, at most.
 const IDLE_CONNECTIONS: usize = 16;
 
 /// The bytes of an answer, as they come.
-pub(super) type Body = BoxStream<'static, Result<Bytes, Flaw>>;
+pub(super) type Body = BoxStream<'static, Result<Bytes, ProtocolError>>;
 
 /// One address of one provider, and the connections to it.
 #[derive(Clone)]
@@ -85,10 +87,10 @@ impl Endpoint {
     }
 
     /// Sends one order, and waits for the head of the answer. The connection ends with the body.
-    pub(super) async fn send(&self, order: Vec<u8>) -> Result<(Head, Body), Flaw> {
-        let request = self.client.post(self.url.clone());
-        let sent = request.headers(self.headers()).body(order).send().await;
-        let mut response = sent.map_err(|error| flaw(FailureKind::Connect, &error))?;
+    pub(super) async fn send(&self, request: Vec<u8>) -> Result<(Head, Body), ProtocolError> {
+        let sent = self.client.post(self.url.clone()).headers(self.headers());
+        let sent = sent.body(request).send().await;
+        let mut response = sent.map_err(|error| protocol_error(FailureKind::Connect, &error))?;
         let head = Head {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
@@ -118,7 +120,7 @@ fn with_formats(mut headers: HeaderMap) -> HeaderMap {
 fn body(response: Response) -> Body {
     let chunks = response.bytes_stream();
     chunks
-        .map(|chunk| chunk.map_err(|error| flaw(FailureKind::Truncated, &error)))
+        .map(|chunk| chunk.map_err(|error| protocol_error(FailureKind::Truncated, &error)))
         .boxed()
 }
 
@@ -159,7 +161,7 @@ fn tls(url: &Url) -> Result<ClientConfig, SetupError> {
 }
 
 /// `kind`, unless what came is not HTTP. The detail is the innermost cause, which names no URL.
-fn flaw(kind: FailureKind, error: &reqwest::Error) -> Flaw {
+fn protocol_error(kind: FailureKind, error: &reqwest::Error) -> ProtocolError {
     let causes = || iter::successors(error.source(), |&cause| cause.source());
     let is_garbage = causes().any(|cause| {
         let http = cause.downcast_ref::<hyper::Error>();
@@ -171,7 +173,7 @@ fn flaw(kind: FailureKind, error: &reqwest::Error) -> Flaw {
         kind
     };
     let detail = causes().last().map(ToString::to_string);
-    Flaw::new(
+    ProtocolError::new(
         kind,
         detail.unwrap_or_else(|| "the order failed".to_owned()),
     )

@@ -1,18 +1,18 @@
 use serde_json::Value;
 
-use super::{flaw::Flaw, surrogates::without_lone_halves};
+use super::{protocol_error::ProtocolError, surrogates::without_lone_halves};
 use crate::domain::FailureKind;
 
 /// One event, or a whole answer: an object, in which names may stand twice (the last one counts),
 /// and strings may end within a character (see [`super::surrogates`]).
-pub(super) fn parse(data: &str) -> Result<Value, Flaw> {
+pub(super) fn parse(data: &str) -> Result<Value, ProtocolError> {
     let parsed = serde_json::from_str(&without_lone_halves(data));
-    let mut object: Value = parsed.map_err(|error| Flaw::bad_json(&error))?;
+    let mut object: Value = parsed.map_err(|error| ProtocolError::bad_json(&error))?;
     // Some servers put their one object into a list.
     if let Some([only]) = object.as_array_mut().map(Vec::as_mut_slice) {
         object = only.take();
     }
-    let no_object = || Flaw::new(FailureKind::Malformed, "an event is no object");
+    let no_object = || ProtocolError::new(FailureKind::Malformed, "an event is no object");
     object.is_object().then_some(object).ok_or_else(no_object)
 }
 
@@ -27,11 +27,11 @@ pub(super) fn word<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// Why it stopped. Null and an empty word say nothing.
-pub(super) fn reason(object: &Value, name: &str) -> Result<Option<String>, Flaw> {
+pub(super) fn reason(object: &Value, name: &str) -> Result<Option<String>, ProtocolError> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(word)) => Ok(Some(word.clone()).filter(|word| !word.is_empty())),
-        Some(_) => Err(Flaw::new(
+        Some(_) => Err(ProtocolError::new(
             FailureKind::Malformed,
             "a reason to stop that is no word",
         )),
@@ -39,14 +39,14 @@ pub(super) fn reason(object: &Value, name: &str) -> Result<Option<String>, Flaw>
 }
 
 /// Text, as a string or as a list of parts, of which only those of text are for the reader.
-pub(super) fn text(content: Option<&Value>) -> Result<String, Flaw> {
+pub(super) fn text(content: Option<&Value>) -> Result<String, ProtocolError> {
     match content {
         Some(Value::Array(parts)) => parts.iter().map(part).collect(),
         content => string(content).map(str::to_owned),
     }
 }
 
-fn part(part: &Value) -> Result<&str, Flaw> {
+fn part(part: &Value) -> Result<&str, ProtocolError> {
     if !part.is_object() {
         return string(Some(part));
     }
@@ -56,11 +56,11 @@ fn part(part: &Value) -> Result<&str, Flaw> {
     }
 }
 
-fn string(content: Option<&Value>) -> Result<&str, Flaw> {
+fn string(content: Option<&Value>) -> Result<&str, ProtocolError> {
     match content {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(Flaw::new(
+        Some(_) => Err(ProtocolError::new(
             FailureKind::Malformed,
             "a text that is no string",
         )),

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::{
-    anthropic::MessageDecoder, decoder::Decoder, flaw::Flaw, openai::ChatDecoder, tally::Tally,
-    thoughts::ThinkingHabit,
+    anthropic::MessageDecoder, decoder::Decoder, openai::ChatDecoder,
+    protocol_error::ProtocolError, thoughts::ThinkingHabit, usage_counter::UsageCounter,
 };
-use crate::domain::{Prompt, Writing};
+use crate::domain::{Prompt, StreamEvent};
 
 /// What decides on text and end is read with rigour; all else must cost nothing.
 const DECISIVE: [&str; 8] = [
@@ -21,27 +21,27 @@ const DECISIVE: [&str; 8] = [
     "type",
 ];
 
-fn tally() -> Tally {
+fn counter() -> UsageCounter {
     let prompt = Prompt {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    Tally::of(&prompt, &ThinkingHabit::default())
+    UsageCounter::of(&prompt, &ThinkingHabit::default())
 }
 
-fn read(mut decoder: impl Decoder, events: &[Value]) -> Result<String, Flaw> {
+fn read(mut decoder: impl Decoder, events: &[Value]) -> Result<String, ProtocolError> {
     let (mut writings, mut text) = (VecDeque::new(), String::new());
     for event in events {
         decoder.decode(&event.to_string(), &mut writings)?;
     }
-    if !matches!(writings.back(), Some(Writing::Ended(_))) {
+    if !matches!(writings.back(), Some(StreamEvent::Ended(_))) {
         decoder.close(&mut writings)?;
     }
     for writing in writings {
         match writing {
-            Writing::Text(piece) => text.push_str(&piece),
-            Writing::TakenBack => text.clear(),
-            Writing::Accepted { .. } | Writing::Alive | Writing::Ended(_) => {}
+            StreamEvent::Text(piece) => text.push_str(&piece),
+            StreamEvent::TakenBack => text.clear(),
+            StreamEvent::Accepted { .. } | StreamEvent::Alive | StreamEvent::Ended(_) => {}
         }
     }
     Ok(text)
@@ -106,7 +106,7 @@ fn of_a_message_only_what_decides_on_text_and_end_matters() {
             "usage": {"output_tokens": 9}}),
         json!({"type": "message_stop", "amazon-bedrock-invocationMetrics": {"a": 1}}),
     ];
-    assert_only_what_decides_matters(|| MessageDecoder::new(tally(), "m".to_owned()), &events);
+    assert_only_what_decides_matters(|| MessageDecoder::new(counter(), "m".to_owned()), &events);
 }
 
 #[test]
@@ -126,5 +126,5 @@ fn of_a_completion_only_what_decides_on_text_and_end_matters() {
         chunk(json!({}), json!("stop")),
         json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}),
     ];
-    assert_only_what_decides_matters(|| ChatDecoder::new(tally(), "m".to_owned()), &events);
+    assert_only_what_decides_matters(|| ChatDecoder::new(counter(), "m".to_owned()), &events);
 }

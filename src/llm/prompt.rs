@@ -2,8 +2,8 @@ use ring::digest;
 use uuid::Uuid;
 
 use super::{
-    untrusted::{fenced, hex, plain},
-    wording::{Slot, Wording},
+    prompt_template::{PromptTemplate, Slot},
+    untrusted::{delimit, hex, sanitize},
 };
 use crate::domain::{ChallengeId, Difficulty, Locale, PersonaName, Prompt, PromptBook, TipSubject};
 
@@ -14,7 +14,7 @@ const DESCRIPTION_CHARS: usize = 2_000;
 /// Likewise.
 const STATIC_TIP_CHARS: usize = 1_000;
 
-/// The files, the default voice first.
+/// The files, the default persona first.
 const SYSTEM: &str = include_str!("../../prompts/system.md");
 const USER: &str = include_str!("../../prompts/user.md");
 const PERSONAS: [(&str, &str); 2] = [
@@ -25,11 +25,11 @@ const PERSONAS: [(&str, &str); 2] = [
 /// The prompts that are compiled in, from the files under `prompts/`.
 #[derive(Debug)]
 pub struct BundledPrompts {
-    system: Wording,
-    user: Wording,
-    voices: Vec<Wording>,
+    system: PromptTemplate,
+    user: PromptTemplate,
+    personas: Vec<PromptTemplate>,
     names: Vec<PersonaName>,
-    edition: String,
+    prompt_version: String,
 }
 
 /// A file under `prompts/` that cannot be used.
@@ -48,22 +48,22 @@ impl BundledPrompts {
     /// [`BadPrompt`] names the first that is wrong.
     pub fn load() -> Result<Self, BadPrompt> {
         let bad = |file| move |problem| BadPrompt { file, problem };
-        let voices = PERSONAS.map(|(name, file)| Wording::parse(file).map_err(bad(name)));
+        let personas = PERSONAS.map(|(name, file)| PromptTemplate::parse(file).map_err(bad(name)));
         let names = PERSONAS.map(|(name, _)| name.parse().map_err(bad(name)));
         let mut book = Self {
-            system: Wording::parse(SYSTEM).map_err(bad("system"))?,
-            user: Wording::parse(USER).map_err(bad("user"))?,
-            voices: voices.into_iter().collect::<Result<_, _>>()?,
+            system: PromptTemplate::parse(SYSTEM).map_err(bad("system"))?,
+            user: PromptTemplate::parse(USER).map_err(bad("user"))?,
+            personas: personas.into_iter().collect::<Result<_, _>>()?,
             names: names.into_iter().collect::<Result<_, _>>()?,
-            edition: String::new(),
+            prompt_version: String::new(),
         };
-        book.edition = book.name_edition();
+        book.prompt_version = book.make_version();
         Ok(book)
     }
 
     /// Names and versions for people, and a hash for the truth: of the files, and of what the code
-    /// makes of them, so that a change of either is another edition although nobody counted it up.
-    fn name_edition(&self) -> String {
+    /// makes of them, so that a change of either is another prompt version although nobody counted it up.
+    fn make_version(&self) -> String {
         let files = PERSONAS.iter().map(|(_, file)| *file);
         let mut texts: Vec<String> = files.chain([SYSTEM, USER]).map(str::to_owned).collect();
         for persona in &self.names {
@@ -77,28 +77,33 @@ impl BundledPrompts {
             hash.update(&text.len().to_be_bytes());
             hash.update(text.as_bytes());
         }
-        let voices = self.names.iter().zip(&self.voices);
-        let voices = voices.map(|(name, voice)| format!(",{name}@{}", voice.version));
+        let personas = self.names.iter().zip(&self.personas);
+        let personas =
+            personas.map(|(name, persona_text)| format!(",{name}@{}", persona_text.version));
         format!(
             "system@{},user@{}{}#{}",
             self.system.version,
             self.user.version,
-            voices.collect::<String>(),
+            personas.collect::<String>(),
             hex(hash.finish().as_ref(), 6)
         )
     }
 
-    fn voice(&self, persona: &PersonaName) -> String {
-        let mut voices = self.names.iter().zip(&self.voices);
-        let named = voices.find(|(name, _)| *name == persona);
-        let voice = named.map(|(_, voice)| voice).or(self.voices.first());
-        voice.map(|voice| voice.fill(|_| "")).unwrap_or_default()
+    fn persona_text(&self, persona: &PersonaName) -> String {
+        let mut personas = self.names.iter().zip(&self.personas);
+        let named = personas.find(|(name, _)| *name == persona);
+        let persona_text = named
+            .map(|(_, persona_text)| persona_text)
+            .or(self.personas.first());
+        persona_text
+            .map(|persona_text| persona_text.fill(|_| ""))
+            .unwrap_or_default()
     }
 }
 
 impl PromptBook for BundledPrompts {
-    fn edition(&self) -> &str {
-        &self.edition
+    fn prompt_version(&self) -> &str {
+        &self.prompt_version
     }
 
     fn personas(&self) -> &[PersonaName] {
@@ -106,10 +111,10 @@ impl PromptBook for BundledPrompts {
     }
 
     fn prompt(&self, subject: &TipSubject, locale: &Locale, persona: &PersonaName) -> Prompt {
-        let voice = self.voice(persona);
-        let challenge = fenced(&described(subject));
+        let persona_text = self.persona_text(persona);
+        let challenge = delimit(&described(subject));
         let value = |slot| match slot {
-            Slot::Persona => voice.as_str(),
+            Slot::Persona => persona_text.as_str(),
             Slot::Locale => locale.as_str(),
             Slot::Difficulty => subject.difficulty.as_str(),
             Slot::Challenge => challenge.as_str(),
@@ -125,9 +130,15 @@ impl PromptBook for BundledPrompts {
 fn described(subject: &TipSubject) -> String {
     let tip = subject.static_tip.as_deref().unwrap_or_default();
     let lines = [
-        ("Title", plain(&subject.title, TITLE_CHARS)),
-        ("What to do", plain(&subject.description, DESCRIPTION_CHARS)),
-        ("What a coach said about it", plain(tip, STATIC_TIP_CHARS)),
+        ("Title", sanitize(&subject.title, TITLE_CHARS)),
+        (
+            "What to do",
+            sanitize(&subject.description, DESCRIPTION_CHARS),
+        ),
+        (
+            "What a coach said about it",
+            sanitize(tip, STATIC_TIP_CHARS),
+        ),
     ];
     let lines = lines.iter().filter(|(_, value)| !value.is_empty());
     let lines: Vec<_> = lines

@@ -6,10 +6,10 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    fault::{self, Fault},
-    flaw::Flaw,
     json,
     name::name,
+    protocol_error::ProtocolError,
+    provider_error::{self, ProviderError},
     retry_after::{retry_after, should_retry},
 };
 use crate::domain::{FailureKind, UnixMicros, Usage, WriteFailure};
@@ -45,52 +45,54 @@ impl Head {
     /// come again.
     pub(super) async fn refusal<B: AsRef<[u8]>>(
         &self,
-        body: impl Stream<Item = Result<B, Flaw>>,
+        body: impl Stream<Item = Result<B, ProtocolError>>,
         now: UnixMicros,
     ) -> WriteFailure {
-        let (flaw, error) = if self.status.is_success() {
+        let (told, error) = if self.status.is_success() {
             let what = format!("a success of another kind, {}", self.status.as_u16());
-            (Flaw::new(FailureKind::Malformed, what), None)
+            (ProtocolError::new(FailureKind::Malformed, what), None)
         } else {
-            let error = error(&first_of(body).await);
+            let error = error_in(&first_of(body).await);
             (self.told(error.as_ref()), error)
         };
         WriteFailure {
-            retry_after: retry_after(flaw.kind, &self.headers, error.as_ref(), now),
+            retry_after: retry_after(told.kind, &self.headers, error.as_ref(), now),
             should_retry: should_retry(&self.headers),
-            ..flaw.into_failure(self.attempt_id(), Usage::default())
+            ..told.into_failure(self.attempt_id(), Usage::default())
         }
     }
 
     /// By the status, unless the body says that the money is spent, or, for a bad request, that it is
     /// the key or the model: no order will do better then.
-    fn told(&self, error: Option<&Value>) -> Flaw {
+    fn told(&self, error: Option<&Value>) -> ProtocolError {
         let status = self.status.as_u16();
-        let fault = error.map(Fault);
-        let known = fault.as_ref().and_then(Fault::kind);
+        let fault = error.map(ProviderError);
+        let known = fault.as_ref().and_then(ProviderError::kind);
         let kind = match known {
             Some((kind @ FailureKind::SpendLimit, _)) => kind,
             Some((kind @ (FailureKind::Denied | FailureKind::NotFound), _)) if status == 400 => {
                 kind
             }
-            _ => fault::of_status(status),
+            _ => provider_error::of_status(status),
         };
-        let own = fault.as_ref().and_then(Fault::own_word);
+        let own = fault.as_ref().and_then(ProviderError::own_word);
         let word = known.map(|(_, word)| word).or(own);
         let word = word.unwrap_or("no word that is known");
-        Flaw::new(kind, format!("status {status}, {word}"))
+        ProtocolError::new(kind, format!("status {status}, {word}"))
     }
 }
 
 /// The error object of a body, or what stands for it; some servers put it into a list.
-fn error(body: &[u8]) -> Option<Value> {
+fn error_in(body: &[u8]) -> Option<Value> {
     let body = json::parse(&String::from_utf8_lossy(body)).ok()?;
     let body = body.get(0).unwrap_or(&body);
     Some(body.get("error").unwrap_or(body).clone())
 }
 
 /// The beginning of a body; what cannot be read, or not in time, is left out.
-pub(super) async fn first_of<B: AsRef<[u8]>>(body: impl Stream<Item = Result<B, Flaw>>) -> Vec<u8> {
+pub(super) async fn first_of<B: AsRef<[u8]>>(
+    body: impl Stream<Item = Result<B, ProtocolError>>,
+) -> Vec<u8> {
     let mut body = pin!(body);
     let mut first = Vec::new();
     let deadline = Instant::now() + BODY_PATIENCE;

@@ -3,7 +3,7 @@ use super::*;
 const IDLE: Duration = Duration::from_secs(5);
 
 /// What comes of `bytes` when they arrive in pieces of `size`.
-async fn read(bytes: &[u8], size: usize) -> Result<Vec<String>, Flaw> {
+async fn read(bytes: &[u8], size: usize) -> Result<Vec<String>, ProtocolError> {
     let pieces: Vec<_> = bytes
         .chunks(size)
         .map(|piece| Ok(Bytes::copy_from_slice(piece)))
@@ -34,10 +34,10 @@ async fn an_event_without_end_fails_when_it_is_too_large_whatever_it_is_made_of(
         ("", "data: y\r\n"),
     ] {
         let bytes = start.to_owned() + &more.repeat(EVENT_BYTES);
-        let flaw = read(bytes.as_bytes(), 1_400).await.unwrap_err();
+        let error = read(bytes.as_bytes(), 1_400).await.unwrap_err();
         assert_eq!(
-            flaw,
-            Flaw::new(FailureKind::Malformed, "an event has no end")
+            error,
+            ProtocolError::new(FailureKind::Malformed, "an event has no end")
         );
     }
 }
@@ -64,19 +64,19 @@ async fn an_endless_answer_is_cut_off_after_four_mebibytes() {
     let mut taken = 0;
     let counted = endless.inspect(|(count, _)| assert!(*count <= STREAM_BYTES / 9));
     let mut events = Box::pin(events(counted.map(|(_, chunk)| chunk), IDLE));
-    let flaw = loop {
+    let error = loop {
         match events.next().await.unwrap() {
             Ok(_) => taken += 1,
-            Err(flaw) => break flaw,
+            Err(error) => break error,
         }
     };
-    assert_eq!((flaw.kind, taken), (FailureKind::CutOff, STREAM_BYTES / 9));
+    assert_eq!((error.kind, taken), (FailureKind::CutOff, STREAM_BYTES / 9));
 }
 
 #[tokio::test]
 async fn text_that_is_not_utf8_is_malformed() {
-    let flaw = read(b"data: \xC3\x28\n\n", 3).await.unwrap_err();
-    assert_eq!(flaw.kind, FailureKind::Malformed);
+    let error = read(b"data: \xC3\x28\n\n", 3).await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Malformed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,8 +87,8 @@ async fn silence_is_too_slow_and_a_comment_breaks_it() {
     });
     let started = tokio::time::Instant::now();
     let mut events = Box::pin(events(comments.chain(stream::pending()), IDLE));
-    let flaw = events.next().await.unwrap().unwrap_err();
-    assert_eq!(flaw.kind, FailureKind::TooSlow);
+    let error = events.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind, FailureKind::TooSlow);
     assert_eq!(started.elapsed(), IDLE / 5 * (4 * 4 + 5));
     assert!(events.next().await.is_none(), "it ends with the failure");
 }
@@ -112,12 +112,12 @@ async fn an_answer_that_is_json_is_read_as_a_whole_however_it_is_cut() {
 #[tokio::test]
 async fn a_page_is_malformed_and_nothing_at_all_is_no_event() {
     for size in [1, 100] {
-        let flaw = read(b"\n <!doctype html><p>data: x", size)
+        let error = read(b"\n <!doctype html><p>data: x", size)
             .await
             .unwrap_err();
         assert_eq!(
-            flaw,
-            Flaw::new(FailureKind::Malformed, "the answer is a page")
+            error,
+            ProtocolError::new(FailureKind::Malformed, "the answer is a page")
         );
         assert_eq!(read(b"", size).await.unwrap(), [""; 0]);
         assert_eq!(read(b" \n\n", size).await.unwrap(), [""; 0]);
@@ -126,7 +126,7 @@ async fn a_page_is_malformed_and_nothing_at_all_is_no_event() {
 
 #[tokio::test]
 async fn a_whole_answer_that_breaks_is_truncated_and_one_without_end_is_not_read() {
-    let broken = Err(Flaw::new(FailureKind::Truncated, "reset"));
+    let broken = Err(ProtocolError::new(FailureKind::Truncated, "reset"));
     let body = stream::iter([Ok(Bytes::from_static(b"{\"a\":")), broken]);
     let results: Vec<_> = events(body, IDLE).collect().await;
     assert_eq!(results.len(), 1);
@@ -135,6 +135,6 @@ async fn a_whole_answer_that_breaks_is_truncated_and_one_without_end_is_not_read
         FailureKind::Truncated
     );
     let endless = "{".repeat(EVENT_BYTES + 1);
-    let flaw = read(endless.as_bytes(), 1_000).await.unwrap_err();
-    assert_eq!(flaw.kind, FailureKind::Malformed);
+    let error = read(endless.as_bytes(), 1_000).await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Malformed);
 }

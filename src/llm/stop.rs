@@ -1,26 +1,26 @@
-use super::flaw::Flaw;
+use super::protocol_error::ProtocolError;
 use crate::domain::{FailureKind, Stop};
 
 /// What a reason to stop says of a text. Gateways pass on the words of whoever is behind them, so
 /// those of all protocols mean the same in each, in capitals or not
 /// (platform.claude.com/docs/en/build-with-claude/handling-stop-reasons,
 /// platform.openai.com/docs/api-reference/chat-streaming).
-pub(super) fn meaning(reason: &str, has_text: bool) -> Result<Stop, Flaw> {
+pub(super) fn meaning(reason: &str, has_text: bool) -> Result<Stop, ProtocolError> {
     let whole = |stop| {
-        let empty = || Flaw::new(FailureKind::Empty, "ended without text");
+        let empty = || ProtocolError::new(FailureKind::Empty, "ended without text");
         has_text.then_some(stop).ok_or_else(empty)
     };
-    let flaw = |kind, detail| Err(Flaw::new(kind, detail));
+    let error = |kind, detail| Err(ProtocolError::new(kind, detail));
     match reason.to_ascii_lowercase().as_str() {
         "end_turn" | "stop" | "eos" | "eos_token" => whole(Stop::EndTurn),
         "stop_sequence" => whole(Stop::StopSequence),
-        "length" | "max_tokens" => flaw(FailureKind::CutOff, "the limit of tokens"),
-        "model_context_window_exceeded" => flaw(FailureKind::CutOff, "the model's own limit"),
+        "length" | "max_tokens" => error(FailureKind::CutOff, "the limit of tokens"),
+        "model_context_window_exceeded" => error(FailureKind::CutOff, "the model's own limit"),
         "refusal" | "content_filter" | "content_filtered" | "guardrail_intervened" => {
-            flaw(FailureKind::Refused, "the model or a filter declined")
+            error(FailureKind::Refused, "the model or a filter declined")
         }
         // No tool was offered, so there is none to use and no turn to pause.
-        _ => flaw(FailureKind::Malformed, "an unexpected reason to stop"),
+        _ => error(FailureKind::Malformed, "an unexpected reason to stop"),
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flaw::Flaw;
+use super::protocol_error::ProtocolError;
 use crate::domain::FailureKind;
 
 /// How long an attempt may take. Only text counts as progress: pings and empty deltas keep a
@@ -54,11 +54,11 @@ impl Deadlines {
     }
 
     /// Waits for `work` no longer than may be.
-    pub(super) async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, Flaw> {
+    pub(super) async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, ProtocolError> {
         let (deadline, missed) = self.next();
         tokio::time::timeout_at(deadline, work)
             .await
-            .map_err(|_| Flaw::new(FailureKind::TooSlow, missed))
+            .map_err(|_| ProtocolError::new(FailureKind::TooSlow, missed))
     }
 }
 
@@ -77,8 +77,8 @@ mod tests {
     };
 
     async fn given_up(deadlines: &Deadlines) -> (u64, String) {
-        let flaw = deadlines.hold(pending::<()>()).await.unwrap_err();
-        (deadlines.started.elapsed().as_secs(), flaw.detail)
+        let error = deadlines.hold(pending::<()>()).await.unwrap_err();
+        (deadlines.started.elapsed().as_secs(), error.detail)
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,8 +11,8 @@ use futures_util::{
 
 use super::CatalogService;
 use crate::domain::{
-    Asker, CallerId, ChallengeId, Error, Locale, PersonaName, ReadOptions, ResumePoint, TipBoard,
-    TipEvent, TipMode, TipRequest, TipSubject,
+    Asker, CallerId, ChallengeId, Error, Locale, PersonaName, ReadOptions, ResumePoint, TipEvent,
+    TipMode, TipRequest, TipStreams, TipSubject,
 };
 
 /// So many tips of one batch are under way at once. A batch must not take every place that its
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 8;
 pub struct TipTerms {
     /// In which language.
     pub locale: Locale,
-    /// In which voice.
+    /// In which persona.
     pub persona: PersonaName,
     /// At what cost.
     pub mode: TipMode,
@@ -40,7 +40,7 @@ pub struct TipTerms {
     pub deadline: Instant,
 }
 
-/// The events of one tip, as [`TipBoard::open`] gives them.
+/// The events of one tip, as [`TipStreams::open`] gives them.
 pub type TipEvents = BoxStream<'static, Result<TipEvent, Error>>;
 /// The events of several tips, each with the challenge that it is of.
 pub type TipsOfMany = BoxStream<'static, (ChallengeId, Result<TipEvent, Error>)>;
@@ -48,31 +48,31 @@ pub type TipsOfMany = BoxStream<'static, (ChallengeId, Result<TipEvent, Error>)>
 /// Tips for callers.
 #[derive(Clone)]
 pub struct TipsService {
-    board: Arc<dyn TipBoard>,
+    streams: Arc<dyn TipStreams>,
     catalog: CatalogService,
     personas: Arc<[PersonaName]>,
     locales: Arc<[Locale]>,
 }
 
 impl TipsService {
-    /// Tips of `board` about the challenges of `catalog`, in the voices `personas`, of which the
+    /// Tips of `board` about the challenges of `catalog`, in the personas `personas`, of which the
     /// first is the default, and in `locales`, where it is too.
     #[must_use]
     pub fn new(
-        board: Arc<dyn TipBoard>,
+        streams: Arc<dyn TipStreams>,
         catalog: CatalogService,
         personas: &[PersonaName],
         locales: &[Locale],
     ) -> Self {
         Self {
-            board,
+            streams,
             catalog,
             personas: personas.into(),
             locales: locales.into(),
         }
     }
 
-    /// The voice of this name; the default for an empty one.
+    /// The persona of this name; the default for an empty one.
     ///
     /// # Errors
     ///
@@ -123,9 +123,9 @@ impl TipsService {
         terms: TipTerms,
     ) -> Result<TipEvents, Error> {
         let subjects = self.subjects(&[id], &terms).await?.into_iter();
-        let board = Arc::clone(&self.board);
+        let streams = Arc::clone(&self.streams);
         let streams =
-            subjects.map(move |subject| board.open(request(subject, resume, terms.clone())));
+            subjects.map(move |subject| streams.open(request(subject, resume, terms.clone())));
         Ok(stream::iter(streams).flatten().boxed())
     }
 
@@ -137,10 +137,10 @@ impl TipsService {
     /// nothing was begun. An error within the stream ends the one tip that it is of.
     pub async fn batch(&self, ids: &[ChallengeId], terms: TipTerms) -> Result<TipsOfMany, Error> {
         let subjects = self.subjects(ids, &terms).await?;
-        let board = Arc::clone(&self.board);
+        let streams = Arc::clone(&self.streams);
         let streams = subjects.into_iter().map(move |subject| {
             let id = subject.challenge;
-            let events = board.open(request(subject, None, terms.clone()));
+            let events = streams.open(request(subject, None, terms.clone()));
             events.map(move |event| (id, event)).boxed()
         });
         Ok(stream::iter(streams).flatten_unordered(AT_ONCE).boxed())

@@ -14,14 +14,14 @@ use crate::domain::{
 
 /// Takes a second for a tip, and counts those under way.
 #[derive(Default)]
-struct SlowBoard {
+struct SlowStreams {
     opened: AtomicUsize,
     under_way: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
 
 #[async_trait]
-impl TipBoard for SlowBoard {
+impl TipStreams for SlowStreams {
     fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>> {
         self.opened.fetch_add(1, SeqCst);
         let (under_way, most) = (Arc::clone(&self.under_way), Arc::clone(&self.most));
@@ -111,16 +111,16 @@ impl CatalogReader for Fifty {
     }
 }
 
-fn service() -> (TipsService, Arc<SlowBoard>) {
-    let board = Arc::<SlowBoard>::default();
+fn service() -> (TipsService, Arc<SlowStreams>) {
+    let streams = Arc::<SlowStreams>::default();
     let personas = ["connell", "gentle"].map(|name| name.parse().unwrap());
     let service = TipsService::new(
-        Arc::clone(&board) as _,
+        Arc::clone(&streams) as _,
         CatalogService::new(Arc::new(Fifty)),
         &personas,
         &["en", "de", "pt", "pt-BR"].map(|name| name.parse().unwrap()),
     );
-    (service, board)
+    (service, streams)
 }
 
 fn terms(service: &TipsService) -> TipTerms {
@@ -143,11 +143,11 @@ fn ids(numbers: impl IntoIterator<Item = u128>) -> Vec<ChallengeId> {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_has_eight_tips_under_way_and_one_that_fails_ends_alone() {
-    let (service, board) = service();
+    let (service, streams) = service();
     let ids = ids(1..=50);
     let batch = service.batch(&ids, terms(&service)).await.unwrap();
     let events: Vec<_> = batch.collect().await;
-    assert_eq!(board.most.load(SeqCst), AT_ONCE);
+    assert_eq!(streams.most.load(SeqCst), AT_ONCE);
     let mut told: Vec<_> = events.iter().map(|(id, _)| *id).collect();
     told.sort_unstable_by_key(|id| id.uuid());
     assert_eq!(told, ids);
@@ -158,7 +158,7 @@ async fn a_batch_has_eight_tips_under_way_and_one_that_fails_ends_alone() {
 
 #[tokio::test]
 async fn unknown_challenges_are_all_named_and_nothing_is_begun() {
-    let (service, board) = service();
+    let (service, streams) = service();
     let terms = terms(&service);
     let refused = service.batch(&ids([1, 98, 2, 99]), terms.clone()).await;
     let Err(Error::NotFound { ids: absent, .. }) = refused.map(drop) else {
@@ -173,7 +173,7 @@ async fn unknown_challenges_are_all_named_and_nothing_is_begun() {
     );
     let refused = service.stream(ids([98])[0], None, terms).await;
     assert!(matches!(refused.map(drop), Err(Error::NotFound { .. })));
-    assert_eq!(board.opened.load(SeqCst), 0);
+    assert_eq!(streams.opened.load(SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]

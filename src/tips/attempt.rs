@@ -6,17 +6,17 @@ use tokio::{
 };
 
 use super::{
-    board::{Core, STORE_TIMEOUT},
     breaker::{Change, Outcome, Permit},
     budget::{Budget, NoMoney},
+    generation_request::GenerationRequest,
     ledger::Reserve,
-    order::Order,
-    plan::Bar,
+    provider::{Provider, input_guess, output_guess},
     refused,
-    supplier::{Supplier, input_guess, output_guess},
+    retry_policy::AdmissionError,
+    service::{Core, STORE_TIMEOUT},
 };
 use crate::{
-    domain::{AttemptRecord, Epoch, FailureKind, Flag, TipAccount, Usage, WriteFailure},
+    domain::{AttemptRecord, Epoch, FailureKind, Flag, RunBudget, Usage, WriteFailure},
     telemetry::LineLimit,
 };
 
@@ -25,13 +25,13 @@ const NO_MONEY_PAUSE: Duration = Duration::from_secs(5);
 /// Lines about money that nobody grants.
 static NOT_GRANTED: LineLimit = LineLimit::new();
 static HELD: LineLimit = LineLimit::new();
-/// Lines about attempts that could not be entered in the books.
+/// Lines about attempts that could not be recorded in the attempt ledger.
 static UNRECORDED: LineLimit = LineLimit::new();
 
-/// An order that was let through, from the moment that it may be sent to the entry in the books.
+/// An order that was let through, from the moment that it may be sent to its record in the attempt ledger.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) provider: usize,
+    pub(super) index: usize,
     epoch: Epoch,
     permit: Permit,
     _place: OwnedSemaphorePermit,
@@ -45,7 +45,7 @@ pub(super) struct Attempt {
     text_bytes: usize,
 }
 
-/// How an attempt ended, for the books.
+/// How an attempt ended, for the attempt ledger.
 pub(super) enum Ended<'a> {
     Well(Usage),
     Badly(&'a WriteFailure),
@@ -66,60 +66,60 @@ impl Core {
     /// Asks all who may object to an attempt: its provider's health, the money, the limits.
     pub(super) async fn admit(
         &self,
-        provider: usize,
-        supplier: &Supplier,
-        order: &Order,
+        index: usize,
+        provider: &Provider,
+        request: &GenerationRequest,
         epoch: Epoch,
-    ) -> Result<Attempt, Bar> {
+    ) -> Result<Attempt, AdmissionError> {
         if !self.settings.switches.is_on(Flag::AiTips) {
-            return Err(Bar::SwitchedOff);
+            return Err(AdmissionError::SwitchedOff);
         }
         // It is never closed.
         let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(|_| Bar::SwitchedOff)?;
-        let permit = supplier.breaker.enter().map_err(Bar::Unwell)?;
-        let most = supplier.most_cost(&order.prompt);
-        let share = RunShare::take(order.account.as_ref(), most).ok_or(Bar::Budget)?;
+        let place = place.map_err(|_| AdmissionError::SwitchedOff)?;
+        let permit = provider.breaker.enter().map_err(AdmissionError::Unwell)?;
+        let most = provider.most_cost(&request.prompt);
+        let share = RunShare::take(request.account.as_ref(), most).ok_or(AdmissionError::Budget)?;
         let reserve = match self.budget.reserve(most).await {
             Ok(reserve) => reserve,
             Err(NoMoney::Spent) => {
                 self.stats.over_budget.add(1);
-                return Err(Bar::Budget);
+                return Err(AdmissionError::Budget);
             }
             Err(NoMoney::NobodyGrants) => {
                 self.stats.over_budget.add(1);
                 if let Some(left_out) = NOT_GRANTED.admit() {
                     tracing::warn!(
-                        provider = supplier.name,
+                        provider = provider.name,
                         left_out,
                         "Redis grants no money of the day's budget: this replica orders no tip until it does, and readers get other texts"
                     );
                 }
-                return Err(Bar::Budget);
+                return Err(AdmissionError::Budget);
             }
             Err(NoMoney::NoneNow) => {
                 self.stats.limited.add(1);
                 if let Some(left_out) = HELD.admit() {
                     tracing::warn!(
-                        provider = supplier.name,
+                        provider = provider.name,
                         left_out,
-                        "what is left of the day's budget is held for orders under way, or Redis lost its books and waits for \
+                        "what is left of the day's budget is held for requests under way, or Redis lost its books and waits for \
                          all replicas to tell: callers wait"
                     );
                 }
-                return Err(Bar::Limited(NO_MONEY_PAUSE));
+                return Err(AdmissionError::Limited(NO_MONEY_PAUSE));
             }
         };
-        let wants = supplier.wants(&order.prompt);
-        if let Err(wait) = self.limiter.take(&supplier.name, &wants).await {
+        let wants = provider.wants(&request.prompt);
+        if let Err(wait) = self.limiter.take(&provider.name, &wants).await {
             self.stats.limited.add(1);
-            return Err(Bar::Limited(wait));
+            return Err(AdmissionError::Limited(wait));
         }
         share.keep();
-        supplier.retries.deposit();
+        provider.retries.deposit();
         self.stats.attempts.add(1);
         Ok(Attempt {
-            provider,
+            index,
             epoch,
             permit,
             _place: place,
@@ -131,13 +131,13 @@ impl Core {
         })
     }
 
-    /// Tells everybody how it went, and enters it in the books. Nobody waits in here, so nothing is left out when
+    /// Tells everybody how it went, and records it in the attempt ledger. Nobody waits in here, so nothing is left out when
     /// whoever calls is stopped.
     pub(super) fn close(
         &self,
         attempt: Attempt,
-        supplier: &Supplier,
-        order: &Order,
+        provider: &Provider,
+        request: &GenerationRequest,
         ended: &Ended<'_>,
     ) {
         let (outcome, usage, word) = match ended {
@@ -147,21 +147,21 @@ impl Core {
                 failure.usage,
                 failure.kind.as_str(),
             ),
-            Ended::Aborted => (Outcome::Neutral, attempt.guess(order), "aborted"),
+            Ended::Aborted => (Outcome::Neutral, attempt.guess(request), "aborted"),
         };
         let change = attempt.permit.report(outcome);
         if change == Change::Opened {
             self.stats.breaker_opened.add(1);
         }
-        supplier.tell(outcome, change, ended.failure());
-        let cost = supplier.price.of(usage.input_tokens, usage.output_tokens);
-        if let Some(account) = &order.account {
-            account.enter(attempt.most, usage, cost);
+        provider.tell(outcome, change, ended.failure());
+        let cost = provider.price.of(usage.input_tokens, usage.output_tokens);
+        if let Some(account) = &request.account {
+            account.record(attempt.most, usage, cost);
         }
         Budget::settle(attempt.reserve, cost);
         self.count(ended, usage, cost);
-        supplier.figures.ended(word, attempt.began.elapsed(), usage);
-        let route = supplier.writer.route();
+        provider.metrics.ended(word, attempt.began.elapsed(), usage);
+        let route = provider.writer.route();
         tracing::info!(
             gen_ai.operation.name = "chat",
             gen_ai.provider.name = route.provider,
@@ -169,7 +169,7 @@ impl Core {
             gen_ai.usage.input_tokens = usage.input_tokens,
             gen_ai.usage.output_tokens = usage.output_tokens,
             error.r#type = (word != "success").then_some(word),
-            tip = %order.key,
+            tip = %request.key,
             epoch = attempt.epoch.0,
             cost_micro_usd = cost,
             estimated = usage.is_estimated,
@@ -177,7 +177,7 @@ impl Core {
             "tip attempt ended"
         );
         let record = AttemptRecord {
-            key: order.key,
+            key: request.key,
             epoch: attempt.epoch,
             provider: route.provider.clone(),
             model: route.model.clone(),
@@ -186,7 +186,7 @@ impl Core {
             cost_micro_usd: cost,
             ended_at: self.clock.now(),
         };
-        // Nobody waits for the books; it is bounded by its time limit.
+        // Nobody waits for the attempt ledger; it is bounded by its time limit.
         let (store, stats) = (self.store.clone(), self.stats.clone());
         self.tasks.spawn(async move {
             let recorded = timeout(STORE_TIMEOUT, store.record(&record)).await;
@@ -214,12 +214,12 @@ impl Core {
 
 /// What is taken from the money of a run of many tips; given back when it is dropped.
 struct RunShare<'a> {
-    account: Option<&'a TipAccount>,
+    account: Option<&'a RunBudget>,
     amount: u64,
 }
 
 impl<'a> RunShare<'a> {
-    fn take(account: Option<&'a Arc<TipAccount>>, amount: u64) -> Option<Self> {
+    fn take(account: Option<&'a Arc<RunBudget>>, amount: u64) -> Option<Self> {
         let account = account.map(AsRef::as_ref);
         let is_taken = account.is_none_or(|account| account.reserve(amount));
         is_taken.then_some(Self { account, amount })
@@ -241,17 +241,17 @@ impl Drop for RunShare<'_> {
 
 impl Attempt {
     /// Takes in a piece of text; the first one shows how long the provider took to begin.
-    pub(super) fn text(&mut self, piece: &str, supplier: &Supplier) {
+    pub(super) fn text(&mut self, piece: &str, provider: &Provider) {
         if self.text_bytes == 0 {
-            supplier.figures.first_text(self.began.elapsed());
+            provider.metrics.first_text(self.began.elapsed());
         }
         self.text_bytes += piece.len();
     }
 
     /// What it cost so far, as far as can be told from here.
-    pub(super) fn guess(&self, order: &Order) -> Usage {
+    pub(super) fn guess(&self, request: &GenerationRequest) -> Usage {
         let input = match self.usage.input_tokens {
-            0 => input_guess(&order.prompt),
+            0 => input_guess(&request.prompt),
             told => told,
         };
         Usage {
@@ -262,9 +262,9 @@ impl Attempt {
     }
 
     /// A failure that was noticed here.
-    pub(super) fn failure(&self, kind: FailureKind, order: &Order) -> WriteFailure {
+    pub(super) fn failure(&self, kind: FailureKind, request: &GenerationRequest) -> WriteFailure {
         WriteFailure {
-            usage: self.guess(order),
+            usage: self.guess(request),
             ..WriteFailure::new(kind)
         }
     }

@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 use super::{
     TipRedis,
-    entries::Names,
     ledger::{Ledger, Reserve},
+    redis_keys::RedisKeys,
 };
 use crate::{domain::Clock, redis::Script};
 
@@ -263,9 +263,9 @@ fn others(answer: &Value) -> Vec<(String, String)> {
 }
 
 /// Tells that nothing is spent of a budget that is nobody's; `None` where Redis does not take it.
-pub(super) async fn rehearse(redis: &TipRedis, names: &Names) -> Option<()> {
+pub(super) async fn rehearse(redis: &TipRedis, redis_keys: &RedisKeys) -> Option<()> {
     let arguments = ["nobody", "1 0 0 0", "0", "-1", "1"].map(|word| word.as_bytes().to_vec());
-    let keys = [names.one("money")];
+    let keys = [redis_keys.one("money")];
     redis.link.eval(&SPEND, &keys, &arguments).await.map(drop)
 }
 

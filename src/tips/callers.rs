@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{board::Core, limiter::Quota};
+use super::{limiter::Quota, service::Core};
 use crate::domain::{CallerId, Error};
 
 /// All callers of one address together get so many times what each of them gets, at one replica.
@@ -24,7 +24,7 @@ pub(super) struct Callers {
 
 /// One stream of a caller, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct ConcurrencyPermit {
     caller: CallerId,
     callers: Arc<Callers>,
 }
@@ -43,21 +43,21 @@ impl Callers {
     }
 
     /// One more stream, unless the caller has as many as it may.
-    pub(super) fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<Turn> {
+    pub(super) fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<ConcurrencyPermit> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let count = streams.get(caller).copied().unwrap_or(0);
         if count >= self.at_once.load(Relaxed) {
             return None;
         }
         streams.insert(caller.clone(), count + 1);
-        Some(Turn {
+        Some(ConcurrencyPermit {
             caller: caller.clone(),
             callers: Arc::clone(self),
         })
     }
 }
 
-impl Drop for Turn {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
         let streams = &self.callers.streams;
         let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,17 +70,17 @@ impl Drop for Turn {
 
 impl Core {
     /// Holds the caller to its limits.
-    pub(super) async fn turn(
+    pub(super) async fn permit(
         &self,
         caller: &CallerId,
         address: Option<IpAddr>,
-    ) -> Result<Turn, Error> {
+    ) -> Result<ConcurrencyPermit, Error> {
         let too_many = |what, retry_after| {
             self.stats.streams_refused.add(1);
             Error::Exhausted { what, retry_after }
         };
         let at_once = || too_many("tip streams at once", Duration::from_secs(1));
-        let turn = self.callers.enter(caller).ok_or_else(at_once)?;
+        let permit = self.callers.enter(caller).ok_or_else(at_once)?;
         let limits = self.caller_limits.lock();
         let limits = *limits.unwrap_or_else(PoisonError::into_inner);
         let quota = Quota {
@@ -98,7 +98,7 @@ impl Core {
         let subject = format!("caller {}", caller.0);
         let taken = self.limiter.take(&subject, &[("streams", quota, 1)]).await;
         taken.map_err(|wait| too_many("tip streams in a minute", wait))?;
-        Ok(turn)
+        Ok(permit)
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{
     key::{Growing, sha256, short_hash},
-    log::{End, Failed, Page},
+    log::{End, Failed, LogState},
 };
 use crate::domain::{
     Epoch, Error, ResetCause, ResumePoint, Tip, TipDone, TipEvent, TipEventKind, TipKey, TipPhase,
@@ -49,7 +49,7 @@ enum Next {
 
 /// What a reader does next.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum CursorStep {
     Tell(TipEvent),
     /// And no more.
     Last(TipEvent),
@@ -78,14 +78,14 @@ impl Cursor {
     }
 
     /// The next event, given what stands in the log now.
-    pub(super) fn step(&mut self, page: &Page) -> Step {
-        if !page.is_open {
-            return Step::Wait;
+    pub(super) fn step(&mut self, state: &LogState) -> CursorStep {
+        if !state.is_open {
+            return CursorStep::Wait;
         }
         let static_tip = Arc::clone(&self.terms.static_tip);
-        let view = match view(page, &static_tip, self.terms.no_static_fallback) {
+        let view = match view(state, &static_tip, self.terms.no_static_fallback) {
             Ok(view) => view,
-            Err(error) => return Step::Fail(error),
+            Err(error) => return CursorStep::Fail(error),
         };
         let mut place = self.at.unwrap_or_else(|| self.first_place(&view));
         if self.next == Next::Text && place.offset == 0 {
@@ -101,7 +101,7 @@ impl Cursor {
                 Next::Text
             };
             TipEventKind::Accepted {
-                role: self.role(page),
+                role: self.role(state),
                 source: view.source,
             }
         } else if self.next == Next::Void {
@@ -111,7 +111,7 @@ impl Cursor {
                 new_source: view.source,
             }
         } else if place.epoch != view.epoch {
-            return self.begin_again(page, &view);
+            return self.begin_again(state, &view);
         } else if let Some(text) = view.text.get(place.offset..).filter(|new| !new.is_empty()) {
             self.held.push(text);
             TipEventKind::Delta {
@@ -119,9 +119,9 @@ impl Cursor {
             }
         } else if let Some((tip, failed)) = view.ended {
             let done = done(&view, tip, failed);
-            return Step::Last(self.event(place, TipEventKind::Done(Box::new(done))));
+            return CursorStep::Last(self.event(place, TipEventKind::Done(Box::new(done))));
         } else {
-            return Step::Wait;
+            return CursorStep::Wait;
         };
         let offset = match &kind {
             TipEventKind::Delta { text } => place.offset + text.len(),
@@ -132,7 +132,7 @@ impl Cursor {
         };
         let place = Place { offset, ..place };
         self.at = Some(place);
-        Step::Tell(self.event(place, kind))
+        CursorStep::Tell(self.event(place, kind))
     }
 
     /// Whether it has told anything.
@@ -175,7 +175,7 @@ impl Cursor {
         }
     }
 
-    fn begin_again(&mut self, page: &Page, view: &View<'_>) -> Step {
+    fn begin_again(&mut self, state: &LogState, view: &View<'_>) -> CursorStep {
         let place = Place {
             epoch: view.epoch,
             offset: 0,
@@ -183,18 +183,18 @@ impl Cursor {
         self.at = Some(place);
         self.held = Growing::new();
         let cause = match view.source {
-            TipSource::Ai | TipSource::Cache => page.began_by,
+            TipSource::Ai | TipSource::Cache => state.began_by,
             TipSource::Stale | TipSource::Static => ResetCause::Fallback,
         };
         let new_source = view.source;
-        Step::Tell(self.event(place, TipEventKind::Reset { cause, new_source }))
+        CursorStep::Tell(self.event(place, TipEventKind::Reset { cause, new_source }))
     }
 
-    fn role(&self, page: &Page) -> TipRole {
-        match &page.end {
+    fn role(&self, state: &LogState) -> TipRole {
+        match &state.end {
             Some(End::Failed(_)) => TipRole::Replay,
             Some(End::Whole { source, .. }) if *source != TipSource::Ai => TipRole::Replay,
-            Some(End::Whole { .. }) | None if self.terms.came_first && page.leads => {
+            Some(End::Whole { .. }) | None if self.terms.came_first && state.leads => {
                 TipRole::Leader
             }
             Some(End::Whole { .. }) | None => TipRole::Follower,
@@ -203,14 +203,14 @@ impl Cursor {
 }
 
 fn view<'a>(
-    page: &'a Page,
+    state: &'a LogState,
     static_tip: &'a str,
     no_static_fallback: bool,
 ) -> Result<View<'a>, Error> {
-    Ok(match &page.end {
+    Ok(match &state.end {
         None => View {
-            epoch: page.epoch,
-            text: &page.text,
+            epoch: state.epoch,
+            text: &state.text,
             source: TipSource::Ai,
             ended: None,
         },

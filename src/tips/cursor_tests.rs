@@ -2,9 +2,9 @@
 use std::sync::Arc;
 
 use super::{
-    cursor::{Cursor, Step, Terms},
+    cursor::{Cursor, CursorStep, Terms},
     key::{sha256, short_hash},
-    log::{End, Failed, Page},
+    log::{End, Failed, LogState},
 };
 use crate::domain::{
     Epoch, Error, FallbackCause, ResetCause, ResumePoint, Stop, Tip, TipEvent, TipEventKind,
@@ -14,8 +14,8 @@ use crate::domain::{
 const KEY: TipKey = TipKey([1; 32]);
 const TEXT: &str = "Geh hin. Sag „Hallo“. 👋";
 
-fn page(epoch: u64, text: &str, end: Option<End>) -> Page {
-    Page {
+fn state(epoch: u64, text: &str, end: Option<End>) -> LogState {
+    LogState {
         is_open: true,
         leads: true,
         epoch: Epoch(epoch),
@@ -26,7 +26,7 @@ fn page(epoch: u64, text: &str, end: Option<End>) -> Page {
     }
 }
 
-fn whole(epoch: u64) -> Page {
+fn whole(epoch: u64) -> LogState {
     let tip = Arc::new(Tip {
         key: KEY,
         epoch: Epoch(epoch),
@@ -40,11 +40,11 @@ fn whole(epoch: u64) -> Page {
         expires_at: UnixMicros(2),
     });
     let source = TipSource::Ai;
-    page(epoch, TEXT, Some(End::Whole { tip, source }))
+    state(epoch, TEXT, Some(End::Whole { tip, source }))
 }
 
-fn failed(cause: FallbackCause) -> Page {
-    page(5, "half a t", Some(End::Failed(Failed::new(cause))))
+fn failed(cause: FallbackCause) -> LogState {
+    state(5, "half a t", Some(End::Failed(Failed::new(cause))))
 }
 
 fn terms() -> Terms {
@@ -71,18 +71,18 @@ fn strict_cursor() -> Cursor {
 }
 
 /// All events that the pages bring, one page after the other.
-fn events(cursor: &mut Cursor, pages: &[Page]) -> Vec<TipEvent> {
+fn events(cursor: &mut Cursor, pages: &[LogState]) -> Vec<TipEvent> {
     let mut events = Vec::new();
-    for page in pages {
+    for state in pages {
         loop {
-            match cursor.step(page) {
-                Step::Tell(event) => events.push(event),
-                Step::Last(event) => {
+            match cursor.step(state) {
+                CursorStep::Tell(event) => events.push(event),
+                CursorStep::Last(event) => {
                     events.push(event);
                     return events;
                 }
-                Step::Fail(error) => panic!("{error}"),
-                Step::Wait => break,
+                CursorStep::Fail(error) => panic!("{error}"),
+                CursorStep::Wait => break,
             }
         }
     }
@@ -167,7 +167,7 @@ fn a_resume_point_that_does_not_fit_brings_a_reset_and_the_whole_text() {
 
 #[test]
 fn a_new_epoch_voids_what_was_read() {
-    let pages = [page(4, "Geh we", None), page(5, "Geh", None), whole(5)];
+    let pages = [state(4, "Geh we", None), state(5, "Geh", None), whole(5)];
     let events = events(&mut cursor(None), &pages);
     assert_eq!(resets(&events), 1);
     assert_eq!(read("", &events), TEXT);
@@ -175,7 +175,7 @@ fn a_new_epoch_voids_what_was_read() {
 
 #[test]
 fn a_failure_brings_the_static_tip_and_says_why() {
-    let pages = [page(5, "half a t", None), failed(FallbackCause::Rules)];
+    let pages = [state(5, "half a t", None), failed(FallbackCause::Rules)];
     let events = events(&mut cursor(None), &pages);
     assert_eq!(read("", &events), "Smile.");
     let Some(TipEventKind::Done(done)) = events.last().map(|event| &event.kind) else {
@@ -192,11 +192,11 @@ fn who_wants_no_static_tip_gets_the_error() {
     let mut cursor = strict_cursor();
     assert!(matches!(
         cursor.step(&failed(FallbackCause::Rules)),
-        Step::Fail(Error::Declined)
+        CursorStep::Fail(Error::Declined)
     ));
     let unwell = failed(FallbackCause::Unwell);
     assert!(matches!(
         cursor.step(&unwell),
-        Step::Fail(Error::Unavailable { .. })
+        CursorStep::Fail(Error::Unavailable { .. })
     ));
 }

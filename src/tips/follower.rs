@@ -3,11 +3,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    entries::Names,
-    fanout::{Fanout, LEASE},
+    cluster::{LEASE, TipCluster},
     frame::{Entry, Frame, Position},
-    log::{End, Log, Page},
-    rules::Rules,
+    log::{End, Log, LogState},
+    policy::ContentPolicy,
+    redis_keys::RedisKeys,
 };
 use crate::domain::{Epoch, FallbackCause, Tip, TipPhase, TipSource};
 
@@ -17,13 +17,13 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Carries what another replica writes from Redis to the log here: one for each tip and replica,
 /// however many read it.
 pub(super) struct Follower<'a> {
-    fanout: &'a Fanout,
-    names: &'a Names,
+    cluster: &'a TipCluster,
+    redis_keys: &'a RedisKeys,
     log: &'a Log,
     /// The last entry that is in the log here.
     at: Option<Position>,
     /// What the text of this epoch has been read by.
-    rules: Rules,
+    policy: ContentPolicy,
 }
 
 /// How following ended.
@@ -42,13 +42,13 @@ pub(super) enum Followed {
 }
 
 impl<'a> Follower<'a> {
-    pub(super) fn new(fanout: &'a Fanout, names: &'a Names, log: &'a Log) -> Self {
+    pub(super) fn new(cluster: &'a TipCluster, redis_keys: &'a RedisKeys, log: &'a Log) -> Self {
         Self {
-            fanout,
-            names,
+            cluster,
+            redis_keys,
             log,
             at: None,
-            rules: fanout.rules(),
+            policy: cluster.policy(),
         }
     }
 
@@ -64,15 +64,15 @@ impl<'a> Follower<'a> {
             followed = self.follow() => followed,
             () = log.deserted() => Followed::Deserted,
         };
-        self.fanout.leave(self.names).await;
+        self.cluster.leave(self.redis_keys).await;
         followed
     }
 
     async fn follow(&mut self) -> Followed {
-        let mut hints = self.fanout.hints(self.names);
+        let mut hints = self.cluster.hints(self.redis_keys);
         let mut answered = Instant::now();
         loop {
-            match self.fanout.tail(self.names, self.at).await {
+            match self.cluster.tail(self.redis_keys, self.at).await {
                 Some(tail) => {
                     answered = Instant::now();
                     let is_news = !tail.frames.is_empty();
@@ -94,7 +94,7 @@ impl<'a> Follower<'a> {
             loop {
                 tokio::select! {
                     message = hints.next() => {
-                        let frame = self.fanout.read_message(self.names, &message);
+                        let frame = self.cluster.read_message(self.redis_keys, &message);
                         match frame.filter(|frame| self.is_next(frame.at)) {
                             Some(frame) => if let Some(end) = self.take(vec![frame]) {
                                 return end;
@@ -122,13 +122,13 @@ impl<'a> Follower<'a> {
         self.at = newer.last().map(|frame| frame.at).or(self.at);
         let mut end = None;
         if !newer.is_empty() {
-            let (fanout, rules) = (self.fanout, &mut self.rules);
-            self.log.write(|page| {
+            let (cluster, policy) = (self.cluster, &mut self.policy);
+            self.log.write(|state| {
                 for frame in newer {
                     if matches!(frame.entry, Entry::Begin(_)) {
-                        *rules = fanout.rules();
+                        *policy = cluster.policy();
                     }
-                    end = apply(page, frame, rules).or(end.take());
+                    end = apply(state, frame, policy).or(end.take());
                 }
             });
         }
@@ -137,30 +137,30 @@ impl<'a> Follower<'a> {
 }
 
 /// Changes the page as the frame says, if its text may be shown.
-fn apply(page: &mut Page, frame: Frame, rules: &mut Rules) -> Option<Followed> {
+fn apply(state: &mut LogState, frame: Frame, policy: &mut ContentPolicy) -> Option<Followed> {
     match frame.entry {
         Entry::Begin(cause) => {
-            page.begin(frame.at.epoch, false, cause);
+            state.begin(frame.at.epoch, false, cause);
             None
         }
         Entry::Text { offset, text } => {
             // An offset that does not fit is of an epoch whose beginning was trimmed away.
-            if usize::try_from(offset).is_ok_and(|offset| offset == page.text.len()) {
-                if rules.read(&text).is_err() {
+            if usize::try_from(offset).is_ok_and(|offset| offset == state.text.len()) {
+                if policy.read(&text).is_err() {
                     return Some(Followed::Failed(FallbackCause::Rules));
                 }
-                page.phase = TipPhase::Generating;
-                page.text.push_str(&text);
+                state.phase = TipPhase::Generating;
+                state.text.push_str(&text);
             }
             None
         }
-        Entry::Whole(_) if rules.finish().is_err() => Some(Followed::Failed(FallbackCause::Rules)),
+        Entry::Whole(_) if policy.finish().is_err() => Some(Followed::Failed(FallbackCause::Rules)),
         Entry::Whole(tip) => {
-            page.end = Some(End::Whole {
+            state.end = Some(End::Whole {
                 tip: std::sync::Arc::new((*tip).clone()),
                 source: TipSource::Ai,
             });
-            page.is_open = true;
+            state.is_open = true;
             Some(Followed::Whole(*tip))
         }
         Entry::Failed(cause) => Some(Followed::Failed(cause)),

@@ -5,23 +5,25 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     attempt::{Attempt, Ended},
-    board::Core,
-    fence::Fence,
+    generation_request::GenerationRequest,
     keep_time::keep_time,
     key::sha256,
+    lease_guard::LeaseGuard,
     log::Log,
-    order::Order,
-    plan::{Plan, Setback, Situation, Step},
+    policy::{ContentPolicy, PolicyViolation, is_blank},
+    provider::{Provider, SHORT_PAUSE},
     refused::Refused,
-    rules::{Breach, Rules, is_blank},
-    supplier::{SHORT_PAUSE, Supplier},
+    retry_policy::{AttemptError, RetryContext, RetryPolicy, RetryStep},
+    service::Core,
 };
 use crate::{
-    domain::{Ending, Epoch, FailureKind, ResetCause, Tip, TipPhase, WriteFailure, Writing},
+    domain::{
+        Completion, Epoch, FailureKind, ResetCause, StreamEvent, Tip, TipPhase, WriteFailure,
+    },
     telemetry::LineLimit,
 };
 
-/// Lines about texts that break the rules.
+/// Lines about texts that break the content policy.
 static BREACHES: LineLimit = LineLimit::new();
 /// Lines about orders that brought no tip.
 static FAILED: LineLimit = LineLimit::new();
@@ -32,11 +34,11 @@ static FAILED: LineLimit = LineLimit::new();
 /// before it a failure costs readers nothing but time, after it they are told to forget the text.
 pub(super) struct Generation<'a> {
     core: &'a Core,
-    order: &'a Order,
+    request: &'a GenerationRequest,
     log: &'a Log,
-    fence: &'a Fence,
+    lease_guard: &'a LeaseGuard,
     epoch: Epoch,
-    plan: Plan,
+    retry_policy: RetryPolicy,
     deadline: Instant,
     /// The one that is under way.
     attempt: Option<Attempt>,
@@ -45,48 +47,48 @@ pub(super) struct Generation<'a> {
 impl<'a> Generation<'a> {
     pub(super) fn new(
         core: &'a Core,
-        order: &'a Order,
+        request: &'a GenerationRequest,
         log: &'a Log,
-        fence: &'a Fence,
+        lease_guard: &'a LeaseGuard,
         epoch: Epoch,
     ) -> Self {
         Self {
             core,
-            order,
+            request,
             log,
-            fence,
+            lease_guard,
             epoch,
-            plan: Plan::new(core.suppliers.len()),
+            retry_policy: RetryPolicy::new(core.providers.len()),
             deadline: Instant::now() + core.settings.time_limit,
             attempt: None,
         }
     }
 
     /// Ends with the tip, its whole text in the log, or with the last setback.
-    pub(super) async fn run(&mut self) -> Result<Tip, Setback> {
+    pub(super) async fn run(&mut self) -> Result<Tip, AttemptError> {
         loop {
             let core = self.core;
-            let Some(supplier) = core.suppliers.get(self.plan.provider()) else {
-                return Err(Setback::TimedOut);
+            let Some(provider) = core.providers.get(self.retry_policy.provider()) else {
+                return Err(AttemptError::TimedOut);
             };
-            let setback = match self.try_once(supplier).await {
-                Ok(ending) => return Ok(self.tip(supplier, ending).await),
-                Err(setback) => setback,
+            let error = match self.try_once(provider).await {
+                Ok(ending) => return Ok(self.tip(provider, ending).await),
+                Err(error) => error,
             };
-            let now = Situation {
+            let now = RetryContext {
                 is_published: self.log.length() > 0,
                 time_left: self.deadline.saturating_duration_since(Instant::now()),
-                may_retry: supplier.retries.has_one(),
+                may_retry: provider.retries.has_one(),
                 jitter: rand::random(),
             };
-            let step = self.plan.after(&setback, now);
-            self.tell(supplier, &setback, step);
+            let step = self.retry_policy.after(&error, now);
+            self.tell(provider, &error, step);
             match step {
-                Step::GiveUp => return Err(setback),
-                Step::Next => {}
-                Step::Wait { after } => self.pause(after).await,
-                Step::Again { after } => {
-                    supplier.retries.spend();
+                RetryStep::GiveUp => return Err(error),
+                RetryStep::Next => {}
+                RetryStep::Wait { after } => self.pause(after).await,
+                RetryStep::Again { after } => {
+                    provider.retries.spend();
                     self.pause(after).await;
                 }
             }
@@ -94,28 +96,28 @@ impl<'a> Generation<'a> {
         }
     }
 
-    /// Enters the attempt that is under way, if there is one, in the books; it was cut off.
+    /// Enters the attempt that is under way, if there is one, in the attempt ledger; it was cut off.
     pub(super) fn abandon(&mut self) {
         if let Some(attempt) = self.attempt.take()
-            && let Some(supplier) = self.core.suppliers.get(attempt.provider)
+            && let Some(provider) = self.core.providers.get(attempt.index)
         {
             self.core
-                .close(attempt, supplier, self.order, &Ended::Aborted);
+                .close(attempt, provider, self.request, &Ended::Aborted);
         }
     }
 
     /// Says why an order brought no tip, and what comes of it.
-    fn tell(&self, supplier: &Supplier, setback: &Setback, step: Step) {
+    fn tell(&self, provider: &Provider, error: &AttemptError, step: RetryStep) {
         let timed_out;
-        let failure = match setback {
-            Setback::Write(failure) => failure,
-            Setback::TimedOut => {
+        let failure = match error {
+            AttemptError::Write(failure) => failure,
+            AttemptError::TimedOut => {
                 timed_out = WriteFailure::new(FailureKind::TooSlow);
                 &timed_out
             }
-            // A text that breaks the rules has a line of its own; whoever was barred ordered nothing.
-            Setback::Breach(_) | Setback::Barred(_) => {
-                tracing::debug!(tip = %self.order.key, cause = setback.cause().as_str(), "tip set back");
+            // A text that violates the content policy has a line of its own; whoever was barred ordered nothing.
+            AttemptError::Violation(_) | AttemptError::NotAdmitted(_) => {
+                tracing::debug!(tip = %self.request.key, cause = error.cause().as_str(), "tip set back");
                 return;
             }
         };
@@ -123,21 +125,21 @@ impl<'a> Generation<'a> {
             return;
         };
         let (pause, then) = match step {
-            Step::Again { after } | Step::Wait { after } => {
+            RetryStep::Again { after } | RetryStep::Wait { after } => {
                 (Some(after), "the order goes out again")
             }
-            Step::Next => (None, "the next provider is asked"),
-            Step::GiveUp => (None, "readers get another text"),
+            RetryStep::Next => (None, "the next provider is asked"),
+            RetryStep::GiveUp => (None, "readers get another text"),
         };
         tracing::warn!(
-            provider = supplier.name,
+            provider = provider.name,
             failure = %failure,
             request_id = failure.attempt_id,
-            attempt = self.plan.attempts(),
+            attempt = self.retry_policy.attempts(),
             told_to_wait = failure.retry_after.map(tracing::field::debug),
             pause = pause.map(tracing::field::debug),
             then,
-            tip = %self.order.key,
+            tip = %self.request.key,
             left_out,
             "a provider brought no tip"
         );
@@ -154,63 +156,63 @@ impl<'a> Generation<'a> {
             self.epoch = Epoch(self.epoch.0 + 1);
             let epoch = self.epoch;
             self.log
-                .write(|page| page.begin(epoch, true, ResetCause::Restart));
+                .write(|state| state.begin(epoch, true, ResetCause::Restart));
         }
     }
 
-    async fn try_once(&mut self, supplier: &Supplier) -> Result<Ending, Setback> {
-        let provider = self.plan.provider();
-        let admitted = self.core.admit(provider, supplier, self.order, self.epoch);
+    async fn try_once(&mut self, provider: &Provider) -> Result<Completion, AttemptError> {
+        let index = self.retry_policy.provider();
+        let admitted = self.core.admit(index, provider, self.request, self.epoch);
         let attempt = timeout_at(self.deadline, admitted).await;
-        let attempt = attempt.map_err(|_| Setback::TimedOut)?;
-        self.attempt = Some(attempt.map_err(Setback::Barred)?);
-        self.plan.count_attempt();
+        let attempt = attempt.map_err(|_| AttemptError::TimedOut)?;
+        self.attempt = Some(attempt.map_err(AttemptError::NotAdmitted)?);
+        self.retry_policy.count_attempt();
         self.log.set_phase(TipPhase::Connecting);
-        let written = timeout_at(self.deadline, self.write(supplier)).await;
-        let written = written.unwrap_or(Err(Setback::TimedOut));
+        let written = timeout_at(self.deadline, self.write(provider)).await;
+        let written = written.unwrap_or(Err(AttemptError::TimedOut));
         if let Some(attempt) = self.attempt.take() {
             let timed_out;
             let ended = match &written {
                 Ok(ending) => Ended::Well(ending.usage),
-                Err(Setback::Write(failure)) => Ended::Badly(failure),
-                Err(Setback::TimedOut) => {
-                    timed_out = attempt.failure(FailureKind::TooSlow, self.order);
+                Err(AttemptError::Write(failure)) => Ended::Badly(failure),
+                Err(AttemptError::TimedOut) => {
+                    timed_out = attempt.failure(FailureKind::TooSlow, self.request);
                     Ended::Badly(&timed_out)
                 }
-                Err(Setback::Breach(_) | Setback::Barred(_)) => Ended::Aborted,
+                Err(AttemptError::Violation(_) | AttemptError::NotAdmitted(_)) => Ended::Aborted,
             };
-            self.core.close(attempt, supplier, self.order, &ended);
+            self.core.close(attempt, provider, self.request, &ended);
         }
-        if let Err(Setback::Write(failure)) = &written {
-            self.warn_others(supplier, failure).await;
+        if let Err(AttemptError::Write(failure)) = &written {
+            self.warn_others(provider, failure).await;
         }
         written
     }
 
-    /// Reads one attempt to its end; its text goes through the rules into the log.
-    async fn write(&mut self, supplier: &Supplier) -> Result<Ending, Setback> {
-        let mut rules = Rules::new(self.core.settings.max_bytes);
-        let mut writing = supplier.writer.write(&self.order.prompt);
+    /// Reads one attempt to its end; its text goes through the content policy into the log.
+    async fn write(&mut self, provider: &Provider) -> Result<Completion, AttemptError> {
+        let mut policy = ContentPolicy::new(self.core.settings.max_bytes);
+        let mut writing = provider.writer.write(&self.request.prompt);
         while let Some(next) = writing.next().await {
-            match next.map_err(Setback::Write)? {
-                Writing::Accepted { usage, .. } => {
+            match next.map_err(AttemptError::Write)? {
+                StreamEvent::Accepted { usage, .. } => {
                     if let Some(attempt) = &mut self.attempt {
                         attempt.usage = usage;
                     }
                 }
-                Writing::Alive => {}
-                Writing::TakenBack => {
+                StreamEvent::Alive => {}
+                StreamEvent::TakenBack => {
                     self.begin_again();
-                    rules = Rules::new(self.core.settings.max_bytes);
+                    policy = ContentPolicy::new(self.core.settings.max_bytes);
                 }
-                Writing::Text(piece) => {
+                StreamEvent::Text(piece) => {
                     if let Some(attempt) = &mut self.attempt {
-                        attempt.text(&piece, supplier);
+                        attempt.text(&piece, provider);
                     }
-                    self.publish(rules.read(&piece)).await?;
+                    self.publish(policy.read(&piece)).await?;
                 }
-                Writing::Ended(ending) => {
-                    self.publish(rules.finish()).await?;
+                StreamEvent::Ended(ending) => {
+                    self.publish(policy.finish()).await?;
                     if is_blank(&self.log.text()) {
                         return Err(self.noticed(FailureKind::Empty));
                     }
@@ -222,44 +224,44 @@ impl<'a> Generation<'a> {
         Err(self.noticed(FailureKind::Truncated))
     }
 
-    /// Gives text that passed the rules to all readers.
-    async fn publish(&self, checked: Result<String, Breach>) -> Result<(), Setback> {
-        let text = checked.map_err(|breach| {
-            self.core.stats.breaches.add(1);
+    /// Gives text that passed the content policy to all readers.
+    async fn publish(&self, checked: Result<String, PolicyViolation>) -> Result<(), AttemptError> {
+        let text = checked.map_err(|violation| {
+            self.core.stats.violations.add(1);
             if let Some(left_out) = BREACHES.admit() {
-                let (tip, breach) = (self.order.key, breach.as_str());
-                tracing::warn!(%tip, breach, left_out, "tip breaks the rules");
+                let (tip, violation) = (self.request.key, violation.as_str());
+                tracing::warn!(%tip, violation, left_out, "tip breaks the rules");
             }
-            Setback::Breach(breach)
+            AttemptError::Violation(violation)
         })?;
         if !text.is_empty() {
-            self.fence.pass().await;
+            self.lease_guard.pass().await;
             self.log.append(&text);
         }
         Ok(())
     }
 
-    fn noticed(&self, kind: FailureKind) -> Setback {
+    fn noticed(&self, kind: FailureKind) -> AttemptError {
         let failure = self.attempt.as_ref();
-        Setback::Write(failure.map_or_else(
+        AttemptError::Write(failure.map_or_else(
             || WriteFailure::new(kind),
-            |attempt| attempt.failure(kind, self.order),
+            |attempt| attempt.failure(kind, self.request),
         ))
     }
 
     /// What a provider says of its limits holds for the whole fleet; so does that the money is spent.
-    async fn warn_others(&self, supplier: &Supplier, failure: &WriteFailure) {
+    async fn warn_others(&self, provider: &Provider, failure: &WriteFailure) {
         let spent = Refused::by(failure.kind) == Some(Refused::Money);
         let spent = spent.then(|| Refused::Money.pause());
         let Some(pause) = spent.or(failure.retry_after) else {
             return;
         };
         let limiter = &self.core.limiter;
-        let is_told = limiter.paused(&supplier.name) > SHORT_PAUSE;
-        limiter.pause(&supplier.name, pause).await;
+        let is_told = limiter.paused(&provider.name) > SHORT_PAUSE;
+        limiter.pause(&provider.name, pause).await;
         if pause > SHORT_PAUSE && !is_told {
             tracing::warn!(
-                provider = supplier.name,
+                provider = provider.name,
                 ?pause,
                 failure = %failure,
                 "a provider asks for a long pause: no replica orders from it until then, or until `admin tips resume`"
@@ -267,17 +269,17 @@ impl<'a> Generation<'a> {
         }
     }
 
-    async fn tip(&self, supplier: &Supplier, ending: Ending) -> Tip {
-        self.fence.pass().await;
+    async fn tip(&self, provider: &Provider, ending: Completion) -> Tip {
+        self.lease_guard.pass().await;
         let text = self.log.text();
         let keep = keep_time(&text, self.core.settings.ttl);
         let now = self.core.clock.now();
         Tip {
-            key: self.order.key,
+            key: self.request.key,
             epoch: self.epoch,
             sha256: sha256(&text),
             text,
-            provider: supplier.writer.route().provider.clone(),
+            provider: provider.writer.route().provider.clone(),
             model: ending.model,
             stop: ending.stop,
             usage: ending.usage,

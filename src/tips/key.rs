@@ -2,7 +2,7 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
-use super::rules;
+use super::policy;
 use crate::domain::{Locale, PersonaName, Route, TipKey, TipSubject};
 
 /// Changes when the fields below, or their order, change.
@@ -52,7 +52,7 @@ pub(super) fn tip_key(
     subject: &TipSubject,
     locale: &Locale,
     persona: &PersonaName,
-    edition: &str,
+    prompt_version: &str,
     route: Option<&Route>,
 ) -> TipKey {
     let mut fields = Fields::new();
@@ -61,8 +61,8 @@ pub(super) fn tip_key(
     fields.bytes(&subject.content_hash());
     fields.text(locale.as_str());
     fields.text(persona.as_str());
-    fields.text(edition);
-    fields.number(rules::VERSION);
+    fields.text(prompt_version);
+    fields.number(policy::VERSION);
     if let Some(route) = route {
         fields.text(&route.provider);
         fields.text(&route.model);
@@ -136,9 +136,9 @@ mod tests {
         }
     }
 
-    fn key(subject: &TipSubject, locale: &str, persona: &str, edition: &str) -> TipKey {
+    fn key(subject: &TipSubject, locale: &str, persona: &str, prompt_version: &str) -> TipKey {
         let (locale, persona) = (locale.parse().unwrap(), persona.parse().unwrap());
-        tip_key(subject, &locale, &persona, edition, Some(&route()))
+        tip_key(subject, &locale, &persona, prompt_version, Some(&route()))
     }
 
     /// P18: whatever may change the text changes the key, and fields cannot be shifted.

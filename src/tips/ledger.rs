@@ -18,16 +18,16 @@ const GONE: Duration = Duration::from_secs(8);
 /// The accounts of one replica. A new day begins a new page; what belongs to the one before is forgotten, and so is
 /// what comes back of it.
 pub(super) struct Ledger {
-    page: Arc<Mutex<Page>>,
+    page: Arc<Mutex<DayLedger>>,
     settled: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
-struct Page {
+struct DayLedger {
     day: i64,
     own: Standing,
     /// Of what is taken: orders under way.
-    orders: u64,
+    requests: u64,
     reserved_at: Option<Instant>,
     /// What Redis was last told.
     told: Standing,
@@ -66,7 +66,7 @@ pub(super) struct Message {
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Reserve {
-    page: Arc<Mutex<Page>>,
+    page: Arc<Mutex<DayLedger>>,
     settled: Arc<Notify>,
     day: i64,
     amount: i64,
@@ -92,7 +92,7 @@ impl Ledger {
             return None;
         }
         page.own.taken = taken;
-        page.orders += 1;
+        page.requests += 1;
         page.reserved_at = Some(Instant::now());
         Some(Reserve {
             page: Arc::clone(&self.page),
@@ -125,7 +125,7 @@ impl Ledger {
 
     /// Whether orders are under way.
     pub(super) fn has_orders(&self) -> bool {
-        lock(&self.page).orders > 0
+        lock(&self.page).requests > 0
     }
 
     /// Whether Redis does not know where this replica stands.
@@ -208,19 +208,19 @@ impl Ledger {
     }
 
     /// The page of `day`; the first word of a new day turns it.
-    fn page(&self, day: i64) -> MutexGuard<'_, Page> {
+    fn page(&self, day: i64) -> MutexGuard<'_, DayLedger> {
         let mut page = lock(&self.page);
         if page.day < day {
-            *page = Page {
+            *page = DayLedger {
                 day,
-                ..Page::default()
+                ..DayLedger::default()
             };
         }
         page
     }
 }
 
-impl Page {
+impl DayLedger {
     fn sum(&self, own: i64, figure: impl Fn(&Other) -> i64) -> u64 {
         let sum = self
             .others
@@ -242,7 +242,7 @@ impl Drop for Reserve {
     fn drop(&mut self) {
         let mut page = lock(&self.page);
         if page.day == self.day {
-            page.orders = page.orders.saturating_sub(1);
+            page.requests = page.requests.saturating_sub(1);
             let left = self.amount.saturating_sub(self.cost);
             let own = &mut page.own;
             own.settled = own.settled.saturating_add(self.cost);
@@ -283,7 +283,7 @@ impl FromStr for Standing {
     }
 }
 
-fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
+fn lock(page: &Mutex<DayLedger>) -> MutexGuard<'_, DayLedger> {
     page.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{TipRedis, entries::Names, key::short_hash};
+use super::{TipRedis, key::short_hash, redis_keys::RedisKeys};
 use crate::redis::Script;
 
 static LIMIT: LazyLock<Script> = LazyLock::new(|| {
@@ -72,7 +72,7 @@ enum Shared {
 }
 
 /// Takes from a limit and sets a pause that are nobody's; `None` where Redis does not do it.
-pub(super) async fn rehearse(redis: &TipRedis, names: &Names) -> Option<()> {
+pub(super) async fn rehearse(redis: &TipRedis, names: &RedisKeys) -> Option<()> {
     let [pause, limit] = [names.one("pause"), names.one("limit")];
     let resumed = names.one("resumed");
     let one = || b"1".to_vec();

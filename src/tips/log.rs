@@ -10,17 +10,17 @@ use crate::domain::{
 ///
 /// Readers keep a cursor each and look when they like. Nobody waits for anybody, and one that
 /// never looks costs its cursor: there is one copy of the text, and no queue. The length is
-/// bounded by the [rules](super::rules::Rules) that the text passes before it comes here.
+/// bounded by the [rules](super::policy::ContentPolicy) that the text passes before it comes here.
 #[derive(Debug)]
 pub(super) struct Log {
-    page: watch::Sender<Page>,
+    state: watch::Sender<LogState>,
     /// Counts the readers; carries nothing.
     readers: watch::Sender<()>,
 }
 
 /// What there is to read at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(super) struct LogState {
     /// Whether it is known by now where the text comes from.
     pub(super) is_open: bool,
     /// Whether this replica has it written.
@@ -54,8 +54,8 @@ pub(super) struct Failed {
 
 /// A place at a log. The log knows how many are taken.
 #[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) page: watch::Receiver<Page>,
+pub(super) struct Subscription {
+    pub(super) state: watch::Receiver<LogState>,
     _reader: watch::Receiver<()>,
 }
 
@@ -70,7 +70,7 @@ impl Log {
     }
 
     fn with(end: Option<End>) -> Self {
-        let page = Page {
+        let state = LogState {
             is_open: end.is_some(),
             leads: false,
             epoch: Epoch::default(),
@@ -80,22 +80,22 @@ impl Log {
             end,
         };
         Self {
-            page: watch::Sender::new(page),
+            state: watch::Sender::new(state),
             readers: watch::Sender::new(()),
         }
     }
 
     /// Takes a place.
-    pub(super) fn join(&self) -> Seat {
-        Seat {
-            page: self.page.subscribe(),
+    pub(super) fn join(&self) -> Subscription {
+        Subscription {
+            state: self.state.subscribe(),
             _reader: self.readers.subscribe(),
         }
     }
 
     /// A way to follow the text without counting as a reader.
-    pub(super) fn watch(&self) -> watch::Receiver<Page> {
-        self.page.subscribe()
+    pub(super) fn watch(&self) -> watch::Receiver<LogState> {
+        self.state.subscribe()
     }
 
     pub(super) fn has_readers(&self) -> bool {
@@ -108,44 +108,44 @@ impl Log {
     }
 
     /// Changes several things at once: readers see all of them or none.
-    pub(super) fn write(&self, change: impl FnOnce(&mut Page)) {
-        self.page.send_modify(change);
+    pub(super) fn write(&self, change: impl FnOnce(&mut LogState)) {
+        self.state.send_modify(change);
     }
 
     pub(super) fn append(&self, text: &str) {
-        self.write(|page| {
-            page.phase = TipPhase::Generating;
-            page.text.push_str(text);
+        self.write(|state| {
+            state.phase = TipPhase::Generating;
+            state.text.push_str(text);
         });
     }
 
     pub(super) fn set_phase(&self, phase: TipPhase) {
-        self.write(|page| page.phase = phase);
+        self.write(|state| state.phase = phase);
     }
 
     /// Ends it, unless it has ended.
     pub(super) fn end(&self, end: End) {
-        self.write(|page| {
-            page.is_open = true;
-            page.end.get_or_insert(end);
+        self.write(|state| {
+            state.is_open = true;
+            state.end.get_or_insert(end);
         });
     }
 
     /// How many bytes were published in this epoch.
     pub(super) fn length(&self) -> usize {
-        self.page.borrow().text.len()
+        self.state.borrow().text.len()
     }
 
     pub(super) fn text(&self) -> String {
-        self.page.borrow().text.clone()
+        self.state.borrow().text.clone()
     }
 
     pub(super) fn epoch(&self) -> Epoch {
-        self.page.borrow().epoch
+        self.state.borrow().epoch
     }
 }
 
-impl Page {
+impl LogState {
     /// Starts an epoch with no text.
     pub(super) fn begin(&mut self, epoch: Epoch, leads: bool, cause: ResetCause) {
         self.is_open = true;

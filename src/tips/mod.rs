@@ -4,48 +4,48 @@
 //! every reader has a cursor there; on other replicas one follower fills the same kind of log
 //! from Redis. Before the first byte of text is published everything may be tried again unseen;
 //! after it readers are told to forget what they have. Whatever fails, they end with a tip.
+mod active_logs;
 mod attempt;
-mod board;
 mod breaker;
 mod budget;
 mod callers;
+mod cluster;
 mod cursor;
 #[cfg(test)]
 mod cursor_tests;
-mod desk;
-mod duty;
-mod entries;
-mod fanout;
-mod fence;
-mod figures;
 mod follower;
 mod frame;
 mod generation;
+mod generation_request;
+mod generation_task;
 mod keep_time;
 mod key;
+mod lease_guard;
 mod ledger;
 mod limiter;
 mod log;
-mod memory;
-mod order;
-mod plan;
-mod provider_figures;
+mod metrics;
+mod policy;
+mod provider;
+mod provider_metrics;
 mod providers;
 mod publisher;
 mod reader;
+mod redis_keys;
 mod refused;
 mod rehearsal;
 mod retries;
-mod rules;
+mod retry_policy;
+mod service;
 mod settings;
 mod showing;
 mod stats;
-mod supplier;
+mod tip_cache;
 mod tip_redis;
 
-pub use board::{Board, TipParts};
+pub use service::{TipParts, TipService};
 pub use settings::{
-    Abandoned, CallerLimits, Price, Provider, ProviderQuota, TipLimits, TipSettings,
+    Abandoned, CallerLimits, Price, ProviderQuota, ProviderSpec, TipLimits, TipSettings,
 };
 pub use stats::TipStats;
 pub use tip_redis::TipRedis;

@@ -4,89 +4,89 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Board,
-    supplier::{SHORT_PAUSE, Supplier},
+    TipService,
+    provider::{Provider, SHORT_PAUSE},
 };
 use crate::domain::{Resumed, ResumedProvider, TipProviders};
 
-impl Board {
+impl TipService {
     /// Whether anybody is configured to write; without, tips that persons wrote are served.
     #[must_use]
     pub fn has_writers(&self) -> bool {
-        !self.0.suppliers.is_empty()
+        !self.0.providers.is_empty()
     }
 
     /// Whether any provider may be asked, now or within a minute, as far as it is known here; false
     /// without providers.
     #[must_use]
     pub fn has_provider(&self) -> bool {
-        let mut suppliers = self.0.suppliers.iter();
-        suppliers.any(|supplier| {
-            supplier.breaker.is_closed() && self.pause_left(supplier) <= SHORT_PAUSE
+        let mut providers = self.0.providers.iter();
+        providers.any(|provider| {
+            provider.breaker.is_closed() && self.pause_left(provider) <= SHORT_PAUSE
         })
     }
 
     /// Whether a provider took no order from us when it was asked last.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        let mut suppliers = self.0.suppliers.iter();
-        suppliers.any(|supplier| supplier.breaker.is_refusing())
+        let mut providers = self.0.providers.iter();
+        providers.any(|provider| provider.breaker.is_refusing())
     }
 
     /// Orders go to `provider` with another key from now on: that it refused the one before says
     /// nothing any more.
     pub async fn key_renewed(&self, provider: &str) {
-        for supplier in &self.0.suppliers {
-            if supplier.writer.route().provider != provider {
+        for known in &self.0.providers {
+            if known.writer.route().provider != provider {
                 continue;
             }
-            let was_refusing = supplier.breaker.is_refusing();
-            supplier.key_renewed();
+            let was_refusing = known.breaker.is_refusing();
+            known.key_renewed();
             // Money that was spent keeps the whole fleet away, which may have the new key by now.
-            if was_refusing && self.pause_left(supplier) > Duration::ZERO {
-                self.0.limiter.resume(&supplier.name).await;
+            if was_refusing && self.pause_left(known) > Duration::ZERO {
+                self.0.limiter.resume(&known.name).await;
             }
         }
     }
 
     /// Where a provider is left alone, looks whether an operator resumed it at another replica.
     pub async fn look_for_resume(&self) {
-        for supplier in &self.0.suppliers {
+        for provider in &self.0.providers {
             let is_away =
-                !supplier.breaker.is_closed() || self.pause_left(supplier) > Duration::ZERO;
-            if is_away && self.0.limiter.sees_resume(&supplier.name).await {
-                supplier.resume();
+                !provider.breaker.is_closed() || self.pause_left(provider) > Duration::ZERO;
+            if is_away && self.0.limiter.sees_resume(&provider.name).await {
+                provider.resume();
                 tracing::info!(
-                    provider = supplier.name,
+                    provider = provider.name,
                     "orders go to a provider again: it was resumed by hand"
                 );
             }
         }
     }
 
-    pub(super) fn pause_left(&self, supplier: &Supplier) -> Duration {
-        self.0.limiter.paused(&supplier.name)
+    pub(super) fn pause_left(&self, provider: &Provider) -> Duration {
+        self.0.limiter.paused(&provider.name)
     }
 }
 
 #[async_trait]
-impl TipProviders for Board {
+impl TipProviders for TipService {
     async fn resume(&self) -> Resumed {
         let mut providers = Vec::new();
-        let mut is_fleet_wide = self.0.fanout.is_some();
-        for supplier in &self.0.suppliers {
-            let route = supplier.writer.route();
+        let mut is_fleet_wide = self.0.cluster.is_some();
+        for provider in &self.0.providers {
+            let route = provider.writer.route();
             let resumed = ResumedProvider {
                 provider: route.provider.clone(),
                 model: route.model.clone(),
-                was_left_alone: !supplier.breaker.is_closed(),
-                pause_left: self.pause_left(supplier),
+                was_left_alone: !provider.breaker.is_closed(),
+                pause_left: self.pause_left(provider),
             };
-            supplier.resume();
-            is_fleet_wide &= self.0.limiter.resume(&supplier.name).await;
+            provider.resume();
+            is_fleet_wide &= self.0.limiter.resume(&provider.name).await;
             let (was_left_alone, pause_left) = (resumed.was_left_alone, resumed.pause_left);
             tracing::info!(
-                provider = supplier.name,
+                provider = provider.name,
                 was_left_alone,
                 ?pause_left,
                 is_fleet_wide,

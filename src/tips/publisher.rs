@@ -9,11 +9,11 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    entries::Names,
-    fanout::{Fanout, Kept, Lease},
-    fence::{Fence, TRUST},
+    cluster::{AppendResult, Lease, TipCluster},
     frame::{Entry, Position},
-    log::{Log, Page},
+    lease_guard::{LeaseGuard, TRUST},
+    log::{Log, LogState},
+    redis_keys::RedisKeys,
 };
 use crate::{
     domain::{Epoch, Tip, UnixMicros},
@@ -36,10 +36,10 @@ static LOST: LineLimit = LineLimit::new();
 /// The text is in the log first, so Redis slows nobody down here. What gathered since the last
 /// answer goes as one entry; so a slow Redis gets larger entries, not more of them.
 pub(super) struct Publisher<'a> {
-    fanout: &'a Fanout,
-    names: &'a Names,
+    cluster: &'a TipCluster,
+    redis_keys: &'a RedisKeys,
     log: &'a Log,
-    fence: &'a Fence,
+    lease_guard: &'a LeaseGuard,
     lease: Lease,
     /// The last entry of ours that stands.
     at: Position,
@@ -61,18 +61,18 @@ pub(super) struct Demoted;
 
 impl<'a> Publisher<'a> {
     pub(super) fn new(
-        fanout: &'a Fanout,
-        names: &'a Names,
+        cluster: &'a TipCluster,
+        redis_keys: &'a RedisKeys,
         log: &'a Log,
-        fence: &'a Fence,
+        lease_guard: &'a LeaseGuard,
         lease: Lease,
     ) -> Self {
         let epoch = lease.epoch;
         Self {
-            fanout,
-            names,
+            cluster,
+            redis_keys,
             log,
-            fence,
+            lease_guard,
             lease,
             at: Position { epoch, number: 0 },
             sent: 0,
@@ -90,14 +90,14 @@ impl<'a> Publisher<'a> {
 
     /// Publishes what comes into the log until another leader is there.
     pub(super) async fn run(&mut self) -> Demoted {
-        let mut page = self.log.watch();
+        let mut state = self.log.watch();
         loop {
-            let pending = self.next_entry(&page.borrow_and_update());
+            let pending = self.next_entry(&state.borrow_and_update());
             let is_renewal = pending.is_none();
             match self.send(pending).await {
                 Ok(true) if is_renewal => {
                     // A change wakes it at once, time at the next beat.
-                    let _ = timeout(BEAT, page.changed()).await;
+                    let _ = timeout(BEAT, state.changed()).await;
                 }
                 Ok(true) if self.followers.load(Relaxed) == 0 => sleep(ALONE).await,
                 Ok(true) => {}
@@ -124,7 +124,7 @@ impl<'a> Publisher<'a> {
     }
 
     pub(super) async fn release(&self) {
-        self.fanout.release(self.names, &self.lease).await;
+        self.cluster.release(self.redis_keys, &self.lease).await;
     }
 
     async fn close(&mut self, epoch: Epoch, end: &Entry, keep: Duration) -> Result<(), Demoted> {
@@ -136,35 +136,40 @@ impl<'a> Publisher<'a> {
         };
         let at = Position { epoch, number };
         for _ in 0..3 {
-            let closed = self.fanout.close(self.names, &self.lease, at, end, keep);
+            let closed = self
+                .cluster
+                .close(self.redis_keys, &self.lease, at, end, keep);
             match closed.await {
-                Some(Kept::Yes { .. } | Kept::Gone) => return Ok(()),
-                Some(Kept::Lost) => return Err(Demoted),
+                Some(AppendResult::Yes { .. } | AppendResult::Gone) => return Ok(()),
+                Some(AppendResult::Lost) => return Err(Demoted),
                 None => sleep(PAUSE).await,
             }
         }
-        tracing::debug!(tip = %self.names.key(), "the end of a tip did not reach Redis");
+        tracing::debug!(tip = %self.redis_keys.key(), "the end of a tip did not reach Redis");
         Ok(())
     }
 
     /// What is to be sent next, if anything is.
-    fn next_entry(&self, page: &Page) -> Option<(Position, Entry)> {
+    fn next_entry(&self, state: &LogState) -> Option<(Position, Entry)> {
         if self.is_gone {
             return None;
         }
         if let Some(doubtful) = &self.doubtful
-            && doubtful.0.epoch == page.epoch
+            && doubtful.0.epoch == state.epoch
         {
             return Some(doubtful.clone());
         }
-        if page.epoch > self.at.epoch {
+        if state.epoch > self.at.epoch {
             let at = Position {
-                epoch: page.epoch,
+                epoch: state.epoch,
                 number: 0,
             };
-            return Some((at, Entry::Begin(page.began_by)));
+            return Some((at, Entry::Begin(state.began_by)));
         }
-        let text = page.text.get(self.sent..).filter(|text| !text.is_empty())?;
+        let text = state
+            .text
+            .get(self.sent..)
+            .filter(|text| !text.is_empty())?;
         let at = Position {
             number: self.at.number + 1,
             ..self.at
@@ -181,23 +186,25 @@ impl<'a> Publisher<'a> {
         let sent_at = Instant::now();
         let epoch = pending.as_ref().map_or(self.at.epoch, |(at, _)| at.epoch);
         let entry = pending.as_ref().map(|(at, entry)| (at.number, entry));
-        let appended = self.fanout.append(self.names, &self.lease, epoch, entry);
+        let appended = self
+            .cluster
+            .append(self.redis_keys, &self.lease, epoch, entry);
         let appended = appended.await;
         if appended.is_some() {
             self.silence = None;
         }
         match appended {
-            Some(Kept::Yes { followers }) => {
+            Some(AppendResult::Yes { followers }) => {
                 self.followers.store(followers, Relaxed);
-                self.fence.renew(sent_at);
+                self.lease_guard.renew(sent_at);
                 self.stand(pending);
                 Ok(true)
             }
-            Some(Kept::Lost) => Err(Demoted),
-            Some(Kept::Gone) => {
+            Some(AppendResult::Lost) => Err(Demoted),
+            Some(AppendResult::Gone) => {
                 // It came back empty. Our readers have the text, and the end will be kept.
                 self.is_gone = true;
-                self.fence.lift();
+                self.lease_guard.lift();
                 Ok(true)
             }
             None => {
@@ -222,12 +229,12 @@ impl<'a> Publisher<'a> {
         let unbroken = self.silence.filter(|(_, last)| sent_at - *last <= TRUST);
         let since = unbroken.map_or(sent_at, |(since, _)| since);
         self.silence = Some((since, now));
-        if now - since > TRUST && self.fence.is_needed() {
+        if now - since > TRUST && self.lease_guard.is_needed() {
             if let Some(left_out) = LOST.admit() {
-                let tip = self.names.key();
+                let tip = self.redis_keys.key();
                 tracing::info!(%tip, left_out, "Redis is lost; writing on for this replica");
             }
-            self.fence.lift();
+            self.lease_guard.lift();
         }
     }
 

@@ -5,9 +5,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     TipStats,
-    callers::Turn,
-    cursor::{Cursor, Step, Terms},
-    log::{End, Failed, Page, Seat},
+    callers::ConcurrencyPermit,
+    cursor::{Cursor, CursorStep, Terms},
+    log::{End, Failed, LogState, Subscription},
 };
 use crate::domain::{Error, FallbackCause, TipEvent, TipEventKind, TipSource};
 
@@ -17,7 +17,7 @@ const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);
 /// One caller at one log: waits for text, keeps the caller's deadline, and gives signs of life.
 pub(super) struct Reader {
     cursor: Cursor,
-    seat: Seat,
+    subscription: Subscription,
     deadline: Instant,
     heartbeat: Option<Duration>,
     asked: Instant,
@@ -31,22 +31,22 @@ pub(super) struct Reader {
     is_over: bool,
     stats: Arc<TipStats>,
     /// One of the streams that the caller may have at once.
-    _turn: Option<Turn>,
+    _turn: Option<ConcurrencyPermit>,
 }
 
 impl Reader {
     pub(super) fn new(
         terms: Terms,
-        seat: Seat,
+        subscription: Subscription,
         deadline: Instant,
         heartbeat: Option<Duration>,
         stats: Arc<TipStats>,
-        turn: Option<Turn>,
+        permit: Option<ConcurrencyPermit>,
     ) -> Self {
         let now = Instant::now();
         Self {
             cursor: Cursor::new(terms),
-            seat,
+            subscription,
             deadline,
             heartbeat: heartbeat.map(|every| every.max(LEAST_HEARTBEAT)),
             asked: now,
@@ -56,7 +56,7 @@ impl Reader {
             is_orphan: false,
             is_over: false,
             stats,
-            _turn: turn,
+            _turn: permit,
         }
     }
 
@@ -83,39 +83,39 @@ impl Reader {
     async fn event(&mut self) -> Result<TipEvent, Error> {
         loop {
             match self.look() {
-                Step::Tell(event) | Step::Last(event) => {
+                CursorStep::Tell(event) | CursorStep::Last(event) => {
                     self.note(&event);
                     return Ok(event);
                 }
-                Step::Fail(error) => return Err(error),
-                Step::Wait => {}
+                CursorStep::Fail(error) => return Err(error),
+                CursorStep::Wait => {}
             }
             // The first event is that of a stream that was accepted.
             let heartbeat = self.heartbeat.filter(|_| self.cursor.has_begun());
             let beat = heartbeat.map(|every| self.sent + every);
             tokio::select! {
-                changed = self.seat.page.changed() => self.is_orphan = changed.is_err(),
+                changed = self.subscription.state.changed() => self.is_orphan = changed.is_err(),
                 () = sleep_until(self.deadline) => return Err(Error::DeadlineExceeded),
                 () = sleep_until(beat.unwrap_or(self.deadline)), if beat.is_some() => {
-                    let phase = self.seat.page.borrow().phase;
+                    let phase = self.subscription.state.borrow().phase;
                     return Ok(self.cursor.heartbeat(self.told.elapsed(), phase));
                 }
             }
         }
     }
 
-    fn look(&mut self) -> Step {
-        let page = self.seat.page.borrow_and_update();
-        if self.is_orphan && page.end.is_none() {
+    fn look(&mut self) -> CursorStep {
+        let state = self.subscription.state.borrow_and_update();
+        if self.is_orphan && state.end.is_none() {
             let end = End::Failed(Failed::new(FallbackCause::Abandoned));
-            let ended = Page {
+            let ended = LogState {
                 is_open: true,
                 end: Some(end),
-                ..page.clone()
+                ..state.clone()
             };
             return self.cursor.step(&ended);
         }
-        self.cursor.step(&page)
+        self.cursor.step(&state)
     }
 
     fn note(&mut self, event: &TipEvent) {

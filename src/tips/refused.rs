@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use super::breaker::Outcome;
-use crate::domain::{FailureKind, Verdict};
+use crate::domain::{BreakerSignal, FailureKind};
 
 /// What a provider takes no order for. It is so for every tip, so the next tip does not try again:
 /// one order finds out after a while whether it still is.
@@ -59,9 +59,9 @@ impl Refused {
 
 /// What a failure of this kind tells the breaker.
 pub(super) fn outcome(kind: FailureKind) -> Outcome {
-    match (Refused::by(kind), kind.verdict()) {
+    match (Refused::by(kind), kind.breaker_signal()) {
         (Some(refused), _) => Outcome::Refused(refused.pause()),
-        (None, Verdict::Failure) => Outcome::Failure,
-        (None, Verdict::Neutral) => Outcome::Neutral,
+        (None, BreakerSignal::Failure) => Outcome::Failure,
+        (None, BreakerSignal::Neutral) => Outcome::Neutral,
     }
 }

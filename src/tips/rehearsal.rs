@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 
 use super::{
     TipRedis, budget,
-    entries::Names,
-    fanout::{Fanout, Part},
+    cluster::{Role, TipCluster},
     frame::{Entry, Position},
     limiter,
+    redis_keys::RedisKeys,
 };
 use crate::{
     domain::{Epoch, FallbackCause, TipKey},
@@ -19,7 +19,7 @@ use crate::{
 /// Of so many names one lies in any part of a cluster.
 const TRIES_A_PART: usize = 256;
 
-impl Fanout {
+impl TipCluster {
     /// Whether Redis is read and written to. Where that failed, all that tips do there is done once, under names that
     /// are nobody's: what is refused may be one command of many.
     pub(super) async fn reaches_redis(&self) -> bool {
@@ -28,48 +28,49 @@ impl Fanout {
             .link()
             .parts_to_try()
             .filter_map(|part| trial.names_in(part));
-        join_all(rehearsals.map(|names| trial.rehearse(names))).await;
+        join_all(rehearsals.map(|redis_keys| trial.rehearse(redis_keys))).await;
         self.link().tell_if_over();
         !self.link().is_bypassed()
     }
 
-    fn names_in(&self, part: redis::Part) -> Option<Names> {
-        let mut names = (0..TRIES_A_PART).map(|_| self.names(TipKey(rand::random())));
-        names.find(|names| self.link().is_in(part, &names.scope))
+    fn names_in(&self, part: redis::Part) -> Option<RedisKeys> {
+        let mut redis_keys = (0..TRIES_A_PART).map(|_| self.keys_of(TipKey(rand::random())));
+        redis_keys.find(|redis_keys| self.link().is_in(part, &redis_keys.scope))
     }
 
     /// `None` at the first command that is refused or not answered: the way to Redis has noted it.
-    async fn rehearse(&self, names: Names) -> Option<()> {
-        self.look(&names).await?;
-        let Part::Lead(lease) = self.join(&names, Epoch(0)).await? else {
+    async fn rehearse(&self, redis_keys: RedisKeys) -> Option<()> {
+        self.look(&redis_keys).await?;
+        let Role::Lead(lease) = self.join(&redis_keys, Epoch(0)).await? else {
             return None;
         };
-        let (epoch, names) = (lease.epoch, &names);
+        let (epoch, redis_keys) = (lease.epoch, &redis_keys);
         let text = Entry::Text {
             offset: 0,
             text: ".".to_owned(),
         };
-        self.append(names, &lease, epoch, Some((1, &text))).await?;
-        self.append(names, &lease, epoch, None).await?;
-        self.tail(names, None).await?;
-        self.leave(names).await?;
-        self.release(names, &lease).await?;
+        self.append(redis_keys, &lease, epoch, Some((1, &text)))
+            .await?;
+        self.append(redis_keys, &lease, epoch, None).await?;
+        self.tail(redis_keys, None).await?;
+        self.leave(redis_keys).await?;
+        self.release(redis_keys, &lease).await?;
         let (at, end) = (
             Position { epoch, number: 2 },
             Entry::Failed(FallbackCause::Abandoned),
         );
         let keep = std::time::Duration::from_millis(1);
-        self.close(names, &lease, at, &end, keep).await?;
-        limiter::rehearse(&self.redis, names).await?;
-        budget::rehearse(&self.redis, names).await?;
-        self.remove(names).await.map(drop)
+        self.close(redis_keys, &lease, at, &end, keep).await?;
+        limiter::rehearse(&self.redis, redis_keys).await?;
+        budget::rehearse(&self.redis, redis_keys).await?;
+        self.remove(redis_keys).await.map(drop)
     }
 
-    async fn remove(&self, names: &Names) -> Option<Value> {
+    async fn remove(&self, redis_keys: &RedisKeys) -> Option<Value> {
         let others = ["log", "lease", "done", "neg", "att", "subs", "money"];
-        let others = others.map(|name| names.one(name));
+        let others = others.map(|name| redis_keys.one(name));
         let link = &self.redis.link;
-        link.change("DEL", &names.one("ep"), &others).await
+        link.change("DEL", &redis_keys.one("ep"), &others).await
     }
 }
 

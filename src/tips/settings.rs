@@ -70,7 +70,7 @@ pub struct CallerLimits {
 }
 
 /// One provider that tips are ordered from. The first in a list is asked first.
-pub struct Provider {
+pub struct ProviderSpec {
     /// Writes.
     pub writer: Arc<dyn TipWriter>,
     /// What it takes for that.

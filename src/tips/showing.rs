@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::time::{sleep, timeout};
 
-use super::board::{Core, STORE_TIMEOUT};
+use super::service::{Core, STORE_TIMEOUT};
 
 /// Whether tips are due, and whether somebody here waits to show them.
 #[derive(Debug, Default)]

@@ -78,8 +78,8 @@ counters! {
     limited,
     /// Attempts that were not made because of the budget.
     over_budget,
-    /// Tips that broke the rules.
-    breaches,
+    /// Tips that broke the content policy.
+    violations,
     /// What the store could not do.
     store_errors,
 }

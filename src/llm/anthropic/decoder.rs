@@ -4,15 +4,14 @@ use serde_json::Value;
 
 use super::counts::Counts;
 use crate::{
-    domain::{Ending, FailureKind, Usage, Writing},
+    domain::{Completion, FailureKind, StreamEvent, Usage},
     llm::{
         decoder::Decoder,
-        fault,
-        flaw::Flaw,
         json::{self, count, reason, word},
         name::name,
-        stop,
-        tally::Tally,
+        protocol_error::ProtocolError,
+        provider_error, stop,
+        usage_counter::UsageCounter,
     },
 };
 
@@ -21,7 +20,7 @@ use crate::{
 /// It is whole once a reason to stop was told: that comes after all text. That the body ended
 /// proves nothing: connections are cut cleanly, too.
 pub(in crate::llm) struct MessageDecoder {
-    tally: Tally,
+    counter: UsageCounter,
     model: String,
     has_begun: bool,
     id: Option<String>,
@@ -31,9 +30,9 @@ pub(in crate::llm) struct MessageDecoder {
 
 impl MessageDecoder {
     /// `model` is the one that was asked for, in case that the answer does not name one.
-    pub(in crate::llm) fn new(tally: Tally, model: String) -> Self {
+    pub(in crate::llm) fn new(counter: UsageCounter, model: String) -> Self {
         Self {
-            tally,
+            counter,
             model,
             has_begun: false,
             id: None,
@@ -43,20 +42,20 @@ impl MessageDecoder {
     }
 
     fn count(&mut self, counts: Counts) {
-        self.tally.tell_input(counts.input);
-        self.tally.tell_output(counts.output);
+        self.counter.tell_input(counts.input);
+        self.counter.tell_output(counts.output);
     }
 
     /// The start of the message, which comes first and once: texts of two are not one tip. Some
     /// gateways tell of the same one twice.
-    fn begin(&mut self, message: &Value) -> Result<Writing, Flaw> {
+    fn begin(&mut self, message: &Value) -> Result<StreamEvent, ProtocolError> {
         let id = word(message, "id").and_then(name);
         if self.has_begun && self.id.is_some() && self.id == id {
-            return Ok(Writing::Alive);
+            return Ok(StreamEvent::Alive);
         }
         if self.has_begun {
             let detail = "a message started within a message";
-            return Err(Flaw::new(FailureKind::Malformed, detail));
+            return Err(ProtocolError::new(FailureKind::Malformed, detail));
         }
         self.has_begun = true;
         self.id.clone_from(&id);
@@ -64,9 +63,9 @@ impl MessageDecoder {
         if let Some(model) = word(message, "model").and_then(name) {
             self.model = model;
         }
-        Ok(Writing::Accepted {
+        Ok(StreamEvent::Accepted {
             attempt_id: id,
-            usage: self.tally.usage(),
+            usage: self.counter.usage(),
         })
     }
 
@@ -77,8 +76,8 @@ impl MessageDecoder {
         &mut self,
         event: &Value,
         (part, kind): (&str, &str),
-        writings: &mut VecDeque<Writing>,
-    ) -> Result<(), Flaw> {
+        writings: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), ProtocolError> {
         let part = event
             .get(part)
             .filter(|part| word(part, "type") == Some(kind));
@@ -87,63 +86,71 @@ impl MessageDecoder {
             let block = count(event, "index").unwrap_or(self.block);
             if block < self.block {
                 let detail = "text for a block that was over";
-                return Err(Flaw::new(FailureKind::Malformed, detail));
+                return Err(ProtocolError::new(FailureKind::Malformed, detail));
             }
             (self.block, self.has_begun) = (block, true);
         }
-        self.tally.text(&piece, writings);
+        self.counter.text(&piece, writings);
         Ok(())
     }
 
     /// Notes why the message stopped, if `told` says so, and what `counted` says that it cost.
-    fn note_stop(&mut self, told: Option<&Value>, counted: &Value) -> Result<(), Flaw> {
+    fn note_stop(&mut self, told: Option<&Value>, counted: &Value) -> Result<(), ProtocolError> {
         let reason = told.map_or(Ok(None), |told| reason(told, "stop_reason"))?;
         let counts = Counts::of(counted);
         self.count(counts);
         if reason.is_some() && counts.output.is_some() {
-            self.tally.close();
+            self.counter.close();
         }
         self.stop_reason = reason.or(self.stop_reason.take());
         Ok(())
     }
 
     /// A message that comes whole instead of as a stream.
-    fn whole(&mut self, message: &Value, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+    fn whole(
+        &mut self,
+        message: &Value,
+        writings: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), ProtocolError> {
         let text = json::text(message.get("content"))?;
         let accepted = self.begin(message)?;
         self.note_stop(Some(message), message)?;
         writings.push_back(accepted);
-        self.tally.text(&text, writings);
+        self.counter.text(&text, writings);
         Ok(())
     }
 
     fn end(
         &mut self,
-        writings: &mut VecDeque<Writing>,
+        writings: &mut VecDeque<StreamEvent>,
         without_reason: FailureKind,
-    ) -> Result<(), Flaw> {
+    ) -> Result<(), ProtocolError> {
         let Some(reason) = self.stop_reason.as_deref() else {
             let detail = "the answer ended without a reason to stop";
-            return Err(Flaw::new(without_reason, detail));
+            return Err(ProtocolError::new(without_reason, detail));
         };
         let mut rest = VecDeque::new();
-        self.tally.finish_text(&mut rest);
-        let ending = Ending {
-            stop: stop::meaning(reason, self.tally.has_text())?,
-            usage: self.tally.usage(),
+        self.counter.finish_text(&mut rest);
+        let ending = Completion {
+            stop: stop::meaning(reason, self.counter.has_text())?,
+            usage: self.counter.usage(),
             model: self.model.clone(),
         };
         writings.append(&mut rest);
-        writings.push_back(Writing::Ended(ending));
+        writings.push_back(StreamEvent::Ended(ending));
         Ok(())
     }
 }
 
 impl Decoder for MessageDecoder {
-    fn decode(&mut self, data: &str, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+    fn decode(
+        &mut self,
+        data: &str,
+        writings: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), ProtocolError> {
         let event = json::parse(data)?;
-        if let Some(flaw) = fault::within(&event) {
-            return Err(flaw);
+        if let Some(error) = provider_error::within(&event) {
+            return Err(error);
         }
         match word(&event, "type") {
             Some("message_start") => {
@@ -155,17 +162,17 @@ impl Decoder for MessageDecoder {
             Some("content_block_delta") => self.block(&event, ("delta", "text_delta"), writings)?,
             Some("message_delta") => {
                 self.note_stop(event.get("delta"), &event)?;
-                writings.push_back(Writing::Alive);
+                writings.push_back(StreamEvent::Alive);
             }
             Some("message_stop") => self.end(writings, FailureKind::Malformed)?,
             Some("message") => self.whole(&event, writings)?,
             // New types are added without a new version of the protocol, and are to be ignored.
-            Some(_) | None => writings.push_back(Writing::Alive),
+            Some(_) | None => writings.push_back(StreamEvent::Alive),
         }
         Ok(())
     }
 
-    fn close(&mut self, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+    fn close(&mut self, writings: &mut VecDeque<StreamEvent>) -> Result<(), ProtocolError> {
         self.end(writings, FailureKind::Truncated)
     }
 
@@ -174,6 +181,6 @@ impl Decoder for MessageDecoder {
     }
 
     fn usage(&self) -> Usage {
-        self.tally.usage()
+        self.counter.usage()
     }
 }

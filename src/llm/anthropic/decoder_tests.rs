@@ -4,8 +4,11 @@ use serde_json::{Value, json};
 
 use super::decoder::MessageDecoder;
 use crate::{
-    domain::{Ending, FailureKind, Prompt, Stop, Usage, Writing},
-    llm::{decoder::Decoder, flaw::Flaw, tally::Tally, thoughts::ThinkingHabit},
+    domain::{Completion, FailureKind, Prompt, Stop, StreamEvent, Usage},
+    llm::{
+        decoder::Decoder, protocol_error::ProtocolError, thoughts::ThinkingHabit,
+        usage_counter::UsageCounter,
+    },
 };
 
 fn decoder() -> MessageDecoder {
@@ -13,8 +16,8 @@ fn decoder() -> MessageDecoder {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    let tally = Tally::of(&prompt, &ThinkingHabit::default());
-    MessageDecoder::new(tally, "asked-for".to_owned())
+    let counter = UsageCounter::of(&prompt, &ThinkingHabit::default());
+    MessageDecoder::new(counter, "asked-for".to_owned())
 }
 
 fn start() -> Value {
@@ -39,34 +42,37 @@ fn message_stop() -> Value {
 }
 
 /// What the events mean, up to the first flaw, which may be that they end.
-fn decode(events: &[Value]) -> (Vec<Writing>, Option<Flaw>, Usage) {
+fn decode(events: &[Value]) -> (Vec<StreamEvent>, Option<ProtocolError>, Usage) {
     let (mut decoder, mut writings) = (decoder(), VecDeque::new());
     let mut results = events
         .iter()
         .map(|event| decoder.decode(&event.to_string(), &mut writings));
-    let mut flaw = results.find_map(Result::err);
-    let has_ended = matches!(writings.back(), Some(Writing::Ended(_)));
-    if flaw.is_none() && !has_ended {
-        flaw = decoder.close(&mut writings).err();
+    let mut error = results.find_map(Result::err);
+    let has_ended = matches!(writings.back(), Some(StreamEvent::Ended(_)));
+    if error.is_none() && !has_ended {
+        error = decoder.close(&mut writings).err();
     }
-    (writings.into(), flaw, decoder.usage())
+    (writings.into(), error, decoder.usage())
 }
 
-fn text_of(writings: &[Writing]) -> String {
+fn text_of(writings: &[StreamEvent]) -> String {
     let texts = writings.iter().filter_map(|writing| match writing {
-        Writing::Text(text) => Some(text.as_str()),
-        Writing::Accepted { .. } | Writing::TakenBack | Writing::Alive | Writing::Ended(_) => None,
+        StreamEvent::Text(text) => Some(text.as_str()),
+        StreamEvent::Accepted { .. }
+        | StreamEvent::TakenBack
+        | StreamEvent::Alive
+        | StreamEvent::Ended(_) => None,
     });
     texts.collect()
 }
 
 fn kind(events: &[Value]) -> Option<FailureKind> {
-    decode(events).1.map(|flaw| flaw.kind)
+    decode(events).1.map(|error| error.kind)
 }
 
 #[test]
 fn a_whole_message_becomes_its_text_and_what_it_cost() {
-    let (writings, flaw, _) = decode(&[
+    let (writings, error, _) = decode(&[
         start(),
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
         json!({"type": "ping"}),
@@ -76,32 +82,32 @@ fn a_whole_message_becomes_its_text_and_what_it_cost() {
         stop("end_turn"),
         message_stop(),
     ]);
-    assert_eq!(flaw, None);
+    assert_eq!(error, None);
     let usage = |output_tokens, is_estimated| Usage {
         input_tokens: 25,
         output_tokens,
         is_estimated,
     };
-    let accepted = Writing::Accepted {
+    let accepted = StreamEvent::Accepted {
         attempt_id: Some("msg_1".to_owned()),
         usage: usage(1, true),
     };
-    let ended = Writing::Ended(Ending {
+    let ended = StreamEvent::Ended(Completion {
         stop: Stop::EndTurn,
         usage: usage(9, false),
         model: "claude-x".to_owned(),
     });
     let written: Vec<_> = writings
         .into_iter()
-        .filter(|writing| *writing != Writing::Alive)
+        .filter(|writing| *writing != StreamEvent::Alive)
         .collect();
-    let [be, kind] = ["Be ", "kind."].map(|text| Writing::Text(text.to_owned()));
+    let [be, kind] = ["Be ", "kind."].map(|text| StreamEvent::Text(text.to_owned()));
     assert_eq!(written, [accepted, be, kind, ended]);
 }
 
 #[test]
 fn only_text_of_text_blocks_is_published_and_unknown_events_are_ignored() {
-    let (writings, flaw, _) = decode(&[
+    let (writings, error, _) = decode(&[
         start(),
         json!({"type": "from_the_future", "message": 7}),
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "no"}}),
@@ -115,7 +121,7 @@ fn only_text_of_text_blocks_is_published_and_unknown_events_are_ignored() {
         stop("stop_sequence"),
         message_stop(),
     ]);
-    assert_eq!(flaw, None);
+    assert_eq!(error, None);
     assert_eq!(text_of(&writings), "Go on, gently.");
 }
 
@@ -145,8 +151,8 @@ fn the_start_of_another_message_is_malformed_and_the_same_one_again_is_not() {
         stop("end_turn"),
         message_stop(),
     ];
-    let (writings, flaw, usage) = decode(&events);
-    assert_eq!((flaw, usage.input_tokens), (None, 25));
+    let (writings, error, usage) = decode(&events);
+    assert_eq!((error, usage.input_tokens), (None, 25));
     assert_eq!(text_of(&writings), "Hi");
 }
 
@@ -193,10 +199,10 @@ fn an_error_within_the_answer_is_told_by_its_type() {
             vec![start(), error.clone()],
             vec![start(), text(0, "Hi"), error],
         ] {
-            let (_, flaw, usage) = decode(&events);
-            let flaw = flaw.unwrap();
-            assert_eq!(flaw.kind, expected, "{word}");
-            assert!(!flaw.detail.contains("secret"), "{flaw}");
+            let (_, error, usage) = decode(&events);
+            let error = error.unwrap();
+            assert_eq!(error.kind, expected, "{word}");
+            assert!(!error.detail.contains("secret"), "{error}");
             assert!(usage.is_estimated && usage.input_tokens == 25);
         }
     }
@@ -213,8 +219,8 @@ fn what_is_no_event_is_malformed_and_not_repeated() {
         r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":{"secret":1}}}"#,
         r#"{"type":"message_delta","delta":{"stop_reason":["secret"]}}"#,
     ] {
-        let flaw = decoder().decode(data, &mut VecDeque::new()).unwrap_err();
-        assert_eq!(flaw.kind, FailureKind::Malformed, "{data}");
-        assert!(!flaw.detail.contains("secret"), "{flaw}");
+        let error = decoder().decode(data, &mut VecDeque::new()).unwrap_err();
+        assert_eq!(error.kind, FailureKind::Malformed, "{data}");
+        assert!(!error.detail.contains("secret"), "{error}");
     }
 }

@@ -4,8 +4,11 @@ use serde_json::{Value, json};
 
 use super::decoder::MessageDecoder;
 use crate::{
-    domain::{Ending, FailureKind, Prompt, Stop, Usage, Writing},
-    llm::{decoder::Decoder, flaw::Flaw, tally::Tally, thoughts::ThinkingHabit},
+    domain::{Completion, FailureKind, Prompt, Stop, StreamEvent, Usage},
+    llm::{
+        decoder::Decoder, protocol_error::ProtocolError, thoughts::ThinkingHabit,
+        usage_counter::UsageCounter,
+    },
 };
 
 const START: &str = r#"{"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":20,"output_tokens":1}}}"#;
@@ -20,38 +23,41 @@ fn delta(delta: &Value) -> String {
     json!({"type": "content_block_delta", "index": 0, "delta": delta}).to_string()
 }
 
-fn read_with<S: AsRef<str>>(events: &[S], habit: &ThinkingHabit) -> Result<(String, Ending), Flaw> {
+fn read_with<S: AsRef<str>>(
+    events: &[S],
+    habit: &ThinkingHabit,
+) -> Result<(String, Completion), ProtocolError> {
     let prompt = Prompt {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    let mut decoder = MessageDecoder::new(Tally::of(&prompt, habit), "asked-for".to_owned());
+    let mut decoder = MessageDecoder::new(UsageCounter::of(&prompt, habit), "asked-for".to_owned());
     let mut writings = VecDeque::new();
     for event in events {
         decoder.decode(event.as_ref(), &mut writings)?;
     }
-    if !matches!(writings.back(), Some(Writing::Ended(_))) {
+    if !matches!(writings.back(), Some(StreamEvent::Ended(_))) {
         decoder.close(&mut writings)?;
     }
     let mut text = String::new();
     for writing in writings {
         match writing {
-            Writing::Text(piece) => text.push_str(&piece),
-            Writing::TakenBack => text.clear(),
-            Writing::Ended(ending) => return Ok((text, ending)),
-            Writing::Accepted { .. } | Writing::Alive => {}
+            StreamEvent::Text(piece) => text.push_str(&piece),
+            StreamEvent::TakenBack => text.clear(),
+            StreamEvent::Ended(ending) => return Ok((text, ending)),
+            StreamEvent::Accepted { .. } | StreamEvent::Alive => {}
         }
     }
     panic!("no end after {text}");
 }
 
 /// The text and the end of an answer, or why there is none.
-fn read<S: AsRef<str>>(events: &[S]) -> Result<(String, Ending), Flaw> {
+fn read<S: AsRef<str>>(events: &[S]) -> Result<(String, Completion), ProtocolError> {
     read_with(events, &ThinkingHabit::default())
 }
 
 /// How a whole answer ends with this event before its text.
-fn with(event: &str) -> Result<(String, Ending), Flaw> {
+fn with(event: &str) -> Result<(String, Completion), ProtocolError> {
     read(&[
         START,
         event,
@@ -80,7 +86,7 @@ fn a_side_field_that_cannot_be_read_costs_nothing() {
         r#"{"type":"ping","error":{}}"#,
         r#"{"type":"ping","error":""}"#,
     ] {
-        let (text, ending) = with(event).unwrap_or_else(|flaw| panic!("{event}: {flaw}"));
+        let (text, ending) = with(event).unwrap_or_else(|error| panic!("{event}: {error}"));
         assert_eq!(text, "Be kind.", "{event}");
         assert_eq!(
             (ending.usage.input_tokens, ending.usage.output_tokens),

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::decoder::MessageDecoder;
 use crate::{
-    domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
+    domain::{Clock, Prompt, Route, StreamEvent, TipWriter, WriteFailure},
     llm::{
         ProviderSettings, SetupError, attempt,
         endpoint::Endpoint,
-        order_fields::{Field, OrderFields, OrderRequest},
+        request_fields::{Field, HttpRequest, RequestFields},
         settings::secret,
-        tally::Tally,
         thoughts::ThinkingHabit,
+        usage_counter::UsageCounter,
     },
 };
 
@@ -26,7 +26,7 @@ pub struct AnthropicWriter {
     endpoint: Endpoint,
     route: Route,
     temperature: Option<f64>,
-    fields: OrderFields,
+    fields: RequestFields,
     habit: ThinkingHabit,
 }
 
@@ -42,7 +42,7 @@ impl AnthropicWriter {
             endpoint: Endpoint::new(settings, "/v1/messages", headers, clock)?,
             route: settings.route("anthropic"),
             temperature: settings.temperature(),
-            fields: OrderFields::new(settings),
+            fields: RequestFields::new(settings),
             habit: ThinkingHabit::default(),
         })
     }
@@ -56,24 +56,24 @@ impl AnthropicWriter {
         Ok(self.endpoint.renew(headers(settings)?))
     }
 
-    fn order(&self, prompt: &Prompt) -> OrderRequest {
+    fn request(&self, prompt: &Prompt) -> HttpRequest {
         let mut sent = self.fields.now();
         sent.retain(|field| *field == Field::Temperature);
         let temperature = self.temperature.filter(|_| !sent.is_empty());
-        let order = Order {
+        let request = MessageRequest {
             model: &self.route.model,
             max_tokens: self.route.max_output_tokens,
             temperature,
             stream: true,
             system: &prompt.system,
-            messages: [Turn {
+            messages: [Message {
                 role: "user",
                 content: &prompt.user,
             }],
         };
         // Text and numbers under fixed names can always be written.
-        let body = serde_json::to_vec(&order).unwrap_or_default();
-        OrderRequest {
+        let body = serde_json::to_vec(&request).unwrap_or_default();
+        HttpRequest {
             body,
             sent,
             fields: self.fields.clone(),
@@ -86,10 +86,10 @@ impl TipWriter for AnthropicWriter {
         &self.route
     }
 
-    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>> {
-        let tally = Tally::of(prompt, &self.habit);
-        let decoder = MessageDecoder::new(tally, self.route.model.clone());
-        attempt::write(self.endpoint.clone(), self.order(prompt), decoder)
+    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<StreamEvent, WriteFailure>> {
+        let counter = UsageCounter::of(prompt, &self.habit);
+        let decoder = MessageDecoder::new(counter, self.route.model.clone());
+        attempt::write(self.endpoint.clone(), self.request(prompt), decoder)
     }
 }
 
@@ -109,18 +109,18 @@ fn headers(settings: &ProviderSettings) -> Result<HeaderMap, SetupError> {
 }
 
 #[derive(Serialize)]
-struct Order<'a> {
+struct MessageRequest<'a> {
     model: &'a str,
     max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     stream: bool,
     system: &'a str,
-    messages: [Turn<'a>; 1],
+    messages: [Message<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Turn<'a> {
+struct Message<'a> {
     role: &'static str,
     content: &'a str,
 }

@@ -3,15 +3,14 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::{
-    domain::{Ending, FailureKind, Stop, Usage, Writing},
+    domain::{Completion, FailureKind, Stop, StreamEvent, Usage},
     llm::{
         decoder::Decoder,
-        fault,
-        flaw::Flaw,
         json::{self, count, reason, word},
         name::name,
-        stop,
-        tally::Tally,
+        protocol_error::ProtocolError,
+        provider_error, stop,
+        usage_counter::UsageCounter,
     },
 };
 
@@ -23,7 +22,7 @@ const DONE: &str = "[DONE]";
 /// It is whole when a reason to finish was told. Reading goes on up to `[DONE]`, or to the end of
 /// the body, which is all that some servers send: what it cost comes later.
 pub(in crate::llm) struct ChatDecoder {
-    tally: Tally,
+    counter: UsageCounter,
     model: String,
     was_accepted: bool,
     finish_reason: Option<String>,
@@ -32,9 +31,9 @@ pub(in crate::llm) struct ChatDecoder {
 
 impl ChatDecoder {
     /// `model` is the one that was asked for, in case that the answer does not name one.
-    pub(in crate::llm) fn new(tally: Tally, model: String) -> Self {
+    pub(in crate::llm) fn new(counter: UsageCounter, model: String) -> Self {
         Self {
-            tally,
+            counter,
             model,
             was_accepted: false,
             finish_reason: None,
@@ -42,22 +41,22 @@ impl ChatDecoder {
         }
     }
 
-    fn accept(&mut self, event: &Value, writings: &mut VecDeque<Writing>) {
+    fn accept(&mut self, event: &Value, writings: &mut VecDeque<StreamEvent>) {
         if let Some(model) = word(event, "model").and_then(name) {
             self.model = model;
         }
         if !self.was_accepted {
             self.was_accepted = true;
-            writings.push_back(Writing::Accepted {
+            writings.push_back(StreamEvent::Accepted {
                 attempt_id: word(event, "id").and_then(name),
-                usage: self.tally.usage(),
+                usage: self.counter.usage(),
             });
         }
     }
 
     /// Notes why it finished, if `choice` says so, and tells its text. A whole answer has a message
     /// where a stream has a delta.
-    fn choose(&mut self, choice: &Value) -> Result<String, Flaw> {
+    fn choose(&mut self, choice: &Value) -> Result<String, ProtocolError> {
         let message = choice.get("delta").or_else(|| choice.get("message"));
         let said = |name| json::text(message.and_then(|message| message.get(name)));
         let (text, refusal) = (said("content")?, said("refusal")?);
@@ -69,29 +68,29 @@ impl ChatDecoder {
 
     fn count(&mut self, usage: &Value) {
         let output = count(usage, "completion_tokens");
-        self.tally.tell_input(count(usage, "prompt_tokens"));
-        self.tally.tell_output(output);
+        self.counter.tell_input(count(usage, "prompt_tokens"));
+        self.counter.tell_output(output);
         // Some servers count along; the last count is that of the whole answer.
         if self.finish_reason.is_some() && output.is_some() {
-            self.tally.close();
+            self.counter.close();
         }
     }
 
-    fn verdict(&self) -> Result<Stop, Flaw> {
+    fn verdict(&self) -> Result<Stop, ProtocolError> {
         let Some(reason) = self.finish_reason.as_deref() else {
             let detail = "the answer ended without a reason to finish";
-            return Err(Flaw::new(FailureKind::Truncated, detail));
+            return Err(ProtocolError::new(FailureKind::Truncated, detail));
         };
-        match stop::meaning(reason, self.tally.has_text()) {
+        match stop::meaning(reason, self.counter.has_text()) {
             Ok(_) if self.has_declined => Err(declined()),
-            Err(flaw) if self.has_declined && flaw.kind == FailureKind::Empty => Err(declined()),
+            Err(error) if self.has_declined && error.kind == FailureKind::Empty => Err(declined()),
             verdict => verdict,
         }
     }
 }
 
-fn declined() -> Flaw {
-    Flaw::new(FailureKind::Refused, "the model declined")
+fn declined() -> ProtocolError {
+    ProtocolError::new(FailureKind::Refused, "the model declined")
 }
 
 /// The one answer that was asked for; some events have none. Some servers count something else
@@ -108,46 +107,52 @@ fn choice_of(event: &Value) -> Option<&Value> {
 }
 
 impl Decoder for ChatDecoder {
-    fn decode(&mut self, data: &str, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+    fn decode(
+        &mut self,
+        data: &str,
+        writings: &mut VecDeque<StreamEvent>,
+    ) -> Result<(), ProtocolError> {
         if data.trim() == DONE {
             return self.close(writings);
         }
         let event = json::parse(data)?;
         let choice = choice_of(&event);
         // Before the choice, which an error may bring as well, or stand in.
-        if let Some(flaw) = fault::within(&event).or_else(|| fault::within(choice?)) {
-            return Err(flaw);
+        if let Some(error) =
+            provider_error::within(&event).or_else(|| provider_error::within(choice?))
+        {
+            return Err(error);
         }
         let text = choice.map_or(Ok(String::new()), |choice| self.choose(choice))?;
         self.accept(&event, writings);
-        self.tally.text(&text, writings);
+        self.counter.text(&text, writings);
         if let Some(usage) = event.get("usage") {
             self.count(usage);
         }
         Ok(())
     }
 
-    fn close(&mut self, writings: &mut VecDeque<Writing>) -> Result<(), Flaw> {
+    fn close(&mut self, writings: &mut VecDeque<StreamEvent>) -> Result<(), ProtocolError> {
         let mut rest = VecDeque::new();
         if self.finish_reason.is_some() {
-            self.tally.finish_text(&mut rest);
+            self.counter.finish_text(&mut rest);
         }
-        let ending = Ending {
+        let ending = Completion {
             stop: self.verdict()?,
-            usage: self.tally.usage(),
+            usage: self.counter.usage(),
             model: self.model.clone(),
         };
         writings.append(&mut rest);
-        writings.push_back(Writing::Ended(ending));
+        writings.push_back(StreamEvent::Ended(ending));
         Ok(())
     }
 
     /// A reason alone is too little: some servers send one with every piece of text.
     fn is_complete(&self) -> bool {
-        self.tally.is_closed()
+        self.counter.is_closed()
     }
 
     fn usage(&self) -> Usage {
-        self.tally.usage()
+        self.counter.usage()
     }
 }

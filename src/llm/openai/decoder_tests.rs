@@ -4,8 +4,11 @@ use serde_json::{Value, json};
 
 use super::decoder::ChatDecoder;
 use crate::{
-    domain::{Ending, FailureKind, Prompt, Stop, Usage, Writing},
-    llm::{decoder::Decoder, flaw::Flaw, tally::Tally, thoughts::ThinkingHabit},
+    domain::{Completion, FailureKind, Prompt, Stop, StreamEvent, Usage},
+    llm::{
+        decoder::Decoder, protocol_error::ProtocolError, thoughts::ThinkingHabit,
+        usage_counter::UsageCounter,
+    },
 };
 
 fn decoder() -> ChatDecoder {
@@ -13,8 +16,8 @@ fn decoder() -> ChatDecoder {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    let tally = Tally::of(&prompt, &ThinkingHabit::default());
-    ChatDecoder::new(tally, "asked-for".to_owned())
+    let counter = UsageCounter::of(&prompt, &ThinkingHabit::default());
+    ChatDecoder::new(counter, "asked-for".to_owned())
 }
 
 fn chunk(delta: &Value, finish: Option<&str>) -> String {
@@ -35,28 +38,28 @@ fn done() -> String {
 }
 
 /// What the events mean, up to the first flaw, and how it ended if it did so with the body.
-fn decode(events: &[String]) -> (Vec<Writing>, Option<Flaw>) {
+fn decode(events: &[String]) -> (Vec<StreamEvent>, Option<ProtocolError>) {
     let (mut decoder, mut writings) = (decoder(), VecDeque::new());
     let mut results = events
         .iter()
         .map(|event| decoder.decode(event, &mut writings));
-    if let Some(flaw) = results.find_map(Result::err) {
-        return (writings.into(), Some(flaw));
+    if let Some(error) = results.find_map(Result::err) {
+        return (writings.into(), Some(error));
     }
-    if matches!(writings.back(), Some(Writing::Ended(_))) {
+    if matches!(writings.back(), Some(StreamEvent::Ended(_))) {
         return (writings.into(), None);
     }
-    let flaw = decoder.close(&mut writings).err();
-    (writings.into(), flaw)
+    let error = decoder.close(&mut writings).err();
+    (writings.into(), error)
 }
 
 fn kind(events: &[String]) -> Option<FailureKind> {
-    decode(events).1.map(|flaw| flaw.kind)
+    decode(events).1.map(|error| error.kind)
 }
 
-fn ending(events: &[String]) -> Ending {
+fn ending(events: &[String]) -> Completion {
     match decode(events).0.pop() {
-        Some(Writing::Ended(ending)) => ending,
+        Some(StreamEvent::Ended(ending)) => ending,
         other => panic!("{other:?}"),
     }
 }
@@ -72,13 +75,13 @@ fn a_whole_completion_becomes_its_text_and_what_it_cost() {
         usage.to_string(),
         done(),
     ];
-    let (writings, flaw) = decode(&events);
-    assert_eq!(flaw, None);
-    let accepted = Writing::Accepted {
+    let (writings, error) = decode(&events);
+    assert_eq!(error, None);
+    let accepted = StreamEvent::Accepted {
         attempt_id: Some("cmpl_1".to_owned()),
         usage: Usage::estimated(8, 0),
     };
-    let ended = Writing::Ended(Ending {
+    let ended = StreamEvent::Ended(Completion {
         stop: Stop::EndTurn,
         usage: Usage {
             input_tokens: 25,
@@ -89,9 +92,9 @@ fn a_whole_completion_becomes_its_text_and_what_it_cost() {
     });
     let written: Vec<_> = writings
         .into_iter()
-        .filter(|writing| *writing != Writing::Alive)
+        .filter(|writing| *writing != StreamEvent::Alive)
         .collect();
-    let [be, kind] = ["Be ", "kind."].map(|text| Writing::Text(text.to_owned()));
+    let [be, kind] = ["Be ", "kind."].map(|text| StreamEvent::Text(text.to_owned()));
     assert_eq!(written, [accepted, be, kind, ended]);
 }
 
@@ -147,7 +150,7 @@ fn another_choice_than_the_first_is_not_mixed_in() {
     let events = [text("Yes"), other.to_string(), finish("stop"), done()];
     let texts = decode(&events).0;
     assert!(
-        texts.contains(&Writing::Text("Yes".to_owned())) && texts.len() == 5,
+        texts.contains(&StreamEvent::Text("Yes".to_owned())) && texts.len() == 5,
         "{texts:?}"
     );
 }
@@ -167,12 +170,12 @@ fn an_error_within_the_answer_comes_before_its_choices() {
         (json!("a secret"), FailureKind::ServerFault),
     ] {
         let event = json!({"error": error, "choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]});
-        let (writings, flaw) = decode(&[text("Hi"), event.to_string(), done()]);
-        let flaw = flaw.unwrap();
-        assert_eq!(flaw.kind, expected, "{error}");
+        let (writings, error) = decode(&[text("Hi"), event.to_string(), done()]);
+        let error = error.unwrap();
+        assert_eq!(error.kind, expected, "{error}");
         assert!(
-            !flaw.detail.contains("secret") && writings.len() == 2,
-            "{flaw}"
+            !error.detail.contains("secret") && writings.len() == 2,
+            "{error}"
         );
     }
 }
@@ -186,8 +189,8 @@ fn what_is_no_event_is_malformed_and_not_repeated() {
         "[]",
         r#"{"choices":[{"delta":{"content":{"secret":1}}}]}"#,
     ] {
-        let flaw = decoder().decode(data, &mut VecDeque::new()).unwrap_err();
-        assert_eq!(flaw.kind, FailureKind::Malformed, "{data}");
-        assert!(!flaw.detail.contains("secret"), "{flaw}");
+        let error = decoder().decode(data, &mut VecDeque::new()).unwrap_err();
+        assert_eq!(error.kind, FailureKind::Malformed, "{data}");
+        assert!(!error.detail.contains("secret"), "{error}");
     }
 }

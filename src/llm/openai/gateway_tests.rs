@@ -4,8 +4,11 @@ use serde_json::{Value, json};
 
 use super::decoder::ChatDecoder;
 use crate::{
-    domain::{Ending, FailureKind, Prompt, Stop, Usage, Writing},
-    llm::{decoder::Decoder, flaw::Flaw, tally::Tally, thoughts::ThinkingHabit},
+    domain::{Completion, FailureKind, Prompt, Stop, StreamEvent, Usage},
+    llm::{
+        decoder::Decoder, protocol_error::ProtocolError, thoughts::ThinkingHabit,
+        usage_counter::UsageCounter,
+    },
 };
 
 const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
@@ -20,27 +23,27 @@ fn content(content: &Value) -> String {
 }
 
 /// The text and the end of an answer, or why there is none.
-fn read<S: AsRef<str>>(events: &[S]) -> Result<(String, Ending), Flaw> {
+fn read<S: AsRef<str>>(events: &[S]) -> Result<(String, Completion), ProtocolError> {
     let prompt = Prompt {
         system: "1234".to_owned(),
         user: "1234".to_owned(),
     };
-    let tally = Tally::of(&prompt, &ThinkingHabit::default());
-    let mut decoder = ChatDecoder::new(tally, "asked-for".to_owned());
+    let counter = UsageCounter::of(&prompt, &ThinkingHabit::default());
+    let mut decoder = ChatDecoder::new(counter, "asked-for".to_owned());
     let mut writings = VecDeque::new();
     for event in events {
         decoder.decode(event.as_ref(), &mut writings)?;
     }
-    if !matches!(writings.back(), Some(Writing::Ended(_))) {
+    if !matches!(writings.back(), Some(StreamEvent::Ended(_))) {
         decoder.close(&mut writings)?;
     }
     let mut text = String::new();
     for writing in writings {
         match writing {
-            Writing::Text(piece) => text.push_str(&piece),
-            Writing::TakenBack => text.clear(),
-            Writing::Ended(ending) => return Ok((text, ending)),
-            Writing::Accepted { .. } | Writing::Alive => {}
+            StreamEvent::Text(piece) => text.push_str(&piece),
+            StreamEvent::TakenBack => text.clear(),
+            StreamEvent::Ended(ending) => return Ok((text, ending)),
+            StreamEvent::Accepted { .. } | StreamEvent::Alive => {}
         }
     }
     panic!("no end after {text}");
@@ -70,7 +73,7 @@ fn a_side_field_that_cannot_be_read_costs_nothing() {
             USAGE,
             "[DONE]",
         ];
-        let (text, ending) = read(&events).unwrap_or_else(|flaw| panic!("{event}: {flaw}"));
+        let (text, ending) = read(&events).unwrap_or_else(|error| panic!("{event}: {error}"));
         assert_eq!(text, "Be kind.", "{event}");
         let usage = Usage {
             input_tokens: 25,
@@ -185,8 +188,8 @@ fn a_completion_that_is_no_stream_is_read_as_one() {
         (json!("stop"), json!(null), FailureKind::Empty),
         (json!(null), json!("Hi."), FailureKind::Truncated),
     ] {
-        let flaw = read(&[completion(&reason, &content)]).unwrap_err();
-        assert_eq!(flaw.kind, kind, "{reason}");
+        let error = read(&[completion(&reason, &content)]).unwrap_err();
+        assert_eq!(error.kind, kind, "{reason}");
     }
 }
 
@@ -204,9 +207,9 @@ fn an_error_is_seen_in_every_shape() {
             vec![event.to_string()],
             vec![text("Hi."), event.to_string()],
         ] {
-            let flaw = read(&events).unwrap_err();
-            assert_eq!(flaw.kind, FailureKind::Rejected, "{event}");
-            assert!(!flaw.kind.is_worth_retrying());
+            let error = read(&events).unwrap_err();
+            assert_eq!(error.kind, FailureKind::Rejected, "{event}");
+            assert!(!error.kind.is_worth_retrying());
         }
     }
 }

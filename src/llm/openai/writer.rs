@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::decoder::ChatDecoder;
 use crate::{
-    domain::{Clock, Prompt, Route, TipWriter, WriteFailure, Writing},
+    domain::{Clock, Prompt, Route, StreamEvent, TipWriter, WriteFailure},
     llm::{
         ProviderSettings, SetupError, attempt,
         endpoint::Endpoint,
-        order_fields::{Field, OrderFields, OrderRequest},
+        request_fields::{Field, HttpRequest, RequestFields},
         settings::secret,
-        tally::Tally,
         thoughts::ThinkingHabit,
+        usage_counter::UsageCounter,
     },
 };
 
@@ -23,7 +23,7 @@ pub struct OpenAiWriter {
     endpoint: Endpoint,
     route: Route,
     temperature: Option<f64>,
-    fields: OrderFields,
+    fields: RequestFields,
     habit: ThinkingHabit,
 }
 
@@ -40,7 +40,7 @@ impl OpenAiWriter {
             endpoint: Endpoint::new(settings, "/chat/completions", headers, clock)?,
             route: settings.route("openai"),
             temperature: settings.temperature(),
-            fields: OrderFields::new(settings),
+            fields: RequestFields::new(settings),
             habit: ThinkingHabit::default(),
         })
     }
@@ -54,11 +54,11 @@ impl OpenAiWriter {
         Ok(self.endpoint.renew(headers(settings)?))
     }
 
-    fn order(&self, prompt: &Prompt) -> OrderRequest {
+    fn request(&self, prompt: &Prompt) -> HttpRequest {
         let sent = self.fields.now();
         let has = |field| sent.contains(&field);
         let limit = Some(self.route.max_output_tokens);
-        let order = Order {
+        let request = MessageRequest {
             model: &self.route.model,
             max_tokens: limit.filter(|_| has(Field::MaxTokens)),
             max_completion_tokens: limit.filter(|_| has(Field::MaxCompletionTokens)),
@@ -68,19 +68,19 @@ impl OpenAiWriter {
                 include_usage: true,
             }),
             messages: [
-                Turn {
+                Message {
                     role: "system",
                     content: &prompt.system,
                 },
-                Turn {
+                Message {
                     role: "user",
                     content: &prompt.user,
                 },
             ],
         };
         // Text and numbers under fixed names can always be written.
-        let body = serde_json::to_vec(&order).unwrap_or_default();
-        OrderRequest {
+        let body = serde_json::to_vec(&request).unwrap_or_default();
+        HttpRequest {
             body,
             sent,
             fields: self.fields.clone(),
@@ -104,15 +104,15 @@ impl TipWriter for OpenAiWriter {
         &self.route
     }
 
-    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>> {
-        let tally = Tally::of(prompt, &self.habit);
-        let decoder = ChatDecoder::new(tally, self.route.model.clone());
-        attempt::write(self.endpoint.clone(), self.order(prompt), decoder)
+    fn write(&self, prompt: &Prompt) -> BoxStream<'static, Result<StreamEvent, WriteFailure>> {
+        let counter = UsageCounter::of(prompt, &self.habit);
+        let decoder = ChatDecoder::new(counter, self.route.model.clone());
+        attempt::write(self.endpoint.clone(), self.request(prompt), decoder)
     }
 }
 
 #[derive(Serialize)]
-struct Order<'a> {
+struct MessageRequest<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
@@ -123,7 +123,7 @@ struct Order<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
-    messages: [Turn<'a>; 2],
+    messages: [Message<'a>; 2],
 }
 
 #[derive(Serialize)]
@@ -132,7 +132,7 @@ struct StreamOptions {
 }
 
 #[derive(Serialize)]
-struct Turn<'a> {
+struct Message<'a> {
     role: &'static str,
     content: &'a str,
 }

@@ -46,7 +46,7 @@ impl TipStore for PostgresStore {
                 .bind(origin.content)
                 .bind(origin.locale.to_string())
                 .bind(origin.persona.to_string())
-                .bind(origin.edition.clone())
+                .bind(origin.prompt_version.clone())
                 .bind(column(tip.epoch.0))
                 .bind(tip.text.clone())
                 .bind(tip.sha256)

@@ -47,7 +47,7 @@ impl TipStore for SqliteStore {
                 .bind(origin.content.as_slice())
                 .bind(origin.locale.as_str())
                 .bind(origin.persona.as_str())
-                .bind(origin.edition.as_str())
+                .bind(origin.prompt_version.as_str())
                 .bind(column(tip.epoch.0))
                 .bind(tip.text.as_str())
                 .bind(tip.sha256.as_slice())

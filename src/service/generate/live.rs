@@ -12,24 +12,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     GeneratePlan, GenerateProgress, RunEnd, TipOutcome, TipsPerMinute,
-    progress::Tally,
+    progress::RunCounts,
     verdict::{Verdict, verdict},
 };
 use crate::{
     domain::{
-        Asker, ChallengeId, Error, FallbackCause, FleetTask, Locale, PersonaName, TipAccount,
-        TipBoard, TipDone, TipEvent, TipEventKind, TipMode, TipRequest, TipSubject,
+        Asker, ChallengeId, Error, FallbackCause, FleetTask, Locale, PersonaName, RunBudget,
+        TipDone, TipEvent, TipEventKind, TipMode, TipRequest, TipStreams, TipSubject,
     },
     service::task_lease::TaskLease,
 };
 
 /// So many tips are under way at once: as many as a slow provider needs to keep the default pace.
 const AT_ONCE: usize = 4;
-/// Longer than a board takes for a tip, whatever happens.
+/// Longer than the tip service takes for a tip, whatever happens.
 const TIP_LIMIT: Duration = Duration::from_mins(3);
 /// How often a tip is ordered, in all; each order has retries of its own.
 const TRIES: u32 = 4;
-/// The pauses between them are at least 5 s, 15 s and 45 s: together longer than a board remembers a
+/// The pauses between them are at least 5 s, 15 s and 45 s: together longer than the tip service remembers a
 /// failure, so that the last try is never answered from memory alone.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Nobody waits longer for a provider.
@@ -39,8 +39,8 @@ pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Has tips written one by one, as for callers who wait, and at a pace.
 pub(super) struct LiveRun {
-    board: Arc<dyn TipBoard>,
-    account: Arc<TipAccount>,
+    streams: Arc<dyn TipStreams>,
+    account: Arc<RunBudget>,
     locale: Locale,
     persona: PersonaName,
     mode: TipMode,
@@ -54,10 +54,10 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    pub(super) fn new(board: Arc<dyn TipBoard>, plan: &GeneratePlan) -> Self {
+    pub(super) fn new(streams: Arc<dyn TipStreams>, plan: &GeneratePlan) -> Self {
         Self {
-            board,
-            account: Arc::new(TipAccount::with_cap(plan.budget_micro_usd)),
+            streams,
+            account: Arc::new(RunBudget::with_cap(plan.budget_micro_usd)),
             locale: plan.locale.clone(),
             persona: plan.persona.clone(),
             mode: if plan.refresh {
@@ -77,7 +77,7 @@ impl LiveRun {
         self,
         subjects: Vec<TipSubject>,
         pace: TipsPerMinute,
-        tally: Tally,
+        counts: RunCounts,
         lease: TaskLease,
     ) -> BoxStream<'static, Result<GenerateProgress, Error>> {
         let run = Arc::new(self);
@@ -88,9 +88,9 @@ impl LiveRun {
             .map(move |subject| Arc::clone(&worker).write(subject))
             .buffer_unordered(AT_ONCE)
             .boxed();
-        let state = Some((run, outcomes, tally, lease));
+        let state = Some((run, outcomes, counts, lease));
         let messages = stream::try_unfold(state, |state| async move {
-            let Some((run, mut outcomes, mut tally, lease)) = state else {
+            let Some((run, mut outcomes, mut counts, lease)) = state else {
                 return Ok(None);
             };
             loop {
@@ -100,7 +100,7 @@ impl LiveRun {
                 let next = timeout(SIGN_OF_LIFE, outcomes.next()).await;
                 let last = match next {
                     Ok(Some(Some((challenge, outcome)))) => {
-                        tally.count(challenge, &outcome);
+                        counts.count(challenge, &outcome);
                         Some((challenge, outcome))
                     }
                     // Its turn did not come: it is over.
@@ -108,19 +108,19 @@ impl LiveRun {
                     Err(_) => None,
                     Ok(None) => {
                         lease.give_back().await;
-                        return Ok(Some((run.summary(&tally), None)));
+                        return Ok(Some((run.summary(&counts), None)));
                     }
                 };
-                let message = tally.progress(run.current(), last);
-                return Ok(Some((message, Some((run, outcomes, tally, lease)))));
+                let message = counts.progress(run.current(), last);
+                return Ok(Some((message, Some((run, outcomes, counts, lease)))));
             }
         });
         messages.boxed()
     }
 
-    fn summary(&self, tally: &Tally) -> GenerateProgress {
+    fn summary(&self, counts: &RunCounts) -> GenerateProgress {
         let end = self.end.get().copied().unwrap_or(RunEnd::Complete);
-        tally.summary(end, self.account.spent(), 0)
+        counts.summary(end, self.account.spent(), 0)
     }
 
     /// Has one tip written; nothing when its turn does not come.
@@ -173,7 +173,7 @@ impl LiveRun {
             asker: Asker::Run(Arc::clone(&self.account)),
             deadline: (Instant::now() + TIP_LIMIT).into_std(),
         };
-        match done(self.board.open(request)).await {
+        match done(self.streams.open(request)).await {
             Some(done) => verdict(&done, self.account.has_refused()),
             None => Verdict::Again(FallbackCause::TimedOut, Duration::ZERO),
         }

@@ -16,12 +16,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{live::SIGN_OF_LIFE, progress::Tally, *};
+use super::{live::SIGN_OF_LIFE, progress::RunCounts, *};
 use crate::{
     domain::{
         Asker, Difficulty, Epoch, Error, FailureKind, FallbackCause, KnownReplica, Locale,
-        PersonaName, ReplicaId, ReplicaRegistry, ResumePoint, Tip, TipBoard, TipDone, TipEvent,
-        TipEventKind, TipKey, TipRequest, TipSource, TipSubject,
+        PersonaName, ReplicaId, ReplicaRegistry, ResumePoint, Tip, TipDone, TipEvent, TipEventKind,
+        TipKey, TipRequest, TipSource, TipStreams, TipSubject,
     },
     service::task_lease::TaskLease,
 };
@@ -51,7 +51,7 @@ impl ReplicaRegistry for Free {
 type Ends = fn(usize) -> Option<(FallbackCause, Duration)>;
 
 /// Takes some time for a tip, and ends the streams as it is told, by their number.
-struct Board {
+struct TipService {
     takes: Duration,
     ends: Ends,
     opened: AtomicUsize,
@@ -59,7 +59,7 @@ struct Board {
     started: Instant,
 }
 
-impl Board {
+impl TipService {
     fn new(takes: Duration, ends: Ends) -> Arc<Self> {
         Arc::new(Self {
             takes,
@@ -72,7 +72,7 @@ impl Board {
 }
 
 #[async_trait]
-impl TipBoard for Board {
+impl TipStreams for TipService {
     fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>> {
         assert!(matches!(request.asker, Asker::Run(_)));
         self.at
@@ -117,7 +117,7 @@ impl TipBoard for Board {
 }
 
 /// What a run over so many challenges tells, at 60 tips a minute.
-async fn run(board: &Arc<Board>, challenges: u128) -> Vec<GenerateProgress> {
+async fn run(streams: &Arc<TipService>, challenges: u128) -> Vec<GenerateProgress> {
     let pace = TipsPerMinute::parse(60).unwrap();
     let plan = GeneratePlan {
         scope: Scope::All,
@@ -138,9 +138,9 @@ async fn run(board: &Arc<Board>, challenges: u128) -> Vec<GenerateProgress> {
     let subjects: Vec<_> = (0..challenges).map(subject).collect();
     let registry: Arc<dyn ReplicaRegistry> = Arc::new(Free);
     let lease = TaskLease::take("test", &registry, &TaskTracker::new()).await;
-    let tally = Tally::of(subjects.len());
-    let run = live::LiveRun::new(Arc::clone(board) as _, &plan);
-    let told = run.stream(subjects, pace, tally, lease.unwrap().unwrap());
+    let counts = RunCounts::of(subjects.len());
+    let run = live::LiveRun::new(Arc::clone(streams) as _, &plan);
+    let told = run.stream(subjects, pace, counts, lease.unwrap().unwrap());
     told.map(Result::unwrap).collect().await
 }
 
@@ -150,9 +150,9 @@ fn summary(told: &[GenerateProgress]) -> &GenerateSummary {
 
 #[tokio::test(start_paused = true)]
 async fn tips_are_begun_at_the_pace_and_each_is_told() {
-    let board = Board::new(Duration::from_millis(100), |_| None);
-    let told = run(&board, 4).await;
-    assert_eq!(*board.at.lock().unwrap(), [0, 1, 2, 3]);
+    let streams = TipService::new(Duration::from_millis(100), |_| None);
+    let told = run(&streams, 4).await;
+    assert_eq!(*streams.at.lock().unwrap(), [0, 1, 2, 3]);
     let done: Vec<_> = told.iter().map(|progress| progress.done).collect();
     assert_eq!(done, [1, 2, 3, 4, 4]);
     assert_eq!(summary(&told).end, RunEnd::Complete);
@@ -161,12 +161,12 @@ async fn tips_are_begun_at_the_pace_and_each_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_limited_slows_the_run_and_fails_nothing() {
-    let board = Board::new(Duration::ZERO, |number| {
+    let streams = TipService::new(Duration::ZERO, |number| {
         (number == 1).then_some((FallbackCause::Limited, Duration::from_secs(30)))
     });
-    let told = run(&board, 4).await;
+    let told = run(&streams, 4).await;
     assert_eq!((summary(&told).written, summary(&told).failed), (4, 0));
-    let at = board.at.lock().unwrap().clone();
+    let at = streams.at.lock().unwrap().clone();
     assert_eq!(at[..2], [0, 1]);
     assert!(at[2..].iter().all(|second| *second >= 31), "{at:?}");
     assert!(
@@ -178,30 +178,30 @@ async fn a_provider_that_is_limited_slows_the_run_and_fails_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_stays_away_ends_the_run() {
-    let board = Board::new(Duration::ZERO, |number| {
+    let streams = TipService::new(Duration::ZERO, |number| {
         (number > 0).then_some((FallbackCause::Unwell, Duration::from_mins(1)))
     });
-    let told = run(&board, 100).await;
+    let told = run(&streams, 100).await;
     let summary = summary(&told);
     assert_eq!((summary.end, summary.written), (RunEnd::ProviderAway, 1));
     assert!(summary.failed >= 1 && summary.untried >= 95, "{summary:?}");
-    assert!(board.opened.load(SeqCst) <= 1 + 4 * 4);
+    assert!(streams.opened.load(SeqCst) <= 1 + 4 * 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_a_day_is_not_waited_for() {
-    let board = Board::new(Duration::ZERO, |_| {
+    let streams = TipService::new(Duration::ZERO, |_| {
         let day = Duration::from_hours(24);
         Some((FallbackCause::Provider(FailureKind::RateLimited), day))
     });
-    let told = run(&board, 10).await;
+    let told = run(&streams, 10).await;
     assert_eq!(summary(&told).end, RunEnd::ProviderAway);
-    assert!(board.started.elapsed() < Duration::from_mins(1));
+    assert!(streams.started.elapsed() < Duration::from_mins(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tip_that_fails_for_itself_is_tried_again_and_then_told_and_the_others_go_on() {
-    let board = Board::new(Duration::ZERO, |number| match number {
+    let streams = TipService::new(Duration::ZERO, |number| match number {
         0 => Some((FallbackCause::Rules, Duration::ZERO)),
         1 => Some((
             FallbackCause::Provider(FailureKind::Truncated),
@@ -209,26 +209,26 @@ async fn a_tip_that_fails_for_itself_is_tried_again_and_then_told_and_the_others
         )),
         _ => None,
     });
-    let told = run(&board, 3).await;
+    let told = run(&streams, 3).await;
     let summary = summary(&told);
     assert_eq!((summary.end, summary.written), (RunEnd::Complete, 2));
     let failed = Uuid::from_u128(0).into();
     assert_eq!(summary.failures, [(failed, "rules".into())]);
-    assert_eq!(board.opened.load(SeqCst), 4);
+    assert_eq!(streams.opened.load(SeqCst), 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_the_money_is_spent_the_rest_is_left() {
-    let board = Board::new(Duration::ZERO, |number| {
+    let streams = TipService::new(Duration::ZERO, |number| {
         (number >= 2).then_some((FallbackCause::Budget, Duration::ZERO))
     });
-    let told = run(&board, 10).await;
+    let told = run(&streams, 10).await;
     let summary = summary(&told);
     assert_eq!(summary.end, RunEnd::DailyBudget);
     assert_eq!(
         (summary.written, summary.failed, summary.untried),
         (2, 0, 8)
     );
-    let took = board.started.elapsed();
+    let took = streams.started.elapsed();
     assert_eq!(took, Duration::from_secs(2), "the pace holds nobody up");
 }

@@ -8,7 +8,7 @@ pub struct GeneratePlan {
     pub scope: Scope,
     /// In which language.
     pub locale: Locale,
-    /// In which voice.
+    /// In which persona.
     pub persona: PersonaName,
     /// Also those of which a current one is kept.
     pub refresh: bool,

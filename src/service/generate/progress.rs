@@ -74,7 +74,7 @@ pub struct GenerateSummary {
 
 /// Counts what becomes of the challenges of a run.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct RunCounts {
     total: usize,
     written: usize,
     kept: usize,
@@ -83,7 +83,7 @@ pub(super) struct Tally {
     started: Instant,
 }
 
-impl Tally {
+impl RunCounts {
     pub(super) fn of(total: usize) -> Self {
         Self {
             total,

@@ -8,11 +8,11 @@ use futures_util::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    GeneratePlan, GenerateProgress, RunEnd, TipOutcome, live::LiveRun, progress::Tally, scope,
+    GeneratePlan, GenerateProgress, RunEnd, TipOutcome, live::LiveRun, progress::RunCounts, scope,
 };
 use crate::{
     domain::{
-        ChallengeRepository, Error, FleetTask, PersonaName, ReplicaRegistry, Spent, TipBoard,
+        ChallengeRepository, Error, FleetTask, PersonaName, ReplicaRegistry, Spent, TipStreams,
         TipSubject,
     },
     service::{TipsService, task_lease::TaskLease},
@@ -29,7 +29,7 @@ pub type Generating = BoxStream<'static, Result<GenerateProgress, Error>>;
 /// Has the tips of many challenges written, one run in the fleet at a time.
 #[derive(Clone)]
 pub struct GenerateTipsService {
-    board: Arc<dyn TipBoard>,
+    streams: Arc<dyn TipStreams>,
     tips: TipsService,
     challenges: Arc<dyn ChallengeRepository>,
     registry: Arc<dyn ReplicaRegistry>,
@@ -37,18 +37,18 @@ pub struct GenerateTipsService {
 }
 
 impl GenerateTipsService {
-    /// Tips of `board`, in the voices of `tips`, about `challenges`; what outlives a call runs on
+    /// Tips of `board`, in the personas of `tips`, about `challenges`; what outlives a call runs on
     /// `tasks`.
     #[must_use]
     pub fn new(
-        board: Arc<dyn TipBoard>,
+        streams: Arc<dyn TipStreams>,
         tips: TipsService,
         challenges: Arc<dyn ChallengeRepository>,
         registry: Arc<dyn ReplicaRegistry>,
         tasks: TaskTracker,
     ) -> Self {
         Self {
-            board,
+            streams,
             tips,
             challenges,
             registry,
@@ -75,17 +75,17 @@ impl GenerateTipsService {
     pub async fn start(&self, plan: GeneratePlan) -> Result<Generating, Error> {
         let subjects = scope::subjects(&*self.challenges, &plan.scope).await?;
         let most_cost = self.most_cost(&subjects, &plan);
-        let tally = Tally::of(subjects.len());
-        let first = tally.progress(None, None);
+        let counts = RunCounts::of(subjects.len());
+        let first = counts.progress(None, None);
         let rest = if plan.validate_only {
-            let counted = self.clone().count(subjects, plan, tally);
+            let counted = self.clone().count(subjects, plan, counts);
             stream::once(counted.map(Ok)).boxed()
         } else {
             let most_cost = most_cost.ok_or(Error::NoTipsProvider)?;
             let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
             let lease = lease.ok_or(Error::UnderWay(FleetTask::Generating))?;
             tracing::info!(challenges = subjects.len(), most_cost, "generating tips");
-            let running = self.clone().run(subjects, plan, tally, lease);
+            let running = self.clone().run(subjects, plan, counts, lease);
             running.flatten_stream().boxed()
         };
         Ok(stream::once(ready(Ok(first))).chain(rest).boxed())
@@ -96,7 +96,7 @@ impl GenerateTipsService {
         let (locale, persona) = (&plan.locale, &plan.persona);
         let mut costs = subjects
             .iter()
-            .map(|subject| self.board.most_cost(subject, locale, persona));
+            .map(|subject| self.streams.most_cost(subject, locale, persona));
         costs.try_fold(0_u64, |sum, cost| Some(sum.saturating_add(cost?)))
     }
 
@@ -105,27 +105,27 @@ impl GenerateTipsService {
         self,
         subjects: Vec<TipSubject>,
         plan: GeneratePlan,
-        mut tally: Tally,
+        mut counts: RunCounts,
     ) -> GenerateProgress {
-        let missing = self.missing(subjects, &plan, &mut tally).await;
+        let missing = self.missing(subjects, &plan, &mut counts).await;
         let (end, most_cost) = match self.most_cost(&missing, &plan) {
             Some(most_cost) => (RunEnd::Validated, most_cost),
             None => (RunEnd::ProviderAway, 0),
         };
-        tally.summary(end, Spent::default(), most_cost)
+        counts.summary(end, Spent::default(), most_cost)
     }
 
     async fn run(
         self,
         subjects: Vec<TipSubject>,
         plan: GeneratePlan,
-        mut tally: Tally,
+        mut counts: RunCounts,
         lease: TaskLease,
     ) -> Generating {
-        let missing = self.missing(subjects, &plan, &mut tally).await;
-        let counted = stream::once(ready(Ok(tally.progress(None, None))));
-        let run = LiveRun::new(Arc::clone(&self.board), &plan);
-        let rest = run.stream(missing, plan.pace, tally, lease);
+        let missing = self.missing(subjects, &plan, &mut counts).await;
+        let counted = stream::once(ready(Ok(counts.progress(None, None))));
+        let run = LiveRun::new(Arc::clone(&self.streams), &plan);
+        let rest = run.stream(missing, plan.pace, counts, lease);
         counted.chain(rest).boxed()
     }
 
@@ -134,13 +134,13 @@ impl GenerateTipsService {
         &self,
         subjects: Vec<TipSubject>,
         plan: &GeneratePlan,
-        tally: &mut Tally,
+        counts: &mut RunCounts,
     ) -> Vec<TipSubject> {
         if plan.refresh {
             return subjects;
         }
         let looks = subjects.into_iter().map(|subject| async move {
-            let cached = self.board.cached(&subject, &plan.locale, &plan.persona);
+            let cached = self.streams.cached(&subject, &plan.locale, &plan.persona);
             let is_kept = cached.await.is_some();
             (subject, is_kept)
         });
@@ -148,7 +148,7 @@ impl GenerateTipsService {
         let mut missing = Vec::new();
         while let Some((subject, is_kept)) = looks.next().await {
             if is_kept {
-                tally.count(subject.challenge, &TipOutcome::Kept);
+                counts.count(subject.challenge, &TipOutcome::Kept);
             } else {
                 missing.push(subject);
             }

@@ -21,8 +21,8 @@ use crate::{
         wait::eventually,
     },
     tips::{
-        hearing::{CHALLENGE, hear, question},
         provider::{self as tips, replica_of},
+        wire_stream::{CHALLENGE, hear, question},
     },
 };
 

@@ -15,8 +15,8 @@ use crate::{
         wait::eventually,
     },
     tips::{
-        hearing::{OTHERS, hear, question, question_about},
         provider::{ordering_at, quick},
+        wire_stream::{OTHERS, hear, question, question_about},
     },
 };
 

@@ -64,7 +64,7 @@ impl Scene {
             shown: locale == Locale::default(),
             locale,
             persona: "warm".parse().unwrap(),
-            edition: "1".to_owned(),
+            prompt_version: "1".to_owned(),
         };
         assert!(self.store.save(&tip, &origin).await.unwrap());
     }

@@ -1,7 +1,7 @@
 //! A caller that no longer wants the tip stops it at the provider, which stops the bill.
 use std::time::Duration;
 
-use challenges_catalog::domain::Writing;
+use challenges_catalog::domain::StreamEvent;
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
 
@@ -20,7 +20,7 @@ async fn dropping_the_stream_after_text_closes_the_connection() {
         let server = Scripted::playing(script).await;
         let writer = protocol.writer(&settings(&server.url()));
         let mut writings = writer.write(&prompt());
-        while !matches!(writings.next().await, Some(Ok(Writing::Text(_)))) {}
+        while !matches!(writings.next().await, Some(Ok(StreamEvent::Text(_)))) {}
         assert!(!server.client_left());
         drop(writings);
         eventually("the provider sees it", SOON, || async {

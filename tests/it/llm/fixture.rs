@@ -2,7 +2,9 @@
 use std::{sync::Arc, time::Duration};
 
 use challenges_catalog::{
-    domain::{Clock, Ending, FailureKind, Prompt, TipWriter, UnixMicros, WriteFailure, Writing},
+    domain::{
+        Clock, Completion, FailureKind, Prompt, StreamEvent, TipWriter, UnixMicros, WriteFailure,
+    },
     llm::{AnthropicWriter, OpenAiWriter, ProviderSettings, TimeLimits},
 };
 use futures_util::StreamExt;
@@ -73,7 +75,7 @@ pub fn prompt() -> Prompt {
 #[derive(Debug)]
 pub struct Attempt {
     pub text: String,
-    pub end: Result<Ending, WriteFailure>,
+    pub end: Result<Completion, WriteFailure>,
 }
 
 impl Attempt {
@@ -175,14 +177,16 @@ pub async fn write(writer: &dyn TipWriter) -> Attempt {
     while let Some(writing) = writings.next().await {
         assert!(end.is_none(), "nothing follows the end");
         match writing {
-            Ok(Writing::Accepted { .. }) => assert!(text.is_empty(), "accepted before any text"),
-            Ok(Writing::Text(piece)) => {
+            Ok(StreamEvent::Accepted { .. }) => {
+                assert!(text.is_empty(), "accepted before any text")
+            }
+            Ok(StreamEvent::Text(piece)) => {
                 assert!(!piece.is_empty(), "text is never empty");
                 text.push_str(&piece);
             }
-            Ok(Writing::TakenBack) => text.clear(),
-            Ok(Writing::Alive) => {}
-            Ok(Writing::Ended(ending)) => end = Some(Ok(ending)),
+            Ok(StreamEvent::TakenBack) => text.clear(),
+            Ok(StreamEvent::Alive) => {}
+            Ok(StreamEvent::Ended(ending)) => end = Some(Ok(ending)),
             Err(failure) => {
                 let shown = format!("{failure} {failure:?}");
                 assert!(!shown.contains(KEY), "{shown}");

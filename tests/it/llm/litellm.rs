@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use challenges_catalog::{
-    domain::{FailureKind, Stop, Usage, Writing},
+    domain::{FailureKind, Stop, StreamEvent, Usage},
     llm::ProviderSettings,
 };
 use futures_util::StreamExt;
@@ -184,11 +184,11 @@ async fn a_provider_that_breaks_off_is_no_tip() {
             let (mut text, mut failure) = (String::new(), None);
             while let Some(writing) = writings.next().await {
                 match writing {
-                    Ok(Writing::Text(piece)) => {
+                    Ok(StreamEvent::Text(piece)) => {
                         text.push_str(&piece);
                         behind.provider.open(1);
                     }
-                    Ok(Writing::Ended(ending)) => panic!("{sides:?}: {ending:?}"),
+                    Ok(StreamEvent::Ended(ending)) => panic!("{sides:?}: {ending:?}"),
                     Ok(_) => {}
                     Err(told) => failure = Some(told),
                 }
@@ -363,7 +363,7 @@ async fn a_caller_that_leaves_is_seen_to_leave_by_the_provider() {
         let behind = Behind::playing(script);
         let writer = sides.ours.writer(&sides.settings(&behind));
         let mut writings = writer.write(&prompt());
-        while !matches!(writings.next().await, Some(Ok(Writing::Text(_)))) {}
+        while !matches!(writings.next().await, Some(Ok(StreamEvent::Text(_)))) {}
         assert!(!behind.orders()[0].client_left, "{sides:?}");
         drop(writings);
         eventually("the provider sees it", SOON, || async {

@@ -11,8 +11,8 @@ use super::scene::{OPS, figure, metrics};
 use crate::{
     support::{fleet::list, replica::Replica, wait::eventually},
     tips::{
-        hearing::{hear_some, question},
         provider::{gated, replica_of},
+        wire_stream::{hear_some, question},
     },
 };
 

@@ -8,8 +8,8 @@ use crate::{
     llm::fixture::answer,
     support::{replica::Replica, scripted::Scripted},
     tips::{
-        hearing::{hear, question},
         provider::replica_of,
+        wire_stream::{hear, question},
     },
 };
 

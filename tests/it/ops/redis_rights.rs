@@ -19,8 +19,8 @@ use crate::{
         wait::eventually,
     },
     tips::{
-        hearing::{OTHERS, hear, question_about},
         provider::{ordering_at, quick},
+        wire_stream::{OTHERS, hear, question_about},
     },
 };
 

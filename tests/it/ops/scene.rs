@@ -17,8 +17,8 @@ use crate::{
         fleet::Fleet, replica::Replica, scripted::Act, scripted::Scripted, wait::eventually,
     },
     tips::{
-        hearing::{hear, question},
         provider::{ordering_at, piece, silence},
+        wire_stream::{hear, question},
     },
 };
 

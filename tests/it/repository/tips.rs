@@ -48,7 +48,7 @@ pub fn origin(number: u32) -> TipOrigin {
         content: [1; 32],
         locale: Locale::default(),
         persona: "warm".parse().unwrap(),
-        edition: "1".to_owned(),
+        prompt_version: "1".to_owned(),
         shown: true,
     }
 }

@@ -12,8 +12,8 @@ use crate::{
         fleet::list, process::PATIENCE, replica::Replica, scripted::Scripted, wait::eventually,
     },
     tips::{
-        hearing::{OTHERS, hear, question, question_about},
         provider::quick,
+        wire_stream::{OTHERS, hear, question, question_about},
     },
 };
 

@@ -6,8 +6,8 @@ use tonic::{Code, Request, Status, metadata::MetadataValue};
 use tonic_types::StatusExt;
 
 use super::{
-    hearing::{CHALLENGE, ask, question, question_about, try_hear},
     provider::{quick, replica_of},
+    wire_stream::{CHALLENGE, ask, question, question_about, try_hear},
 };
 use crate::support::{
     program,

@@ -6,7 +6,7 @@ use challenges_catalog::domain::{
 };
 
 use super::{
-    parts::{STATIC, question},
+    fixtures::{STATIC, question},
     replica::{Alone, COST},
     writer::{Act, Writer, failing, spoken},
 };

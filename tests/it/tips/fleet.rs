@@ -8,7 +8,7 @@ use challenges_catalog::{
 use futures_util::future::join_all;
 
 use super::{
-    parts::{STATIC, Store, question, question_about, sha256},
+    fixtures::{STATIC, Store, question, question_about, sha256},
     replica::{Replica, cluster, server},
     writer::{Writer, failing, gated, spoken},
 };

@@ -5,7 +5,7 @@ use challenges_catalog::domain::{ResetCause, TipSource};
 use serde_json::json;
 
 use super::{
-    parts::{STATIC, question},
+    fixtures::{STATIC, question},
     replica::{Alone, provider, settings},
     writer::{Act, Writer, spoken},
 };

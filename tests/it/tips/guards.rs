@@ -3,14 +3,14 @@ use std::{sync::Arc, time::Duration};
 
 use challenges_catalog::{
     domain::{FailureKind, FallbackCause, TipSource},
-    tips::{Provider, TipSettings},
+    tips::{ProviderSpec, TipSettings},
 };
 use futures_util::future::join_all;
 use tokio::time::{advance, sleep};
 
 use super::{
+    fixtures::{STATIC, Store, question, question_about},
     money::are_booked,
-    parts::{STATIC, Store, question, question_about},
     replica::{Alone, COST, Replica, provider, server, settings},
     writer::{Act, Writer, failing, gated, spoken},
 };
@@ -122,7 +122,7 @@ async fn the_fleet_keeps_the_providers_limit() {
     let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
     // A burst of 30, and one more in each 0.2 s.
     let limited = || {
-        vec![Provider {
+        vec![ProviderSpec {
             requests_per_minute: Some(300),
             ..provider(&writer)
         }]

@@ -17,8 +17,8 @@ use tonic_health::pb::{
 };
 
 use super::{
-    hearing::{OTHERS, ask, hear, hear_some, question, question_about},
     provider::{gated, good_end, piece, quick, replica_of, silence},
+    wire_stream::{OTHERS, ask, hear, hear_some, question, question_about},
 };
 use crate::support::{
     refusal::{Refusal, refusal},

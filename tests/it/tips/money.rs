@@ -6,7 +6,7 @@ use challenges_catalog::{domain::FallbackCause, tips::TipSettings};
 use futures_util::future::join_all;
 
 use super::{
-    parts::{Store, question_about},
+    fixtures::{Store, question_about},
     replica::{COST, Replica, provider, server, settings},
     writer::{Writer, gated, spoken},
 };

@@ -1,7 +1,7 @@
 //! Orders go through the proxies that the environment names.
 use super::{
-    hearing::{hear, question},
     provider::{TIP, quick},
+    wire_stream::{hear, question},
 };
 use crate::support::{
     process::PATIENCE,

@@ -13,10 +13,10 @@ use challenges_catalog::domain::{
 use tokio::time::advance;
 
 use super::{
-    hearing::{OTHERS, hear, question as asked, question_about as asked_about},
-    parts::{STATIC, Store, question, question_about},
+    fixtures::{STATIC, Store, question, question_about},
     provider::replica_of,
     replica::{Alone, Replica, server},
+    wire_stream::{OTHERS, hear, question as asked, question_about as asked_about},
     writer::{Act, Writer, failing, spoken},
 };
 use crate::{

@@ -3,16 +3,18 @@ use std::{sync::Arc, time::Duration};
 
 use bb8_redis::redis::IntoConnectionInfo;
 use challenges_catalog::{
-    domain::{DatabaseId, Error, Resumed, TipBoard, TipProviders, TipRequest, TipWriter},
+    domain::{DatabaseId, Error, Resumed, TipProviders, TipRequest, TipStreams, TipWriter},
     redis::{Link, LinkSettings, LinkState, Listener, MacKey, RedisNodes, RedisServers},
-    tips::{Board, CallerLimits, Price, Provider, TipParts, TipRedis, TipSettings, TipStats},
+    tips::{
+        CallerLimits, Price, ProviderSpec, TipParts, TipRedis, TipService, TipSettings, TipStats,
+    },
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    parts::{Book, Store, TestClock},
-    reading::{Reading, read_on},
+    fixtures::{Book, Store, TestClock},
+    reader_probe::{Reading, read_on},
     writer::Writer,
 };
 
@@ -40,7 +42,7 @@ pub fn settings() -> TipSettings {
 
 /// A board without Redis, in the runtime of the test.
 pub struct Alone {
-    pub board: Board,
+    pub board: TipService,
     pub store: Arc<Store>,
     pub tasks: TaskTracker,
 }
@@ -50,7 +52,7 @@ impl Alone {
         Self::with(settings(), writers.iter().copied().map(provider).collect())
     }
 
-    pub fn with(settings: TipSettings, providers: Vec<Provider>) -> Self {
+    pub fn with(settings: TipSettings, providers: Vec<ProviderSpec>) -> Self {
         let (store, tasks) = (Arc::<Store>::default(), TaskTracker::new());
         let parts = TipParts {
             book: Book::new(),
@@ -61,7 +63,7 @@ impl Alone {
             tasks: tasks.clone(),
             stop: CancellationToken::new(),
         };
-        let board = Board::new(settings, parts);
+        let board = TipService::new(settings, parts);
         Self {
             board,
             store,
@@ -86,8 +88,8 @@ impl Alone {
 }
 
 /// A provider that nothing limits.
-pub fn provider(writer: &Arc<Writer>) -> Provider {
-    Provider {
+pub fn provider(writer: &Arc<Writer>) -> ProviderSpec {
+    ProviderSpec {
         writer: Arc::clone(writer) as Arc<dyn TipWriter>,
         price: PRICE,
         requests_per_minute: None,
@@ -98,7 +100,7 @@ pub fn provider(writer: &Arc<Writer>) -> Provider {
 /// A board with a runtime and connections of its own, as a replica has them.
 pub struct Replica {
     runtime: Option<Runtime>,
-    board: Arc<Board>,
+    board: Arc<TipService>,
     stop: CancellationToken,
 }
 
@@ -124,7 +126,7 @@ impl Replica {
     pub fn patient(
         settings: TipSettings,
         nodes: &RedisServers,
-        providers: Vec<Provider>,
+        providers: Vec<ProviderSpec>,
         store: &Arc<Store>,
     ) -> Self {
         let timeout = Duration::from_secs(20);
@@ -135,7 +137,7 @@ impl Replica {
     pub fn budgeted(
         settings: TipSettings,
         nodes: &RedisServers,
-        providers: Vec<Provider>,
+        providers: Vec<ProviderSpec>,
         store: &Arc<Store>,
     ) -> Self {
         let timeout = Duration::from_millis(250);
@@ -145,7 +147,7 @@ impl Replica {
     fn with(
         settings: TipSettings,
         nodes: &RedisServers,
-        providers: Vec<Provider>,
+        providers: Vec<ProviderSpec>,
         store: &Arc<Store>,
         timeout: Duration,
         database: DatabaseId,
@@ -175,7 +177,7 @@ impl Replica {
             tasks: TaskTracker::new(),
             stop: stop.clone(),
         };
-        let board = Arc::new(Board::new(settings, parts));
+        let board = Arc::new(TipService::new(settings, parts));
         drop(inside);
         Self {
             runtime: Some(runtime),

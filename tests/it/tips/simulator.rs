@@ -2,7 +2,7 @@
 use challenges_catalog::pb::catalog::v1::{TipResetCause, TipSource};
 use serde_json::json;
 
-use super::hearing::{CHALLENGE, OTHERS, hear, question_about};
+use super::wire_stream::{CHALLENGE, OTHERS, hear, question_about};
 use crate::support::{llmock, replica::Replica};
 
 const TIP: &str = "Take a breath, smile, and say hello. You can do this.";

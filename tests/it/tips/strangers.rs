@@ -6,8 +6,8 @@ use challenges_catalog::domain::{TipMode, TipSource};
 use tokio::task::JoinHandle;
 
 use super::{
-    parts::{Store, question},
-    reading::Reading,
+    fixtures::{Store, question},
+    reader_probe::Reading,
     replica::{Replica, server},
     writer::{Writer, gated, spoken},
 };

@@ -9,11 +9,11 @@ use tokio::time::timeout;
 use tonic::Code;
 
 use super::{
-    hearing::{
+    provider::{PIECES, TIP, finish, gated, quick, replica_of},
+    wire_stream::{
         CHALLENGE, OTHERS, ask, go_on, hear, hear_some, question, question_about, timed, try_hear,
         within,
     },
-    provider::{PIECES, TIP, finish, gated, quick, replica_of},
 };
 use crate::support::{
     refusal::{Refusal, refusal},

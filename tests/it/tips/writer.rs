@@ -9,7 +9,7 @@ use std::{
 };
 
 use challenges_catalog::domain::{
-    Ending, FailureKind, Prompt, Route, Stop, TipWriter, Usage, WriteFailure, Writing,
+    Completion, FailureKind, Prompt, Route, Stop, StreamEvent, TipWriter, Usage, WriteFailure,
 };
 use futures_util::{
     StreamExt,
@@ -100,7 +100,7 @@ impl TipWriter for Writer {
         &self.route
     }
 
-    fn write(&self, _: &Prompt) -> BoxStream<'static, Result<Writing, WriteFailure>> {
+    fn write(&self, _: &Prompt) -> BoxStream<'static, Result<StreamEvent, WriteFailure>> {
         self.orders.lock().unwrap().push(Instant::now());
         let working = Working::new(&self.under_way);
         let acts = VecDeque::from(self.script());
@@ -108,10 +108,10 @@ impl TipWriter for Writer {
         stream::unfold(state, |(mut acts, gate, working)| async move {
             loop {
                 let event = match acts.pop_front()? {
-                    Act::Say(text) => Ok(Writing::Text(text)),
-                    Act::TakeBack => Ok(Writing::TakenBack),
+                    Act::Say(text) => Ok(StreamEvent::Text(text)),
+                    Act::TakeBack => Ok(StreamEvent::TakenBack),
                     Act::Fail(failure) => Err(failure),
-                    Act::End => Ok(Writing::Ended(Ending {
+                    Act::End => Ok(StreamEvent::Ended(Completion {
                         stop: Stop::EndTurn,
                         usage: USAGE,
                         model: "model-1".to_owned(),

@@ -11,8 +11,8 @@ use crate::{
         replica::Replica,
     },
     tips::{
-        hearing::CHALLENGE,
         provider::{quick, replica_of},
+        wire_stream::CHALLENGE,
     },
 };
 

@@ -7,8 +7,8 @@ use super::calling::{all, begin, begin_when_free, drain_meanwhile, generate, rea
 use crate::{
     support::{fleet::Fleet, wait::eventually},
     tips::{
-        hearing::OTHERS,
         provider::{PIECES, gated, ordering_at},
+        wire_stream::OTHERS,
     },
 };
 

@@ -22,8 +22,8 @@ use crate::{
         wait::eventually,
     },
     tips::{
-        hearing::{CHALLENGE, OTHERS, hear, question, question_about},
         provider::{TIP, finish, gated, quick, replica_of},
+        wire_stream::{CHALLENGE, OTHERS, hear, question, question_about},
     },
 };
 

@@ -4,4 +4,4 @@ mod domain;
 mod phone;
 mod whitespace;
 
-pub(super) use check::{Breach, Rules, VERSION, is_blank};
+pub(super) use check::{ContentPolicy, PolicyViolation, VERSION, is_blank};

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    Price, Provider, ProviderQuota,
+    Price, ProviderQuota, ProviderSpec,
     breaker::{Breaker, Change, Outcome},
     limiter::{Quota, Want},
-    provider_figures::ProviderFigures,
+    provider_metrics::ProviderMetrics,
     refused::Refused,
     retries::RetryBudget,
 };
@@ -23,12 +23,12 @@ use crate::{
 pub(super) const SHORT_PAUSE: Duration = Duration::from_mins(1);
 
 /// A provider, and what is known here of its health and its limits.
-pub(super) struct Supplier {
+pub(super) struct Provider {
     pub(super) writer: Arc<dyn TipWriter>,
     pub(super) price: Price,
     pub(super) breaker: Arc<Breaker>,
     pub(super) retries: RetryBudget,
-    pub(super) figures: ProviderFigures,
+    pub(super) metrics: ProviderMetrics,
     /// Names it among the limits.
     pub(super) name: String,
     outage: FailureLog,
@@ -37,8 +37,8 @@ pub(super) struct Supplier {
     quota: Mutex<ProviderQuota>,
 }
 
-impl From<Provider> for Supplier {
-    fn from(provider: Provider) -> Self {
+impl From<ProviderSpec> for Provider {
+    fn from(provider: ProviderSpec) -> Self {
         let route = provider.writer.route();
         let name = provider_name(route);
         let quota = ProviderQuota {
@@ -49,7 +49,7 @@ impl From<Provider> for Supplier {
             price: provider.price,
             breaker: Breaker::closed(),
             retries: RetryBudget::new(),
-            figures: ProviderFigures::default(),
+            metrics: ProviderMetrics::default(),
             name,
             outage: FailureLog::default(),
             is_refusal_told: AtomicBool::new(false),
@@ -59,7 +59,7 @@ impl From<Provider> for Supplier {
     }
 }
 
-impl Supplier {
+impl Provider {
     /// Logs when it begins to be left alone, and when it works again.
     pub(super) fn tell(&self, outcome: Outcome, change: Change, failure: Option<&WriteFailure>) {
         let provider = &self.name;

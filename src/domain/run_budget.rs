@@ -5,7 +5,7 @@ use super::Usage;
 /// What the tips of one run cost, with all attempts, and a cap that is never exceeded: the most that
 /// an attempt may cost is taken before it is made, and what it did not cost is given back.
 #[derive(Debug, Default)]
-pub struct TipAccount {
+pub struct RunBudget {
     cap_micro_usd: Option<u64>,
     book: Mutex<Book>,
 }
@@ -28,7 +28,7 @@ pub struct Spent {
     pub cost_micro_usd: u64,
 }
 
-impl TipAccount {
+impl RunBudget {
     /// An account from which at most so much may be taken, in millionths of a US dollar; `None` for
     /// any amount.
     #[must_use]
@@ -59,8 +59,8 @@ impl TipAccount {
         book.reserved = book.reserved.saturating_sub(reserved_micro_usd);
     }
 
-    /// Enters an attempt that was made, in place of what was reserved for it.
-    pub fn enter(&self, reserved_micro_usd: u64, usage: Usage, cost_micro_usd: u64) {
+    /// Records an attempt that was made, in place of what was reserved for it.
+    pub fn record(&self, reserved_micro_usd: u64, usage: Usage, cost_micro_usd: u64) {
         let mut book = self.book();
         book.reserved = book.reserved.saturating_sub(reserved_micro_usd);
         book.spent.add(usage, cost_micro_usd);
@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn what_is_reserved_and_what_is_spent_never_exceed_the_cap_together() {
-        let account = TipAccount::with_cap(Some(100));
+        let account = RunBudget::with_cap(Some(100));
         assert!(account.reserve(60));
         assert!(!account.reserve(41));
         assert!(account.reserve(40));
-        account.enter(60, Usage::estimated(8, 4), 10);
+        account.record(60, Usage::estimated(8, 4), 10);
         account.give_back(40);
         assert!(account.reserve(90));
         assert!(!account.reserve(1) && account.has_refused());
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_account_without_a_cap_refuses_nothing() {
-        let account = TipAccount::with_cap(None);
+        let account = RunBudget::with_cap(None);
         assert!(account.reserve(u64::MAX) && account.reserve(u64::MAX));
         assert!(!account.has_refused());
     }

@@ -47,7 +47,7 @@ impl Store {
             content: [0; 32],
             locale: Locale::default(),
             persona: persona(),
-            edition: "0".to_owned(),
+            prompt_version: "0".to_owned(),
             shown: true,
         };
         self.tips.lock().unwrap().insert(tip.key, (tip, origin));
@@ -130,22 +130,22 @@ impl Clock for TestClock {
 
 /// One voice, and a prompt that says what it is about.
 pub struct Book {
-    edition: String,
+    prompt_version: String,
     personas: Vec<PersonaName>,
 }
 
 impl Book {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            edition: "1".to_owned(),
+            prompt_version: "1".to_owned(),
             personas: vec![persona()],
         })
     }
 }
 
 impl PromptBook for Book {
-    fn edition(&self) -> &str {
-        &self.edition
+    fn prompt_version(&self) -> &str {
+        &self.prompt_version
     }
 
     fn personas(&self) -> &[PersonaName] {

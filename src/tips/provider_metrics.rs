@@ -9,7 +9,7 @@ use crate::{
 /// generative AI (github.com/open-telemetry/semantic-conventions-genai, docs/gen-ai/gen-ai-metrics.md),
 /// whose buckets these are.
 #[derive(Debug)]
-pub(super) struct ProviderFigures {
+pub(super) struct ProviderMetrics {
     /// By how they ended, in the order of [`endings`].
     pub(super) took: Vec<Histogram>,
     pub(super) first_text: Histogram,
@@ -44,13 +44,13 @@ const TOKENS: Buckets = Buckets {
     per_unit: 1.0,
 };
 
-/// How an order can end, in the words of the books.
+/// How an order can end, in the words of the attempt ledger.
 pub(super) fn endings() -> impl Iterator<Item = &'static str> {
     let failures = FailureKind::ALL.iter().map(|kind| kind.as_str());
     ["success", "aborted"].into_iter().chain(failures)
 }
 
-impl Default for ProviderFigures {
+impl Default for ProviderMetrics {
     fn default() -> Self {
         Self {
             took: endings().map(|_| Histogram::new(&OPERATION)).collect(),
@@ -61,7 +61,7 @@ impl Default for ProviderFigures {
     }
 }
 
-impl ProviderFigures {
+impl ProviderMetrics {
     /// Takes in an order that ended as `word` says.
     pub(super) fn ended(&self, word: &str, after: Duration, usage: Usage) {
         let mut by_ending = endings().zip(&self.took);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn an_order_is_counted_by_how_it_ended() {
-        let figures = ProviderFigures::default();
+        let figures = ProviderMetrics::default();
         let usage = Usage {
             input_tokens: 300,
             output_tokens: 100,

@@ -1,24 +1,24 @@
 use std::time::Duration;
 
-use super::rules::Breach;
+use super::policy::PolicyViolation;
 use crate::domain::{FailureKind, FallbackCause, WriteFailure};
 
 /// Why a tip was not written just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Setback {
+pub(super) enum AttemptError {
     /// The provider was asked, and failed.
     Write(WriteFailure),
     /// It wrote what it must not.
-    Breach(Breach),
+    Violation(PolicyViolation),
     /// The provider must not be asked.
-    Barred(Bar),
+    NotAdmitted(AdmissionError),
     /// The time for the whole generation is over.
     TimedOut,
 }
 
 /// Why a provider must not be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bar {
+pub(super) enum AdmissionError {
     /// It failed too often, for this long.
     Unwell(Duration),
     /// It is asked often enough, for this long.
@@ -31,7 +31,7 @@ pub(super) enum Bar {
 
 /// What the next step depends on, beside what happened.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Situation {
+pub(super) struct RetryContext {
     /// Whether readers have text.
     pub(super) is_published: bool,
     pub(super) time_left: Duration,
@@ -43,7 +43,7 @@ pub(super) struct Situation {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RetryStep {
     /// Ask the same provider again.
     Again { after: Duration },
     /// Ask the next one.
@@ -56,7 +56,7 @@ pub(super) enum Step {
 
 /// Decides what follows a setback. Pure: it asks no clock, no network and no chance.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct RetryPolicy {
     providers: usize,
     provider: usize,
     attempts: u32,
@@ -65,7 +65,7 @@ pub(super) struct Plan {
     waits: u32,
 }
 
-impl Plan {
+impl RetryPolicy {
     /// All attempts of one generation, with all providers.
     const ATTEMPTS: u32 = 4;
     const RETRIES_EACH: u32 = 2;
@@ -105,21 +105,21 @@ impl Plan {
         self.attempts += 1;
     }
 
-    pub(super) fn after(&mut self, setback: &Setback, now: Situation) -> Step {
-        match setback {
-            Setback::Breach(_) | Setback::TimedOut => Step::GiveUp,
-            Setback::Barred(bar) => self.after_bar(*bar, now),
-            Setback::Write(failure) => self.after_failure(failure, now),
+    pub(super) fn after(&mut self, error: &AttemptError, now: RetryContext) -> RetryStep {
+        match error {
+            AttemptError::Violation(_) | AttemptError::TimedOut => RetryStep::GiveUp,
+            AttemptError::NotAdmitted(bar) => self.after_bar(*bar, now),
+            AttemptError::Write(failure) => self.after_failure(failure, now),
         }
     }
 
-    fn after_failure(&mut self, failure: &WriteFailure, now: Situation) -> Step {
+    fn after_failure(&mut self, failure: &WriteFailure, now: RetryContext) -> RetryStep {
         if self.attempts >= Self::ATTEMPTS {
-            return Step::GiveUp;
+            return RetryStep::GiveUp;
         }
         if now.is_published {
             if self.restarts >= Self::RESTARTS {
-                return Step::GiveUp;
+                return RetryStep::GiveUp;
             }
             self.restarts += 1;
         }
@@ -130,42 +130,45 @@ impl Plan {
         let may = now.may_retry && self.retries_here < Self::RETRIES_EACH;
         if failure.is_worth_retrying() && may && has_patience && Self::fits(pause, now) {
             self.retries_here += 1;
-            return Step::Again { after: pause };
+            return RetryStep::Again { after: pause };
         }
         self.next(now)
     }
 
-    fn after_bar(&mut self, bar: Bar, now: Situation) -> Step {
+    fn after_bar(&mut self, bar: AdmissionError, now: RetryContext) -> RetryStep {
         let step = self.next(now);
         match bar {
             // A turn that comes soon is worth waiting for, once or twice.
-            Bar::Limited(wait)
-                if step == Step::GiveUp
+            AdmissionError::Limited(wait)
+                if step == RetryStep::GiveUp
                     && wait <= Self::PATIENCE
                     && self.waits < Self::RETRIES_EACH
                     && Self::fits(wait, now) =>
             {
                 self.waits += 1;
-                Step::Wait { after: wait }
+                RetryStep::Wait { after: wait }
             }
-            Bar::Limited(_) | Bar::Unwell(_) | Bar::Budget | Bar::SwitchedOff => step,
+            AdmissionError::Limited(_)
+            | AdmissionError::Unwell(_)
+            | AdmissionError::Budget
+            | AdmissionError::SwitchedOff => step,
         }
     }
 
-    fn next(&mut self, now: Situation) -> Step {
+    fn next(&mut self, now: RetryContext) -> RetryStep {
         if !self.has_next() || !Self::fits(Duration::ZERO, now) {
-            return Step::GiveUp;
+            return RetryStep::GiveUp;
         }
         self.provider += 1;
         self.retries_here = 0;
-        Step::Next
+        RetryStep::Next
     }
 
     fn has_next(&self) -> bool {
         self.provider + 1 < self.providers
     }
 
-    fn fits(pause: Duration, now: Situation) -> bool {
+    fn fits(pause: Duration, now: RetryContext) -> bool {
         pause + Self::LEAST_TIME <= now.time_left
     }
 
@@ -176,19 +179,25 @@ impl Plan {
     }
 }
 
-impl Setback {
+impl AttemptError {
     /// What readers are told when nothing comes after it.
     pub(super) fn cause(&self) -> FallbackCause {
         match self {
             Self::Write(failure) => FallbackCause::Provider(failure.kind),
-            Self::Breach(Breach::TooLong) => FallbackCause::Provider(FailureKind::CutOff),
-            Self::Breach(
-                Breach::Link | Breach::Markup | Breach::Contact | Breach::Phone | Breach::Control,
+            Self::Violation(PolicyViolation::TooLong) => {
+                FallbackCause::Provider(FailureKind::CutOff)
+            }
+            Self::Violation(
+                PolicyViolation::Link
+                | PolicyViolation::Markup
+                | PolicyViolation::Contact
+                | PolicyViolation::Phone
+                | PolicyViolation::Control,
             ) => FallbackCause::Rules,
-            Self::Barred(Bar::Unwell(_)) => FallbackCause::Unwell,
-            Self::Barred(Bar::Limited(_)) => FallbackCause::Limited,
-            Self::Barred(Bar::Budget) => FallbackCause::Budget,
-            Self::Barred(Bar::SwitchedOff) => FallbackCause::SwitchedOff,
+            Self::NotAdmitted(AdmissionError::Unwell(_)) => FallbackCause::Unwell,
+            Self::NotAdmitted(AdmissionError::Limited(_)) => FallbackCause::Limited,
+            Self::NotAdmitted(AdmissionError::Budget) => FallbackCause::Budget,
+            Self::NotAdmitted(AdmissionError::SwitchedOff) => FallbackCause::SwitchedOff,
             Self::TimedOut => FallbackCause::TimedOut,
         }
     }
@@ -197,16 +206,20 @@ impl Setback {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Write(failure) => failure.retry_after,
-            Self::Barred(Bar::Unwell(wait) | Bar::Limited(wait)) => Some(*wait),
-            Self::Barred(Bar::Budget | Bar::SwitchedOff) | Self::Breach(_) | Self::TimedOut => None,
+            Self::NotAdmitted(AdmissionError::Unwell(wait) | AdmissionError::Limited(wait)) => {
+                Some(*wait)
+            }
+            Self::NotAdmitted(AdmissionError::Budget | AdmissionError::SwitchedOff)
+            | Self::Violation(_)
+            | Self::TimedOut => None,
         }
     }
 
     /// Whether a provider was asked for nothing, so that the next reader should not ask at once.
     pub(super) fn cost_an_attempt(&self) -> bool {
         match self {
-            Self::Write(_) | Self::Breach(_) | Self::TimedOut => true,
-            Self::Barred(_) => false,
+            Self::Write(_) | Self::Violation(_) | Self::TimedOut => true,
+            Self::NotAdmitted(_) => false,
         }
     }
 }
@@ -215,42 +228,42 @@ impl Setback {
 mod tests {
     use super::*;
 
-    const CALM: Situation = Situation {
+    const CALM: RetryContext = RetryContext {
         is_published: false,
         time_left: Duration::from_mins(1),
         may_retry: true,
         jitter: 0.0,
     };
-    const PUBLISHED: Situation = Situation {
+    const PUBLISHED: RetryContext = RetryContext {
         is_published: true,
         ..CALM
     };
 
-    fn failure(kind: FailureKind) -> Setback {
-        Setback::Write(WriteFailure::new(kind))
+    fn failure(kind: FailureKind) -> AttemptError {
+        AttemptError::Write(WriteFailure::new(kind))
     }
 
-    fn later(kind: FailureKind, seconds: u64) -> Setback {
-        Setback::Write(WriteFailure {
+    fn later(kind: FailureKind, seconds: u64) -> AttemptError {
+        AttemptError::Write(WriteFailure {
             retry_after: Some(Duration::from_secs(seconds)),
             ..WriteFailure::new(kind)
         })
     }
 
     /// What follows each of a row of equal setbacks, up to the last.
-    fn steps(providers: usize, setback: &Setback, now: Situation) -> Vec<Step> {
-        let mut plan = Plan::new(providers);
+    fn steps(providers: usize, error: &AttemptError, now: RetryContext) -> Vec<RetryStep> {
+        let mut retry_policy = RetryPolicy::new(providers);
         let mut steps = Vec::new();
-        while steps.last() != Some(&Step::GiveUp) && steps.len() < 20 {
-            plan.count_attempt();
-            steps.push(plan.after(setback, now));
+        while steps.last() != Some(&RetryStep::GiveUp) && steps.len() < 20 {
+            retry_policy.count_attempt();
+            steps.push(retry_policy.after(error, now));
         }
         steps
     }
 
-    fn again(millis: u64) -> Step {
+    fn again(millis: u64) -> RetryStep {
         let after = Duration::from_millis(millis);
-        Step::Again { after }
+        RetryStep::Again { after }
     }
 
     /// P11, before the first text: every kind of failure, with one provider and with two.
@@ -259,11 +272,14 @@ mod tests {
         for kind in FailureKind::ALL {
             let (one, two) = if kind.is_worth_retrying() {
                 (
-                    vec![again(500), again(1_000), Step::GiveUp],
-                    vec![again(500), again(1_000), Step::Next, Step::GiveUp],
+                    vec![again(500), again(1_000), RetryStep::GiveUp],
+                    vec![again(500), again(1_000), RetryStep::Next, RetryStep::GiveUp],
                 )
             } else {
-                (vec![Step::GiveUp], vec![Step::Next, Step::GiveUp])
+                (
+                    vec![RetryStep::GiveUp],
+                    vec![RetryStep::Next, RetryStep::GiveUp],
+                )
             };
             assert_eq!(steps(1, &failure(*kind), CALM), one, "{kind:?}");
             assert_eq!(steps(2, &failure(*kind), CALM), two, "{kind:?}");
@@ -277,9 +293,9 @@ mod tests {
             let first = if kind.is_worth_retrying() {
                 again(500)
             } else {
-                Step::Next
+                RetryStep::Next
             };
-            let expected = [first, Step::GiveUp];
+            let expected = [first, RetryStep::GiveUp];
             assert_eq!(steps(2, &failure(*kind), PUBLISHED), expected, "{kind:?}");
         }
     }
@@ -289,22 +305,22 @@ mod tests {
     fn retry_after_is_honoured_where_it_fits_and_another_provider_is_asked_where_not() {
         let limited = |seconds| later(FailureKind::RateLimited, seconds);
         assert_eq!(steps(1, &limited(20), CALM)[0], again(20_000));
-        assert_eq!(steps(2, &limited(20), CALM)[0], Step::Next);
+        assert_eq!(steps(2, &limited(20), CALM)[0], RetryStep::Next);
         assert_eq!(steps(2, &limited(5), CALM)[0], again(5_000));
-        assert_eq!(steps(1, &limited(60), CALM)[0], Step::GiveUp);
+        assert_eq!(steps(1, &limited(60), CALM)[0], RetryStep::GiveUp);
     }
 
     #[test]
     fn the_providers_own_word_on_retries_wins() {
         let told = |should_retry, kind| {
-            Setback::Write(WriteFailure {
+            AttemptError::Write(WriteFailure {
                 should_retry: Some(should_retry),
                 ..WriteFailure::new(kind)
             })
         };
         assert_eq!(
             steps(1, &told(false, FailureKind::Overloaded), CALM)[0],
-            Step::GiveUp
+            RetryStep::GiveUp
         );
         assert_eq!(
             steps(1, &told(true, FailureKind::Rejected), CALM)[0],
@@ -314,45 +330,51 @@ mod tests {
 
     #[test]
     fn without_a_retry_in_the_budget_or_time_the_same_provider_is_not_asked_again() {
-        let spent = Situation {
+        let spent = RetryContext {
             may_retry: false,
             ..CALM
         };
         assert_eq!(
             steps(2, &failure(FailureKind::Overloaded), spent)[0],
-            Step::Next
+            RetryStep::Next
         );
-        let late = Situation {
+        let late = RetryContext {
             time_left: Duration::from_millis(900),
             ..CALM
         };
         assert_eq!(
             steps(2, &failure(FailureKind::Overloaded), late)[0],
-            Step::GiveUp
+            RetryStep::GiveUp
         );
     }
 
     #[test]
     fn a_breach_is_not_tried_again() {
-        for breach in [Breach::Link, Breach::TooLong] {
-            assert_eq!(steps(2, &Setback::Breach(breach), CALM), [Step::GiveUp]);
+        for violation in [PolicyViolation::Link, PolicyViolation::TooLong] {
+            assert_eq!(
+                steps(2, &AttemptError::Violation(violation), CALM),
+                [RetryStep::GiveUp]
+            );
         }
     }
 
     #[test]
     fn a_barred_provider_costs_no_attempt_and_a_short_limit_is_waited_for() {
         let soon = Duration::from_secs(2);
-        let limited = Setback::Barred(Bar::Limited(soon));
-        let wait = Step::Wait { after: soon };
-        assert_eq!(steps(1, &limited, CALM), [wait, wait, Step::GiveUp]);
-        assert_eq!(steps(2, &limited, CALM)[0], Step::Next);
-        let unwell = Setback::Barred(Bar::Unwell(soon));
-        assert_eq!(steps(2, &unwell, CALM), [Step::Next, Step::GiveUp]);
+        let limited = AttemptError::NotAdmitted(AdmissionError::Limited(soon));
+        let wait = RetryStep::Wait { after: soon };
+        assert_eq!(steps(1, &limited, CALM), [wait, wait, RetryStep::GiveUp]);
+        assert_eq!(steps(2, &limited, CALM)[0], RetryStep::Next);
+        let unwell = AttemptError::NotAdmitted(AdmissionError::Unwell(soon));
+        assert_eq!(
+            steps(2, &unwell, CALM),
+            [RetryStep::Next, RetryStep::GiveUp]
+        );
     }
 
     #[test]
     fn jitter_takes_at_most_a_quarter_of_the_pause() {
-        let jittery = Situation {
+        let jittery = RetryContext {
             jitter: 1.0,
             ..CALM
         };

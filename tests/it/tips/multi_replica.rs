@@ -7,8 +7,8 @@ use challenges_catalog::pb::catalog::v1::{
 use futures_util::future::join_all;
 
 use super::{
-    hearing::{Hearing, ask, go_on, hear, question},
     provider::{PIECES, TIP, finish, gated, ordering_at, tip},
+    wire_stream::{Hearing, ask, go_on, hear, question},
 };
 use crate::support::{
     fleet::Fleet,

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use challenges_catalog::{
     domain::{
-        Asker, CallerId, Error, FailureKind, FallbackCause, TipBoard, TipMode, TipRole, TipSource,
-        generic_tip,
+        Asker, CallerId, Error, FailureKind, FallbackCause, TipMode, TipRole, TipSource,
+        TipStreams, generic_tip,
     },
     tips::{Abandoned, CallerLimits, TipSettings},
 };
@@ -12,8 +12,8 @@ use futures_util::{StreamExt, future::join_all};
 use tokio::time::{Instant, advance, sleep};
 
 use super::{
-    parts::{STATIC, question, question_about},
-    reading::{read, read_on},
+    fixtures::{STATIC, question, question_about},
+    reader_probe::{read, read_on},
     replica::{Alone, provider, settings},
     writer::{Act, Writer, failing, gated, spoken},
 };

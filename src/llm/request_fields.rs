@@ -25,18 +25,18 @@ impl Field {
 }
 
 /// One order, ready to go out.
-pub(super) struct OrderRequest {
+pub(super) struct HttpRequest {
     pub(super) body: Vec<u8>,
     /// Which of the fields it has that not every server takes.
     pub(super) sent: Vec<Field>,
     /// Where it is noted which of them were refused.
-    pub(super) fields: OrderFields,
+    pub(super) fields: RequestFields,
 }
 
 /// Which of these fields orders to one provider have: as the settings say, and where they leave it
 /// open, without those that the provider has refused by name. That is remembered until the process ends.
 #[derive(Clone, Debug)]
-pub(super) struct OrderFields(Arc<Inner>);
+pub(super) struct RequestFields(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -46,7 +46,7 @@ struct Inner {
     refused: Mutex<Vec<Field>>,
 }
 
-impl OrderFields {
+impl RequestFields {
     pub(super) fn new(settings: &ProviderSettings) -> Self {
         Self(Arc::new(Inner {
             token_limit: settings.token_limit,
@@ -149,8 +149,8 @@ fn is_named_in(text: &str, field: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn fields(token_limit: Option<TokenLimit>, has_temperature: bool) -> OrderFields {
-        OrderFields(Arc::new(Inner {
+    fn fields(token_limit: Option<TokenLimit>, has_temperature: bool) -> RequestFields {
+        RequestFields(Arc::new(Inner {
             token_limit,
             stream_usage: None,
             has_temperature,

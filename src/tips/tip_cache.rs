@@ -16,7 +16,7 @@ const RECENT: Duration = Duration::from_secs(15);
 const RECENT_JITTER: Duration = Duration::from_secs(45);
 
 /// The finished tips and the failures of a moment ago that this replica knows of.
-pub(super) struct Memory {
+pub(super) struct TipCache {
     tips: Cache<TipKey, Arc<Tip>, ByBytes>,
     failures: Cache<TipKey, (Instant, Failed)>,
 }
@@ -30,7 +30,7 @@ impl Weighter<TipKey, Arc<Tip>> for ByBytes {
     }
 }
 
-impl Memory {
+impl TipCache {
     /// Tips of at most so many bytes, all together.
     pub(super) fn new(bytes: u64) -> Self {
         let items = usize::try_from(bytes / TYPICAL_TIP_BYTES).unwrap_or(usize::MAX);

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::flaw::Flaw;
+use super::protocol_error::ProtocolError;
 use crate::domain::FailureKind;
 
 /// Codes and types that the protocols document, or that servers were seen to send
@@ -80,9 +80,12 @@ pub(super) fn of_status(status: u16) -> FailureKind {
 
 /// What an event, or an answer with the status 200, means if it tells of an error: that status
 /// says nothing.
-pub(super) fn within(event: &Value) -> Option<Flaw> {
+pub(super) fn within(event: &Value) -> Option<ProtocolError> {
     let (kind, word) = told(event)?;
-    Some(Flaw::new(kind, format!("within the answer: {word}")))
+    Some(ProtocolError::new(
+        kind,
+        format!("within the answer: {word}"),
+    ))
 }
 
 /// The error that an event or the body of an answer tells of, if it does: in a field `error`, or
@@ -95,8 +98,10 @@ pub(super) fn told(event: &Value) -> Option<(FailureKind, &'static str)> {
     if !has("error") && !is("type") && !is("object") && !is_bare {
         return None;
     }
-    let inner = event.get("error").and_then(|error| Fault(error).kind());
-    let known = inner.or_else(|| Fault(event).kind());
+    let inner = event
+        .get("error")
+        .and_then(|error| ProviderError(error).kind());
+    let known = inner.or_else(|| ProviderError(event).kind());
     Some(known.unwrap_or((FailureKind::ServerFault, "an error of an unknown type")))
 }
 
@@ -127,9 +132,9 @@ fn of_grpc_status(status: u16) -> Option<FailureKind> {
 
 /// A provider's error object, as far as one can be made out: servers disagree on everything but
 /// the name of the object.
-pub(super) struct Fault<'a>(pub(super) &'a Value);
+pub(super) struct ProviderError<'a>(pub(super) &'a Value);
 
-impl Fault<'_> {
+impl ProviderError<'_> {
     /// What it says, the most exact word first, with that word; nothing when no word is known.
     pub(super) fn kind(&self) -> Option<(FailureKind, &'static str)> {
         if let Some(phrased) = self.phrased() {
@@ -202,7 +207,7 @@ mod tests {
     use super::*;
 
     fn kind(error: &Value) -> Option<FailureKind> {
-        Fault(error).kind().map(|(kind, _)| kind)
+        ProviderError(error).kind().map(|(kind, _)| kind)
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(super) const TRUST: Duration = Duration::from_secs(2);
 /// look at its own clock before it publishes: with a lease that it has not renewed for
 /// [`TRUST`], which is shorter than any lease lasts, it must ask first whether it still has it.
 #[derive(Debug)]
-pub(super) struct Fence(watch::Sender<State>);
+pub(super) struct LeaseGuard(watch::Sender<State>);
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -21,7 +21,7 @@ enum State {
     Open,
 }
 
-impl Fence {
+impl LeaseGuard {
     /// For a leader whose lease was asked for at `asked`.
     pub(super) fn held(asked: Instant) -> Self {
         Self(watch::Sender::new(State::Held(asked)))
@@ -70,22 +70,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_was_not_renewed_in_time_stops_the_leader_until_it_is() {
-        let fence = Fence::held(Instant::now());
-        fence.pass().await;
+        let lease_guard = LeaseGuard::held(Instant::now());
+        lease_guard.pass().await;
         advance(TRUST).await;
         let brief = Duration::from_millis(1);
-        assert!(timeout(brief, fence.pass()).await.is_err());
-        let (passed, ()) = tokio::join!(timeout(brief, fence.pass()), async {
-            fence.renew(Instant::now());
+        assert!(timeout(brief, lease_guard.pass()).await.is_err());
+        let (passed, ()) = tokio::join!(timeout(brief, lease_guard.pass()), async {
+            lease_guard.renew(Instant::now());
         });
         assert!(passed.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_redis_nothing_stops_it() {
-        let fence = Fence::held(Instant::now());
+        let lease_guard = LeaseGuard::held(Instant::now());
         advance(TRUST).await;
-        fence.lift();
-        fence.pass().await;
+        lease_guard.lift();
+        lease_guard.pass().await;
     }
 }

@@ -12,7 +12,7 @@ const TAIL_CHARS: usize = 4;
 
 /// What a tip must not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::tips) enum Breach {
+pub(in crate::tips) enum PolicyViolation {
     /// More bytes than the cap.
     TooLong,
     /// A scheme, `www.`, a domain, or the markup of a link.
@@ -27,7 +27,7 @@ pub(in crate::tips) enum Breach {
     Control,
 }
 
-impl Breach {
+impl PolicyViolation {
     /// The word for logs.
     pub(in crate::tips) const fn as_str(self) -> &'static str {
         match self {
@@ -41,13 +41,13 @@ impl Breach {
     }
 }
 
-/// Reads a tip as it comes, gives it on in the shape in which it is kept, and stops it at the first breach.
+/// Reads a tip as it comes, gives it on in the shape in which it is kept, and stops it at the first violation.
 ///
-/// A word or a number that may turn out to be a breach is held back until it is known, and so is
-/// white space until something follows it. So what was given on holds no breach, however the text
+/// A word or a number that may turn out to be a violation is held back until it is known, and so is
+/// white space until something follows it. So what was given on holds no violation, however the text
 /// goes on and however it was cut into pieces.
 #[derive(Debug)]
-pub(in crate::tips) struct Rules {
+pub(in crate::tips) struct ContentPolicy {
     bytes_left: usize,
     whitespace: Whitespace,
     /// The last characters, in lower case.
@@ -59,7 +59,7 @@ pub(in crate::tips) struct Rules {
     held: String,
 }
 
-impl Rules {
+impl ContentPolicy {
     /// For a tip of at most `max_bytes`.
     pub(in crate::tips) fn new(max_bytes: usize) -> Self {
         Self {
@@ -73,16 +73,16 @@ impl Rules {
         }
     }
 
-    /// Reads the next piece; gives what may be shown by now, which may be nothing. After a breach
+    /// Reads the next piece; gives what may be shown by now, which may be nothing. After a violation
     /// what was given before is clean.
-    pub(in crate::tips) fn read(&mut self, piece: &str) -> Result<String, Breach> {
+    pub(in crate::tips) fn read(&mut self, piece: &str) -> Result<String, PolicyViolation> {
         let mut clean = String::new();
         for c in piece.chars() {
             if self.whitespace.takes(c) {
                 continue;
             }
             if is_control(c) {
-                return Err(Breach::Control);
+                return Err(PolicyViolation::Control);
             }
             for c in self.whitespace.before_text() {
                 self.read_char(c, &mut clean)?;
@@ -93,22 +93,22 @@ impl Rules {
     }
 
     /// The text is at its end; gives what was held back.
-    pub(in crate::tips) fn finish(&mut self) -> Result<String, Breach> {
+    pub(in crate::tips) fn finish(&mut self) -> Result<String, PolicyViolation> {
         if self.phone.ends() {
-            return Err(Breach::Phone);
+            return Err(PolicyViolation::Phone);
         }
         if self.domain.ends() {
-            return Err(Breach::Link);
+            return Err(PolicyViolation::Link);
         }
         Ok(std::mem::take(&mut self.held))
     }
 
-    fn read_char(&mut self, c: char, clean: &mut String) -> Result<(), Breach> {
+    fn read_char(&mut self, c: char, clean: &mut String) -> Result<(), PolicyViolation> {
         self.bytes_left = self
             .bytes_left
             .checked_sub(c.len_utf8())
-            .ok_or(Breach::TooLong)?;
-        // Between the characters of a breach they would hide it from us, and from nobody else.
+            .ok_or(PolicyViolation::TooLong)?;
+        // Between the characters of a violation they would hide it from us, and from nobody else.
         if !is_invisible(c) {
             folded(c).try_for_each(|c| self.check(c))?;
         }
@@ -120,34 +120,34 @@ impl Rules {
         Ok(())
     }
 
-    fn check(&mut self, c: char) -> Result<(), Breach> {
+    fn check(&mut self, c: char) -> Result<(), PolicyViolation> {
         if self.phone.read(c) {
-            return Err(Breach::Phone);
+            return Err(PolicyViolation::Phone);
         }
         let [.., third, second, before] = self.tail;
         if before == '@' && c.is_alphanumeric() {
-            return Err(Breach::Contact);
+            return Err(PolicyViolation::Contact);
         }
         let is_letter = c.is_ascii_alphabetic();
         if is_letter && (before == '<' || (second, before) == ('<', '/')) {
-            return Err(Breach::Markup);
+            return Err(PolicyViolation::Markup);
         }
         let is_path = (second, before) == ('/', '/') && third != '/' && c.is_alphanumeric();
         let is_target = (second, before) == (']', '(') && !c.is_whitespace();
         let is_scheme = before == ':' && self.has_scheme && !c.is_whitespace();
         if is_path || is_target || is_scheme {
-            return Err(Breach::Link);
+            return Err(PolicyViolation::Link);
         }
         self.has_scheme = c == ':' && self.domain.is_scheme();
         if self.domain.read(c) {
-            return Err(Breach::Link);
+            return Err(PolicyViolation::Link);
         }
         self.tail.rotate_left(1);
         if let Some(last) = self.tail.last_mut() {
             *last = c.to_ascii_lowercase();
         }
         match self.tail {
-            [_, ':', '/', '/'] | ['w', 'w', 'w', '.'] => Err(Breach::Link),
+            [_, ':', '/', '/'] | ['w', 'w', 'w', '.'] => Err(PolicyViolation::Link),
             _ => Ok(()),
         }
     }
@@ -187,75 +187,75 @@ pub(in crate::tips) fn is_blank(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const BAD: [(&str, Breach); 42] = [
-        ("see http://a.b", Breach::Link),
-        ("see HTTPS://a", Breach::Link),
-        ("on WWW.example", Breach::Link),
-        ("read example.com/more", Breach::Link),
-        ("read a-b.evil.coach/", Breach::Link),
-        ("read evil.example", Breach::Link),
-        ("read evil.example.", Breach::Link),
-        ("(evil.com...)", Breach::Link),
-        ("read EVIL.COM, or", Breach::Link),
-        ("read sub.evil.io or", Breach::Link),
-        ("read evil.xn--p1ai or", Breach::Link),
-        ("read evil\u{200b}.c\u{2060}om now", Breach::Link),
-        ("read evil.\u{fe0f}com now", Breach::Link),
-        ("read evil.\u{3164}com now", Breach::Link),
-        ("read evil。com now", Breach::Link),
-        ("read ｅｖｉｌ．ｃｏｍ now", Breach::Link),
-        ("read ⓔⓥⓘⓛ.ⓒⓞⓜ now", Breach::Link),
-        ("read evil\u{2024}com now", Breach::Link),
-        ("read пример.рф now", Breach::Link),
-        ("mailto:joe", Breach::Link),
-        ("javascript:alert(1)", Breach::Link),
-        ("read ｈｔｔｐ：／／evil", Breach::Link),
-        ("read //evil/x", Breach::Link),
-        ("read [this](/x)", Breach::Link),
-        ("read <a href=x>", Breach::Markup),
-        ("</answer>", Breach::Markup),
-        ("write to joe＠evil", Breach::Contact),
-        ("call 030•123•4567", Breach::Phone),
-        ("call 555_123_4567", Breach::Phone),
+    const BAD: [(&str, PolicyViolation); 42] = [
+        ("see http://a.b", PolicyViolation::Link),
+        ("see HTTPS://a", PolicyViolation::Link),
+        ("on WWW.example", PolicyViolation::Link),
+        ("read example.com/more", PolicyViolation::Link),
+        ("read a-b.evil.coach/", PolicyViolation::Link),
+        ("read evil.example", PolicyViolation::Link),
+        ("read evil.example.", PolicyViolation::Link),
+        ("(evil.com...)", PolicyViolation::Link),
+        ("read EVIL.COM, or", PolicyViolation::Link),
+        ("read sub.evil.io or", PolicyViolation::Link),
+        ("read evil.xn--p1ai or", PolicyViolation::Link),
+        ("read evil\u{200b}.c\u{2060}om now", PolicyViolation::Link),
+        ("read evil.\u{fe0f}com now", PolicyViolation::Link),
+        ("read evil.\u{3164}com now", PolicyViolation::Link),
+        ("read evil。com now", PolicyViolation::Link),
+        ("read ｅｖｉｌ．ｃｏｍ now", PolicyViolation::Link),
+        ("read ⓔⓥⓘⓛ.ⓒⓞⓜ now", PolicyViolation::Link),
+        ("read evil\u{2024}com now", PolicyViolation::Link),
+        ("read пример.рф now", PolicyViolation::Link),
+        ("mailto:joe", PolicyViolation::Link),
+        ("javascript:alert(1)", PolicyViolation::Link),
+        ("read ｈｔｔｐ：／／evil", PolicyViolation::Link),
+        ("read //evil/x", PolicyViolation::Link),
+        ("read [this](/x)", PolicyViolation::Link),
+        ("read <a href=x>", PolicyViolation::Markup),
+        ("</answer>", PolicyViolation::Markup),
+        ("write to joe＠evil", PolicyViolation::Contact),
+        ("call 030•123•4567", PolicyViolation::Phone),
+        ("call 555_123_4567", PolicyViolation::Phone),
         (
             "call 5\u{20e3}5\u{20e3}5\u{20e3}1\u{20e3}2\u{20e3}3\u{20e3}4\u{20e3}",
-            Breach::Phone,
+            PolicyViolation::Phone,
         ),
-        ("write to me@example.com", Breach::Contact),
-        ("find @connell", Breach::Contact),
-        ("call 555-123-4567", Breach::Phone),
-        ("call +49 (0) 89 1234", Breach::Phone),
-        ("call 5551234", Breach::Phone),
-        ("call 555\u{2068}12\u{2069}34 now", Breach::Phone),
-        ("٠١٢ ٣٤٥٦", Breach::Phone),
-        ("bell \u{7}", Breach::Control),
-        ("escape \u{1b}[2J", Breach::Control),
-        ("turn \u{202e}txet", Breach::Control),
-        ("turn \u{202b}txet", Breach::Control),
-        ("next\u{9b}31m", Breach::Control),
+        ("write to me@example.com", PolicyViolation::Contact),
+        ("find @connell", PolicyViolation::Contact),
+        ("call 555-123-4567", PolicyViolation::Phone),
+        ("call +49 (0) 89 1234", PolicyViolation::Phone),
+        ("call 5551234", PolicyViolation::Phone),
+        ("call 555\u{2068}12\u{2069}34 now", PolicyViolation::Phone),
+        ("٠١٢ ٣٤٥٦", PolicyViolation::Phone),
+        ("bell \u{7}", PolicyViolation::Control),
+        ("escape \u{1b}[2J", PolicyViolation::Control),
+        ("turn \u{202e}txet", PolicyViolation::Control),
+        ("turn \u{202b}txet", PolicyViolation::Control),
+        ("next\u{9b}31m", PolicyViolation::Control),
     ];
 
-    /// What is given on, and the breach that ends it.
-    fn read(text: &str, piece_chars: usize) -> (String, Option<Breach>) {
-        let mut rules = Rules::new(1_000);
+    /// What is given on, and the violation that ends it.
+    fn read(text: &str, piece_chars: usize) -> (String, Option<PolicyViolation>) {
+        let mut rules = ContentPolicy::new(1_000);
         let chars: Vec<char> = text.chars().collect();
         let mut clean = String::new();
         for piece in chars.chunks(piece_chars) {
             match rules.read(&String::from_iter(piece)) {
                 Ok(more) => clean.push_str(&more),
-                Err(breach) => return (clean, Some(breach)),
+                Err(violation) => return (clean, Some(violation)),
             }
         }
         match rules.finish() {
             Ok(rest) => (clean + &rest, None),
-            Err(breach) => (clean, Some(breach)),
+            Err(violation) => (clean, Some(violation)),
         }
     }
 
     #[test]
     fn links_contact_data_and_control_characters_are_stopped() {
-        for (text, breach) in BAD {
-            assert_eq!(read(text, 1_000).1, Some(breach), "{text}");
+        for (text, violation) in BAD {
+            assert_eq!(read(text, 1_000).1, Some(violation), "{text}");
         }
     }
 
@@ -300,15 +300,15 @@ mod tests {
         }
     }
 
-    /// However a text is cut, what was given on before a breach holds none, and what follows a breach does
+    /// However a text is cut, what was given on before a violation holds none, and what follows a violation does
     /// not heal it.
     #[test]
     fn no_cut_of_the_text_lets_a_breach_through() {
-        for (bad, breach) in BAD {
+        for (bad, violation) in BAD {
             let text = format!("Be kind. {bad} 12 and more, a@b.cd/ef");
             for piece_chars in 1..=text.chars().count() {
                 let (clean, found) = read(&text, piece_chars);
-                assert_eq!(found, Some(breach), "{text}");
+                assert_eq!(found, Some(violation), "{text}");
                 assert_eq!(read(&clean, 1_000).1, None, "{clean}");
             }
         }
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_piece_is_held_back_no_longer_than_it_may_be_a_breach() {
-        let mut rules = Rules::new(1_000);
+        let mut rules = ContentPolicy::new(1_000);
         for (piece, given) in [
             ("Say", "Say"),
             (" hello", " hello"),
@@ -334,9 +334,9 @@ mod tests {
 
     #[test]
     fn the_cap_counts_bytes_and_the_last_one_fits() {
-        let mut rules = Rules::new(4);
+        let mut rules = ContentPolicy::new(4);
         assert_eq!(rules.read("éé").as_deref(), Ok("éé"));
         assert_eq!(rules.read(" \n").as_deref(), Ok(""));
-        assert_eq!(rules.read("e"), Err(Breach::TooLong));
+        assert_eq!(rules.read("e"), Err(PolicyViolation::TooLong));
     }
 }

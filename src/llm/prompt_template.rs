@@ -1,13 +1,13 @@
 /// A text with a version and with slots, from a file under `prompts/`: a line `version: 1`, an
 /// empty line, and the text, where `{{name}}` is a slot.
 #[derive(Debug)]
-pub(super) struct Wording {
+pub(super) struct PromptTemplate {
     pub(super) version: u32,
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Debug)]
-enum Part {
+enum TemplatePart {
     Text(&'static str),
     Slot(Slot),
 }
@@ -30,7 +30,7 @@ impl Slot {
     ];
 }
 
-impl Wording {
+impl PromptTemplate {
     /// Reads a file.
     ///
     /// # Errors
@@ -51,21 +51,21 @@ impl Wording {
     /// The text with every slot filled, in one pass: what is put in is never read for slots.
     pub(super) fn fill<'a>(&'a self, value: impl Fn(Slot) -> &'a str) -> String {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text,
-            Part::Slot(slot) => value(*slot),
+            TemplatePart::Text(text) => text,
+            TemplatePart::Slot(slot) => value(*slot),
         });
         parts.collect()
     }
 }
 
-fn parts(text: &'static str) -> Result<Vec<Part>, String> {
+fn parts(text: &'static str) -> Result<Vec<TemplatePart>, String> {
     let mut pieces = text.split("{{");
-    let mut parts = vec![Part::Text(pieces.next().unwrap_or_default())];
+    let mut parts = vec![TemplatePart::Text(pieces.next().unwrap_or_default())];
     for piece in pieces {
         let (name, text) = piece.split_once("}}").ok_or("has a slot without an end")?;
         let slot = Slot::ALL.into_iter().find(|(_, known)| *known == name);
         let (slot, _) = slot.ok_or_else(|| format!("has an unknown slot {name:?}"))?;
-        parts.extend([Part::Slot(slot), Part::Text(text)]);
+        parts.extend([TemplatePart::Slot(slot), TemplatePart::Text(text)]);
     }
     Ok(parts)
 }
@@ -76,13 +76,13 @@ mod tests {
 
     #[test]
     fn slots_are_filled_and_what_is_put_in_is_left_alone() {
-        let wording = Wording::parse("version: 3\n\n{{locale}}: {{challenge}}!\n").unwrap();
-        let text = wording.fill(|slot| match slot {
+        let template = PromptTemplate::parse("version: 3\n\n{{locale}}: {{challenge}}!\n").unwrap();
+        let text = template.fill(|slot| match slot {
             Slot::Challenge => "{{locale}}",
             Slot::Locale => "en",
             Slot::Persona | Slot::Difficulty => "?",
         });
-        assert_eq!((wording.version, text.as_str()), (3, "en: {{locale}}!"));
+        assert_eq!((template.version, text.as_str()), (3, "en: {{locale}}!"));
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
             "version: 1\n\n{{a",
             "version: 1\n\n{{tip}}",
         ] {
-            assert!(Wording::parse(file).is_err(), "{file:?}");
+            assert!(PromptTemplate::parse(file).is_err(), "{file:?}");
         }
     }
 }

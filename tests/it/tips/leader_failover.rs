@@ -6,8 +6,8 @@ use challenges_catalog::domain::{ResetCause, TipSource};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    parts::{Store, question},
-    reading::Reading,
+    fixtures::{Store, question},
+    reader_probe::Reading,
     replica::{Replica, cluster, server},
     writer::{Act, Writer, gated, spoken},
 };

@@ -5,7 +5,7 @@ use challenges_catalog::domain::{
 use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
-use super::parts::sha256;
+use super::fixtures::sha256;
 
 /// A stream, read to its end. Every rule of the port is checked on the way.
 #[derive(Debug)]

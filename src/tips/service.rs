@@ -16,25 +16,25 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use super::{
-    CallerLimits, Provider, TipLimits, TipRedis, TipSettings, TipStats,
+    CallerLimits, ProviderSpec, TipLimits, TipRedis, TipSettings, TipStats,
+    active_logs::ActiveLogs,
     budget::Budget,
     callers::Callers,
+    cluster::TipCluster,
     cursor::Terms,
-    desk::Desks,
-    duty::Duty,
-    fanout::Fanout,
+    generation_request::GenerationRequest,
+    generation_task::GenerationTask,
     limiter::Limiter,
-    log::{End, Failed, Log, Seat},
-    memory::Memory,
-    order::Order,
+    log::{End, Failed, Log, Subscription},
+    provider::Provider,
     reader::Reader,
     showing::Showing,
-    supplier::Supplier,
+    tip_cache::TipCache,
 };
 use crate::{
     domain::{
-        Asker, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip, TipBoard,
-        TipEvent, TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipSubject,
+        Asker, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip, TipEvent,
+        TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipStreams, TipSubject,
         generic_tip,
     },
     telemetry::{Failing, FailureLog},
@@ -48,7 +48,7 @@ pub struct TipParts {
     /// Words the prompts.
     pub book: Arc<dyn PromptBook>,
     /// Who writes, in the order in which they are asked; none for static tips only.
-    pub providers: Vec<Provider>,
+    pub providers: Vec<ProviderSpec>,
     /// Where finished tips are kept.
     pub store: Arc<dyn TipStore>,
     /// The time of day.
@@ -62,17 +62,17 @@ pub struct TipParts {
 }
 
 /// The tips of one replica: what is kept, what is being written, and who reads it.
-pub struct Board(pub(super) Arc<Core>);
+pub struct TipService(pub(super) Arc<Core>);
 
-/// What all parts of a board share.
+/// What all parts of the tip service share.
 pub(super) struct Core {
     pub(super) settings: TipSettings,
     pub(super) book: Arc<dyn PromptBook>,
-    pub(super) suppliers: Vec<Supplier>,
+    pub(super) providers: Vec<Provider>,
     pub(super) store: Arc<dyn TipStore>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) fanout: Option<Fanout>,
-    pub(super) memory: Memory,
+    pub(super) cluster: Option<TipCluster>,
+    pub(super) tip_cache: TipCache,
     pub(super) limiter: Limiter,
     pub(super) budget: Budget,
     /// Places for orders that are under way.
@@ -83,12 +83,12 @@ pub(super) struct Core {
     store_outage: FailureLog,
     pub(super) caller_limits: Mutex<CallerLimits>,
     pub(super) callers: Arc<Callers>,
-    desks: Arc<Desks>,
+    active_logs: Arc<ActiveLogs>,
     pub(super) showing: Showing,
 }
 
-impl Board {
-    /// Puts a board together, and starts to listen to the other replicas.
+impl TipService {
+    /// Puts the tip service together, and starts to listen to the other replicas.
     #[must_use]
     pub fn new(settings: TipSettings, parts: TipParts) -> Self {
         let redis = parts.redis.map(Arc::new);
@@ -106,14 +106,14 @@ impl Board {
                 Arc::clone(&parts.clock),
             ),
             places: Arc::new(Semaphore::new(settings.orders_at_once)),
-            memory: Memory::new(settings.memory_bytes),
+            tip_cache: TipCache::new(settings.memory_bytes),
             caller_limits: Mutex::new(settings.caller),
             callers: Callers::new(settings.caller.at_once),
-            desks: Arc::default(),
+            active_logs: Arc::default(),
             showing: Showing::default(),
             stats: Arc::default(),
-            fanout: redis.map(|redis| Fanout::new(redis, settings.max_bytes)),
-            suppliers: parts.providers.into_iter().map(Supplier::from).collect(),
+            cluster: redis.map(|redis| TipCluster::new(redis, settings.max_bytes)),
+            providers: parts.providers.into_iter().map(Provider::from).collect(),
             book: parts.book,
             store: parts.store,
             clock: parts.clock,
@@ -130,8 +130,8 @@ impl Board {
 
     /// Whether Redis does what tips need of it; true without Redis. Where it failed it is tried.
     pub async fn reaches_redis(&self) -> bool {
-        match &self.0.fanout {
-            Some(fanout) => fanout.reaches_redis().await,
+        match &self.0.cluster {
+            Some(cluster) => cluster.reaches_redis().await,
             None => true,
         }
     }
@@ -150,8 +150,8 @@ impl Board {
             .unwrap_or_else(PoisonError::into_inner) = limits.caller;
         core.callers.set_at_once(limits.caller.at_once);
         core.budget.set_limit(limits.daily_budget_micro_usd);
-        for (supplier, quota) in core.suppliers.iter().zip(&limits.providers) {
-            supplier.set_quota(*quota);
+        for (provider, quota) in core.providers.iter().zip(&limits.providers) {
+            provider.set_quota(*quota);
         }
     }
 
@@ -163,7 +163,7 @@ impl Board {
 }
 
 #[async_trait]
-impl TipBoard for Board {
+impl TipStreams for TipService {
     fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>> {
         let core = Arc::clone(&self.0);
         let deadline = Instant::from_std(request.deadline);
@@ -183,8 +183,8 @@ impl TipBoard for Board {
         locale: &Locale,
         persona: &PersonaName,
     ) -> Option<Tip> {
-        let order = self.0.order(subject, locale, persona);
-        self.0.kept(order.key).await.map(|tip| (*tip).clone())
+        let request = self.0.request(subject, locale, persona);
+        self.0.kept(request.key).await.map(|tip| (*tip).clone())
     }
 
     fn most_cost(
@@ -193,69 +193,79 @@ impl TipBoard for Board {
         locale: &Locale,
         persona: &PersonaName,
     ) -> Option<u64> {
-        let order = self.0.order(subject, locale, persona);
-        let suppliers = self.0.suppliers.iter();
-        suppliers
-            .map(|supplier| supplier.most_cost(&order.prompt))
+        let request = self.0.request(subject, locale, persona);
+        let providers = self.0.providers.iter();
+        providers
+            .map(|provider| provider.most_cost(&request.prompt))
             .max()
     }
 }
 
 impl Core {
-    fn order(&self, subject: &TipSubject, locale: &Locale, persona: &PersonaName) -> Order {
+    fn request(
+        &self,
+        subject: &TipSubject,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> GenerationRequest {
         let route = self
-            .suppliers
+            .providers
             .first()
-            .map(|supplier| supplier.writer.route());
-        Order::new(&*self.book, route, subject, locale, persona)
+            .map(|provider| provider.writer.route());
+        GenerationRequest::new(&*self.book, route, subject, locale, persona)
     }
 
     async fn reader(
         self: Arc<Self>,
-        request: TipRequest,
+        asked: TipRequest,
         deadline: Instant,
     ) -> Result<Reader, Error> {
         self.stats.streams.add(1);
-        let mut order = self.order(&request.subject, &request.locale, &request.persona);
+        let mut request = self.request(&asked.subject, &asked.locale, &asked.persona);
         // For the others nothing is written; what is there will do.
         let switches = &self.settings.switches;
-        let (turn, may_write) = match request.asker {
+        let (permit, may_write) = match asked.asker {
             Asker::Caller(caller, address) => {
                 let may_write = switches.is_on_for(Flag::AiTips, &caller);
-                (Some(self.turn(&caller, address).await?), may_write)
+                (Some(self.permit(&caller, address).await?), may_write)
             }
             Asker::Run(account) => {
-                order.account = Some(account);
+                request.account = Some(account);
                 (None, switches.is_on(Flag::AiTips))
             }
         };
-        let key = order.key;
-        let (seat, came_first) = self.seat(order, request.mode, may_write).await;
-        let generic = generic_tip(request.subject.difficulty);
-        let static_tip = request
+        let key = request.key;
+        let (subscription, came_first) = self.subscribe(request, asked.mode, may_write).await;
+        let generic = generic_tip(asked.subject.difficulty);
+        let static_tip = asked
             .subject
             .static_tip
             .filter(|tip| !tip.trim().is_empty());
         let terms = Terms {
             key,
             static_tip: static_tip.as_deref().unwrap_or(generic).into(),
-            no_static_fallback: request.no_static_fallback,
-            resume: request.resume,
+            no_static_fallback: asked.no_static_fallback,
+            resume: asked.resume,
             came_first,
         };
         let stats = Arc::clone(&self.stats);
         Ok(Reader::new(
             terms,
-            seat,
+            subscription,
             deadline,
-            request.heartbeat,
+            asked.heartbeat,
             stats,
-            turn,
+            permit,
         ))
     }
 
-    /// A seat at a log that has the tip, or gets it; and whether it was opened for this seat.
-    async fn seat(self: &Arc<Self>, order: Order, asked: TipMode, may_write: bool) -> (Seat, bool) {
+    /// A subscription at a log that has the tip, or gets it; and whether it was opened for this subscription.
+    async fn subscribe(
+        self: &Arc<Self>,
+        request: GenerationRequest,
+        asked: TipMode,
+        may_write: bool,
+    ) -> (Subscription, bool) {
         let mode = if may_write {
             asked
         } else {
@@ -266,8 +276,8 @@ impl Core {
             (Log::ended(End::Whole { tip, source }).join(), false)
         };
         let kept = match mode {
-            TipMode::Default => self.in_memory(order.key),
-            TipMode::CachedOnly => self.kept(order.key).await,
+            TipMode::Default => self.in_memory(request.key),
+            TipMode::CachedOnly => self.kept(request.key).await,
             TipMode::Refresh => None,
         };
         if let Some(tip) = kept {
@@ -275,33 +285,33 @@ impl Core {
             return replay(tip);
         }
         let cause = match mode {
-            _ if self.suppliers.is_empty() => Some(FallbackCause::NoProvider),
+            _ if self.providers.is_empty() => Some(FallbackCause::NoProvider),
             _ if asked != TipMode::CachedOnly && !may_write => Some(FallbackCause::SwitchedOff),
             TipMode::CachedOnly => Some(FallbackCause::NotCached),
             TipMode::Default | TipMode::Refresh => None,
         };
         if let Some(cause) = cause {
             let mut failed = Failed::new(cause);
-            failed.stale = self.newest(&order.origin).await;
+            failed.stale = self.newest(&request.origin).await;
             return (Log::ended(End::Failed(failed)).join(), false);
         }
         if mode == TipMode::Default
-            && let Some(failed) = self.memory.failure(order.key)
+            && let Some(failed) = self.tip_cache.failure(request.key)
         {
             return (Log::ended(End::Failed(failed)).join(), false);
         }
-        let (seat, desk) = self.desks.join(order.key);
-        let came_first = desk.is_some();
-        match desk {
+        let (subscription, log_guard) = self.active_logs.join(request.key);
+        let came_first = log_guard.is_some();
+        match log_guard {
             None => self.stats.joins_follower.add(1),
-            Some(desk) => {
+            Some(log_guard) => {
                 self.stats.joins_leader.add(1);
                 let is_refresh = mode == TipMode::Refresh;
-                let duty = Duty::new(Arc::clone(self), order, desk, is_refresh);
-                self.tasks.spawn(duty.run().in_current_span());
+                let task = GenerationTask::new(Arc::clone(self), request, log_guard, is_refresh);
+                self.tasks.spawn(task.run().in_current_span());
             }
         }
-        (seat, came_first)
+        (subscription, came_first)
     }
 
     /// The tip that is current, wherever it is kept.
@@ -310,8 +320,8 @@ impl Core {
             return Some(tip);
         }
         let now = self.clock.now();
-        let shared = match &self.fanout {
-            Some(fanout) => fanout.done(&fanout.names(key)).await,
+        let shared = match &self.cluster {
+            Some(cluster) => cluster.done(&cluster.keys_of(key)).await,
             None => None,
         };
         let tip = match shared.filter(|tip| now < tip.expires_at) {
@@ -322,12 +332,12 @@ impl Core {
             None => self.find(key).await,
         };
         let tip = Arc::new(tip?);
-        self.memory.keep(Arc::clone(&tip));
+        self.tip_cache.keep(Arc::clone(&tip));
         Some(tip)
     }
 
     fn in_memory(&self, key: TipKey) -> Option<Arc<Tip>> {
-        let tip = self.memory.tip(key, self.clock.now())?;
+        let tip = self.tip_cache.tip(key, self.clock.now())?;
         self.stats.memory_hits.add(1);
         Some(tip)
     }

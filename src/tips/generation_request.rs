@@ -2,21 +2,21 @@ use std::sync::Arc;
 
 use super::key::tip_key;
 use crate::domain::{
-    Locale, PersonaName, Prompt, PromptBook, Route, TipAccount, TipKey, TipOrigin, TipSubject,
+    Locale, PersonaName, Prompt, PromptBook, Route, RunBudget, TipKey, TipOrigin, TipSubject,
 };
 
 /// One tip to be written: its name, what it is for, and what a provider is told.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(super) struct GenerationRequest {
     pub(super) key: TipKey,
     pub(super) origin: TipOrigin,
     pub(super) prompt: Prompt,
-    /// Where its attempts are entered, beside the books.
-    pub(super) account: Option<Arc<TipAccount>>,
+    /// Where its attempts are entered, beside the attempt ledger.
+    pub(super) account: Option<Arc<RunBudget>>,
 }
 
-impl Order {
-    /// A voice that the book lacks becomes its default.
+impl GenerationRequest {
+    /// A persona that the book lacks becomes its default.
     pub(super) fn new(
         book: &dyn PromptBook,
         route: Option<&Route>,
@@ -27,15 +27,15 @@ impl Order {
         let voices = book.personas();
         let known = voices.iter().find(|voice| *voice == persona);
         let persona = known.or_else(|| voices.first()).unwrap_or(persona);
-        let edition = book.edition();
+        let prompt_version = book.prompt_version();
         Self {
-            key: tip_key(subject, locale, persona, edition, route),
+            key: tip_key(subject, locale, persona, prompt_version, route),
             origin: TipOrigin {
                 challenge: subject.challenge,
                 content: subject.content_hash(),
                 locale: locale.clone(),
                 persona: persona.clone(),
-                edition: edition.to_owned(),
+                prompt_version: prompt_version.to_owned(),
                 shown: *locale == Locale::default() && voices.first() == Some(persona),
             },
             prompt: book.prompt(subject, locale, persona),
@@ -54,7 +54,7 @@ mod tests {
     struct Voices(Vec<PersonaName>);
 
     impl PromptBook for Voices {
-        fn edition(&self) -> &'static str {
+        fn prompt_version(&self) -> &'static str {
             "1"
         }
 
@@ -88,8 +88,8 @@ mod tests {
             ("en-GB", "warm", false),
         ] {
             let (locale, persona) = (locale.parse().unwrap(), persona.parse().unwrap());
-            let order = Order::new(&book, None, &subject, &locale, &persona);
-            assert_eq!(order.origin.shown, shown, "{locale} {persona}");
+            let request = GenerationRequest::new(&book, None, &subject, &locale, &persona);
+            assert_eq!(request.origin.shown, shown, "{locale} {persona}");
         }
     }
 }

@@ -9,8 +9,10 @@ use tokio::time::sleep;
 use tonic::{Code, Streaming};
 
 use super::{
-    hearing::{CHALLENGE, OTHERS, hear, hear_some, question, question_about, rest_of, try_hear},
     provider::{TIP, finish, gated, good_end, ordering_at, piece, quick, silence, tip},
+    wire_stream::{
+        CHALLENGE, OTHERS, hear, hear_some, question, question_about, rest_of, try_hear,
+    },
 };
 use crate::support::{
     fleet::Fleet,

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{
     TipRedis,
-    entries::Names,
     frame::{Entry, Frame, Position},
-    rules::Rules,
+    policy::ContentPolicy,
+    redis_keys::RedisKeys,
 };
 use crate::{
     domain::{Epoch, FallbackCause, Tip, TipKey},
@@ -56,7 +56,7 @@ const NO_ARGUMENTS: &[&str] = &[];
 ///
 /// A stream holds the truth, and messages hurry it along. Its ids are `<epoch>-<number>`; Redis
 /// takes no id below the last one, so the first entry of an epoch shuts out all earlier leaders.
-pub(super) struct Fanout {
+pub(super) struct TipCluster {
     pub(super) redis: Arc<TipRedis>,
     /// Names this replica.
     node: String,
@@ -75,7 +75,7 @@ pub(super) struct Lease {
 
 /// What a replica is to a tip.
 #[derive(Debug)]
-pub(super) enum Part {
+pub(super) enum Role {
     Done(Box<Tip>),
     Recent(FallbackCause),
     Follow,
@@ -86,14 +86,14 @@ pub(super) enum Part {
 
 /// What an attempt to take part came to.
 enum Joined {
-    As(Part),
+    As(Role),
     /// Something in the place of our key of this name that no replica of the fleet wrote.
     Found(&'static str),
 }
 
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum AppendResult {
     /// It stands, and so many other replicas follow.
     Yes { followers: usize },
     /// There is a newer leader.
@@ -109,7 +109,7 @@ pub(super) struct Tail {
     pub(super) frames: Vec<Frame>,
 }
 
-impl Fanout {
+impl TipCluster {
     pub(super) fn new(redis: Arc<TipRedis>, max_bytes: usize) -> Self {
         Self {
             redis,
@@ -124,28 +124,28 @@ impl Fanout {
     }
 
     /// The names for a tip of the database that is read now.
-    pub(super) fn names(&self, key: TipKey) -> Names {
+    pub(super) fn keys_of(&self, key: TipKey) -> RedisKeys {
         let tag: String = key.to_string().chars().take(32).collect();
-        Names {
+        RedisKeys {
             key,
             scope: self.redis.name(format_args!("{{{tag}}}")),
         }
     }
 
     /// For what is read of a tip as it is written.
-    pub(super) fn rules(&self) -> Rules {
-        Rules::new(self.max_bytes)
+    pub(super) fn policy(&self) -> ContentPolicy {
+        ContentPolicy::new(self.max_bytes)
     }
 
     /// Finds out who writes the tip, and takes the lease when nobody does. A finished tip of
     /// an epoch below `floor` will not do. `None` when Redis does not answer.
-    pub(super) async fn join(&self, names: &Names, floor: Epoch) -> Option<Part> {
+    pub(super) async fn join(&self, redis_keys: &RedisKeys, floor: Epoch) -> Option<Role> {
         for _ in 0..3 {
-            match self.ask_to_join(names, floor).await? {
+            match self.ask_to_join(redis_keys, floor).await? {
                 Joined::As(part) => return Some(part),
                 // Somebody else's: it would be found again and again.
                 Joined::Found(name) => {
-                    let name = names.one(name);
+                    let name = redis_keys.one(name);
                     self.redis.link.note_stranger(&name);
                     self.redis.link.change("DEL", &name, NO_ARGUMENTS).await?;
                 }
@@ -154,8 +154,8 @@ impl Fanout {
         None
     }
 
-    async fn ask_to_join(&self, names: &Names, floor: Epoch) -> Option<Joined> {
-        let keys = names.all(["lease", "ep", "log", "done", "neg", "att", "subs"], true);
+    async fn ask_to_join(&self, redis_keys: &RedisKeys, floor: Epoch) -> Option<Joined> {
+        let keys = redis_keys.all(["lease", "ep", "log", "done", "neg", "att", "subs"], true);
         let owner = format!("{}:{}", self.node, Uuid::new_v4().simple());
         let asked = Instant::now();
         let arguments = [
@@ -169,25 +169,25 @@ impl Fanout {
         ];
         let answer = self.redis.link.eval(&JOIN, &keys, &arguments).await?;
         if has_strangers(&answer) {
-            self.redis.link.note_stranger(&names.scope);
+            self.redis.link.note_stranger(&redis_keys.scope);
         }
         let (kind, word) = word_and(answer)?;
         let word = || word.and_then(|word| Vec::<u8>::from_redis_value(word).ok());
         Some(Joined::As(match kind.as_str() {
-            "H" => match self.tip(names, &word()?) {
-                Some(tip) => Part::Done(Box::new(tip)),
+            "H" => match self.tip(redis_keys, &word()?) {
+                Some(tip) => Role::Done(Box::new(tip)),
                 None => return Some(Joined::Found("done")),
             },
-            "N" => match self.cause(names, &word()?) {
-                Some(cause) => Part::Recent(cause),
+            "N" => match self.cause(redis_keys, &word()?) {
+                Some(cause) => Role::Recent(cause),
                 None => return Some(Joined::Found("neg")),
             },
-            "F" => Part::Follow,
-            "P" => Part::Poisoned,
+            "F" => Role::Follow,
+            "P" => Role::Poisoned,
             "L" => {
                 let epoch = String::from_utf8(word()?).ok()?.parse().ok()?;
                 let epoch = Epoch(epoch);
-                Part::Lead(Lease {
+                Role::Lead(Lease {
                     owner,
                     epoch,
                     asked,
@@ -198,29 +198,29 @@ impl Fanout {
     }
 
     /// What Redis has in the place of a finished tip; empty for nothing.
-    pub(super) async fn look(&self, names: &Names) -> Option<Vec<u8>> {
-        let (name, range) = (names.one("done"), [0, DONE_MAX_BYTES]);
+    pub(super) async fn look(&self, redis_keys: &RedisKeys) -> Option<Vec<u8>> {
+        let (name, range) = (redis_keys.one("done"), [0, DONE_MAX_BYTES]);
         let answer = self.redis.link.ask("GETRANGE", &name, &range).await?;
         Vec::<u8>::from_redis_value(answer).ok()
     }
 
     /// The finished tip, if Redis has it.
-    pub(super) async fn done(&self, names: &Names) -> Option<Tip> {
-        let done = self.look(names).await?;
+    pub(super) async fn done(&self, redis_keys: &RedisKeys) -> Option<Tip> {
+        let done = self.look(redis_keys).await?;
         let epoch_ends = done.iter().position(|byte| *byte == b' ')?;
-        self.tip(names, done.get(epoch_ends + 1..)?)
+        self.tip(redis_keys, done.get(epoch_ends + 1..)?)
     }
 
     /// Adds an entry, or only renews the lease. `None` when Redis does not answer: then the entry
     /// may stand or not, and the same one may be sent again.
     pub(super) async fn append(
         &self,
-        names: &Names,
+        redis_keys: &RedisKeys,
         lease: &Lease,
         epoch: Epoch,
         entry: Option<(u64, &Entry)>,
-    ) -> Option<Kept> {
-        let keys = names.all(["lease", "log", "ep", "subs"], true);
+    ) -> Option<AppendResult> {
+        let keys = redis_keys.all(["lease", "log", "ep", "subs"], true);
         let mut arguments = vec![
             lease.owner.clone().into_bytes(),
             millis(LEASE),
@@ -233,7 +233,7 @@ impl Fanout {
                 number(at),
                 entry.kind().into(),
                 number(entry.offset()),
-                self.seal(names, Position { epoch, number: at }, entry),
+                self.seal(redis_keys, Position { epoch, number: at }, entry),
             ]),
             None => arguments.extend([const { Vec::new() }; 4]),
         }
@@ -246,19 +246,19 @@ impl Fanout {
     /// Ends the generation for the fleet; what ended it is kept for so long.
     pub(super) async fn close(
         &self,
-        names: &Names,
+        redis_keys: &RedisKeys,
         lease: &Lease,
         at: Position,
         end: &Entry,
         keep: Duration,
-    ) -> Option<Kept> {
-        let keys = names.all(["lease", "log", "ep", "done", "neg"], true);
+    ) -> Option<AppendResult> {
+        let keys = redis_keys.all(["lease", "log", "ep", "done", "neg"], true);
         let arguments = [
             lease.owner.clone().into_bytes(),
             number(at.epoch.0),
             number(at.number),
             end.kind().into(),
-            self.seal(names, at, end),
+            self.seal(redis_keys, at, end),
             millis(keep),
             millis(LOG_LIFE),
             self.publish(),
@@ -268,15 +268,19 @@ impl Fanout {
     }
 
     /// Gives the lease back, so that a follower may go on at once. Without an answer it runs out by itself.
-    pub(super) async fn release(&self, names: &Names, lease: &Lease) -> Option<Value> {
-        let keys = names.all(["lease", "att"], true);
+    pub(super) async fn release(&self, redis_keys: &RedisKeys, lease: &Lease) -> Option<Value> {
+        let keys = redis_keys.all(["lease", "att"], true);
         let arguments = [lease.owner.clone().into_bytes(), self.publish()];
         self.redis.link.eval(&RELEASE, &keys, &arguments).await
     }
 
     /// What follows `from`, the beginning for `None`; and tells that this replica follows.
-    pub(super) async fn tail(&self, names: &Names, from: Option<Position>) -> Option<Tail> {
-        let keys = names.all(["lease", "log", "subs"], false);
+    pub(super) async fn tail(
+        &self,
+        redis_keys: &RedisKeys,
+        from: Option<Position>,
+    ) -> Option<Tail> {
+        let keys = redis_keys.all(["lease", "log", "subs"], false);
         let arguments = [
             self.node.clone().into_bytes(),
             millis(FOLLOWER_LIFE),
@@ -287,9 +291,9 @@ impl Fanout {
         let answer = self.redis.link.eval(&TAIL, &keys, &arguments).await?;
         let (has_leader, entries) = <(bool, Vec<Value>)>::from_redis_value(answer).ok()?;
         let frames = entries.into_iter().map(|entry| {
-            let frame = self.read_entry(names, entry);
+            let frame = self.read_entry(redis_keys, entry);
             if frame.is_none() {
-                self.redis.link.note_stranger(&names.one("log"));
+                self.redis.link.note_stranger(&redis_keys.one("log"));
             }
             frame
         });
@@ -302,14 +306,15 @@ impl Fanout {
 
     /// Tells that this replica follows no more.
     /// Without an answer it is forgotten after a while.
-    pub(super) async fn leave(&self, names: &Names) -> Option<Value> {
+    pub(super) async fn leave(&self, redis_keys: &RedisKeys) -> Option<Value> {
         let link = &self.redis.link;
-        link.change("ZREM", &names.one("subs"), &[&self.node]).await
+        link.change("ZREM", &redis_keys.one("subs"), &[&self.node])
+            .await
     }
 
     /// Messages about the tip. They are hints; see [`crate::redis::Listener`].
-    pub(super) fn hints(&self, names: &Names) -> Channel {
-        self.redis.listener.open(&names.one("w"))
+    pub(super) fn hints(&self, redis_keys: &RedisKeys) -> Channel {
+        self.redis.listener.open(&redis_keys.one("w"))
     }
 
     fn publish(&self) -> Vec<u8> {
@@ -325,11 +330,11 @@ fn millis(duration: Duration) -> Vec<u8> {
     duration.as_millis().to_string().into_bytes()
 }
 
-fn kept(kind: &str, followers: usize) -> Option<Kept> {
+fn kept(kind: &str, followers: usize) -> Option<AppendResult> {
     match kind {
-        "K" | "R" => Some(Kept::Yes { followers }),
-        "L" => Some(Kept::Lost),
-        "G" => Some(Kept::Gone),
+        "K" | "R" => Some(AppendResult::Yes { followers }),
+        "L" => Some(AppendResult::Lost),
+        "G" => Some(AppendResult::Gone),
         _ => None,
     }
 }

@@ -4,12 +4,12 @@ use super::{
     surrogates::HalfJoiner,
     thoughts::{ThinkingHabit, ThoughtFilter},
 };
-use crate::domain::{Prompt, Usage, Writing};
+use crate::domain::{Prompt, StreamEvent, Usage};
 
 /// Takes in the text of an attempt, and counts what was sent and received, and what the provider
 /// says it cost.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct UsageCounter {
     halves: HalfJoiner,
     thoughts: ThoughtFilter,
     has_text: bool,
@@ -21,7 +21,7 @@ pub(super) struct Tally {
     is_final: bool,
 }
 
-impl Tally {
+impl UsageCounter {
     /// For an attempt with a provider that has this habit.
     pub(super) fn of(prompt: &Prompt, habit: &ThinkingHabit) -> Self {
         Self {
@@ -38,32 +38,32 @@ impl Tally {
 
     /// Adds what a piece of text means. White space before the first word is left out, so that a
     /// tip that is nothing else is empty, and the first text is one that a reader sees.
-    pub(super) fn text(&mut self, piece: &str, writings: &mut VecDeque<Writing>) {
+    pub(super) fn text(&mut self, piece: &str, writings: &mut VecDeque<StreamEvent>) {
         let piece = self.halves.join(piece);
         self.text_bytes = self.text_bytes.saturating_add(length(&piece));
         let filtered = self.thoughts.take(&piece);
         if filtered.takes_back && self.has_text {
             self.has_text = false;
-            writings.push_back(Writing::TakenBack);
+            writings.push_back(StreamEvent::TakenBack);
         }
         if filtered.text.is_empty() {
-            writings.push_back(Writing::Alive);
+            writings.push_back(StreamEvent::Alive);
         } else {
             self.show(filtered.text, writings);
         }
     }
 
     /// Takes the end of the text, and adds what was held of it.
-    pub(super) fn finish_text(&mut self, writings: &mut VecDeque<Writing>) {
+    pub(super) fn finish_text(&mut self, writings: &mut VecDeque<StreamEvent>) {
         let rest = self.thoughts.finish();
         if !rest.is_empty() {
             self.show(rest, writings);
         }
     }
 
-    fn show(&mut self, text: String, writings: &mut VecDeque<Writing>) {
+    fn show(&mut self, text: String, writings: &mut VecDeque<StreamEvent>) {
         self.has_text = true;
-        writings.push_back(Writing::Text(text));
+        writings.push_back(StreamEvent::Text(text));
     }
 
     pub(super) fn has_text(&self) -> bool {
@@ -122,81 +122,87 @@ fn length(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn tally() -> Tally {
+    fn counter() -> UsageCounter {
         let prompt = Prompt {
             system: "12345678".to_owned(),
             user: "1234".to_owned(),
         };
-        Tally::of(&prompt, &ThinkingHabit::default())
+        UsageCounter::of(&prompt, &ThinkingHabit::default())
     }
 
-    fn read(tally: &mut Tally, piece: &str) -> Writing {
+    fn read(counter: &mut UsageCounter, piece: &str) -> StreamEvent {
         let mut writings = VecDeque::new();
-        tally.text(piece, &mut writings);
+        counter.text(piece, &mut writings);
         assert_eq!(writings.len(), 1);
         writings.pop_front().unwrap()
     }
 
     #[test]
     fn a_count_that_no_model_reaches_is_not_believed() {
-        let mut tally = tally();
-        tally.tell_input(Some(1_000_000_000_000_000_000));
-        tally.tell_output(Some(10_000_001));
-        read(&mut tally, "12345678");
-        tally.close();
-        assert_eq!(tally.usage(), Usage::estimated(12, 8));
+        let mut counter = counter();
+        counter.tell_input(Some(1_000_000_000_000_000_000));
+        counter.tell_output(Some(10_000_001));
+        read(&mut counter, "12345678");
+        counter.close();
+        assert_eq!(counter.usage(), Usage::estimated(12, 8));
     }
 
     #[test]
     fn white_space_before_the_first_word_is_no_text() {
-        let mut tally = tally();
-        assert_eq!(read(&mut tally, " \n"), Writing::Alive);
-        assert!(!tally.has_text());
-        assert_eq!(read(&mut tally, "\n Be"), Writing::Text("Be".to_owned()));
-        assert_eq!(read(&mut tally, " kind"), Writing::Text(" kind".to_owned()));
-        assert_eq!(read(&mut tally, ""), Writing::Alive);
+        let mut counter = counter();
+        assert_eq!(read(&mut counter, " \n"), StreamEvent::Alive);
+        assert!(!counter.has_text());
+        assert_eq!(
+            read(&mut counter, "\n Be"),
+            StreamEvent::Text("Be".to_owned())
+        );
+        assert_eq!(
+            read(&mut counter, " kind"),
+            StreamEvent::Text(" kind".to_owned())
+        );
+        assert_eq!(read(&mut counter, ""), StreamEvent::Alive);
     }
 
     #[test]
     fn what_is_not_told_is_guessed_and_said_to_be() {
-        let mut tally = tally();
-        assert_eq!(tally.usage(), Usage::estimated(12, 0));
-        tally.tell_input(Some(5));
-        tally.tell_output(Some(1));
-        read(&mut tally, "123456789");
-        let usage = tally.usage();
+        let mut counter = counter();
+        assert_eq!(counter.usage(), Usage::estimated(12, 0));
+        counter.tell_input(Some(5));
+        counter.tell_output(Some(1));
+        read(&mut counter, "123456789");
+        let usage = counter.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (5, 3));
         assert!(usage.is_estimated);
-        tally.tell_input(None);
-        tally.tell_output(Some(2));
-        tally.close();
-        let usage = tally.usage();
+        counter.tell_input(None);
+        counter.tell_output(Some(2));
+        counter.close();
+        let usage = counter.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (5, 2));
         assert!(!usage.is_estimated);
     }
 
     #[test]
     fn zero_is_not_told_and_thoughts_are_paid_for() {
-        let mut tally = tally();
-        read(&mut tally, "<think>12345");
-        tally.tell_input(Some(0));
-        tally.tell_output(Some(0));
-        tally.close();
-        assert_eq!(tally.usage(), Usage::estimated(12, 12));
+        let mut counter = counter();
+        read(&mut counter, "<think>12345");
+        counter.tell_input(Some(0));
+        counter.tell_output(Some(0));
+        counter.close();
+        assert_eq!(counter.usage(), Usage::estimated(12, 12));
     }
 
     #[test]
     fn text_that_turns_out_to_be_thoughts_is_taken_back() {
-        let (mut tally, mut writings) = (tally(), VecDeque::new());
+        let (mut counter, mut writings) = (counter(), VecDeque::new());
         for piece in ["Why not?", "</think>", "Be", " kind.</th"] {
-            tally.text(piece, &mut writings);
+            counter.text(piece, &mut writings);
         }
-        tally.finish_text(&mut writings);
-        let text = |text: &str| Writing::Text(text.to_owned());
+        counter.finish_text(&mut writings);
+        let text = |text: &str| StreamEvent::Text(text.to_owned());
         let expected = [
             text("Why not?"),
-            Writing::TakenBack,
-            Writing::Alive,
+            StreamEvent::TakenBack,
+            StreamEvent::Alive,
             text("Be"),
             text(" kind."),
             text("</th"),

@@ -3,39 +3,39 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::log::{Log, Seat};
+use super::log::{Log, Subscription};
 use crate::domain::TipKey;
 
 /// The tips that are being written or followed here: one log for each, however many read it.
 #[derive(Debug, Default)]
-pub(super) struct Desks {
+pub(super) struct ActiveLogs {
     logs: Mutex<HashMap<TipKey, Arc<Log>>>,
 }
 
 /// The duty to fill one log. When it ends the log is taken off the list.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct LogGuard {
     pub(super) key: TipKey,
     pub(super) log: Arc<Log>,
-    desks: Arc<Desks>,
+    active_logs: Arc<ActiveLogs>,
 }
 
-impl Desks {
-    /// A seat at the log of `key`. Who comes first gets the duty to fill it, too.
-    pub(super) fn join(self: &Arc<Self>, key: TipKey) -> (Seat, Option<Desk>) {
+impl ActiveLogs {
+    /// A subscription at the log of `key`. Who comes first gets the duty to fill it, too.
+    pub(super) fn join(self: &Arc<Self>, key: TipKey) -> (Subscription, Option<LogGuard>) {
         let mut logs = self.lock();
         if let Some(log) = logs.get(&key) {
             return (log.join(), None);
         }
         let log = Arc::new(Log::new());
-        let seat = log.join();
+        let subscription = log.join();
         logs.insert(key, Arc::clone(&log));
-        let desk = Desk {
+        let log_guard = LogGuard {
             key,
             log,
-            desks: Arc::clone(self),
+            active_logs: Arc::clone(self),
         };
-        (seat, Some(desk))
+        (subscription, Some(log_guard))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TipKey, Arc<Log>>> {
@@ -43,10 +43,10 @@ impl Desks {
     }
 }
 
-impl Desk {
+impl LogGuard {
     /// Takes the log off the list if nobody reads it; who comes later finds another one.
     pub(super) fn close_if_deserted(&self) -> bool {
-        let mut logs = self.desks.lock();
+        let mut logs = self.active_logs.lock();
         if self.log.has_readers() {
             return false;
         }
@@ -64,8 +64,8 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.remove_from(&mut self.desks.lock());
+        self.remove_from(&mut self.active_logs.lock());
     }
 }

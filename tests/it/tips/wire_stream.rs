@@ -7,7 +7,7 @@ use challenges_catalog::pb::catalog::v1::{
 };
 use tonic::{Request, Status, Streaming, transport::Channel};
 
-use super::parts::sha256;
+use super::fixtures::sha256;
 use crate::support::replica::Replica;
 
 /// A challenge of the seeded catalog.

@@ -1,8 +1,8 @@
 //! What the tips tell Prometheus.
 use super::{
-    Board,
-    provider_figures::{ProviderFigures, endings},
-    supplier::Supplier,
+    TipService,
+    provider::Provider,
+    provider_metrics::{ProviderMetrics, endings},
 };
 use crate::{
     domain::FailureKind,
@@ -10,11 +10,14 @@ use crate::{
     telemetry::{Distribution, Histogram, Page},
 };
 
-impl Board {
+impl TipService {
     /// How the way to Redis does; `None` for a replica that is alone.
     #[must_use]
     pub fn link(&self) -> Option<LinkState> {
-        self.0.fanout.as_ref().map(|fanout| fanout.link().state())
+        self.0
+            .cluster
+            .as_ref()
+            .map(|cluster| cluster.link().state())
     }
 
     /// Writes the figures of the tips, and of those who write them.
@@ -93,7 +96,7 @@ impl Board {
             (
                 "catalog_tips_breaches_total",
                 "Texts of providers that broke the rules for tips.",
-                &stats.breaches,
+                &stats.violations,
             ),
             (
                 "catalog_tips_store_errors_total",
@@ -165,34 +168,34 @@ impl Board {
     }
 
     fn standing(&self, page: &mut Page) {
-        let suppliers = &self.0.suppliers;
+        let providers = &self.0.providers;
         let mut open = page.gauge(
             "catalog_tips_breaker_open",
             "Whether a provider is left alone, because it failed again and again or takes no order from us.",
         );
-        for supplier in suppliers {
-            let route = supplier.writer.route();
+        for provider in providers {
+            let route = provider.writer.route();
             open.sample(
                 &[("provider", &route.provider), ("model", &route.model)],
-                u8::from(!supplier.breaker.is_closed()),
+                u8::from(!provider.breaker.is_closed()),
             );
         }
         let mut paused = page.gauge(
             "catalog_tips_provider_pause_seconds",
             "How long a provider is still left alone because it asked for that, as known here.",
         );
-        for supplier in suppliers {
-            let route = supplier.writer.route();
+        for provider in providers {
+            let route = provider.writer.route();
             paused.sample(
                 &[("provider", &route.provider), ("model", &route.model)],
-                self.pause_left(supplier).as_secs_f64(),
+                self.pause_left(provider).as_secs_f64(),
             );
         }
     }
 
     fn providers(&self, page: &mut Page) {
-        let suppliers = &self.0.suppliers;
-        if suppliers.is_empty() {
+        let providers = &self.0.providers;
+        if providers.is_empty() {
             return;
         }
         self.standing(page);
@@ -200,15 +203,15 @@ impl Board {
             "gen_ai_client_operation_duration_seconds",
             "How long orders to providers took, by how they ended.",
         );
-        for supplier in suppliers {
-            for (ending, spread) in endings().zip(&supplier.figures.took) {
+        for provider in providers {
+            for (ending, spread) in endings().zip(&provider.metrics.took) {
                 let spread = spread.distribution();
                 match ending {
-                    "success" => took.spread(&names(supplier), &spread),
+                    "success" => took.spread(&names(provider), &spread),
                     _ if spread.count == 0 => continue,
                     failure => {
                         let failure = [("error_type", failure)];
-                        took.spread(&[&names(supplier)[..], &failure].concat(), &spread)
+                        took.spread(&[&names(provider)[..], &failure].concat(), &spread)
                     }
                 };
             }
@@ -217,25 +220,25 @@ impl Board {
             "gen_ai_client_operation_time_to_first_chunk_seconds",
             "How long providers took to begin their text.",
         );
-        for supplier in suppliers {
-            let spread = supplier.figures.first_text.distribution();
-            first.spread(&names(supplier), &spread);
+        for provider in providers {
+            let spread = provider.metrics.first_text.distribution();
+            first.spread(&names(provider), &spread);
         }
         let mut tokens = page.histogram(
             "gen_ai_client_token_usage",
             "How many tokens orders to providers took.",
         );
-        for supplier in suppliers {
-            for (kind, spread) in token_usage(&supplier.figures) {
+        for provider in providers {
+            for (kind, spread) in token_usage(&provider.metrics) {
                 let kind = [("gen_ai_token_type", kind)];
-                tokens.spread(&[&names(supplier)[..], &kind].concat(), &spread);
+                tokens.spread(&[&names(provider)[..], &kind].concat(), &spread);
             }
         }
     }
 }
 
-fn names(supplier: &Supplier) -> [(&'static str, &str); 3] {
-    let route = supplier.writer.route();
+fn names(provider: &Provider) -> [(&'static str, &str); 3] {
+    let route = provider.writer.route();
     [
         ("gen_ai_operation_name", "chat"),
         ("gen_ai_provider_name", &route.provider),
@@ -243,11 +246,11 @@ fn names(supplier: &Supplier) -> [(&'static str, &str); 3] {
     ]
 }
 
-fn token_usage(figures: &ProviderFigures) -> [(&'static str, Distribution); 2] {
+fn token_usage(metrics: &ProviderMetrics) -> [(&'static str, Distribution); 2] {
     let spread = Histogram::distribution;
     [
-        ("input", spread(&figures.input_tokens)),
-        ("output", spread(&figures.output_tokens)),
+        ("input", spread(&metrics.input_tokens)),
+        ("output", spread(&metrics.output_tokens)),
     ]
 }
 

@@ -9,12 +9,12 @@ const DETAIL_BYTES: usize = 200;
 /// the tip in its messages, and a parser may repeat what it read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
-pub(super) struct Flaw {
+pub(super) struct ProtocolError {
     pub(super) kind: FailureKind,
     pub(super) detail: String,
 }
 
-impl Flaw {
+impl ProtocolError {
     pub(super) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         detail.truncate(detail.floor_char_boundary(DETAIL_BYTES));
@@ -44,14 +44,14 @@ mod tests {
 
     #[test]
     fn a_detail_is_cut_between_characters() {
-        let flaw = Flaw::new(FailureKind::Connect, format!("x{}", "é".repeat(200)));
-        assert_eq!(flaw.detail.len(), 199);
+        let error = ProtocolError::new(FailureKind::Connect, format!("x{}", "é".repeat(200)));
+        assert_eq!(error.detail.len(), 199);
     }
 
     #[test]
     fn a_parser_that_repeats_what_it_read_is_not_quoted() {
         let error = serde_json::from_str::<u8>("\"a secret\"").unwrap_err();
         assert!(error.to_string().contains("a secret"), "why this exists");
-        assert!(!Flaw::bad_json(&error).detail.contains("secret"));
+        assert!(!ProtocolError::bad_json(&error).detail.contains("secret"));
     }
 }

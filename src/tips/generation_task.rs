@@ -10,19 +10,19 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Abandoned,
-    board::Core,
-    desk::Desk,
-    entries::Names,
-    fanout::{Fanout, Lease, NO_EPOCH, Part},
-    fence::Fence,
+    active_logs::LogGuard,
+    cluster::{Lease, NO_EPOCH, Role, TipCluster},
     follower::{Followed, Follower},
     frame::Entry,
     generation::Generation,
+    generation_request::GenerationRequest,
+    lease_guard::LeaseGuard,
     log::{End, Failed},
-    memory::Memory,
-    order::Order,
-    plan::Setback,
     publisher::{Demoted, Publisher},
+    redis_keys::RedisKeys,
+    retry_policy::AttemptError,
+    service::Core,
+    tip_cache::TipCache,
 };
 use crate::{
     domain::{Epoch, FallbackCause, ResetCause, Tip, TipSource},
@@ -36,11 +36,11 @@ static UNWRITTEN: LineLimit = LineLimit::new();
 
 /// Fills one log, whatever it takes: leads, follows, takes over, or does without Redis.
 /// It belongs to the replica and not to any caller.
-pub(super) struct Duty {
+pub(super) struct GenerationTask {
     core: Arc<Core>,
-    order: Order,
-    desk: Desk,
-    names: Names,
+    request: GenerationRequest,
+    log_guard: LogGuard,
+    redis_keys: RedisKeys,
     is_refresh: bool,
 }
 
@@ -52,20 +52,25 @@ enum Led {
 }
 
 /// What ends the writing of a leader.
-enum Writing {
-    Ended(Box<Result<Tip, Setback>>),
+enum LeadEnd {
+    Ended(Box<Result<Tip, AttemptError>>),
     Demoted,
     Deserted,
     Stopped,
 }
 
-impl Duty {
-    pub(super) fn new(core: Arc<Core>, order: Order, desk: Desk, is_refresh: bool) -> Self {
+impl GenerationTask {
+    pub(super) fn new(
+        core: Arc<Core>,
+        request: GenerationRequest,
+        log_guard: LogGuard,
+        is_refresh: bool,
+    ) -> Self {
         Self {
-            names: Names::of(core.fanout.as_ref(), order.key),
+            redis_keys: RedisKeys::of(core.cluster.as_ref(), request.key),
             core,
-            order,
-            desk,
+            request,
+            log_guard,
             is_refresh,
         }
     }
@@ -76,40 +81,41 @@ impl Duty {
         let limit = Instant::now() + 2 * self.core.settings.time_limit;
         let mut floor = if self.is_refresh { NO_EPOCH } else { Epoch(0) };
         while Instant::now() < limit {
-            let Some(fanout) = &self.core.fanout else {
+            let Some(cluster) = &self.core.cluster else {
                 return self.lead_alone().await;
             };
-            match fanout.join(&self.names, floor).await {
+            match cluster.join(&self.redis_keys, floor).await {
                 None => return self.lead_alone().await,
-                Some(Part::Done(tip)) => {
+                Some(Role::Done(tip)) => {
                     self.core.stats.shared_hits.add(1);
                     return self.replay(*tip);
                 }
-                Some(Part::Recent(cause)) => return self.fail(Failed::new(cause), None).await,
-                Some(Part::Poisoned) => {
+                Some(Role::Recent(cause)) => return self.fail(Failed::new(cause), None).await,
+                Some(Role::Poisoned) => {
                     return self.fail(Failed::new(FallbackCause::Recent), None).await;
                 }
-                Some(Part::Lead(lease)) => {
+                Some(Role::Lead(lease)) => {
                     floor = self.floor(lease.epoch);
-                    match self.lead(Some((fanout, lease))).await {
+                    match self.lead(Some((cluster, lease))).await {
                         Led::Over => return,
                         Led::Demoted => self.core.stats.demotions.add(1),
                     }
                 }
-                Some(Part::Follow) => {
-                    let mut follower = Follower::new(fanout, &self.names, &self.desk.log);
+                Some(Role::Follow) => {
+                    let mut follower =
+                        Follower::new(cluster, &self.redis_keys, &self.log_guard.log);
                     let end = tokio::select! {
                         end = follower.run() => end,
                         () = self.core.stop.cancelled() => Followed::Failed(FallbackCause::Abandoned),
                     };
                     floor = follower.epoch().map_or(floor, |epoch| self.floor(epoch));
                     match end {
-                        Followed::Whole(tip) => return self.core.memory.keep(Arc::new(tip)),
+                        Followed::Whole(tip) => return self.core.tip_cache.keep(Arc::new(tip)),
                         Followed::Failed(cause) => {
                             return self.fail(Failed::new(cause), None).await;
                         }
                         Followed::RedisLost => return self.lead_alone().await,
-                        Followed::Deserted if self.desk.close_if_deserted() => return,
+                        Followed::Deserted if self.log_guard.close_if_deserted() => return,
                         Followed::Deserted => {}
                         Followed::LeaderLost => sleep(JITTER.mul_f64(rand::random())).await,
                     }
@@ -130,18 +136,19 @@ impl Duty {
     }
 
     /// Has the tip written, with the lease or, without Redis, for this replica alone.
-    async fn lead(&self, lease: Option<(&Fanout, Lease)>) -> Led {
-        let log = &self.desk.log;
+    async fn lead(&self, lease: Option<(&TipCluster, Lease)>) -> Led {
+        let log = &self.log_guard.log;
         let epoch = lease
             .as_ref()
             .map_or_else(|| self.epoch_alone(), |(_, lease)| lease.epoch);
-        let fence = lease
+        let lease_guard = lease
             .as_ref()
-            .map_or_else(Fence::open, |(_, lease)| Fence::held(lease.asked));
-        let mut publisher =
-            lease.map(|(fanout, lease)| Publisher::new(fanout, &self.names, log, &fence, lease));
+            .map_or_else(LeaseGuard::open, |(_, lease)| LeaseGuard::held(lease.asked));
+        let mut publisher = lease.map(|(cluster, lease)| {
+            Publisher::new(cluster, &self.redis_keys, log, &lease_guard, lease)
+        });
         if !self.is_refresh
-            && let Some(tip) = self.core.find(self.order.key).await
+            && let Some(tip) = self.core.find(self.request.key).await
         {
             if let Some(publisher) = &mut publisher
                 && publisher.whole(&tip, self.core.clock.now()).await.is_err()
@@ -155,19 +162,19 @@ impl Duty {
         if log.length() > 0 {
             self.core.stats.takeovers.add(1);
         }
-        log.write(|page| page.begin(epoch, true, ResetCause::Takeover));
-        let mut generation = Generation::new(&self.core, &self.order, log, &fence, epoch);
+        log.write(|state| state.begin(epoch, true, ResetCause::Takeover));
+        let mut generation = Generation::new(&self.core, &self.request, log, &lease_guard, epoch);
         let writing = self.write(&mut generation, publisher.as_mut()).await;
         match writing {
-            Writing::Ended(result) => match *result {
+            LeadEnd::Ended(result) => match *result {
                 Ok(tip) => self.keep(tip, publisher).await,
-                Err(setback) => self.give_up(&setback, publisher).await,
+                Err(error) => self.give_up(&error, publisher).await,
             },
-            Writing::Demoted => {
+            LeadEnd::Demoted => {
                 generation.abandon();
                 return Led::Demoted;
             }
-            Writing::Deserted | Writing::Stopped => {
+            LeadEnd::Deserted | LeadEnd::Stopped => {
                 generation.abandon();
                 if let Some(publisher) = publisher {
                     publisher.release().await;
@@ -182,7 +189,7 @@ impl Duty {
         &self,
         generation: &mut Generation<'_>,
         publisher: Option<&mut Publisher<'_>>,
-    ) -> Writing {
+    ) -> LeadEnd {
         let followers = publisher.as_ref().map(|publisher| publisher.followers());
         let demotion = async {
             match publisher {
@@ -191,10 +198,10 @@ impl Duty {
             }
         };
         tokio::select! {
-            ended = generation.run() => Writing::Ended(Box::new(ended)),
-            Demoted = demotion => Writing::Demoted,
-            () = self.deserted(followers) => Writing::Deserted,
-            () = self.core.stop.cancelled() => Writing::Stopped,
+            ended = generation.run() => LeadEnd::Ended(Box::new(ended)),
+            Demoted = demotion => LeadEnd::Demoted,
+            () = self.deserted(followers) => LeadEnd::Deserted,
+            () = self.core.stop.cancelled() => LeadEnd::Stopped,
         }
     }
 
@@ -209,9 +216,9 @@ impl Duty {
             count.is_some_and(|count| count.load(Relaxed) > 0)
         };
         loop {
-            self.desk.log.deserted().await;
+            self.log_guard.log.deserted().await;
             sleep(self.core.settings.linger).await;
-            if !has_followers() && self.desk.close_if_deserted() {
+            if !has_followers() && self.log_guard.close_if_deserted() {
                 return;
             }
         }
@@ -220,51 +227,48 @@ impl Duty {
     /// Without Redis epochs come from the clock, as they do there.
     fn epoch_alone(&self) -> Epoch {
         let now = self.core.clock.now().0.div_euclid(1_000);
-        let before = self.desk.log.epoch();
+        let before = self.log_guard.log.epoch();
         Epoch(u64::try_from(now).unwrap_or(0).max(before.0 + 1))
     }
 
     fn replay(&self, tip: Tip) {
         let tip = Arc::new(tip);
-        self.core.memory.keep(Arc::clone(&tip));
+        self.core.tip_cache.keep(Arc::clone(&tip));
         let source = TipSource::Cache;
-        self.desk.log.end(End::Whole { tip, source });
+        self.log_guard.log.end(End::Whole { tip, source });
     }
 
     /// Readers first, then the fleet, then for good.
     async fn keep(&self, tip: Tip, publisher: Option<Publisher<'_>>) {
         let tip = Arc::new(tip);
-        self.core.memory.keep(Arc::clone(&tip));
+        self.core.tip_cache.keep(Arc::clone(&tip));
         let end = End::Whole {
             tip: Arc::clone(&tip),
             source: TipSource::Ai,
         };
-        self.desk.log.end(end);
+        self.log_guard.log.end(end);
         if let Some(mut publisher) = publisher
             && publisher.whole(&tip, self.core.clock.now()).await.is_err()
         {
             // The store takes it only if no later epoch is there, so it may still be offered.
             tracing::debug!(tip = %tip.key, "another replica leads; its tip will be the one");
         }
-        self.core.save(&tip, &self.order.origin).await;
+        self.core.save(&tip, &self.request.origin).await;
     }
 
-    async fn give_up(&self, setback: &Setback, publisher: Option<Publisher<'_>>) {
-        let pause = if setback.cost_an_attempt() {
-            Memory::pause()
+    async fn give_up(&self, error: &AttemptError, publisher: Option<Publisher<'_>>) {
+        let pause = if error.cost_an_attempt() {
+            TipCache::pause()
         } else {
             Duration::ZERO
         };
-        let mut failed = Failed::new(setback.cause());
-        failed.retry_after = setback
-            .retry_after()
-            .unwrap_or(failed.retry_after)
-            .max(pause);
+        let mut failed = Failed::new(error.cause());
+        failed.retry_after = error.retry_after().unwrap_or(failed.retry_after).max(pause);
         let cause = failed.cause;
         if let Some(left_out) = UNWRITTEN.admit() {
             tracing::warn!(
-                tip = %self.order.key,
-                challenge = %self.order.origin.challenge,
+                tip = %self.request.key,
+                challenge = %self.request.origin.challenge,
                 cause = cause.as_str(),
                 left_out,
                 "no tip was written; another text stands in"
@@ -280,12 +284,12 @@ impl Duty {
 
     /// Ends the log without a tip; an older one may stand in. The failure is remembered for `pause`.
     async fn fail(&self, mut failed: Failed, pause: Option<Duration>) {
-        failed.stale = self.core.newest(&self.order.origin).await;
+        failed.stale = self.core.newest(&self.request.origin).await;
         if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
             self.core
-                .memory
-                .keep_failure(self.order.key, failed.clone(), pause);
+                .tip_cache
+                .keep_failure(self.request.key, failed.clone(), pause);
         }
-        self.desk.log.end(End::Failed(failed));
+        self.log_guard.log.end(End::Failed(failed));
     }
 }
