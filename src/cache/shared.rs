@@ -272,7 +272,7 @@ impl SharedCache {
         // All of ours have an end, and something in them. What is not there has the time -2.
         let serialized = SerializedEntry::read(&entry, key, &self.mac).filter(|_| ttl_ms >= 0);
         if serialized.is_none() && ttl_ms != -2 {
-            self.link.note_stranger(key);
+            self.link.note_foreign_entry(key);
         }
         Some((serialized?, millis(ttl_ms)))
     }

@@ -1,3 +1,4 @@
+//! A circuit breaker for one kind of access to one part of Redis.
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,8 +12,8 @@ use tokio::time::Instant;
 /// opens: for a pause nobody tries. Then one call at a time may probe; its
 /// success closes the breaker, its failure doubles the pause up to the longest.
 ///
-/// What was refused is refused by kind: a server that is full goes on to remove. So the command that was
-/// refused last decides, and what others come to says nothing.
+/// Redis refuses by command: a server that is full still removes. So where a command was refused, only that command
+/// shows that Redis works again, and the results of others say nothing.
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: Mutex<State>,
@@ -28,36 +29,36 @@ struct State {
     probe_from: Option<Instant>,
 }
 
-/// A call that may try.
+/// What an admitted call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// One of many, while all is well.
+    /// One of many, while the breaker is closed.
     Ordinary,
-    /// The one that finds out whether it works again.
+    /// The only one while the breaker is open; its result decides whether it closes.
     Probe,
 }
 
-/// How an attempt went.
+/// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Went {
-    Well,
+pub(super) enum AttemptResult {
+    Worked,
     Refused,
     Unanswered,
 }
 
-/// What a report found or changed.
+/// What a report changed in the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Transition {
     /// It is broken, since now or before.
     IsOpen,
     /// It works again.
     Closed,
-    /// Nothing to tell.
-    None,
+    /// The breaker is as it was.
+    Unchanged,
 }
 
 impl Breaker {
-    /// So many failures in a row open it.
+    /// How many failures in a row open it.
     const FAILURES: u32 = 3;
     const FIRST_PAUSE: Duration = Duration::from_millis(250);
     const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -87,7 +88,7 @@ impl Breaker {
         self.lock().probe_from.is_some()
     }
 
-    /// Tells how an attempt went.
+    /// Takes in how an attempt ended.
     ///
     /// Failures of calls that were under way when it opened do not lengthen the pause. Where it `is_known` that
     /// something is broken, one failure is enough.
@@ -95,31 +96,35 @@ impl Breaker {
         &self,
         attempt: Attempt,
         command: &'static str,
-        went: Went,
+        result: AttemptResult,
         is_known: bool,
-    ) -> Turn {
+    ) -> Transition {
         let mut state = self.lock();
         let was_open = state.probe_from.is_some();
-        let refused = match went {
-            Went::Well if !state.is_decided_by(command) => return Turn::None,
-            Went::Well => {
+        let refused = match result {
+            AttemptResult::Worked if !state.is_decided_by(command) => return Transition::Unchanged,
+            AttemptResult::Worked => {
                 *state = State::WELL;
-                return if was_open { Turn::Closed } else { Turn::None };
+                return if was_open {
+                    Transition::Closed
+                } else {
+                    Transition::Unchanged
+                };
             }
-            Went::Refused => Some(command),
-            Went::Unanswered => None,
+            AttemptResult::Refused => Some(command),
+            AttemptResult::Unanswered => None,
         };
         match (was_open, attempt) {
-            (true, Attempt::Ordinary) => return Turn::IsOpen,
+            (true, Attempt::Ordinary) => return Transition::IsOpen,
             (true, Attempt::Probe) => state.pause = (state.pause * 2).min(Self::LONGEST_PAUSE),
             (false, Attempt::Ordinary | Attempt::Probe) => state.failures += 1,
         }
         state.refused = refused;
         if !was_open && !is_known && state.failures < Self::FAILURES {
-            return Turn::None;
+            return Transition::Unchanged;
         }
         state.probe_from = Some(Instant::now() + state.pause);
-        Turn::IsOpen
+        Transition::IsOpen
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -148,15 +153,26 @@ mod tests {
     const GET: &str = "GET";
     const SET: &str = "SET";
 
-    fn tell(breaker: &Breaker, attempt: Attempt, worked: bool) -> Turn {
-        let went = if worked { Went::Well } else { Went::Unanswered };
-        breaker.report(attempt, GET, went, false)
+    fn tell(breaker: &Breaker, attempt: Attempt, worked: bool) -> Transition {
+        let result = if worked {
+            AttemptResult::Worked
+        } else {
+            AttemptResult::Unanswered
+        };
+        breaker.report(attempt, GET, result, false)
     }
 
     fn opened() -> Breaker {
         let breaker = Breaker::closed();
         let turns = [false; 3].map(|worked| tell(&breaker, Attempt::Ordinary, worked));
-        assert_eq!(turns, [Turn::None, Turn::None, Turn::IsOpen]);
+        assert_eq!(
+            turns,
+            [
+                Transition::Unchanged,
+                Transition::Unchanged,
+                Transition::IsOpen
+            ]
+        );
         breaker
     }
 
@@ -164,7 +180,10 @@ mod tests {
     async fn three_failures_in_a_row_open_it_and_others_do_not() {
         let breaker = Breaker::closed();
         for worked in [false, false, true, false, false] {
-            assert_eq!(tell(&breaker, Attempt::Ordinary, worked), Turn::None);
+            assert_eq!(
+                tell(&breaker, Attempt::Ordinary, worked),
+                Transition::Unchanged
+            );
         }
         assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
         assert_eq!(opened().admit(GET), None);
@@ -176,7 +195,7 @@ mod tests {
         tokio::time::advance(Breaker::FIRST_PAUSE).await;
         assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
         assert_eq!(breaker.admit(GET), None, "nobody beside the probe");
-        assert_eq!(tell(&breaker, Attempt::Probe, true), Turn::Closed);
+        assert_eq!(tell(&breaker, Attempt::Probe, true), Transition::Closed);
         assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
     }
 
@@ -186,7 +205,7 @@ mod tests {
         for _ in 0..9 {
             tokio::time::advance(Breaker::LONGEST_PAUSE).await;
             assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
-            assert_eq!(tell(&breaker, Attempt::Probe, false), Turn::IsOpen);
+            assert_eq!(tell(&breaker, Attempt::Probe, false), Transition::IsOpen);
         }
         tokio::time::advance(Duration::from_millis(4_999)).await;
         assert_eq!(breaker.admit(GET), None);
@@ -198,7 +217,7 @@ mod tests {
     async fn failures_that_were_under_way_do_not_lengthen_the_pause() {
         let breaker = opened();
         for _ in 0..9 {
-            assert_eq!(tell(&breaker, Attempt::Ordinary, false), Turn::IsOpen);
+            assert_eq!(tell(&breaker, Attempt::Ordinary, false), Transition::IsOpen);
         }
         tokio::time::advance(Breaker::FIRST_PAUSE).await;
         assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
@@ -208,19 +227,19 @@ mod tests {
     async fn what_is_refused_is_broken_until_the_same_command_works() {
         let breaker = Breaker::closed();
         for _ in 0..3 {
-            breaker.report(Attempt::Ordinary, GET, Went::Well, false);
-            breaker.report(Attempt::Ordinary, SET, Went::Refused, false);
+            breaker.report(Attempt::Ordinary, GET, AttemptResult::Worked, false);
+            breaker.report(Attempt::Ordinary, SET, AttemptResult::Refused, false);
         }
         tokio::time::advance(Breaker::FIRST_PAUSE).await;
         assert_eq!(breaker.admit(GET), None, "it would find nothing out");
         assert_eq!(
-            breaker.report(Attempt::Probe, GET, Went::Well, false),
-            Turn::None
+            breaker.report(Attempt::Probe, GET, AttemptResult::Worked, false),
+            Transition::Unchanged
         );
         assert_eq!(breaker.admit(SET), Some(Attempt::Probe));
         assert_eq!(
-            breaker.report(Attempt::Probe, SET, Went::Well, false),
-            Turn::Closed
+            breaker.report(Attempt::Probe, SET, AttemptResult::Worked, false),
+            Transition::Closed
         );
         assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
     }

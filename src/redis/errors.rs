@@ -17,7 +17,7 @@ pub(super) fn is_other_type(error: &RedisError) -> bool {
     error.to_string().contains("WRONGTYPE")
 }
 
-/// What went wrong, in the server's own words where it has some; no more than a line of them, and
+/// What failed, in the server's own words where it has some; no more than a line of them, and
 /// nothing of what was sent.
 pub(super) fn problem_of(error: &RedisError) -> String {
     let text = match (error.code(), error.detail()) {

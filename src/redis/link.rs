@@ -1,3 +1,4 @@
+//! What cache and tips send to Redis, with a time limit for each command and breakers in front.
 use std::{sync::Arc, time::Duration};
 
 use bb8_redis::{
@@ -9,11 +10,11 @@ use tokio::time::timeout;
 use super::{
     RedisServers, Script,
     breaker::Attempt,
+    breaker_set::{Access, BreakerSet, CommandTarget, Outcome},
     errors::{is_demoted, is_no_script, is_other_type, problem_of},
-    gate::{Access, Gate, Outcome, Place},
-    pool::{Connection, Lines, Manager, Seal},
+    foreign_entries::ForeignEntries,
+    pool::{BrokenFlag, Connection, ConnectionPool, Manager},
     slots::Part,
-    strangers::Strangers,
 };
 use crate::telemetry::Counter;
 
@@ -30,9 +31,9 @@ pub struct LinkSettings {
     pub connections: u32,
 }
 
-/// A way to Redis that costs its users little while Redis is away: after a few failures in a row
-/// they are turned back at once, but for a probe now and then. Reads and writes are counted apart, and so are the
-/// parts of a cluster.
+/// Access to Redis that costs callers little while Redis is away: after a few failures in a row commands are refused
+/// at once, but for a probe now and then. Reads and writes have breakers of their own, and so have the parts of a
+/// cluster.
 pub struct Link {
     inner: Arc<Inner>,
     /// Whether its commands are sent in any case, to find out how Redis does.
@@ -40,14 +41,14 @@ pub struct Link {
 }
 
 struct Inner {
-    lines: Lines,
-    reads: Gate,
-    writes: Gate,
+    pool: ConnectionPool,
+    reads: BreakerSet,
+    writes: BreakerSet,
     timeout: Duration,
     connections: u32,
     is_cluster: bool,
     failures: Counter,
-    strangers: Strangers,
+    foreign_entries: ForeignEntries,
 }
 
 /// How a link does.
@@ -64,14 +65,14 @@ pub struct LinkState {
     /// Commands that failed or were not answered in time, since the start.
     pub failures: u64,
     /// What was found under our names and not written by the fleet, since the start.
-    pub strangers: u64,
+    pub foreign_entries: u64,
 }
 
-/// A command that may be sent: through which gate, where to, and as what.
+/// A command that may be sent: which breakers decide about it, where it goes, and as what.
 #[derive(Clone, Copy)]
 struct Admitted<'a> {
-    gate: &'a Gate,
-    place: Place<'a>,
+    breakers: &'a BreakerSet,
+    target: CommandTarget<'a>,
     attempt: Attempt,
 }
 
@@ -95,16 +96,17 @@ impl Link {
             "REDIS_URL: is not an address of Redis, or REDIS_TLS_CA has no certificates".to_owned()
         })?;
         let is_cluster = servers.is_cluster();
-        let gate = |access| Gate::new(access, settings.name, servers.address(), is_cluster);
+        let breakers =
+            |access| BreakerSet::new(access, settings.name, servers.address(), is_cluster);
         let inner = Inner {
-            lines: Lines::new(manager, settings.connections, settings.timeout),
-            reads: gate(Access::Read),
-            writes: gate(Access::Write),
+            pool: ConnectionPool::new(manager, settings.connections, settings.timeout),
+            reads: breakers(Access::Read),
+            writes: breakers(Access::Write),
             timeout: settings.timeout,
             connections: settings.connections,
             is_cluster,
             failures: Counter::default(),
-            strangers: Strangers::of(settings.name),
+            foreign_entries: ForeignEntries::of(settings.name),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -112,7 +114,7 @@ impl Link {
         })
     }
 
-    /// The same way, for those who find out how Redis does: what they send is never turned back.
+    /// The same link for health checks: the breakers refuse none of its commands.
     #[must_use]
     pub fn trial(&self) -> Self {
         Self {
@@ -151,16 +153,16 @@ impl Link {
         LinkState {
             reads_bypassed: self.inner.reads.is_open(),
             writes_bypassed: self.inner.writes.is_open(),
-            open: self.inner.lines.count(),
+            open: self.inner.pool.count(),
             max: self.inner.connections,
             failures: self.inner.failures.get(),
-            strangers: self.inner.strangers.count(),
+            foreign_entries: self.inner.foreign_entries.count(),
         }
     }
 
     /// Tells that no replica of the fleet wrote what lies under `key`.
-    pub fn note_stranger(&self, key: &str) {
-        self.inner.strangers.note(key);
+    pub fn note_foreign_entry(&self, key: &str) {
+        self.inner.foreign_entries.note(key);
     }
 
     /// The command that sends a message within a script: in a cluster one that stays in the shard.
@@ -195,12 +197,12 @@ impl Link {
 
     async fn send<A: ToRedisArgs + Sync>(
         &self,
-        gate: &Gate,
+        breakers: &BreakerSet,
         name: &'static str,
         key: &str,
         arguments: &[A],
     ) -> Option<Value> {
-        let admitted = self.admit(gate, name, key)?;
+        let admitted = self.admit(breakers, name, key)?;
         let mut command = redis::cmd(name);
         command.arg(key).arg(arguments);
         match self.inner.run_one(admitted, command, |_| true).await? {
@@ -217,7 +219,7 @@ impl Link {
         match self.inner.run(admitted, ask, |_| true).await? {
             Answer::Value(values) => Some(values),
             Answer::OtherType => {
-                self.note_stranger(key);
+                self.note_foreign_entry(key);
                 Some(Vec::new())
             }
             Answer::NoScript => None,
@@ -229,7 +231,7 @@ impl Link {
         let mut command = redis::cmd("INFO");
         command.arg(section);
         let asked = timeout(self.inner.timeout, async {
-            let mut connection = self.inner.lines.next().await.ok()?;
+            let mut connection = self.inner.pool.next().await.ok()?;
             command.query_async(&mut connection).await.ok()
         });
         asked.await.ok().flatten()
@@ -267,19 +269,19 @@ impl Link {
 
     fn admit<'a>(
         &self,
-        gate: &'a Gate,
+        breakers: &'a BreakerSet,
         command: &'static str,
         key: &'a str,
     ) -> Option<Admitted<'a>> {
-        let place = Place { key, command };
+        let target = CommandTarget { key, command };
         let attempt = if self.is_trial {
             Attempt::Probe
         } else {
-            gate.admit(place)?
+            breakers.admit(target)?
         };
         Some(Admitted {
-            gate,
-            place,
+            breakers,
+            target,
             attempt,
         })
     }
@@ -296,20 +298,20 @@ impl Inner {
         self.run(admitted, ask, did).await
     }
 
-    /// Does `ask` within the time limit and tells the gate how it went; `did` says of an answer
-    /// whether it shows that Redis does what goes through this gate.
+    /// Does `ask` within the time limit and tells the breakers how it ended; `did` says of an answer
+    /// whether it shows that Redis does what these breakers are about.
     async fn run<T>(
         &self,
         admitted: Admitted<'_>,
         ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
         did: impl FnOnce(&T) -> bool,
     ) -> Option<Answer<T>> {
-        let (mut seal, mut is_connected) = (None, false);
+        let (mut broken_flag, mut is_connected) = (None, false);
         let answer = timeout(self.timeout, async {
             let connection = self
-                .connection(admitted.gate.access(), admitted.attempt)
+                .connection(admitted.breakers.access(), admitted.attempt)
                 .await?;
-            (seal, is_connected) = (connection.seal(), true);
+            (broken_flag, is_connected) = (connection.broken_flag(), true);
             ask(connection).await.map_err(bb8::RunError::User)
         });
         let (answer, outcome) = match answer.await {
@@ -323,14 +325,14 @@ impl Inner {
             }
             Ok(Err(bb8::RunError::User(error))) => {
                 if is_demoted(&error) {
-                    seal.iter().for_each(Seal::breaks);
+                    broken_flag.iter().for_each(BrokenFlag::set);
                 }
                 let problem = problem_of(&error);
                 let outcome = match error.code() {
                     Some(_) => Outcome::Refused(problem),
                     // It says that this connection is over. Whether another one can be had, the next command finds out.
                     None if error.is_connection_dropped()
-                        && seal.as_ref().is_some_and(Seal::is_steady) =>
+                        && broken_flag.as_ref().is_some_and(BrokenFlag::is_steady) =>
                     {
                         Outcome::Unsettled
                     }
@@ -342,7 +344,7 @@ impl Inner {
             Err(_) if !is_connected => (None, Outcome::Silent(self.no_connection())),
             Err(_) => {
                 // Whatever is on the way may never come, and all that follows waits behind it.
-                seal.iter().for_each(Seal::breaks);
+                broken_flag.iter().for_each(BrokenFlag::set);
                 let problem = format!("no answer within {:?}", self.timeout);
                 (None, Outcome::Silent(problem))
             }
@@ -351,8 +353,8 @@ impl Inner {
             self.failures.add(1);
         }
         admitted
-            .gate
-            .report(admitted.place, admitted.attempt, outcome);
+            .breakers
+            .report(admitted.target, admitted.attempt, outcome);
         answer
     }
 
@@ -364,9 +366,9 @@ impl Inner {
         attempt: Attempt,
     ) -> Result<Connection, bb8::RunError<RedisError>> {
         match (access, attempt) {
-            (Access::Write, Attempt::Probe) if !self.is_cluster => self.lines.apart().await,
+            (Access::Write, Attempt::Probe) if !self.is_cluster => self.pool.apart().await,
             (Access::Read | Access::Write, Attempt::Ordinary | Attempt::Probe) => {
-                self.lines.next().await
+                self.pool.next().await
             }
         }
     }
@@ -374,7 +376,7 @@ impl Inner {
     /// Why there is no connection.
     fn no_connection(&self) -> String {
         // It may be that of another who waited for the same connection.
-        match self.lines.refusal(self.timeout * 2) {
+        match self.pool.refusal(self.timeout * 2) {
             Some(problem) => format!("cannot connect: {problem}"),
             None => format!("cannot connect: no answer within {:?}", self.timeout),
         }

@@ -1,3 +1,4 @@
+//! Messages of Redis channels, on one connection for the whole process.
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -19,11 +20,11 @@ use tokio::{
 
 use super::{
     errors::problem_of,
-    servers::{Primary, RedisServers, Way},
+    servers::{Primary, RedisServers, Topology},
 };
 use crate::telemetry::{Failing, FailureLog};
 
-/// So many messages wait for one listener; more are lost, which it must be able to bear.
+/// How many messages wait for one listener; more are lost, which it must tolerate.
 const QUEUE: usize = 256;
 /// A channel that is always listened to.
 const TRIAL: &str = "tip:try";
@@ -87,9 +88,9 @@ impl Listener {
     /// Keeps a connection, and the subscriptions on it, as long as it is polled.
     pub async fn run(&self) {
         loop {
-            let ended = match self.servers.way() {
-                Ok(Way::Primary(primary)) => self.on_server(&primary).await,
-                Ok(Way::Cluster(cluster)) => self.on_cluster(*cluster).await,
+            let ended = match self.servers.topology() {
+                Ok(Topology::Primary(primary)) => self.on_server(&primary).await,
+                Ok(Topology::Cluster(cluster)) => self.on_cluster(*cluster).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = &ended {
@@ -107,7 +108,7 @@ impl Listener {
                     problem,
                     failures,
                     ?lasted,
-                    "messages of Redis do not come: what other replicas write is seen later"
+                    "subscriptions of Redis fail: what other replicas write is seen later, by polling"
                 );
             }
             sleep(PAUSE).await;
@@ -120,7 +121,7 @@ impl Listener {
                 component = "redis",
                 failures,
                 ?lasted,
-                "messages of Redis come again"
+                "subscriptions of Redis work again"
             );
         }
     }

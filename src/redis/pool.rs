@@ -1,3 +1,4 @@
+//! Connections to Redis, to one server or to a cluster, that many tasks share.
 use std::{
     num::NonZero,
     sync::{
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{
     errors::problem_of,
-    servers::{Primary, RedisServers, Way},
+    servers::{Primary, RedisServers, Topology},
 };
 
 /// Opens connections for the pool, to one server or to a cluster.
@@ -39,7 +40,7 @@ enum Target {
 }
 
 #[derive(Clone)]
-enum Wire {
+enum RawConnection {
     Single(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -47,7 +48,7 @@ enum Wire {
 /// A connection that remembers, for its clones too, that it broke, so that the pool drops it.
 #[derive(Clone)]
 pub(super) struct Connection {
-    wire: Wire,
+    raw: RawConnection,
     broken: Arc<AtomicBool>,
     made: Instant,
 }
@@ -84,9 +85,9 @@ impl Manager {
 impl Target {
     fn of(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
         let connect = servers.connect_timeout(timeout);
-        let primary = match servers.way()? {
-            Way::Primary(primary) => primary,
-            Way::Cluster(cluster) => {
+        let primary = match servers.topology()? {
+            Topology::Primary(primary) => primary,
+            Topology::Cluster(cluster) => {
                 let cluster = cluster
                     .connection_timeout(connect)
                     .response_timeout(timeout)
@@ -104,23 +105,23 @@ impl Target {
         Ok(Self::Primary(primary, config))
     }
 
-    async fn connect(&self) -> RedisResult<Wire> {
+    async fn connect(&self) -> RedisResult<RawConnection> {
         Ok(match self {
             Self::Primary(primary, config) => {
                 let client = primary.client().await?;
                 let connection = client.get_multiplexed_async_connection_with_config(config);
-                Wire::Single(connection.await?)
+                RawConnection::Single(connection.await?)
             }
-            Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
+            Self::Cluster(client) => RawConnection::Cluster(client.get_async_connection().await?),
         })
     }
 }
 
-/// The connections of a pool, to share: the pool has each back at once, and commands of many tasks
-/// travel down it together, which is what makes it fast. One that was taken is used until it breaks.
-pub(super) struct Lines {
+/// Connections that many tasks use at once: their commands travel together, which is what makes it fast. Each is
+/// taken from `bb8` once and used until it breaks.
+pub(super) struct ConnectionPool {
     pool: bb8::Pool<Manager>,
-    /// One more, which probes have for themselves.
+    /// One more, for probes only.
     apart: bb8::Pool<Manager>,
     open: Vec<Mutex<Option<Connection>>>,
     turn: AtomicUsize,
@@ -142,7 +143,7 @@ impl bb8::ErrorSink<RedisError> for Refusal {
     }
 }
 
-impl Lines {
+impl ConnectionPool {
     /// At most `connections`, and no more than there are cores: each is read by a task of its own,
     /// and what travels together costs least. Nothing is connected yet.
     pub(super) fn new(manager: Manager, connections: u32, timeout: Duration) -> Self {
@@ -181,7 +182,7 @@ impl Lines {
         self.pool.state().connections
     }
 
-    /// The one whose turn it is.
+    /// The next connection, in turn.
     pub(super) async fn next(&self) -> Result<Connection, bb8::RunError<RedisError>> {
         let turn = self.turn.fetch_add(1, Relaxed) % self.open.len().max(1);
         let slot = self.open.get(turn);
@@ -196,7 +197,7 @@ impl Lines {
         Ok(connection)
     }
 
-    /// One that no caller has.
+    /// The connection that only probes use.
     pub(super) async fn apart(&self) -> Result<Connection, bb8::RunError<RedisError>> {
         taken_from(&self.apart).await
     }
@@ -220,30 +221,29 @@ impl Connection {
         !self.broken.load(Relaxed)
     }
 
-    /// What sees to it that nobody uses the connection again; `None` for a cluster's, which
-    /// reconnects by itself.
-    pub(super) fn seal(&self) -> Option<Seal> {
-        match self.wire {
-            Wire::Single(_) => Some(Seal {
+    /// The flag that takes the connection out of use; `None` for a cluster's, which reconnects by itself.
+    pub(super) fn broken_flag(&self) -> Option<BrokenFlag> {
+        match self.raw {
+            RawConnection::Single(_) => Some(BrokenFlag {
                 broken: Arc::clone(&self.broken),
                 made: self.made,
             }),
-            Wire::Cluster(_) => None,
+            RawConnection::Cluster(_) => None,
         }
     }
 }
 
-/// Breaks a connection, for all its clones.
-pub(super) struct Seal {
+/// Marks a connection as broken, for all its clones.
+pub(super) struct BrokenFlag {
     broken: Arc<AtomicBool>,
     made: Instant,
 }
 
-/// A server that takes connections and ends them at once is not well.
+/// A server that accepts connections and closes them sooner than this does not work.
 const STEADY: Duration = Duration::from_secs(1);
 
-impl Seal {
-    pub(super) fn breaks(&self) {
+impl BrokenFlag {
+    pub(super) fn set(&self) {
         self.broken.store(true, Relaxed);
     }
 
@@ -263,7 +263,7 @@ impl bb8::ManageConnection for Manager {
             self.renew_after(error);
         }
         Ok(Connection {
-            wire: connected?,
+            raw: connected?,
             broken: Arc::default(),
             made: Instant::now(),
         })
@@ -290,12 +290,12 @@ fn note<T>(broken: &AtomicBool, result: RedisResult<T>) -> RedisResult<T> {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         let broken = &self.broken;
-        match &mut self.wire {
-            Wire::Single(wire) => {
-                Box::pin(async move { note(broken, wire.send_packed_command(cmd).await) })
+        match &mut self.raw {
+            RawConnection::Single(raw) => {
+                Box::pin(async move { note(broken, raw.send_packed_command(cmd).await) })
             }
             // It reconnects by itself, node by node.
-            Wire::Cluster(wire) => wire.req_packed_command(cmd),
+            RawConnection::Cluster(raw) => raw.req_packed_command(cmd),
         }
     }
 
@@ -306,21 +306,21 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         let broken = &self.broken;
-        match &mut self.wire {
-            Wire::Single(wire) => Box::pin(async move {
+        match &mut self.raw {
+            RawConnection::Single(raw) => Box::pin(async move {
                 note(
                     broken,
-                    wire.send_packed_commands(pipeline, offset, count).await,
+                    raw.send_packed_commands(pipeline, offset, count).await,
                 )
             }),
-            Wire::Cluster(wire) => wire.req_packed_commands(pipeline, offset, count),
+            RawConnection::Cluster(raw) => raw.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
-        match &self.wire {
-            Wire::Single(wire) => wire.get_db(),
-            Wire::Cluster(_) => 0,
+        match &self.raw {
+            RawConnection::Single(raw) => raw.get_db(),
+            RawConnection::Cluster(_) => 0,
         }
     }
 }

@@ -100,7 +100,7 @@ impl Primary {
 }
 
 /// The way to whatever the servers are.
-pub(super) enum Way {
+pub(super) enum Topology {
     Primary(Primary),
     Cluster(Box<ClusterClientBuilder>),
 }
@@ -143,16 +143,16 @@ impl RedisServers {
     /// # Errors
     ///
     /// When one is no URL, or the certificates are none. The error repeats neither.
-    pub(super) fn way(&self) -> RedisResult<Way> {
+    pub(super) fn topology(&self) -> RedisResult<Topology> {
         match &self.nodes() {
             RedisNodes::Single(url) => {
                 let client = self.client(settled(url)?)?;
-                Ok(Way::Primary(Primary::At(Box::new(client))))
+                Ok(Topology::Primary(Primary::At(Box::new(client))))
             }
             RedisNodes::Cluster(urls) => {
                 let cluster = ClusterClient::builder(urls.iter().map(ExposeSecret::expose_secret));
                 let cluster = cluster.tcp_settings(tcp());
-                Ok(Way::Cluster(Box::new(match self.certificates() {
+                Ok(Topology::Cluster(Box::new(match self.certificates() {
                     Some(certificates) => cluster.certs(certificates),
                     None => cluster,
                 })))
@@ -168,7 +168,7 @@ impl RedisServers {
                     named: None,
                 };
                 let sentinels = Arc::new(tokio::sync::Mutex::new(sentinels));
-                Ok(Way::Primary(Primary::NamedBySentinels(sentinels)))
+                Ok(Topology::Primary(Primary::NamedBySentinels(sentinels)))
             }
         }
     }

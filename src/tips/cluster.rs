@@ -146,7 +146,7 @@ impl TipCluster {
                 // Somebody else's: it would be found again and again.
                 Joined::Found(name) => {
                     let name = redis_keys.one(name);
-                    self.redis.link.note_stranger(&name);
+                    self.redis.link.note_foreign_entry(&name);
                     self.redis.link.change("DEL", &name, NO_ARGUMENTS).await?;
                 }
             }
@@ -169,7 +169,7 @@ impl TipCluster {
         ];
         let answer = self.redis.link.eval(&JOIN, &keys, &arguments).await?;
         if has_strangers(&answer) {
-            self.redis.link.note_stranger(&redis_keys.scope);
+            self.redis.link.note_foreign_entry(&redis_keys.scope);
         }
         let (kind, word) = word_and(answer)?;
         let word = || word.and_then(|word| Vec::<u8>::from_redis_value(word).ok());
@@ -293,7 +293,7 @@ impl TipCluster {
         let frames = entries.into_iter().map(|entry| {
             let frame = self.read_entry(redis_keys, entry);
             if frame.is_none() {
-                self.redis.link.note_stranger(&redis_keys.one("log"));
+                self.redis.link.note_foreign_entry(&redis_keys.one("log"));
             }
             frame
         });

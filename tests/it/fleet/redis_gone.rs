@@ -143,7 +143,10 @@ async fn redis_gone_and_back_is_told_once_each() {
     .await;
     let told = |line: &str| replica.log().matches(line).count();
     assert_eq!(
-        (told("shared cache is gone"), told("shared cache is back")),
+        (
+            told("shared cache does not answer"),
+            told("shared cache is back")
+        ),
         (1, 1)
     );
 }

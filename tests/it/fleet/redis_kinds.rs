@@ -155,7 +155,7 @@ async fn servers_and_sentinels_may_be_certified_by_an_authority_of_ones_own() {
         async || {
             read(replica, 60).await;
             let log = replica.log();
-            log.contains("shared cache is gone") && log.contains("certificate")
+            log.contains("shared cache does not answer") && log.contains("certificate")
         },
     )
     .await;

@@ -96,11 +96,11 @@ async fn complaint(url: String) -> Value {
     .await;
     eventually("it is told", PATIENCE, async || {
         list(&replica, Difficulty::Beginner, 33).await.unwrap();
-        !saying(&told(&replica), "shared cache is gone").is_empty()
+        !saying(&told(&replica), "shared cache does not answer").is_empty()
     })
     .await;
     assert!(!replica.log().contains(SECRET));
-    saying(&told(&replica), "shared cache is gone")[0].clone()
+    saying(&told(&replica), "shared cache does not answer")[0].clone()
 }
 
 #[tokio::test]

@@ -57,7 +57,10 @@ async fn a_right_that_reads_lack_is_told_until_it_is_given() {
         figure(&page, FAILURES) > before + 3.0
     })
     .await;
-    let [line] = &lines(replica, "shared cache is gone; going on without it")[..] else {
+    let [line] = &lines(
+        replica,
+        "shared cache does not answer; the service goes on without it",
+    )[..] else {
         panic!("{}", replica.log());
     };
     assert!(
@@ -102,7 +105,11 @@ async fn a_right_that_tips_lack_is_told_until_it_is_given() {
     })
     .await;
     assert_eq!(
-        lines(replica, "tips cannot write to Redis; going on without").len(),
+        lines(
+            replica,
+            "tips cannot write to Redis; the service goes on without writes"
+        )
+        .len(),
         1
     );
     assert_eq!(lines(replica, "tips can write to Redis again").len(), 0);
@@ -124,7 +131,12 @@ async fn an_outage_that_follows_on_another_is_told_with_its_end() {
         redis.kill();
         eventually("it is told", PATIENCE, async || {
             read(replica).await;
-            lines(replica, "shared cache is gone; going on without it").len() == outage
+            lines(
+                replica,
+                "shared cache does not answer; the service goes on without it",
+            )
+            .len()
+                == outage
         })
         .await;
         redis.restart_empty();
@@ -146,7 +158,7 @@ async fn messages_come_again_when_redis_answers_and_not_when_it_takes_a_connecti
     list(replica, Difficulty::Advanced, 20).await.unwrap();
     redis.freeze();
     eventually("it is told", PATIENCE, async || {
-        lines(replica, "messages of Redis do not come").len() == 1
+        lines(replica, "subscriptions of Redis fail").len() == 1
     })
     .await;
     let before = proxy.accepted();
@@ -154,10 +166,10 @@ async fn messages_come_again_when_redis_answers_and_not_when_it_takes_a_connecti
         proxy.accepted() > before + 3
     })
     .await;
-    assert_eq!(lines(replica, "messages of Redis come again").len(), 0);
+    assert_eq!(lines(replica, "subscriptions of Redis work again").len(), 0);
     redis.thaw();
     eventually("its end is told", PATIENCE, async || {
-        lines(replica, "messages of Redis come again").len() == 1
+        lines(replica, "subscriptions of Redis work again").len() == 1
     })
     .await;
 }

@@ -43,7 +43,13 @@ async fn a_redis_that_is_away_at_the_start_keeps_nobody_from_serving() {
             AnswerSource::Database
         );
     }
-    assert_eq!(replica.log().matches("shared cache is gone").count(), 1);
+    assert_eq!(
+        replica
+            .log()
+            .matches("shared cache does not answer")
+            .count(),
+        1
+    );
     assert!(!replica.log().contains(SECRET));
 }
 

@@ -160,7 +160,7 @@ async fn keys_of_another_type_cost_no_caller_its_tip_and_no_other_caller_redis()
     }
     let state = replica.link();
     assert!(!state.reads_bypassed && !state.writes_bypassed);
-    assert!(state.strangers > 0);
+    assert!(state.foreign_entries > 0);
     // The keys are the fleet's again.
     let orders = writer.calls();
     let other = Replica::start(&server(&redis.url()), &writer, &Arc::default());

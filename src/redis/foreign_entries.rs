@@ -1,4 +1,4 @@
-//! What others leave in Redis under the fleet's names: counted, and told in a few lines.
+//! Counts what other programs left in Redis under the fleet's names, and logs it in a few lines.
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -9,7 +9,7 @@ use crate::telemetry::{Counter, LineLimit};
 /// Found again under the same name within this, it is the same.
 const SAME: Duration = Duration::from_mins(1);
 
-pub(super) struct Strangers {
+pub(super) struct ForeignEntries {
     usage: &'static str,
     count: Counter,
     /// The last one, and when it was met.
@@ -17,7 +17,7 @@ pub(super) struct Strangers {
     lines: LineLimit,
 }
 
-impl Strangers {
+impl ForeignEntries {
     pub(super) fn of(usage: &'static str) -> Self {
         Self {
             usage,

@@ -22,12 +22,12 @@ pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
     for (usage, link) in links {
         failures.sample(&[("use", usage)], link.failures);
     }
-    let mut strangers = page.counter(
+    let mut foreign_entries = page.counter(
         "catalog_redis_strange_entries_total",
         "Entries that no replica of the fleet wrote, found and left out.",
     );
     for (usage, link) in links {
-        strangers.sample(&[("use", usage)], link.strangers);
+        foreign_entries.sample(&[("use", usage)], link.foreign_entries);
     }
     let mut open = page.gauge(
         "catalog_redis_pool_connections",

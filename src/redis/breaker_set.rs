@@ -1,6 +1,6 @@
-//! One kind of access to Redis, how it did lately in each part, and what the log has of it.
+//! The circuit breakers of one kind of access to Redis, one for each part of a cluster, and their log lines.
 use super::{
-    breaker::{Attempt, Breaker, Turn, Went},
+    breaker::{Attempt, AttemptResult, Breaker, Transition},
     slots::{Part, slot},
 };
 use crate::telemetry::{Failing, FailureLog};
@@ -13,14 +13,14 @@ pub(super) enum Access {
     Write,
 }
 
-/// Where a command goes, and what it is: a command's name, or a script.
+/// The key that a command is about, and its name or script.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct CommandTarget<'a> {
     pub(super) key: &'a str,
     pub(super) command: &'static str,
 }
 
-/// How an attempt went.
+/// How an attempt ended.
 pub(super) enum Outcome {
     Worked,
     /// Redis answered, but did nothing of the kind that was asked about.
@@ -31,8 +31,8 @@ pub(super) enum Outcome {
     Silent(String),
 }
 
-/// Lets commands of one kind through while they work.
-pub(super) struct Gate {
+/// The breakers of one kind of access.
+pub(super) struct BreakerSet {
     access: Access,
     /// What Redis is used for.
     usage: &'static str,
@@ -43,7 +43,7 @@ pub(super) struct Gate {
     outage: FailureLog,
 }
 
-impl Gate {
+impl BreakerSet {
     pub(super) fn new(
         access: Access,
         usage: &'static str,
@@ -75,8 +75,8 @@ impl Gate {
     }
 
     /// Whether a command may be sent now, and as what.
-    pub(super) fn admit(&self, place: Place<'_>) -> Option<Attempt> {
-        self.breaker(place)?.admit(place.command)
+    pub(super) fn admit(&self, target: CommandTarget<'_>) -> Option<Attempt> {
+        self.breaker(target)?.admit(target.command)
     }
 
     /// Whether nobody but a probe may send any, in some part.
@@ -84,28 +84,30 @@ impl Gate {
         self.breakers.iter().any(Breaker::is_open)
     }
 
-    fn breaker(&self, place: Place<'_>) -> Option<&Breaker> {
-        self.breakers.get(self.part_of(place.key).number())
+    fn breaker(&self, target: CommandTarget<'_>) -> Option<&Breaker> {
+        self.breakers.get(self.part_of(target.key).number())
     }
 
-    /// Takes in how an attempt went, and tells what that changed.
-    pub(super) fn report(&self, place: Place<'_>, attempt: Attempt, outcome: Outcome) {
-        let (went, problem) = match outcome {
-            Outcome::Worked => (Went::Well, None),
+    /// Takes in how an attempt ended, and logs what that changed.
+    pub(super) fn report(&self, target: CommandTarget<'_>, attempt: Attempt, outcome: Outcome) {
+        let (result, problem) = match outcome {
+            Outcome::Worked => (AttemptResult::Worked, None),
             Outcome::Unsettled => return,
-            Outcome::Refused(problem) => (Went::Refused, Some(problem)),
-            Outcome::Silent(problem) => (Went::Unanswered, Some(problem)),
+            Outcome::Refused(problem) => (AttemptResult::Refused, Some(problem)),
+            Outcome::Silent(problem) => (AttemptResult::Unanswered, Some(problem)),
         };
-        let Some(breaker) = self.breaker(place) else {
+        let Some(breaker) = self.breaker(target) else {
             return;
         };
         // A part of a cluster that does not answer to a trial is gone too, once another one is.
         let is_known = attempt == Attempt::Probe && self.is_cluster() && self.is_open();
-        match breaker.report(attempt, place.command, went, is_known) {
-            Turn::IsOpen => self.tell_outage(place.key, problem.as_deref()),
+        match breaker.report(attempt, target.command, result, is_known) {
+            Transition::IsOpen => self.tell_outage(target.key, problem.as_deref()),
             // Others may be gone that nobody asked: a trial of all parts finds out.
-            Turn::Closed if !self.is_cluster() => self.tell_end(),
-            Turn::Closed | Turn::None => tracing::debug!(problem, "{} asked", self.usage),
+            Transition::Closed if !self.is_cluster() => self.tell_end(),
+            Transition::Closed | Transition::Unchanged => {
+                tracing::debug!(problem, "{} asked", self.usage)
+            }
         }
     }
 
@@ -126,11 +128,13 @@ impl Gate {
         };
         let is_whole = self.breakers.iter().all(Breaker::is_open);
         let consequence = match (self.access, is_whole) {
-            (Access::Read, true) => "is gone; going on without it",
-            (Access::Write, true) => "cannot write to Redis; going on without",
-            (Access::Read, false) => "is gone in a part of the cluster; its keys go without it",
+            (Access::Read, true) => "does not answer; the service goes on without it",
+            (Access::Write, true) => "cannot write to Redis; the service goes on without writes",
+            (Access::Read, false) => {
+                "does not answer in a part of the cluster; keys there go without it"
+            }
             (Access::Write, false) => {
-                "cannot write to a part of the cluster; its keys go on without"
+                "cannot write to a part of the cluster; keys there go without writes"
             }
         };
         let (usage, address) = (self.usage, self.address.as_str());
