@@ -24,9 +24,9 @@ use crate::{
     },
     tips::TipService,
     transport::{
-        CacheAdminTransport, CatalogTransport, Edge, EdgeSettings, EditTransport,
-        FeatureFlagsTransport, FeatureGate, Health, PageTokens, ProtoEncoder,
-        RuntimeSettingsTransport, TipsAdminTransport,
+        CacheAdminTransport, CatalogTransport, ControlsTransport, Edge, EdgeSettings,
+        EditTransport, FeatureGate, GeneratedServices, Health, PageTokens, ProtoEncoder,
+        TipsAdminTransport,
     },
 };
 
@@ -74,18 +74,18 @@ impl App {
         let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
         let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
-        let routed = health.routes(
+        let generated = GeneratedServices::new(
+            &health,
+            edits(&datastore, encoder, page_tokens),
             cache_admin(&caches, &datastore, (own, name), &tasks),
             TipsAdminTransport::new(tips.generating.clone(), Arc::clone(&tips.board) as _),
-            FeatureFlagsTransport::new(controls.clone()),
-            RuntimeSettingsTransport::new(controls),
+            ControlsTransport::new(controls),
         )?;
         let leaving = CancellationToken::new();
         let edge = Edge::new(
             transport,
             tips.transport(&config.tips),
-            edits(&datastore, encoder, page_tokens),
-            routed,
+            generated,
             FeatureGate::new(Arc::clone(switches), flags.changes()),
             edge_settings(config),
             leaving.clone(),

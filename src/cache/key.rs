@@ -14,7 +14,7 @@ pub(super) enum ReadKey {
 }
 
 impl ReadKey {
-    /// What the answer depends on, drive_while [`Tag::Everything`].
+    /// What the answer depends on, beside [`Tag::Everything`].
     ///
     /// A list of all difficulties depends on each of them, so that a change
     /// anywhere touches it and needs no tag of its own.

@@ -1,15 +1,12 @@
-use std::pin::Pin;
-
 use async_trait::async_trait;
-use futures_util::{Stream, StreamExt};
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use futures_util::{StreamExt, stream::BoxStream};
+use tonic::{Request, Response, Status};
 
 use super::{
     cache_status,
-    context::REQUEST_ID,
     convert::{difficulty_filter, duration},
     fields::FieldViolations,
-    status::to_status,
+    generated::parts,
 };
 use crate::{
     domain::{ChallengeId, Error, ListQuery, PageSize, Tag, Version},
@@ -98,18 +95,10 @@ impl CacheAdmin for CacheAdminTransport {
         &self,
         request: Request<pb::InvalidateCacheRequest>,
     ) -> Result<Response<pb::InvalidateCacheResponse>, Status> {
-        let request_id = request_id(request.metadata());
-        let request = request.into_inner();
-        let answer = async {
-            let (target, mode) = (target(&request), mode(&request));
-            let (target, mode) = both(target, mode)?;
-            let receipt = self.service.invalidate(&target, request.hard, mode).await?;
-            Ok(Self::receipt(receipt))
-        };
-        answer
-            .await
-            .map(Response::new)
-            .map_err(|error: Error| to_status(&error, &request_id))
+        let (request, _, call) = parts(request)?;
+        let (target, mode) = call.result(both(target(&request), mode(&request)))?;
+        let receipt = self.service.invalidate(&target, request.hard, mode).await;
+        Ok(Response::new(Self::receipt(call.result(receipt)?)))
     }
 
     async fn get_cache_status(
@@ -126,34 +115,18 @@ impl CacheAdmin for CacheAdminTransport {
         }))
     }
 
-    type WarmCacheStream =
-        Pin<Box<dyn Stream<Item = Result<pb::WarmCacheResponse, Status>> + Send>>;
+    type WarmCacheStream = BoxStream<'static, Result<pb::WarmCacheResponse, Status>>;
 
     async fn warm_cache(
         &self,
         request: Request<pb::WarmCacheRequest>,
     ) -> Result<Response<Self::WarmCacheStream>, Status> {
-        let request_id = request_id(request.metadata());
-        let started = async {
-            let plan = plan(request.get_ref())?;
-            self.warmer.start(plan).await
-        };
-        let progress = started
-            .await
-            .map_err(|error| to_status(&error, &request_id))?;
-        let messages = progress.map(move |progress| match progress {
-            Ok(progress) => Ok(warm_message(&progress)),
-            Err(error) => Err(to_status(&error, &request_id)),
-        });
-        Ok(Response::new(Box::pin(messages)))
+        let (request, _, call) = parts(request)?;
+        let plan = call.result(plan(&request))?;
+        let progress = call.result(self.warmer.start(plan).await)?;
+        let messages = progress.map(move |progress| call.result(progress.map(warm_message)));
+        Ok(Response::new(messages.boxed()))
     }
-}
-
-pub(super) fn request_id(metadata: &MetadataMap) -> String {
-    let id = metadata
-        .get(REQUEST_ID.as_str())
-        .and_then(|id| id.to_str().ok());
-    id.unwrap_or_default().to_owned()
 }
 
 fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error> {
@@ -233,7 +206,7 @@ fn plan(request: &pb::WarmCacheRequest) -> Result<WarmPlan, Error> {
     }
 }
 
-fn warm_message(progress: &WarmProgress) -> pb::WarmCacheResponse {
+fn warm_message(progress: WarmProgress) -> pb::WarmCacheResponse {
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let summary = progress.current.is_empty().then(|| pb::WarmSummary {
         cached: count(progress.tally.cached),
@@ -244,7 +217,7 @@ fn warm_message(progress: &WarmProgress) -> pb::WarmCacheResponse {
     pb::WarmCacheResponse {
         done: count(progress.done),
         total: count(progress.total),
-        current: progress.current.clone(),
+        current: progress.current,
         summary,
     }
 }

@@ -17,8 +17,8 @@ fn alone(data: Bytes) -> FramedChunks {
     data.chain(Bytes::new())
 }
 
-/// A response's body: a message that is ready, messages as they are made, or what a routed
-/// service makes.
+/// A response's body: a message that is ready, messages as they are made, or what a generated
+/// server makes.
 pub enum ResponseBody {
     /// One framed message and the trailers that end it.
     Ready {
@@ -30,7 +30,7 @@ pub enum ResponseBody {
     /// A stream of messages.
     Streamed(Box<Streamed>),
     /// A body of tonic's.
-    Routed(tonic::body::Body),
+    Generated(tonic::body::Body),
     /// One whose end is counted.
     MeteredBody(Box<MeteredBody>),
 }
@@ -64,7 +64,7 @@ impl Body for ResponseBody {
             Self::Streamed(messages) => messages
                 .poll(cx)
                 .map(|frame| frame.map(|frame| Ok(frame.map_data(alone)))),
-            Self::Routed(body) => Pin::new(body)
+            Self::Generated(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_ok(|frame| frame.map_data(alone)),
             Self::MeteredBody(body) => body.poll(cx),
@@ -75,7 +75,7 @@ impl Body for ResponseBody {
         match self {
             Self::Ready { message, trailers } => message.is_none() && trailers.is_none(),
             Self::Streamed(messages) => messages.is_over(),
-            Self::Routed(body) => body.is_end_stream(),
+            Self::Generated(body) => body.is_end_stream(),
             Self::MeteredBody(body) => body.is_over(),
         }
     }
@@ -84,7 +84,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
-            Self::Routed(body) => body.size_hint(),
+            Self::Generated(body) => body.size_hint(),
             Self::MeteredBody(body) => body.size_hint(),
         }
     }

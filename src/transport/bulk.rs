@@ -1,17 +1,17 @@
-use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use http_body::Body;
+//! Imports and exports: many challenges in one call.
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use http::HeaderMap;
 use prost::Message;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use super::{
     context::RequestContext,
     edit::{EditTransport, editor, request_name, text},
     edit_messages::draft,
     fields::FieldViolations,
-    stream::Messages,
-    tips::Origin,
-    upload::Upload,
 };
 use crate::{
     domain::{Challenge, Error, FieldViolation, ImportMode, Imported, RowOutcome},
@@ -26,27 +26,22 @@ const ROWS_MAX: usize = 1_000;
 
 impl EditTransport {
     /// Reads an import message by message, and carries it out at the end.
-    pub(super) async fn import<B>(
+    pub(super) async fn import(
         &self,
-        messages: &mut Upload<B>,
-        origin: Origin<'_>,
+        mut messages: Streaming<pb::ImportChallengesRequest>,
+        headers: &HeaderMap,
         call: &RequestContext,
-    ) -> Result<pb::ImportChallengesResponse, Status>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let first: Option<pb::ImportChallengesRequest> = messages.next().await?;
-        let first = first.unwrap_or_default();
-        let asked = import_request(&first.options.unwrap_or_default(), origin, call);
-        let asked = asked.map_err(|error| call.refused(&error))?;
-        let mut run = call.waiting(self.service.import(asked)).await?;
+    ) -> Result<pb::ImportChallengesResponse, Status> {
+        let first = messages.message().await?.unwrap_or_default();
+        let options = first.options.unwrap_or_default();
+        let asked = call.result(import_request(&options, headers, call))?;
+        let mut run = call.result(self.service.import(asked).await)?;
         let mut rows = first.rows;
         loop {
-            let rows_are_few = few(&rows).map_err(|error| call.refused(&error));
-            rows_are_few?;
+            call.result(few(&rows))?;
             let drafts = rows.into_iter().map(draft_row).collect();
-            call.waiting(run.add(drafts)).await?;
-            let Some(next) = messages.next::<pb::ImportChallengesRequest>().await? else {
+            call.result(run.add(drafts).await)?;
+            let Some(next) = messages.message().await? else {
                 break;
             };
             if next.options.is_some() {
@@ -56,29 +51,29 @@ impl EditTransport {
             }
             rows = next.rows;
         }
-        let imported = call.waiting(run.finish()).await?;
-        Ok(answer(imported))
+        Ok(answer(call.result(run.finish().await)?))
     }
 
     /// Streams the catalog of now.
     pub(super) async fn export(
         &self,
-        _: pb::ExportChallengesRequest,
         call: &RequestContext,
-    ) -> Result<Messages<pb::ExportChallengesResponse>, Status> {
-        let (version, pages) = call.waiting(self.service.export(call.deadline)).await?;
-        let version = version.to_string();
+    ) -> Result<BoxStream<'static, Result<pb::ExportChallengesResponse, Status>>, Status> {
+        let exported = self.service.export(call.deadline).await;
+        let (version, pages) = call.result(exported)?;
+        let (version, call) = (version.to_string(), call.clone());
         let messages = pages.map_ok(move |page| {
             let messages = in_messages(page, &version).into_iter();
             stream::iter(messages.map(Ok))
         });
-        Ok(messages.try_flatten().boxed())
+        let messages = messages.try_flatten();
+        Ok(messages.map_err(move |error| call.refused(&error)).boxed())
     }
 }
 
 fn import_request(
     options: &pb::ImportOptions,
-    origin: Origin<'_>,
+    headers: &HeaderMap,
     call: &RequestContext,
 ) -> Result<ImportRequest, Error> {
     let mut violations = FieldViolations::default();
@@ -89,7 +84,7 @@ fn import_request(
     };
     let mode = violations.field("options.mode", mode);
     let request_id = request_name(&mut violations, &options.request_id);
-    let editor = editor(&mut violations, origin);
+    let editor = editor(&mut violations, headers, call);
     let (Some(mode), Some(request_id), Some(editor)) = (mode, request_id, editor) else {
         return Err(violations.into());
     };

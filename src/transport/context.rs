@@ -1,6 +1,10 @@
-use std::time::{Duration, Instant};
+//! What belongs to one call beside its message: correlation id, deadline, peer.
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Request, uri::PathAndQuery};
 use tonic::Status;
 use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
 
@@ -21,17 +25,15 @@ pub(super) struct RequestContext {
     pub(super) began: Instant,
     /// When the call's time is over: the caller's limit or ours, whichever is earlier.
     pub(super) deadline: Instant,
+    /// The address of the caller's end of the connection, where that is known.
+    pub(super) peer: Option<IpAddr>,
     path: Option<PathAndQuery>,
 }
 
 impl RequestContext {
     /// Reads the head of a call that starts now and may take `at_most`.
-    pub(super) fn start<B>(request: &Request<B>, at_most: Duration) -> Self {
-        let path = request.uri().path_and_query().cloned();
-        Self::with_headers(request.headers(), at_most, path)
-    }
-
-    fn with_headers(headers: &HeaderMap, at_most: Duration, path: Option<PathAndQuery>) -> Self {
+    pub(super) fn start<B>(request: &Request<B>, at_most: Duration, peer: Option<IpAddr>) -> Self {
+        let headers = request.headers();
         let limit = headers.get("grpc-timeout").and_then(grpc_timeout);
         let limit = limit.map_or(at_most, |theirs| theirs.min(at_most));
         let usable = headers
@@ -42,7 +44,8 @@ impl RequestContext {
             request_id: usable.cloned().unwrap_or_else(new_request_id),
             began,
             deadline: began + limit,
-            path,
+            peer,
+            path: request.uri().path_and_query().cloned(),
         }
     }
 
@@ -68,8 +71,13 @@ impl RequestContext {
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Status> {
-        let answer = async { work.await.map_err(|error| self.refused(&error)) };
+        let answer = async { self.result(work.await) };
         answer.instrument(self.span()).await
+    }
+
+    /// As it came, or what the caller is told of its error.
+    pub(super) fn result<T>(&self, answer: Result<T, Error>) -> Result<T, Status> {
+        answer.map_err(|error| self.refused(&error))
     }
 
     /// What the caller is told of `error`.
@@ -144,9 +152,10 @@ mod tests {
     #[test]
     fn a_request_id_is_kept_when_it_can_be_and_made_when_not() {
         let with = |id: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
-            RequestContext::with_headers(&headers, Duration::from_secs(1), None)
+            let mut request = Request::new(());
+            let id = HeaderValue::from_str(id).unwrap();
+            request.headers_mut().insert(REQUEST_ID, id);
+            RequestContext::start(&request, Duration::from_secs(1), None)
                 .request_id()
                 .to_owned()
         };

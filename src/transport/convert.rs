@@ -72,22 +72,6 @@ impl From<Freshness> for pb::Freshness {
     }
 }
 
-/// Reads what [`etag_text`] wrote, weak or not; `None` for nothing.
-pub(super) fn read_etag(text: &str) -> Result<Option<Etag>, String> {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let quoted = text.trim_start_matches("W/");
-    let name = quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    let bytes = name.and_then(|name| URL_SAFE_NO_PAD.decode(name).ok());
-    let etag = bytes.and_then(|bytes| bytes.try_into().ok()).map(Etag);
-    etag.map(Some)
-        .ok_or_else(|| "must be the etag of a challenge, such as W/\"dK1vnBgh7Dc\"".to_owned())
-}
-
 /// An etag as callers see it: weak, because what is promised is equal content,
 /// not equal bytes.
 pub(super) fn etag_text(etag: Etag) -> String {
@@ -100,7 +84,7 @@ pub(super) fn etag_text(etag: Etag) -> String {
 }
 
 /// An etag as [`etag_text`] writes it, weak or not; `None` for an empty text.
-pub(super) fn etag(text: &str) -> Result<Option<Etag>, String> {
+pub(super) fn read_etag(text: &str) -> Result<Option<Etag>, String> {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     if text.is_empty() {
         return Ok(None);
@@ -121,11 +105,11 @@ mod tests {
     fn an_etag_reads_back_as_it_is_shown_and_nothing_else_does() {
         let shown = Etag([0, 1, 2, 250, 251, 252, 253, 254]);
         let text = etag_text(shown);
-        assert_eq!(etag(&text), Ok(Some(shown)));
-        assert_eq!(etag(text.strip_prefix("W/").unwrap()), Ok(Some(shown)));
-        assert_eq!(etag(""), Ok(None));
+        assert_eq!(read_etag(&text), Ok(Some(shown)));
+        assert_eq!(read_etag(text.strip_prefix("W/").unwrap()), Ok(Some(shown)));
+        assert_eq!(read_etag(""), Ok(None));
         for violations in ["*", "W/\"\"", "W/\"AAAA\"", "\"not base64!\""] {
-            assert!(etag(violations).is_err(), "{violations}");
+            assert!(read_etag(violations).is_err(), "{violations}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
 use hyper::service::Service;
 use prost::Message;
@@ -18,20 +18,18 @@ use super::{
     body::ResponseBody,
     catalog::CatalogTransport,
     context::RequestContext,
-    edit::EditTransport,
     failed_calls::log_panicked,
     gate::FeatureGate,
+    generated::GeneratedServices,
     metered_body::ended,
-    reply::Reply as CatalogReply,
+    methods::{Kind, Method, TimeLimit},
+    reply::Reply,
     request_body::RequestBodies,
-    routed::Routed,
-    rpc::Rpc,
-    rpc_stats::{OpenCall, RpcStats},
+    rpc_stats::{MethodStats, OpenCall, RpcStats},
     status,
     stream::{Bounds, Messages, streaming},
-    tips::{Origin, TipsTransport},
+    tips::TipsTransport,
     unary::{refuse, unary},
-    upload::{Upload, uploaded},
 };
 
 /// What one call may ask of this server.
@@ -61,8 +59,7 @@ pub struct Edge {
 struct Inner {
     catalog: CatalogTransport,
     tips: TipsTransport,
-    edits: EditTransport,
-    routed: Routed,
+    generated: GeneratedServices,
     gate: FeatureGate,
     settings: EdgeSettings,
     bodies: RequestBodies,
@@ -71,18 +68,16 @@ struct Inner {
     stats: Arc<RpcStats>,
 }
 
-type Reply = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 impl Edge {
-    /// Serves the catalog, its tips and its edits, and beside them what is `routed` (health, reflection,
-    /// the other services of operators). Calls to the catalog are let in by `gate`; streams end when it is closed, and
-    /// when `leaving` is cancelled.
+    /// Serves the catalog and its tips, which are let in by `gate`, and `generated`. Streams end when `gate` is
+    /// closed, and when `leaving` is cancelled.
     #[must_use]
     pub fn new(
         catalog: CatalogTransport,
         tips: TipsTransport,
-        edits: EditTransport,
-        routed: Routed,
+        generated: GeneratedServices,
         gate: FeatureGate,
         settings: EdgeSettings,
         leaving: CancellationToken,
@@ -90,8 +85,7 @@ impl Edge {
         let inner = Arc::new(Inner {
             catalog,
             tips,
-            edits,
-            routed,
+            generated,
             gate,
             bodies: RequestBodies::new(settings.max_message_bytes),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
@@ -147,18 +141,15 @@ impl Inner {
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        if !is_grpc || request.method() != Method::POST {
+        if !is_grpc || request.method() != http::Method::POST {
             let mut response = Response::new(ResponseBody::default());
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let rpc = Rpc::of(request.uri().path());
-        let stats = self.stats.of(rpc, request.uri().path());
-        let call = RequestContext::start(&request, self.time_limit(rpc));
+        let (stats, call) = self.begin(&request, peer);
         let open = OpenCall::begin(stats.as_ref(), call.began);
-        let answer = self.dispatch(request, rpc, &call, peer);
-        let answer = AssertUnwindSafe(answer).catch_unwind();
-        let response = answer.await.unwrap_or_else(|_| {
+        let answer = AssertUnwindSafe(self.dispatch(request, stats.method, &call));
+        let response = answer.catch_unwind().await.unwrap_or_else(|_| {
             call.span().in_scope(log_panicked);
             refuse(&status::internal(call.request_id()), &call)
         });
@@ -166,97 +157,59 @@ impl Inner {
     }
 
     /// Refuses a call on a connection that is not for it.
-    fn turn_away<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
-        let rpc = Rpc::of(request.uri().path());
-        let stats = self.stats.of(rpc, request.uri().path());
-        let call = RequestContext::start(request, self.time_limit(rpc));
+    fn turn_away<B>(&self, request: &Request<B>, peer: Option<IpAddr>) -> Response<ResponseBody> {
+        let (stats, call) = self.begin(request, peer);
         let open = OpenCall::begin(stats.as_ref(), call.began);
         let crowded = status::overloaded("all connections are taken");
         ended(refuse(&crowded, &call), open, stats)
     }
 
-    fn time_limit(&self, rpc: Rpc) -> Duration {
-        match rpc {
-            Rpc::StreamTips
-            | Rpc::StreamTipsBatch
-            | Rpc::ImportChallenges
-            | Rpc::ExportChallenges
-            | Rpc::Reflect => self.settings.stream_timeout,
-            Rpc::List
-            | Rpc::Get
-            | Rpc::BatchGet
-            | Rpc::GetEditedChallenge
-            | Rpc::CreateChallenge
-            | Rpc::UpdateChallenge
-            | Rpc::DeleteChallenge
-            | Rpc::RevertChallenge
-            | Rpc::ListChallengeRevisions
-            | Rpc::Routed
-            | Rpc::Unknown => self.settings.request_timeout,
-        }
+    fn begin<B>(
+        &self,
+        request: &Request<B>,
+        peer: Option<IpAddr>,
+    ) -> (&Arc<MethodStats>, RequestContext) {
+        let stats = self.stats.at(request.uri().path());
+        let at_most = match stats.method.map(|method| method.limit) {
+            Some(TimeLimit::Stream) => self.settings.stream_timeout,
+            Some(TimeLimit::Call | TimeLimit::Start) | None => self.settings.request_timeout,
+        };
+        (stats, RequestContext::start(request, at_most, peer))
     }
 
     async fn dispatch<B>(
         &self,
         request: Request<B>,
-        rpc: Rpc,
+        method: Option<&Method>,
         call: &RequestContext,
-        peer: Option<IpAddr>,
     ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        match rpc {
-            Rpc::List => self.catalog(request, call, CatalogTransport::list).await,
-            Rpc::Get => self.catalog(request, call, CatalogTransport::get).await,
-            Rpc::BatchGet => {
-                let method = CatalogTransport::batch_get;
-                self.catalog(request, call, method).await
-            }
+        let Some(method) = method else {
+            return refuse(&status::unknown_method(request.uri().path()), call);
+        };
+        match method.kind {
+            Kind::List => self.read(request, call, CatalogTransport::list).await,
+            Kind::Get => self.read(request, call, CatalogTransport::get).await,
+            Kind::BatchGet => self.read(request, call, CatalogTransport::batch_get).await,
             // The others are boxed, because they are larger than all that the reads need.
-            Rpc::StreamTips => {
-                let method = TipsTransport::stream;
-                Box::pin(self.tips(request, call, peer, method)).await
-            }
-            Rpc::StreamTipsBatch => {
-                let method = TipsTransport::batch;
-                Box::pin(self.tips(request, call, peer, method)).await
-            }
-            Rpc::GetEditedChallenge => {
-                Box::pin(self.edit(request, call, peer, EditTransport::get)).await
-            }
-            Rpc::CreateChallenge => {
-                Box::pin(self.edit(request, call, peer, EditTransport::create)).await
-            }
-            Rpc::UpdateChallenge => {
-                Box::pin(self.edit(request, call, peer, EditTransport::update)).await
-            }
-            Rpc::DeleteChallenge => {
-                Box::pin(self.edit(request, call, peer, EditTransport::delete)).await
-            }
-            Rpc::RevertChallenge => {
-                Box::pin(self.edit(request, call, peer, EditTransport::revert)).await
-            }
-            Rpc::ListChallengeRevisions => {
-                let method = EditTransport::revisions;
-                Box::pin(self.edit(request, call, peer, method)).await
-            }
-            Rpc::ImportChallenges => Box::pin(self.import(request, call, peer)).await,
-            Rpc::ExportChallenges => Box::pin(self.export(request, call)).await,
-            Rpc::Reflect => {
-                let reflection = &self.routed.reflection;
+            Kind::StreamTips => Box::pin(self.tips(request, call, TipsTransport::stream)).await,
+            Kind::StreamTipsBatch => Box::pin(self.tips(request, call, TipsTransport::batch)).await,
+            Kind::Reflection => {
+                let reflection = &self.generated.reflection;
                 reflection.answer(request, call, &self.bodies, &self.leaving)
             }
-            Rpc::Routed => {
-                let routed = self.routed.answer(request, call, &self.bodies);
-                Box::pin(routed).instrument(call.span()).await
+            Kind::Generated | Kind::GeneratedUpload => {
+                let bounds = || self.bounds(None);
+                let generated = &self.generated;
+                let answer = generated.answer(request, method, call, &self.bodies, bounds);
+                Box::pin(answer).instrument(call.span()).await
             }
-            Rpc::Unknown => refuse(&status::unknown_method(request.uri().path()), call),
         }
     }
 
-    async fn catalog<M, B>(
+    async fn read<M, B>(
         &self,
         request: Request<B>,
         call: &RequestContext,
@@ -265,7 +218,7 @@ impl Inner {
             M,
             &HeaderMap,
             &RequestContext,
-        ) -> Result<CatalogReply, Status>,
+        ) -> Result<Reply, Status>,
     ) -> Response<ResponseBody>
     where
         M: Message + Default,
@@ -284,11 +237,10 @@ impl Inner {
         &self,
         request: Request<B>,
         call: &RequestContext,
-        peer: Option<IpAddr>,
         method: impl AsyncFnOnce(
             &TipsTransport,
             M,
-            Origin<'_>,
+            &HeaderMap,
             &RequestContext,
         ) -> Result<Messages<R>, Status>,
     ) -> Response<ResponseBody>
@@ -301,55 +253,8 @@ impl Inner {
             return refuse(&status, call);
         }
         let bounds = || self.bounds(Some(self.gate.clone()));
-        let handle = async |message, headers: &HeaderMap| {
-            method(&self.tips, message, Origin { headers, peer }, call).await
-        };
-        streaming(request, call, &self.bodies, bounds, handle).await
-    }
-
-    /// Operators are few, and their calls do not count.
-    async fn edit<M, R, B>(
-        &self,
-        request: Request<B>,
-        call: &RequestContext,
-        peer: Option<IpAddr>,
-        method: impl AsyncFnOnce(&EditTransport, M, Origin<'_>, &RequestContext) -> Result<R, Status>,
-    ) -> Response<ResponseBody>
-    where
-        M: Message + Default,
-        R: Message,
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let handle = async |message, headers: &HeaderMap| {
-            let answer = method(&self.edits, message, Origin { headers, peer }, call).await;
-            answer.map(|message| CatalogReply::of(&message))
-        };
-        unary(request, call, &self.bodies, handle).await
-    }
-
-    async fn import<B>(
-        &self,
-        request: Request<B>,
-        call: &RequestContext,
-        peer: Option<IpAddr>,
-    ) -> Response<ResponseBody>
-    where
-        B: Body<Data = Bytes> + Send + Unpin,
-    {
-        let handle = async |messages: &mut Upload<B>, headers: &HeaderMap| {
-            let origin = Origin { headers, peer };
-            let answer = self.edits.import(messages, origin, call).await;
-            answer.map(|message| CatalogReply::of(&message))
-        };
-        uploaded(request, call, &self.bodies, handle).await
-    }
-
-    async fn export<B>(&self, request: Request<B>, call: &RequestContext) -> Response<ResponseBody>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let bounds = || self.bounds(None);
-        let handle = async |message, _: &HeaderMap| self.edits.export(message, call).await;
+        let handle =
+            async |message, headers: &HeaderMap| method(&self.tips, message, headers, call).await;
         streaming(request, call, &self.bodies, bounds, handle).await
     }
 
@@ -371,16 +276,20 @@ where
 {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Reply;
+    type Future = Answer;
 
-    fn call(&self, request: Request<B>) -> Reply {
+    fn call(&self, request: Request<B>) -> Answer {
         let inner = Arc::clone(&self.inner);
         if let Some(go) = &self.crowded
-            && !Rpc::is_health(request.uri().path())
+            && !is_health(inner.stats.at(request.uri().path()))
         {
             go.cancel();
-            return Box::pin(ready(Ok(inner.turn_away(&request))));
+            return Box::pin(ready(Ok(inner.turn_away(&request, self.peer))));
         }
         Box::pin(inner.answer(request, self.peer).map(Ok))
     }
+}
+
+fn is_health(stats: &MethodStats) -> bool {
+    stats.method.is_some_and(Method::is_health)
 }

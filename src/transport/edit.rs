@@ -1,8 +1,11 @@
 use std::time::Instant;
 
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use http::HeaderMap;
 use prost::Message;
 use ring::digest::{Context, SHA256};
-use tonic::Status;
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::{
@@ -11,16 +14,16 @@ use super::{
     convert::read_etag,
     edit_messages::{change, draft},
     fields::FieldViolations,
+    generated::parts,
     page_token::PageTokens,
     revision_token,
-    tips::Origin,
 };
 use crate::{
     domain::{
         ChallengeId, EditTerms, Error, Etag, IdempotencyKey, Operation, PageSize, RequestId,
         Revision, RevisionQuery, Version, finished,
     },
-    pb::admin::v1 as pb,
+    pb::admin::v1::{self as pb, challenges_admin_server::ChallengesAdmin},
     service::{EditOutcome, EditService},
 };
 
@@ -39,142 +42,6 @@ impl EditTransport {
             service,
             page_tokens,
         }
-    }
-
-    pub(super) async fn get(
-        &self,
-        request: pb::GetChallengeRequest,
-        _: Origin<'_>,
-        call: &RequestContext,
-    ) -> Result<pb::GetChallengeResponse, Status> {
-        let mut violations = FieldViolations::default();
-        let Some(id) = violations.field("id", ChallengeId::parse(&request.id)) else {
-            return Err(call.refused(&violations.into()));
-        };
-        let (mut challenge, etag, version) = call.waiting(self.service.get(id)).await?;
-        let written_tip = challenge.written_tip.take().unwrap_or_default();
-        Ok(pb::GetChallengeResponse {
-            challenge: Some(pb::EditedChallenge::of(challenge, Some(etag))),
-            written_tip,
-            version: version.to_string(),
-        })
-    }
-
-    pub(super) async fn create(
-        &self,
-        request: pb::CreateChallengeRequest,
-        origin: Origin<'_>,
-        call: &RequestContext,
-    ) -> Result<pb::CreateChallengeResponse, Status> {
-        let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("create", &request));
-        let terms = terms(&mut violations, named, request.validate_only, origin, call);
-        let mut message = request.challenge.unwrap_or_default();
-        if message.id.is_empty() {
-            message.id = Uuid::new_v4().to_string();
-        }
-        let new = violations.fields_of("challenge", draft(message).check());
-        let (Some(terms), Some(new)) = (terms, new) else {
-            return Err(call.refused(&violations.into()));
-        };
-        let outcome = call.waiting(self.service.create(new, &terms)).await?;
-        let (challenge, version) = to_response(outcome);
-        Ok(pb::CreateChallengeResponse { challenge, version })
-    }
-
-    pub(super) async fn update(
-        &self,
-        request: pb::UpdateChallengeRequest,
-        origin: Origin<'_>,
-        call: &RequestContext,
-    ) -> Result<pb::UpdateChallengeResponse, Status> {
-        let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("update", &request));
-        let terms = terms(&mut violations, named, request.validate_only, origin, call);
-        let message = request.challenge.unwrap_or_default();
-        let seen = violations.field("etag", read_etag(&request.etag));
-        let inner = violations.field("challenge.etag", read_etag(&message.etag));
-        let seen = seen
-            .zip(inner)
-            .and_then(|pair| violations.field("etag", one_of(pair)));
-        let id = violations.field("challenge.id", ChallengeId::parse(&message.id));
-        let asked = change(message, request.update_mask.as_ref());
-        let asked = asked.map_err(|problems| violations.add(problems)).ok();
-        let asked = asked.and_then(|asked| violations.fields_of("challenge", asked.check()));
-        let (Some(terms), Some(seen), Some(id), Some(asked)) = (terms, seen, id, asked) else {
-            return Err(call.refused(&violations.into()));
-        };
-        let work = self.service.update(id, asked, seen, &terms);
-        let (challenge, version) = to_response(call.waiting(work).await?);
-        Ok(pb::UpdateChallengeResponse { challenge, version })
-    }
-
-    pub(super) async fn delete(
-        &self,
-        request: pb::DeleteChallengeRequest,
-        origin: Origin<'_>,
-        call: &RequestContext,
-    ) -> Result<pb::DeleteChallengeResponse, Status> {
-        let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("delete", &request));
-        let terms = terms(&mut violations, named, request.validate_only, origin, call);
-        let seen = violations.field("etag", read_etag(&request.etag));
-        let id = violations.field("id", ChallengeId::parse(&request.id));
-        let (Some(terms), Some(seen), Some(id)) = (terms, seen, id) else {
-            return Err(call.refused(&violations.into()));
-        };
-        let outcome = call.waiting(self.service.delete(id, seen, &terms)).await?;
-        let version = text(outcome.version);
-        Ok(pb::DeleteChallengeResponse { version })
-    }
-
-    pub(super) async fn revert(
-        &self,
-        request: pb::RevertChallengeRequest,
-        origin: Origin<'_>,
-        call: &RequestContext,
-    ) -> Result<pb::RevertChallengeResponse, Status> {
-        let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("revert", &request));
-        let terms = terms(&mut violations, named, request.validate_only, origin, call);
-        let seen = violations.field("etag", read_etag(&request.etag));
-        let id = violations.field("id", ChallengeId::parse(&request.id));
-        let number = Some(request.revision).filter(|number| *number > 0);
-        let number = number.ok_or_else(|| "must be the number of a revision".to_owned());
-        let number = violations.field("revision", number);
-        let (Some(terms), Some(seen), Some(id), Some(number)) = (terms, seen, id, number) else {
-            return Err(call.refused(&violations.into()));
-        };
-        let work = self.service.revert(id, number, seen, &terms);
-        let (challenge, version) = to_response(call.waiting(work).await?);
-        Ok(pb::RevertChallengeResponse { challenge, version })
-    }
-
-    pub(super) async fn revisions(
-        &self,
-        request: pb::ListChallengeRevisionsRequest,
-        _: Origin<'_>,
-        call: &RequestContext,
-    ) -> Result<pb::ListChallengeRevisionsResponse, Status> {
-        let query = self.query(&request);
-        let (query, page_size) = query.map_err(|error| call.refused(&error))?;
-        let mut found = call.waiting(self.service.revisions(query)).await?;
-        let has_more = found.len() > usize::from(page_size.get());
-        found.truncate(page_size.get().into());
-        let last = found.last().filter(|_| has_more);
-        // The history of a challenge never begins with a change of it.
-        let is_cut = |oldest: &Revision| match oldest.operation {
-            Operation::Updated => true,
-            Operation::Found | Operation::Created | Operation::Deleted => false,
-        };
-        let older_pruned =
-            !has_more && query.challenge.is_some() && found.last().is_some_and(is_cut);
-        let token = |number| revision_token::make(&self.page_tokens, query.challenge, number);
-        Ok(pb::ListChallengeRevisionsResponse {
-            next_page_token: last.map(|last| token(last.number)).unwrap_or_default(),
-            revisions: found.into_iter().map(Into::into).collect(),
-            older_pruned,
-        })
     }
 
     /// One more than the page has, to know whether another one follows.
@@ -202,6 +69,191 @@ impl EditTransport {
     }
 }
 
+#[async_trait]
+impl ChallengesAdmin for EditTransport {
+    async fn get_challenge(
+        &self,
+        request: Request<pb::GetChallengeRequest>,
+    ) -> Result<Response<pb::GetChallengeResponse>, Status> {
+        let (request, _, call) = parts(request)?;
+        let mut violations = FieldViolations::default();
+        let Some(id) = violations.field("id", ChallengeId::parse(&request.id)) else {
+            return Err(call.refused(&violations.into()));
+        };
+        let (mut challenge, etag, version) = call.result(self.service.get(id).await)?;
+        let written_tip = challenge.written_tip.take().unwrap_or_default();
+        Ok(Response::new(pb::GetChallengeResponse {
+            challenge: Some(pb::EditedChallenge::of(challenge, Some(etag))),
+            written_tip,
+            version: version.to_string(),
+        }))
+    }
+
+    async fn create_challenge(
+        &self,
+        request: Request<pb::CreateChallengeRequest>,
+    ) -> Result<Response<pb::CreateChallengeResponse>, Status> {
+        let (request, headers, call) = parts(request)?;
+        let mut violations = FieldViolations::default();
+        let named = (request.request_id.as_str(), payload("create", &request));
+        let terms = terms(
+            &mut violations,
+            named,
+            request.validate_only,
+            &headers,
+            &call,
+        );
+        let mut message = request.challenge.unwrap_or_default();
+        if message.id.is_empty() {
+            message.id = Uuid::new_v4().to_string();
+        }
+        let new = violations.fields_of("challenge", draft(message).check());
+        let (Some(terms), Some(new)) = (terms, new) else {
+            return Err(call.refused(&violations.into()));
+        };
+        let outcome = call.result(self.service.create(new, &terms).await)?;
+        let (challenge, version) = to_response(outcome);
+        Ok(Response::new(pb::CreateChallengeResponse {
+            challenge,
+            version,
+        }))
+    }
+
+    async fn update_challenge(
+        &self,
+        request: Request<pb::UpdateChallengeRequest>,
+    ) -> Result<Response<pb::UpdateChallengeResponse>, Status> {
+        let (request, headers, call) = parts(request)?;
+        let mut violations = FieldViolations::default();
+        let named = (request.request_id.as_str(), payload("update", &request));
+        let terms = terms(
+            &mut violations,
+            named,
+            request.validate_only,
+            &headers,
+            &call,
+        );
+        let message = request.challenge.unwrap_or_default();
+        let seen = violations.field("etag", read_etag(&request.etag));
+        let inner = violations.field("challenge.etag", read_etag(&message.etag));
+        let seen = seen
+            .zip(inner)
+            .and_then(|pair| violations.field("etag", one_of(pair)));
+        let id = violations.field("challenge.id", ChallengeId::parse(&message.id));
+        let asked = change(message, request.update_mask.as_ref());
+        let asked = asked.map_err(|problems| violations.add(problems)).ok();
+        let asked = asked.and_then(|asked| violations.fields_of("challenge", asked.check()));
+        let (Some(terms), Some(seen), Some(id), Some(asked)) = (terms, seen, id, asked) else {
+            return Err(call.refused(&violations.into()));
+        };
+        let work = self.service.update(id, asked, seen, &terms);
+        let (challenge, version) = to_response(call.result(work.await)?);
+        Ok(Response::new(pb::UpdateChallengeResponse {
+            challenge,
+            version,
+        }))
+    }
+
+    async fn delete_challenge(
+        &self,
+        request: Request<pb::DeleteChallengeRequest>,
+    ) -> Result<Response<pb::DeleteChallengeResponse>, Status> {
+        let (request, headers, call) = parts(request)?;
+        let mut violations = FieldViolations::default();
+        let named = (request.request_id.as_str(), payload("delete", &request));
+        let terms = terms(
+            &mut violations,
+            named,
+            request.validate_only,
+            &headers,
+            &call,
+        );
+        let seen = violations.field("etag", read_etag(&request.etag));
+        let id = violations.field("id", ChallengeId::parse(&request.id));
+        let (Some(terms), Some(seen), Some(id)) = (terms, seen, id) else {
+            return Err(call.refused(&violations.into()));
+        };
+        let outcome = call.result(self.service.delete(id, seen, &terms).await)?;
+        let version = text(outcome.version);
+        Ok(Response::new(pb::DeleteChallengeResponse { version }))
+    }
+
+    async fn revert_challenge(
+        &self,
+        request: Request<pb::RevertChallengeRequest>,
+    ) -> Result<Response<pb::RevertChallengeResponse>, Status> {
+        let (request, headers, call) = parts(request)?;
+        let mut violations = FieldViolations::default();
+        let named = (request.request_id.as_str(), payload("revert", &request));
+        let terms = terms(
+            &mut violations,
+            named,
+            request.validate_only,
+            &headers,
+            &call,
+        );
+        let seen = violations.field("etag", read_etag(&request.etag));
+        let id = violations.field("id", ChallengeId::parse(&request.id));
+        let number = Some(request.revision).filter(|number| *number > 0);
+        let number = number.ok_or_else(|| "must be the number of a revision".to_owned());
+        let number = violations.field("revision", number);
+        let (Some(terms), Some(seen), Some(id), Some(number)) = (terms, seen, id, number) else {
+            return Err(call.refused(&violations.into()));
+        };
+        let work = self.service.revert(id, number, seen, &terms);
+        let (challenge, version) = to_response(call.result(work.await)?);
+        Ok(Response::new(pb::RevertChallengeResponse {
+            challenge,
+            version,
+        }))
+    }
+
+    async fn list_challenge_revisions(
+        &self,
+        request: Request<pb::ListChallengeRevisionsRequest>,
+    ) -> Result<Response<pb::ListChallengeRevisionsResponse>, Status> {
+        let (request, _, call) = parts(request)?;
+        let query = self.query(&request);
+        let (query, page_size) = call.result(query)?;
+        let mut found = call.result(self.service.revisions(query).await)?;
+        let has_more = found.len() > usize::from(page_size.get());
+        found.truncate(page_size.get().into());
+        let last = found.last().filter(|_| has_more);
+        // The history of a challenge never begins with a change of it.
+        let is_cut = |oldest: &Revision| match oldest.operation {
+            Operation::Updated => true,
+            Operation::Found | Operation::Created | Operation::Deleted => false,
+        };
+        let older_pruned =
+            !has_more && query.challenge.is_some() && found.last().is_some_and(is_cut);
+        let token = |number| revision_token::make(&self.page_tokens, query.challenge, number);
+        Ok(Response::new(pb::ListChallengeRevisionsResponse {
+            next_page_token: last.map(|last| token(last.number)).unwrap_or_default(),
+            revisions: found.into_iter().map(Into::into).collect(),
+            older_pruned,
+        }))
+    }
+
+    async fn import_challenges(
+        &self,
+        request: Request<Streaming<pb::ImportChallengesRequest>>,
+    ) -> Result<Response<pb::ImportChallengesResponse>, Status> {
+        let (messages, headers, call) = parts(request)?;
+        let imported = self.import(messages, &headers, &call).await?;
+        Ok(Response::new(imported))
+    }
+
+    type ExportChallengesStream = BoxStream<'static, Result<pb::ExportChallengesResponse, Status>>;
+
+    async fn export_challenges(
+        &self,
+        request: Request<pb::ExportChallengesRequest>,
+    ) -> Result<Response<Self::ExportChallengesStream>, Status> {
+        let (_, _, call) = parts(request)?;
+        Ok(Response::new(self.export(&call).await?))
+    }
+}
+
 /// What an update is to find: the etag of the call, or that of the challenge in it.
 fn one_of((outer, inner): (Option<Etag>, Option<Etag>)) -> Result<Option<Etag>, String> {
     match (outer, inner) {
@@ -224,11 +276,11 @@ fn terms(
     violations: &mut FieldViolations,
     (request_id, payload): (&str, [u8; 32]),
     validate_only: bool,
-    origin: Origin<'_>,
+    headers: &HeaderMap,
     call: &RequestContext,
 ) -> Option<EditTerms> {
     let id = request_name(violations, request_id);
-    let editor = editor(violations, origin);
+    let editor = editor(violations, headers, call);
     Some(EditTerms {
         idempotency_key: id?.map(|id| IdempotencyKey { id, payload }),
         editor: editor?,
@@ -253,8 +305,12 @@ pub(super) fn request_name(
 }
 
 /// Who edits.
-pub(super) fn editor(violations: &mut FieldViolations, origin: Origin<'_>) -> Option<String> {
-    let caller = caller(origin.headers, origin.peer);
+pub(super) fn editor(
+    violations: &mut FieldViolations,
+    headers: &HeaderMap,
+    call: &RequestContext,
+) -> Option<String> {
+    let caller = caller(headers, call.peer);
     violations.field(CALLER_ID.as_str(), caller.map(|caller| caller.0))
 }
 

@@ -1,3 +1,4 @@
+//! What `grpc.health.v1` says of this replica.
 use std::{
     collections::BTreeMap,
     sync::{
@@ -6,24 +7,13 @@ use std::{
     },
 };
 
-use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health as HealthApi, HealthServer},
     server::{HealthReporter, HealthService},
 };
 
-use super::{
-    admin::CacheAdminTransport, flags::FeatureFlagsTransport, reflection::Reflection,
-    routed::Routed, runtime_settings::RuntimeSettingsTransport, tips_admin::TipsAdminTransport,
-};
-use crate::{
-    domain::{Flag, RuntimeSetting},
-    pb::admin::v1::{
-        cache_admin_server::CacheAdminServer, feature_flags_server::FeatureFlagsServer,
-        runtime_settings_server::RuntimeSettingsServer, tips_admin_server::TipsAdminServer,
-    },
-};
+use crate::domain::{Flag, RuntimeSetting};
 
 /// The name of the catalog's own health.
 const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
@@ -185,33 +175,5 @@ impl Health {
         }
         self.reporter.clear_service_status("liveness").await;
         self.set("liveness", true).await;
-    }
-
-    /// The services for operators, health and reflection, with the messages that error details are
-    /// made of, so that tools can show them.
-    ///
-    /// # Errors
-    ///
-    /// When the compiled-in descriptors cannot be read.
-    pub fn routes(
-        &self,
-        admin: CacheAdminTransport,
-        tips: TipsAdminTransport,
-        flags: FeatureFlagsTransport,
-        settings: RuntimeSettingsTransport,
-    ) -> Result<Routed, prost::DecodeError> {
-        let reflection = Reflection::of(&[
-            crate::pb::DESCRIPTORS,
-            tonic_types::pb::FILE_DESCRIPTOR_SET,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ])?;
-        let routes = Routes::new(self.service())
-            .add_service(CacheAdminServer::new(admin))
-            .add_service(TipsAdminServer::new(tips))
-            .add_service(FeatureFlagsServer::new(flags))
-            .add_service(RuntimeSettingsServer::new(settings));
-        Ok(Routed { routes, reflection })
     }
 }

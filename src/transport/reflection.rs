@@ -25,6 +25,7 @@ use tonic_reflection::pb::v1::{
 use super::{
     body::ResponseBody,
     context::RequestContext,
+    reply::framed,
     request_body::RequestBodies,
     status,
     stream::{Bounds, open},
@@ -120,7 +121,7 @@ where
         return Ok(None);
     }
     let question = questions.next().await?;
-    let answer = question.map(|question| index.answer(question).encode_to_vec().into());
+    let answer = question.map(|question| framed(&index.answer(question)));
     Ok(answer.map(|answer| (answer, (questions, index))))
 }
 

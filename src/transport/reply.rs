@@ -21,19 +21,19 @@ pub(super) struct Reply {
     pub(super) metadata: Option<[(HeaderName, HeaderValue); 3]>,
 }
 
-impl Reply {
-    /// A message that is not of the catalog's reads: made for one caller.
-    pub(super) fn of(message: &impl Message) -> Self {
-        let length = message.encoded_len();
-        let mut frame = BytesMut::with_capacity(PREFIX_LEN + length);
-        frame.put_u8(0);
-        frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-        message.encode_raw(&mut frame);
-        Self {
-            frame: frame.freeze().chain(Bytes::new()),
-            metadata: None,
-        }
-    }
+/// A message behind its prefix.
+pub(super) fn framed(message: &impl Message) -> Bytes {
+    let mut frame = prefixed(message.encoded_len(), PREFIX_LEN + message.encoded_len());
+    message.encode_raw(&mut frame);
+    frame.freeze()
+}
+
+/// The prefix of a message of `length` bytes, with room for `capacity`.
+fn prefixed(length: usize, capacity: usize) -> BytesMut {
+    let mut frame = BytesMut::with_capacity(capacity);
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    frame
 }
 
 const CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -80,9 +80,7 @@ pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
         .filter(|_| answers.len() == 1 && !not_modified);
     let shared = shared.and_then(|answer| answer.body.clone());
     let copied = if shared.is_some() { own_length } else { length };
-    let mut frame = BytesMut::with_capacity(PREFIX_LEN + copied);
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    let mut frame = prefixed(length, PREFIX_LEN + copied);
     tail.encode_raw(&mut frame);
     if shared.is_none() {
         bodies().for_each(|body| frame.put_slice(body));

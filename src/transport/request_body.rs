@@ -21,7 +21,7 @@ use super::{context::RequestContext, status};
 
 /// The length of what stands before every gRPC message: a flag and the message's length.
 pub(super) const PREFIX_LEN: usize = 5;
-const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+pub(super) const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// What all large bodies may take together; at least eight of the largest.
 const ALL_BYTES: usize = 64 << 20;
@@ -93,10 +93,8 @@ impl RequestBodies {
         M: Message + Default,
         B: Body<Data = Bytes> + Unpin,
     {
-        let (mut message, share) = self.read_framed(body, headers, call).await?;
-        message.advance(PREFIX_LEN);
-        let message = M::decode(message).map_err(|error| status::malformed(&error.to_string()));
-        Ok((message?, share))
+        let (message, share) = self.read_framed(body, headers, call).await?;
+        Ok((decoded(message)?, share))
     }
 
     /// The bytes of the one message of a request, with its prefix.
@@ -206,6 +204,12 @@ impl RequestBodies {
         }
         Ok(length)
     }
+}
+
+/// A message that has its prefix.
+pub(super) fn decoded<M: Message + Default>(mut message: Bytes) -> Result<M, Status> {
+    message.advance(PREFIX_LEN);
+    M::decode(message).map_err(|error| status::malformed(&error.to_string()))
 }
 
 /// The data of a frame, which may be empty; `None` at the end.

@@ -1,31 +1,27 @@
-use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Instant};
+//! How the calls of this replica went: counted when they end, however they end.
+use std::{ops::Deref, sync::Arc, time::Instant};
 
-use prost::Message;
-use prost_types::FileDescriptorSet;
 use tonic::Code;
 
-use super::{code::CODES, rpc::Rpc};
+use super::{
+    code::CODES,
+    methods::{METHODS, Method},
+};
 use crate::telemetry::{Buckets, Counter, Histogram, Page};
 
 /// How the calls of this replica went, method by method.
-///
-/// Every method of the contract has its counters from the start, so that counting a call takes no
-/// search in a map but for operators' calls, and no lock for any.
 pub struct RpcStats {
-    list: Arc<MethodStats>,
-    get: Arc<MethodStats>,
-    batch_get: Arc<MethodStats>,
-    stream_tips: Arc<MethodStats>,
-    stream_tips_batch: Arc<MethodStats>,
-    /// Those of operators.
-    by_path: BTreeMap<String, Arc<MethodStats>>,
+    /// In the order of [`METHODS`].
+    methods: Vec<Arc<MethodStats>>,
+    /// Calls of methods that are not here.
     other: Arc<MethodStats>,
 }
 
 /// How the calls of one method went.
 pub(super) struct MethodStats {
-    /// The service without its package, and the method.
-    name: String,
+    /// `None` for calls of methods that are not here.
+    pub(super) method: Option<&'static Method>,
+    label: String,
     begun: Counter,
     /// In the order of [`CODES`].
     ended: [Counter; CODES.len()],
@@ -35,77 +31,20 @@ pub(super) struct MethodStats {
 impl Default for RpcStats {
     /// Nothing was called yet.
     fn default() -> Self {
-        let files = [
-            crate::pb::DESCRIPTORS,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ];
-        let paths = files.into_iter().flat_map(methods);
-        let paths = paths.filter(|path| Rpc::of(path).is_for_operators());
-        let of = |method: &str| Arc::new(MethodStats::new(format!("ChallengesCatalog/{method}")));
+        let stats = |method| Arc::new(MethodStats::new(Some(method)));
         Self {
-            list: of("ListChallenges"),
-            get: of("GetChallenge"),
-            batch_get: of("BatchGetChallenges"),
-            stream_tips: of("StreamTips"),
-            stream_tips_batch: of("StreamTipsBatch"),
-            by_path: paths
-                .map(|path| (path.clone(), Arc::new(MethodStats::new(brief(&path)))))
-                .collect(),
-            other: Arc::new(MethodStats::new("other".to_owned())),
+            methods: METHODS.iter().map(stats).collect(),
+            other: Arc::new(MethodStats::new(None)),
         }
     }
-}
-
-/// The paths of all methods in encoded descriptors.
-fn methods(descriptors: &[u8]) -> Vec<String> {
-    // They are compiled in; were they broken, their calls would be counted as others.
-    let files = FileDescriptorSet::decode(descriptors).unwrap_or_default();
-    let mut paths = Vec::new();
-    for file in &files.file {
-        for service in &file.service {
-            let package = file.package();
-            let path = |method: &str| format!("/{package}.{}/{method}", service.name());
-            paths.extend(service.method.iter().map(|method| path(method.name())));
-        }
-    }
-    paths
-}
-
-/// `Service/Method` of `/some.package.Service/Method`; an alpha version is told apart.
-fn brief(path: &str) -> String {
-    let (service, method) = path.rsplit_once('/').unwrap_or(("", path));
-    let service = service.rsplit('.').next().unwrap_or(service);
-    let version = if path.contains("v1alpha") {
-        "V1Alpha"
-    } else {
-        ""
-    };
-    format!("{service}{version}/{method}")
 }
 
 impl RpcStats {
-    /// Where a call is counted.
-    pub(super) fn of(&self, rpc: Rpc, path: &str) -> &Arc<MethodStats> {
-        match rpc {
-            Rpc::List => &self.list,
-            Rpc::Get => &self.get,
-            Rpc::BatchGet => &self.batch_get,
-            Rpc::StreamTips => &self.stream_tips,
-            Rpc::StreamTipsBatch => &self.stream_tips_batch,
-            Rpc::GetEditedChallenge
-            | Rpc::CreateChallenge
-            | Rpc::UpdateChallenge
-            | Rpc::DeleteChallenge
-            | Rpc::RevertChallenge
-            | Rpc::ListChallengeRevisions
-            | Rpc::ImportChallenges
-            | Rpc::ExportChallenges
-            | Rpc::Reflect
-            | Rpc::Routed => self.by_path.get(path).unwrap_or(&self.other),
-            Rpc::Unknown => &self.other,
-        }
+    /// The method that is called by this path, and where its calls are counted.
+    pub(super) fn at(&self, path: &str) -> &Arc<MethodStats> {
+        let is_it = |(_, method): &(_, &Method)| method.is_at(path);
+        let found = self.methods.iter().zip(METHODS).find(is_it);
+        found.map_or(&self.other, |(stats, _)| stats)
     }
 
     /// Writes the figures of all methods.
@@ -117,7 +56,7 @@ impl RpcStats {
         for method in self.all() {
             for ((code, name), count) in CODES.iter().zip(&method.ended) {
                 if *code == Code::Ok || count.get() > 0 {
-                    calls.sample(&[("method", &method.name), ("code", name)], count.get());
+                    calls.sample(&[("method", &method.label), ("code", name)], count.get());
                 }
             }
         }
@@ -126,31 +65,24 @@ impl RpcStats {
             "From the head of a call to its end; of a stream, to its last message.",
         );
         for method in self.all() {
-            took.spread(&[("method", &method.name)], &method.took.distribution());
+            took.spread(&[("method", &method.label)], &method.took.distribution());
         }
         let mut open = page.gauge("catalog_rpc_in_flight", "Calls and streams that are open.");
         for method in self.all() {
-            open.sample(&[("method", &method.name)], method.in_flight());
+            open.sample(&[("method", &method.label)], method.in_flight());
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &MethodStats> {
-        let own = [
-            &self.list,
-            &self.get,
-            &self.batch_get,
-            &self.stream_tips,
-            &self.stream_tips_batch,
-        ];
-        let all = own.into_iter().chain(self.by_path.values());
-        all.chain([&self.other]).map(AsRef::as_ref)
+        self.methods.iter().chain([&self.other]).map(AsRef::as_ref)
     }
 }
 
 impl MethodStats {
-    fn new(name: String) -> Self {
+    fn new(method: Option<&'static Method>) -> Self {
         Self {
-            name,
+            method,
+            label: method.map_or_else(|| "other".to_owned(), Method::label),
             begun: Counter::default(),
             ended: Default::default(),
             took: Histogram::new(&Buckets::CALLS),
@@ -226,7 +158,7 @@ mod tests {
     #[test]
     fn a_call_counts_once_and_one_that_was_given_up_is_cancelled() {
         let stats = RpcStats::default();
-        let list = stats.of(Rpc::List, "");
+        let list = stats.at("/challenges.catalog.v1.ChallengesCatalog/ListChallenges");
         let mut open = OpenCall::begin(list.as_ref(), Instant::now());
         assert_eq!(counts(list), (0, 0, 1));
         open.end(Code::Ok);
@@ -243,21 +175,22 @@ mod tests {
     }
 
     #[test]
-    fn every_method_that_is_served_has_figures_of_its_own() {
+    fn every_method_has_figures_of_its_own_and_what_is_unknown_has_others() {
         let stats = RpcStats::default();
-        for path in methods(crate::pb::DESCRIPTORS) {
-            let name = &stats.of(Rpc::of(&path), &path).name;
-            assert_eq!(*name, brief(&path));
-        }
-        for path in [
-            "/grpc.health.v1.Health/Watch",
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        for (path, label) in [
+            ("/grpc.health.v1.Health/Watch", "Health/Watch"),
+            ("/grpc.health.v1.Health/X", "other"),
+            ("grpc.health.v1.Health/Watch", "other"),
+            (
+                "/challenges.admin.v1.ChallengesAdmin/GetChallenge",
+                "ChallengesAdmin/GetChallenge",
+            ),
+            (
+                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                "ServerReflectionV1Alpha/ServerReflectionInfo",
+            ),
         ] {
-            assert_eq!(stats.of(Rpc::of(path), path).name, brief(path));
+            assert_eq!(stats.at(path).label, label);
         }
-        assert_eq!(
-            stats.of(Rpc::Routed, "/grpc.health.v1.Health/X").name,
-            "other"
-        );
     }
 }

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_util::{
     FutureExt, StreamExt, TryStreamExt,
     future::BoxFuture,
@@ -26,7 +26,8 @@ use super::{
     context::{REQUEST_ID, RequestContext},
     failed_calls::log_panicked,
     gate::FeatureGate,
-    request_body::{PREFIX_LEN, RequestBodies},
+    reply::framed,
+    request_body::RequestBodies,
     status,
     unary::{GRPC_STATUS, in_time, refuse},
 };
@@ -78,19 +79,20 @@ where
     }
 }
 
-type Encoded = BoxStream<'static, Result<Bytes, Status>>;
+/// Framed messages.
+pub(super) type Chunks = BoxStream<'static, Result<Bytes, Status>>;
 
-fn encoded<R: Message + 'static>(messages: Messages<R>, call: &RequestContext) -> Encoded {
+fn encoded<R: Message + 'static>(messages: Messages<R>, call: &RequestContext) -> Chunks {
     let caller = call.clone();
     messages
-        .map_ok(|message| message.encode_to_vec().into())
+        .map_ok(|message| framed(&message))
         .map_err(move |error| caller.refused(&error))
         .boxed()
 }
 
-/// Begins to send encoded messages.
+/// Begins to send framed messages.
 pub(super) fn open(
-    messages: Encoded,
+    messages: Chunks,
     call: &RequestContext,
     bounds: Bounds,
 ) -> Response<ResponseBody> {
@@ -106,7 +108,7 @@ pub(super) fn open(
 /// caller that does not read costs one piece and no queue: the messages are made when they are
 /// wanted.
 pub struct Streamed {
-    messages: Encoded,
+    messages: Chunks,
     /// What ends it before the messages do.
     limit: BoxFuture<'static, Status>,
     call: RequestContext,
@@ -124,7 +126,7 @@ enum Next {
 }
 
 impl Streamed {
-    fn new(messages: Encoded, call: &RequestContext, bounds: Bounds) -> Self {
+    pub(super) fn new(messages: Chunks, call: &RequestContext, bounds: Bounds) -> Self {
         Self {
             messages,
             limit: limit(call, bounds.leaving, bounds.gate).boxed(),
@@ -158,7 +160,7 @@ impl Streamed {
         let end = loop {
             match self.poll_message(cx) {
                 Poll::Ready(Some(Ok(message))) => {
-                    put(&mut piece, &message);
+                    piece.extend_from_slice(&message);
                     if piece.len() >= ENOUGH_BYTES {
                         break None;
                     }
@@ -204,13 +206,6 @@ impl Streamed {
         }
         trailers
     }
-}
-
-fn put(piece: &mut BytesMut, message: &[u8]) {
-    piece.reserve(PREFIX_LEN + message.len());
-    piece.put_u8(0);
-    piece.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    piece.put_slice(message);
 }
 
 /// What ends a stream that its messages do not end.

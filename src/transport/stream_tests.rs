@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, watch};
 
 use super::*;
-use crate::pb::catalog::v1::TipDelta;
+use crate::{pb::catalog::v1::TipDelta, transport::request_body::PREFIX_LEN};
 
 type Sent = Result<TipDelta, Error>;
 
@@ -31,7 +31,7 @@ struct Scene {
 
 impl Scene {
     fn new(messages: impl Stream<Item = Sent> + Send + 'static) -> Self {
-        let call = RequestContext::start(&Request::new(()), Duration::from_mins(1));
+        let call = RequestContext::start(&Request::new(()), Duration::from_mins(1), None);
         let (leaving, permits) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
         let bounds = Bounds {
             permit: Arc::clone(&permits).try_acquire_owned().unwrap(),

@@ -59,13 +59,6 @@ const IDS_MAX: usize = 50;
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 
-/// Whom a call comes from, and what it says beside its message.
-#[derive(Clone, Copy)]
-pub(super) struct Origin<'a> {
-    pub(super) headers: &'a HeaderMap,
-    pub(super) peer: Option<IpAddr>,
-}
-
 impl TipsTransport {
     /// Serves `service`. Who asks for no interval gets a sign of life after `heartbeat` without
     /// another event; zero for none. Tips are written anew for those whom `refresh` names.
@@ -81,7 +74,7 @@ impl TipsTransport {
     pub(super) async fn stream(
         &self,
         request: pb::StreamTipsRequest,
-        origin: Origin<'_>,
+        headers: &HeaderMap,
         call: &RequestContext,
     ) -> Result<Messages<pb::StreamTipsResponse>, Status> {
         let mut violations = FieldViolations::default();
@@ -93,7 +86,7 @@ impl TipsTransport {
             no_static_fallback: request.no_static_fallback,
             heartbeat: request.heartbeat_interval.as_ref(),
         };
-        let terms = self.terms(&mut violations, &wanted, origin, call);
+        let terms = self.terms(&mut violations, &wanted, headers, call);
         let (Some(id), Some(terms)) = (id, terms) else {
             return Err(call.refused(&violations.into()));
         };
@@ -105,7 +98,7 @@ impl TipsTransport {
     pub(super) async fn batch(
         &self,
         request: pb::StreamTipsBatchRequest,
-        origin: Origin<'_>,
+        headers: &HeaderMap,
         call: &RequestContext,
     ) -> Result<Messages<pb::StreamTipsBatchResponse>, Status> {
         let mut violations = FieldViolations::default();
@@ -117,7 +110,7 @@ impl TipsTransport {
             no_static_fallback: request.no_static_fallback,
             heartbeat: request.heartbeat_interval.as_ref(),
         };
-        let terms = self.terms(&mut violations, &wanted, origin, call);
+        let terms = self.terms(&mut violations, &wanted, headers, call);
         let (Some(ids), Some(terms)) = (ids, terms) else {
             return Err(call.refused(&violations.into()));
         };
@@ -142,13 +135,13 @@ impl TipsTransport {
         &self,
         violations: &mut FieldViolations,
         wanted: &Wanted<'_>,
-        origin: Origin<'_>,
+        headers: &HeaderMap,
         call: &RequestContext,
     ) -> Option<TipTerms> {
         let locale = violations.field("locale", self.service.locale(wanted.locale));
         let persona = violations.field("persona", self.service.persona(wanted.persona));
         let mode = mode(wanted.mode).and_then(|mode| match mode {
-            TipMode::Refresh => self.refresh.allows(origin.peer).map(|()| mode),
+            TipMode::Refresh => self.refresh.allows(call.peer).map(|()| mode),
             TipMode::Default | TipMode::CachedOnly => Ok(mode),
         });
         let mode = violations.field("mode", mode);
@@ -156,7 +149,7 @@ impl TipsTransport {
             .heartbeat
             .map_or(Ok(self.heartbeat), heartbeat_interval);
         let heartbeat = violations.field("heartbeat_interval", heartbeat);
-        let caller = caller(origin.headers, origin.peer);
+        let caller = caller(headers, call.peer);
         let caller = violations.field(CALLER_ID.as_str(), caller);
         Some(TipTerms {
             locale: locale?,
@@ -165,7 +158,7 @@ impl TipsTransport {
             no_static_fallback: wanted.no_static_fallback,
             heartbeat: heartbeat.map(|every| (!every.is_zero()).then_some(every))?,
             caller: caller?,
-            address: origin.peer.map(|peer| peer.to_canonical()),
+            address: call.peer.map(|peer| peer.to_canonical()),
             deadline: call.deadline,
         })
     }

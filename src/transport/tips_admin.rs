@@ -1,14 +1,13 @@
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{Stream, StreamExt};
+use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use super::{
-    admin::request_id,
     convert::{difficulty_filter, duration},
     fields::FieldViolations,
-    status::to_status,
+    generated::parts,
     tip_events::provider_failure,
 };
 use crate::{
@@ -71,25 +70,17 @@ impl TipsAdminTransport {
 #[async_trait]
 impl TipsAdmin for TipsAdminTransport {
     type BatchGenerateTipsStream =
-        Pin<Box<dyn Stream<Item = Result<pb::BatchGenerateTipsResponse, Status>> + Send>>;
+        BoxStream<'static, Result<pb::BatchGenerateTipsResponse, Status>>;
 
     async fn batch_generate_tips(
         &self,
         request: Request<pb::BatchGenerateTipsRequest>,
     ) -> Result<Response<Self::BatchGenerateTipsStream>, Status> {
-        let request_id = request_id(request.metadata());
-        let started = async {
-            let plan = self.plan(request.get_ref())?;
-            self.service.start(plan).await
-        };
-        let progress = started
-            .await
-            .map_err(|error| to_status(&error, &request_id))?;
-        let messages = progress.map(move |progress| match progress {
-            Ok(progress) => Ok(progress.into()),
-            Err(error) => Err(to_status(&error, &request_id)),
-        });
-        Ok(Response::new(Box::pin(messages)))
+        let (request, _, call) = parts(request)?;
+        let plan = call.result(self.plan(&request))?;
+        let progress = call.result(self.service.start(plan).await)?;
+        let messages = progress.map(move |progress| call.result(progress.map(Into::into)));
+        Ok(Response::new(messages.boxed()))
     }
 
     async fn resume_providers(

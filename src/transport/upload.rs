@@ -1,17 +1,15 @@
-use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, Request, Response};
+//! Requests of several messages.
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
 use prost::Message;
 use tonic::Status;
 
 use super::{
-    body::ResponseBody,
     context::RequestContext,
-    reply::Reply,
-    request_body::{Deadline, PREFIX_LEN, RequestBodies, Share, data_of},
+    request_body::{Deadline, PREFIX_LEN, RequestBodies, Share, data_of, decoded},
     status,
-    unary::{in_time, ok, refuse},
 };
 
 /// The messages that a caller sends one after another. No more than one of them is in memory:
@@ -23,26 +21,6 @@ pub(super) struct Upload<B> {
     bodies: RequestBodies,
     share: Share,
     call: RequestContext,
-}
-
-/// Answers one call with a stream of requests: hands it to `handle`, and sends the framed answer
-/// back; in time, or says that time is over. An error ends the call, whatever is still to come.
-pub(super) async fn uploaded<B>(
-    request: Request<B>,
-    call: &RequestContext,
-    bodies: &RequestBodies,
-    handle: impl AsyncFnOnce(&mut Upload<B>, &HeaderMap) -> Result<Reply, Status>,
-) -> Response<ResponseBody>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let (head, body) = request.into_parts();
-    let mut messages = Upload::new(body, head.headers.clone(), bodies, call);
-    let answer = in_time(call, handle(&mut messages, &head.headers)).await;
-    match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
-        Ok(reply) => ok(reply, call),
-        Err(status) => refuse(&status, call),
-    }
 }
 
 impl<B> Upload<B>
@@ -92,13 +70,19 @@ where
     /// What the caller is to be told: that a message is too large, comes too slowly, or cannot be
     /// read.
     pub(super) async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
+        self.next_framed().await?.map(decoded).transpose()
+    }
+
+    /// As [`Self::next`], still encoded and with its prefix.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::next`].
+    pub(super) async fn next_framed(&mut self) -> Result<Option<Bytes>, Status> {
         let mut deadline = Deadline::of(&self.call);
         loop {
             if let Some(message) = self.whole_message()? {
-                let message = M::decode(message);
-                return message
-                    .map(Some)
-                    .map_err(|error| status::malformed(&error.to_string()));
+                return Ok(Some(message));
             }
             let (body, share) = (&mut self.body, &mut self.share);
             let Some(data) = self.bodies.next(body, share, &mut deadline).await? else {
@@ -119,7 +103,6 @@ where
         if self.came.len() < PREFIX_LEN + length {
             return Ok(None);
         }
-        self.came.advance(PREFIX_LEN);
-        Ok(Some(self.came.split_to(length).freeze()))
+        Ok(Some(self.came.split_to(PREFIX_LEN + length).freeze()))
     }
 }
