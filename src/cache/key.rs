@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::domain::{ChallengeId, DatabaseId, Difficulty, ListQuery, Tag};
+use crate::domain::{ChallengeId, Cursor, DatabaseId, Difficulty, ListQuery, Tag};
 
 /// What a cached answer answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,13 +21,15 @@ impl ReadKey {
     pub(super) fn tags(&self) -> ([Tag; 3], usize) {
         let all = Difficulty::ALL.map(Tag::Difficulty);
         match self {
-            Self::List(ListQuery {
-                difficulty: None, ..
-            }) => (all, 3),
-            Self::List(ListQuery {
-                difficulty: Some(only),
-                ..
-            }) => ([Tag::Difficulty(*only); 3], 1),
+            Self::List(query) => {
+                // Whether another filter needs tags of its own is decided here.
+                let ListQuery {
+                    difficulty,
+                    page_size: _,
+                    after: _,
+                } = query;
+                difficulty.map_or((all, 3), |only| ([Tag::Difficulty(only); 3], 1))
+            }
             Self::Challenge(id) | Self::Subject(id) => ([Tag::Challenge(*id); 3], 1),
         }
     }
@@ -39,10 +41,10 @@ impl ReadKey {
     }
 
     /// The key in Redis. Two databases never share one, even by mistake; nor do releases that put
-    /// different things into a body, or pack it in another way, which the number tells. The braces keep
-    /// the entry and its lease in one shard of a cluster.
-    pub(super) fn in_redis(&self, database: DatabaseId) -> String {
-        format!("catalog:5:{{{database}:{self}}}")
+    /// different things into a body, which `shape` tells, or pack it in another way, which the number
+    /// tells. The braces keep the entry and its lease in one shard of a cluster.
+    pub(super) fn in_redis(&self, database: DatabaseId, shape: u32) -> String {
+        format!("catalog:6:{shape:08x}:{{{database}:{self}}}")
     }
 
     /// About how many bytes the key holds in memory.
@@ -62,15 +64,17 @@ impl fmt::Display for ReadKey {
             Self::Challenge(id) => write!(f, "challenge:{id}"),
             Self::Subject(id) => write!(f, "subject:{id}"),
             Self::List(query) => {
-                let filter = query.difficulty.map_or("all", Difficulty::as_str);
-                write!(f, "list:{filter}:{}", query.page_size.get())?;
-                query.after.as_ref().map_or(Ok(()), |place| {
-                    write!(
-                        f,
-                        ":{}:{}:{}:{}",
-                        place.difficulty, place.points, place.id, place.title
-                    )
-                })
+                write!(f, "list:{}:{}", query.filters(), query.page_size.get())?;
+                let Some(Cursor {
+                    difficulty,
+                    points,
+                    title,
+                    id,
+                }) = &query.after
+                else {
+                    return Ok(());
+                };
+                write!(f, ":{difficulty}:{points}:{id}:{title}")
             }
         }
     }

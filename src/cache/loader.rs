@@ -136,7 +136,7 @@ impl Loader {
         };
         let lookups = wants.iter().map(async |want| {
             let key = want.guard.key();
-            let name = key.in_redis(database);
+            let name = key.in_redis(database, self.database.encoder.shape());
             match purpose {
                 Purpose::Fill if fault::is(Fault::TrustShared) => {
                     shared.get(&name, Stamp::default()).await
@@ -298,7 +298,10 @@ impl Loader {
             let life = ttl + shared.lease();
             (SerializedEntry::of(entry, life), ttl)
         });
-        let (shared, key) = (Arc::clone(shared), key.in_redis(database));
+        let (shared, key) = (
+            Arc::clone(shared),
+            key.in_redis(database, self.database.encoder.shape()),
+        );
         // Nobody waits for this; it is bounded by the time limit of its command.
         let put = async move {
             match serialized {

@@ -146,6 +146,10 @@ pub(super) fn challenge(id: ChallengeId) -> Challenge {
 struct Plain;
 
 impl AnswerEncoder for Plain {
+    fn shape(&self) -> u32 {
+        0
+    }
+
     fn page(&self, _: &ListQuery, page: &ChallengePage) -> Bytes {
         page.total_count.to_string().into()
     }

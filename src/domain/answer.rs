@@ -1,3 +1,4 @@
+//! What a read gives: an encoded body, its etag, and how old it can be.
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,3 +1,4 @@
+//! How the caches of a replica do, and the port that tells it.
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,3 +1,4 @@
+//! A challenge, its id and its difficulty.
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;

@@ -1,4 +1,9 @@
-use super::{ChallengeId, Difficulty, FieldViolation, challenge_text};
+//! What somebody proposes for a challenge, and what of it may be written.
+use super::{ChallengeId, Difficulty, FieldViolation, FieldViolations, challenge_text};
+
+/// What editors decide of a challenge beside its id, as the contract, files and the command line name it. A
+/// test holds the drafts against this list.
+pub const CHALLENGE_FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
 
 /// A challenge as somebody proposes it: nothing is checked yet.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -41,39 +46,24 @@ impl ChallengeDraft {
     ///
     /// Every field that is wrong, at once.
     pub fn check(self) -> Result<NewChallenge, Vec<FieldViolation>> {
-        let mut wrong = Vec::new();
-        let mut note = |field: &str, problem: Option<String>| {
-            wrong.extend(problem.map(|problem| FieldViolation::new(field, problem)));
+        let mut violations = FieldViolations::default();
+        let id = violations.field("id", ChallengeId::parse(&self.id));
+        let difficulty = violations.field("difficulty", self.difficulty.parse());
+        let title = violations.field("title", challenge_text::title(self.title));
+        let description = violations.field("description", challenge_text::text(self.description));
+        let tips = violations.field("tips", self.tips.map(challenge_text::text).transpose());
+        let points = violations.field("points", challenge_text::points(self.points));
+        let new = || {
+            Some(NewChallenge {
+                id: id?,
+                difficulty: difficulty?,
+                title: title?,
+                description: description?,
+                points: points?,
+                tips: tips?,
+            })
         };
-        let id = ChallengeId::parse(&self.id)
-            .map_err(|problem| note("id", Some(problem)))
-            .ok();
-        let difficulty = self
-            .difficulty
-            .parse()
-            .map_err(|problem| note("difficulty", Some(problem)))
-            .ok();
-        note("title", challenge_text::title_problem(&self.title));
-        note(
-            "description",
-            challenge_text::text_problem(&self.description),
-        );
-        let tips = self.tips.as_deref().and_then(challenge_text::text_problem);
-        note("tips", tips);
-        let points = challenge_text::points(self.points)
-            .map_err(|problem| note("points", Some(problem)))
-            .ok();
-        match (id, difficulty, points) {
-            (Some(id), Some(difficulty), Some(points)) if wrong.is_empty() => Ok(NewChallenge {
-                id,
-                difficulty,
-                title: self.title,
-                description: self.description,
-                points,
-                tips: self.tips,
-            }),
-            _ => Err(wrong),
-        }
+        new().ok_or_else(|| violations.into())
     }
 }
 
@@ -114,33 +104,26 @@ impl ChangeDraft {
     ///
     /// Every field that is wrong, at once.
     pub fn check(self) -> Result<ChallengeChange, Vec<FieldViolation>> {
-        let mut wrong = Vec::new();
-        let mut note = |field: &str, problem: Option<String>| {
-            wrong.extend(problem.map(|problem| FieldViolation::new(field, problem)));
-        };
+        let mut violations = FieldViolations::default();
         let difficulty = self.difficulty.map(|word| word.parse()).transpose();
-        note("difficulty", difficulty.clone().err());
-        let title = self.title.as_deref();
-        note("title", title.and_then(challenge_text::title_problem));
-        let description = self.description.as_deref();
-        note(
-            "description",
-            description.and_then(challenge_text::text_problem),
-        );
-        let tips = self.tips.as_deref();
-        note("tips", tips.and_then(challenge_text::text_problem));
+        let difficulty = violations.field("difficulty", difficulty);
+        let title = self.title.map(challenge_text::title).transpose();
+        let title = violations.field("title", title);
+        let description = self.description.map(challenge_text::text).transpose();
+        let description = violations.field("description", description);
+        let tips = violations.field("tips", self.tips.map(challenge_text::text).transpose());
         let points = self.points.map(challenge_text::points).transpose();
-        note("points", points.clone().err());
-        match (difficulty, points) {
-            (Ok(difficulty), Ok(points)) if wrong.is_empty() => Ok(ChallengeChange {
-                difficulty,
-                title: self.title,
-                description: self.description,
-                points,
-                tips: self.tips,
-            }),
-            _ => Err(wrong),
-        }
+        let points = violations.field("points", points);
+        let change = || {
+            Some(ChallengeChange {
+                difficulty: difficulty?,
+                title: title?,
+                description: description?,
+                points: points?,
+                tips: tips?,
+            })
+        };
+        change().ok_or_else(|| violations.into())
     }
 }
 
@@ -150,6 +133,24 @@ mod tests {
 
     fn fields(wrong: Vec<FieldViolation>) -> Vec<String> {
         wrong.into_iter().map(|wrong| wrong.field).collect()
+    }
+
+    #[test]
+    fn the_list_of_fields_is_that_of_a_draft() {
+        let draft = ChallengeDraft {
+            id: String::new(),
+            difficulty: String::new(),
+            title: String::new(),
+            description: String::new(),
+            points: 0,
+            tips: None,
+        };
+        let json = serde_json::to_value(draft).unwrap();
+        let mut listed = [&["id"], &CHALLENGE_FIELDS[..]].concat();
+        listed.sort_unstable();
+        let mut fields: Vec<_> = json.as_object().unwrap().keys().collect();
+        fields.sort_unstable();
+        assert_eq!(fields, listed);
     }
 
     #[test]

@@ -13,43 +13,43 @@ pub const TEXT_MAX_CHARS: usize = 5_000;
 /// The most points.
 pub const POINTS_MAX: i64 = 1_000;
 
-/// What is wrong with a title: 1 to [`TITLE_MAX_CHARS`] characters on one line, not all of them blank.
-pub(super) fn title_problem(title: &str) -> Option<String> {
+/// A title: 1 to [`TITLE_MAX_CHARS`] characters on one line, not all of them blank.
+pub(super) fn title(title: String) -> Result<String, String> {
     let chars = title.chars().count();
     if !(1..=TITLE_MAX_CHARS).contains(&chars) {
-        return Some(format!(
-            "must be 1 to {TITLE_MAX_CHARS} characters, not {chars}"
-        ));
+        let problem = format!("must be 1 to {TITLE_MAX_CHARS} characters, not {chars}");
+        return Err(problem);
     }
     if title.trim().is_empty() {
-        return Some("must not be blank".to_owned());
+        return Err("must not be blank".to_owned());
     }
     if title.chars().any(char::is_control) {
-        return Some("must not have control characters".to_owned());
+        return Err("must not have control characters".to_owned());
     }
-    spelling_problem(title)
+    composed(title)
 }
 
-/// What is wrong with a description or a tip: at most [`TEXT_MAX_CHARS`] characters; line breaks
-/// (\n) and tabs are the only control characters.
-pub(super) fn text_problem(text: &str) -> Option<String> {
+/// A description or a tip: at most [`TEXT_MAX_CHARS`] characters; line breaks (\n) and tabs are the only
+/// control characters.
+pub(super) fn text(text: String) -> Result<String, String> {
     let chars = text.chars().count();
     if chars > TEXT_MAX_CHARS {
-        return Some(format!(
-            "must be at most {TEXT_MAX_CHARS} characters, not {chars}"
-        ));
+        let problem = format!("must be at most {TEXT_MAX_CHARS} characters, not {chars}");
+        return Err(problem);
     }
     let is_bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if text.chars().any(is_bad) {
         let problem = r"must not have control characters but line breaks (\n) and tabs";
-        return Some(problem.to_owned());
+        return Err(problem.to_owned());
     }
-    spelling_problem(text)
+    composed(text)
 }
 
-fn spelling_problem(text: &str) -> Option<String> {
+fn composed(text: String) -> Result<String, String> {
     let problem = "must be in Unicode normalization form C (NFC); text is kept as given";
-    (!is_nfc(text)).then(|| problem.to_owned())
+    is_nfc(&text)
+        .then_some(text)
+        .ok_or_else(|| problem.to_owned())
 }
 
 /// The points, 0 to [`POINTS_MAX`].
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_title_is_one_line_that_says_something() {
         for good in ["x", "Größe", "日本語", &"ä".repeat(TITLE_MAX_CHARS)] {
-            assert_eq!(title_problem(good), None, "{good}");
+            assert!(title(good.to_owned()).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -77,17 +77,17 @@ mod tests {
             "Gro\u{308}ße",
             &"x".repeat(TITLE_MAX_CHARS + 1),
         ] {
-            assert!(title_problem(bad).is_some(), "{bad:?}");
+            assert!(title(bad.to_owned()).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_text_may_be_empty_and_have_lines_but_no_other_controls() {
         for good in ["", "a\n\tb", &"ä".repeat(TEXT_MAX_CHARS)] {
-            assert_eq!(text_problem(good), None);
+            assert!(text(good.to_owned()).is_ok());
         }
         for bad in ["a\r\nb", "\0", "e\u{301}", &"x".repeat(TEXT_MAX_CHARS + 1)] {
-            assert!(text_problem(bad).is_some(), "{bad:?}");
+            assert!(text(bad.to_owned()).is_err(), "{bad:?}");
         }
     }
 

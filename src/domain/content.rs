@@ -1,3 +1,4 @@
+//! The hash over the texts that decide a challenge's tip.
 use ring::digest::{Context, SHA256};
 
 use super::Difficulty;

@@ -1,3 +1,4 @@
+//! The port to the rows by which operators change flags and settings.
 use async_trait::async_trait;
 
 use super::{

@@ -7,7 +7,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{ChallengeDraft, FieldViolation, NewChallenge};
+use super::{CHALLENGE_FIELDS, ChallengeDraft, FieldViolation, FieldViolations, NewChallenge};
 
 /// So many characters of what is wrong are repeated.
 const SHOWN_CHARS: usize = 40;
@@ -53,10 +53,10 @@ impl JsonFields {
     pub fn check(self) -> Result<NewChallenge, Vec<FieldViolation>> {
         let mut reading = Reading {
             fields: self.0,
-            wrong: Vec::new(),
+            violations: FieldViolations::default(),
         };
         let draft = reading.draft();
-        let mut wrong = reading.wrong;
+        let mut wrong: Vec<_> = reading.violations.into();
         match draft.check() {
             Ok(challenge) if wrong.is_empty() => return Ok(challenge),
             Ok(_) => {}
@@ -74,7 +74,7 @@ impl JsonFields {
 /// What is not read yet, and what was wrong so far.
 struct Reading {
     fields: Vec<(String, Value)>,
-    wrong: Vec<FieldViolation>,
+    violations: FieldViolations,
 }
 
 impl Reading {
@@ -89,18 +89,16 @@ impl Reading {
             tips: self.optional("tips", text_or_null).flatten(),
         };
         for (name, _) in std::mem::take(&mut self.fields) {
-            let known = "id, difficulty, title, description, points and tips";
-            self.note(
-                &shown(&name),
-                format!("is no field of a challenge: it has {known}"),
-            );
+            let known = CHALLENGE_FIELDS.join(", ");
+            let problem = format!("is no field of a challenge: it has id, {known}");
+            self.violations.note(&shown(&name), problem);
         }
         draft
     }
 
     fn needed<T>(&mut self, name: &str, read: fn(&Value) -> Result<T, String>) -> Option<T> {
         if !self.fields.iter().any(|(field, _)| field == name) {
-            self.note(name, "is missing".to_owned());
+            self.violations.note(name, "is missing");
         }
         self.optional(name, read)
     }
@@ -109,15 +107,9 @@ impl Reading {
         let mut values = self.fields.extract_if(.., |(field, _)| field == name);
         let (_, value) = values.next()?;
         if values.count() > 0 {
-            self.note(name, "stands there twice".to_owned());
+            self.violations.note(name, "stands there twice");
         }
-        read(&value)
-            .map_err(|problem| self.note(name, problem))
-            .ok()
-    }
-
-    fn note(&mut self, field: &str, problem: String) {
-        self.wrong.push(FieldViolation::new(field, problem));
+        self.violations.field(name, read(&value))
     }
 }
 

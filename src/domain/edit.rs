@@ -1,3 +1,4 @@
+//! Edits of the catalog: what is asked, what came of it, and the history.
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::{Challenge, ChallengeChange, ChallengeId, Etag, NewChallenge, UnixMicros, Version};

@@ -1,3 +1,4 @@
+//! The ports for edits, imports and exports.
 use std::time::Duration;
 
 use async_trait::async_trait;

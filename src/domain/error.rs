@@ -1,3 +1,4 @@
+//! Why a call failed, whatever the technology that failed it.
 use std::{error::Error as StdError, fmt, time::Duration};
 
 use super::{ControlKind, EditRefusal, Environment, Etag, Version};

@@ -1,3 +1,4 @@
+//! The feature flags, and for how many callers each is on.
 use std::fmt;
 
 use super::{ControlKind, RuntimeControl};

@@ -1,3 +1,4 @@
+//! The replicas of one database, and invalidations that all of them see.
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;

@@ -1,3 +1,4 @@
+//! The secret that all replicas of one database share.
 use std::fmt;
 
 /// A secret of the fleet, which its database keeps: what replicas leave for each other elsewhere is sealed

@@ -1,3 +1,4 @@
+//! The tip for a challenge that has none of its own.
 use super::Difficulty;
 
 /// The tip for a challenge that has none: true for every challenge of its difficulty, in English.

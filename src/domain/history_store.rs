@@ -1,3 +1,4 @@
+//! The port that prunes the history.
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -11,6 +11,7 @@ mod draft_json;
 mod edit;
 mod edit_store;
 mod error;
+mod field_violations;
 mod flag;
 mod fleet;
 mod fleet_key;
@@ -37,7 +38,9 @@ pub use cache_status::{
     NearStatus, PoolState, SharedStatus,
 };
 pub use challenge::{Challenge, ChallengeId, Difficulty};
-pub use challenge_draft::{ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge};
+pub use challenge_draft::{
+    CHALLENGE_FIELDS, ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge,
+};
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS};
 pub use content::{content_hash, finished};
 pub use control_store::{
@@ -50,6 +53,7 @@ pub use edit::{
 };
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
 pub use error::{Error, FieldViolation, FleetTask, NAMED_MAX, Unavailability};
+pub use field_violations::FieldViolations;
 pub use flag::{Flag, FlagDefinition, FlagValue, Percentage, RawFlag, RolloutScope};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,

@@ -1,3 +1,4 @@
+//! The ports for reads: the database's rows, its feed of changes, and the catalog as callers read it.
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -192,6 +193,8 @@ pub struct ReadOptions {
 
 /// Turns what was read into the bytes that callers get and caches hold.
 pub trait AnswerEncoder: Send + Sync {
+    /// Names what fields bodies have: equal for those of one shape, and different for others.
+    fn shape(&self) -> u32;
     /// The body of a list.
     fn page(&self, query: &ListQuery, page: &ChallengePage) -> Bytes;
     /// How many there are in all, as the body of a list tells; `None` when it is something else.

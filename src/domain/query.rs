@@ -1,3 +1,6 @@
+//! Which challenges a list has, in which order, and the page that comes of it.
+use std::fmt;
+
 use super::{Challenge, ChallengeId, Difficulty};
 
 /// How many challenges a page has at most: 1 to 100.
@@ -80,6 +83,18 @@ impl ListQuery {
             page_size,
             after: None,
         }
+    }
+
+    /// The filters as text, different for queries that list different challenges: keys of caches and
+    /// page tokens are made from it.
+    #[must_use]
+    pub fn filters(&self) -> impl fmt::Display + use<> {
+        let Self {
+            difficulty,
+            page_size: _,
+            after: _,
+        } = self;
+        difficulty.map_or("all", Difficulty::as_str)
     }
 
     /// The queries that nearly all callers ask: all/50 and 20 of each difficulty.

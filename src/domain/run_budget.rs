@@ -1,3 +1,4 @@
+//! The money that one run of generating tips may spend.
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Usage;

@@ -1,3 +1,4 @@
+//! What flags and runtime settings have in common, and the rows that decide them.
 use std::{collections::HashSet, fmt, hash::Hash};
 
 use super::UnixMicros;

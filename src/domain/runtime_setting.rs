@@ -1,3 +1,4 @@
+//! The settings that operators can change while the service runs.
 use std::{fmt, ops::RangeInclusive};
 
 use super::{ControlKind, RuntimeControl};

@@ -1,3 +1,4 @@
+//! The flags as the hot path asks for them: without a lock.
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use ring::digest::{Context, SHA256};

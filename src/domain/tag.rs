@@ -1,3 +1,4 @@
+//! What an answer can depend on.
 use std::{fmt, str::FromStr};
 
 use super::{ChallengeId, Difficulty};

@@ -1,3 +1,4 @@
+//! Points in time, in microseconds since 1970.
 use std::time::Duration;
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z; negative before it.

@@ -1,3 +1,4 @@
+//! A tip, what it is about, and the key that names it.
 use std::{fmt, str::FromStr};
 
 use super::{Challenge, ChallengeId, Difficulty, UnixMicros, content_hash};

@@ -1,3 +1,4 @@
+//! The port by which operators resume providers.
 use std::time::Duration;
 
 use async_trait::async_trait;

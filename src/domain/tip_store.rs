@@ -1,3 +1,4 @@
+//! The port to the tips that the database keeps, and to what attempts cost.
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,3 +1,4 @@
+//! A stream of a tip: the request, its events, and the port that serves it.
 use std::{
     net::IpAddr,
     sync::Arc,

@@ -1,3 +1,4 @@
+//! The port to a provider that writes one tip.
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;

@@ -1,3 +1,4 @@
+//! Versions of the catalog: which commit of which database an answer shows.
 use std::{fmt, str::FromStr};
 
 /// The commit of the catalog that something was read at.

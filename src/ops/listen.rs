@@ -1,3 +1,4 @@
+//! The HTTP listener for operators.
 use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};

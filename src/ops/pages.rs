@@ -1,3 +1,4 @@
+//! The pages for operators.
 use std::fmt::Write;
 
 use bytes::Bytes;

@@ -1,3 +1,4 @@
+//! A socket whose writes leave together.
 use std::{
     io::{self, ErrorKind, IoSlice},
     mem,
@@ -14,7 +15,7 @@ use tokio::{
 /// A connection's socket that gathers what is written to it until [`CoalescingIo::send`].
 ///
 /// HTTP/2 flushes after every frame, and each flush would be a system call: nearly two for
-/// each answer, which cost more than all else about it. CoalescingIo, the answers that are ready
+/// each answer, which cost more than all else about it. Coalesced, the answers that are ready
 /// at one time leave in one call. Clones are the same socket.
 #[derive(Clone)]
 pub(super) struct CoalescingIo(Arc<Mutex<Socket>>);

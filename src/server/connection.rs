@@ -1,3 +1,4 @@
+//! One HTTP/2 connection, from its first byte to its last.
 use std::{
     convert::Infallible,
     error::Error,

@@ -1,3 +1,4 @@
+//! Calls that begin within the poll of their connection.
 use std::{
     future::Future,
     pin::Pin,

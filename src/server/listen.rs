@@ -1,3 +1,4 @@
+//! Accepting connections, their number, and the drain at the end.
 use std::{
     io,
     net::SocketAddr,

@@ -1,3 +1,4 @@
+//! Invalidations with proof, and the status of the caches.
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};

@@ -1,3 +1,4 @@
+//! Reads of the catalog.
 use std::{
     sync::Arc,
     time::{Duration, Instant},

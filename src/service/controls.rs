@@ -1,3 +1,4 @@
+//! Changes of flags and runtime settings by their rows.
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};

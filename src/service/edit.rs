@@ -1,3 +1,4 @@
+//! Edits of single challenges, and their history.
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -221,14 +222,19 @@ fn not_found(id: ChallengeId) -> Error {
 
 /// The change, or nothing where the challenge is so already.
 fn step(found: &Challenge, change: &ChallengeChange) -> EditStep {
-    let is_same = change.difficulty.is_none_or(|new| new == found.difficulty)
-        && is_so(change.title.as_deref(), &found.title)
-        && is_so(change.description.as_deref(), &found.description)
-        && change.points.is_none_or(|new| new == found.points)
-        && is_so(
-            change.tips.as_deref(),
-            found.tips.as_deref().unwrap_or_default(),
-        );
+    let ChallengeChange {
+        difficulty,
+        title,
+        description,
+        points,
+        tips,
+    } = change;
+    let found_tips = found.tips.as_deref().unwrap_or_default();
+    let is_same = difficulty.is_none_or(|new| new == found.difficulty)
+        && is_so(title.as_deref(), &found.title)
+        && is_so(description.as_deref(), &found.description)
+        && points.is_none_or(|new| new == found.points)
+        && is_so(tips.as_deref(), found_tips);
     if is_same {
         EditStep::Keep
     } else {

@@ -1,3 +1,4 @@
+//! Pruning against a store that is slow, or another replica that is at it.
 use std::sync::{
     Mutex,
     atomic::{AtomicU32, Ordering::SeqCst},

@@ -7,7 +7,6 @@ mod edit;
 mod generate;
 mod history;
 mod history_metrics;
-/// Loading challenges into a catalog that lacks them.
 pub mod seed;
 mod task_lease;
 mod tips;

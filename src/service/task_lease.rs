@@ -1,3 +1,4 @@
+//! The right to do what only one replica does at a time.
 use std::{
     sync::{
         Arc,

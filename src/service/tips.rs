@@ -1,3 +1,4 @@
+//! Tips for callers.
 use std::{
     net::IpAddr,
     sync::Arc,

@@ -1,3 +1,4 @@
+//! Filling the caches beforehand.
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -6,9 +7,10 @@ use std::{
 use futures_util::stream::{self, Stream};
 use tokio_util::task::TaskTracker;
 
+use super::task_lease::TaskLease;
 use crate::domain::{
-    Answer, CatalogReader, ChallengeId, Error, FleetTask, ListQuery, ReadOptions, ReplicaId,
-    ReplicaRegistry, Source,
+    Answer, CatalogReader, ChallengeId, Error, FleetTask, ListQuery, ReadOptions, ReplicaRegistry,
+    Source,
 };
 
 /// What to load into the caches, beside the common queries.
@@ -55,8 +57,6 @@ pub struct WarmService {
 }
 
 const TASK: &str = "warm";
-/// A warmer that is silent for so long has died; another may start.
-const TASK_TTL: Duration = Duration::from_secs(10);
 /// One entry may take so long.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// So many challenges are loaded by one statement.
@@ -87,15 +87,12 @@ impl WarmService {
         &self,
         plan: WarmPlan,
     ) -> Result<impl Stream<Item = Result<WarmProgress, Error>> + Send + use<>, Error> {
-        // Every run is a holder of its own, so that two calls on one replica exclude each other too.
-        let holder = ReplicaId(uuid::Uuid::new_v4());
-        if !self.registry.take_task(TASK, holder, TASK_TTL).await? {
-            return Err(Error::UnderWay(FleetTask::Warming));
-        }
+        let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
+        let lease = lease.ok_or(Error::UnderWay(FleetTask::Warming))?;
         tracing::info!("warming the caches");
         let run = Run {
-            service: self.clone(),
-            holder,
+            catalog: Arc::clone(&self.catalog),
+            lease,
             steps: steps(plan).into_iter().collect(),
             total: 0,
             progress: WarmTally::default(),
@@ -122,12 +119,7 @@ impl WarmStep {
 
     fn name(&self) -> String {
         match self {
-            Self::List(query) => {
-                let filter = query
-                    .difficulty
-                    .map_or("all", crate::domain::Difficulty::as_str);
-                format!("list:{filter}:{}", query.page_size.get())
-            }
+            Self::List(query) => format!("list:{}:{}", query.filters(), query.page_size.get()),
             Self::Challenges(ids) => ids
                 .first()
                 .map(|id| format!("challenge:{id}"))
@@ -152,8 +144,8 @@ fn steps(plan: WarmPlan) -> Vec<WarmStep> {
 }
 
 struct Run {
-    service: WarmService,
-    holder: ReplicaId,
+    catalog: Arc<dyn CatalogReader>,
+    lease: TaskLease,
     steps: std::collections::VecDeque<WarmStep>,
     total: usize,
     done: usize,
@@ -182,9 +174,7 @@ impl Run {
         let Some(step) = self.steps.pop_front() else {
             return Ok(());
         };
-        // Renewed before each step, which takes less than the task's time.
-        let (registry, holder) = (&self.service.registry, self.holder);
-        if !registry.take_task(TASK, holder, TASK_TTL).await? {
+        if self.lease.is_lost() {
             return Err(Error::UnderWay(FleetTask::Warming));
         }
         let options = ReadOptions {
@@ -192,8 +182,8 @@ impl Run {
             deadline: Instant::now() + LOAD_TIMEOUT,
         };
         let answers = match &step {
-            WarmStep::List(query) => vec![self.service.catalog.list(query, options).await?],
-            WarmStep::Challenges(ids) => self.service.catalog.get_many(ids, options).await?,
+            WarmStep::List(query) => vec![self.catalog.list(query, options).await?],
+            WarmStep::Challenges(ids) => self.catalog.get_many(ids, options).await?,
         };
         for answer in &answers {
             self.count(answer);
@@ -218,17 +208,5 @@ impl Run {
             tally: self.progress,
             took: self.started.elapsed(),
         }
-    }
-}
-
-/// At the end, and when the caller went away.
-impl Drop for Run {
-    fn drop(&mut self) {
-        let (registry, holder) = (Arc::clone(&self.service.registry), self.holder);
-        self.service.tasks.spawn(async move {
-            if let Err(error) = registry.drop_task(TASK, holder).await {
-                tracing::debug!(%error, "the task of warming was not given back; it expires");
-            }
-        });
     }
 }

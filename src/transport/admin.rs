@@ -1,15 +1,15 @@
+//! The service `challenges.admin.v1.CacheAdmin`.
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use super::{
     cache_status,
+    context::parts,
     convert::{difficulty_filter, duration},
-    fields::FieldViolations,
-    generated::parts,
 };
 use crate::{
-    domain::{ChallengeId, Error, ListQuery, PageSize, Tag, Version},
+    domain::{ChallengeId, Error, FieldViolations, ListQuery, PageSize, Tag, Version},
     pb::admin::v1::{self as pb, cache_admin_server::CacheAdmin},
     service::{CacheAdminService, Mode, Receipt, Target, WarmPlan, WarmProgress, WarmService},
 };

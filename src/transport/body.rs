@@ -1,13 +1,39 @@
+//! The body of a response, and what becomes of it on the way out: bounds of streams, and counting of calls.
 use std::{
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes, buf::Chain};
-use http::HeaderMap;
+use bytes::{Buf, Bytes, BytesMut, buf::Chain};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+use tracing::Span;
 
-use super::{metered_body::MeteredBody, stream::Streamed};
+use super::{
+    context::{REQUEST_ID, RequestContext},
+    failed_calls::log_panicked,
+    gate::FeatureGate,
+    rpc_stats::{MethodStats, OpenCall},
+    status,
+};
+
+pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// Messages that are ready together leave in one piece, until it is this large.
+const ENOUGH_BYTES: usize = 16 << 10;
 
 /// Bytes to send: what was made for one caller, and behind it what all share, which nobody copies.
 pub(super) type FramedChunks = Chain<Bytes, Bytes>;
@@ -32,7 +58,7 @@ pub enum ResponseBody {
     /// A body of tonic's.
     Generated(tonic::body::Body),
     /// One whose end is counted.
-    MeteredBody(Box<MeteredBody>),
+    Metered(Box<MeteredBody>),
 }
 
 impl Default for ResponseBody {
@@ -47,7 +73,7 @@ impl Default for ResponseBody {
 
 impl Body for ResponseBody {
     type Data = FramedChunks;
-    type Error = tonic::Status;
+    type Error = Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -67,7 +93,7 @@ impl Body for ResponseBody {
             Self::Generated(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_ok(|frame| frame.map_data(alone)),
-            Self::MeteredBody(body) => body.poll(cx),
+            Self::Metered(body) => body.poll(cx),
         }
     }
 
@@ -76,7 +102,7 @@ impl Body for ResponseBody {
             Self::Ready { message, trailers } => message.is_none() && trailers.is_none(),
             Self::Streamed(messages) => messages.is_over(),
             Self::Generated(body) => body.is_end_stream(),
-            Self::MeteredBody(body) => body.is_over(),
+            Self::Metered(body) => body.is_over(),
         }
     }
 
@@ -85,7 +111,217 @@ impl Body for ResponseBody {
         match self {
             Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
             Self::Generated(body) => body.size_hint(),
-            Self::MeteredBody(body) => body.size_hint(),
+            Self::Metered(body) => body.size_hint(),
         }
     }
 }
+
+/// What bounds a stream, beside its time.
+pub(super) struct Bounds {
+    /// One of the streams that may be in hand.
+    pub(super) permit: OwnedSemaphorePermit,
+    /// This replica leaves: its callers are to go on elsewhere.
+    pub(super) leaving: CancellationToken,
+    /// Operators may switch off what is streamed, if this is there.
+    pub(super) gate: Option<FeatureGate>,
+}
+
+/// Framed messages.
+pub(super) type Chunks = BoxStream<'static, Result<Bytes, Status>>;
+
+/// The body of a stream. It is asked for more only when what it gave before was taken, so a
+/// caller that does not read costs one piece and no queue: the messages are made when they are
+/// wanted.
+pub struct Streamed {
+    messages: Chunks,
+    /// What ends it before the messages do.
+    limit: BoxFuture<'static, Status>,
+    call: RequestContext,
+    /// What the log lines of the messages' makers stand in.
+    span: Span,
+    next: Next,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What is to be sent.
+enum Next {
+    Messages,
+    Trailers(HeaderMap),
+    Nothing,
+}
+
+impl Streamed {
+    pub(super) fn new(messages: Chunks, call: &RequestContext, bounds: Bounds) -> Self {
+        Self {
+            messages,
+            limit: limit(call, bounds.leaving, bounds.gate).boxed(),
+            call: call.clone(),
+            span: call.span(),
+            next: Next::Messages,
+            _permit: bounds.permit,
+        }
+    }
+
+    /// The next piece, or the trailers.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Messages => {
+                let piece = ready!(self.poll_piece(cx));
+                Poll::Ready(Some(piece))
+            }
+            Next::Trailers(trailers) => Poll::Ready(Some(Frame::trailers(trailers))),
+            Next::Nothing => Poll::Ready(None),
+        }
+    }
+
+    /// Whether all was sent.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.next, Next::Nothing)
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Frame<Bytes>> {
+        self.next = Next::Messages;
+        let mut piece = BytesMut::new();
+        let end = loop {
+            match self.poll_message(cx) {
+                Poll::Ready(Some(Ok(message))) => {
+                    piece.extend_from_slice(&message);
+                    if piece.len() >= ENOUGH_BYTES {
+                        break None;
+                    }
+                }
+                Poll::Ready(Some(Err(status))) => break Some(status),
+                Poll::Ready(None) => break Some(Status::ok("")),
+                // A stream that is never at a loss ends by itself; one that waits must not wait for ever.
+                Poll::Pending => match self.limit.poll_unpin(cx) {
+                    Poll::Ready(status) => break Some(status),
+                    Poll::Pending if piece.is_empty() => return Poll::Pending,
+                    Poll::Pending => break None,
+                },
+            }
+        };
+        let trailers = end.map(|status| self.end(&status));
+        if piece.is_empty() {
+            self.next = Next::Nothing;
+            return Poll::Ready(Frame::trailers(trailers.unwrap_or_default()));
+        }
+        self.next = trailers.map_or(Next::Messages, Next::Trailers);
+        Poll::Ready(Frame::data(piece.freeze()))
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        let (messages, span) = (&mut self.messages, &self.span);
+        let poll = || span.in_scope(|| messages.poll_next_unpin(cx));
+        catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| {
+            span.in_scope(log_panicked);
+            Poll::Ready(Some(Err(status::internal(self.call.request_id()))))
+        })
+    }
+
+    /// Lets go of all that the messages hold, and tells how it ended.
+    fn end(&mut self, status: &Status) -> HeaderMap {
+        self.messages = stream::empty().boxed();
+        let mut trailers = HeaderMap::new();
+        if status.code() == Code::Ok {
+            trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+        } else {
+            // It fails for a message that cannot be sent, and then has put the code in already.
+            let _ = status.add_header(&mut trailers);
+            trailers.insert(REQUEST_ID, self.call.returned_id());
+        }
+        trailers
+    }
+}
+
+/// What ends a stream that its messages do not end.
+fn limit(
+    call: &RequestContext,
+    leaving: CancellationToken,
+    gate: Option<FeatureGate>,
+) -> impl Future<Output = Status> + use<> {
+    let deadline = Instant::from_std(call.deadline);
+    async move {
+        let closed = async {
+            match gate {
+                Some(gate) => gate.closed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = leaving.cancelled() => status::shutting_down(),
+            status = closed => status,
+            () = sleep_until(deadline) => status::deadline_exceeded(),
+        }
+    }
+}
+
+/// Counts the call that `response` answers: at once when its end is known, and else when its
+/// body ends.
+pub(super) fn ended(
+    response: Response<ResponseBody>,
+    mut open: OpenCall<&MethodStats>,
+    stats: &Arc<MethodStats>,
+) -> Response<ResponseBody> {
+    // An answer of one message went well: what fails has no message, and says so in its headers.
+    if let ResponseBody::Ready {
+        message: Some(_), ..
+    } = response.body()
+    {
+        open.end(Code::Ok);
+        return response;
+    }
+    if let Some(code) = code_in(response.headers()) {
+        open.end(code);
+        return response;
+    }
+    let open = open.hand_over(Arc::clone(stats));
+    response.map(|body| ResponseBody::Metered(Box::new(MeteredBody { body, open })))
+}
+
+/// A body that tells in its trailers how the call ended.
+pub struct MeteredBody {
+    body: ResponseBody,
+    open: OpenCall<Arc<MethodStats>>,
+}
+
+impl MeteredBody {
+    /// The next piece, or the trailers.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<FramedChunks>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let code = match &polled {
+            Poll::Ready(Some(Ok(frame))) => frame
+                .trailers_ref()
+                .map(|trailers| code_in(trailers).unwrap_or(Code::Unknown)),
+            Poll::Ready(Some(Err(status))) => Some(status.code()),
+            // A body that ends without trailers has broken its promise.
+            Poll::Ready(None) => Some(Code::Unknown),
+            Poll::Pending => None,
+        };
+        if let Some(code) = code {
+            self.open.end(code);
+        }
+        polled
+    }
+
+    /// Whether all was sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    /// What is known of the length.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn code_in(headers: &HeaderMap) -> Option<Code> {
+    let code = headers.get(GRPC_STATUS)?;
+    Some(Code::from_bytes(code.as_bytes()))
+}
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

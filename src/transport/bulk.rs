@@ -9,12 +9,12 @@ use tonic::{Status, Streaming};
 
 use super::{
     context::RequestContext,
+    convert::same_variants,
     edit::{EditTransport, editor, request_name, text},
     edit_messages::draft,
-    fields::FieldViolations,
 };
 use crate::{
-    domain::{Challenge, Error, FieldViolation, ImportMode, Imported, RowOutcome},
+    domain::{Challenge, Error, FieldViolation, FieldViolations, ImportMode, Imported, RowOutcome},
     pb::admin::v1 as pb,
     service::{DraftRow, ImportRequest},
 };
@@ -51,7 +51,7 @@ impl EditTransport {
             }
             rows = next.rows;
         }
-        Ok(answer(call.result(run.finish().await)?))
+        Ok(answer(&call.result(run.finish().await)?))
     }
 
     /// Streams the catalog of now.
@@ -136,19 +136,18 @@ fn draft_row(row: pb::ImportRow) -> DraftRow {
     }
 }
 
-fn answer(imported: Imported) -> pb::ImportChallengesResponse {
+same_variants! {
+    RowOutcome => pb::RowOutcome { Created, Updated, Unchanged }
+}
+
+fn answer(imported: &Imported) -> pb::ImportChallengesResponse {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let outcome = |outcome| match outcome {
-        RowOutcome::Created => pb::RowOutcome::Created,
-        RowOutcome::Updated => pb::RowOutcome::Updated,
-        RowOutcome::Unchanged => pb::RowOutcome::Unchanged,
-    };
-    let outcomes = imported.outcomes.into_iter();
+    let outcome = |outcome: &RowOutcome| pb::RowOutcome::from(*outcome).into();
     pb::ImportChallengesResponse {
         created: count(imported.tally.created),
         updated: count(imported.tally.updated),
         unchanged: count(imported.tally.unchanged),
-        outcomes: outcomes.map(|row| outcome(row).into()).collect(),
+        outcomes: imported.outcomes.iter().map(outcome).collect(),
         version: text(imported.version),
     }
 }

@@ -1,13 +1,18 @@
+//! The status of the caches as a message, for callers and for the registry of replicas.
 use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
 
-use super::convert::{duration, timestamp};
+use super::convert::{duration, same_variants, timestamp};
 use crate::{
     domain::{CacheMode, CacheStatus, Latency},
     pb::admin::v1 as pb,
 };
+
+same_variants! {
+    CacheMode => pb::CacheMode { Normal, RedisBypassed, DatabaseLost }
+}
 
 /// The status as replicas leave it in the registry for each other.
 #[must_use]
@@ -23,11 +28,6 @@ pub(super) fn decode_status(bytes: &[u8]) -> Option<pb::ReplicaCacheStatus> {
 /// The status of the replica that is called `replica`. How far it is behind
 /// is for those to say who know all replicas.
 pub(super) fn message(replica: &str, status: &CacheStatus) -> pb::ReplicaCacheStatus {
-    let mode = match status.mode {
-        CacheMode::Normal => pb::CacheMode::Normal,
-        CacheMode::RedisBypassed => pb::CacheMode::RedisBypassed,
-        CacheMode::DatabaseLost => pb::CacheMode::DatabaseLost,
-    };
     pb::ReplicaCacheStatus {
         replica: replica.to_owned(),
         time: Some(timestamp(status.at)),
@@ -36,7 +36,7 @@ pub(super) fn message(replica: &str, status: &CacheStatus) -> pb::ReplicaCacheSt
         head_version: status.version.to_string(),
         lag: 0,
         confirmation_age: status.confirmation_age.map(duration),
-        mode: mode.into(),
+        mode: pb::CacheMode::from(status.mode).into(),
         near: Some(near(status)),
         shared: shared(status),
         database: Some(database(status)),

@@ -1,3 +1,4 @@
+//! Who calls: a name in the metadata, or the address.
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName};

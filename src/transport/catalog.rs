@@ -1,3 +1,4 @@
+//! The reads of `challenges.catalog.v1.ChallengesCatalog`.
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -7,13 +8,14 @@ use tonic::Status;
 use super::{
     context::RequestContext,
     convert::difficulty_filter,
-    fields::FieldViolations,
     page_token::PageTokens,
     reply::{self, Reply},
     status,
 };
 use crate::{
-    domain::{Answer, ChallengeId, Error, ListQuery, PageSize, ReadOptions, Version},
+    domain::{
+        Answer, ChallengeId, Error, FieldViolations, ListQuery, PageSize, ReadOptions, Version,
+    },
     pb::catalog::v1 as pb,
     service::CatalogService,
 };
@@ -143,13 +145,8 @@ impl CatalogTransport {
         else {
             return Err(violations.into());
         };
-        let tokens = &self.page_tokens;
-        let after = tokens.read(&request.page_token, difficulty)?;
-        let query = ListQuery {
-            difficulty,
-            page_size,
-            after,
-        };
+        let mut query = ListQuery::first(difficulty, page_size);
+        query.after = self.page_tokens.read(&request.page_token, &query)?;
         Ok((query, min_version))
     }
 }

@@ -1,3 +1,4 @@
+//! The codes of gRPC, by the names that the contract has for them.
 use tonic::Code;
 
 /// Every code, with its name as the contract spells it.

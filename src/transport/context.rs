@@ -4,11 +4,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderName, HeaderValue, Request, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, uri::PathAndQuery};
 use tonic::Status;
 use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
 
-use super::status::to_status;
+use super::status::{self, to_status};
 use crate::domain::Error;
 
 /// The correlation id, in requests and responses.
@@ -97,6 +97,20 @@ impl RequestContext {
     pub(super) fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
+}
+
+/// A request's message, its metadata and its context.
+///
+/// # Errors
+///
+/// For a request that did not come through the edge.
+pub(super) fn parts<M>(
+    request: tonic::Request<M>,
+) -> Result<(M, HeaderMap, RequestContext), Status> {
+    let (metadata, mut extensions, message) = request.into_parts();
+    let call = extensions.remove::<RequestContext>();
+    let call = call.ok_or_else(|| status::internal("unknown"))?;
+    Ok((message, metadata.into_headers(), call))
 }
 
 fn is_usable(id: &[u8]) -> bool {

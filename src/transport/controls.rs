@@ -5,14 +5,13 @@ use tonic::{Request, Response, Status};
 
 use super::{
     caller::{self, CALLER_ID},
-    convert::{etag_text, read_etag, timestamp},
-    fields::FieldViolations,
-    generated::parts,
+    context::parts,
+    convert::{etag_text, read_etag, same_variants, timestamp},
 };
 use crate::{
     domain::{
-        ControlRow, Environment, Etag, Evaluation, Flag, FlagValue, Percentage, RawFlag,
-        RolloutScope, RuntimeControl, RuntimeSetting, ValueSource, Version,
+        ControlRow, Environment, Etag, Evaluation, FieldViolations, Flag, FlagValue, Percentage,
+        RawFlag, RolloutScope, RuntimeControl, RuntimeSetting, ValueSource, Version,
     },
     pb::admin::v1::{
         self as pb, feature_flags_server::FeatureFlags, runtime_settings_server::RuntimeSettings,
@@ -264,15 +263,8 @@ impl FieldViolations {
     }
 }
 
-impl From<ValueSource> for pb::ValueSource {
-    fn from(source: ValueSource) -> Self {
-        match source {
-            ValueSource::EnvironmentRow => Self::EnvironmentRow,
-            ValueSource::AllRow => Self::AllRow,
-            ValueSource::Settings => Self::Settings,
-            ValueSource::Default => Self::Default,
-        }
-    }
+same_variants! {
+    ValueSource => pb::ValueSource { EnvironmentRow, AllRow, Settings, Default }
 }
 
 /// What both messages have of the row behind a value; of one that counts elsewhere, if none counts here.

@@ -1,3 +1,4 @@
+//! Values of the domain as messages of the contract, and back.
 use std::time::Duration;
 
 use crate::{
@@ -5,14 +6,21 @@ use crate::{
     pb::catalog::v1 as pb,
 };
 
-impl From<Difficulty> for pb::Difficulty {
-    fn from(difficulty: Difficulty) -> Self {
-        match difficulty {
-            Difficulty::Beginner => Self::Beginner,
-            Difficulty::Intermediate => Self::Intermediate,
-            Difficulty::Advanced => Self::Advanced,
+/// Enums of the domain whose variants have the same names in the contract.
+macro_rules! same_variants {
+    ($($ours:ident => $theirs:path { $($variant:ident),+ $(,)? })+) => {$(
+        impl From<$ours> for $theirs {
+            fn from(ours: $ours) -> Self {
+                match ours { $($ours::$variant => Self::$variant,)+ }
+            }
         }
-    }
+    )+};
+}
+pub(super) use same_variants;
+
+same_variants! {
+    Difficulty => pb::Difficulty { Beginner, Intermediate, Advanced }
+    Source => pb::AnswerSource { NearCache, SharedCache, Database }
 }
 
 /// The filter of a request: `None` stands for all.
@@ -31,15 +39,26 @@ pub(super) fn difficulty_filter(number: i32) -> Result<Option<Difficulty>, Strin
 
 impl From<&Challenge> for pb::Challenge {
     fn from(challenge: &Challenge) -> Self {
+        let Challenge {
+            id,
+            difficulty,
+            title,
+            description,
+            points,
+            tips: _,
+            written_tip: _,
+            created_at,
+            updated_at,
+        } = challenge;
         Self {
-            id: challenge.id.to_string(),
-            difficulty: pb::Difficulty::from(challenge.difficulty).into(),
-            title: challenge.title.clone(),
-            description: challenge.description.clone(),
-            points: challenge.points,
+            id: id.to_string(),
+            difficulty: pb::Difficulty::from(*difficulty).into(),
+            title: title.clone(),
+            description: description.clone(),
+            points: *points,
             tips: challenge.shown_tip().map(str::to_owned),
-            create_time: challenge.created_at.map(timestamp),
-            update_time: challenge.updated_at.map(timestamp),
+            create_time: created_at.map(timestamp),
+            update_time: updated_at.map(timestamp),
         }
     }
 }
@@ -58,14 +77,9 @@ pub(super) fn duration(duration: Duration) -> prost_types::Duration {
 
 impl From<Freshness> for pb::Freshness {
     fn from(freshness: Freshness) -> Self {
-        let source = match freshness.source {
-            Source::NearCache => pb::AnswerSource::NearCache,
-            Source::SharedCache => pb::AnswerSource::SharedCache,
-            Source::Database => pb::AnswerSource::Database,
-        };
         Self {
             version: freshness.version.to_string(),
-            source: source.into(),
+            source: pb::AnswerSource::from(freshness.source).into(),
             stale: freshness.stale,
             staleness_bound: Some(duration(freshness.staleness_bound)),
         }

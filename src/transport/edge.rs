@@ -1,3 +1,4 @@
+//! Where every call comes in: its context, its method, its figures.
 use std::{
     convert::Infallible, future::ready, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
     time::Duration,
@@ -15,19 +16,18 @@ use tonic::Status;
 use tracing::Instrument;
 
 use super::{
-    body::ResponseBody,
+    body::{Bounds, ResponseBody, ended},
     catalog::CatalogTransport,
     context::RequestContext,
     failed_calls::log_panicked,
     gate::FeatureGate,
     generated::GeneratedServices,
-    metered_body::ended,
     methods::{Kind, Method, TimeLimit},
     reply::Reply,
     request_body::RequestBodies,
     rpc_stats::{MethodStats, OpenCall, RpcStats},
     status,
-    stream::{Bounds, Messages, streaming},
+    stream::{Messages, streaming},
     tips::TipsTransport,
     unary::{refuse, unary},
 };

@@ -1,3 +1,4 @@
+//! The service `challenges.admin.v1.ChallengesAdmin`.
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -10,18 +11,16 @@ use uuid::Uuid;
 
 use super::{
     caller::{CALLER_ID, caller},
-    context::RequestContext,
+    context::{RequestContext, parts},
     convert::read_etag,
     edit_messages::{change, draft},
-    fields::FieldViolations,
-    generated::parts,
     page_token::PageTokens,
     revision_token,
 };
 use crate::{
     domain::{
-        ChallengeId, EditTerms, Error, Etag, IdempotencyKey, Operation, PageSize, RequestId,
-        Revision, RevisionQuery, Version, finished,
+        ChallengeId, EditTerms, Error, Etag, FieldViolations, IdempotencyKey, Operation, PageSize,
+        RequestId, Revision, RevisionQuery, Version, finished,
     },
     pb::admin::v1::{self as pb, challenges_admin_server::ChallengesAdmin},
     service::{EditOutcome, EditService},

@@ -1,11 +1,11 @@
 //! Challenges and their history in the words of the editing contract, and back.
 use prost_types::FieldMask;
 
-use super::convert::{etag_text, timestamp};
+use super::convert::{etag_text, same_variants, timestamp};
 use crate::{
     domain::{
-        Challenge, ChallengeDraft, ChangeDraft, Difficulty, Etag, FieldViolation, Operation,
-        Revision,
+        CHALLENGE_FIELDS, Challenge, ChallengeDraft, ChangeDraft, Difficulty, Etag, FieldViolation,
+        Operation, Revision,
     },
     pb::{admin::v1 as pb, catalog::v1::Difficulty as DifficultyNumber},
 };
@@ -13,21 +13,29 @@ use crate::{
 /// What a challenge earns when nobody says.
 const DEFAULT_POINTS: i32 = 10;
 
-/// The fields that an update can name.
-const FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
-
 impl pb::EditedChallenge {
     /// The challenge as its row has it; with the name of what is shown of it, where that is told.
     pub(super) fn of(challenge: Challenge, etag: Option<Etag>) -> Self {
+        let Challenge {
+            id,
+            difficulty,
+            title,
+            description,
+            points,
+            tips,
+            written_tip: _,
+            created_at,
+            updated_at,
+        } = challenge;
         Self {
-            id: challenge.id.to_string(),
-            difficulty: DifficultyNumber::from(challenge.difficulty).into(),
-            title: challenge.title,
-            description: Some(challenge.description),
-            points: Some(challenge.points),
-            tips: challenge.tips,
-            create_time: challenge.created_at.map(timestamp),
-            update_time: challenge.updated_at.map(timestamp),
+            id: id.to_string(),
+            difficulty: DifficultyNumber::from(difficulty).into(),
+            title,
+            description: Some(description),
+            points: Some(points),
+            tips,
+            create_time: created_at.map(timestamp),
+            update_time: updated_at.map(timestamp),
             etag: etag.map(etag_text).unwrap_or_default(),
         }
     }
@@ -83,10 +91,10 @@ pub(super) fn change(
 }
 
 fn path_problem(path: &str) -> Option<FieldViolation> {
-    if path == "*" || FIELDS.contains(&path) {
+    if path == "*" || CHALLENGE_FIELDS.contains(&path) {
         return None;
     }
-    let known = FIELDS.join(", ");
+    let known = CHALLENGE_FIELDS.join(", ");
     let path: String = path.chars().take(100).collect();
     let problem = format!("has {path:?}; it can have {known}, or *");
     Some(FieldViolation::new("update_mask", problem))
@@ -104,19 +112,17 @@ fn word(number: i32) -> String {
     }
 }
 
+same_variants! {
+    Operation => pb::RevisionOperation { Found, Created, Updated, Deleted }
+}
+
 impl From<Revision> for pb::ChallengeRevision {
     fn from(revision: Revision) -> Self {
-        let operation = match revision.operation {
-            Operation::Found => pb::RevisionOperation::Found,
-            Operation::Created => pb::RevisionOperation::Created,
-            Operation::Updated => pb::RevisionOperation::Updated,
-            Operation::Deleted => pb::RevisionOperation::Deleted,
-        };
         let difficulty = revision.difficulty.parse::<Difficulty>().ok();
         let difficulty = difficulty.map_or(DifficultyNumber::Unspecified, Into::into);
         Self {
             revision: revision.number,
-            operation: operation.into(),
+            operation: pb::RevisionOperation::from(revision.operation).into(),
             challenge: Some(pb::EditedChallenge {
                 id: revision.challenge.to_string(),
                 difficulty: difficulty.into(),
@@ -138,6 +144,9 @@ impl From<Revision> for pb::ChallengeRevision {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+    use prost_types::FieldDescriptorProto;
+
     use super::*;
 
     fn given() -> pb::EditedChallenge {
@@ -152,6 +161,18 @@ mod tests {
         FieldMask {
             paths: paths.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    #[test]
+    fn every_field_that_is_edited_is_one_of_the_message() {
+        let files = prost_types::FileDescriptorSet::decode(crate::pb::DESCRIPTORS).unwrap();
+        let messages = files.file.iter().flat_map(|file| &file.message_type);
+        let mut edited = messages.filter(|message| message.name() == "EditedChallenge");
+        let edited = edited.next().unwrap().field.iter();
+        let others = ["id", "create_time", "update_time", "etag"];
+        let fields = edited.map(FieldDescriptorProto::name);
+        let fields: Vec<_> = fields.filter(|name| !others.contains(name)).collect();
+        assert_eq!(fields, CHALLENGE_FIELDS);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+//! The flag that lets calls to the catalog in.
 use std::{future::pending, sync::Arc};
 
 use tokio::sync::watch;

@@ -1,12 +1,12 @@
 //! What tonic's generated servers answer, within the bounds and with the codes of all other calls.
 //!
 //! Messages are read here, so that all methods have the same limits; the generated servers get what was
-//! read. A method finds its [`RequestContext`] among the request's extensions: see [`parts`].
+//! read. A method finds its [`RequestContext`] among the request's extensions: see [`parts`](super::context::parts).
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyStream, Full, StreamBody};
 use prost::DecodeError;
@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::{
     admin::CacheAdminTransport,
-    body::ResponseBody,
+    body::{Bounds, Chunks, ResponseBody, Streamed},
     context::{REQUEST_ID, RequestContext},
     controls::ControlsTransport,
     edit::EditTransport,
@@ -24,7 +24,6 @@ use super::{
     reflection::Reflection,
     request_body::{ENCODING, RequestBodies, Share},
     status,
-    stream::{Bounds, Chunks, Streamed},
     tips_admin::TipsAdminTransport,
     unary::{in_time, refuse},
     upload::Upload,
@@ -114,20 +113,15 @@ impl GeneratedServices {
     {
         let (mut head, body) = request.into_parts();
         let unread = Arc::default();
-        let (body, _share) = match method.kind {
-            Kind::GeneratedUpload => {
-                let upload = Upload::new(body, head.headers.clone(), bodies, call);
-                (messages(upload, &unread), Share::default())
-            }
-            _ => {
-                let (message, share) = bodies.read_framed(body, &head.headers, call).await?;
-                (tonic::body::Body::new(Full::new(message)), share)
-            }
+        let (body, _share) = if method.kind == Kind::GeneratedUpload {
+            let upload = Upload::new(body, head.headers.clone(), bodies, call);
+            (messages(upload, &unread), Share::default())
+        } else {
+            let (message, share) = bodies.read_framed(body, &head.headers, call).await?;
+            (tonic::body::Body::new(Full::new(message)), share)
         };
-        let bounds = match (method.kind, method.limit) {
-            (Kind::Generated, TimeLimit::Stream) => Some(bounds()?),
-            _ => None,
-        };
+        let is_stream = method.kind == Kind::Generated && method.limit == TimeLimit::Stream;
+        let bounds = is_stream.then(bounds).transpose()?;
         // What was read is not compressed, whatever the caller would have liked to send.
         head.headers.remove(ENCODING);
         head.extensions.insert(call.clone());
@@ -189,18 +183,4 @@ fn chunks(body: tonic::body::Body) -> Chunks {
     frames
         .try_filter_map(move |frame| ready(chunk(frame)))
         .boxed()
-}
-
-/// A request's message, its metadata and its context.
-///
-/// # Errors
-///
-/// For a request that did not come through the edge.
-pub(super) fn parts<M>(
-    request: tonic::Request<M>,
-) -> Result<(M, HeaderMap, RequestContext), Status> {
-    let (metadata, mut extensions, message) = request.into_parts();
-    let call = extensions.remove::<RequestContext>();
-    let call = call.ok_or_else(|| status::internal("unknown"))?;
-    Ok((message, metadata.into_headers(), call))
 }

@@ -1,10 +1,11 @@
+//! Opaque tokens that lead from one page of a list to the next.
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::hmac;
+use ring::{digest, hmac};
 use uuid::Uuid;
 
-use crate::domain::{Cursor, Difficulty, Error};
+use crate::domain::{Cursor, Difficulty, Error, ListQuery};
 
 /// Makes and reads page tokens.
 ///
@@ -24,11 +25,11 @@ impl fmt::Debug for PageTokens {
 }
 
 /// Tells these tokens from those of histories, and from those of other forms.
-const KIND: u8 = 3;
+const KIND: u8 = 4;
 /// Half of the MAC: 128 bits are enough against guessing, and the token stays short.
 const MAC_LEN: usize = 16;
-/// kind, filter, difficulty, points, id
-const FIXED_LEN: usize = 1 + 1 + 1 + 4 + 16;
+/// kind, filters, difficulty, points, id
+const FIXED_LEN: usize = 1 + 4 + 1 + 4 + 16;
 
 impl PageTokens {
     /// Signs with `key`, which all replicas of one catalog share.
@@ -39,12 +40,20 @@ impl PageTokens {
         }
     }
 
-    /// The token for the page behind `cursor`.
-    pub(super) fn make(&self, filter: Option<Difficulty>, cursor: &Cursor) -> String {
-        let mut token = vec![KIND, rank(filter), rank(Some(cursor.difficulty))];
-        token.extend(cursor.points.to_be_bytes());
-        token.extend(cursor.id.uuid().as_bytes());
-        token.extend(cursor.title.as_bytes());
+    /// The token for the page of `query` behind `cursor`.
+    pub(super) fn make(&self, query: &ListQuery, cursor: &Cursor) -> String {
+        let Cursor {
+            difficulty,
+            points,
+            title,
+            id,
+        } = cursor;
+        let mut token = vec![KIND];
+        token.extend(filters(query));
+        token.push(rank(*difficulty));
+        token.extend(points.to_be_bytes());
+        token.extend(id.uuid().as_bytes());
+        token.extend(title.as_bytes());
         self.seal(token)
     }
 
@@ -72,28 +81,24 @@ impl PageTokens {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidPageToken`] unless it was made here for the same filter.
-    pub(super) fn read(
-        &self,
-        token: &str,
-        filter: Option<Difficulty>,
-    ) -> Result<Option<Cursor>, Error> {
+    /// [`Error::InvalidPageToken`] unless it was made here for the filters of `query`.
+    pub(super) fn read(&self, token: &str, query: &ListQuery) -> Result<Option<Cursor>, Error> {
         if token.is_empty() {
             return Ok(None);
         }
         let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
         let signed = self.open(token).ok_or_else(damaged)?;
         let (fixed, title) = signed.split_at_checked(FIXED_LEN).ok_or_else(damaged)?;
-        let [KIND, of_filter, difficulty, rest @ ..] = fixed else {
+        let [KIND, a, b, c, d, difficulty, rest @ ..] = fixed else {
             return Err(damaged());
         };
         let (points, id) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        if *of_filter != rank(filter) {
+        if [*a, *b, *c, *d] != filters(query) {
             return Err(Error::InvalidPageToken(
-                "was issued for another difficulty; repeat that of the page before",
+                "was issued for other filters; repeat those of the page before",
             ));
         }
-        let by_rank = |known: &Difficulty| rank(Some(*known)) == *difficulty;
+        let by_rank = |known: &Difficulty| rank(*known) == *difficulty;
         Ok(Some(Cursor {
             difficulty: Difficulty::ALL
                 .into_iter()
@@ -106,20 +111,22 @@ impl PageTokens {
     }
 }
 
-fn rank(filter: Option<Difficulty>) -> u8 {
-    match filter {
-        None => 0,
-        Some(Difficulty::Beginner) => 1,
-        Some(Difficulty::Intermediate) => 2,
-        Some(Difficulty::Advanced) => 3,
-    }
+/// The beginning of a hash of the filters.
+fn filters(query: &ListQuery) -> [u8; 4] {
+    let hash = digest::digest(&digest::SHA256, query.filters().to_string().as_bytes());
+    hash.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+fn rank(difficulty: Difficulty) -> u8 {
+    u8::try_from(difficulty.rank()).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PageSize;
 
-    const FILTER: Option<Difficulty> = Some(Difficulty::Beginner);
+    const FIRST: ListQuery = ListQuery::first(Some(Difficulty::Beginner), PageSize::DEFAULT);
 
     fn token(tokens: &PageTokens) -> (Cursor, String) {
         let cursor = Cursor {
@@ -128,7 +135,7 @@ mod tests {
             title: "Größe".to_owned(),
             id: Uuid::from_u128(9).into(),
         };
-        let token = tokens.make(FILTER, &cursor);
+        let token = tokens.make(&FIRST, &cursor);
         (cursor, token)
     }
 
@@ -136,7 +143,7 @@ mod tests {
     fn a_token_leads_back_to_its_place() {
         let tokens = PageTokens::new(b"key");
         let (cursor, token) = token(&tokens);
-        assert_eq!(tokens.read(&token, FILTER).unwrap(), Some(cursor));
+        assert_eq!(tokens.read(&token, &FIRST).unwrap(), Some(cursor));
     }
 
     #[test]
@@ -148,7 +155,7 @@ mod tests {
             changed[at] ^= 1;
             for bad in [&changed[..], &bytes[..at]] {
                 let bad = URL_SAFE_NO_PAD.encode(bad);
-                assert!(bad.is_empty() || tokens.read(&bad, FILTER).is_err(), "{at}");
+                assert!(bad.is_empty() || tokens.read(&bad, &FIRST).is_err(), "{at}");
             }
         }
     }
@@ -157,7 +164,11 @@ mod tests {
     fn a_token_of_another_key_or_filter_is_refused() {
         let tokens = PageTokens::new(b"key");
         let (_, token) = token(&tokens);
-        assert!(PageTokens::new(b"other").read(&token, FILTER).is_err());
-        assert!(tokens.read(&token, None).is_err());
+        assert!(PageTokens::new(b"other").read(&token, &FIRST).is_err());
+        assert!(
+            tokens
+                .read(&token, &ListQuery::first(None, PageSize::DEFAULT))
+                .is_err()
+        );
     }
 }

@@ -23,12 +23,12 @@ use tonic_reflection::pb::v1::{
 };
 
 use super::{
-    body::ResponseBody,
+    body::{Bounds, ResponseBody},
     context::RequestContext,
     reply::framed,
     request_body::RequestBodies,
     status,
-    stream::{Bounds, open},
+    stream::open,
     unary::refuse,
     upload::Upload,
 };

@@ -1,3 +1,4 @@
+//! The answer to a read: what differs from call to call, joined with the cached body.
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header::AGE};
 use prost::Message;

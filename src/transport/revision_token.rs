@@ -51,6 +51,7 @@ fn filter(challenge: Option<ChallengeId>) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{ListQuery, PageSize};
 
     #[test]
     fn a_token_leads_back_to_its_place_and_nowhere_else() {
@@ -63,7 +64,11 @@ mod tests {
         let token = make(&tokens, one, 42);
         assert!(read(&tokens, None, &token).is_err());
         assert!(read(&PageTokens::new(b"other"), one, &token).is_err());
-        assert!(tokens.read(&token, None).is_err());
+        assert!(
+            tokens
+                .read(&token, &ListQuery::first(None, PageSize::DEFAULT))
+                .is_err()
+        );
         assert!(read(&tokens, one, "AAAA").is_err());
     }
 }

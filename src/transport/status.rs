@@ -1,3 +1,4 @@
+//! The one place where an error becomes a status, with its details.
 use std::{collections::HashMap, iter, time::Duration};
 
 use tonic::{

@@ -1,3 +1,4 @@
+//! Each error's code, reason and details.
 use std::{fmt::Write as _, fs, path::Path};
 
 use prost::Message;

@@ -1,6 +1,6 @@
 //! What happens in a stream of tips, as messages.
 use super::{
-    convert::{duration, timestamp},
+    convert::{duration, same_variants, timestamp},
     resume_token,
 };
 use crate::{
@@ -77,22 +77,7 @@ pub(super) fn provider_failure(cause: FallbackCause) -> pb::TipProviderFailure {
     let FallbackCause::Provider(kind) = cause else {
         return pb::TipProviderFailure::Unspecified;
     };
-    match kind {
-        FailureKind::Connect => pb::TipProviderFailure::Connect,
-        FailureKind::TooSlow => pb::TipProviderFailure::TooSlow,
-        FailureKind::RateLimited => pb::TipProviderFailure::RateLimited,
-        FailureKind::SpendLimit => pb::TipProviderFailure::SpendLimit,
-        FailureKind::Overloaded => pb::TipProviderFailure::Overloaded,
-        FailureKind::ServerFault => pb::TipProviderFailure::ServerFault,
-        FailureKind::Rejected => pb::TipProviderFailure::Rejected,
-        FailureKind::NotFound => pb::TipProviderFailure::NotFound,
-        FailureKind::Denied => pb::TipProviderFailure::Denied,
-        FailureKind::Truncated => pb::TipProviderFailure::Truncated,
-        FailureKind::Malformed => pb::TipProviderFailure::Malformed,
-        FailureKind::Refused => pb::TipProviderFailure::Refused,
-        FailureKind::Empty => pb::TipProviderFailure::Empty,
-        FailureKind::CutOff => pb::TipProviderFailure::CutOff,
-    }
+    kind.into()
 }
 
 fn fallback(cause: FallbackCause) -> pb::TipFallback {
@@ -111,45 +96,14 @@ fn fallback(cause: FallbackCause) -> pb::TipFallback {
     }
 }
 
-impl From<TipRole> for pb::TipRole {
-    fn from(role: TipRole) -> Self {
-        match role {
-            TipRole::Leader => Self::Leader,
-            TipRole::Follower => Self::Follower,
-            TipRole::Replay => Self::Replay,
-        }
-    }
-}
-
-impl From<TipSource> for pb::TipSource {
-    fn from(source: TipSource) -> Self {
-        match source {
-            TipSource::Ai => Self::Ai,
-            TipSource::Cache => Self::Cache,
-            TipSource::Stale => Self::Stale,
-            TipSource::Static => Self::Static,
-        }
-    }
-}
-
-impl From<ResetCause> for pb::TipResetCause {
-    fn from(cause: ResetCause) -> Self {
-        match cause {
-            ResetCause::Resume => Self::Resume,
-            ResetCause::Restart => Self::Restart,
-            ResetCause::Takeover => Self::Takeover,
-            ResetCause::Fallback => Self::Fallback,
-        }
-    }
-}
-
-impl From<TipPhase> for pb::TipPhase {
-    fn from(phase: TipPhase) -> Self {
-        match phase {
-            TipPhase::Queued => Self::Queued,
-            TipPhase::Connecting => Self::Connecting,
-            TipPhase::Generating => Self::Generating,
-        }
+same_variants! {
+    TipRole => pb::TipRole { Leader, Follower, Replay }
+    TipSource => pb::TipSource { Ai, Cache, Stale, Static }
+    ResetCause => pb::TipResetCause { Resume, Restart, Takeover, Fallback }
+    TipPhase => pb::TipPhase { Queued, Connecting, Generating }
+    FailureKind => pb::TipProviderFailure {
+        Connect, TooSlow, RateLimited, SpendLimit, Overloaded, ServerFault, Rejected, NotFound, Denied,
+        Truncated, Malformed, Refused, Empty, CutOff,
     }
 }
 

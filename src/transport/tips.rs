@@ -1,3 +1,4 @@
+//! The streams of `challenges.catalog.v1.ChallengesCatalog`.
 use std::{net::IpAddr, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -7,14 +8,13 @@ use tonic::Status;
 use super::{
     caller::{CALLER_ID, caller},
     context::RequestContext,
-    fields::FieldViolations,
     resume_token,
     status::failure,
     stream::Messages,
     tip_events::mode,
 };
 use crate::{
-    domain::{ChallengeId, Error, TipMode},
+    domain::{ChallengeId, Error, FieldViolations, TipMode},
     pb::catalog::v1::{self as pb, stream_tips_batch_response::Result as Outcome},
     service::{TipTerms, TipsService},
 };

@@ -1,3 +1,4 @@
+//! The service `challenges.admin.v1.TipsAdmin`.
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -5,13 +6,15 @@ use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert::{difficulty_filter, duration},
-    fields::FieldViolations,
-    generated::parts,
+    context::parts,
+    convert::{difficulty_filter, duration, same_variants},
     tip_events::provider_failure,
 };
 use crate::{
-    domain::{ChallengeId, Error, FallbackCause, Locale, Resumed, ResumedProvider, TipProviders},
+    domain::{
+        ChallengeId, Error, FallbackCause, FieldViolations, Locale, Resumed, ResumedProvider,
+        TipProviders,
+    },
     pb::{
         admin::v1::{self as pb, tips_admin_server::TipsAdmin},
         catalog::v1::TipProviderFailure,
@@ -153,7 +156,7 @@ impl From<GenerateSummary> for pb::BatchGenerateTipsSummary {
         let failures = summary.failures.into_iter();
         let failure = |(id, word)| generated(id, &TipOutcome::Failed(word));
         Self {
-            end: end(summary.end).into(),
+            end: pb::GenerationEnd::from(summary.end).into(),
             written: count(summary.written),
             kept: count(summary.kept),
             failed: count(summary.failed),
@@ -202,14 +205,8 @@ fn failure(word: &str) -> (pb::GeneratedTipFailure, TipProviderFailure) {
     (failure, TipProviderFailure::Unspecified)
 }
 
-fn end(end: RunEnd) -> pb::GenerationEnd {
-    match end {
-        RunEnd::Complete => pb::GenerationEnd::Complete,
-        RunEnd::Validated => pb::GenerationEnd::Validated,
-        RunEnd::RunBudget => pb::GenerationEnd::RunBudget,
-        RunEnd::DailyBudget => pb::GenerationEnd::DailyBudget,
-        RunEnd::ProviderAway => pb::GenerationEnd::ProviderAway,
-    }
+same_variants! {
+    RunEnd => pb::GenerationEnd { Complete, Validated, RunBudget, DailyBudget, ProviderAway }
 }
 
 fn count(count: usize) -> i32 {

@@ -1,21 +1,21 @@
+//! Unary calls of the hot path: read one request, send one answer, without tonic's codec (ADR 2).
 use std::{future::poll_fn, pin::pin, task::Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
 use super::{
-    body::ResponseBody,
+    body::{GRPC_STATUS, ResponseBody},
     context::{REQUEST_ID, RequestContext},
     reply::Reply,
     request_body::RequestBodies,
     status,
 };
 
-pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// How many headers an answer has: their map need not grow.
 const HEADERS: usize = 5;
 

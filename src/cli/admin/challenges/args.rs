@@ -12,14 +12,11 @@ use crate::{
         settings,
     },
     config::{ClientConfig, EnvVars},
-    domain::{Difficulty, RequestId},
+    domain::{CHALLENGE_FIELDS, Difficulty, RequestId},
 };
 
-/// The fields of a challenge, as the contract names them.
-pub(super) const FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
-
 /// The fields of a challenge, as flags.
-pub(super) fn fields() -> [Arg; 5] {
+pub(super) fn fields() -> [Arg; CHALLENGE_FIELDS.len()] {
     let text = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("TEXT").help(help)
     };
@@ -43,7 +40,7 @@ pub(super) fn fields() -> [Arg; 5] {
 
 /// The names of the fields that were given, empty ones too.
 pub(super) fn given_fields(matches: &ArgMatches) -> Vec<String> {
-    let names = FIELDS.into_iter();
+    let names = CHALLENGE_FIELDS.into_iter();
     let given = names.filter(|name| matches.contains_id(name));
     given.map(str::to_owned).collect()
 }

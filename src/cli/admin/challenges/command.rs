@@ -6,7 +6,7 @@ use super::{args, edit, export, history, import};
 use crate::{
     cli::{failure::Failure, id, number::whole, output, settings},
     config::EnvVars,
-    domain::ChallengeId,
+    domain::{CHALLENGE_FIELDS, ChallengeId},
 };
 
 /// `admin challenges`.
@@ -57,7 +57,7 @@ fn create() -> Command {
 
 fn update() -> Command {
     let any_field = ArgGroup::new("fields")
-        .args(args::FIELDS)
+        .args(CHALLENGE_FIELDS)
         .required(true)
         .multiple(true);
     Command::new("update")

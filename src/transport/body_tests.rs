@@ -9,11 +9,17 @@ use std::{
 
 use bytes::Buf;
 use futures_util::{Stream, stream};
+use http::Request;
 use http_body_util::BodyExt;
+use prost::Message;
 use tokio::sync::{Semaphore, watch};
 
 use super::*;
-use crate::{pb::catalog::v1::TipDelta, transport::request_body::PREFIX_LEN};
+use crate::{
+    domain::Error,
+    pb::catalog::v1::TipDelta,
+    transport::{request_body::PREFIX_LEN, stream::encoded},
+};
 
 type Sent = Result<TipDelta, Error>;
 

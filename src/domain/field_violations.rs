@@ -1,29 +1,30 @@
+//! What is wrong with a request, field by field.
 use std::collections::HashMap;
 
-use crate::domain::{ChallengeId, Error, FieldViolation, Version};
+use super::{ChallengeId, Error, FieldViolation, Version};
 
-/// Gathers what is wrong with a request, so that the caller hears all of it at once.
-#[derive(Default)]
-pub(super) struct FieldViolations(Vec<FieldViolation>);
+/// All that is wrong with a request, so that the caller hears all of it at once.
+#[derive(Debug, Default)]
+pub struct FieldViolations(Vec<FieldViolation>);
 
 impl FieldViolations {
     /// The value, or nothing and a note.
-    pub(super) fn field<T>(&mut self, field: &str, parsed: Result<T, String>) -> Option<T> {
+    pub fn field<T>(&mut self, field: &str, parsed: Result<T, String>) -> Option<T> {
         parsed.map_err(|problem| self.note(field, problem)).ok()
     }
 
     /// Notes that `field` is wrong.
-    pub(super) fn note(&mut self, field: &str, problem: impl Into<String>) {
+    pub fn note(&mut self, field: &str, problem: impl Into<String>) {
         self.0.push(FieldViolation::new(field, problem));
     }
 
     /// Notes all of `violations`.
-    pub(super) fn add(&mut self, violations: Vec<FieldViolation>) {
+    pub fn add(&mut self, violations: Vec<FieldViolation>) {
         self.0.extend(violations);
     }
 
     /// The value, or nothing and a note for each of its fields, which stand within the field `within`.
-    pub(super) fn fields_of<T>(
+    pub fn fields_of<T>(
         &mut self,
         within: &str,
         checked: Result<T, Vec<FieldViolation>>,
@@ -38,16 +39,13 @@ impl FieldViolations {
     }
 
     /// Whether nothing is wrong so far.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The field `min_version`.
-    #[expect(
-        clippy::option_option,
-        reason = "outer: could it be read; inner: was it given"
-    )]
-    pub(super) fn version(&mut self, text: &str) -> Option<Option<Version>> {
+    pub fn version(&mut self, text: &str) -> Option<Option<Version>> {
         if text.is_empty() {
             return Some(None);
         }
@@ -55,12 +53,7 @@ impl FieldViolations {
     }
 
     /// A list of 1 to `max` different ids.
-    pub(super) fn ids(
-        &mut self,
-        field: &str,
-        texts: &[String],
-        max: usize,
-    ) -> Option<Vec<ChallengeId>> {
+    pub fn ids(&mut self, field: &str, texts: &[String], max: usize) -> Option<Vec<ChallengeId>> {
         if texts.is_empty() || texts.len() > max {
             let problem = format!("must be 1 to {max} ids, not {}", texts.len());
             return self.field(field, Err(problem));
@@ -77,9 +70,7 @@ impl FieldViolations {
         }
         self.is_empty().then_some(ids)
     }
-}
 
-impl FieldViolations {
     fn note_repeats(&mut self, field: &str, texts: &[String]) {
         let mut first_index_of = HashMap::with_capacity(texts.len());
         let ids = texts.iter().map(|text| ChallengeId::parse(text));
@@ -99,6 +90,12 @@ fn has_repeats(ids: &[ChallengeId]) -> bool {
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
     sorted.array_windows().any(|[a, b]| a == b)
+}
+
+impl From<FieldViolations> for Vec<FieldViolation> {
+    fn from(violations: FieldViolations) -> Self {
+        violations.0
+    }
 }
 
 impl From<FieldViolations> for Error {
