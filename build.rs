@@ -28,9 +28,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         descriptors,
     )?;
 
+    // The command line finds the description of a message by its name.
+    let mut config = prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         // Its calls are served by transport::unary.
         .server_mod_attribute("challenges.catalog", "#[cfg(any())]")
-        .compile_fds(protoc.file_descriptor_set())?;
+        .compile_fds_with_config(protoc.file_descriptor_set(), config)?;
     Ok(())
 }

@@ -2,13 +2,12 @@
 use clap::{Arg, ArgMatches};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
+use super::args::{given, option};
 use crate::{config::EnvVars, domain::CallerId};
 
 /// `--as`, for every command whose change is kept with a name.
 pub(super) fn arg() -> Arg {
-    Arg::new("as")
-        .long("as")
-        .value_name("NAME")
+    option("as", "NAME")
         .value_parser(name)
         .help("Who changes it, for the record; default: the user of this terminal")
 }
@@ -27,7 +26,7 @@ pub(super) struct Author(Option<AsciiMetadataValue>);
 impl Author {
     /// Whom `--as` names, or else $USER where the server can take that name.
     pub(super) fn of(matches: &ArgMatches, environment: &EnvVars) -> Self {
-        let typed = matches.try_get_one::<String>("as").ok().flatten().cloned();
+        let typed = given(matches, "as");
         let named = typed.or_else(|| name(environment.get("USER")?).ok());
         Self(named.and_then(|name| name.parse().ok()))
     }

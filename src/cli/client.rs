@@ -2,14 +2,15 @@
 use std::{error::Error, io, time::Duration};
 
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 use tonic::{
-    Code, Request, Status, TimeoutExpired,
+    Code, Request, Response, Status, Streaming, TimeoutExpired,
     metadata::AsciiMetadataValue,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_types::StatusExt;
 
-use super::{escape::clean, failure::Failure, figures::about};
+use super::{escape::clean, failure::Failure, humanize::about, runtime};
 use crate::{config::ClientConfig, transport::code_name};
 
 /// Connects to the server, or says why not.
@@ -38,6 +39,43 @@ fn tls(config: &ClientConfig) -> ClientTlsConfig {
     }
 }
 
+/// Connects, and makes one call.
+pub(super) fn call<T>(
+    config: &ClientConfig,
+    ask: impl AsyncFnOnce(Channel) -> Result<Response<T>, Status>,
+) -> Result<T, Failure> {
+    runtime::command()?.block_on(async {
+        let answer = ask(connect(config).await?).await;
+        answer
+            .map(Response::into_inner)
+            .map_err(|status| refused(&status))
+    })
+}
+
+/// Waits until a call that answers bit by bit begins to; silence is a fault.
+pub(super) async fn begun<T>(
+    config: &ClientConfig,
+    call: impl Future<Output = Result<Response<Streaming<T>>, Status>>,
+) -> Result<Streaming<T>, Failure> {
+    let answer = timeout(config.timeout, call)
+        .await
+        .map_err(|_| silent(config, config.timeout))?;
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| refused(&status))
+}
+
+/// The next message of such an answer, if there is one; a longer silence than `patience` is a fault.
+pub(super) async fn next<T>(
+    config: &ClientConfig,
+    patience: Duration,
+    messages: &mut Streaming<T>,
+) -> Result<Option<T>, Failure> {
+    let next = timeout(patience, messages.message()).await;
+    next.map_err(|_| silent(config, patience))?
+        .map_err(|status| refused(&status))
+}
+
 /// The message with the time that the caller grants, which the server is told too.
 pub(super) fn request<T>(config: &ClientConfig, message: T) -> Request<T> {
     let mut request = streamed(config, message);
@@ -60,11 +98,10 @@ pub(super) fn streamed<T>(config: &ClientConfig, message: T) -> Request<T> {
     request
 }
 
-/// The server said nothing for as long as the caller grants.
-pub(super) fn silent(config: &ClientConfig) -> Failure {
-    let (addr, timeout) = (&config.addr, config.timeout);
+fn silent(config: &ClientConfig, patience: Duration) -> Failure {
+    let addr = &config.addr;
     Failure::failed(format!(
-        "{addr} said nothing for {timeout:?}; --timeout grants more"
+        "{addr} said nothing for {patience:?}; --timeout grants more"
     ))
 }
 

@@ -1,9 +1,14 @@
 //! What can be typed.
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, Command, value_parser};
 
-use super::{admin, completions::shells, history, id, number::whole, output, settings, tips};
+use super::{
+    admin,
+    args::{option, switch, whole},
+    completions::shells,
+    history, id, output, settings, tips,
+};
 use crate::domain::{Difficulty, PageSize};
 
 /// The binary's name.
@@ -24,19 +29,14 @@ pub(super) fn command() -> Command {
             "challenges-catalog <COMMAND>\n       challenges-catalog [OPTIONS OF serve]    without a command: serve",
         )
         .after_help(EXITS)
-        .after_long_help(examples(
-            &[
-                (
-                    "challenges-catalog",
-                    "without a command: serve, from a SQLite file in this directory",
-                ),
-                (
-                    "challenges-catalog list --difficulty beginner",
-                    "ask the running server",
-                ),
-                ("challenges-catalog serve --help", "every setting"),
-            ],
-            EXITS,
+        .after_long_help(format!(
+            "Examples:\n  \
+             # without a command: serve, from a SQLite file in this directory\n  \
+             challenges-catalog\n  \
+             # ask the running server\n  \
+             challenges-catalog list --difficulty beginner\n  \
+             # every setting\n  \
+             challenges-catalog serve --help\n\n{EXITS}"
         ))
         .infer_subcommands(false)
         .args_conflicts_with_subcommands(true)
@@ -57,19 +57,13 @@ fn serve() -> Command {
     Command::new("serve")
         .about("Serves the catalog until SIGTERM or Ctrl-C")
         .args(settings::serve_args())
-        .after_help(examples(
-            &[
-                (
-                    "challenges-catalog serve",
-                    "SQLite file, migrated and seeded, on 127.0.0.1:50051",
-                ),
-                (
-                    "DATABASE_URL=postgres://… REDIS_URL=redis://… challenges-catalog serve",
-                    "production",
-                ),
-            ],
-            "",
-        ))
+        .after_help(
+            "Examples:\n  \
+             # SQLite file, migrated and seeded, on 127.0.0.1:50051\n  \
+             challenges-catalog serve\n  \
+             # production\n  \
+             DATABASE_URL=postgres://… REDIS_URL=redis://… challenges-catalog serve",
+        )
 }
 
 fn migrate() -> Command {
@@ -85,22 +79,19 @@ fn migrate() -> Command {
 }
 
 fn seed() -> Command {
-    let file = Arg::new("file")
-        .long("file")
-        .value_name("FILE")
+    let file = option("file", "FILE")
         .value_parser(value_parser!(PathBuf))
         .help("A JSON file of challenges, instead of those that come with the program");
     Command::new("seed")
         .about("Adds the challenges that are missing; never changes one that is there")
         .args([file, output::arg()])
         .args(settings::database_args())
-        .after_help(examples(
-            &[(
-                "challenges-catalog seed --file team.json",
-                "add a catalog of your own",
-            )],
-            "Nothing is added when any row of the file is wrong; the row and the field are named.",
-        ))
+        .after_help(
+            "Examples:\n  \
+             # add a catalog of your own\n  \
+             challenges-catalog seed --file team.json\n\n\
+             Nothing is added when any row of the file is wrong; the row and the field are named.",
+        )
 }
 
 fn verify() -> Command {
@@ -130,66 +121,51 @@ fn config() -> Command {
 }
 
 fn health() -> Command {
-    let service = Arg::new("service")
-        .long("service")
-        .value_name("SERVICE")
+    let service = option("service", "SERVICE")
         .default_value("")
         .hide_default_value(true)
         .help("Which service to ask about, such as challenges.catalog.v1.ChallengesCatalog; default: the server");
-    let watch = Arg::new("watch")
-        .long("watch")
-        .action(ArgAction::SetTrue)
-        .help("Prints each change with its time until the server is gone (exit code 2)");
+    let watch = switch(
+        "watch",
+        "Prints each change with its time until the server is gone (exit code 2)",
+    );
     Command::new("health")
         .about("Asks a running server whether it serves, as a Kubernetes probe does")
         .args([service, watch, output::arg()])
         .args(settings::client_args())
-        .after_help(examples(
-            &[("challenges-catalog health --timeout 1s", "an exec probe")],
-            "Exit codes: 0 serving, 1 not serving or unknown service, 2 unreachable.",
-        ))
+        .after_help(
+            "Examples:\n  \
+             # an exec probe\n  \
+             challenges-catalog health --timeout 1s\n\n\
+             Exit codes: 0 serving, 1 not serving or unknown service, 2 unreachable.",
+        )
 }
 
 fn list() -> Command {
-    let difficulty = Arg::new("difficulty")
-        .long("difficulty")
-        .value_name("DIFFICULTY")
+    let difficulty = option("difficulty", "DIFFICULTY")
         .value_parser(Difficulty::ALL.map(Difficulty::as_str))
         .help("Only challenges of this difficulty; default: all");
-    let page_size = Arg::new("page-size")
-        .long("page-size")
-        .value_name("NUMBER")
+    let page_size = option("page-size", "NUMBER")
         .allow_negative_numbers(true)
         .value_parser(whole::<i32>(1..=i64::from(PageSize::MAX.get())))
         .help(format!(
             "How many a page has; default: {}",
             PageSize::DEFAULT.get()
         ));
-    let all = Arg::new("all")
-        .long("all")
-        .action(ArgAction::SetTrue)
-        .help("Follows the pages to the end");
+    let all = switch("all", "Follows the pages to the end");
     Command::new("list")
         .about("Lists challenges of a running server")
         .args([difficulty, page_size, all, output::arg()])
         .args(settings::client_args())
-        .after_help(examples(
-            &[
-                (
-                    "challenges-catalog list --difficulty beginner",
-                    "a table on a terminal",
-                ),
-                (
-                    "challenges-catalog list --all | cut -f4",
-                    "tab-separated in a pipe: id, difficulty, points, title",
-                ),
-                (
-                    "challenges-catalog list --output json",
-                    "the answer, with the field names of the proto",
-                ),
-            ],
-            "",
-        ))
+        .after_help(
+            "Examples:\n  \
+             # a table on a terminal\n  \
+             challenges-catalog list --difficulty beginner\n  \
+             # tab-separated in a pipe: id, difficulty, points, title\n  \
+             challenges-catalog list --all | cut -f4\n  \
+             # the answer, with the field names of the proto\n  \
+             challenges-catalog list --output json",
+        )
 }
 
 fn get() -> Command {
@@ -200,25 +176,16 @@ fn get() -> Command {
 }
 
 fn tips() -> Command {
-    tips::command()
-        .args(settings::client_args())
-        .after_help(examples(
-            &[
-                (
-                    "challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e",
-                    "the text as it comes, then its source and how long it took",
-                ),
-                (
-                    "challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e | fmt",
-                    "in a pipe the whole text, once",
-                ),
-                (
-                    "challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e --output json",
-                    "one event a line",
-                ),
-            ],
-            "A tip may take as long as it needs; --timeout is for silence.",
-        ))
+    tips::command().args(settings::client_args()).after_help(
+        "Examples:\n  \
+             # the text as it comes, then its source and how long it took\n  \
+             challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e\n  \
+             # in a pipe the whole text, once\n  \
+             challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e | fmt\n  \
+             # one event a line\n  \
+             challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e --output json\n\n\
+             A tip may take as long as it needs; --timeout is for silence.",
+    )
 }
 
 fn version() -> Command {
@@ -236,46 +203,27 @@ fn completions() -> Command {
     Command::new("completions")
         .about("Writes completions for a shell")
         .arg(shell)
-        .after_help(examples(
-            &[(
-                "source <(challenges-catalog completions bash)",
-                "in this shell only",
-            )],
-            "",
-        ))
+        .after_help(
+            "Examples:\n  \
+             # in this shell only\n  \
+             source <(challenges-catalog completions bash)",
+        )
 }
 
 fn man() -> Command {
-    let folder = Arg::new("folder")
-        .long("folder")
-        .value_name("FOLDER")
+    let folder = option("folder", "FOLDER")
         .value_parser(value_parser!(PathBuf))
         .help("Writes a page for every command into FOLDER, which is made if need be");
     Command::new("man")
         .about("Writes the manual page of the program, or of every command")
         .arg(folder)
-        .after_help(examples(
-            &[
-                ("challenges-catalog man | man -l -", "read it now"),
-                (
-                    "challenges-catalog man --folder /usr/local/share/man/man1",
-                    "then `man challenges-catalog-admin-cache` works",
-                ),
-            ],
-            "",
-        ))
-}
-
-/// The examples below a help text, each with what it does; and what stands below them.
-pub(super) fn examples(lines: &[(&str, &str)], below: &str) -> String {
-    let mut text = "Examples:".to_owned();
-    for (line, what) in lines {
-        text.extend(["\n  # ", what, "\n  ", line]);
-    }
-    if !below.is_empty() {
-        text.extend(["\n\n", below]);
-    }
-    text
+        .after_help(
+            "Examples:\n  \
+             # read it now\n  \
+             challenges-catalog man | man -l -\n  \
+             # then `man challenges-catalog-admin-cache` works\n  \
+             challenges-catalog man --folder /usr/local/share/man/man1",
+        )
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use super::{
     failure::Failure,
     id,
     output::{self, Output},
-    placing::placed,
     runtime, settings,
+    shared_flags::placed,
 };
 use crate::config::{ClientConfig, EnvVars};
 

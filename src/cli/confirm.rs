@@ -1,3 +1,4 @@
+//! Asks before what cannot be undone.
 use std::io::{IsTerminal, Write, stderr, stdin};
 
 use super::failure::Failure;

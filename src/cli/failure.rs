@@ -1,3 +1,4 @@
+//! How a command fails: the message for people, and the exit code for scripts.
 use std::{error::Error, fmt::Display, io::stderr, process::ExitCode};
 
 use super::{

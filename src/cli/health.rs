@@ -7,6 +7,7 @@ use tonic_health::pb::{
 };
 
 use super::{
+    args::text,
     client,
     failure::Failure,
     output::{self, Color, Output},
@@ -18,10 +19,7 @@ use crate::config::{ClientConfig, EnvVars};
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
-    let service = matches
-        .get_one::<String>("service")
-        .cloned()
-        .unwrap_or_default();
+    let service = text(matches, "service");
     let runtime = runtime::command()?;
     if matches.get_flag("watch") {
         return runtime.block_on(watch(output, &config, service));

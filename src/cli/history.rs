@@ -1,11 +1,11 @@
 //! `history prune`.
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use serde_json::json;
 
 use super::{
-    command::examples,
+    args::{option, switch},
     confirm, database,
     failure::Failure,
     output::{self, Output},
@@ -19,17 +19,9 @@ const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 
 /// `history`.
 pub(super) fn command() -> Command {
-    let older_than = Arg::new("older-than")
-        .long("older-than")
-        .value_name("DURATION")
+    let older_than = option("older-than", "DURATION")
         .value_parser(age)
         .help("Removes revisions that were made longer ago, such as 90d or 12h; default: history-retention");
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help)
-    };
     let prune = Command::new("prune")
         .about("Removes old revisions, but for the newest of each challenge that is there")
         .args([
@@ -39,20 +31,13 @@ pub(super) fn command() -> Command {
             output::arg(),
         ])
         .args(settings::database_args())
-        .after_help(examples(
-            &[
-                (
-                    "challenges-catalog history prune --older-than 365d --dry-run",
-                    "how many would go",
-                ),
-                (
-                    "challenges-catalog history prune --older-than 365d --yes",
-                    "in a script",
-                ),
-            ],
-            "Works in short steps, beside everything else; Ctrl-C ends it, and what is gone stays gone.\n\
-             Exit codes: 0 done; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.",
-        ));
+        .after_help("Examples:\n  \
+             # how many would go\n  \
+             challenges-catalog history prune --older-than 365d --dry-run\n  \
+             # in a script\n  \
+             challenges-catalog history prune --older-than 365d --yes\n\n\
+             Works in short steps, beside everything else; Ctrl-C ends it, and what is gone stays gone.\n\
+             Exit codes: 0 done; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.");
     Command::new("history")
         .about("Shortens the history of changes, which `admin challenges history` shows")
         .subcommand_required(true)

@@ -1,6 +1,7 @@
-//! The command line: what the one binary can do. The top of the house; it
-//! parses, calls and prints, and decides nothing about challenges.
+//! The command line: what the one binary can do. It parses, calls and prints, and decides nothing about challenges. To
+//! read first: `command` (what can be typed), `run`, `client` (calls to a server), `output` and `json` (what is printed).
 mod admin;
+mod args;
 mod author;
 mod banner;
 mod client;
@@ -11,25 +12,23 @@ mod confirm;
 mod database;
 mod escape;
 mod failure;
-mod figures;
 mod get;
 mod health;
 mod history;
+mod humanize;
 mod id;
+mod json;
 mod list;
 mod man;
-mod names;
-mod number;
 mod output;
-mod placing;
 mod progress;
 mod run;
 mod runtime;
 mod serve;
 mod settings;
+mod shared_flags;
 mod table;
 mod tip_page;
-mod tip_view;
 mod tips;
 mod verify;
 mod view;

@@ -183,25 +183,21 @@ impl Output {
 
     /// Writes the one answer for a program: JSON is indented, so that people can read it too.
     pub(super) fn data(self, value: &impl Serialize) -> Result<(), Failure> {
-        match self.shape {
-            Shape::Data(Format::Yaml) => line(yaml(value)?.trim_end()),
-            Shape::Data(Format::Json) | Shape::Table | Shape::Plain => {
-                let json = serde_json::to_string_pretty(value);
-                line(&escape::json(&json.map_err(|error| unwritable(&error))?))
-            }
+        if self.shape == Shape::Data(Format::Yaml) {
+            return line(yaml(value)?.trim_end());
         }
+        line(&escape::json(&written(serde_json::to_string_pretty(
+            value,
+        ))?))
     }
 
     /// Writes one of many answers for a program: JSON on a line of its own, or a document of a
     /// stream of YAML.
     pub(super) fn data_item(self, value: &impl Serialize) -> Result<(), Failure> {
-        match self.shape {
-            Shape::Data(Format::Yaml) => line(&format!("---\n{}", yaml(value)?.trim_end())),
-            Shape::Data(Format::Json) | Shape::Table | Shape::Plain => {
-                let json = serde_json::to_string(value);
-                line(&escape::json(&json.map_err(|error| unwritable(&error))?))
-            }
+        if self.shape == Shape::Data(Format::Yaml) {
+            return line(&format!("---\n{}", yaml(value)?.trim_end()));
         }
+        line(&escape::json(&written(serde_json::to_string(value))?))
     }
 
     /// The text in colour, where colours are shown.
@@ -266,17 +262,15 @@ fn closed(error: &io::Error) -> Failure {
 
 /// JSON is YAML too, and has escapes where the plainer form of a text has none.
 fn yaml(value: &impl Serialize) -> Result<String, Failure> {
-    let yaml = serde_saphyr::to_string(value).map_err(|error| unwritable(&error))?;
+    let yaml = written(serde_saphyr::to_string(value))?;
     if escape::is_clean(&yaml) {
         return Ok(yaml);
     }
-    let json = serde_json::to_string_pretty(value);
-    json.map(|json| escape::json(&json))
-        .map_err(|error| unwritable(&error))
+    Ok(escape::json(&written(serde_json::to_string_pretty(value))?))
 }
 
-fn unwritable(error: &(dyn Error + 'static)) -> Failure {
-    Failure::caused("cannot write the answer in this format", error)
+fn written<E: Error + 'static>(text: Result<String, E>) -> Result<String, Failure> {
+    text.map_err(|error| Failure::caused("cannot write the answer in this format", &error))
 }
 
 #[cfg(test)]

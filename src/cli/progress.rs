@@ -1,3 +1,4 @@
+//! A bar that shows how far long work is.
 use std::{
     io::{Write, stderr},
     time::{Duration, Instant},

@@ -15,8 +15,8 @@ use super::{
     failure::Failure,
     get, health, history, list, man,
     output::{self, Screen},
-    placing::placed,
     serve,
+    shared_flags::placed,
     table::wrapped,
     tips, verify,
 };

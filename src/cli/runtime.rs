@@ -1,3 +1,4 @@
+//! The runtimes that commands run on.
 use std::{io, time::Duration};
 
 use tokio::runtime::{Builder, Runtime};

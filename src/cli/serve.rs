@@ -1,3 +1,4 @@
+//! `serve`: the log, the banner, and the server until it is told to stop.
 use std::{
     io::{IsTerminal, Write, stderr},
     sync::Arc,

@@ -1,3 +1,4 @@
+//! A tip as it is written, for people.
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -6,8 +7,8 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     escape::{clean, clean_lines},
     failure::Failure,
+    json::word,
     output::{self, Color, Output},
-    tip_view::word,
 };
 use crate::{
     config::EnvVars,

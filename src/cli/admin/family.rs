@@ -1,6 +1,7 @@
+//! `admin` with its families of commands.
 use clap::{ArgMatches, Command};
 
-use super::{cache, challenges, flags, settings, tips};
+use super::{cache, challenges, controls, tips};
 use crate::{cli::failure::Failure, config::EnvVars};
 
 /// `admin`, with every family.
@@ -11,8 +12,8 @@ pub(in crate::cli) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(cache::command())
         .subcommand(challenges::command())
-        .subcommand(flags::command())
-        .subcommand(settings::command())
+        .subcommand(controls::flags())
+        .subcommand(controls::runtime_settings())
         .subcommand(tips::command())
 }
 
@@ -21,8 +22,8 @@ pub(in crate::cli) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result
     match matches.subcommand() {
         Some(("cache", matches)) => cache::run(matches, environment),
         Some(("challenges", matches)) => challenges::run(matches, environment),
-        Some(("flags", matches)) => flags::run(matches, environment),
-        Some(("settings", matches)) => settings::run(matches, environment),
+        Some(("flags", matches)) => controls::run_flags(matches, environment),
+        Some(("settings", matches)) => controls::run_settings(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),
     }

@@ -1,30 +1,30 @@
-//! `admin tips`.
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
-use tokio::time::timeout;
+//! `admin tips`: tips written beforehand, and providers asked again.
+use clap::{Arg, ArgGroup, ArgMatches, Command};
 use tonic::Streaming;
 
-use super::{
-    tips_resume,
-    tips_view::{ProgressView, counts, reason, summary_rows},
-};
 use crate::{
     cli::{
+        args::{option, switch, text, whole},
         client,
         escape::clean,
         failure::Failure,
+        humanize::time,
         id,
-        number::whole,
+        json::{json, word},
         output::{self, Color, Output},
-        runtime, settings,
+        runtime, settings, tips,
+        view::difficulty_of,
     },
     config::{ClientConfig, EnvVars, ValueKind},
-    domain::{Difficulty, Locale, PersonaName},
+    domain::Difficulty as Named,
     pb::{
         admin::v1::{
-            BatchGenerateTipsRequest, BatchGenerateTipsResponse, ChallengeIds, GeneratedTipOutcome,
-            GenerationEnd, batch_generate_tips_request::Scope, tips_admin_client::TipsAdminClient,
+            BatchGenerateTipsRequest, BatchGenerateTipsResponse, BatchGenerateTipsSummary,
+            ChallengeIds, GeneratedTip, GeneratedTipFailure, GeneratedTipOutcome, GenerationEnd,
+            ResumeProvidersRequest, batch_generate_tips_request::Scope,
+            tips_admin_client::TipsAdminClient,
         },
-        catalog::v1 as catalog,
+        catalog::v1::{Difficulty, TipProviderFailure},
     },
 };
 
@@ -35,7 +35,7 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(generate())
-        .subcommand(tips_resume::command())
+        .subcommand(resume())
 }
 
 fn generate() -> Command {
@@ -44,10 +44,8 @@ fn generate() -> Command {
         .num_args(1..)
         .value_parser(id::typed)
         .help("Challenges by their UUIDs, or the first 8 digits or more of these");
-    let difficulty = Arg::new("difficulty")
-        .long("difficulty")
-        .value_name("DIFFICULTY")
-        .value_parser(Difficulty::ALL.map(Difficulty::as_str))
+    let difficulty = option("difficulty", "DIFFICULTY")
+        .value_parser(Named::ALL.map(Named::as_str))
         .help("All challenges of this difficulty");
     let scope = ArgGroup::new("scope").args(["id", "difficulty", "all"]);
     Command::new("generate")
@@ -62,29 +60,27 @@ fn generate() -> Command {
         )
 }
 
+fn resume() -> Command {
+    Command::new("resume")
+        .about("Lets orders go to providers again that asked for a pause, failed, or refused a key")
+        .arg(output::arg())
+        .args(settings::client_args())
+        .after_help(
+            "All replicas do so within seconds, by way of Redis; without Redis only the one that is asked. \
+             A provider that still refuses is left alone again after one order.",
+        )
+}
+
 const BUDGET: ValueKind = ValueKind::Money(1, i64::MAX.unsigned_abs());
 
 fn terms() -> [Arg; 7] {
-    let locale = Arg::new("locale")
-        .long("locale")
-        .value_name("LOCALE")
-        .value_parser(|text: &str| text.parse::<Locale>())
-        .help("The language to write in, such as de-AT; default: en");
-    let persona = Arg::new("persona")
-        .long("persona")
-        .value_name("NAME")
-        .value_parser(|text: &str| text.parse::<PersonaName>())
-        .help("The voice to write in; default: the server's");
-    let pace = Arg::new("tips-per-minute")
-        .long("tips-per-minute")
-        .value_name("NUMBER")
+    let pace = option("tips-per-minute", "NUMBER")
         .value_parser(whole::<i32>(1..=600))
         .help("How many tips are begun in a minute, 1 to 600; default: 30");
-    let budget = Arg::new("budget")
-        .long("budget")
-        .value_name("AMOUNT")
+    let budget = option("budget", "AMOUNT")
         .value_parser(|text: &str| BUDGET.number(text))
         .help("The most that this run may spend, such as 0.50usd; a bare number is millionths of a US dollar");
+    let [locale, persona] = tips::wording();
     [
         locale,
         persona,
@@ -99,18 +95,11 @@ fn terms() -> [Arg; 7] {
     ]
 }
 
-fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
-}
-
 /// Does what was typed behind `admin tips`.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("generate", matches)) => run_generation(matches, environment),
-        Some(("resume", matches)) => tips_resume::run(matches, environment),
+        Some(("resume", matches)) => run_resumption(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),
     }
 }
@@ -121,36 +110,26 @@ fn run_generation(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     let request = request(matches, id::all_whole(&config, matches)?);
     runtime::command()?.block_on(async {
         let mut admin = TipsAdminClient::new(client::connect(&config).await?);
-        let answer = timeout(
-            config.timeout,
-            admin.batch_generate_tips(client::streamed(&config, request)),
-        );
-        let answer = answer.await.map_err(|_| silent(&config))?;
-        let progress = answer.map_err(|status| client::refused(&status))?;
-        follow(output, &config, progress.into_inner()).await
+        let call = admin.batch_generate_tips(client::streamed(&config, request));
+        let progress = client::begun(&config, call).await?;
+        follow(output, &config, progress).await
     })
 }
 
 fn request(matches: &ArgMatches, ids: Vec<String>) -> BatchGenerateTipsRequest {
-    let text = |text: Option<String>| text.unwrap_or_default();
-    let difficulty = matches.get_one::<String>("difficulty").map(String::as_str);
-    let scope = match difficulty {
-        Some("beginner") => Scope::Difficulty(catalog::Difficulty::Beginner.into()),
-        Some("intermediate") => Scope::Difficulty(catalog::Difficulty::Intermediate.into()),
-        Some("advanced") => Scope::Difficulty(catalog::Difficulty::Advanced.into()),
-        Some(_) | None if ids.is_empty() => Scope::All(matches.get_flag("all")),
-        Some(_) | None => Scope::Challenges(ChallengeIds { ids }),
+    let scope = match difficulty_of(matches.get_one("difficulty")) {
+        Difficulty::Unspecified if ids.is_empty() => Scope::All(matches.get_flag("all")),
+        Difficulty::Unspecified => Scope::Challenges(ChallengeIds { ids }),
+        difficulty => Scope::Difficulty(difficulty.into()),
     };
-    let locale = matches.get_one::<Locale>("locale");
-    let persona = matches.get_one::<PersonaName>("persona");
     let (pace, budget) = (
         matches.get_one::<i32>("tips-per-minute").copied(),
         matches.get_one::<u64>("budget").copied(),
     );
     BatchGenerateTipsRequest {
         scope: Some(scope),
-        locale: text(locale.map(ToString::to_string)),
-        persona: text(persona.map(ToString::to_string)),
+        locale: text(matches, "locale"),
+        persona: text(matches, "persona"),
         refresh: matches.get_flag("refresh"),
         tips_per_minute: pace.unwrap_or_default(),
         validate_only: matches.get_flag("validate-only"),
@@ -166,9 +145,7 @@ async fn follow(
 ) -> Result<(), Failure> {
     let patience = config.timeout.max(2 * SIGN_OF_LIFE);
     loop {
-        let next = timeout(patience, messages.message()).await;
-        let next = next.map_err(|_| silent(config))?;
-        let Some(message) = next.map_err(|status| client::refused(&status))? else {
+        let Some(message) = client::next(config, patience, &mut messages).await? else {
             return Err(Failure::failed("the run ended without a summary"));
         };
         show(output, &message)?;
@@ -187,7 +164,7 @@ const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(10);
 /// One line for each challenge, and the sums at the end.
 fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failure> {
     if output.is_data() {
-        return output.data_item(&ProgressView::from(message));
+        return output.data_item(&json(message)?);
     }
     if let Some(last) = &message.last {
         let (color, word) = match last.outcome() {
@@ -197,9 +174,13 @@ fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failu
                 (Color::Red, "failed")
             }
         };
-        let counts = counts(message);
         let (id, reason) = (clean(&last.challenge_id), reason(last));
-        let line = format!("{counts}\t{id}\t{}\t{reason}", output.paint(color, word));
+        let line = format!(
+            "{}/{}\t{id}\t{}\t{reason}",
+            message.done,
+            message.total,
+            output.paint(color, word)
+        );
         output::line(line.trim_end())?;
     }
     match &message.summary {
@@ -208,9 +189,93 @@ fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failu
     }
 }
 
-fn silent(config: &ClientConfig) -> Failure {
-    let (addr, timeout) = (&config.addr, config.timeout);
-    Failure::failed(format!(
-        "{addr} said nothing for {timeout:?}; --timeout grants more"
-    ))
+/// Why a tip was not written, in a word.
+fn reason(tip: &GeneratedTip) -> String {
+    match (tip.provider_failure(), tip.failure()) {
+        (TipProviderFailure::Unspecified, GeneratedTipFailure::Unspecified) => String::new(),
+        (TipProviderFailure::Unspecified, failure) => {
+            word(failure.as_str_name(), "GENERATED_TIP_FAILURE_")
+        }
+        (failure, _) => word(failure.as_str_name(), "TIP_PROVIDER_FAILURE_"),
+    }
+}
+
+/// The sums, for people.
+fn summary_rows(summary: &BatchGenerateTipsSummary) -> Vec<[String; 2]> {
+    let usage = summary.usage.unwrap_or_default();
+    let estimated = if usage.estimated { ", estimated" } else { "" };
+    let row = |name: &str, value: String| [name.to_owned(), value];
+    let mut rows = vec![
+        row("end", word(summary.end().as_str_name(), "GENERATION_END_")),
+        row("written", summary.written.to_string()),
+        row("kept", summary.kept.to_string()),
+        row("failed", summary.failed.to_string()),
+        row("untried", summary.untried.to_string()),
+        row("attempts", summary.attempts.to_string()),
+        row(
+            "tokens",
+            format!(
+                "{} read, {} written{estimated}",
+                usage.input_tokens, usage.output_tokens
+            ),
+        ),
+        row("cost", dollars(summary.cost_micro_usd)),
+    ];
+    if summary.most_cost_micro_usd > 0 {
+        rows.push(row("most cost", dollars(summary.most_cost_micro_usd)));
+    }
+    if let Some(took) = summary.took {
+        rows.push(row("took", time(Some(&took))));
+    }
+    rows
+}
+
+/// An amount for people, to the last millionth.
+fn dollars(micro_usd: u64) -> String {
+    format!("${}.{:06}", micro_usd / 1_000_000, micro_usd % 1_000_000)
+}
+
+fn run_resumption(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
+    let output = Output::new(matches, environment);
+    let config = settings::client(matches, environment)?;
+    let resumed = client::call(&config, async |channel| {
+        let request = client::request(&config, ResumeProvidersRequest {});
+        TipsAdminClient::new(channel)
+            .resume_providers(request)
+            .await
+    })?;
+    if output.is_data() {
+        return output.data(&json(&resumed)?);
+    }
+    let rows = resumed.providers.iter().map(|provider| {
+        let left = provider.pause_left.as_ref();
+        [
+            clean(&provider.provider),
+            clean(&provider.model),
+            if provider.was_left_alone { "yes" } else { "no" }.to_owned(),
+            left.map_or_else(String::new, |left| time(Some(left))),
+        ]
+    });
+    output.rows(["PROVIDER", "MODEL", "LEFT ALONE", "PAUSE LEFT"], rows)?;
+    output.text(if resumed.fleet_wide {
+        "All replicas order again within seconds."
+    } else {
+        "Only the replica that was asked orders again: it shares nothing with others."
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_dollars() {
+        let summary = BatchGenerateTipsSummary {
+            end: GenerationEnd::RunBudget.into(),
+            cost_micro_usd: 1_200_034,
+            ..Default::default()
+        };
+        let rows = summary_rows(&summary);
+        assert!(rows.contains(&["cost".to_owned(), "$1.200034".to_owned()]));
+    }
 }

@@ -1,3 +1,4 @@
+//! `admin cache`: what can be typed, and who does it.
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
@@ -5,7 +6,12 @@ use tonic::transport::Channel;
 
 use super::{invalidate, status, warm, watch};
 use crate::{
-    cli::{client, command::examples, failure::Failure, id, names::suggest, output, settings},
+    cli::{
+        args::{option, suggest, switch},
+        client,
+        failure::Failure,
+        id, output, settings,
+    },
     config::{ClientConfig, EnvVars, ValueKind},
     domain::Tag,
     pb::admin::v1::cache_admin_client::CacheAdminClient,
@@ -43,9 +49,7 @@ pub(super) async fn connect(config: &ClientConfig) -> Result<CacheAdminClient<Ch
 }
 
 fn status_command() -> Command {
-    let interval = Arg::new("interval")
-        .long("interval")
-        .value_name("DURATION")
+    let interval = option("interval", "DURATION")
         .value_parser(interval)
         .requires("watch")
         .help("How often --watch looks; default: 1s");
@@ -61,28 +65,18 @@ fn status_command() -> Command {
             output::arg(),
         ])
         .args(settings::client_args())
-        .after_help(examples(
-            &[
-                (
-                    "challenges-catalog admin cache status --all",
-                    "one row a replica",
-                ),
-                (
-                    "challenges-catalog admin cache status --all --watch",
-                    "hit ratio, rate and latencies, redrawn every second",
-                ),
-            ],
-            "In a pipe --watch writes, parted by tabs: answers in a second, the part from a cache, and how many \
-             replicas report and are silent, or `unknown` for these while the database is away.\n\n\
-             Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica \
-             that answers is shown; 2 wrong usage.",
-        ))
+        .after_help("Examples:\n  \
+             # one row a replica\n  \
+             challenges-catalog admin cache status --all\n  \
+             # hit ratio, rate and latencies, redrawn every second\n  \
+             challenges-catalog admin cache status --all --watch\n\n\
+             In a pipe --watch writes, parted by tabs: answers in a second, the part from a cache, and how many replicas report and are silent, or `unknown` for these while the database is away.\n\
+             \n\
+             Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica that answers is shown; 2 wrong usage.")
 }
 
 fn invalidate_command() -> Command {
-    let tag = Arg::new("tag")
-        .long("tag")
-        .value_name("TAG")
+    let tag = option("tag", "TAG")
         .value_parser(suggest(
             |text: &str| text.parse::<Tag>().map(|_| text.to_owned()),
             [
@@ -113,25 +107,16 @@ fn invalidate_command() -> Command {
         ])
         .group(ArgGroup::new("what").args(["tag", "id", "all"]).required(true))
         .args(settings::client_args())
-        .after_help(examples(
-            &[
-                (
-                    "challenges-catalog admin cache invalidate --tag difficulty:beginner",
-                    "after it no replica calls an older copy fresh",
-                ),
-                (
-                    "challenges-catalog admin cache invalidate --all --hard --yes",
-                    "in a script",
-                ),
-            ],
-            "Exit codes: 0 done, also when silent replicas were fenced off; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.",
-        ))
+        .after_help("Examples:\n  \
+             # after it no replica calls an older copy fresh\n  \
+             challenges-catalog admin cache invalidate --tag difficulty:beginner\n  \
+             # in a script\n  \
+             challenges-catalog admin cache invalidate --all --hard --yes\n\n\
+             Exit codes: 0 done, also when silent replicas were fenced off; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.")
 }
 
 fn warm_command() -> Command {
-    let list = Arg::new("list")
-        .long("list")
-        .value_name("DIFFICULTY[:SIZE]")
+    let list = option("list", "DIFFICULTY[:SIZE]")
         .value_parser(suggest(
             warm::first_page,
             ["all", "beginner", "intermediate", "advanced"],
@@ -143,26 +128,16 @@ fn warm_command() -> Command {
         .about("Loads what nearly all callers ask into the caches, and what else is named")
         .args([list, ids("Challenges to load as well"), output::arg()])
         .args(settings::client_args())
-        .after_help(examples(
-            &[(
-                "challenges-catalog admin cache warm --list advanced:100",
-                "with a progress bar on a terminal",
-            )],
-            "Ctrl-C ends it; what was loaded stays. One warmer runs in a fleet at a time.",
-        ))
-}
-
-fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
+        .after_help(
+            "Examples:\n  \
+             # with a progress bar on a terminal\n  \
+             challenges-catalog admin cache warm --list advanced:100\n\n\
+             Ctrl-C ends it; what was loaded stays. One warmer runs in a fleet at a time.",
+        )
 }
 
 fn ids(help: &'static str) -> Arg {
-    Arg::new("id")
-        .long("id")
-        .value_name("ID")
+    option("id", "ID")
         .value_parser(id::typed)
         .num_args(1..)
         .action(ArgAction::Append)

@@ -1,3 +1,4 @@
+//! What `admin cache status --watch` shows: rates and ratios between two looks at all replicas.
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -7,7 +8,7 @@ use super::status::{HEADINGS, measured, others_unknown, row};
 use crate::{
     cli::{
         escape::clean,
-        figures::{NONE, percent, seconds, sparkline},
+        humanize::{NONE, percent, seconds, sparkline},
         output::{Color, Output},
     },
     pb::admin::v1::{GetCacheStatusResponse, ReplicaCacheStatus},

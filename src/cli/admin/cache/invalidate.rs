@@ -1,23 +1,22 @@
 //! `admin cache invalidate`.
 use clap::ArgMatches;
-use serde_json::json;
 
-use super::command::connect;
 use crate::{
     cli::{
         client, confirm,
         escape::clean,
         failure::Failure,
-        figures::time,
+        humanize::time,
         id,
+        json::json,
         output::{Color, Output},
-        runtime, settings,
+        settings,
     },
     config::EnvVars,
     domain::Tag,
     pb::admin::v1::{
         ChallengeIds, InvalidateCacheRequest, InvalidateCacheResponse, InvalidationWait,
-        invalidate_cache_request::Target,
+        cache_admin_client::CacheAdminClient, invalidate_cache_request::Target,
     },
 };
 
@@ -31,14 +30,11 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         let otherwise = "--validate-only counts what it would hit";
         confirm::confirm(what, otherwise)?;
     }
-    let receipt = runtime::command()?.block_on(async {
-        let mut admin = connect(&config).await?;
-        let answer = admin
-            .invalidate_cache(client::request(&config, request.clone()))
-            .await;
-        answer
-            .map(tonic::Response::into_inner)
-            .map_err(|status| client::refused(&status))
+    let receipt = client::call(&config, async |channel| {
+        let request = client::request(&config, request.clone());
+        CacheAdminClient::new(channel)
+            .invalidate_cache(request)
+            .await
     })?;
     show(output, &request, &receipt)
 }
@@ -76,15 +72,7 @@ fn show(
     receipt: &InvalidateCacheResponse,
 ) -> Result<(), Failure> {
     if output.is_data() {
-        return output.data(&json!({
-            "version": receipt.version,
-            "acknowledged": receipt.acknowledged,
-            "fenced": receipt.fenced,
-            "unproven": receipt.unproven,
-            "entries_dropped": receipt.entries_dropped,
-            "took": receipt.took.map(|took| took.to_string()),
-            "tags": receipt.tags,
-        }));
+        return output.data(&json(receipt)?);
     }
     let names = |names: &[String]| clean(&names.join(", "));
     let mut rows = vec![

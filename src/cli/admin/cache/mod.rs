@@ -3,7 +3,6 @@ mod command;
 mod dashboard;
 mod invalidate;
 mod status;
-mod status_view;
 mod warm;
 mod watch;
 

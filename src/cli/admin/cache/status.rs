@@ -2,13 +2,14 @@
 use clap::ArgMatches;
 use tonic::transport::Channel;
 
-use super::{command::connect, status_view};
+use super::command::connect;
 use crate::{
     cli::{
         client,
         escape::clean,
         failure::Failure,
-        figures::{NONE, bytes, percent, time},
+        humanize::{NONE, bytes, percent, time},
+        json::json,
         output::{self, Color, Output},
         runtime, settings,
     },
@@ -44,7 +45,7 @@ pub(super) fn others_unknown(status: &GetCacheStatusResponse) -> Option<String> 
 
 fn show(output: Output, status: &GetCacheStatusResponse, all: bool) -> Result<(), Failure> {
     if output.is_data() {
-        return output.data(&status_view::status(status));
+        return output.data(&json(status)?);
     }
     match (&status.replicas[..], all) {
         ([one], false) => output.whole_rows(["FIELD", "VALUE"], fields(output, one)),

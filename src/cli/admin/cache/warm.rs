@@ -1,7 +1,6 @@
 //! `admin cache warm`.
 use clap::ArgMatches;
-use serde_json::json;
-use tokio::{signal::ctrl_c, time::timeout};
+use tokio::signal::ctrl_c;
 use tonic::Streaming;
 
 use super::command::connect;
@@ -9,8 +8,9 @@ use crate::{
     cli::{
         client,
         failure::Failure,
-        figures::time,
+        humanize::time,
         id,
+        json::json,
         output::{self, Output},
         progress::Progress,
         runtime, settings,
@@ -31,11 +31,9 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     runtime::command()?.block_on(async {
         let warmed = async {
             let mut admin = connect(&config).await?;
-            let asked = admin.warm_cache(client::streamed(&config, request));
-            let answer = timeout(config.timeout, asked).await;
-            let answer = answer.map_err(|_| client::silent(&config))?;
-            let told = answer.map_err(|status| client::refused(&status))?;
-            follow(output, environment, &config, told.into_inner()).await
+            let call = admin.warm_cache(client::streamed(&config, request));
+            let told = client::begun(&config, call).await?;
+            follow(output, environment, &config, told).await
         };
         tokio::select! {
             warmed = warmed => warmed,
@@ -58,11 +56,7 @@ pub(super) fn first_page(text: &str) -> Result<WarmQuery, String> {
     let (word, size) = text.split_once(':').unwrap_or((text, "0"));
     let difficulty = match word {
         "all" => Difficulty::Unspecified,
-        word => match word.parse::<Named>()? {
-            Named::Beginner => Difficulty::Beginner,
-            Named::Intermediate => Difficulty::Intermediate,
-            Named::Advanced => Difficulty::Advanced,
-        },
+        word => word.parse::<Named>()?.into(),
     };
     let size: i32 = size
         .parse()
@@ -82,15 +76,13 @@ async fn follow(
 ) -> Result<(), Failure> {
     let mut progress = Progress::new("warming", environment);
     loop {
-        let next = timeout(config.timeout, told.message()).await;
-        let next = next.map_err(|_| client::silent(config))?;
-        let Some(message) = next.map_err(|status| client::refused(&status))? else {
+        let Some(message) = client::next(config, config.timeout, &mut told).await? else {
             return Err(Failure::failed(
                 "the server ended the call before all was loaded",
             ));
         };
         if output.is_data() {
-            output.data_item(&view(&message))?;
+            output.data_item(&json(&message)?)?;
         }
         let count = |count: i32| u64::try_from(count).unwrap_or(0);
         let (done, total) = (count(message.done), count(message.total));
@@ -101,23 +93,6 @@ async fn follow(
             return show(output, &summary);
         }
     }
-}
-
-fn view(message: &WarmCacheResponse) -> serde_json::Value {
-    let summary = message.summary.map(|summary| {
-        json!({
-            "cached": summary.cached,
-            "loaded": summary.loaded,
-            "absent": summary.absent,
-            "took": summary.took.map(|took| took.to_string()),
-        })
-    });
-    json!({
-        "done": message.done,
-        "total": message.total,
-        "current": message.current,
-        "summary": summary,
-    })
 }
 
 fn show(output: Output, summary: &WarmSummary) -> Result<(), Failure> {

@@ -11,12 +11,12 @@ use super::{
     command::connect,
     dashboard::{Dashboard, Look},
     status::{ask, others_unknown},
-    status_view,
 };
 use crate::{
     cli::{
         failure::Failure,
-        figures::NONE,
+        humanize::NONE,
+        json::json,
         output::{self, Color, Output},
         runtime, settings,
     },
@@ -97,7 +97,7 @@ impl View {
     ) -> Result<(), Failure> {
         let problem = match status {
             Ok(status) if self.output.is_data() => {
-                return self.output.data_item(&status_view::status(&status));
+                return self.output.data_item(&json(&status)?);
             }
             Ok(status) => {
                 let replicas = status.replicas.len();

@@ -1,15 +1,14 @@
 //! Flags that several of these commands have, and what they mean.
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgMatches};
 use tonic::Request;
 
 use crate::{
     cli::{
+        args::{option, switch, text, whole},
         author::{self, Author},
         client,
         failure::Failure,
-        id,
-        number::whole,
-        settings,
+        id, settings,
     },
     config::{ClientConfig, EnvVars},
     domain::{CHALLENGE_FIELDS, Difficulty, RequestId},
@@ -17,24 +16,18 @@ use crate::{
 
 /// The fields of a challenge, as flags.
 pub(super) fn fields() -> [Arg; CHALLENGE_FIELDS.len()] {
-    let text = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("TEXT").help(help)
-    };
+    let words = |name, help: &'static str| option(name, "TEXT").help(help);
     [
-        Arg::new("difficulty")
-            .long("difficulty")
-            .value_name("DIFFICULTY")
+        option("difficulty", "DIFFICULTY")
             .value_parser(Difficulty::ALL.map(Difficulty::as_str))
             .help("How hard it is"),
-        text("title", "One line of 1 to 200 characters"),
-        text("description", "What to do"),
-        Arg::new("points")
-            .long("points")
-            .value_name("NUMBER")
+        words("title", "One line of 1 to 200 characters"),
+        words("description", "What to do"),
+        option("points", "NUMBER")
             .allow_negative_numbers(true)
             .value_parser(whole::<i32>(0..=1_000))
             .help("What it earns, 0 to 1000"),
-        text("tips", "A short coaching tip; empty for none"),
+        words("tips", "A short coaching tip; empty for none"),
     ]
 }
 
@@ -49,38 +42,22 @@ pub(super) fn given_fields(matches: &ArgMatches) -> Vec<String> {
 pub(super) fn terms() -> [Arg; 3] {
     [
         author::arg(),
-        Arg::new("request-id")
-            .long("request-id")
-            .value_name("NAME")
+        option("request-id", "NAME")
             .value_parser(|text: &str| text.parse::<RequestId>().map(|_| text.to_owned()))
             .help("A name for this edit, which is then made once, however often it is repeated"),
-        Arg::new("validate-only")
-            .long("validate-only")
-            .action(ArgAction::SetTrue)
-            .help("Checks everything and changes nothing"),
+        switch("validate-only", "Checks everything and changes nothing"),
     ]
 }
 
 /// `--etag`.
 pub(super) fn etag() -> Arg {
-    Arg::new("etag")
-        .long("etag")
-        .value_name("ETAG")
+    option("etag", "ETAG")
         .help("Does nothing when the challenge has another etag by now; `get` shows it")
 }
 
 /// `--yes`.
 pub(super) fn yes() -> Arg {
-    Arg::new("yes")
-        .long("yes")
-        .action(ArgAction::SetTrue)
-        .help("Does not ask")
-}
-
-/// The text of a flag; empty when it was not given.
-pub(super) fn text(matches: &ArgMatches, name: &str) -> String {
-    let given = matches.try_get_one::<String>(name).ok().flatten();
-    given.cloned().unwrap_or_default()
+    switch("yes", "Does not ask")
 }
 
 /// The challenge that was named, by its whole id.

@@ -1,10 +1,15 @@
+//! `admin challenges`: what can be typed, and who does it.
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 
 use super::{args, edit, export, history, import};
 use crate::{
-    cli::{failure::Failure, id, number::whole, output, settings},
+    cli::{
+        args::{option, switch, whole},
+        failure::Failure,
+        id, output, settings,
+    },
     config::EnvVars,
     domain::{CHALLENGE_FIELDS, ChallengeId},
 };
@@ -99,9 +104,7 @@ fn history() -> Command {
     let id = id::arg()
         .required(false)
         .help("The challenge's UUID, or its first 8 digits or more; default: all challenges");
-    let limit = Arg::new("limit")
-        .long("limit")
-        .value_name("NUMBER")
+    let limit = option("limit", "NUMBER")
         .value_parser(whole::<u32>(1..=100_000))
         .default_value("50")
         .help("How many changes to show");
@@ -118,10 +121,10 @@ fn import() -> Command {
         .required(true)
         .value_parser(value_parser!(PathBuf))
         .help("A JSON list of challenges, or one JSON object after another; - for standard input");
-    let upsert = Arg::new("upsert")
-        .long("upsert")
-        .action(ArgAction::SetTrue)
-        .help("Changes challenges that are there; without it, all must be new");
+    let upsert = switch(
+        "upsert",
+        "Changes challenges that are there; without it, all must be new",
+    );
     Command::new("import")
         .about("Adds or changes many challenges: all of the file, or nothing")
         .args([file, upsert])

@@ -1,21 +1,24 @@
 //! `create`, `update`, `delete` and `revert`: one challenge at a time.
 use clap::ArgMatches;
 use prost_types::FieldMask;
-use serde_json::json;
 use tonic::{Code, Status, transport::Channel};
 
-use super::{
-    args::{self, Terms},
-    view::EditedView,
-};
+use super::args::{self, Terms};
 use crate::{
-    cli::{client, confirm, escape::clean, failure::Failure, output::Output, runtime},
+    cli::{
+        args::{given, text},
+        client, confirm,
+        escape::clean,
+        failure::Failure,
+        json::json,
+        output::Output,
+        runtime,
+        view::{self, difficulty_of},
+    },
     config::EnvVars,
     pb::{
         admin::v1::{self as pb, challenges_admin_client::ChallengesAdminClient},
-        catalog::v1::{
-            Difficulty, GetChallengeRequest, challenges_catalog_client::ChallengesCatalogClient,
-        },
+        catalog::v1::{GetChallengeRequest, challenges_catalog_client::ChallengesCatalogClient},
     },
 };
 
@@ -25,7 +28,7 @@ type Client = ChallengesAdminClient<Channel>;
 pub(super) fn create(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::CreateChallengeRequest {
-        challenge: Some(given(matches, &terms)?),
+        challenge: Some(edited(matches, &terms)?),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
@@ -39,11 +42,11 @@ pub(super) fn create(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
 pub(super) fn update(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = Terms::of(matches, environment)?;
     let message = pb::UpdateChallengeRequest {
-        challenge: Some(given(matches, &terms)?),
+        challenge: Some(edited(matches, &terms)?),
         update_mask: Some(FieldMask {
             paths: args::given_fields(matches),
         }),
-        etag: args::text(matches, "etag"),
+        etag: text(matches, "etag"),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
@@ -59,7 +62,7 @@ pub(super) fn revert(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
     let message = pb::RevertChallengeRequest {
         id: args::challenge_id(matches, &terms.config)?,
         revision: matches.get_one::<i64>("revision").copied().unwrap_or(0),
-        etag: args::text(matches, "etag"),
+        etag: text(matches, "etag"),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
@@ -74,7 +77,7 @@ pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
     let output = Output::new(matches, environment);
     let terms = Terms::of(matches, environment)?;
     let id = args::challenge_id(matches, &terms.config)?;
-    let mut etag = args::text(matches, "etag");
+    let mut etag = text(matches, "etag");
     let is_sure = matches.get_flag("yes") || terms.validate_only;
     if !is_sure {
         let (title, seen) = look(&terms, &id)?;
@@ -94,7 +97,7 @@ pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
         client.delete_challenge(terms.quick_request(message)).await
     })?;
     if output.is_data() {
-        return output.data(&json!({ "id": id, "version": answer.version }));
+        return output.data(&serde_json::json!({ "id": id, "version": answer.version }));
     }
     output.text(&match answer.version.as_str() {
         "" => format!("{id} could be deleted; nothing was changed"),
@@ -108,32 +111,26 @@ fn look(terms: &Terms, id: &str) -> Result<(String, String), Failure> {
         id: id.to_owned(),
         ..Default::default()
     };
-    let answer = runtime::command()?.block_on(async {
-        let mut catalog = ChallengesCatalogClient::new(client::connect(&terms.config).await?);
-        let answer = catalog.get_challenge(terms.quick_request(request)).await;
-        answer.map_err(|status| client::refused(&status))
+    let answer = client::call(&terms.config, async |channel| {
+        let request = terms.quick_request(request);
+        ChallengesCatalogClient::new(channel)
+            .get_challenge(request)
+            .await
     })?;
-    let answer = answer.into_inner();
     let title = answer.challenge.map(|challenge| clean(&challenge.title));
     Ok((title.unwrap_or_default(), answer.etag))
 }
 
 /// The fields that were typed.
-fn given(matches: &ArgMatches, terms: &Terms) -> Result<pb::EditedChallenge, Failure> {
-    let optional = |name| matches.get_one::<String>(name).cloned();
-    let difficulty = match optional("difficulty").as_deref() {
-        Some("beginner") => Difficulty::Beginner,
-        Some("intermediate") => Difficulty::Intermediate,
-        Some("advanced") => Difficulty::Advanced,
-        Some(_) | None => Difficulty::Unspecified,
-    };
+fn edited(matches: &ArgMatches, terms: &Terms) -> Result<pb::EditedChallenge, Failure> {
+    let difficulty = difficulty_of(matches.get_one("difficulty"));
     Ok(pb::EditedChallenge {
         id: args::challenge_id(matches, &terms.config)?,
         difficulty: difficulty.into(),
-        title: args::text(matches, "title"),
-        description: optional("description"),
+        title: text(matches, "title"),
+        description: given(matches, "description"),
         points: matches.get_one::<i32>("points").copied(),
-        tips: optional("tips"),
+        tips: given(matches, "tips"),
         ..Default::default()
     })
 }
@@ -173,13 +170,14 @@ fn show(
     version: &str,
 ) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
-    let view = challenge.map(EditedView::from);
+    let version = version.to_owned();
+    let answer = pb::CreateChallengeResponse { challenge, version };
     if output.is_data() {
-        return output.data(&json!({ "challenge": view, "version": version }));
+        return output.data(&json(&answer)?);
     }
-    let rows = view.into_iter().flat_map(EditedView::rows);
+    let rows = answer.challenge.iter().flat_map(view::rows);
     output.whole_rows(["FIELD", "VALUE"], rows)?;
-    match version {
+    match answer.version.as_str() {
         _ if !output.is_table() => Ok(()),
         "" => output.text("\nnothing was changed: this is what it would be"),
         version => output.text(&format!("\nversion {}", clean(version))),

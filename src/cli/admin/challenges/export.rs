@@ -102,7 +102,7 @@ async fn write_all(
 
 fn draft(challenge: EditedChallenge) -> ChallengeDraft {
     ChallengeDraft {
-        difficulty: difficulty(challenge.difficulty()).to_owned(),
+        difficulty: difficulty(challenge.difficulty()),
         description: challenge.description().to_owned(),
         points: challenge.points().into(),
         id: challenge.id,

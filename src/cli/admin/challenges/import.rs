@@ -6,7 +6,6 @@ use std::{
 };
 
 use clap::ArgMatches;
-use serde_json::json;
 use tonic::{Code, Status};
 
 use super::{
@@ -20,6 +19,7 @@ use crate::{
         client,
         escape::clean,
         failure::Failure,
+        json::json,
         output::{self, Output},
         progress::Progress,
         runtime,
@@ -119,12 +119,7 @@ fn show(output: Output, answer: &ImportChallengesResponse) -> Result<(), Failure
     let (created, updated) = (answer.created, answer.updated);
     let unchanged = answer.unchanged;
     if output.is_data() {
-        return output.data(&json!({
-            "created": created,
-            "updated": updated,
-            "unchanged": unchanged,
-            "version": answer.version,
-        }));
+        return output.data(&json(answer)?);
     }
     let done = match answer.version.as_str() {
         "" => "nothing was changed: this is what it would do".to_owned(),

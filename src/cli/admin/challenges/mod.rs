@@ -7,6 +7,5 @@ mod file;
 mod history;
 mod import;
 mod upload;
-mod view;
 
 pub(super) use command::{command, run};
