@@ -65,67 +65,23 @@ const REFLECTION_ALPHA: Service = Service(
 );
 
 /// All of them, those that are called most first: they are looked up in this order.
+#[rustfmt::skip] // A row is a line.
 pub(super) static METHODS: &[Method] = &[
     row(CATALOG, "ListChallenges", Kind::List, TimeLimit::Call),
     row(CATALOG, "GetChallenge", Kind::Get, TimeLimit::Call),
-    row(
-        CATALOG,
-        "BatchGetChallenges",
-        Kind::BatchGet,
-        TimeLimit::Call,
-    ),
+    row(CATALOG, "BatchGetChallenges", Kind::BatchGet, TimeLimit::Call),
     row(CATALOG, "StreamTips", Kind::StreamTips, TimeLimit::Stream),
-    row(
-        CATALOG,
-        "StreamTipsBatch",
-        Kind::StreamTipsBatch,
-        TimeLimit::Stream,
-    ),
+    row(CATALOG, "StreamTipsBatch", Kind::StreamTipsBatch, TimeLimit::Stream),
     row(HEALTH, "Check", Kind::Generated, TimeLimit::Call),
     row(HEALTH, "Watch", Kind::Generated, TimeLimit::Start),
     row(CHALLENGES, "GetChallenge", Kind::Generated, TimeLimit::Call),
-    row(
-        CHALLENGES,
-        "CreateChallenge",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        CHALLENGES,
-        "UpdateChallenge",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        CHALLENGES,
-        "DeleteChallenge",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        CHALLENGES,
-        "RevertChallenge",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        CHALLENGES,
-        "ListChallengeRevisions",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        CHALLENGES,
-        "ImportChallenges",
-        Kind::GeneratedUpload,
-        TimeLimit::Stream,
-    ),
-    row(
-        CHALLENGES,
-        "ExportChallenges",
-        Kind::Generated,
-        TimeLimit::Stream,
-    ),
+    row(CHALLENGES, "CreateChallenge", Kind::Generated, TimeLimit::Call),
+    row(CHALLENGES, "UpdateChallenge", Kind::Generated, TimeLimit::Call),
+    row(CHALLENGES, "DeleteChallenge", Kind::Generated, TimeLimit::Call),
+    row(CHALLENGES, "RevertChallenge", Kind::Generated, TimeLimit::Call),
+    row(CHALLENGES, "ListChallengeRevisions", Kind::Generated, TimeLimit::Call),
+    row(CHALLENGES, "ImportChallenges", Kind::GeneratedUpload, TimeLimit::Stream),
+    row(CHALLENGES, "ExportChallenges", Kind::Generated, TimeLimit::Stream),
     row(CACHE, "InvalidateCache", Kind::Generated, TimeLimit::Call),
     row(CACHE, "GetCacheStatus", Kind::Generated, TimeLimit::Call),
     row(CACHE, "WarmCache", Kind::Generated, TimeLimit::Start),
@@ -135,36 +91,11 @@ pub(super) static METHODS: &[Method] = &[
     row(FLAGS, "GetFeatureFlag", Kind::Generated, TimeLimit::Call),
     row(FLAGS, "UpdateFeatureFlag", Kind::Generated, TimeLimit::Call),
     row(FLAGS, "ResetFeatureFlag", Kind::Generated, TimeLimit::Call),
-    row(
-        SETTINGS,
-        "ListRuntimeSettings",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        SETTINGS,
-        "UpdateRuntimeSetting",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        SETTINGS,
-        "ResetRuntimeSetting",
-        Kind::Generated,
-        TimeLimit::Call,
-    ),
-    row(
-        REFLECTION,
-        "ServerReflectionInfo",
-        Kind::Reflection,
-        TimeLimit::Stream,
-    ),
-    row(
-        REFLECTION_ALPHA,
-        "ServerReflectionInfo",
-        Kind::Reflection,
-        TimeLimit::Stream,
-    ),
+    row(SETTINGS, "ListRuntimeSettings", Kind::Generated, TimeLimit::Call),
+    row(SETTINGS, "UpdateRuntimeSetting", Kind::Generated, TimeLimit::Call),
+    row(SETTINGS, "ResetRuntimeSetting", Kind::Generated, TimeLimit::Call),
+    row(REFLECTION, "ServerReflectionInfo", Kind::Reflection, TimeLimit::Stream),
+    row(REFLECTION_ALPHA, "ServerReflectionInfo", Kind::Reflection, TimeLimit::Stream),
 ];
 
 const fn row(service: Service, name: &'static str, kind: Kind, limit: TimeLimit) -> Method {
