@@ -38,7 +38,7 @@ impl Tips {
         TipsTransport::new(self.service.clone(), config.heartbeat, refresh)
     }
 
-    /// A board that keeps tips in `datastore`, reaches the other replicas through `redis`, and
+    /// A tip service that keeps tips in `datastore`, reaches the other replicas through `redis`, and
     /// works until `stop`; for tips about the challenges of `catalog`.
     pub(super) fn build(
         config: &Config,
@@ -93,7 +93,7 @@ pub(super) fn tip_redis(
         return Ok(None);
     };
     let link = Link::connect(&LinkSettings {
-        name: "the board of tips",
+        name: "tips",
         servers: servers.clone(),
         timeout: config.redis.timeout.max(PATIENCE),
         connections: config.redis.pool,

@@ -1,3 +1,4 @@
+//! One request to a provider, as a stream of events with time limits.
 use std::collections::VecDeque;
 
 use bytes::Bytes;

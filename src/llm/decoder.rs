@@ -1,3 +1,4 @@
+//! What the decoders of all protocols have in common.
 use std::collections::VecDeque;
 
 use super::protocol_error::ProtocolError;

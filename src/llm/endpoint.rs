@@ -1,3 +1,4 @@
+//! The address of a provider, and the HTTP client that calls it.
 use std::{
     error::Error,
     iter,

@@ -1,3 +1,4 @@
+//! Fields of JSON that may be missing or of another type.
 use serde_json::Value;
 
 use super::{protocol_error::ProtocolError, surrogates::without_lone_halves};

@@ -1,3 +1,4 @@
+//! Names that a provider gives, made fit for logs.
 /// The longest name that is believed, in bytes.
 const NAME_BYTES: usize = 128;
 

@@ -1,3 +1,4 @@
+//! The bundled prompts, and the version that names them.
 use ring::digest;
 use uuid::Uuid;
 

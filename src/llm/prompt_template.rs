@@ -1,3 +1,4 @@
+//! Prompt files with slots.
 /// A text with a version and with slots, from a file under `prompts/`: a line `version: 1`, an
 /// empty line, and the text, where `{{name}}` is a slot.
 #[derive(Debug)]

@@ -1,3 +1,4 @@
+//! What is wrong with an answer, in words of our own.
 use crate::domain::{FailureKind, Usage, WriteFailure};
 
 /// The longest detail, in bytes: what [`WriteFailure::detail`] promises.

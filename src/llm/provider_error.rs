@@ -1,3 +1,4 @@
+//! What a provider's error means: its words, phrases, numbers and statuses.
 use serde_json::Value;
 
 use super::protocol_error::ProtocolError;

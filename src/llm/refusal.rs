@@ -1,3 +1,4 @@
+//! An HTTP answer that is no success.
 use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};

@@ -1,3 +1,4 @@
+//! Fields that some servers refuse, and that are left out after that.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;

@@ -1,3 +1,4 @@
+//! How long a provider asks to wait, by any of its headers.
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, header};

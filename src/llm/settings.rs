@@ -1,3 +1,4 @@
+//! What an adapter of a provider is told at the start.
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};

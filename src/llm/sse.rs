@@ -1,3 +1,4 @@
+//! The events of an answer: server-sent events, or JSON that is no stream.
 use std::{future::ready, time::Duration};
 
 use bytes::{Bytes, BytesMut};

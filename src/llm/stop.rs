@@ -1,3 +1,4 @@
+//! Reasons to stop, in the words of all protocols.
 use super::protocol_error::ProtocolError;
 use crate::domain::{FailureKind, Stop};
 

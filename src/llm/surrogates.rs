@@ -1,3 +1,4 @@
+//! Halves of UTF-16 characters that gateways cut apart.
 use std::borrow::Cow;
 
 /// JSON writes a character beyond the first 65 536 as two escapes, the halves of a surrogate pair.

@@ -1,3 +1,4 @@
+//! Leaves out what a model thinks before it answers.
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},

@@ -1,3 +1,4 @@
+//! Time limits of one attempt.
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,3 +1,4 @@
+//! Makes text of others fit for a prompt.
 use std::fmt::Write;
 
 use ring::digest;

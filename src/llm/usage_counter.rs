@@ -1,3 +1,4 @@
+//! Counts the tokens of an attempt, told or estimated.
 use std::collections::VecDeque;
 
 use super::{

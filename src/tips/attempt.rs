@@ -1,43 +1,84 @@
+//! One request to a provider: admitted as a reservation, sent as an attempt, and recorded whatever becomes of it.
+//!
+//! A [`Reservation`] that is dropped gives back all that it took. An [`Attempt`] may cost money from its first moment, so one
+//! that is dropped is settled and recorded as aborted: no task that is cancelled leaves an attempt out.
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
+    TipStats,
     breaker::{Change, Outcome, Permit},
     budget::{Budget, NoMoney},
     generation_request::GenerationRequest,
     ledger::Reserve,
-    provider::{Provider, input_guess, output_guess},
-    refused,
+    limiter::{Limiter, RateReservation},
+    provider::{self, Provider, input_guess, output_guess},
     retry_policy::AdmissionError,
-    service::{Core, STORE_TIMEOUT},
+    settings::STORE_TIMEOUT,
 };
 use crate::{
-    domain::{AttemptRecord, Epoch, FailureKind, Flag, RunBudget, Usage, WriteFailure},
+    domain::{
+        AttemptRecord, Clock, Epoch, FailureKind, Flag, RunBudget, Switches, TipKey, TipStore,
+        Usage, WriteFailure,
+    },
     telemetry::LineLimit,
 };
 
-/// Money that is held for other orders is asked for again after this.
+/// Money that is held for other requests is asked for again after this.
 const NO_MONEY_PAUSE: Duration = Duration::from_secs(5);
 /// Lines about money that nobody grants.
 static NOT_GRANTED: LineLimit = LineLimit::new();
 static HELD: LineLimit = LineLimit::new();
-/// Lines about attempts that could not be recorded in the attempt ledger.
+/// Lines about attempts that could not be recorded.
 static UNRECORDED: LineLimit = LineLimit::new();
 
-/// An order that was let through, from the moment that it may be sent to its record in the attempt ledger.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) index: usize,
-    epoch: Epoch,
+/// Decides whether a request may go to a provider.
+pub(super) struct Admission {
+    pub(super) switches: Arc<Switches>,
+    /// Places for requests that are under way.
+    pub(super) places: Arc<Semaphore>,
+    pub(super) budget: Budget,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) ledger: Arc<AttemptLedger>,
+}
+
+/// Records attempts in the store and in the statistics.
+pub(super) struct AttemptLedger {
+    pub(super) store: Arc<dyn TipStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stats: Arc<TipStats>,
+    pub(super) tasks: TaskTracker,
+}
+
+/// All that one request takes. Dropped before the request is sent, it gives everything back.
+#[must_use]
+pub(super) struct Reservation {
+    place: OwnedSemaphorePermit,
     permit: Permit,
+    share: RunShare,
+    money: Reserve,
+    rate: RateReservation,
+}
+
+/// A request that was sent. Dropped before it is closed, it counts as aborted.
+pub(super) struct Attempt {
+    ledger: Arc<AttemptLedger>,
+    provider: Arc<Provider>,
+    key: TipKey,
+    epoch: Epoch,
+    /// Taken when the attempt is closed.
+    held: Option<(Permit, Reserve)>,
     _place: OwnedSemaphorePermit,
-    reserve: Reserve,
+    run_budget: Option<Arc<RunBudget>>,
     /// The most that it may cost.
     most: u64,
+    input_guess: u64,
     began: Instant,
     /// What the provider told so far.
     pub(super) usage: Usage,
@@ -45,33 +86,22 @@ pub(super) struct Attempt {
     text_bytes: usize,
 }
 
-/// How an attempt ended, for the attempt ledger.
-pub(super) enum Ended<'a> {
-    Well(Usage),
-    Badly(&'a WriteFailure),
-    /// It was we who ended it.
+/// How an attempt ended.
+pub(super) enum AttemptEnd<'a> {
+    Success(Usage),
+    Failure(&'a WriteFailure),
+    /// This replica ended it.
     Aborted,
 }
 
-impl<'a> Ended<'a> {
-    fn failure(&self) -> Option<&'a WriteFailure> {
-        match self {
-            Ended::Badly(failure) => Some(failure),
-            Ended::Well(_) | Ended::Aborted => None,
-        }
-    }
-}
-
-impl Core {
-    /// Asks all who may object to an attempt: its provider's health, the money, the limits.
+impl Admission {
+    /// Reserves all that a request takes: a place, the provider's health, money, and the provider's limits.
     pub(super) async fn admit(
         &self,
-        index: usize,
         provider: &Provider,
         request: &GenerationRequest,
-        epoch: Epoch,
-    ) -> Result<Attempt, AdmissionError> {
-        if !self.settings.switches.is_on(Flag::AiTips) {
+    ) -> Result<Reservation, AdmissionError> {
+        if !self.switches.is_on(Flag::AiTips) {
             return Err(AdmissionError::SwitchedOff);
         }
         // It is never closed.
@@ -79,179 +109,115 @@ impl Core {
         let place = place.map_err(|_| AdmissionError::SwitchedOff)?;
         let permit = provider.breaker.enter().map_err(AdmissionError::Unwell)?;
         let most = provider.most_cost(&request.prompt);
-        let share = RunShare::take(request.account.as_ref(), most).ok_or(AdmissionError::Budget)?;
-        let reserve = match self.budget.reserve(most).await {
-            Ok(reserve) => reserve,
-            Err(NoMoney::Spent) => {
-                self.stats.over_budget.add(1);
-                return Err(AdmissionError::Budget);
+        let share = RunShare::take(request.account.clone(), most).ok_or(AdmissionError::Budget)?;
+        let money = self.budget.reserve(most).await;
+        let money = money.map_err(|reason| self.without_money(provider, reason))?;
+        let wants = provider.wants(&request.prompt);
+        let rate = self.limiter.reserve(&provider.name, wants).await;
+        let rate = rate.map_err(|wait| {
+            self.ledger.stats.limited.add(1);
+            AdmissionError::Limited(wait)
+        })?;
+        Ok(Reservation {
+            place,
+            permit,
+            share,
+            money,
+            rate,
+        })
+    }
+
+    fn without_money(&self, provider: &Provider, reason: NoMoney) -> AdmissionError {
+        let (provider, stats) = (&provider.name, &self.ledger.stats);
+        match reason {
+            NoMoney::Spent => {
+                stats.over_budget.add(1);
+                AdmissionError::Budget
             }
-            Err(NoMoney::NobodyGrants) => {
-                self.stats.over_budget.add(1);
+            NoMoney::NobodyGrants => {
+                stats.over_budget.add(1);
                 if let Some(left_out) = NOT_GRANTED.admit() {
                     tracing::warn!(
-                        provider = provider.name,
+                        provider,
                         left_out,
                         "Redis grants no money of the day's budget: this replica orders no tip until it does, and readers get other texts"
                     );
                 }
-                return Err(AdmissionError::Budget);
+                AdmissionError::Budget
             }
-            Err(NoMoney::NoneNow) => {
-                self.stats.limited.add(1);
+            NoMoney::NoneNow => {
+                stats.limited.add(1);
                 if let Some(left_out) = HELD.admit() {
                     tracing::warn!(
-                        provider = provider.name,
+                        provider,
                         left_out,
-                        "what is left of the day's budget is held for requests under way, or Redis lost its books and waits for \
+                        "what is left of the day's budget is held for orders under way, or Redis lost its books and waits for \
                          all replicas to tell: callers wait"
                     );
                 }
-                return Err(AdmissionError::Limited(NO_MONEY_PAUSE));
+                AdmissionError::Limited(NO_MONEY_PAUSE)
             }
-        };
-        let wants = provider.wants(&request.prompt);
-        if let Err(wait) = self.limiter.take(&provider.name, &wants).await {
-            self.stats.limited.add(1);
-            return Err(AdmissionError::Limited(wait));
         }
-        share.keep();
+    }
+}
+
+impl Reservation {
+    /// The request is sent now: what was reserved is taken for good.
+    pub(super) fn begin(
+        self,
+        ledger: &Arc<AttemptLedger>,
+        provider: &Arc<Provider>,
+        request: &GenerationRequest,
+        epoch: Epoch,
+    ) -> Attempt {
+        self.rate.keep();
+        let (run_budget, most) = self.share.keep();
         provider.retries.deposit();
-        self.stats.attempts.add(1);
-        Ok(Attempt {
-            index,
+        ledger.stats.attempts.add(1);
+        Attempt {
+            ledger: Arc::clone(ledger),
+            provider: Arc::clone(provider),
+            key: request.key,
             epoch,
-            permit,
-            _place: place,
-            reserve,
+            held: Some((self.permit, self.money)),
+            _place: self.place,
+            run_budget,
             most,
+            input_guess: input_guess(&request.prompt),
             began: Instant::now(),
             usage: Usage::default(),
             text_bytes: 0,
-        })
-    }
-
-    /// Tells everybody how it went, and records it in the attempt ledger. Nobody waits in here, so nothing is left out when
-    /// whoever calls is stopped.
-    pub(super) fn close(
-        &self,
-        attempt: Attempt,
-        provider: &Provider,
-        request: &GenerationRequest,
-        ended: &Ended<'_>,
-    ) {
-        let (outcome, usage, word) = match ended {
-            Ended::Well(usage) => (Outcome::Success, *usage, "success"),
-            Ended::Badly(failure) => (
-                refused::outcome(failure.kind),
-                failure.usage,
-                failure.kind.as_str(),
-            ),
-            Ended::Aborted => (Outcome::Neutral, attempt.guess(request), "aborted"),
-        };
-        let change = attempt.permit.report(outcome);
-        if change == Change::Opened {
-            self.stats.breaker_opened.add(1);
-        }
-        provider.tell(outcome, change, ended.failure());
-        let cost = provider.price.of(usage.input_tokens, usage.output_tokens);
-        if let Some(account) = &request.account {
-            account.record(attempt.most, usage, cost);
-        }
-        Budget::settle(attempt.reserve, cost);
-        self.count(ended, usage, cost);
-        provider.metrics.ended(word, attempt.began.elapsed(), usage);
-        let route = provider.writer.route();
-        tracing::info!(
-            gen_ai.operation.name = "chat",
-            gen_ai.provider.name = route.provider,
-            gen_ai.request.model = route.model,
-            gen_ai.usage.input_tokens = usage.input_tokens,
-            gen_ai.usage.output_tokens = usage.output_tokens,
-            error.r#type = (word != "success").then_some(word),
-            tip = %request.key,
-            epoch = attempt.epoch.0,
-            cost_micro_usd = cost,
-            estimated = usage.is_estimated,
-            took = ?attempt.began.elapsed(),
-            "tip attempt ended"
-        );
-        let record = AttemptRecord {
-            key: request.key,
-            epoch: attempt.epoch,
-            provider: route.provider.clone(),
-            model: route.model.clone(),
-            outcome: word.to_owned(),
-            usage,
-            cost_micro_usd: cost,
-            ended_at: self.clock.now(),
-        };
-        // Nobody waits for the attempt ledger; it is bounded by its time limit.
-        let (store, stats) = (self.store.clone(), self.stats.clone());
-        self.tasks.spawn(async move {
-            let recorded = timeout(STORE_TIMEOUT, store.record(&record)).await;
-            if !matches!(recorded, Ok(Ok(()))) {
-                stats.store_errors.add(1);
-                if let Some(left_out) = UNRECORDED.admit() {
-                    let (tip, cost) = (record.key, record.cost_micro_usd);
-                    tracing::warn!(%tip, cost, left_out, "an attempt is missing in the books");
-                }
-            }
-        });
-    }
-
-    fn count(&self, ended: &Ended<'_>, usage: Usage, cost: u64) {
-        match ended {
-            Ended::Well(_) => self.stats.attempts_succeeded.add(1),
-            Ended::Badly(failure) => self.stats.count_failure(failure.kind),
-            Ended::Aborted => self.stats.aborted.add(1),
-        }
-        self.stats.input_tokens.add(usage.input_tokens);
-        self.stats.output_tokens.add(usage.output_tokens);
-        self.stats.cost_micro_usd.add(cost);
-    }
-}
-
-/// What is taken from the money of a run of many tips; given back when it is dropped.
-struct RunShare<'a> {
-    account: Option<&'a RunBudget>,
-    amount: u64,
-}
-
-impl<'a> RunShare<'a> {
-    fn take(account: Option<&'a Arc<RunBudget>>, amount: u64) -> Option<Self> {
-        let account = account.map(AsRef::as_ref);
-        let is_taken = account.is_none_or(|account| account.reserve(amount));
-        is_taken.then_some(Self { account, amount })
-    }
-
-    /// The order is made, and will be entered.
-    fn keep(mut self) {
-        self.account = None;
-    }
-}
-
-impl Drop for RunShare<'_> {
-    fn drop(&mut self) {
-        if let Some(account) = self.account {
-            account.give_back(self.amount);
         }
     }
 }
 
 impl Attempt {
     /// Takes in a piece of text; the first one shows how long the provider took to begin.
-    pub(super) fn text(&mut self, piece: &str, provider: &Provider) {
+    pub(super) fn text(&mut self, piece: &str) {
         if self.text_bytes == 0 {
-            provider.metrics.first_text(self.began.elapsed());
+            let took = self.began.elapsed();
+            self.provider.metrics.first_text(took);
         }
         self.text_bytes += piece.len();
     }
 
+    /// A failure that was noticed here.
+    pub(super) fn failure(&self, kind: FailureKind) -> WriteFailure {
+        WriteFailure {
+            usage: self.guess(),
+            ..WriteFailure::new(kind)
+        }
+    }
+
+    /// Settles and records the attempt.
+    pub(super) fn close(mut self, end: &AttemptEnd<'_>) {
+        self.finish(end);
+    }
+
     /// What it cost so far, as far as can be told from here.
-    pub(super) fn guess(&self, request: &GenerationRequest) -> Usage {
+    fn guess(&self) -> Usage {
         let input = match self.usage.input_tokens {
-            0 => input_guess(&request.prompt),
+            0 => self.input_guess,
             told => told,
         };
         Usage {
@@ -261,11 +227,129 @@ impl Attempt {
         }
     }
 
-    /// A failure that was noticed here.
-    pub(super) fn failure(&self, kind: FailureKind, request: &GenerationRequest) -> WriteFailure {
-        WriteFailure {
-            usage: self.guess(request),
-            ..WriteFailure::new(kind)
+    /// Waits for nothing, so that it is done as a whole or not at all.
+    fn finish(&mut self, end: &AttemptEnd<'_>) {
+        let Some((permit, money)) = self.held.take() else {
+            return;
+        };
+        let (outcome, usage, word, failure) = match end {
+            AttemptEnd::Success(usage) => (Outcome::Success, *usage, "success", None),
+            AttemptEnd::Failure(failure) => {
+                let (kind, usage) = (failure.kind, failure.usage);
+                (
+                    provider::outcome(kind),
+                    usage,
+                    kind.as_str(),
+                    Some(*failure),
+                )
+            }
+            AttemptEnd::Aborted => (Outcome::Neutral, self.guess(), "aborted", None),
+        };
+        let (provider, ledger) = (&self.provider, &self.ledger);
+        let change = permit.report(outcome);
+        if change == Change::Opened {
+            ledger.stats.breaker_opened.add(1);
+        }
+        provider.tell(outcome, change, failure);
+        let cost = provider.price.of(usage.input_tokens, usage.output_tokens);
+        if let Some(run_budget) = &self.run_budget {
+            run_budget.record(self.most, usage, cost);
+        }
+        Budget::settle(money, cost);
+        ledger.count(end, usage, cost);
+        let took = self.began.elapsed();
+        provider.metrics.ended(word, took, usage);
+        let route = provider.writer.route();
+        tracing::info!(
+            gen_ai.operation.name = "chat",
+            gen_ai.provider.name = route.provider,
+            gen_ai.request.model = route.model,
+            gen_ai.usage.input_tokens = usage.input_tokens,
+            gen_ai.usage.output_tokens = usage.output_tokens,
+            error.r#type = (word != "success").then_some(word),
+            tip = %self.key,
+            epoch = self.epoch.0,
+            cost_micro_usd = cost,
+            estimated = usage.is_estimated,
+            ?took,
+            "tip attempt ended"
+        );
+        ledger.record(AttemptRecord {
+            key: self.key,
+            epoch: self.epoch,
+            provider: route.provider.clone(),
+            model: route.model.clone(),
+            outcome: word.to_owned(),
+            usage,
+            cost_micro_usd: cost,
+            ended_at: ledger.clock.now(),
+        });
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.finish(&AttemptEnd::Aborted);
+    }
+}
+
+impl AttemptLedger {
+    /// Records an attempt in the background, within the store's time limit.
+    fn record(&self, record: AttemptRecord) {
+        // An attempt may be dropped by a runtime that ends; nothing can be recorded then.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let (store, stats) = (Arc::clone(&self.store), Arc::clone(&self.stats));
+        let recording = async move {
+            let recorded = timeout(STORE_TIMEOUT, store.record(&record)).await;
+            if !matches!(recorded, Ok(Ok(()))) {
+                stats.store_errors.add(1);
+                if let Some(left_out) = UNRECORDED.admit() {
+                    let (tip, cost) = (record.key, record.cost_micro_usd);
+                    tracing::warn!(%tip, cost, left_out, "an attempt is missing in the attempt ledger of the database");
+                }
+            }
+        };
+        self.tasks.spawn_on(recording, &runtime);
+    }
+
+    fn count(&self, end: &AttemptEnd<'_>, usage: Usage, cost: u64) {
+        match end {
+            AttemptEnd::Success(_) => self.stats.attempts_succeeded.add(1),
+            AttemptEnd::Failure(failure) => self.stats.count_failure(failure.kind),
+            AttemptEnd::Aborted => self.stats.aborted.add(1),
+        }
+        self.stats.input_tokens.add(usage.input_tokens);
+        self.stats.output_tokens.add(usage.output_tokens);
+        self.stats.cost_micro_usd.add(cost);
+    }
+}
+
+/// What a request takes from the budget of its run; given back when it is dropped.
+struct RunShare {
+    run_budget: Option<Arc<RunBudget>>,
+    amount: u64,
+}
+
+impl RunShare {
+    fn take(run_budget: Option<Arc<RunBudget>>, amount: u64) -> Option<Self> {
+        let is_taken = run_budget
+            .as_ref()
+            .is_none_or(|budget| budget.reserve(amount));
+        is_taken.then_some(Self { run_budget, amount })
+    }
+
+    /// The request is sent, and will be recorded.
+    fn keep(mut self) -> (Option<Arc<RunBudget>>, u64) {
+        (self.run_budget.take(), self.amount)
+    }
+}
+
+impl Drop for RunShare {
+    fn drop(&mut self) {
+        if let Some(run_budget) = &self.run_budget {
+            run_budget.give_back(self.amount);
         }
     }
 }

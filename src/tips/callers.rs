@@ -2,51 +2,61 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use super::{limiter::Quota, service::Core};
+use super::{
+    CallerLimits, TipStats,
+    limiter::{Limiter, Quota},
+};
 use crate::domain::{CallerId, Error};
 
 /// All callers of one address together get so many times what each of them gets, at one replica.
 const NAMES_AN_ADDRESS: u32 = 10;
 
 /// How many streams every caller has at this replica. It knows only those who have one.
-#[derive(Debug)]
 pub(super) struct Callers {
-    at_once: AtomicUsize,
+    limits: Mutex<CallerLimits>,
     streams: Mutex<HashMap<CallerId, usize>>,
+    limiter: Arc<Limiter>,
+    stats: Arc<TipStats>,
 }
 
 /// One stream of a caller, until this is dropped.
-#[derive(Debug)]
 pub(super) struct ConcurrencyPermit {
     caller: CallerId,
     callers: Arc<Callers>,
 }
 
 impl Callers {
-    pub(super) fn new(at_once: usize) -> Arc<Self> {
+    pub(super) fn new(
+        limits: CallerLimits,
+        limiter: &Arc<Limiter>,
+        stats: &Arc<TipStats>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            at_once: AtomicUsize::new(at_once),
+            limits: Mutex::new(limits),
             streams: Mutex::default(),
+            limiter: Arc::clone(limiter),
+            stats: Arc::clone(stats),
         })
     }
 
-    /// Sets how many streams each caller may have; nobody loses one.
-    pub(super) fn set_at_once(&self, at_once: usize) {
-        self.at_once.store(at_once, Relaxed);
+    /// Sets other limits; nobody loses a stream.
+    pub(super) fn set_limits(&self, limits: CallerLimits) {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> CallerLimits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more stream, unless the caller has as many as it may.
-    pub(super) fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<ConcurrencyPermit> {
+    fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<ConcurrencyPermit> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let count = streams.get(caller).copied().unwrap_or(0);
-        if count >= self.at_once.load(Relaxed) {
+        if count >= self.limits().at_once {
             return None;
         }
         streams.insert(caller.clone(), count + 1);
@@ -55,23 +65,10 @@ impl Callers {
             callers: Arc::clone(self),
         })
     }
-}
 
-impl Drop for ConcurrencyPermit {
-    fn drop(&mut self) {
-        let streams = &self.callers.streams;
-        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
-        match streams.get_mut(&self.caller) {
-            Some(count) if *count > 1 => *count -= 1,
-            Some(_) | None => drop(streams.remove(&self.caller)),
-        }
-    }
-}
-
-impl Core {
     /// Holds the caller to its limits.
     pub(super) async fn permit(
-        &self,
+        self: &Arc<Self>,
         caller: &CallerId,
         address: Option<IpAddr>,
     ) -> Result<ConcurrencyPermit, Error> {
@@ -80,9 +77,8 @@ impl Core {
             Error::Exhausted { what, retry_after }
         };
         let at_once = || too_many("tip streams at once", Duration::from_secs(1));
-        let permit = self.callers.enter(caller).ok_or_else(at_once)?;
-        let limits = self.caller_limits.lock();
-        let limits = *limits.unwrap_or_else(PoisonError::into_inner);
+        let permit = self.enter(caller).ok_or_else(at_once)?;
+        let limits = self.limits();
         let quota = Quota {
             per_minute: limits.per_minute,
             burst: limits.burst,
@@ -102,13 +98,36 @@ impl Core {
     }
 }
 
+impl Drop for ConcurrencyPermit {
+    fn drop(&mut self) {
+        let streams = &self.callers.streams;
+        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        match streams.get_mut(&self.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(streams.remove(&self.caller)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio_util::task::TaskTracker;
+
     use super::*;
+
+    fn callers() -> Arc<Callers> {
+        let limits = CallerLimits {
+            per_minute: 60,
+            burst: 60,
+            at_once: 2,
+        };
+        let limiter = Limiter::new(None, 1, TaskTracker::new());
+        Callers::new(limits, &limiter, &Arc::default())
+    }
 
     #[test]
     fn a_stream_that_ends_makes_room_and_others_are_not_counted() {
-        let callers = Callers::new(2);
+        let callers = callers();
         let (ann, ben) = (CallerId("ann".into()), CallerId("ben".into()));
         let first = callers.enter(&ann).unwrap();
         let _second = callers.enter(&ann).unwrap();
@@ -120,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_caller_without_streams_is_forgotten() {
-        let callers = Callers::new(2);
+        let callers = callers();
         drop(callers.enter(&CallerId("ann".into())));
         assert!(callers.streams.lock().unwrap().is_empty());
     }

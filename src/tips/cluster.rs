@@ -1,3 +1,4 @@
+//! The replicas that write tips together by way of Redis: roles, leases, and the stream of entries.
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,

@@ -1,3 +1,4 @@
+//! One reader's place in a log: which event comes next.
 use std::sync::Arc;
 
 use super::{

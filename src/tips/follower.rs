@@ -1,3 +1,4 @@
+//! Copies a tip that another replica writes from Redis to the log here.
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};

@@ -1,3 +1,4 @@
+//! Entries of a tip's stream in Redis, and how they are written and read.
 use serde::{Deserialize, Serialize};
 
 use super::key::sha256;

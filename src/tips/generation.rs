@@ -1,20 +1,19 @@
-use std::time::Duration;
+//! Has one tip written: attempt by attempt, until one ends well or no more may be made.
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    attempt::{Attempt, Ended},
+    attempt::{Attempt, AttemptEnd},
+    context::TipContext,
     generation_request::GenerationRequest,
-    keep_time::keep_time,
     key::sha256,
     lease_guard::LeaseGuard,
     log::Log,
     policy::{ContentPolicy, PolicyViolation, is_blank},
-    provider::{Provider, SHORT_PAUSE},
-    refused::Refused,
+    provider::{Provider, Refused, SHORT_PAUSE},
     retry_policy::{AttemptError, RetryContext, RetryPolicy, RetryStep},
-    service::Core,
 };
 use crate::{
     domain::{
@@ -33,7 +32,7 @@ static FAILED: LineLimit = LineLimit::new();
 /// What it writes goes into the log at once. The first byte there is the point of no return:
 /// before it a failure costs readers nothing but time, after it they are told to forget the text.
 pub(super) struct Generation<'a> {
-    core: &'a Core,
+    context: &'a TipContext,
     request: &'a GenerationRequest,
     log: &'a Log,
     lease_guard: &'a LeaseGuard,
@@ -46,29 +45,29 @@ pub(super) struct Generation<'a> {
 
 impl<'a> Generation<'a> {
     pub(super) fn new(
-        core: &'a Core,
+        context: &'a TipContext,
         request: &'a GenerationRequest,
         log: &'a Log,
         lease_guard: &'a LeaseGuard,
         epoch: Epoch,
     ) -> Self {
         Self {
-            core,
+            context,
             request,
             log,
             lease_guard,
             epoch,
-            retry_policy: RetryPolicy::new(core.providers.len()),
-            deadline: Instant::now() + core.settings.time_limit,
+            retry_policy: RetryPolicy::new(context.providers.len()),
+            deadline: Instant::now() + context.settings.time_limit,
             attempt: None,
         }
     }
 
-    /// Ends with the tip, its whole text in the log, or with the last setback.
+    /// Ends with the tip, its whole text in the log, or with the error of the last attempt.
     pub(super) async fn run(&mut self) -> Result<Tip, AttemptError> {
         loop {
-            let core = self.core;
-            let Some(provider) = core.providers.get(self.retry_policy.provider()) else {
+            let context = self.context;
+            let Some(provider) = context.providers.get(self.retry_policy.provider()) else {
                 return Err(AttemptError::TimedOut);
             };
             let error = match self.try_once(provider).await {
@@ -93,16 +92,6 @@ impl<'a> Generation<'a> {
                 }
             }
             self.begin_again();
-        }
-    }
-
-    /// Enters the attempt that is under way, if there is one, in the attempt ledger; it was cut off.
-    pub(super) fn abandon(&mut self) {
-        if let Some(attempt) = self.attempt.take()
-            && let Some(provider) = self.core.providers.get(attempt.index)
-        {
-            self.core
-                .close(attempt, provider, self.request, &Ended::Aborted);
         }
     }
 
@@ -160,12 +149,14 @@ impl<'a> Generation<'a> {
         }
     }
 
-    async fn try_once(&mut self, provider: &Provider) -> Result<Completion, AttemptError> {
-        let index = self.retry_policy.provider();
-        let admitted = self.core.admit(index, provider, self.request, self.epoch);
-        let attempt = timeout_at(self.deadline, admitted).await;
-        let attempt = attempt.map_err(|_| AttemptError::TimedOut)?;
-        self.attempt = Some(attempt.map_err(AttemptError::NotAdmitted)?);
+    async fn try_once(&mut self, provider: &Arc<Provider>) -> Result<Completion, AttemptError> {
+        let admission = &self.context.admission;
+        let admitted = admission.admit(provider, self.request);
+        let reservation = timeout_at(self.deadline, admitted).await;
+        let reservation = reservation.map_err(|_| AttemptError::TimedOut)?;
+        let reservation = reservation.map_err(AttemptError::NotAdmitted)?;
+        let ledger = &admission.ledger;
+        self.attempt = Some(reservation.begin(ledger, provider, self.request, self.epoch));
         self.retry_policy.count_attempt();
         self.log.set_phase(TipPhase::Connecting);
         let written = timeout_at(self.deadline, self.write(provider)).await;
@@ -173,15 +164,17 @@ impl<'a> Generation<'a> {
         if let Some(attempt) = self.attempt.take() {
             let timed_out;
             let ended = match &written {
-                Ok(ending) => Ended::Well(ending.usage),
-                Err(AttemptError::Write(failure)) => Ended::Badly(failure),
+                Ok(ending) => AttemptEnd::Success(ending.usage),
+                Err(AttemptError::Write(failure)) => AttemptEnd::Failure(failure),
                 Err(AttemptError::TimedOut) => {
-                    timed_out = attempt.failure(FailureKind::TooSlow, self.request);
-                    Ended::Badly(&timed_out)
+                    timed_out = attempt.failure(FailureKind::TooSlow);
+                    AttemptEnd::Failure(&timed_out)
                 }
-                Err(AttemptError::Violation(_) | AttemptError::NotAdmitted(_)) => Ended::Aborted,
+                Err(AttemptError::Violation(_) | AttemptError::NotAdmitted(_)) => {
+                    AttemptEnd::Aborted
+                }
             };
-            self.core.close(attempt, provider, self.request, &ended);
+            attempt.close(&ended);
         }
         if let Err(AttemptError::Write(failure)) = &written {
             self.warn_others(provider, failure).await;
@@ -191,7 +184,7 @@ impl<'a> Generation<'a> {
 
     /// Reads one attempt to its end; its text goes through the content policy into the log.
     async fn write(&mut self, provider: &Provider) -> Result<Completion, AttemptError> {
-        let mut policy = ContentPolicy::new(self.core.settings.max_bytes);
+        let mut policy = ContentPolicy::new(self.context.settings.max_bytes);
         let mut writing = provider.writer.write(&self.request.prompt);
         while let Some(next) = writing.next().await {
             match next.map_err(AttemptError::Write)? {
@@ -203,11 +196,11 @@ impl<'a> Generation<'a> {
                 StreamEvent::Alive => {}
                 StreamEvent::TakenBack => {
                     self.begin_again();
-                    policy = ContentPolicy::new(self.core.settings.max_bytes);
+                    policy = ContentPolicy::new(self.context.settings.max_bytes);
                 }
                 StreamEvent::Text(piece) => {
                     if let Some(attempt) = &mut self.attempt {
-                        attempt.text(&piece, provider);
+                        attempt.text(&piece);
                     }
                     self.publish(policy.read(&piece)).await?;
                 }
@@ -227,7 +220,7 @@ impl<'a> Generation<'a> {
     /// Gives text that passed the content policy to all readers.
     async fn publish(&self, checked: Result<String, PolicyViolation>) -> Result<(), AttemptError> {
         let text = checked.map_err(|violation| {
-            self.core.stats.violations.add(1);
+            self.context.stats.violations.add(1);
             if let Some(left_out) = BREACHES.admit() {
                 let (tip, violation) = (self.request.key, violation.as_str());
                 tracing::warn!(%tip, violation, left_out, "tip breaks the rules");
@@ -243,10 +236,9 @@ impl<'a> Generation<'a> {
 
     fn noticed(&self, kind: FailureKind) -> AttemptError {
         let failure = self.attempt.as_ref();
-        AttemptError::Write(failure.map_or_else(
-            || WriteFailure::new(kind),
-            |attempt| attempt.failure(kind, self.request),
-        ))
+        AttemptError::Write(
+            failure.map_or_else(|| WriteFailure::new(kind), |attempt| attempt.failure(kind)),
+        )
     }
 
     /// What a provider says of its limits holds for the whole fleet; so does that the money is spent.
@@ -256,7 +248,7 @@ impl<'a> Generation<'a> {
         let Some(pause) = spent.or(failure.retry_after) else {
             return;
         };
-        let limiter = &self.core.limiter;
+        let limiter = &self.context.admission.limiter;
         let is_told = limiter.paused(&provider.name) > SHORT_PAUSE;
         limiter.pause(&provider.name, pause).await;
         if pause > SHORT_PAUSE && !is_told {
@@ -272,8 +264,8 @@ impl<'a> Generation<'a> {
     async fn tip(&self, provider: &Provider, ending: Completion) -> Tip {
         self.lease_guard.pass().await;
         let text = self.log.text();
-        let keep = keep_time(&text, self.core.settings.ttl);
-        let now = self.core.clock.now();
+        let keep = keep_time(&text, self.context.settings.ttl);
+        let now = self.context.clock.now();
         Tip {
             key: self.request.key,
             epoch: self.epoch,
@@ -286,5 +278,91 @@ impl<'a> Generation<'a> {
             created_at: now,
             expires_at: now.plus(keep),
         }
+    }
+}
+
+/// How long a tip is kept that seems to lack its end: long enough that its readers do not all order
+/// another, and no longer. Some gateways call an answer whole that was cut on its way to them.
+const UNFINISHED: Duration = Duration::from_mins(10);
+
+/// How long a tip is current: `ttl`, unless its text ends in the middle of a sentence.
+fn keep_time(text: &str, ttl: Duration) -> Duration {
+    if ends_a_sentence(text) {
+        ttl
+    } else {
+        ttl.min(UNFINISHED)
+    }
+}
+
+/// Whether a text may end so. Items of a list need no full stop, if the one before has none.
+fn ends_a_sentence(text: &str) -> bool {
+    let mut lines = text.lines().rev().filter(|line| !line.trim().is_empty());
+    let Some(last) = lines.next() else {
+        return true;
+    };
+    let before = lines.next().unwrap_or_default();
+    let is_listed = is_item(last) && is_item(before) && !is_closed(before);
+    is_closed(last) || is_listed
+}
+
+/// Letters, digits and marks that lead on leave a line open. Thai and Lao have no full stop.
+fn is_closed(line: &str) -> bool {
+    let Some(last) = line.trim_end().chars().next_back() else {
+        return true;
+    };
+    let leads_on = ",;:-–—([{&/¿¡、，；：،".contains(last);
+    let is_without_stops = matches!(last, '\u{E00}'..='\u{EFF}');
+    !leads_on && (is_without_stops || !last.is_alphanumeric())
+}
+
+fn is_item(line: &str) -> bool {
+    let line = line.trim_start();
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_numbered = number.len() < line.len() && number.starts_with(['.', ')']);
+    is_numbered || ["- ", "* ", "• "].iter().any(|mark| line.starts_with(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+
+    #[test]
+    fn a_text_that_ends_is_kept_for_long() {
+        for text in [
+            "Say hello.",
+            "Say hello!\n",
+            "Ask: \"How are you?\"",
+            "Say hello. 🙂",
+            "Smile (a little)",
+            "**Smile.**",
+            "対話を始めましょう。",
+            "नमस्ते कहो।",
+            "ยิ้มแล้วทักทาย",
+            "Try this:\n- Smile\n- Say hello",
+            "1. Smile\n2) Say hello",
+        ] {
+            assert_eq!(keep_time(text, WEEK), WEEK, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_ends_in_the_middle_of_a_sentence_is_kept_for_minutes() {
+        for text in [
+            "Say hel",
+            "Say hello,",
+            "Say hello. Then",
+            "Do this:",
+            "- Smile.\n- Say hel",
+            "- Smile",
+            "Wait 3",
+            "対話を始め",
+            "Grüß",
+        ] {
+            assert_eq!(keep_time(text, WEEK), UNFINISHED, "{text}");
+        }
+        let short = Duration::from_secs(5);
+        assert_eq!(keep_time("Say hel", short), short);
     }
 }

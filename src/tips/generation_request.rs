@@ -1,3 +1,4 @@
+//! One tip to be written: its key, what it is for, and its prompt.
 use std::sync::Arc;
 
 use super::key::tip_key;

@@ -1,3 +1,4 @@
+//! Fills one log: leads, follows, takes over, or does without Redis.
 use std::{
     sync::{
         Arc,
@@ -10,18 +11,17 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Abandoned,
-    active_logs::LogGuard,
     cluster::{Lease, NO_EPOCH, Role, TipCluster},
+    context::TipContext,
     follower::{Followed, Follower},
     frame::Entry,
     generation::Generation,
     generation_request::GenerationRequest,
     lease_guard::LeaseGuard,
-    log::{End, Failed},
+    log::{End, Failed, LogGuard},
     publisher::{Demoted, Publisher},
     redis_keys::RedisKeys,
     retry_policy::AttemptError,
-    service::Core,
     tip_cache::TipCache,
 };
 use crate::{
@@ -37,7 +37,7 @@ static UNWRITTEN: LineLimit = LineLimit::new();
 /// Fills one log, whatever it takes: leads, follows, takes over, or does without Redis.
 /// It belongs to the replica and not to any caller.
 pub(super) struct GenerationTask {
-    core: Arc<Core>,
+    context: Arc<TipContext>,
     request: GenerationRequest,
     log_guard: LogGuard,
     redis_keys: RedisKeys,
@@ -61,14 +61,14 @@ enum LeadEnd {
 
 impl GenerationTask {
     pub(super) fn new(
-        core: Arc<Core>,
+        context: Arc<TipContext>,
         request: GenerationRequest,
         log_guard: LogGuard,
         is_refresh: bool,
     ) -> Self {
         Self {
-            redis_keys: RedisKeys::of(core.cluster.as_ref(), request.key),
-            core,
+            redis_keys: RedisKeys::of(context.cluster.as_ref(), request.key),
+            context,
             request,
             log_guard,
             is_refresh,
@@ -78,16 +78,16 @@ impl GenerationTask {
     /// Works until the log has its end, or nobody wants it.
     pub(super) async fn run(self) {
         // Twice the time of one generation: a takeover may come late.
-        let limit = Instant::now() + 2 * self.core.settings.time_limit;
+        let limit = Instant::now() + 2 * self.context.settings.time_limit;
         let mut floor = if self.is_refresh { NO_EPOCH } else { Epoch(0) };
         while Instant::now() < limit {
-            let Some(cluster) = &self.core.cluster else {
+            let Some(cluster) = &self.context.cluster else {
                 return self.lead_alone().await;
             };
             match cluster.join(&self.redis_keys, floor).await {
                 None => return self.lead_alone().await,
                 Some(Role::Done(tip)) => {
-                    self.core.stats.shared_hits.add(1);
+                    self.context.stats.shared_hits.add(1);
                     return self.replay(*tip);
                 }
                 Some(Role::Recent(cause)) => return self.fail(Failed::new(cause), None).await,
@@ -98,7 +98,7 @@ impl GenerationTask {
                     floor = self.floor(lease.epoch);
                     match self.lead(Some((cluster, lease))).await {
                         Led::Over => return,
-                        Led::Demoted => self.core.stats.demotions.add(1),
+                        Led::Demoted => self.context.stats.demotions.add(1),
                     }
                 }
                 Some(Role::Follow) => {
@@ -106,11 +106,11 @@ impl GenerationTask {
                         Follower::new(cluster, &self.redis_keys, &self.log_guard.log);
                     let end = tokio::select! {
                         end = follower.run() => end,
-                        () = self.core.stop.cancelled() => Followed::Failed(FallbackCause::Abandoned),
+                        () = self.context.stop.cancelled() => Followed::Failed(FallbackCause::Abandoned),
                     };
                     floor = follower.epoch().map_or(floor, |epoch| self.floor(epoch));
                     match end {
-                        Followed::Whole(tip) => return self.core.tip_cache.keep(Arc::new(tip)),
+                        Followed::Whole(tip) => return self.context.tip_cache.keep(Arc::new(tip)),
                         Followed::Failed(cause) => {
                             return self.fail(Failed::new(cause), None).await;
                         }
@@ -148,22 +148,26 @@ impl GenerationTask {
             Publisher::new(cluster, &self.redis_keys, log, &lease_guard, lease)
         });
         if !self.is_refresh
-            && let Some(tip) = self.core.find(self.request.key).await
+            && let Some(tip) = self.context.find(self.request.key).await
         {
             if let Some(publisher) = &mut publisher
-                && publisher.whole(&tip, self.core.clock.now()).await.is_err()
+                && publisher
+                    .whole(&tip, self.context.clock.now())
+                    .await
+                    .is_err()
             {
                 return Led::Demoted;
             }
             self.replay(tip);
             return Led::Over;
         }
-        self.core.stats.generations.add(1);
+        self.context.stats.generations.add(1);
         if log.length() > 0 {
-            self.core.stats.takeovers.add(1);
+            self.context.stats.takeovers.add(1);
         }
         log.write(|state| state.begin(epoch, true, ResetCause::Takeover));
-        let mut generation = Generation::new(&self.core, &self.request, log, &lease_guard, epoch);
+        let mut generation =
+            Generation::new(&self.context, &self.request, log, &lease_guard, epoch);
         let writing = self.write(&mut generation, publisher.as_mut()).await;
         match writing {
             LeadEnd::Ended(result) => match *result {
@@ -171,11 +175,11 @@ impl GenerationTask {
                 Err(error) => self.give_up(&error, publisher).await,
             },
             LeadEnd::Demoted => {
-                generation.abandon();
+                drop(generation);
                 return Led::Demoted;
             }
             LeadEnd::Deserted | LeadEnd::Stopped => {
-                generation.abandon();
+                drop(generation);
                 if let Some(publisher) = publisher {
                     publisher.release().await;
                 }
@@ -201,13 +205,13 @@ impl GenerationTask {
             ended = generation.run() => LeadEnd::Ended(Box::new(ended)),
             Demoted = demotion => LeadEnd::Demoted,
             () = self.deserted(followers) => LeadEnd::Deserted,
-            () = self.core.stop.cancelled() => LeadEnd::Stopped,
+            () = self.context.stop.cancelled() => LeadEnd::Stopped,
         }
     }
 
     /// Waits until nobody has wanted the tip for a while, if that is to end it.
     async fn deserted(&self, followers: Option<Arc<AtomicUsize>>) {
-        let ends = self.is_refresh || self.core.settings.abandoned == Abandoned::Abort;
+        let ends = self.is_refresh || self.context.settings.abandoned == Abandoned::Abort;
         if !ends {
             return std::future::pending().await;
         }
@@ -217,7 +221,7 @@ impl GenerationTask {
         };
         loop {
             self.log_guard.log.deserted().await;
-            sleep(self.core.settings.linger).await;
+            sleep(self.context.settings.linger).await;
             if !has_followers() && self.log_guard.close_if_deserted() {
                 return;
             }
@@ -226,14 +230,14 @@ impl GenerationTask {
 
     /// Without Redis epochs come from the clock, as they do there.
     fn epoch_alone(&self) -> Epoch {
-        let now = self.core.clock.now().0.div_euclid(1_000);
+        let now = self.context.clock.now().0.div_euclid(1_000);
         let before = self.log_guard.log.epoch();
         Epoch(u64::try_from(now).unwrap_or(0).max(before.0 + 1))
     }
 
     fn replay(&self, tip: Tip) {
         let tip = Arc::new(tip);
-        self.core.tip_cache.keep(Arc::clone(&tip));
+        self.context.tip_cache.keep(Arc::clone(&tip));
         let source = TipSource::Cache;
         self.log_guard.log.end(End::Whole { tip, source });
     }
@@ -241,19 +245,22 @@ impl GenerationTask {
     /// Readers first, then the fleet, then for good.
     async fn keep(&self, tip: Tip, publisher: Option<Publisher<'_>>) {
         let tip = Arc::new(tip);
-        self.core.tip_cache.keep(Arc::clone(&tip));
+        self.context.tip_cache.keep(Arc::clone(&tip));
         let end = End::Whole {
             tip: Arc::clone(&tip),
             source: TipSource::Ai,
         };
         self.log_guard.log.end(end);
         if let Some(mut publisher) = publisher
-            && publisher.whole(&tip, self.core.clock.now()).await.is_err()
+            && publisher
+                .whole(&tip, self.context.clock.now())
+                .await
+                .is_err()
         {
             // The store takes it only if no later epoch is there, so it may still be offered.
             tracing::debug!(tip = %tip.key, "another replica leads; its tip will be the one");
         }
-        self.core.save(&tip, &self.request.origin).await;
+        self.context.save(&tip, &self.request.origin).await;
     }
 
     async fn give_up(&self, error: &AttemptError, publisher: Option<Publisher<'_>>) {
@@ -274,7 +281,7 @@ impl GenerationTask {
                 "no tip was written; another text stands in"
             );
         }
-        self.core.stats.count_fallback(cause);
+        self.context.stats.count_fallback(cause);
         self.fail(failed, Some(pause)).await;
         if let Some(mut publisher) = publisher {
             // A newer leader, if there is one, has its own end.
@@ -284,9 +291,9 @@ impl GenerationTask {
 
     /// Ends the log without a tip; an older one may stand in. The failure is remembered for `pause`.
     async fn fail(&self, mut failed: Failed, pause: Option<Duration>) {
-        failed.stale = self.core.newest(&self.request.origin).await;
+        failed.stale = self.context.newest(&self.request.origin).await;
         if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
-            self.core
+            self.context
                 .tip_cache
                 .keep_failure(self.request.key, failed.clone(), pause);
         }

@@ -1,3 +1,4 @@
+//! The keys of tips, and hashes of their texts.
 use std::fmt;
 
 use ring::digest::{Context, SHA256};

@@ -1,3 +1,4 @@
+//! Stops a leader from publishing when its lease may have expired.
 use std::time::Duration;
 
 use tokio::{sync::watch, time::Instant};

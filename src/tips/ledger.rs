@@ -33,6 +33,8 @@ struct DayLedger {
     told: Standing,
     others: BTreeMap<String, Other>,
     heard_at: Option<Instant>,
+    /// Redis was asked and did not answer, so it may have granted more than is known here.
+    is_unanswered: bool,
 }
 
 /// Another replica.
@@ -135,7 +137,7 @@ impl Ledger {
             version: page.own.version,
             ..page.told
         };
-        page.own != told
+        page.is_unanswered || page.own != told
     }
 
     /// What was spent or taken here.
@@ -164,6 +166,7 @@ impl Ledger {
     pub(super) fn message(&self, day: i64) -> Message {
         let mut page = self.page(day);
         page.own.version += 1;
+        page.is_unanswered = true;
         let others = page.others.iter();
         Message {
             standing: page.own,
@@ -189,6 +192,7 @@ impl Ledger {
         let now = Instant::now();
         let was_deaf = page.heard_at.is_none_or(|at| now - at > GONE / 2);
         page.heard_at = Some(now);
+        page.is_unanswered = false;
         for (name, standing) in others {
             let Ok(standing) = standing.parse::<Standing>() else {
                 continue;
@@ -307,6 +311,17 @@ mod tests {
         let told = ledger.message(2).standing;
         ledger.hear(2, told, Some(100), vec![]);
         assert!(ledger.take(2, 100, None).is_some());
+    }
+
+    #[test]
+    fn what_redis_may_have_granted_to_a_cancelled_question_is_told_again() {
+        let ledger = Ledger::new(Arc::default());
+        assert!(!ledger.is_news(1));
+        // Its answer is never heard, because whoever asked was cancelled.
+        ledger.message(1);
+        assert!(ledger.is_news(1));
+        ledger.hear(1, ledger.message(1).standing, Some(0), vec![]);
+        assert!(!ledger.is_news(1));
     }
 
     #[tokio::test(start_paused = true)]

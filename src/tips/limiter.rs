@@ -1,3 +1,4 @@
+//! Rate limits over the whole fleet, by the generic cell rate algorithm.
 use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
@@ -5,7 +6,8 @@ use std::{
 
 use bb8_redis::redis::{FromRedisValue, Value};
 use quick_cache::sync::Cache;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{TipRedis, key::short_hash, redis_keys::RedisKeys};
@@ -14,6 +16,10 @@ use crate::redis::Script;
 static LIMIT: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/limit.lua");
     Script::writing_when(code, |answer| matches!(answer, Value::Int(0)))
+});
+static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| {
+    let code = include_str!("lua/give_back.lua");
+    Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
 });
 static PAUSE: LazyLock<Script> = LazyLock::new(|| {
     let code = include_str!("lua/pause.lua");
@@ -50,6 +56,7 @@ pub(super) type Want = (&'static str, Quota, u32);
 pub(super) struct Limiter {
     redis: Option<Arc<TipRedis>>,
     replicas: u32,
+    tasks: TaskTracker,
     started: Instant,
     local: Cache<String, Arc<Mutex<Cell>>>,
 }
@@ -62,6 +69,40 @@ struct Cell {
     paused: Duration,
     /// Names the last time that a pause was ended by hand, as far as it was seen here.
     resumed: Vec<u8>,
+}
+
+/// What was taken from the limits of one subject. Dropped, it is given back.
+#[must_use]
+pub(super) struct RateReservation {
+    limiter: Arc<Limiter>,
+    subject: String,
+    /// Empty when it is kept.
+    wants: Vec<Want>,
+}
+
+impl RateReservation {
+    /// It is used.
+    pub(super) fn keep(mut self) {
+        self.wants.clear();
+    }
+}
+
+impl Drop for RateReservation {
+    fn drop(&mut self) {
+        if self.wants.is_empty() {
+            return;
+        }
+        let (limiter, subject) = (Arc::clone(&self.limiter), std::mem::take(&mut self.subject));
+        let wants = std::mem::take(&mut self.wants);
+        limiter.give_back_here(&subject, &wants);
+        if limiter.redis.is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let tasks = limiter.tasks.clone();
+            let give_back = async move { limiter.give_back_shared(&subject, &wants).await };
+            tasks.spawn_on(give_back, &runtime);
+        }
+    }
 }
 
 /// What the shared limits say.
@@ -79,6 +120,7 @@ pub(super) async fn rehearse(redis: &TipRedis, names: &RedisKeys) -> Option<()> 
     let link = &redis.link;
     link.eval(&LIMIT, &[&pause, &limit], &[one(), one(), one()])
         .await?;
+    link.eval(&GIVE_BACK, &[&limit], &[one(), one()]).await?;
     link.eval(&PAUSE, &[&pause], &[one()]).await?;
     link.eval(&RESUME, &[&pause, &resumed], &[one(), one()])
         .await?;
@@ -108,13 +150,39 @@ impl Quota {
 }
 
 impl Limiter {
-    pub(super) fn new(redis: Option<Arc<TipRedis>>, replicas: u32) -> Self {
-        Self {
+    /// What outlives its caller runs on `tasks`.
+    pub(super) fn new(
+        redis: Option<Arc<TipRedis>>,
+        replicas: u32,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             redis,
             replicas: replicas.max(1),
+            tasks,
             started: Instant::now(),
             local: Cache::new(REMEMBERED),
-        }
+        })
+    }
+
+    /// As [`Self::take`], for something that may not come about. The question to Redis outlives a caller that is
+    /// cancelled, so that what Redis granted is known here and given back.
+    pub(super) async fn reserve(
+        self: &Arc<Self>,
+        subject: &str,
+        wants: Vec<Want>,
+    ) -> Result<RateReservation, Duration> {
+        let (limiter, subject) = (Arc::clone(self), subject.to_owned());
+        let taking = self.tasks.spawn(async move {
+            limiter.take(&subject, &wants).await?;
+            Ok(RateReservation {
+                limiter,
+                subject,
+                wants,
+            })
+        });
+        // It is not cancelled but by the end of the process.
+        taking.await.unwrap_or(Err(Duration::from_secs(1)))
     }
 
     /// Takes all of `wants` for `subject` or none; then tells how long to wait.
@@ -248,6 +316,35 @@ impl Limiter {
         Ok(())
     }
 
+    fn give_back_here(&self, subject: &str, wants: &[Want]) {
+        let cell = self.cell(subject);
+        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, full) in &mut cell.full {
+            if let Some((_, quota, wanted)) = wants.iter().find(|(other, ..)| other == name) {
+                let burst = (quota.burst / self.replicas).max(1);
+                let taken = quota.unit() * self.replicas * (*wanted).min(burst);
+                *full = full.saturating_sub(taken);
+            }
+        }
+    }
+
+    async fn give_back_shared(&self, subject: &str, wants: &[Want]) {
+        let Some(redis) = &self.redis else {
+            return;
+        };
+        let keys: Vec<_> = wants
+            .iter()
+            .map(|(name, ..)| key(redis, subject, name))
+            .collect();
+        let arguments = wants.iter().flat_map(|(_, quota, wanted)| {
+            let numbers = [quota.unit().as_micros(), quota.most(*wanted).into()];
+            numbers.map(|number| number.to_string().into_bytes())
+        });
+        let arguments: Vec<_> = arguments.collect();
+        // Without an answer the limit fills up by itself.
+        redis.link.eval(&GIVE_BACK, &keys, &arguments).await;
+    }
+
     fn check_pause(&self, subject: &str) -> Result<(), Duration> {
         let Some(cell) = self.local.get(subject) else {
             return Ok(());
@@ -273,89 +370,4 @@ impl Limiter {
 fn key(redis: &TipRedis, subject: &str, name: &str) -> String {
     let tag = u64::from_be_bytes(short_hash(subject));
     redis.name(format_args!("limit:{{{tag:016x}}}:{name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-
-    use super::*;
-
-    const SIX: Quota = Quota {
-        per_minute: 6,
-        burst: 2,
-    };
-
-    async fn takes(limiter: &Limiter, subject: &str, times: usize) -> usize {
-        let mut taken = 0;
-        for _ in 0..times {
-            taken += usize::from(limiter.take(subject, &[("calls", SIX, 1)]).await.is_ok());
-        }
-        taken
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_burst_goes_through_and_then_one_for_each_interval() {
-        let limiter = Limiter::new(None, 1);
-        assert_eq!(takes(&limiter, "ann", 5).await, 2);
-        let wait = limiter.take("ann", &[("calls", SIX, 1)]).await.unwrap_err();
-        assert_eq!(wait, Duration::from_secs(10));
-        advance(wait).await;
-        assert_eq!(takes(&limiter, "ann", 5).await, 1);
-        assert_eq!(takes(&limiter, "ben", 5).await, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_replica_that_is_alone_takes_its_part_of_the_limit() {
-        let limiter = Limiter::new(None, 2);
-        assert_eq!(takes(&limiter, "ann", 5).await, 1);
-        advance(Duration::from_secs(19)).await;
-        assert_eq!(takes(&limiter, "ann", 5).await, 0);
-        advance(Duration::from_secs(1)).await;
-        assert_eq!(takes(&limiter, "ann", 5).await, 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_a_lower_limit_a_higher_one_waits_for_one_unit_of_its_own() {
-        let limiter = Limiter::new(None, 1);
-        let low = Quota {
-            per_minute: 1,
-            burst: 1,
-        };
-        assert!(limiter.take("p", &[("calls", low, 1)]).await.is_ok());
-        let wait = limiter.take("p", &[("calls", SIX, 1)]).await.unwrap_err();
-        assert_eq!(wait, Duration::from_secs(10));
-        advance(wait).await;
-        assert!(limiter.take("p", &[("calls", SIX, 1)]).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_one_limit_refuses_is_not_taken_from_the_other() {
-        let limiter = Limiter::new(None, 1);
-        let both = [("calls", SIX, 1), ("tokens", SIX, 2)];
-        assert!(limiter.take("p", &both).await.is_ok());
-        assert!(limiter.take("p", &both).await.is_err());
-        assert!(limiter.take("p", &[("calls", SIX, 1)]).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_for_its_time_and_a_shorter_one_does_not_shorten_it() {
-        let limiter = Limiter::new(None, 1);
-        limiter.pause("p", Duration::from_secs(30)).await;
-        limiter.pause("p", Duration::from_secs(5)).await;
-        let wait = limiter.take("p", &[]).await.unwrap_err();
-        assert_eq!(wait, Duration::from_secs(30));
-        advance(wait).await;
-        assert!(limiter.take("p", &[]).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_that_is_ended_by_hand_is_over() {
-        let limiter = Limiter::new(None, 1);
-        limiter.pause("p", Duration::from_hours(3)).await;
-        assert_eq!(limiter.paused("p"), Duration::from_hours(3));
-        assert!(!limiter.resume("p").await, "there is nobody else");
-        assert_eq!(limiter.paused("p"), Duration::ZERO);
-        assert!(limiter.take("p", &[]).await.is_ok());
-    }
 }

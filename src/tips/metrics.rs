@@ -2,7 +2,7 @@
 use super::{
     TipService,
     provider::Provider,
-    provider_metrics::{ProviderMetrics, endings},
+    stats::{ProviderMetrics, endings},
 };
 use crate::{
     domain::FailureKind,
@@ -14,7 +14,7 @@ impl TipService {
     /// How the way to Redis does; `None` for a replica that is alone.
     #[must_use]
     pub fn link(&self) -> Option<LinkState> {
-        self.0
+        self.context
             .cluster
             .as_ref()
             .map(|cluster| cluster.link().state())
@@ -153,7 +153,7 @@ impl TipService {
             "What this replica's orders cost, in US dollars, to a millionth.",
         )
         .sample(&[], dollars(stats.cost_micro_usd.get()));
-        if let Some((limit, spent)) = self.0.budget.state() {
+        if let Some((limit, spent)) = self.context.admission.budget.state() {
             page.gauge(
                 "catalog_tips_budget_limit_usd",
                 "What the fleet may spend in a day (UTC).",
@@ -168,7 +168,7 @@ impl TipService {
     }
 
     fn standing(&self, page: &mut Page) {
-        let providers = &self.0.providers;
+        let providers = &self.context.providers;
         let mut open = page.gauge(
             "catalog_tips_breaker_open",
             "Whether a provider is left alone, because it failed again and again or takes no order from us.",
@@ -194,7 +194,7 @@ impl TipService {
     }
 
     fn providers(&self, page: &mut Page) {
-        let providers = &self.0.providers;
+        let providers = &self.context.providers;
         if providers.is_empty() {
             return;
         }

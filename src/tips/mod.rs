@@ -4,12 +4,14 @@
 //! every reader has a cursor there; on other replicas one follower fills the same kind of log
 //! from Redis. Before the first byte of text is published everything may be tried again unseen;
 //! after it readers are told to forget what they have. Whatever fails, they end with a tip.
-mod active_logs;
 mod attempt;
+#[cfg(test)]
+mod attempt_tests;
 mod breaker;
 mod budget;
 mod callers;
 mod cluster;
+mod context;
 mod cursor;
 #[cfg(test)]
 mod cursor_tests;
@@ -18,27 +20,24 @@ mod frame;
 mod generation;
 mod generation_request;
 mod generation_task;
-mod keep_time;
 mod key;
 mod lease_guard;
 mod ledger;
 mod limiter;
+#[cfg(test)]
+mod limiter_tests;
 mod log;
 mod metrics;
 mod policy;
 mod provider;
-mod provider_metrics;
 mod providers;
 mod publisher;
 mod reader;
 mod redis_keys;
-mod refused;
 mod rehearsal;
-mod retries;
 mod retry_policy;
 mod service;
 mod settings;
-mod showing;
 mod stats;
 mod tip_cache;
 mod tip_redis;

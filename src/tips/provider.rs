@@ -1,7 +1,8 @@
+//! A provider of tips: its health, its limits, its retries, and what it refuses.
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -10,12 +11,10 @@ use super::{
     Price, ProviderQuota, ProviderSpec,
     breaker::{Breaker, Change, Outcome},
     limiter::{Quota, Want},
-    provider_metrics::ProviderMetrics,
-    refused::Refused,
-    retries::RetryBudget,
+    stats::ProviderMetrics,
 };
 use crate::{
-    domain::{Prompt, Route, TipWriter, WriteFailure},
+    domain::{BreakerSignal, FailureKind, Prompt, Route, TipWriter, WriteFailure},
     telemetry::{Failing, FailureLog},
 };
 
@@ -170,4 +169,122 @@ pub(super) fn most_input(prompt: &Prompt) -> u64 {
 
 fn prompt_bytes(prompt: &Prompt) -> u64 {
     (prompt.system.len() + prompt.user.len()) as u64
+}
+
+/// What a provider takes no order for. It is so for every tip, so the next tip does not try again:
+/// one order finds out after a while whether it still is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Key,
+    Model,
+    Money,
+}
+
+impl Refused {
+    /// What a failure of this kind means, if it means that.
+    pub(super) const fn by(kind: FailureKind) -> Option<Self> {
+        match kind {
+            FailureKind::Denied => Some(Self::Key),
+            FailureKind::NotFound => Some(Self::Model),
+            FailureKind::SpendLimit => Some(Self::Money),
+            FailureKind::Connect
+            | FailureKind::TooSlow
+            | FailureKind::RateLimited
+            | FailureKind::Overloaded
+            | FailureKind::ServerFault
+            | FailureKind::Rejected
+            | FailureKind::Truncated
+            | FailureKind::Malformed
+            | FailureKind::Refused
+            | FailureKind::Empty
+            | FailureKind::CutOff => None,
+        }
+    }
+
+    /// How long it is left alone.
+    pub(super) const fn pause(self) -> Duration {
+        match self {
+            Self::Key | Self::Model => Duration::from_mins(2),
+            // It sends no time of its own.
+            Self::Money => Duration::from_mins(10),
+        }
+    }
+
+    /// What an operator can do.
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::Key => {
+                "it refuses the key: put a valid one where the key is read from, with the rights that the model needs"
+            }
+            Self::Model => "it does not have the model, or not at this address: look at both",
+            Self::Money => {
+                "the account's money is spent: raise its limit, then `admin tips resume`"
+            }
+        }
+    }
+}
+
+/// What a failure of this kind tells the breaker.
+pub(super) fn outcome(kind: FailureKind) -> Outcome {
+    match (Refused::by(kind), kind.breaker_signal()) {
+        (Some(refused), _) => Outcome::Refused(refused.pause()),
+        (None, BreakerSignal::Failure) => Outcome::Failure,
+        (None, BreakerSignal::Neutral) => Outcome::Neutral,
+    }
+}
+
+/// How often a provider may be asked again: about once in ten orders, so that a provider that
+/// fails for everybody does not get several times its load for it.
+#[derive(Debug)]
+pub(super) struct RetryBudget {
+    /// Tenths of a retry.
+    tenths: AtomicU32,
+}
+
+impl RetryBudget {
+    /// So many retries can be saved up; they are there at the start.
+    const SAVED: u32 = 10;
+    const ONE: u32 = 10;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            tenths: AtomicU32::new(Self::SAVED * Self::ONE),
+        }
+    }
+
+    /// An order was made.
+    pub(super) fn deposit(&self) {
+        let add = |tenths: u32| (tenths < Self::SAVED * Self::ONE).then_some(tenths + 1);
+        // A full budget stays as it is.
+        let _ = self.tenths.fetch_update(Relaxed, Relaxed, add);
+    }
+
+    pub(super) fn has_one(&self) -> bool {
+        self.tenths.load(Relaxed) >= Self::ONE
+    }
+
+    /// A retry is made.
+    pub(super) fn spend(&self) {
+        let take = |tenths: u32| Some(tenths.saturating_sub(Self::ONE));
+        let _ = self.tenths.fetch_update(Relaxed, Relaxed, take);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_always_fails_is_asked_again_once_in_ten_orders() {
+        let budget = RetryBudget::new();
+        let mut retries = 0;
+        for _ in 0..1_000 {
+            budget.deposit();
+            if budget.has_one() {
+                budget.spend();
+                retries += 1;
+            }
+        }
+        assert!((100..=110).contains(&retries), "{retries}");
+    }
 }

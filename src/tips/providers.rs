@@ -13,14 +13,14 @@ impl TipService {
     /// Whether anybody is configured to write; without, tips that persons wrote are served.
     #[must_use]
     pub fn has_writers(&self) -> bool {
-        !self.0.providers.is_empty()
+        !self.context.providers.is_empty()
     }
 
     /// Whether any provider may be asked, now or within a minute, as far as it is known here; false
     /// without providers.
     #[must_use]
     pub fn has_provider(&self) -> bool {
-        let mut providers = self.0.providers.iter();
+        let mut providers = self.context.providers.iter();
         providers.any(|provider| {
             provider.breaker.is_closed() && self.pause_left(provider) <= SHORT_PAUSE
         })
@@ -29,14 +29,14 @@ impl TipService {
     /// Whether a provider took no order from us when it was asked last.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        let mut providers = self.0.providers.iter();
+        let mut providers = self.context.providers.iter();
         providers.any(|provider| provider.breaker.is_refusing())
     }
 
     /// Orders go to `provider` with another key from now on: that it refused the one before says
     /// nothing any more.
     pub async fn key_renewed(&self, provider: &str) {
-        for known in &self.0.providers {
+        for known in &self.context.providers {
             if known.writer.route().provider != provider {
                 continue;
             }
@@ -44,17 +44,24 @@ impl TipService {
             known.key_renewed();
             // Money that was spent keeps the whole fleet away, which may have the new key by now.
             if was_refusing && self.pause_left(known) > Duration::ZERO {
-                self.0.limiter.resume(&known.name).await;
+                self.context.admission.limiter.resume(&known.name).await;
             }
         }
     }
 
     /// Where a provider is left alone, looks whether an operator resumed it at another replica.
     pub async fn look_for_resume(&self) {
-        for provider in &self.0.providers {
+        for provider in &self.context.providers {
             let is_away =
                 !provider.breaker.is_closed() || self.pause_left(provider) > Duration::ZERO;
-            if is_away && self.0.limiter.sees_resume(&provider.name).await {
+            if is_away
+                && self
+                    .context
+                    .admission
+                    .limiter
+                    .sees_resume(&provider.name)
+                    .await
+            {
                 provider.resume();
                 tracing::info!(
                     provider = provider.name,
@@ -65,7 +72,7 @@ impl TipService {
     }
 
     pub(super) fn pause_left(&self, provider: &Provider) -> Duration {
-        self.0.limiter.paused(&provider.name)
+        self.context.admission.limiter.paused(&provider.name)
     }
 }
 
@@ -73,8 +80,8 @@ impl TipService {
 impl TipProviders for TipService {
     async fn resume(&self) -> Resumed {
         let mut providers = Vec::new();
-        let mut is_fleet_wide = self.0.cluster.is_some();
-        for provider in &self.0.providers {
+        let mut is_fleet_wide = self.context.cluster.is_some();
+        for provider in &self.context.providers {
             let route = provider.writer.route();
             let resumed = ResumedProvider {
                 provider: route.provider.clone(),
@@ -83,7 +90,7 @@ impl TipProviders for TipService {
                 pause_left: self.pause_left(provider),
             };
             provider.resume();
-            is_fleet_wide &= self.0.limiter.resume(&provider.name).await;
+            is_fleet_wide &= self.context.admission.limiter.resume(&provider.name).await;
             let (was_left_alone, pause_left) = (resumed.was_left_alone, resumed.pause_left);
             tracing::info!(
                 provider = provider.name,

@@ -1,3 +1,4 @@
+//! Carries what a leader writes from its log to Redis, and renews the lease.
 use std::{
     sync::{
         Arc,

@@ -1,3 +1,4 @@
+//! One caller that reads a log: waits for text, keeps the caller's deadline, and sends heartbeats.
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};

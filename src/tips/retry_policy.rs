@@ -1,3 +1,4 @@
+//! What follows a failed attempt: another one, another provider, or the end.
 use std::time::Duration;
 
 use super::policy::PolicyViolation;
@@ -54,7 +55,7 @@ pub(super) enum RetryStep {
     GiveUp,
 }
 
-/// Decides what follows a setback. Pure: it asks no clock, no network and no chance.
+/// Decides what follows a failed attempt. Pure: it reads no clock, no network and no randomness.
 #[derive(Debug)]
 pub(super) struct RetryPolicy {
     providers: usize,

@@ -1,7 +1,5 @@
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+//! Opens streams of tips: looks for a kept tip, or subscribes to a log and has it filled.
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{
@@ -10,40 +8,36 @@ use futures_util::{
 };
 use tokio::{
     sync::Semaphore,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use super::{
-    CallerLimits, ProviderSpec, TipLimits, TipRedis, TipSettings, TipStats,
-    active_logs::ActiveLogs,
+    ProviderSpec, TipLimits, TipRedis, TipSettings, TipStats,
+    attempt::{Admission, AttemptLedger},
     budget::Budget,
     callers::Callers,
     cluster::TipCluster,
+    context::{Showing, TipContext},
     cursor::Terms,
     generation_request::GenerationRequest,
     generation_task::GenerationTask,
     limiter::Limiter,
-    log::{End, Failed, Log, Subscription},
+    log::{ActiveLogs, End, Failed, Log, Subscription},
     provider::Provider,
     reader::Reader,
-    showing::Showing,
     tip_cache::TipCache,
 };
 use crate::{
     domain::{
         Asker, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip, TipEvent,
-        TipKey, TipMode, TipOrigin, TipRequest, TipSource, TipStore, TipStreams, TipSubject,
-        generic_tip,
+        TipMode, TipRequest, TipSource, TipStore, TipStreams, TipSubject, generic_tip,
     },
-    telemetry::{Failing, FailureLog},
+    telemetry::FailureLog,
 };
 
-/// The store is waited for no longer than this.
-pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What the board is made of.
+/// What the tip service is made of.
 pub struct TipParts {
     /// Words the prompts.
     pub book: Arc<dyn PromptBook>,
@@ -62,29 +56,12 @@ pub struct TipParts {
 }
 
 /// The tips of one replica: what is kept, what is being written, and who reads it.
-pub struct TipService(pub(super) Arc<Core>);
-
-/// What all parts of the tip service share.
-pub(super) struct Core {
-    pub(super) settings: TipSettings,
-    pub(super) book: Arc<dyn PromptBook>,
-    pub(super) providers: Vec<Provider>,
-    pub(super) store: Arc<dyn TipStore>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) cluster: Option<TipCluster>,
-    pub(super) tip_cache: TipCache,
-    pub(super) limiter: Limiter,
-    pub(super) budget: Budget,
-    /// Places for orders that are under way.
-    pub(super) places: Arc<Semaphore>,
-    pub(super) stats: Arc<TipStats>,
-    pub(super) tasks: TaskTracker,
-    pub(super) stop: CancellationToken,
-    store_outage: FailureLog,
-    pub(super) caller_limits: Mutex<CallerLimits>,
-    pub(super) callers: Arc<Callers>,
+#[derive(Clone)]
+pub struct TipService {
+    pub(super) context: Arc<TipContext>,
+    book: Arc<dyn PromptBook>,
+    callers: Arc<Callers>,
     active_logs: Arc<ActiveLogs>,
-    pub(super) showing: Showing,
 }
 
 impl TipService {
@@ -97,60 +74,69 @@ impl TipService {
             let run = stop.run_until_cancelled_owned(async move { listener.run().await });
             parts.tasks.spawn(run);
         }
-        let board = Self(Arc::new(Core {
-            limiter: Limiter::new(redis.clone(), settings.replicas),
+        let stats = Arc::<TipStats>::default();
+        let admission = Admission {
+            switches: Arc::clone(&settings.switches),
+            places: Arc::new(Semaphore::new(settings.orders_at_once)),
             budget: Budget::new(
                 redis.clone(),
                 settings.daily_budget_micro_usd,
                 settings.replicas,
                 Arc::clone(&parts.clock),
             ),
-            places: Arc::new(Semaphore::new(settings.orders_at_once)),
-            tip_cache: TipCache::new(settings.memory_bytes),
-            caller_limits: Mutex::new(settings.caller),
-            callers: Callers::new(settings.caller.at_once),
-            active_logs: Arc::default(),
-            showing: Showing::default(),
-            stats: Arc::default(),
-            cluster: redis.map(|redis| TipCluster::new(redis, settings.max_bytes)),
-            providers: parts.providers.into_iter().map(Provider::from).collect(),
-            book: parts.book,
+            limiter: Limiter::new(redis.clone(), settings.replicas, parts.tasks.clone()),
+            ledger: Arc::new(AttemptLedger {
+                store: Arc::clone(&parts.store),
+                clock: Arc::clone(&parts.clock),
+                stats: Arc::clone(&stats),
+                tasks: parts.tasks.clone(),
+            }),
+        };
+        let providers = parts.providers.into_iter().map(Provider::from);
+        let context = Arc::new(TipContext {
+            providers: providers.map(Arc::new).collect(),
             store: parts.store,
             clock: parts.clock,
+            cluster: redis.map(|redis| TipCluster::new(redis, settings.max_bytes)),
+            tip_cache: TipCache::new(settings.memory_bytes),
+            admission,
+            stats,
             tasks: parts.tasks,
             stop: parts.stop,
             store_outage: FailureLog::default(),
+            showing: Showing::default(),
             settings,
-        }));
-        let core = board.core();
-        let tell = async move { core.budget.tell_spending(&core.stop).await };
-        board.0.tasks.spawn(tell);
-        board
+        });
+        let spending = Arc::clone(&context);
+        let tell = async move {
+            let budget = &spending.admission.budget;
+            budget.tell_spending(&spending.stop).await;
+        };
+        context.tasks.spawn(tell);
+        let (limiter, stats) = (&context.admission.limiter, &context.stats);
+        Self {
+            callers: Callers::new(context.settings.caller, limiter, stats),
+            book: parts.book,
+            active_logs: Arc::default(),
+            context,
+        }
     }
 
     /// Whether Redis does what tips need of it; true without Redis. Where it failed it is tried.
     pub async fn reaches_redis(&self) -> bool {
-        match &self.0.cluster {
+        match &self.context.cluster {
             Some(cluster) => cluster.reaches_redis().await,
             None => true,
         }
     }
 
-    /// For those who work for it.
-    pub(super) fn core(&self) -> Arc<Core> {
-        Arc::clone(&self.0)
-    }
-
     /// Sets other limits; they hold for what is asked from now on.
     pub fn set_limits(&self, limits: &TipLimits) {
-        let core = &self.0;
-        *core
-            .caller_limits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = limits.caller;
-        core.callers.set_at_once(limits.caller.at_once);
-        core.budget.set_limit(limits.daily_budget_micro_usd);
-        for (provider, quota) in core.providers.iter().zip(&limits.providers) {
+        let context = &self.context;
+        self.callers.set_limits(limits.caller);
+        let budget = &context.admission.budget;
+        budget.set_limit(limits.daily_budget_micro_usd);
+        for (provider, quota) in context.providers.iter().zip(&limits.providers) {
             provider.set_quota(*quota);
         }
     }
@@ -158,17 +144,17 @@ impl TipService {
     /// What the tips did so far.
     #[must_use]
     pub fn stats(&self) -> &Arc<TipStats> {
-        &self.0.stats
+        &self.context.stats
     }
 }
 
 #[async_trait]
 impl TipStreams for TipService {
     fn open(&self, request: TipRequest) -> BoxStream<'static, Result<TipEvent, Error>> {
-        let core = Arc::clone(&self.0);
+        let service = self.clone();
         let deadline = Instant::from_std(request.deadline);
         let reader = async move {
-            let reader = timeout_at(deadline, core.reader(request, deadline)).await;
+            let reader = timeout_at(deadline, service.reader(request, deadline)).await;
             reader.unwrap_or(Err(Error::DeadlineExceeded))
         };
         stream::once(reader)
@@ -183,8 +169,11 @@ impl TipStreams for TipService {
         locale: &Locale,
         persona: &PersonaName,
     ) -> Option<Tip> {
-        let request = self.0.request(subject, locale, persona);
-        self.0.kept(request.key).await.map(|tip| (*tip).clone())
+        let request = self.request(subject, locale, persona);
+        self.context
+            .kept(request.key)
+            .await
+            .map(|tip| (*tip).clone())
     }
 
     fn most_cost(
@@ -193,15 +182,15 @@ impl TipStreams for TipService {
         locale: &Locale,
         persona: &PersonaName,
     ) -> Option<u64> {
-        let request = self.0.request(subject, locale, persona);
-        let providers = self.0.providers.iter();
+        let request = self.request(subject, locale, persona);
+        let providers = self.context.providers.iter();
         providers
             .map(|provider| provider.most_cost(&request.prompt))
             .max()
     }
 }
 
-impl Core {
+impl TipService {
     fn request(
         &self,
         subject: &TipSubject,
@@ -209,25 +198,25 @@ impl Core {
         persona: &PersonaName,
     ) -> GenerationRequest {
         let route = self
+            .context
             .providers
             .first()
             .map(|provider| provider.writer.route());
         GenerationRequest::new(&*self.book, route, subject, locale, persona)
     }
 
-    async fn reader(
-        self: Arc<Self>,
-        asked: TipRequest,
-        deadline: Instant,
-    ) -> Result<Reader, Error> {
-        self.stats.streams.add(1);
+    async fn reader(&self, asked: TipRequest, deadline: Instant) -> Result<Reader, Error> {
+        self.context.stats.streams.add(1);
         let mut request = self.request(&asked.subject, &asked.locale, &asked.persona);
         // For the others nothing is written; what is there will do.
-        let switches = &self.settings.switches;
+        let switches = &self.context.settings.switches;
         let (permit, may_write) = match asked.asker {
             Asker::Caller(caller, address) => {
                 let may_write = switches.is_on_for(Flag::AiTips, &caller);
-                (Some(self.permit(&caller, address).await?), may_write)
+                (
+                    Some(self.callers.permit(&caller, address).await?),
+                    may_write,
+                )
             }
             Asker::Run(account) => {
                 request.account = Some(account);
@@ -248,7 +237,7 @@ impl Core {
             resume: asked.resume,
             came_first,
         };
-        let stats = Arc::clone(&self.stats);
+        let stats = Arc::clone(&self.context.stats);
         Ok(Reader::new(
             terms,
             subscription,
@@ -261,7 +250,7 @@ impl Core {
 
     /// A subscription at a log that has the tip, or gets it; and whether it was opened for this subscription.
     async fn subscribe(
-        self: &Arc<Self>,
+        &self,
         request: GenerationRequest,
         asked: TipMode,
         may_write: bool,
@@ -276,122 +265,42 @@ impl Core {
             (Log::ended(End::Whole { tip, source }).join(), false)
         };
         let kept = match mode {
-            TipMode::Default => self.in_memory(request.key),
-            TipMode::CachedOnly => self.kept(request.key).await,
+            TipMode::Default => self.context.in_memory(request.key),
+            TipMode::CachedOnly => self.context.kept(request.key).await,
             TipMode::Refresh => None,
         };
         if let Some(tip) = kept {
-            self.stats.joins_replay.add(1);
+            self.context.stats.joins_replay.add(1);
             return replay(tip);
         }
         let cause = match mode {
-            _ if self.providers.is_empty() => Some(FallbackCause::NoProvider),
+            _ if self.context.providers.is_empty() => Some(FallbackCause::NoProvider),
             _ if asked != TipMode::CachedOnly && !may_write => Some(FallbackCause::SwitchedOff),
             TipMode::CachedOnly => Some(FallbackCause::NotCached),
             TipMode::Default | TipMode::Refresh => None,
         };
         if let Some(cause) = cause {
             let mut failed = Failed::new(cause);
-            failed.stale = self.newest(&request.origin).await;
+            failed.stale = self.context.newest(&request.origin).await;
             return (Log::ended(End::Failed(failed)).join(), false);
         }
         if mode == TipMode::Default
-            && let Some(failed) = self.tip_cache.failure(request.key)
+            && let Some(failed) = self.context.tip_cache.failure(request.key)
         {
             return (Log::ended(End::Failed(failed)).join(), false);
         }
         let (subscription, log_guard) = self.active_logs.join(request.key);
         let came_first = log_guard.is_some();
         match log_guard {
-            None => self.stats.joins_follower.add(1),
+            None => self.context.stats.joins_follower.add(1),
             Some(log_guard) => {
-                self.stats.joins_leader.add(1);
+                self.context.stats.joins_leader.add(1);
                 let is_refresh = mode == TipMode::Refresh;
-                let task = GenerationTask::new(Arc::clone(self), request, log_guard, is_refresh);
-                self.tasks.spawn(task.run().in_current_span());
+                let task =
+                    GenerationTask::new(Arc::clone(&self.context), request, log_guard, is_refresh);
+                self.context.tasks.spawn(task.run().in_current_span());
             }
         }
         (subscription, came_first)
-    }
-
-    /// The tip that is current, wherever it is kept.
-    async fn kept(&self, key: TipKey) -> Option<Arc<Tip>> {
-        if let Some(tip) = self.in_memory(key) {
-            return Some(tip);
-        }
-        let now = self.clock.now();
-        let shared = match &self.cluster {
-            Some(cluster) => cluster.done(&cluster.keys_of(key)).await,
-            None => None,
-        };
-        let tip = match shared.filter(|tip| now < tip.expires_at) {
-            Some(tip) => {
-                self.stats.shared_hits.add(1);
-                Some(tip)
-            }
-            None => self.find(key).await,
-        };
-        let tip = Arc::new(tip?);
-        self.tip_cache.keep(Arc::clone(&tip));
-        Some(tip)
-    }
-
-    fn in_memory(&self, key: TipKey) -> Option<Arc<Tip>> {
-        let tip = self.tip_cache.tip(key, self.clock.now())?;
-        self.stats.memory_hits.add(1);
-        Some(tip)
-    }
-
-    /// The tip that the store has, if it is current.
-    pub(super) async fn find(&self, key: TipKey) -> Option<Tip> {
-        let found = timeout(STORE_TIMEOUT, self.store.find(key)).await;
-        let tip = self.of_store("find", found)??;
-        let is_current = self.clock.now() < tip.expires_at;
-        if is_current {
-            self.stats.store_hits.add(1);
-        }
-        is_current.then_some(tip)
-    }
-
-    /// A tip of any age that may stand in.
-    pub(super) async fn newest(&self, origin: &TipOrigin) -> Option<Arc<Tip>> {
-        let newest = self
-            .store
-            .newest(origin.challenge, &origin.locale, &origin.persona);
-        let newest = timeout(STORE_TIMEOUT, newest).await;
-        self.of_store("newest", newest)?.map(Arc::new)
-    }
-
-    /// Keeps a tip for good. Readers have it by now, so a failure is told here and nowhere else.
-    pub(super) async fn save(self: &Arc<Self>, tip: &Tip, origin: &TipOrigin) {
-        let saved = timeout(STORE_TIMEOUT, self.store.save(tip, origin)).await;
-        if let Some(was_kept) = self.of_store("save", saved) {
-            tracing::debug!(tip = %tip.key, was_kept, "tip saved");
-            if was_kept && origin.shown {
-                self.show_soon();
-            }
-        }
-    }
-
-    pub(super) fn of_store<T>(
-        &self,
-        what: &'static str,
-        answer: Result<Result<T, Error>, tokio::time::error::Elapsed>,
-    ) -> Option<T> {
-        let problem = match answer {
-            Ok(Ok(value)) => {
-                if let Some(Failing { failures, lasted }) = self.store_outage.worked() {
-                    tracing::info!(failures, ?lasted, "the store of tips works again");
-                }
-                return Some(value);
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {STORE_TIMEOUT:?}"),
-        };
-        self.stats.store_errors.add(1);
-        if let Some(Failing { failures, lasted }) = self.store_outage.failed() {
-            tracing::warn!(what, problem, failures, ?lasted, "the store of tips fails");
-        }
-        None
     }
 }

@@ -1,3 +1,4 @@
+//! What the tips are told at the start, and limits that can change later.
 use std::{sync::Arc, time::Duration};
 
 use crate::domain::{Switches, TipWriter};
@@ -57,6 +58,9 @@ pub enum Abandoned {
     /// It ends after [`TipSettings::linger`].
     Abort,
 }
+
+/// The store is waited for no longer than this.
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What one caller may ask for.
 #[derive(Clone, Copy, Debug)]

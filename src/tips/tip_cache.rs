@@ -1,3 +1,4 @@
+//! Finished tips and recent failures in the memory of this replica.
 use std::{sync::Arc, time::Duration};
 
 use quick_cache::{Weighter, sync::Cache};

@@ -1,3 +1,4 @@
+//! Token counts as Anthropic's protocol gives them.
 use serde_json::Value;
 
 use crate::llm::json::count;

@@ -1,3 +1,4 @@
+//! Decodes the events of Anthropic's Messages API.
 use std::collections::VecDeque;
 
 use serde_json::Value;

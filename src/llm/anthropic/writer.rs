@@ -1,3 +1,4 @@
+//! Sends requests to Anthropic's Messages API.
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;

@@ -1,3 +1,4 @@
+//! Decodes the chunks of OpenAI's chat completions.
 use std::collections::VecDeque;
 
 use serde_json::Value;

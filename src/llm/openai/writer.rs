@@ -1,3 +1,4 @@
+//! Sends requests to a server with OpenAI's chat completions.
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;

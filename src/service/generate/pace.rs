@@ -1,3 +1,4 @@
+//! How many tips a run begins in a minute.
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};

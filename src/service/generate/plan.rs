@@ -1,3 +1,4 @@
+//! Which tips to have written, and how.
 use super::TipsPerMinute;
 use crate::domain::{ChallengeId, Difficulty, Locale, PersonaName};
 

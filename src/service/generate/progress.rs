@@ -1,3 +1,4 @@
+//! What a run tells of itself.
 use std::{
     borrow::Cow,
     time::{Duration, Instant},

@@ -1,3 +1,4 @@
+//! Finds the challenges of a run.
 use std::collections::HashMap;
 
 use super::Scope;

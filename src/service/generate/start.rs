@@ -1,3 +1,4 @@
+//! Starts runs, one in the fleet at a time.
 use std::sync::Arc;
 
 use futures_util::{

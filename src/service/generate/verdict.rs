@@ -1,3 +1,4 @@
+//! What the end of one tip's stream means for its run.
 use std::time::Duration;
 
 use super::{RunEnd, TipOutcome};

@@ -1,4 +1,4 @@
-//! What a board needs beside providers: a store, a clock, prompts, and questions to ask.
+//! What a tip service needs beside providers: a store, a clock, prompts, and questions to ask.
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},

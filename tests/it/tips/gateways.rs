@@ -16,7 +16,7 @@ use crate::{
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A board with a provider that answers as the script says.
+/// A tip service with a provider that answers as the script says.
 async fn ordering(protocol: Protocol, script: scripted::Act) -> (Scripted, Alone) {
     let server = Scripted::playing(vec![script]).await;
     let mut provider = provider(&Writer::new("a", [vec![]]));

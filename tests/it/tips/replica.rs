@@ -1,4 +1,4 @@
-//! Boards: one in the test's own runtime, or several that stand for replicas.
+//! Tip services: one in the test's own runtime, or several that stand for replicas.
 use std::{sync::Arc, time::Duration};
 
 use bb8_redis::redis::IntoConnectionInfo;
@@ -40,7 +40,7 @@ pub fn settings() -> TipSettings {
     }
 }
 
-/// A board without Redis, in the runtime of the test.
+/// A tip service without Redis, in the runtime of the test.
 pub struct Alone {
     pub board: TipService,
     pub store: Arc<Store>,
@@ -97,7 +97,7 @@ pub fn provider(writer: &Arc<Writer>) -> ProviderSpec {
     }
 }
 
-/// A board with a runtime and connections of its own, as a replica has them.
+/// A tip service with a runtime and connections of its own, as a replica has them.
 pub struct Replica {
     runtime: Option<Runtime>,
     board: Arc<TipService>,
