@@ -61,7 +61,7 @@ impl Refresh {
     }
 }
 
-/// What an entry takes drive_while its bytes: three allocations, the map's slot, and what these are
+/// What an entry takes beside its bytes: three allocations, the map's slot, and what these are
 /// rounded up to. Measured as the resident memory of a full cache of small entries (row N of
 /// `make bench`), so that the bound in the settings holds for the process.
 const ENTRY_OVERHEAD_BYTES: usize = 288;

@@ -1,6 +1,6 @@
 //! What a replica tells the fleet of itself.
 //!
-//! The status is gathered here once a second, drive_while the polls, because it asks Redis too; the next poll
+//! The status is gathered here once a second, beside the polls, because it asks Redis too; the next poll
 //! takes it along ([`super::FeedTask`]). So a replica that gathers slowly polls as ever.
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -25,7 +25,7 @@ use crate::domain::{Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
 /// What this replica knows of the catalog's changes, and since when.
 ///
 /// An entry is *valid* when no commit known here, newer than the entry's own
-/// stamp, changed what the entry depends on. InvalidationState is *fresh* while the
+/// stamp, changed what the entry depends on. The state is *fresh* while the
 /// last poll that confirmed it was sent at most `max_staleness` ago. Valid and
 /// fresh together prove: every change committed before that poll was sent is
 /// in the answer. No clock of another machine takes part, and no message.

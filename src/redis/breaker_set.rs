@@ -106,7 +106,7 @@ impl BreakerSet {
             // Others may be gone that nobody asked: a trial of all parts finds out.
             Transition::Closed if !self.is_cluster() => self.tell_end(),
             Transition::Closed | Transition::Unchanged => {
-                tracing::debug!(problem, "{} asked", self.usage)
+                tracing::debug!(problem, "{} asked", self.usage);
             }
         }
     }
