@@ -1,9 +1,9 @@
-//! The read-through cache, put together.
+//! Builds the read-through cache and its connection to Redis.
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use super::{clock::SystemClock, database::Probe, view::Error};
+use super::{clock::SystemClock, error::Error};
 use crate::{
     cache::{
         CacheSettings, CacheStatusReporter, CachedCatalog, InvalidationState, ReplicaHeartbeat,
@@ -16,10 +16,10 @@ use crate::{
     transport::encode_status,
 };
 
-/// How long one replica may take to fill an entry before another tries.
+/// How long one replica may take to fill an entry before another one may.
 const LEASE: Duration = Duration::from_secs(2);
 
-/// The cache with its parts, for those who look at them.
+/// The cache, and those of its parts that others need.
 pub(super) struct Caches {
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) invalidation: Arc<InvalidationState>,
@@ -28,7 +28,7 @@ pub(super) struct Caches {
 }
 
 impl Caches {
-    /// A cache of what `encoder` makes of the rows.
+    /// Builds a cache of the bodies that `encoder` makes of rows.
     pub(super) fn build(
         config: &Config,
         datastore: &Arc<dyn Datastore>,
@@ -54,7 +54,7 @@ impl Caches {
             Arc::clone(&catalog),
             Arc::clone(&invalidation),
             shared.clone(),
-            Arc::new(Probe(Arc::clone(datastore))),
+            Arc::clone(datastore) as _,
             Arc::new(SystemClock),
         ));
         Ok(Self {
@@ -65,7 +65,7 @@ impl Caches {
         })
     }
 
-    /// What keeps the replica `own`, called `name`, in the registry.
+    /// The task that keeps replica `own`, with the display name `name`, in the registry.
     pub(super) fn heartbeat(
         &self,
         own: ReplicaId,
@@ -83,11 +83,11 @@ impl Caches {
     }
 }
 
-/// The Redis that the replicas share, if there can be others.
+/// The Redis servers, unless the catalog is in SQLite and so has one process only.
 ///
 /// # Errors
 ///
-/// A file of certificates that cannot be read.
+/// When the file of certificates cannot be read.
 fn redis_servers(
     config: &RedisConfig,
     database: &DatabaseUrl,
@@ -109,7 +109,7 @@ fn redis_servers(
                 tracing::warn!(
                     component = "redis",
                     problem,
-                    "REDIS_URL_FILE: the log-in stays as it was"
+                    "REDIS_URL_FILE cannot be read; the login stays as it was"
                 );
                 None
             }
@@ -139,7 +139,7 @@ fn nodes(url: &RedisUrl) -> RedisNodes {
     }
 }
 
-/// The Redis that the replicas share, and the key that tells what they left there from what others did.
+/// The Redis servers, and the key that authenticates what this fleet stores there.
 pub(super) async fn shared_redis(
     config: &Config,
     datastore: &Arc<dyn Datastore>,
@@ -151,7 +151,7 @@ pub(super) async fn shared_redis(
     Ok(Some((servers, key)))
 }
 
-/// The rules of a Redis user for this address, as `ACL SETUSER` takes them.
+/// The ACL rules that a Redis user of this address needs, as `ACL SETUSER` takes them.
 #[must_use]
 pub fn redis_rules(url: Option<&RedisUrl>) -> String {
     match url {

@@ -1,8 +1,9 @@
+//! The clock of this machine, for everything that takes a [`Clock`] as an argument.
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::{Clock, UnixMicros};
 
-/// The time of day of this machine.
+/// Wall-clock time.
 pub(super) struct SystemClock;
 
 impl Clock for SystemClock {

@@ -1,23 +1,64 @@
+//! The commands that work on the database without serving: migrate, seed, prune the history, verify.
 use std::{path::Path, sync::Arc, time::Duration};
 
+use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
 use super::{
     database::{location, pool_settings},
-    view::{Error, Fact, Migrated, Migration, Report, Seeded, at},
+    error::{Error, at},
 };
+pub use crate::repository::{Finding, MigrationReport as Migrated, Severity};
 use crate::{
     config::DatabaseConfig,
     domain::UnixMicros,
-    repository::{self, Facts, MigrateSettings},
+    repository::{self, Datastore, Facts, MigrateSettings},
     service::{HistoryPruning, seed as seeding},
 };
 
-/// Applies what is missing, and tells what that was.
+/// One migration of this build.
+#[derive(Clone, Debug, Serialize)]
+pub struct Migration {
+    /// Its number.
+    pub version: i64,
+    /// What it does.
+    pub name: String,
+    /// When it was applied, as RFC 3339; absent while it is pending.
+    pub applied_at: Option<String>,
+}
+
+/// The result of seeding.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Seeded {
+    /// Challenges in the file.
+    pub read: u64,
+    /// Challenges that were missing in the database and were added.
+    pub added: u64,
+}
+
+/// The result of `verify`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Properties of the database, in display order.
+    pub facts: Vec<Fact>,
+    /// Problems and notes, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// One property of the database.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fact {
+    /// Such as `challenges, beginner`.
+    pub name: &'static str,
+    /// Such as `4`.
+    pub value: String,
+}
+
+/// Applies the pending migrations.
 ///
 /// # Errors
 ///
-/// What kept it from migrating.
+/// Why the database was not migrated.
 pub async fn migrate_up(database: &DatabaseConfig) -> Result<Migrated, Error> {
     let (url, settings) = (&database.url, MigrateSettings::default());
     repository::migrate_up(location(url), &settings)
@@ -25,11 +66,11 @@ pub async fn migrate_up(database: &DatabaseConfig) -> Result<Migrated, Error> {
         .map_err(at(url))
 }
 
-/// Every migration of this version.
+/// Lists every migration of this build.
 ///
 /// # Errors
 ///
-/// What kept it from looking.
+/// Why the list of applied migrations was not read.
 pub async fn migration_status(database: &DatabaseConfig) -> Result<Vec<Migration>, Error> {
     let rows = repository::migration_status(location(&database.url))
         .await
@@ -42,11 +83,11 @@ pub async fn migration_status(database: &DatabaseConfig) -> Result<Vec<Migration
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// Adds the challenges of `file`, or those that come with the program, where they are missing.
+/// Adds the challenges of `file`, or of the embedded seed, that are missing in the database.
 ///
 /// # Errors
 ///
-/// What kept it from seeding; nothing was added.
+/// Why seeding failed; nothing was added.
 pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seeded, Error> {
     let text = match file {
         None => seeding::EMBEDDED.to_owned(),
@@ -54,8 +95,7 @@ pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seed
             .await
             .map_err(|error| format!("cannot read {}: {error}", file.display()))?,
     };
-    let datastore = repository::open(location(&database.url), &pool_settings(database))?;
-    datastore.check().await.map_err(at(&database.url))?;
+    let datastore = open(database).await?;
     let seeded = seeding::load(datastore.as_ref(), &text).await;
     datastore.close().await;
     let seeded = seeded?;
@@ -65,20 +105,20 @@ pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seed
     })
 }
 
-/// Prunes what is older than `older_than` from the history, or only counts it; tells `progress` after each
-/// step how many revisions it was, and gives how many in all. `None` when another one is at it.
+/// Prunes revisions older than `older_than` from the history, or with `is_trial` only counts them. Calls
+/// `progress` after each step with the revisions of that step. Returns the total; `None` while another
+/// process prunes.
 ///
 /// # Errors
 ///
-/// What kept it from pruning; what went until then is gone.
+/// Why pruning stopped; the steps before that are committed.
 pub async fn prune_history(
     database: &DatabaseConfig,
     older_than: Duration,
     is_trial: bool,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Option<u64>, Error> {
-    let datastore = repository::open(location(&database.url), &pool_settings(database))?;
-    datastore.check().await.map_err(at(&database.url))?;
+    let datastore = open(database).await?;
     let tasks = TaskTracker::new();
     let (store, registry) = (Arc::clone(&datastore), Arc::clone(&datastore));
     let pruning = HistoryPruning::new(store as _, registry as _, tasks.clone());
@@ -89,16 +129,17 @@ pub async fn prune_history(
     pruned.map_err(at(&database.url))
 }
 
-/// Looks for faults; changes nothing. `tell` hears how many looks at rows are done, of how many.
+/// Checks the database and changes nothing. Calls `progress` with the number of rows checked so far and
+/// the total.
 ///
 /// # Errors
 ///
-/// What kept it from looking.
+/// Why the database was not checked.
 pub async fn verify(
     database: &DatabaseConfig,
-    tell: &(dyn Fn(u64, u64) + Sync),
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Report, Error> {
-    let report = repository::verify(location(&database.url), tell)
+    let report = repository::verify(location(&database.url), progress)
         .await
         .map_err(at(&database.url))?;
     Ok(Report {
@@ -107,32 +148,33 @@ pub async fn verify(
     })
 }
 
+/// Opens the database and checks that its schema is the one that this build needs.
+async fn open(database: &DatabaseConfig) -> Result<Arc<dyn Datastore>, Error> {
+    let datastore = repository::open(location(&database.url), &pool_settings(database))?;
+    datastore.check().await.map_err(at(&database.url))?;
+    Ok(datastore)
+}
+
 fn facts(facts: Facts) -> Vec<Fact> {
-    let fact = |name: &str, value: String| Fact {
-        name: name.to_owned(),
-        value,
-    };
-    let mut list = vec![fact("engine", facts.engine)];
+    let mut list = vec![("engine", facts.engine)];
     if !facts.role.is_empty() {
-        list.push(fact("role", facts.role));
+        list.push(("role", facts.role));
     }
-    list.push(fact("schema version", facts.schema_version.to_string()));
+    list.push(("schema version", facts.schema_version.to_string()));
     if let Some(counts) = facts.challenges {
-        list.push(fact("challenges", counts.total.to_string()));
-        list.push(fact("challenges, beginner", counts.beginner.to_string()));
-        list.push(fact(
-            "challenges, intermediate",
-            counts.intermediate.to_string(),
-        ));
-        list.push(fact("challenges, advanced", counts.advanced.to_string()));
+        list.extend([
+            ("challenges", counts.total.to_string()),
+            ("challenges, beginner", counts.beginner.to_string()),
+            ("challenges, intermediate", counts.intermediate.to_string()),
+            ("challenges, advanced", counts.advanced.to_string()),
+        ]);
     }
     if let Some(usage) = facts.notify_queue_usage {
-        list.push(fact(
-            "notification queue",
-            format!("{:.1} % full", usage * 100.0),
-        ));
+        let value = format!("{:.1} % full", usage * 100.0);
+        list.push(("notification queue", value));
     }
-    list
+    let list = list.into_iter();
+    list.map(|(name, value)| Fact { name, value }).collect()
 }
 
 fn rfc3339(at: UnixMicros) -> String {

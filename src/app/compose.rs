@@ -1,3 +1,4 @@
+//! Builds the server from its settings: storage, caches, the tasks that keep them correct, services, gRPC.
 use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -5,18 +6,17 @@ use uuid::Uuid;
 
 use super::{
     caches::{Caches, shared_redis},
-    controls::flag_snapshot,
     database,
-    samples::Samples,
+    dependency_probe::DependencyProbe,
+    error::{Error, at},
     tips::{Tips, tip_redis},
-    view::{Error, at},
     writers::Writers,
 };
 use crate::{
     cache::{Auditor, CachedCatalog, FeedTask, InvalidationState, ReplicaHeartbeat, SharedCache},
     config::Config,
     domain::{ActiveControls, ReplicaId, ReplicaRegistry},
-    flags::{FlagSnapshot, Refresher},
+    flags::{FlagSettings, FlagSnapshot, Refresher},
     repository::Datastore,
     service::{
         CacheAdminService, CatalogService, ControlsService, EditService, HistoryMetrics,
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Everything that runs, put together.
+/// All parts of a running server.
 pub(super) struct App {
     pub(super) datastore: Arc<dyn Datastore>,
     pub(super) catalog: Arc<CachedCatalog>,
@@ -40,31 +40,36 @@ pub(super) struct App {
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) board: Arc<TipService>,
     pub(super) writers: Arc<Writers>,
-    pub(super) samples: Arc<Samples>,
+    pub(super) probe: Arc<DependencyProbe>,
     pub(super) history: Arc<HistoryMetrics>,
     pub(super) health: Health,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
     pub(super) tasks: TaskTracker,
-    /// Ends streams, whose callers go on elsewhere: this replica leaves.
+    /// Ends streams when this replica leaves; their callers continue on another one.
     pub(super) leaving: CancellationToken,
     /// Ends the background work.
     pub(super) stop: CancellationToken,
 }
 
 impl App {
-    /// Storage, caches, what keeps them true, services, gRPC: in this order.
-    pub(super) async fn build(config: &Config) -> Result<Self, Error> {
+    /// Builds all parts and starts the background work, which ends with [`Self::stop`].
+    pub(super) async fn build(config: &Config) -> Result<Arc<Self>, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let datastore = connected(config).await?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let redis = shared_redis(config, &datastore).await?;
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
-        let flags = Arc::new(flag_snapshot(&config.controls));
+        let flags = Arc::new(FlagSnapshot::new(FlagSettings {
+            environment: config.controls.environment.clone(),
+            flags: config.controls.flags.clone(),
+            settings: config.controls.settings.clone(),
+        }));
         let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
         let caches = Caches::build(config, &datastore, redis.as_ref(), bodies, switches, &tasks)?;
-        let (own, name) = identity();
+        let own = ReplicaId(Uuid::new_v4());
+        let name = replica_name(own);
         let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
         let catalog = Arc::clone(&caches.catalog);
         let service = CatalogService::new(Arc::clone(&catalog) as _);
@@ -91,9 +96,10 @@ impl App {
             leaving.clone(),
         );
         let shared = caches.shared;
-        let samples = Samples::new(Arc::clone(&datastore), shared.clone(), config.tips.replicas);
-        let app = Self {
-            samples: Arc::new(samples),
+        let probe =
+            DependencyProbe::new(Arc::clone(&datastore), shared.clone(), config.tips.replicas);
+        let app = Arc::new(Self {
+            probe: Arc::new(probe),
             history: Arc::new(HistoryMetrics::new(config.database.history_retention)),
             datastore,
             catalog,
@@ -108,14 +114,15 @@ impl App {
             tasks,
             leaving,
             stop,
-        };
-        app.start_upkeep(config).await;
+        });
+        app.start_background_work(config).await;
         Ok(app)
     }
 
-    /// What keeps the caches true: the feed, the registry, the audit.
-    async fn start_upkeep(&self, config: &Config) {
-        // The first poll registers with it, and confirms nothing yet: nobody would wait for this replica.
+    /// Starts the tasks that keep the caches correct: change feed, registry, audit.
+    async fn start_background_work(&self, config: &Config) {
+        // The first poll registers with this status. It confirms nothing: until then no invalidation waits for
+        // this replica.
         self.heartbeat.gather().await;
         let (feed, invalidation) = (Arc::clone(&self.datastore), Arc::clone(&self.invalidation));
         FeedTask::new(
@@ -132,7 +139,7 @@ impl App {
             self.invalidation.flag_changes(),
         );
         self.run_until_stop(refresher.run());
-        // Nobody is served by what operators may have decided otherwise.
+        // No call may be served before the flags are read.
         self.flags.refresh().await;
         let listener = Arc::clone(&self.datastore);
         self.run_until_stop(async move { listener.listen().await });
@@ -163,7 +170,7 @@ async fn connected(config: &Config) -> Result<Arc<dyn Datastore>, Error> {
     datastore.map_err(at(&config.database.url))
 }
 
-/// Edits by the rules of reads: the same rows, the same etags.
+/// Edits use the encoder of reads, so that both give the same etags.
 fn edits(
     datastore: &Arc<dyn Datastore>,
     encoder: Arc<ProtoEncoder>,
@@ -177,7 +184,7 @@ fn edits(
     EditTransport::new(service, page_tokens)
 }
 
-/// What operators ask of the caches of this replica, and of those of the others.
+/// The admin service for the caches of this replica and of the fleet.
 fn cache_admin(
     caches: &Caches,
     datastore: &Arc<dyn Datastore>,
@@ -192,13 +199,7 @@ fn cache_admin(
     CacheAdminTransport::new(service, warmer, name)
 }
 
-/// Names this run of this replica, for the fleet and for people.
-fn identity() -> (ReplicaId, String) {
-    let own = ReplicaId(Uuid::new_v4());
-    (own, replica_name(own))
-}
-
-/// For people: host, process and the first digits of the id.
+/// The display name of a replica: host, process id and the first digits of its id.
 fn replica_name(id: ReplicaId) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host: String = host.trim().chars().take(64).collect();

@@ -1,22 +1,23 @@
+//! Opens the database for the server: waits for it, migrates and seeds it, fills its pools.
 use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
-use super::view::Error;
+use super::error::Error;
 use crate::{
     config::{DatabaseConfig, DatabaseUrl},
-    domain::{DatabaseProbe, ListQuery, PageSize, PoolState},
+    domain::{self, ListQuery, PageSize},
     repository::{self, Datastore, Location, MigrateSettings, MigrationError, PoolSettings},
     service::seed,
 };
 
-/// A database that does not answer at the start may be starting too; after so long we give up.
-const STARTUP_PATIENCE: Duration = Duration::from_secs(10);
-const STARTUP_PAUSE: Duration = Duration::from_millis(250);
+/// How long the server waits for a database that may still be starting.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
+const STARTUP_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Opens the database, with the schema that this build needs; the embedded one
-/// is made and seeded where it is missing. `max_staleness` is how long answers are fresh after a poll.
+/// Opens the database and checks that its schema is the one that this build needs. Creates and seeds the
+/// embedded database where it is missing. `max_staleness` is how long answers are fresh after a poll.
 pub(super) async fn connect(
     config: &DatabaseConfig,
     max_staleness: Duration,
@@ -28,14 +29,14 @@ pub(super) async fn connect(
     };
     let datastore = repository::open(location, &settings)?;
     if let Some(file) = config.url_file.clone() {
-        datastore.renew_login_by(Arc::new(move || match DatabaseUrl::read(&file) {
+        datastore.set_address_source(Arc::new(move || match DatabaseUrl::read(&file) {
             Ok(DatabaseUrl::Postgres(urls)) => Some(urls.expose_secret().to_owned()),
             Ok(DatabaseUrl::Sqlite(_)) => None,
             Err(problem) => {
                 tracing::warn!(
                     component = "database",
                     problem,
-                    "DATABASE_URL_FILE: the log-in stays as it was"
+                    "DATABASE_URL_FILE cannot be read; the login stays as it was"
                 );
                 None
             }
@@ -47,63 +48,67 @@ pub(super) async fn connect(
         }
         datastore.check().await
     };
-    patiently(config, check).await?;
+    retry_while_starting(config, check).await?;
     if let DatabaseUrl::Sqlite(file) = &config.url {
         let first = ListQuery::first(None, PageSize::DEFAULT);
-        // A busy machine opens even a file late.
-        let look = async || datastore.list(&first).await.map(drop).map_err(no_pool);
-        patiently(config, look).await?;
+        // On a busy machine even a file may take longer to open than one attempt lasts.
+        let read = async || {
+            let page = datastore.list(&first).await;
+            page.map(drop).map_err(unreachable)
+        };
+        retry_while_starting(config, read).await?;
         if datastore.list(&first).await?.value.total_count == 0 {
             let added = seed::load(datastore.as_ref(), seed::EMBEDDED).await?.added;
             tracing::info!(file = %file.display(), added, "seeded a new catalog");
         }
     }
-    patiently(config, async || datastore.fill().await.map_err(no_pool)).await?;
+    let fill = async || datastore.fill_pools().await.map_err(unreachable);
+    retry_while_starting(config, fill).await?;
     Ok(datastore)
 }
 
-/// Does `work` again while the database cannot be reached, for as long as it may be starting.
-async fn patiently(
+/// Repeats `work` for up to [`STARTUP_TIMEOUT`] while the database cannot be reached or takes no writes.
+async fn retry_while_starting(
     config: &DatabaseConfig,
     work: impl AsyncFn() -> Result<(), MigrationError>,
 ) -> Result<(), Error> {
-    let gives_up = Instant::now() + STARTUP_PATIENCE;
-    let mut told = false;
+    let deadline = Instant::now() + STARTUP_TIMEOUT;
+    let mut is_logged = false;
     loop {
         match work().await {
             Ok(()) => return Ok(()),
             Err(MigrationError::Unreachable(cause) | MigrationError::NotWritable(cause))
-                if Instant::now() < gives_up =>
+                if Instant::now() < deadline =>
             {
-                if !told {
+                if !is_logged {
                     tracing::warn!(
                         component = "database",
                         database = %config.url,
                         cause,
                         "waiting for the database: nothing is served until it can be used"
                     );
-                    told = true;
+                    is_logged = true;
                 }
-                sleep(STARTUP_PAUSE).await;
+                sleep(STARTUP_RETRY_INTERVAL).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// What kept connections from being opened, by its cause.
-fn no_pool(error: crate::domain::Error) -> MigrationError {
-    let crate::domain::Error::Unavailable {
+/// An error of opening connections, by its cause.
+fn unreachable(error: domain::Error) -> MigrationError {
+    if let domain::Error::Unavailable {
         source: Some(cause),
         ..
     } = error
-    else {
-        return MigrationError::Unreachable(error.into());
-    };
-    MigrationError::Unreachable(cause)
+    {
+        return MigrationError::Unreachable(cause);
+    }
+    MigrationError::Unreachable(error.into())
 }
 
-/// Where the database is, with its password: for opening, not for showing.
+/// The address of the database, with its password: for opening, not for showing.
 pub(super) fn location(url: &DatabaseUrl) -> Location<'_> {
     match url {
         DatabaseUrl::Sqlite(file) => Location::Sqlite(file),
@@ -111,6 +116,7 @@ pub(super) fn location(url: &DatabaseUrl) -> Location<'_> {
     }
 }
 
+/// The pool settings of the configuration; its other settings keep their defaults.
 pub(super) fn pool_settings(config: &DatabaseConfig) -> PoolSettings {
     PoolSettings {
         min_connections: config.pool_min,
@@ -118,14 +124,5 @@ pub(super) fn pool_settings(config: &DatabaseConfig) -> PoolSettings {
         acquire_timeout: config.acquire_timeout,
         statement_timeout: config.statement_timeout,
         ..PoolSettings::default()
-    }
-}
-
-/// Lets the cache ask how the database does.
-pub(super) struct Probe(pub(super) Arc<dyn Datastore>);
-
-impl DatabaseProbe for Probe {
-    fn pool(&self) -> PoolState {
-        self.0.pool()
     }
 }

@@ -1,25 +1,29 @@
-//! The composition root: the only module that names both ports and adapters.
+//! The composition root: the only module that names both ports and adapters. [`serve`] runs the server,
+//! `compose` builds it, and the other public functions are the commands that need no server.
 mod caches;
 mod clock;
 mod commands;
 mod compose;
-mod controls;
+mod control_applier;
 mod database;
-mod descriptors;
-mod greeting;
-mod monitor;
+mod dependency_probe;
+mod error;
+mod file_descriptors;
+mod health_monitor;
 mod ops;
 mod reload;
-mod samples;
 mod serve;
 mod signals;
+mod startup_message;
 mod tips;
-mod view;
 mod writers;
 
 pub use caches::redis_rules;
-pub use commands::{migrate_up, migration_status, prune_history, seed, verify};
-pub use greeting::{Greet, Listening};
+pub use commands::{
+    Fact, Finding, Migrated, Migration, Report, Seeded, Severity, migrate_up, migration_status,
+    prune_history, seed, verify,
+};
+pub use error::Error;
 pub use reload::ReadSettings;
 pub use serve::serve;
-pub use view::{Error, Fact, Finding, Migrated, Migration, Report, Seeded, Severity};
+pub use startup_message::{Greet, Listening};

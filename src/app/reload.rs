@@ -1,4 +1,4 @@
-//! Settings that are read again while the server runs.
+//! Reloads settings while the server runs: on SIGHUP, and when a provider refuses its key.
 use std::{
     future::pending,
     sync::Arc,
@@ -21,21 +21,21 @@ use crate::{
 /// Reads all settings again, from where they were read at the start.
 pub type ReadSettings = Arc<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;
 
-/// Brings what files say now to those who can take it while the server runs: the log's filter, and the
-/// keys of providers. Of all else it tells that it has changed, and waits for the next start.
+/// Applies the settings that can change while the server runs: the log filter and the provider keys. Logs which
+/// other settings changed; those need a restart.
 pub(super) struct Reload {
     read: ReadSettings,
     log: LogFilter,
     at_start: Vec<Entry>,
-    /// Those who write tips, and who is asked.
+    /// The tip writers and the service that calls them, once the server is built.
     tips: Option<(Arc<Writers>, Arc<TipService>)>,
-    /// When keys were read because one was refused.
+    /// When keys were last read because a provider refused one.
     keys_read: Option<Instant>,
 }
 
-/// Keys that go on to be refused are read again so often.
-const KEYS_PAUSE: Duration = Duration::from_secs(10);
-/// How long all files may take to be read.
+/// How often keys are read again while a provider refuses them.
+const KEY_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// How long reading all files may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Reload {
@@ -50,33 +50,33 @@ impl Reload {
         }
     }
 
-    /// Brings keys to `writers`, too; `board` asks them.
-    pub(super) fn reach(&mut self, writers: Arc<Writers>, board: Arc<TipService>) {
+    /// Lets a reload renew the keys of `writers`; `board` calls them.
+    pub(super) fn set_tips(&mut self, writers: Arc<Writers>, board: Arc<TipService>) {
         self.tips = Some((writers, board));
     }
 
-    /// Reads all settings again. When something is wrong with them, nothing changes.
-    pub(super) async fn act(&self) {
+    /// Reads all settings again. If one of them is invalid, nothing changes.
+    pub(super) async fn reload(&self) {
         let Some(loaded) = self.read().await else {
             return;
         };
         if let Err(error) = self.log.set(&loaded.config.log.filter) {
-            tracing::warn!(%error, "the log's filter stays as it was");
+            tracing::warn!(%error, "the log filter cannot be set; all settings stay as they were");
             return;
         }
-        if let Err(error) = self.bring_keys(&loaded).await {
-            tracing::warn!(%error, "the keys of providers stay as they were");
+        if let Err(error) = self.apply_keys(&loaded).await {
+            tracing::warn!(%error, "provider keys cannot be renewed; they stay as they were");
             return;
         }
-        let waiting = self.waiting(&loaded.entries);
+        let pending = self.pending(&loaded.entries);
         tracing::info!(
-            at_next_start = (!waiting.is_empty()).then(|| waiting.join(", ")),
-            "settings were read again: the log's filter and the keys of providers are what they say now"
+            at_next_start = (!pending.is_empty()).then(|| pending.join(", ")),
+            "settings were reloaded: the log filter and the provider keys are up to date"
         );
     }
 
-    /// What the settings are by now. Files may lie where nobody answers, so they are waited for in vain no longer
-    /// than this, beside everything else.
+    /// Reads the settings as they are now. Files may be on a network mount that hangs, so this has a time limit and
+    /// runs on a thread of its own.
     async fn read(&self) -> Option<Loaded> {
         let read = Arc::clone(&self.read);
         let read = timeout(READ_TIMEOUT, spawn_blocking(move || read())).await;
@@ -84,20 +84,17 @@ impl Reload {
             Ok(Ok(Ok(loaded))) => return Some(loaded),
             Ok(Ok(Err(problems))) => {
                 let problems = problems.on_one_line();
-                tracing::warn!(
-                    problems,
-                    "settings cannot be read again: all stays as it was"
-                );
+                tracing::warn!(problems, "settings are invalid; nothing was reloaded");
             }
             Ok(Err(_)) | Err(_) => {
-                tracing::warn!("settings were not read in time: all stays as it was");
+                tracing::warn!("settings were not read in time; nothing was reloaded");
             }
         }
         None
     }
 
-    /// Waits until a provider refuses its key. One that refused it is asked again minutes later, but the key may be
-    /// changed before.
+    /// Waits until a provider refuses its key, or has refused it for [`KEY_RETRY_INTERVAL`]: the provider is called
+    /// again only minutes later, but the key may be replaced before that.
     pub(super) async fn key_denied(&self) {
         let Some((writers, board)) = &self.tips else {
             return pending().await;
@@ -105,16 +102,16 @@ impl Reload {
         loop {
             tokio::select! {
                 () = writers.denied.notified() => return,
-                () = sleep(KEYS_PAUSE) => if board.is_refused() {
+                () = sleep(KEY_RETRY_INTERVAL) => if board.is_refused() {
                     return;
                 },
             }
         }
     }
 
-    /// Orders go out with the keys of `loaded` from now on. Names the providers that have another one than before; what
-    /// they refused before says nothing any more.
-    async fn bring_keys(&self, loaded: &Loaded) -> Result<Vec<&str>, SetupError> {
+    /// Sends requests with the keys of `loaded` from now on. Returns the providers whose key changed; their circuit
+    /// breakers are reset.
+    async fn apply_keys(&self, loaded: &Loaded) -> Result<Vec<&str>, SetupError> {
         let Some((writers, board)) = &self.tips else {
             return Ok(Vec::new());
         };
@@ -125,11 +122,11 @@ impl Reload {
         Ok(renewed)
     }
 
-    /// Reads the keys of providers again: the one that was refused may have been changed where it is written down.
+    /// Reads the provider keys again, because the refused one may have been replaced in its file.
     pub(super) async fn renew_keys(&mut self) {
         if self
             .keys_read
-            .is_some_and(|read| read.elapsed() < KEYS_PAUSE)
+            .is_some_and(|read| read.elapsed() < KEY_RETRY_INTERVAL)
         {
             return;
         }
@@ -137,25 +134,25 @@ impl Reload {
         let Some(loaded) = self.read().await else {
             return;
         };
-        match self.bring_keys(&loaded).await {
+        match self.apply_keys(&loaded).await {
             Ok(renewed) if renewed.is_empty() => {
-                tracing::debug!(
-                    "a provider refuses its key: keys were read again, and are the same"
-                );
+                tracing::debug!("a provider refuses its key, and the settings have no other one");
             }
             Ok(renewed) => {
                 let providers = renewed.join(", ");
                 tracing::info!(
                     providers,
-                    "a provider refused its key: keys were read again, and orders go out with new ones"
+                    "a provider refused its key: its key was reloaded, and requests use the new one"
                 );
             }
-            Err(error) => tracing::warn!(%error, "the keys of providers stay as they were"),
+            Err(error) => {
+                tracing::warn!(%error, "provider keys cannot be renewed; they stay as they were")
+            }
         }
     }
 
-    /// The settings that count at the next start only, and have changed.
-    fn waiting(&self, now: &[Entry]) -> Vec<String> {
+    /// The changed settings that need a restart.
+    fn pending(&self, now: &[Entry]) -> Vec<String> {
         let flag = |entry: &Entry| entry.setting.flag();
         let was = |now: &&Entry| {
             let before = self

@@ -1,3 +1,4 @@
+//! Runs the server: bind, build, warm up, serve, drain on a signal.
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
@@ -13,13 +14,14 @@ use uuid::Uuid;
 
 use super::{
     compose::App,
-    controls::Controls,
-    descriptors::raise_limit,
-    greeting::{Greet, Listening, introduce},
-    monitor::{DEPENDENCIES, Monitor},
+    control_applier::ControlApplier,
+    error::Error,
+    file_descriptors::raise_limit,
+    health_monitor::{DEPENDENCIES, HealthMonitor},
+    ops::pages,
     reload::{ReadSettings, Reload},
     signals::Signals,
-    view::Error,
+    startup_message::{Greet, Listening, log_settings},
 };
 use crate::{
     config::{Loaded, ServerConfig},
@@ -32,21 +34,21 @@ use crate::{
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longer than anybody pauses who reads; what the call holds, such as a connection to the database,
-/// is others' then.
+/// A caller that reads nothing for this long is cut off, to free what its call holds, such as a database
+/// connection.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// One round of warming; what it did not manage is tried again.
+/// How long one attempt to warm the cache may take; a failed one is repeated.
 const WARM_TIMEOUT: Duration = Duration::from_secs(5);
 const WARM_PAUSE: Duration = Duration::from_millis(250);
-/// Background work that does not end by then is left behind.
+/// How long shutdown waits for background work.
 const TASKS_GRACE: Duration = Duration::from_secs(2);
 
-/// Serves until it is told to leave by a signal; then says so, lets calls finish, and returns. A second
-/// such signal ends the process at once.
+/// Serves until a signal asks the server to stop; then reports that, lets calls finish, and returns. A second
+/// signal ends the process at once.
 ///
 /// # Errors
 ///
-/// What kept it from serving.
+/// Why the server could not start.
 pub async fn serve(
     loaded: Loaded,
     (log, filter): (LogQueue, LogFilter),
@@ -55,7 +57,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let config = &loaded.config;
     if greet.is_none() {
-        introduce(config);
+        log_settings(config);
     }
     raise_limit(config.server.max_connections);
     let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
@@ -68,13 +70,13 @@ pub async fn serve(
     let app = tokio::select! {
         app = App::build(config) => app?,
         signal = signals.next() => {
-            tracing::info!(signal, "stopped before it served");
+            tracing::info!(signal, "stopped before it was ready to serve");
             return Ok(());
         }
     };
     signals
         .reload
-        .reach(Arc::clone(&app.writers), Arc::clone(&app.board));
+        .set_tips(Arc::clone(&app.writers), Arc::clone(&app.board));
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
     let edge = app.edge.clone();
@@ -84,7 +86,7 @@ pub async fn serve(
     };
     let open = Arc::new(Connections::at_most(settings.max_connections));
     if let Some(listener) = operators {
-        start_ops(&app, app.pages(&loaded, &open, log), listener)?;
+        start_ops(&app, pages(&app, &loaded, Arc::clone(&open), log), listener)?;
     }
     let serving = server::serve(listener, facing, settings, open, drain.clone());
     let serving = Serving {
@@ -98,11 +100,11 @@ pub async fn serve(
         signal = signals.next() => return stop(app, serving, &config.server, (signal, signals)).await,
     }
     app.health.set("startup", true).await;
-    let mut controls = Controls::of(&app, config);
-    controls.act().await;
+    let mut controls = ControlApplier::new(&app, config);
+    controls.apply().await;
     app.health.set_ready(true).await;
-    let monitor = Monitor::of(&app, controls);
-    app.run_until_stop(monitor.watch().instrument(info_span!("health")));
+    let monitor = HealthMonitor::new(&app, controls);
+    app.run_until_stop(monitor.run().instrument(info_span!("health")));
     let listening = Listening::at(addr, ops_addr)?;
     greet.unwrap_or_else(|| Box::new(Listening::log))(&listening);
     if let Some(file) = &config.server.port_file {
@@ -112,8 +114,8 @@ pub async fn serve(
     stop(app, serving, &config.server, (signal, signals)).await
 }
 
-/// So many connections may come at once before they are accepted, as all clients of a replica do
-/// that was replaced; the system may allow less (`net.core.somaxconn`).
+/// Connections that may wait to be accepted, such as those of all clients of a replica that was replaced.
+/// The system may allow fewer (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
 fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
@@ -132,19 +134,19 @@ fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
     })
 }
 
-/// Serves the pages for operators, as long as anything runs that they show.
+/// Serves the operator pages until all other work has ended.
 fn start_ops(app: &App, pages: Pages, listener: TcpListener) -> Result<(), Error> {
     let (addr, pages) = (listener.local_addr()?, Arc::new(pages));
-    app.run_until_stop(Arc::clone(&app.samples).keep());
+    app.run_until_stop(Arc::clone(&app.probe).run());
     app.tasks
         .spawn(ops::serve(listener, pages, app.stop.clone()));
-    tracing::info!(%addr, "pages for operators");
+    tracing::info!(%addr, "serving operator pages");
     Ok(())
 }
 
-/// Waits for the feed, then loads the queries that nearly all callers ask, until that worked once.
+/// Waits for the first poll, then loads the most common queries until that has succeeded once.
 async fn warm(app: &App) {
-    // An entry that was read before anything is known of changes is never valid.
+    // An entry read before the first poll is never valid.
     app.invalidation.first_poll().await;
     let outage = FailureLog::default();
     loop {
@@ -160,7 +162,7 @@ async fn warm(app: &App) {
                 if let Some(Failing { failures, lasted }) = outage.failed() {
                     tracing::warn!(
                         %error, failures, ?lasted,
-                        "not ready yet: the catalog cannot be read"
+                        "the catalog cannot be read; the replica is not ready until it can"
                     );
                 }
             }
@@ -169,8 +171,7 @@ async fn warm(app: &App) {
     }
 }
 
-/// Writes the address in one step, so that no reader sees half of it, and follows no link that somebody
-/// put there.
+/// Writes the address atomically, so that no reader sees a part of it, and without following a symbolic link.
 async fn write_address(file: &Path, addr: SocketAddr) -> Result<(), Error> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(format!(".{}.part", Uuid::new_v4().simple()));
@@ -187,26 +188,26 @@ async fn write_address(file: &Path, addr: SocketAddr) -> Result<(), Error> {
 
 /// The listener and its connections.
 struct Serving {
-    /// Asks it to accept no more and to let calls finish.
+    /// Stops accepting connections and lets calls finish.
     drain: CancellationToken,
     drained: JoinHandle<server::Drained>,
 }
 
-/// Calls may run until they are drained, and streams are told to go on elsewhere; so what keeps their answers true ends
-/// after them: a replica that left the registry must not call anything fresh.
+/// Drains calls first, and only then ends the background work that keeps their answers correct: a replica that
+/// has left the registry must not call an answer fresh.
 async fn stop(
-    mut app: App,
+    app: Arc<App>,
     serving: Serving,
     config: &ServerConfig,
     (signal, mut signals): (&'static str, Signals),
 ) -> Result<(), Error> {
     let leave = async {
         app.health.leave().await;
-        tracing::info!(signal, delay = ?config.shutdown_delay, "leaving: not serving any more");
+        tracing::info!(signal, delay = ?config.shutdown_delay, "shutting down: health is NOT_SERVING, and connections close after the delay");
         sleep(config.shutdown_delay).await;
         serving.drain.cancel();
         app.leaving.cancel();
-        app.health.close(&DEPENDENCIES).await;
+        app.health.clone().close(&DEPENDENCIES).await;
         let drained = serving.drained.await?;
         app.stop.cancel();
         app.heartbeat.leave().await;
@@ -219,7 +220,7 @@ async fn stop(
     tokio::select! {
         left = leave => left,
         signal = signals.next() => {
-            tracing::warn!(signal, "second signal: leaving at once");
+            tracing::warn!(signal, "second signal: exiting at once");
             Ok(())
         }
     }

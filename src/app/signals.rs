@@ -1,13 +1,12 @@
-//! What the process is asked by signals.
+//! Process signals: which of them stop the server, and which reload its settings.
 use std::io::{IsTerminal, stdin};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{reload::Reload, view::Error};
+use super::{error::Error, reload::Reload};
 
-/// Signals that ask the server to leave, each with calls finished first: SIGTERM, SIGINT, SIGQUIT,
-/// and SIGHUP where somebody closed the terminal that it runs in. Any other SIGHUP asks it to read its
-/// settings again.
+/// SIGTERM, SIGINT and SIGQUIT stop the server after its calls have finished, and so does SIGHUP when the server
+/// runs in a terminal, because that signal means that the terminal was closed. Otherwise SIGHUP reloads the settings.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -18,7 +17,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From here on the process does not end by them.
+    /// Installs the handlers; from here on these signals do not end the process by themselves.
     pub(super) fn new(reload: Reload) -> Result<Self, Error> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -30,7 +29,7 @@ impl Signals {
         })
     }
 
-    /// Waits until the server is asked to leave, and names the signal.
+    /// Waits for a signal that stops the server and returns its name. Reloads settings meanwhile.
     pub(super) async fn next(&mut self) -> &'static str {
         loop {
             tokio::select! {
@@ -42,7 +41,7 @@ impl Signals {
                     if self.has_terminal {
                         return "SIGHUP";
                     }
-                    self.reload.act().await;
+                    self.reload.reload().await;
                 }
             }
         }

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::SystemClock, view::Error, writers::Writers};
+use super::{clock::SystemClock, error::Error, writers::Writers};
 use crate::{
     cache::InvalidationState,
     config::{AbandonedTips, Config, ProviderLimits, TipRefresh, TipsConfig},

@@ -1,27 +1,27 @@
-//! Those who write tips, and the keys that they send.
+//! The tip writers of the configured providers, and the renewal of their keys.
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{clock::SystemClock, view::Error};
+use super::{clock::SystemClock, error::Error};
 use crate::{
     config::{Config, ProviderConfig, ProvidersConfig, TokenLimitField},
     domain::{Clock, TipWriter},
     llm::{AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits, TokenLimit},
 };
 
-/// The writers of the providers that there are settings for.
+/// The writers of the configured providers.
 pub(super) struct Writers {
     pub(super) anthropic: Option<Arc<AnthropicWriter>>,
     pub(super) openai: Option<Arc<OpenAiWriter>>,
-    /// Where orders go, for as long as the server runs.
+    /// The providers as configured at the start; their addresses never change.
     at_start: ProvidersConfig,
-    /// Told each time that one of them refuses its key.
+    /// Notified whenever a provider refuses its key.
     pub(super) denied: Arc<Notify>,
 }
 
 impl Writers {
-    /// Nothing is connected yet.
+    /// Builds the writers without connecting them.
     pub(super) fn of(config: &Config) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let denied = Arc::new(Notify::new());
@@ -43,12 +43,12 @@ impl Writers {
         })
     }
 
-    /// From now on orders go out with the keys of `config`. A provider that has no settings there, or lies at another
-    /// address, keeps the key that it has: nobody gets a key that is another's. Names those with another key than before.
+    /// Sends requests with the keys of `config` from now on, and returns the providers whose key changed. A provider
+    /// that `config` lacks or has at another address keeps its key, so that no provider gets the key of another one.
     pub(super) fn renew_keys(&self, config: &Config) -> Result<Vec<&str>, SetupError> {
         let (providers, at_start) = (&config.providers, &self.at_start);
-        let anthropic = same_place(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
-        let openai = same_place(at_start.openai.as_ref(), providers.openai.as_ref());
+        let anthropic = same_address(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
+        let openai = same_address(at_start.openai.as_ref(), providers.openai.as_ref());
         let mut renewed = Vec::new();
         if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic) {
             if writer.renew_key(&provider_settings(provider, config, &self.denied))? {
@@ -64,8 +64,8 @@ impl Writers {
     }
 }
 
-/// The provider as it is `now`, where its orders go to the same address as at the start.
-fn same_place<'a>(
+/// The provider as configured `now`, if its address is the one from the start.
+fn same_address<'a>(
     at_start: Option<&ProviderConfig>,
     now: Option<&'a ProviderConfig>,
 ) -> Option<&'a ProviderConfig> {

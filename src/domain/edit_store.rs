@@ -42,7 +42,15 @@ pub trait ChallengeEditor: Send + Sync {
     /// # Errors
     ///
     /// As [`Self::revisions`].
-    async fn revision(&self, id: ChallengeId, number: i64) -> Result<Option<Revision>, Error>;
+    async fn revision(&self, id: ChallengeId, number: i64) -> Result<Option<Revision>, Error> {
+        let query = RevisionQuery {
+            challenge: Some(id),
+            before: number.checked_add(1),
+            limit: 1,
+        };
+        let found = self.revisions(query).await?.into_iter().next();
+        Ok(found.filter(|revision| revision.number == number))
+    }
 
     /// Begins an import, which may take at most `patience`. Nothing of the catalog is locked until
     /// it is finished.

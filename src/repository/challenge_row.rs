@@ -1,24 +1,67 @@
-//! Challenges as both engines give them, and what they mean. Other programs write the table, so a
-//! row may be odd: it is left out, and costs none of its neighbours anything.
+//! Reads challenges: the range of the order that a list reads, and the conversion of rows. Other programs
+//! write the table, so a row may be invalid: it is left out and does not affect other rows.
+use uuid::Uuid;
+
 use super::{
-    odd_rows::{OddRow, Oddity},
-    row::{self, broken, unsigned},
-    text::Text,
+    invalid_rows::{InvalidRow, RowProblem},
+    raw_text::RawText,
+    row::{self, unsigned},
+    sql_error::data_error,
 };
 use crate::domain::{
-    Challenge, ChallengeId, ChallengePage, Difficulty, Error, Stamped, UnixMicros, content_hash,
+    Challenge, ChallengeId, ChallengePage, Difficulty, Error, ListQuery, Stamped, UnixMicros,
+    content_hash,
 };
 
-/// A row of the table; all `None` where a read found no row and tells its stamp only.
+/// The part of the list order that a page reads: one range of one index, whatever the filter.
+pub(super) struct ListRange {
+    /// The lowest and the highest difficulty rank, inclusive.
+    pub(super) ranks: (i32, i32),
+    /// The difficulties of these ranks, for the count.
+    pub(super) difficulties: Vec<&'static str>,
+    /// The position that the page starts behind: rank, points, title, id.
+    pub(super) after: (i32, i32, String, Uuid),
+    /// How many rows to read: one more than the page has, and more where invalid rows are among them.
+    pub(super) limit: i64,
+}
+
+impl From<&ListQuery> for ListRange {
+    fn from(query: &ListQuery) -> Self {
+        let [first, .., last] = Difficulty::ALL;
+        let (first, last) = query.difficulty.map_or((first, last), |only| (only, only));
+        let after = match &query.after {
+            Some(cursor) => (
+                cursor.difficulty.rank(),
+                cursor.points,
+                cursor.title.clone(),
+                cursor.id.uuid(),
+            ),
+            // Sorts before every row of the first rank.
+            None => (first.rank() - 1, 0, String::new(), Uuid::nil()),
+        };
+        Self {
+            ranks: (first.rank(), last.rank()),
+            difficulties: Difficulty::ALL
+                .into_iter()
+                .filter(|difficulty| (first..=last).contains(difficulty))
+                .map(Difficulty::as_str)
+                .collect(),
+            after,
+            limit: i64::from(query.page_size.get()) + 1,
+        }
+    }
+}
+
+/// A row of the table; all `None` where a read found no row and returns its stamp only.
 #[derive(sqlx::FromRow)]
 struct ChallengeRow {
-    id: Option<Text>,
-    difficulty: Option<Text>,
-    title: Option<Text>,
-    description: Option<Text>,
+    id: Option<RawText>,
+    difficulty: Option<RawText>,
+    title: Option<RawText>,
+    description: Option<RawText>,
     points: Option<i64>,
-    tips: Option<Text>,
-    /// The first column whose text is longer than is read: it comes as `None`.
+    tips: Option<RawText>,
+    /// The first column whose text exceeds the size limit; its text is `None`.
     too_long: Option<String>,
     written_tip: Option<String>,
     written_for: Option<Vec<u8>>,
@@ -26,7 +69,7 @@ struct ChallengeRow {
     updated_at: Option<i64>,
 }
 
-/// A row with the commit that its reader saw.
+/// A row, with the newest commit that its read saw.
 #[derive(sqlx::FromRow)]
 pub(super) struct StampedRow {
     database: String,
@@ -39,62 +82,51 @@ pub(super) struct StampedRow {
 }
 
 impl StampedRow {
-    /// The id of the row, as it is.
-    pub(super) fn id(&self) -> Option<&Text> {
+    pub(super) fn id(&self) -> Option<&RawText> {
         self.challenge.id.as_ref()
     }
 }
 
-/// A row of a page, with what is known of all pages.
+/// A row of a page, with the number of rows in all pages.
 #[derive(sqlx::FromRow)]
 pub(super) struct PageRow {
     total_count: i64,
     #[sqlx(flatten)]
-    stamped: StampedRow,
+    pub(super) stamped: StampedRow,
 }
 
-impl PageRow {
-    /// Whether the read saw commits that had no number yet.
-    pub(super) fn has_unnumbered(&self) -> bool {
-        self.stamped.has_unnumbered
-    }
-}
-
-/// What a read found.
+/// The valid and the invalid rows of a read.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// What can be shown.
     pub(super) challenges: Vec<Challenge>,
-    /// What cannot.
-    pub(super) odd: Vec<OddRow>,
+    pub(super) invalid: Vec<InvalidRow>,
 }
 
-/// What became of the read of a page.
+/// The result of reading a page.
 pub(super) enum PageRead {
-    /// The page, and the rows that were left out on the way.
-    Whole(Stamped<ChallengePage>, Vec<OddRow>),
-    /// Too many rows were left out, and others follow: it is to be read again, with this limit.
-    Wider(i64),
+    /// The page, and the rows that were left out of it.
+    Complete(Stamped<ChallengePage>, Vec<InvalidRow>),
+    /// Too many rows were left out, and others follow: read again with this limit.
+    Retry(i64),
 }
 
-/// So many rows are read for one page at most, however many of them are left out. Behind more odd
-/// rows than this in a row, a list ends.
-const MOST_ROWS: usize = 20_000;
+/// The most rows that are read for one page. Behind more invalid rows than this in a row, a list ends.
+const MAX_ROWS: usize = 20_000;
 
-/// The page of a list of `size`. At most `limit` rows were read, which is more than `size`.
+/// Makes a page of `size` out of `rows`, which were read with `limit`, and `limit` exceeds `size`.
 pub(super) fn page(rows: Vec<PageRow>, size: usize, limit: i64) -> Result<PageRead, Error> {
     let total = rows.first().map_or(0, |row| row.total_count);
     let Stamped { version, value } = read(rows.into_iter().map(|row| row.stamped).collect())?;
     let Found {
         mut challenges,
-        odd,
+        invalid,
     } = value;
-    let count = challenges.len() + odd.len();
+    let count = challenges.len() + invalid.len();
     let is_cut = i64::try_from(count).is_ok_and(|count| count >= limit);
-    if challenges.len() <= size && is_cut && count < MOST_ROWS {
-        // Twice as many as were in the way so far, so that few reads pass over many of them.
-        let wider = (size + 1 + 2 * odd.len()).min(MOST_ROWS);
-        return Ok(PageRead::Wider(i64::try_from(wider).unwrap_or(i64::MAX)));
+    if challenges.len() <= size && is_cut && count < MAX_ROWS {
+        // Twice the invalid rows so far, so that few reads get past many of them.
+        let wider = (size + 1 + 2 * invalid.len()).min(MAX_ROWS);
+        return Ok(PageRead::Retry(i64::try_from(wider).unwrap_or(i64::MAX)));
     }
     let has_more = challenges.len() > size;
     challenges.truncate(size);
@@ -103,48 +135,46 @@ pub(super) fn page(rows: Vec<PageRow>, size: usize, limit: i64) -> Result<PageRe
         total_count: unsigned(total)?,
         has_more,
     };
-    Ok(PageRead::Whole(Stamped { version, value }, odd))
+    Ok(PageRead::Complete(Stamped { version, value }, invalid))
 }
 
-/// What `rows` have.
+/// Converts `rows`, which are never empty, because a read that finds nothing still returns its stamp.
 pub(super) fn read(rows: Vec<StampedRow>) -> Result<Stamped<Found>, Error> {
-    let Some(first) = rows.first() else {
-        return Err(broken("a read gave no stamp".to_owned()));
-    };
+    let first = rows.first().ok_or_else(|| data_error("no stamp"))?;
     let version = row::version(&first.database, first.timeline, first.seq)?;
     let mut value = Found::default();
     for row in rows {
-        let Some(id) = row.challenge.id.as_ref().map(Text::lossy) else {
+        let Some(id) = row.challenge.id.as_ref().map(RawText::lossy) else {
             continue;
         };
         match challenge(row.challenge) {
             Ok(challenge) => value.challenges.push(challenge),
-            Err(oddity) => value.odd.push(OddRow { id, oddity }),
+            Err(problem) => value.invalid.push(InvalidRow { id, problem }),
         }
     }
     Ok(Stamped { version, value })
 }
 
-/// The one challenge of `rows`, if there is one that can be shown.
-pub(super) fn only(rows: Vec<StampedRow>) -> Result<Option<Challenge>, Error> {
+/// The challenge of a read by one id; `None` if there is no such row or it is invalid.
+pub(super) fn read_one(rows: Vec<StampedRow>) -> Result<Option<Challenge>, Error> {
     Ok(read(rows)?.value.challenges.pop())
 }
 
-fn challenge(row: ChallengeRow) -> Result<Challenge, Oddity> {
-    let utf8 = |text: Option<Text>, column| {
-        let text = text.map(Text::into_string).transpose();
-        text.map_err(|_| Oddity::NotUtf8(column))
+fn challenge(row: ChallengeRow) -> Result<Challenge, RowProblem> {
+    let optional = |text: Option<RawText>, column| {
+        let text = text.map(|text| text.into_string().ok_or(RowProblem::NotUtf8(column)));
+        text.transpose()
     };
-    let id = utf8(row.id, "id")?.unwrap_or_default();
-    let id = ChallengeId::parse(&id).map_err(|_| Oddity::Id)?;
-    let difficulty = utf8(row.difficulty, "difficulty")?.unwrap_or_default();
-    let difficulty: Difficulty = difficulty.parse().map_err(|_| Oddity::Difficulty)?;
+    let utf8 = |text, column| optional(text, column).map(Option::unwrap_or_default);
+    let id = ChallengeId::parse(&utf8(row.id, "id")?).map_err(|_| RowProblem::Id)?;
+    let difficulty = utf8(row.difficulty, "difficulty")?;
+    let difficulty: Difficulty = difficulty.parse().map_err(|_| RowProblem::Difficulty)?;
     if let Some(column) = row.too_long {
-        return Err(Oddity::TooLong(column));
+        return Err(RowProblem::TooLong(column));
     }
-    let title = utf8(row.title, "title")?.unwrap_or_default();
-    let description = utf8(row.description, "description")?.unwrap_or_default();
-    // A tip for other texts than these is not shown; it may fit again when they are changed back.
+    let title = utf8(row.title, "title")?;
+    let description = utf8(row.description, "description")?;
+    // A tip that was written for other texts is hidden; it shows again when they are changed back.
     let fits = |content: Vec<u8>| content == content_hash(&title, &description, difficulty);
     let written_tip = row
         .written_tip
@@ -154,8 +184,8 @@ fn challenge(row: ChallengeRow) -> Result<Challenge, Oddity> {
         difficulty,
         title,
         description,
-        points: i32::try_from(row.points.unwrap_or(10)).map_err(|_| Oddity::Points)?,
-        tips: utf8(row.tips, "tips")?,
+        points: i32::try_from(row.points.unwrap_or(10)).map_err(|_| RowProblem::Points)?,
+        tips: optional(row.tips, "tips")?,
         written_tip,
         created_at: row.created_at.map(UnixMicros),
         updated_at: row.updated_at.map(UnixMicros),

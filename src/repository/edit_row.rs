@@ -1,68 +1,69 @@
-//! Edits and their history as both engines keep them.
+//! The rows of edits, imports and the history, as both engines return them.
 use std::time::Duration;
 
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
-    fault::Broken,
-    row::{self, broken},
+    row::{self, signed},
+    sql_error::{DataError, data_error},
 };
 use crate::domain::{
     ChallengeId, EditRefusal, Error, IdempotencyKey, ImportTally, Imported, NewChallenge,
     PrunedStep, Revision, RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
 };
 
-/// How long a request is known again: longer than any caller tries.
+/// How long a request id is remembered: longer than any caller retries.
 pub(super) const REQUESTS_KEPT: Duration = Duration::from_hours(24);
 
-/// How many challenges an export reads at once: they are in memory together.
+/// How many challenges an export reads at once, and holds in memory.
 pub(super) const EXPORT_PAGE: i64 = 100;
 
-/// The version that a commit made.
-#[derive(sqlx::FromRow)]
+/// The version of a commit.
+#[derive(FromRow)]
 pub(super) struct VersionRow {
     database: String,
     timeline: i64,
     seq: Option<i64>,
 }
 
-/// The version of the row; [`Error::outcome_unknown`] when the commit is not there, because another
+/// The version of a commit of ours; [`Error::outcome_unknown`] when the commit is missing, because another
 /// server took over and lost it.
 pub(super) fn version(row: Option<VersionRow>) -> Result<Version, Error> {
-    let lost = || Error::outcome_unknown(Broken("the commit is not there".to_owned()));
+    let lost = || Error::outcome_unknown(DataError("the commit is not there".to_owned()));
     let row = row.ok_or_else(lost)?;
     row::version(&row.database, row.timeline, row.seq.ok_or_else(lost)?)
 }
 
-/// What came of a request that was carried out before; all `None` when it is new.
-#[derive(Default, sqlx::FromRow)]
+/// The outcome of an earlier request with the same id; all `None` when the id is new.
+#[derive(Default, FromRow)]
 pub(super) struct RequestRow<C> {
     pub(super) payload: Option<Vec<u8>>,
-    /// The commit, as the engine names it; `None` when nothing was changed.
+    /// The commit, as the engine identifies it; `None` when the request changed nothing.
     pub(super) commit_ref: Option<i64>,
     pub(super) challenge: Option<String>,
     pub(super) tally: Option<C>,
 }
 
 impl<C> RequestRow<C> {
-    /// Whether it was carried out before.
-    pub(super) fn is_repeated(&self, once: Option<&IdempotencyKey>) -> Result<bool, Error> {
-        match (&self.payload, once) {
+    /// Whether the same request was carried out before.
+    pub(super) fn is_repeated(&self, key: Option<&IdempotencyKey>) -> Result<bool, Error> {
+        match (&self.payload, key) {
             (None, _) | (_, None) => Ok(false),
-            (Some(before), Some(once)) if *before == once.payload => Ok(true),
+            (Some(before), Some(key)) if *before == key.payload => Ok(true),
             (Some(_), Some(_)) => Err(Error::Refused(EditRefusal::RequestIdReused)),
         }
     }
 
-    /// The challenge that it was about.
+    /// The challenge that the request edited.
     pub(super) fn id(&self) -> Option<ChallengeId> {
         let id = self.challenge.as_deref()?;
         Uuid::try_parse(id).ok().map(ChallengeId::from)
     }
 }
 
-/// A revision as both engines give it.
-#[derive(sqlx::FromRow)]
+/// A row of the history.
+#[derive(FromRow)]
 pub(super) struct RevisionRow {
     number: i64,
     challenge: String,
@@ -81,15 +82,14 @@ pub(super) struct RevisionRow {
     created_at: Option<i64>,
 }
 
-/// The revision of a row.
 pub(super) fn revision(row: RevisionRow) -> Result<Revision, Error> {
     let number = row.number;
-    let wrong = |problem: String| broken(format!("revision {number}: {problem}"));
+    let invalid = |problem: String| data_error(format!("revision {number}: {problem}"));
+    let challenge = ChallengeId::parse(&row.challenge);
     Ok(Revision {
         number,
-        challenge: ChallengeId::parse(&row.challenge)
-            .map_err(|problem| wrong(format!("id {problem}")))?,
-        operation: row.operation.parse().map_err(wrong)?,
+        challenge: challenge.map_err(|problem| invalid(format!("id {problem}")))?,
+        operation: row.operation.parse().map_err(invalid)?,
         editor: row.editor,
         role: row.role,
         at: UnixMicros(row.at),
@@ -103,33 +103,36 @@ pub(super) fn revision(row: RevisionRow) -> Result<Revision, Error> {
     })
 }
 
-/// What a step of pruning did, as both engines give it.
-#[derive(sqlx::FromRow)]
+/// The bounds of a list of revisions: the number that they are below, and how many.
+pub(super) fn bounds(query: RevisionQuery) -> (i64, i64) {
+    (query.before.unwrap_or(i64::MAX), query.limit.into())
+}
+
+/// The result of one step of pruning.
+#[derive(FromRow)]
 pub(super) struct PrunedRow {
     pub(super) removed: i64,
     pub(super) next: Option<i64>,
 }
 
-/// The step of a row.
-pub(super) fn pruned(row: &PrunedRow) -> Result<PrunedStep, Error> {
-    Ok(PrunedStep {
-        removed: row::unsigned(row.removed)?,
-        next: row.next,
-    })
+impl TryFrom<PrunedRow> for PrunedStep {
+    type Error = Error;
+
+    fn try_from(row: PrunedRow) -> Result<Self, Error> {
+        Ok(Self {
+            removed: row::unsigned(row.removed)?,
+            next: row.next,
+        })
+    }
 }
 
-/// The bounds of a list of revisions: before which number, and how many.
-pub(super) fn bounds(query: RevisionQuery) -> (i64, i64) {
-    (query.before.unwrap_or(i64::MAX), query.limit.into())
-}
-
-/// A tip as the table has it: an empty one is none.
+/// The tip as the column has it: an empty one is NULL.
 pub(super) fn tip_of(new: &NewChallenge) -> Option<String> {
     new.tips.clone().filter(|tip| !tip.is_empty())
 }
 
-/// A row of an import that cannot be taken.
-#[derive(sqlx::FromRow)]
+/// A row of an import that conflicts with the catalog or with another row of the import.
+#[derive(FromRow)]
 pub(super) struct ConflictRow {
     line: i64,
     first_line: Option<i64>,
@@ -145,18 +148,18 @@ impl From<ConflictRow> for RowConflict {
     }
 }
 
-/// What became of an import, of which each row has a letter.
+/// The outcome of each row of an import, from one letter for each.
 pub(super) fn outcomes(letters: &str) -> Result<Vec<RowOutcome>, Error> {
     let outcome = |letter| match letter {
         'c' => Ok(RowOutcome::Created),
         'u' => Ok(RowOutcome::Updated),
         'n' => Ok(RowOutcome::Unchanged),
-        other => Err(broken(format!("outcome {other:?}"))),
+        other => Err(data_error(format!("outcome {other:?}"))),
     };
     letters.chars().map(outcome).collect()
 }
 
-/// How many rows were what.
+/// Row counts of an import, by outcome.
 pub(super) fn tally(outcomes: &[RowOutcome]) -> ImportTally {
     let mut tally = ImportTally::default();
     for outcome in outcomes {
@@ -169,20 +172,19 @@ pub(super) fn tally(outcomes: &[RowOutcome]) -> ImportTally {
     tally
 }
 
-/// A tally as columns, and back.
+/// The counts of a tally as column values, in the order that [`imported_before`] reads.
 pub(super) fn counts(tally: ImportTally) -> [i64; 3] {
-    [tally.created, tally.updated, tally.unchanged]
-        .map(|count| count.try_into().unwrap_or(i64::MAX))
+    [tally.created, tally.updated, tally.unchanged].map(signed)
 }
 
-/// An import that was carried out before.
+/// The result of an import that was carried out before.
 pub(super) fn imported_before(counts: &[i64], version: Version) -> Imported {
-    let count = |at: usize| counts.get(at).and_then(|count| u64::try_from(*count).ok());
+    let count = |at: usize| counts.get(at).map_or(0, |count| count.unsigned_abs());
     Imported {
         tally: ImportTally {
-            created: count(0).unwrap_or(0),
-            updated: count(1).unwrap_or(0),
-            unchanged: count(2).unwrap_or(0),
+            created: count(0),
+            updated: count(1),
+            unchanged: count(2),
         },
         outcomes: Vec::new(),
         version: Some(version),

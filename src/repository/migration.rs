@@ -1,21 +1,23 @@
-use std::{error::Error as StdError, fmt, time::Duration};
+//! Migrations of either engine: their status, the report of a run, and every error of one.
+use std::{error::Error as StdError, time::Duration};
 
 use sqlx::migrate::{MigrateError, Migrator};
 
+use super::sql_error::is_unreachable;
 use crate::domain::UnixMicros;
 
-/// What `migrate up` did.
+/// The result of `migrate up`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct MigrationReport {
-    /// The migrations that were applied, in order; none when the schema was up to date.
+    /// The applied migrations, in order; none when the schema was up to date.
     pub applied: Vec<String>,
-    /// True when the table was there before the first migration, and was adopted.
+    /// Whether the table existed before the first migration, and was adopted.
     pub adopted: bool,
-    /// What was left out or done beside them, in sentences.
+    /// What else was done or left out, in sentences.
     pub notes: Vec<String>,
 }
 
-/// One migration that this build knows.
+/// One migration of this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationRow {
     /// Its number.
@@ -26,59 +28,49 @@ pub struct MigrationRow {
     pub applied_at: Option<UnixMicros>,
 }
 
-/// One way in which a table is not the one that can be adopted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShapeDifference {
+/// A difference between a table and the one that the service needs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{subject}: expected {expected}, found {found}")]
+pub struct TableDifference {
     /// The column, or `table`, or `primary key`.
     pub subject: String,
     /// What the service needs.
     pub expected: String,
-    /// What is there.
+    /// What the database has.
     pub found: String,
-}
-
-impl fmt::Display for ShapeDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            subject,
-            expected,
-            found,
-        } = self;
-        write!(f, "{subject}: expected {expected}, found {found}")
-    }
 }
 
 /// Why a database cannot be used or migrated. `Display` never repeats the source.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// The address makes no sense; the text never repeats it.
+    /// The address is invalid; the text never repeats it.
     #[error("database address: {0}")]
     Url(String),
-    /// The database does not answer; it may be starting. One that answers and lets nobody in, or a
-    /// file that cannot be opened, is [`Self::Failed`]: waiting does not help.
+    /// The database does not answer; it may be starting. A server that refuses the login, or a file that cannot
+    /// be opened, is [`Self::Failed`]: waiting does not help.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn StdError + Send + Sync>),
     /// The server that answers is a standby or read-only; another one may take over.
     #[error("no server of the database takes writes")]
     NotWritable(#[source] Box<dyn StdError + Send + Sync>),
-    /// A pooler in between lends its sessions for one transaction each. Nothing was changed.
+    /// The database is behind a pooler in transaction mode. Nothing was changed.
     #[error(
         "the database is reached through a pooler that lends each session for one transaction, and `migrate` and `verify` \
          need one of their own: give them the address of the server itself, or of a pooler in session mode; nothing was changed"
     )]
-    Shared,
-    /// A table of that name has another shape. Nothing was changed.
+    TransactionPooling,
+    /// The table exists and differs from the one that the service needs. Nothing was changed.
     #[error(
         "public.{table} is not a table that can be adopted; nothing was changed{}",
         lines(.differences)
     )]
-    Shape {
-        /// Which one, without its schema.
+    TableMismatch {
+        /// The table, without its schema.
         table: &'static str,
-        /// In what it differs; never empty.
-        differences: Vec<ShapeDifference>,
+        /// Never empty.
+        differences: Vec<TableDifference>,
     },
-    /// The database keeps text in another encoding than UTF-8. Nothing was changed.
+    /// The database stores text in another encoding than UTF-8. Nothing was changed.
     #[error(
         "the database is in {0}, and must be in UTF8: make one with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and bring the tables there; nothing was changed"
     )]
@@ -88,49 +80,49 @@ pub enum MigrationError {
         "public.{table} belongs to {owner}, and {role} cannot change it: migrate as {owner}; nothing was changed"
     )]
     NotOwner {
-        /// Which one, without its schema.
+        /// The table, without its schema.
         table: &'static str,
-        /// Whose the table is.
+        /// The role that owns it.
         owner: String,
-        /// Who tried.
+        /// The role that connected.
         role: String,
     },
-    /// What migrations made belongs to another role than the table of challenges does, and the role
-    /// that connected may not hand it over. Nothing was changed.
+    /// An object that migrations created does not belong to the owner of the challenges table, and the role that
+    /// connected may not transfer it. Nothing was changed.
     #[error(
         "{example} belongs to {owner}, and public.approach_challenges to {wanted}, whose rights our functions run with: \
          run `migrate up` once as a superuser, or give it to {wanted} with ALTER ... OWNER TO; {role} cannot; \
          nothing was changed"
     )]
-    Stray {
+    WrongOwner {
         /// One of the objects.
         example: String,
-        /// Whose it is.
+        /// The role that owns it.
         owner: String,
-        /// Whose it should be.
+        /// The role that should own it.
         wanted: String,
-        /// Who tried.
+        /// The role that connected.
         role: String,
     },
-    /// The owner of the table of challenges lacks a right in schema `public`. Nothing was changed.
+    /// The owner of the challenges table lacks a right in schema `public`. Nothing was changed.
     #[error(
         "{role} has to make {what} in schema public, and may not: GRANT CREATE ON SCHEMA public TO {role}; nothing was changed"
     )]
     MayNotCreate {
-        /// The owner, or who is going to be.
+        /// The owner, or the role that will be.
         role: String,
-        /// What is missing.
+        /// What the role has to create.
         what: String,
     },
-    /// Migrations created the table, and it is there no more.
+    /// Migrations created or adopted the table, and it no longer exists.
     #[error(
         "public.{0} is missing, though migrations made or adopted it: restore it from a backup"
     )]
-    TableGone(&'static str),
+    TableMissing(&'static str),
     /// Another process has been migrating for too long.
     #[error("another process has been migrating this database for {0:?}")]
     Locked(Duration),
-    /// Other programs held the table each time; what was not applied can be tried again.
+    /// Other programs locked the table at each attempt; running it again continues.
     #[error(
         "a table that others use was locked by them at each of {0} attempts; try again when it is less busy"
     )]
@@ -142,28 +134,28 @@ pub enum MigrationError {
     #[error(
         "the schema is at version {applied} and this build needs {needed}: run `challenges-catalog migrate up`"
     )]
-    Behind {
+    SchemaTooOld {
         /// The newest migration applied; 0 for none.
         applied: i64,
         /// The newest migration of this build.
         needed: i64,
     },
-    /// Something else went wrong.
+    /// Another failure.
     #[error("{doing} failed")]
     Failed {
-        /// What was being done.
+        /// The step that failed.
         doing: &'static str,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
 }
 
 impl MigrationError {
-    /// The failure of a statement while `doing` something.
+    /// The failure of a statement; for `map_err`.
     pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| {
-            if super::fault::is_away(&error) {
+            if is_unreachable(&error) {
                 Self::Unreachable(error.into())
             } else {
                 Self::Failed {
@@ -175,34 +167,35 @@ impl MigrationError {
     }
 }
 
-/// The failure of a whole migration.
-pub(super) fn failure(error: MigrateError) -> MigrationError {
-    if let MigrateError::VersionMismatch(version) = error {
-        return MigrationError::Modified(version);
-    }
-    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
-        return MigrationError::failed("migrating")(error);
-    }
-    MigrationError::Failed {
-        doing: "migrating",
-        source: error.into(),
+impl From<MigrateError> for MigrationError {
+    fn from(error: MigrateError) -> Self {
+        if let MigrateError::VersionMismatch(version) = error {
+            return Self::Modified(version);
+        }
+        if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+            return Self::failed("migrating")(error);
+        }
+        Self::Failed {
+            doing: "migrating",
+            source: error.into(),
+        }
     }
 }
 
-fn lines(differences: &[ShapeDifference]) -> String {
+fn lines(differences: &[TableDifference]) -> String {
     differences.iter().fold(String::new(), |text, difference| {
         text + "\n  " + &difference.to_string()
     })
 }
 
-/// A migration that a database has seen.
+/// A row of the table of applied migrations.
 #[derive(sqlx::FromRow)]
 pub(super) struct Applied {
     pub(super) version: i64,
     pub(super) applied_at: i64,
 }
 
-/// The migrations of this build, with those of `applied` marked.
+/// Every migration of this build, with the time of those in `applied`.
 pub(super) fn status(migrator: &Migrator, applied: &[Applied]) -> Vec<MigrationRow> {
     migrator
         .iter()
@@ -217,7 +210,7 @@ pub(super) fn status(migrator: &Migrator, applied: &[Applied]) -> Vec<MigrationR
         .collect()
 }
 
-/// The names of the migrations that `after` has and `before` has not.
+/// The names of the migrations that are applied in `after` and pending in `before`.
 pub(super) fn newly_applied(before: &[MigrationRow], after: &[MigrationRow]) -> Vec<String> {
     before
         .iter()
@@ -227,13 +220,13 @@ pub(super) fn newly_applied(before: &[MigrationRow], after: &[MigrationRow]) -> 
         .collect()
 }
 
-/// Whether nothing of this build is pending.
-pub(super) fn up_to_date(rows: &[MigrationRow]) -> Result<(), MigrationError> {
+/// Fails if a migration of this build is pending.
+pub(super) fn check_up_to_date(rows: &[MigrationRow]) -> Result<(), MigrationError> {
     if rows.iter().all(|row| row.applied_at.is_some()) {
         return Ok(());
     }
     let applied = rows.iter().take_while(|row| row.applied_at.is_some());
-    Err(MigrationError::Behind {
+    Err(MigrationError::SchemaTooOld {
         applied: applied.last().map_or(0, |row| row.version),
         needed: rows.last().map_or(0, |row| row.version),
     })

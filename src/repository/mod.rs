@@ -1,26 +1,24 @@
-//! The databases that hold the catalog: PostgreSQL and SQLite behind the same
-//! ports, their schemas, and what can be wrong in them. Knows SQL; knows
-//! neither caches nor callers.
+//! The databases that hold the catalog: PostgreSQL and SQLite behind the same ports, their migrations, and
+//! `verify`. Knows SQL; knows neither caches nor callers. Start with `datastore`; each engine's statements
+//! are beside it in `postgres` and `sqlite`, and what they share is in the `…_row` modules.
 mod challenge_row;
 mod control_row;
 mod datastore;
 mod edit_row;
-mod fault;
+mod invalid_rows;
 mod migration;
-mod odd_rows;
 mod postgres;
-mod range;
+mod raw_text;
 mod report;
 mod row;
-mod rows_check;
-mod settings;
+mod row_checks;
+mod sql_error;
 mod sqlite;
-mod text;
 mod tip_row;
 
 pub use datastore::{
-    AddressSource, Datastore, Location, migrate_up, migration_status, open, verify,
+    AddressSource, Datastore, Location, MigrateSettings, PoolSettings, migrate_up,
+    migration_status, open, verify,
 };
-pub use migration::{MigrationError, MigrationReport, MigrationRow, ShapeDifference};
+pub use migration::{MigrationError, MigrationReport, MigrationRow, TableDifference};
 pub use report::{Counts, Facts, Finding, Report, Severity};
-pub use settings::{MigrateSettings, PoolSettings};

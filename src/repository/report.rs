@@ -1,3 +1,4 @@
+//! The report of `verify`: properties of the database, and findings by severity.
 use std::fmt;
 
 use super::MigrationRow;
@@ -24,58 +25,58 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that `verify` noticed.
+/// One problem or note.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
-    /// What it is about, such as `trigger challenges_catalog_update`.
+    /// The object, such as `trigger challenges_catalog_update`.
     pub subject: String,
-    /// What is the case, and what helps.
+    /// What is wrong with it, and what helps.
     pub text: String,
 }
 
-/// How many challenges there are.
+/// Row counts of challenges, by difficulty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// All rows.
     pub total: u64,
-    /// Rows that are listed as beginner.
+    /// Rows of difficulty beginner.
     pub beginner: u64,
-    /// Rows that are listed as intermediate.
+    /// Rows of difficulty intermediate.
     pub intermediate: u64,
-    /// Rows that are listed as advanced.
+    /// Rows of difficulty advanced.
     pub advanced: u64,
-    /// Rows whose difficulty is none of these; never listed.
+    /// Rows of any other difficulty; never listed.
     pub other: u64,
 }
 
-/// What the database is.
+/// Properties of the database.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Facts {
     /// `PostgreSQL` or `SQLite`, with its version.
     pub engine: String,
-    /// The role that looked; empty on SQLite.
+    /// The role that `verify` connected as; empty on SQLite.
     pub role: String,
     /// The newest migration applied; 0 for none.
     pub schema_version: i64,
     /// `None` when the table cannot be read.
     pub challenges: Option<Counts>,
-    /// How full the queue of notifications is, 0 to 1; `None` on SQLite.
+    /// How full the notification queue is, 0 to 1; `None` on SQLite.
     pub notify_queue_usage: Option<f64>,
 }
 
-/// What `verify` found.
+/// The result of `verify`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Report {
-    /// What the database is.
+    /// Properties of the database.
     pub facts: Facts,
-    /// What was noticed, the worst first.
+    /// Problems and notes, the worst first.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// The worst severity; `None` when nothing was noticed.
+    /// The worst severity; `None` without findings.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
@@ -93,8 +94,10 @@ impl Report {
         self.add(Severity::Error, subject, text);
     }
 
-    /// An error for each migration that is pending.
-    pub(super) fn pending(&mut self, rows: &[MigrationRow]) {
+    /// Adds the schema version, and an error for each pending migration.
+    pub(super) fn add_migrations(&mut self, rows: &[MigrationRow]) {
+        let applied = rows.iter().filter(|row| row.applied_at.is_some());
+        self.facts.schema_version = applied.map(|row| row.version).max().unwrap_or(0);
         for row in rows.iter().filter(|row| row.applied_at.is_none()) {
             let text = format!(
                 "{} is pending: run `challenges-catalog migrate up`",
@@ -104,7 +107,7 @@ impl Report {
         }
     }
 
-    /// The worst first; what is equally bad stays in the order it was noticed in.
+    /// Sorts the findings by severity, the worst first, and keeps their order within a severity.
     pub(super) fn sorted(mut self) -> Self {
         self.findings
             .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -120,27 +123,27 @@ impl Report {
     }
 }
 
-/// How far a check of all rows is. Each row is looked at twice: as it lies there, and as reads show it.
-pub(super) struct RowsDone<'a> {
-    tell: &'a (dyn Fn(u64, u64) + Sync),
+/// Counts the row checks that are done. Each row is checked twice: as stored, and as reads return it.
+pub(super) struct VerifyProgress<'a> {
+    progress: &'a (dyn Fn(u64, u64) + Sync),
     done: u64,
     total: u64,
 }
 
-impl<'a> RowsDone<'a> {
-    /// `tell` hears how many looks are done, and how many there are.
-    pub(super) fn new(tell: &'a (dyn Fn(u64, u64) + Sync), rows: u64) -> Self {
+impl<'a> VerifyProgress<'a> {
+    /// Calls `progress` with the checks done so far and their total, for a table of `rows`.
+    pub(super) fn new(progress: &'a (dyn Fn(u64, u64) + Sync), rows: u64) -> Self {
         Self {
-            tell,
+            progress,
             done: 0,
             total: rows.saturating_mul(2),
         }
     }
 
-    pub(super) fn add(&mut self, looks: usize) {
-        self.done += u64::try_from(looks).unwrap_or(u64::MAX);
-        // Rows may have come meanwhile.
+    pub(super) fn add(&mut self, checks: usize) {
+        self.done += u64::try_from(checks).unwrap_or(u64::MAX);
+        // Rows may have been added meanwhile.
         self.total = self.total.max(self.done);
-        (self.tell)(self.done, self.total);
+        (self.progress)(self.done, self.total);
     }
 }

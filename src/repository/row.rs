@@ -1,29 +1,34 @@
-//! Rows of the service's own tables as both engines give them, and what they mean. Ids come as text,
-//! times as microseconds, so that one struct fits both. Challenges are in `challenge_row`.
+//! Converts columns and rows of the change log and the replica registry. Ids are text and times are
+//! microseconds, so that one struct fits both engines.
 use std::time::Duration;
 
+use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::sql_error::{DataError, data_error};
 use crate::domain::{
     Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Place, ReplicaId, ReplicaReport,
     Stamp, Tag, Version,
 };
 
-use super::fault::Broken;
+/// The most commits, and the most changes in them, that one poll returns one by one.
+pub(super) const MAX_COMMITS: usize = 1_000;
+const MAX_CHANGES: usize = 1_000;
 
-/// The most commits, and the most changes in them, that one poll tells one by one.
-pub(super) const MOST_COMMITS: usize = 1_000;
-const MOST_CHANGES: usize = 1_000;
+/// How long changes are kept; a replica that was away for longer drops everything it has cached.
+pub(super) const CHANGES_KEPT: Duration = Duration::from_hours(24);
 
-/// For how long changes are kept; a replica that was away for longer starts over.
-pub(super) const KEPT: Duration = Duration::from_hours(24);
+/// The most rows of a table that one round of pruning removes. Every replica prunes about six times in an
+/// hour, so a table grows without end above sixteen new rows a second.
+pub(super) const MAX_PRUNED: i64 = 10_000;
 
-/// The most that a replica tells of its caches, in bytes.
-const MOST_STATUS: usize = 64 * 1024;
+/// The largest cache status that a replica reports, in bytes.
+const MAX_STATUS_BYTES: usize = 64 * 1024;
 
-/// What a poll is told of the whole log, beside the commits.
-#[derive(Clone, sqlx::FromRow)]
-pub(super) struct FeedHead {
+/// A row of a poll: one commit, with the state of the whole log; no commit where nothing happened.
+/// `T` is the type of the engine's `tags` column.
+#[derive(FromRow)]
+pub(super) struct FeedRow<T> {
     database: String,
     timeline: i64,
     head: i64,
@@ -33,28 +38,61 @@ pub(super) struct FeedHead {
     others_write: bool,
     replicas_before: Option<i64>,
     other_replicas: Option<i64>,
+    seq: Option<i64>,
+    tags: Option<T>,
+    hard: Option<bool>,
+    is_awaited: Option<bool>,
 }
 
-impl FeedHead {
-    fn place(&self) -> Option<Place> {
-        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-        Some(Place {
-            before: count(self.replicas_before?),
-            others: count(self.other_replicas?),
-        })
+/// The result of a poll for commits after `after_seq`, which reads one commit more than [`MAX_COMMITS`].
+/// `tags` makes a list of the engine's `tags` column.
+pub(super) fn feed_page<T>(
+    rows: Vec<FeedRow<T>>,
+    after_seq: u64,
+    tags: fn(T) -> Vec<String>,
+) -> Result<FeedPage, Error> {
+    let no_state = || data_error("the change log has no state");
+    let first = rows.first().ok_or_else(no_state)?;
+    let head = version(&first.database, first.timeline, first.head)?;
+    // A head behind the reader is another past: the database was restored, or a standby lags.
+    let is_lost = after_seq < unsigned(first.floor)? || after_seq > head.stamp.seq;
+    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    let place = first.replicas_before.zip(first.other_replicas);
+    let mut page = FeedPage {
+        database: head.database,
+        head: head.stamp,
+        changes: Changes::Lost,
+        is_whole: first.is_whole,
+        registered: first.registered,
+        is_awaited: rows.iter().any(|row| row.is_awaited == Some(true)),
+        others_write: first.others_write,
+        place: place.map(|(before, others)| Place {
+            before: count(before),
+            others: count(others),
+        }),
+    };
+    let (mut commits, mut changes) = (0, Vec::new());
+    for row in rows {
+        let Some((seq, list)) = row.seq.zip(row.tags) else {
+            continue;
+        };
+        commits += 1;
+        let (seq, hard) = (unsigned(seq)?, row.hard.unwrap_or(false));
+        changes.extend(tags(list).iter().map(|tag| Change {
+            seq,
+            // A tag of a later release, or of an unknown difficulty.
+            tag: tag.parse().unwrap_or(Tag::Everything),
+            hard,
+        }));
     }
+    if !is_lost && commits <= MAX_COMMITS && changes.len() <= MAX_CHANGES {
+        page.changes = Changes::All(changes);
+    }
+    Ok(page)
 }
 
-/// A commit as both engines give it.
-pub(super) struct FeedCommit {
-    pub(super) seq: i64,
-    pub(super) tags: Vec<String>,
-    pub(super) hard: bool,
-    pub(super) is_awaited: bool,
-}
-
-/// A replica as both engines give it.
-#[derive(sqlx::FromRow)]
+/// A row of the replica registry.
+#[derive(FromRow)]
 pub(super) struct ReplicaRow {
     id: String,
     name: String,
@@ -65,95 +103,51 @@ pub(super) struct ReplicaRow {
     heard_ago_us: i64,
 }
 
-/// The replica of a row.
 pub(super) fn replica(row: ReplicaRow) -> Result<KnownReplica, Error> {
-    let id = Uuid::try_parse(&row.id).map_err(|_| broken(format!("replica {:?}", row.id)))?;
+    let id = Uuid::try_parse(&row.id);
     Ok(KnownReplica {
         report: ReplicaReport {
-            id: ReplicaId(id),
+            id: ReplicaId(id.map_err(|_| data_error(format!("replica {:?}", row.id)))?),
             name: row.name,
             applied: Version {
-                // None where a release before this one reported.
+                // Empty where an earlier release reported.
                 database: database(&row.database).unwrap_or_default(),
                 stamp: stamp(row.timeline, row.seq)?,
             },
             status: row.status.into(),
         },
-        // A clock that was set back makes nobody younger than now.
+        // A clock that was set back must not give a negative age.
         heard_ago: Duration::from_micros(u64::try_from(row.heard_ago_us).unwrap_or(0)),
     })
 }
 
-/// Refuses what no registry takes.
+/// Refuses a report that no registry accepts.
 pub(super) fn check_report(report: &ReplicaReport) -> Result<(), Error> {
-    let wrong = |what: &str, bytes: usize| {
-        Err(Error::internal(
-            "reporting",
-            Broken(format!("a {what} of {bytes} bytes")),
-        ))
+    let refuse = |what: &str, bytes: usize| {
+        let problem = DataError(format!("a {what} of {bytes} bytes"));
+        Err(Error::internal("reporting", problem))
     };
     match (report.name.len(), report.status.len()) {
-        (name @ (0 | 201..), _) => wrong("name", name),
-        (_, status) if status > MOST_STATUS => wrong("status", status),
+        (name @ (0 | 201..), _) => refuse("name", name),
+        (_, status) if status > MAX_STATUS_BYTES => refuse("status", status),
         _ => Ok(()),
     }
 }
 
-/// Tags as the log has them; there is no commit of none.
-pub(super) fn texts(tags: &[Tag]) -> Result<Vec<String>, Error> {
+/// The tags of a commit as text. A commit has at least one tag.
+pub(super) fn tag_texts(tags: &[Tag]) -> Result<Vec<String>, Error> {
     if tags.is_empty() {
-        return Err(Error::internal("invalidating", Broken("no tags".into())));
+        let problem = DataError("no tags".into());
+        return Err(Error::internal("invalidating", problem));
     }
     Ok(tags.iter().map(ToString::to_string).collect())
 }
 
-/// What a poll found after commit `after_seq`: at most one commit more than [`MOST_COMMITS`].
-pub(super) fn feed_page(
-    head: &FeedHead,
-    commits: Vec<FeedCommit>,
-    after_seq: u64,
-) -> Result<FeedPage, Error> {
-    let version = version(&head.database, head.timeline, head.head)?;
-    let is_awaited = commits.iter().any(|commit| commit.is_awaited);
-    // A head behind the reader is another past: restored in place, or a standby that lags.
-    let is_lost = after_seq < unsigned(head.floor)? || after_seq > version.stamp.seq;
-    let count: usize = commits.iter().map(|commit| commit.tags.len()).sum();
-    let changes = if is_lost || commits.len() > MOST_COMMITS || count > MOST_CHANGES {
-        Changes::Lost
-    } else {
-        Changes::All(changes(commits)?)
-    };
-    Ok(FeedPage {
-        database: version.database,
-        head: version.stamp,
-        changes,
-        is_whole: head.is_whole,
-        registered: head.registered,
-        is_awaited,
-        others_write: head.others_write,
-        place: head.place(),
-    })
-}
-
-fn changes(commits: Vec<FeedCommit>) -> Result<Vec<Change>, Error> {
-    let mut changes = Vec::new();
-    for commit in commits {
-        let seq = unsigned(commit.seq)?;
-        changes.extend(commit.tags.iter().map(|tag| Change {
-            seq,
-            // A tag of a later release, or of a difficulty that nobody knows.
-            tag: tag.parse().unwrap_or(Tag::Everything),
-            hard: commit.hard,
-        }));
-    }
-    Ok(changes)
-}
-
-/// The version of columns.
+/// The version in the columns of a row.
 pub(super) fn version(database_id: &str, timeline: i64, seq: i64) -> Result<Version, Error> {
+    let unknown = || data_error(format!("database id {database_id:?}"));
     Ok(Version {
-        database: database(database_id)
-            .ok_or_else(|| broken(format!("database id {database_id:?}")))?,
+        database: database(database_id).ok_or_else(unknown)?,
         stamp: stamp(timeline, seq)?,
     })
 }
@@ -162,7 +156,7 @@ fn database(id: &str) -> Option<DatabaseId> {
     u64::from_str_radix(id, 16).ok().map(DatabaseId)
 }
 
-/// A database as a column has it; empty for the one that stands for none.
+/// A database id as a column value; empty for the default id, which means none.
 pub(super) fn database_column(id: DatabaseId) -> String {
     if id == DatabaseId::default() {
         String::new()
@@ -172,21 +166,30 @@ pub(super) fn database_column(id: DatabaseId) -> String {
 }
 
 pub(super) fn stamp(timeline: i64, seq: i64) -> Result<Stamp, Error> {
+    let timeline = u32::try_from(timeline).map_err(|_| data_error(format!("timeline {timeline}")));
     Ok(Stamp {
-        timeline: u32::try_from(timeline).map_err(|_| broken(format!("timeline {timeline}")))?,
+        timeline: timeline?,
         seq: unsigned(seq)?,
     })
 }
 
-/// A number as a column has it.
+/// The key of page tokens, from the one row that has it.
+pub(super) fn page_token_key(rows: Vec<(Vec<u8>,)>) -> Result<[u8; 32], Error> {
+    let key = rows.into_iter().next().map(|(key,)| key.try_into());
+    let invalid = || data_error("the key of page tokens is not 32 bytes");
+    key.and_then(Result::ok).ok_or_else(invalid)
+}
+
+/// A count as a column value; beyond the range of the column, the largest value there is.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 pub(super) fn unsigned(number: i64) -> Result<u64, Error> {
-    u64::try_from(number).map_err(|_| broken(format!("number {number} is negative")))
+    u64::try_from(number).map_err(|_| data_error(format!("number {number} is negative")))
 }
 
-pub(super) fn broken(problem: String) -> Error {
-    Error::internal("reading a row", Broken(problem))
+/// A duration as a column value.
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

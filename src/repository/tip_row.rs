@@ -1,28 +1,23 @@
-//! Tips as both engines keep them, and what may be kept at all.
+//! The rows of generated tips, as both engines return them, and the checks before they are stored.
 use std::time::Duration;
 
+use super::{
+    row::unsigned,
+    sql_error::{DataError, data_error},
+};
 use crate::domain::{AttemptRecord, Epoch, Error, Tip, TipKey, UnixMicros, Usage};
 
-use super::{
-    fault::Broken,
-    row::{broken, unsigned},
-};
-
-/// How long a tip is kept beyond its time, as better than none while the providers are away. One
-/// that is older helps less than a static tip.
+/// How long an expired tip is kept, as a fallback while the providers are unavailable. An older one helps
+/// less than a static tip.
 pub(super) const TIPS_KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// How long an attempt stays in the books: until the provider's bill for its month was paid.
+/// How long the record of an attempt is kept: until the provider's bill for its month is paid.
 pub(super) const ATTEMPTS_KEPT: Duration = Duration::from_hours(90 * 24);
 
-/// The most rows of a table that one round of pruning removes. Every replica prunes about six
-/// times in an hour, so more than sixteen attempts a second, day and night, would outgrow it.
-pub(super) const MOST_PRUNED: i64 = 10_000;
+/// The longest text that is stored, in bytes; the limit for providers is far below.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// The longest text that is kept, in bytes; the cap for providers is far below.
-const MOST_TEXT: usize = 64 * 1024;
-
-/// A tip as both engines give it.
+/// A row of the table of tips.
 #[derive(sqlx::FromRow)]
 pub(super) struct TipRow {
     key: Vec<u8>,
@@ -39,12 +34,13 @@ pub(super) struct TipRow {
     expires_at: i64,
 }
 
-/// The tip of the one row that was found, if any was.
-pub(super) fn only(rows: Vec<TipRow>) -> Result<Option<Tip>, Error> {
+/// The tip of a read that finds at most one.
+pub(super) fn read_one(rows: Vec<TipRow>) -> Result<Option<Tip>, Error> {
     rows.into_iter().next().map(tip).transpose()
 }
 
 fn tip(row: TipRow) -> Result<Tip, Error> {
+    let stop = row.stop.parse();
     Ok(Tip {
         key: TipKey(hash(&row.key)?),
         epoch: Epoch(unsigned(row.epoch)?),
@@ -52,10 +48,7 @@ fn tip(row: TipRow) -> Result<Tip, Error> {
         sha256: hash(&row.sha256)?,
         provider: row.provider,
         model: row.model,
-        stop: row
-            .stop
-            .parse()
-            .map_err(|problem| broken(format!("tip: stop {problem}")))?,
+        stop: stop.map_err(|problem| data_error(format!("tip: stop {problem}")))?,
         usage: Usage {
             input_tokens: unsigned(row.input_tokens)?,
             output_tokens: unsigned(row.output_tokens)?,
@@ -67,37 +60,31 @@ fn tip(row: TipRow) -> Result<Tip, Error> {
 }
 
 fn hash(bytes: &[u8]) -> Result<[u8; 32], Error> {
-    <[u8; 32]>::try_from(bytes).map_err(|_| broken(format!("a hash of {} bytes", bytes.len())))
+    <[u8; 32]>::try_from(bytes).map_err(|_| data_error(format!("a hash of {} bytes", bytes.len())))
 }
 
-/// Refuses what no store takes: no text, too long a text, and the one character that PostgreSQL
-/// cannot hold.
+/// Refuses a tip that no store accepts: its text is empty or too long, or a text contains NUL, which
+/// PostgreSQL cannot store.
 pub(super) fn check_tip(tip: &Tip) -> Result<(), Error> {
-    let refused = |problem: String| Err(Error::internal("keeping a tip", Broken(problem)));
+    let context = "keeping a tip";
     let length = tip.text.len();
-    if !(1..=MOST_TEXT).contains(&length) {
-        return refused(format!("a text of {length} bytes"));
+    if !(1..=MAX_TEXT_BYTES).contains(&length) {
+        let problem = DataError(format!("a text of {length} bytes"));
+        return Err(Error::internal(context, problem));
     }
-    if has_nul([&tip.text, &tip.provider, &tip.model]) {
-        return refused("a text with NUL".to_owned());
-    }
-    Ok(())
+    check_no_nul(context, [&tip.text, &tip.provider, &tip.model])
 }
 
-/// As [`check_tip`], for the books.
+/// As [`check_tip`], for the record of an attempt.
 pub(super) fn check_attempt(attempt: &AttemptRecord) -> Result<(), Error> {
-    if has_nul([&attempt.provider, &attempt.model, &attempt.outcome]) {
-        let problem = Broken("a text with NUL".to_owned());
-        return Err(Error::internal("noting an attempt", problem));
+    let texts = [&attempt.provider, &attempt.model, &attempt.outcome];
+    check_no_nul("noting an attempt", texts)
+}
+
+fn check_no_nul(context: &'static str, texts: [&String; 3]) -> Result<(), Error> {
+    if texts.iter().any(|text| text.contains('\0')) {
+        let problem = DataError("a text with NUL".to_owned());
+        return Err(Error::internal(context, problem));
     }
     Ok(())
-}
-
-fn has_nul(texts: [&String; 3]) -> bool {
-    texts.iter().any(|text| text.contains('\0'))
-}
-
-/// A count as a column; the largest there is instead of one beyond.
-pub(super) fn column(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

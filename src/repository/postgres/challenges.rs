@@ -1,23 +1,26 @@
+//! The port [`ChallengeRepository`]: reads pages and single challenges, and adds missing ones.
 use async_trait::async_trait;
 use sqlx::{FromRow, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{PostgresStore, current::Current, store::Query};
+use super::{
+    PostgresStore,
+    store::{PrimaryRow, Query},
+};
 use crate::{
     domain::{
         Challenge, ChallengeId, ChallengePage, ChallengeRepository, Error, ListQuery, NewChallenge,
         Stamped,
     },
     repository::{
-        challenge_row::{self, PageRead, PageRow, StampedRow},
-        range::Range,
+        challenge_row::{self, ListRange, PageRead, PageRow, StampedRow},
         row::signed,
     },
 };
 
-/// The statement that reads a page, and counts where the total is not given.
+/// The statement that reads a page, and counts all rows if `total_count` is not given.
 pub(super) fn list<R: for<'r> FromRow<'r, PgRow>>(
-    range: &Range,
+    range: &ListRange,
     total_count: Option<u64>,
 ) -> Query<R> {
     let (rank, points, title, id) = range.after.clone();
@@ -45,18 +48,18 @@ impl ChallengeRepository for PostgresStore {
         query: &ListQuery,
         total_count: Option<u64>,
     ) -> Result<Stamped<ChallengePage>, Error> {
-        let mut range = Range::from(query);
+        let mut range = ListRange::from(query);
         loop {
             let read = || list(&range, total_count);
             let context = "listing challenges";
-            let has_unnumbered = |row: &PageRow| row.has_unnumbered();
+            let has_unnumbered = |row: &PageRow| row.stamped.has_unnumbered;
             let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
             match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Whole(page, odd) => {
-                    self.odd.note_challenges(odd);
+                PageRead::Complete(page, invalid) => {
+                    self.invalid_rows.log_challenges(invalid);
                     return Ok(page);
                 }
-                PageRead::Wider(limit) => range.limit = limit,
+                PageRead::Retry(limit) => range.limit = limit,
             }
         }
     }
@@ -68,7 +71,7 @@ impl ChallengeRepository for PostgresStore {
         let has_unnumbered = |row: &StampedRow| row.has_unnumbered;
         let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
         let Stamped { version, value } = challenge_row::read(rows)?;
-        self.odd.note_challenges(value.odd);
+        self.invalid_rows.log_challenges(value.invalid);
         Ok(Stamped {
             version,
             value: value.challenges,
@@ -82,7 +85,7 @@ impl ChallengeRepository for PostgresStore {
         let ids: Vec<Uuid> = challenges.iter().map(|new| new.id.uuid()).collect();
         let points: Vec<i32> = challenges.iter().map(|new| new.points).collect();
         let tips: Vec<_> = challenges.iter().map(|new| new.tips.clone()).collect();
-        // Made twice, because a connection died with the answer, it does no harm: what is there stays.
+        // Safe to retry: existing rows stay as they are.
         let insert = || {
             sqlx::query_as(include_str!("sql/insert_missing.sql"))
                 .bind(ids.clone())
@@ -92,35 +95,35 @@ impl ChallengeRepository for PostgresStore {
                 .bind(points.clone())
                 .bind(tips.clone())
         };
-        let rows: Vec<(i64,)> = self.fetch(&self.pool, "adding challenges", insert).await?;
-        self.hints.look();
-        let added = rows.first().map(|(added,)| *added);
+        let added: Option<i64> = self.fetch_one("adding challenges", insert).await?;
+        self.notifications.push_look();
         Ok(added.unwrap_or_default().unsigned_abs())
     }
 }
 
-/// How often a read is made again that saw commits without a number.
-const READ_AGAIN: u32 = 3;
+/// How often a read that saw unnumbered commits is repeated.
+const MAX_REPEATED_READS: u32 = 3;
 
 impl PostgresStore {
-    /// Runs a read again, behind numbering, while it shows more than its number says: who passes that
-    /// number on as a ticket would be shown less elsewhere. Under a flood of commits the last one counts.
+    /// Repeats a read after numbering while it saw commits without a number: its stamp is older than what it shows, so
+    /// a caller who passes the stamp on as a ticket could be shown less elsewhere. Under a flood of commits the last
+    /// read counts.
     async fn fetch_numbered<R>(
         &self,
         context: &'static str,
-        read: impl Fn() -> Query<Current<R>> + Send + Sync,
+        read: impl Fn() -> Query<PrimaryRow<R>> + Send + Sync,
         has_unnumbered: fn(&R) -> bool,
     ) -> Result<Vec<R>, Error>
     where
         R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
     {
-        let mut rows = self.fetch_current(&self.pool, context, &read).await?;
-        for _ in 0..READ_AGAIN {
+        let mut rows = self.fetch_from_primary(&self.pool, context, &read).await?;
+        for _ in 0..MAX_REPEATED_READS {
             if !rows.first().is_some_and(has_unnumbered) {
                 break;
             }
             self.number(context).await?;
-            rows = self.fetch_current(&self.pool, context, &read).await?;
+            rows = self.fetch_from_primary(&self.pool, context, &read).await?;
         }
         Ok(rows)
     }

@@ -1,121 +1,148 @@
+//! Single connections outside of any pool, for commands and for the check at the start.
 use sqlx::PgConnection;
-use tokio::time::timeout;
+use tokio::time::{Duration, timeout};
 
 use super::{
-    address::{self, Server},
-    codes::is_refusal,
-    session::{self, Session},
-    unfit::{NoServer, Standing, Unfit},
+    error_codes::is_login_refused,
+    server_address::{self, Server},
+    server_error::{NoUsableServer, ServerError, ServerState},
+    session::{self, Session, milliseconds},
 };
 use crate::repository::MigrationError;
 
-/// One connection outside of any pool, for a command that writes. Its session is its own.
+/// Connects to a server that accepts writes, with a session of its own, for a command that writes.
 pub(super) async fn connect(urls: &str) -> Result<PgConnection, MigrationError> {
-    match Found::among(&address::parse(urls)?).await {
-        Found::Writable(_, session) => own(session),
-        Found::Unfit(_, _, none) => Err(MigrationError::NotWritable(none.into())),
-        Found::None(error) => Err(error),
-    }
+    let found = Found::search(&server_address::parse(urls)?).await?;
+    let (_, session) = found.writable()?;
+    set_up(session).await
 }
 
-/// As [`connect`], for a command that looks: when no server takes writes, the first that answers
-/// will do, and why it takes none is told beside it.
-pub(super) async fn connect_to_look(
+/// As [`connect`], for a command that only reads: when no server accepts writes, connects to the first one that
+/// answers, and returns why that one accepts none.
+pub(super) async fn connect_to_read(
     urls: &str,
-) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
-    match Found::among(&address::parse(urls)?).await {
-        Found::Writable(_, session) => Ok((own(session)?, None)),
-        Found::Unfit(session, unfit, _) => Ok((own(session)?, Some(unfit))),
-        Found::None(error) => Err(error),
+) -> Result<(PgConnection, Option<ServerError>), MigrationError> {
+    match Found::search(&server_address::parse(urls)?).await? {
+        Found::Writable(_, session) => Ok((set_up(session).await?, None)),
+        Found::NotWritable(session, problem, _) => Ok((set_up(session).await?, Some(problem))),
     }
 }
 
-/// As [`connect`], to one of servers that were read before, and which of them it is. For a look that may share its
-/// session: it is in a transaction then.
+/// Connects to one of `servers` that accepts writes; returns its index too. Behind a pooler in transaction mode the
+/// connection is inside a transaction.
 pub(super) async fn connect_to_one(
     servers: &[Server],
 ) -> Result<(usize, PgConnection), MigrationError> {
-    match Found::among(servers).await {
-        Found::Writable(place, session) => {
-            let mut connection = session.connection;
-            if session.is_shared {
-                sqlx::raw_sql("BEGIN")
-                    .execute(&mut connection)
-                    .await
-                    .map_err(MigrationError::failed("beginning a transaction"))?;
-            }
-            Ok((place, connection))
-        }
-        Found::Unfit(_, _, none) => Err(MigrationError::NotWritable(none.into())),
-        Found::None(error) => Err(error),
-    }
-}
-
-/// Refuses a session that somebody else gets after the next transaction.
-fn own(session: Session) -> Result<PgConnection, MigrationError> {
+    let (index, session) = Found::search(servers).await?.writable()?;
+    let mut connection = session.connection;
     if session.is_shared {
-        return Err(MigrationError::Shared);
+        sqlx::raw_sql("BEGIN")
+            .execute(&mut connection)
+            .await
+            .map_err(MigrationError::failed("beginning a transaction"))?;
     }
-    Ok(session.connection)
+    Ok((index, connection))
 }
 
-/// What asking one server after the other came to.
+/// Sets a session up for a command; refuses one that a pooler shares.
+async fn set_up(session: Session) -> Result<PgConnection, MigrationError> {
+    if session.is_shared {
+        return Err(MigrationError::TransactionPooling);
+    }
+    let mut connection = session.connection;
+    // With this path, no function or operator that others created in schema `public` replaces a built-in one.
+    // Notices about what exists already are not worth a log line.
+    let set = "SELECT
+            set_config('search_path', 'pg_catalog, pg_temp', false),
+            set_config('client_min_messages', 'warning', false)";
+    sqlx::query(set)
+        .execute(&mut connection)
+        .await
+        .map_err(MigrationError::failed("setting the search path"))?;
+    Ok(connection)
+}
+
+/// Sets a time limit of this session; zero means none.
+pub(super) async fn set_timeout(
+    connection: &mut PgConnection,
+    name: &'static str,
+    limit: Duration,
+) -> Result<(), MigrationError> {
+    sqlx::query("SELECT set_config($1, $2, false)")
+        .bind(name)
+        .bind(milliseconds(limit))
+        .execute(connection)
+        .await
+        .map_err(MigrationError::failed("setting a timeout"))?;
+    Ok(())
+}
+
+/// The result of asking the servers one after the other.
 enum Found {
-    /// By its place in the list.
+    /// The server at this index accepts writes.
     Writable(usize, Session),
-    Unfit(Session, Unfit, NoServer),
-    None(MigrationError),
+    /// No server accepts writes; this is the first that answers, with the errors of all.
+    NotWritable(Session, ServerError, NoUsableServer),
 }
 
 impl Found {
-    async fn among(servers: &[Server]) -> Self {
+    async fn search(servers: &[Server]) -> Result<Self, MigrationError> {
         let (mut usable, mut problems, mut last) = (None, Vec::new(), None);
-        for (place, server) in servers.iter().enumerate() {
+        for (index, server) in servers.iter().enumerate() {
             match open(server).await {
-                Ok((session, None)) => return Self::Writable(place, session),
-                Ok((session, Some(unfit))) => {
-                    problems.push(unfit.clone());
-                    usable.get_or_insert((session, unfit));
+                Ok((session, None)) => return Ok(Self::Writable(index, session)),
+                Ok((session, Some(problem))) => {
+                    problems.push(problem.clone());
+                    usable.get_or_insert((session, problem));
                 }
-                Err((unfit, error)) => {
-                    problems.push(unfit);
-                    // One that may come up is worth waiting for; one that refuses is not.
+                Err((problem, error)) => {
+                    problems.push(problem);
+                    // Prefer the error of a server that may still start: waiting for that one may help.
                     if !matches!(last, Some(MigrationError::Unreachable(_))) {
                         last = Some(error);
                     }
                 }
             }
         }
-        let none = NoServer(problems);
+        let all = NoUsableServer(problems);
         match (usable, last) {
-            (Some((session, unfit)), _) => Self::Unfit(session, unfit, none),
+            (Some((session, problem)), _) => Ok(Self::NotWritable(session, problem, all)),
             (None, Some(MigrationError::Unreachable(_))) if servers.len() > 1 => {
-                Self::None(MigrationError::Unreachable(none.into()))
+                Err(MigrationError::Unreachable(all.into()))
             }
-            (None, Some(error)) => Self::None(error),
-            (None, None) => Self::None(MigrationError::Unreachable(none.into())),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(MigrationError::Unreachable(all.into())),
+        }
+    }
+
+    fn writable(self) -> Result<(usize, Session), MigrationError> {
+        match self {
+            Self::Writable(index, session) => Ok((index, session)),
+            Self::NotWritable(_, _, all) => Err(MigrationError::NotWritable(all.into())),
         }
     }
 }
 
-async fn open(server: &Server) -> Result<(Session, Option<Unfit>), (Unfit, MigrationError)> {
+async fn open(
+    server: &Server,
+) -> Result<(Session, Option<ServerError>), (ServerError, MigrationError)> {
     let connecting = async {
         let mut session = session::connect(server).await?;
-        let standing = Standing::of(&mut session.connection).await?;
-        Ok((session, standing.unfit(&server.name)))
+        let state = ServerState::read(&mut session.connection).await?;
+        Ok((session, state.problem(&server.name)))
     };
-    let unfit = match timeout(server.patience, connecting).await {
+    let problem = match timeout(server.connect_timeout, connecting).await {
         Ok(Ok(found)) => return Ok(found),
-        Ok(Err(error)) if is_refusal(&error) => {
-            let unfit = Unfit::of(&server.name, &error);
+        Ok(Err(error)) if is_login_refused(&error) => {
+            let problem = ServerError::of_connecting(&server.name, &error);
             let failed = MigrationError::Failed {
                 doing: "connecting",
-                source: unfit.clone().into(),
+                source: problem.clone().into(),
             };
-            return Err((unfit, failed));
+            return Err((problem, failed));
         }
-        Ok(Err(error)) => Unfit::of(&server.name, &error),
-        Err(_) => Unfit::Silent(server.name.clone(), server.patience),
+        Ok(Err(error)) => ServerError::of_connecting(&server.name, &error),
+        Err(_) => ServerError::Silent(server.name.clone(), server.connect_timeout),
     };
-    Err((unfit.clone(), MigrationError::Unreachable(unfit.into())))
+    Err((problem.clone(), MigrationError::Unreachable(problem.into())))
 }

@@ -1,3 +1,4 @@
+//! The port [`ControlStore`]: rows of flags and runtime settings.
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use async_trait::async_trait;
@@ -5,7 +6,7 @@ use async_trait::async_trait;
 use super::{PostgresStore, store::Query};
 use crate::{
     domain::{ControlDraft, ControlKind, ControlRows, ControlStore, DraftValue, Error, Stamp},
-    repository::{control_row, fault::Broken, row::signed},
+    repository::{control_row, row::signed, sql_error::DataError},
 };
 
 #[async_trait]
@@ -13,10 +14,10 @@ impl ControlStore for PostgresStore {
     async fn controls(&self) -> Result<ControlRows, Error> {
         let read = || sqlx::query_as(include_str!("sql/controls.sql")).bind(control_row::names());
         let rows = self
-            .fetch_current(&self.pool, "reading the flags", read)
+            .fetch_from_primary(&self.pool, "reading the flags", read)
             .await?;
         let found = control_row::controls(rows)?;
-        self.odd.note_controls(found.odd);
+        self.invalid_rows.log_controls(found.invalid);
         Ok(found.rows)
     }
 
@@ -27,26 +28,26 @@ impl ControlStore for PostgresStore {
         editor: Option<&str>,
     ) -> Result<Option<Stamp>, Error> {
         let (seen, editor) = (seen.map(str::to_owned), editor.map(str::to_owned));
-        let call = || match draft.value {
-            DraftValue::Flag(flag, value) => {
-                sqlx::query_as("SELECT challenges_catalog.put_flag($1, $2, $3, $4, $5, $6, $7)")
-                    .bind(seen.clone())
-                    .bind(flag.definition().name)
-                    .bind(draft.environment.as_str().to_owned())
-                    .bind(value.enabled)
-                    .bind(i32::from(value.rollout.get()))
-                    .bind(draft.description.clone())
-                    .bind(editor.clone())
-            }
-            DraftValue::Setting(setting, value) => {
-                sqlx::query_as("SELECT challenges_catalog.put_setting($1, $2, $3, $4, $5, $6)")
-                    .bind(seen.clone())
-                    .bind(setting.definition().name)
-                    .bind(draft.environment.as_str().to_owned())
-                    .bind(signed(value))
-                    .bind(draft.description.clone())
-                    .bind(editor.clone())
-            }
+        let environment = draft.environment.as_str();
+        let call = || {
+            let call = match draft.value {
+                DraftValue::Flag(flag, value) => {
+                    sqlx::query_as("SELECT challenges_catalog.put_flag($1, $2, $3, $4, $5, $6, $7)")
+                        .bind(seen.clone())
+                        .bind(flag.definition().name)
+                        .bind(environment.to_owned())
+                        .bind(value.enabled)
+                        .bind(i32::from(value.rollout.get()))
+                }
+                DraftValue::Setting(setting, value) => {
+                    sqlx::query_as("SELECT challenges_catalog.put_setting($1, $2, $3, $4, $5, $6)")
+                        .bind(seen.clone())
+                        .bind(setting.definition().name)
+                        .bind(environment.to_owned())
+                        .bind(signed(value))
+                }
+            };
+            call.bind(draft.description.clone()).bind(editor.clone())
         };
         self.change_controls(call).await
     }
@@ -57,19 +58,17 @@ impl ControlStore for PostgresStore {
         name: &'static str,
         seen: &str,
     ) -> Result<Option<Stamp>, Error> {
-        let call = || {
-            let call = match kind {
-                ControlKind::Flag => "SELECT challenges_catalog.drop_flag($1, $2)",
-                ControlKind::Setting => "SELECT challenges_catalog.drop_setting($1, $2)",
-            };
-            sqlx::query_as(call).bind(seen.to_owned()).bind(name)
+        let call = match kind {
+            ControlKind::Flag => "SELECT challenges_catalog.drop_flag($1, $2)",
+            ControlKind::Setting => "SELECT challenges_catalog.drop_setting($1, $2)",
         };
+        let call = || sqlx::query_as(call).bind(seen.to_owned()).bind(name);
         self.change_controls(call).await
     }
 }
 
 impl PostgresStore {
-    /// Makes a change, and tells its commit; `None` when another one came first.
+    /// Makes a change and returns its commit; `None` when the row is no longer the one that the caller saw.
     async fn change_controls(
         &self,
         call: impl Fn() -> Query<(Option<i64>,)> + Send + Sync,
@@ -80,16 +79,15 @@ impl PostgresStore {
             calls.fetch_add(1, Relaxed);
             call()
         };
-        let rows = self.fetch(&self.pool, context, counted).await?;
-        let Some((Some(entry),)) = rows.first().copied() else {
-            // Made again, because a connection died with the answer, a call does no harm: it does
-            // not find the row that was seen. But that may be the work of the first one.
-            let is_repeat = calls.into_inner() > 1;
-            let lost = || Error::outcome_unknown(Broken("the first answer was lost".to_owned()));
-            return if is_repeat { Err(lost()) } else { Ok(None) };
+        let Some(entry) = self.fetch_one(context, counted).await?.flatten() else {
+            // A retry does no harm, because it does not find the row that the caller saw. But the first attempt, whose
+            // answer was lost, may have changed it.
+            let is_retry = calls.into_inner() > 1;
+            let lost = || Error::outcome_unknown(DataError("the first answer was lost".to_owned()));
+            return if is_retry { Err(lost()) } else { Ok(None) };
         };
         let version = self.numbered(context, entry).await;
-        self.hints.look();
+        self.notifications.push_look();
         let version = version.map_err(Error::outcome_unknown)?;
         Ok(Some(version.stamp))
     }

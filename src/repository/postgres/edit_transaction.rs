@@ -1,59 +1,122 @@
-use std::time::Duration;
-
+//! The statements of one edit, from its request id to its commit and version.
+use sqlx::error::DatabaseError;
 use tokio::time::timeout;
 
-use super::{PostgresStore, codes::edit_fault, store::GRACE, transaction::Transaction};
+use super::{PostgresStore, error_codes::edit_error, store::GRACE, transaction::Transaction};
 use crate::{
-    domain::{Challenge, ChallengeId, EditRefusal, EditTerms, Error, Version},
+    domain::{
+        Challenge, ChallengeChange, ChallengeId, Difficulty, EditRefusal, EditStep, EditTerms,
+        Error, NewChallenge, UnixMicros, Version,
+    },
     repository::{
         challenge_row,
         edit_row::{self, RequestRow, VersionRow},
-        fault::{NoAnswer, code_of, is_away},
+        row::MAX_PRUNED,
+        sql_error::{TimedOut, error_code, is_unreachable},
     },
 };
 
-/// Begins a transaction that writes.
-pub(super) const BEGIN: &str = include_str!("sql/begin.sql");
-
-/// What came of a request before, as this engine keeps it.
+/// The outcome of an earlier request with the same id.
 pub(super) type Request = RequestRow<Vec<i64>>;
 
-impl PostgresStore {
-    /// Names the editor to the history, and tells what came of the same request before.
-    pub(super) async fn begin_edit(
-        transaction: &mut Transaction,
-        terms: &EditTerms,
-    ) -> Result<Request, Error> {
-        let once = terms.idempotency_key.as_ref();
-        let request: Request = sqlx::query_as(include_str!("sql/begin_edit.sql"))
+impl Transaction {
+    /// Sets the editor for the history, and returns the outcome of an earlier request with the same id.
+    pub(super) async fn begin_edit(&mut self, terms: &EditTerms) -> Result<Request, Error> {
+        let key = terms.idempotency_key.as_ref();
+        let begin = sqlx::query_as(include_str!("sql/begin_edit.sql"))
             .bind(terms.editor.as_str())
-            .bind(once.map(|once| once.id.as_str()))
-            .bind(once.map(|once| once.payload.as_slice()))
-            .bind(terms.patience.as_secs_f64())
-            .persistent(transaction.keeps_statements())
-            .fetch_one(&mut **transaction)
-            .await
-            .map_err(|error| edit_fault("beginning an edit", error))?;
-        Ok(request)
+            .bind(key.map(|key| key.id.as_str()))
+            .bind(key.map(|key| key.payload.as_slice()))
+            .bind(terms.patience.as_secs_f64());
+        let request = self.fetch_one(begin).await;
+        request.map_err(edit_error("beginning an edit"))
     }
 
-    /// The challenge as this transaction sees it.
-    pub(super) async fn find(
-        transaction: &mut Transaction,
-        id: ChallengeId,
-    ) -> Result<Option<Challenge>, Error> {
+    pub(super) async fn lock(&mut self, id: ChallengeId) -> Result<(), Error> {
+        let lock = sqlx::query_as("SELECT challenges_catalog.lock_challenge($1)").bind(id.uuid());
+        let locked: Result<(), _> = self.fetch_one(lock).await;
+        locked.map_err(edit_error("locking a challenge"))
+    }
+
+    /// Reads the challenge as this transaction sees it.
+    pub(super) async fn find(&mut self, id: ChallengeId) -> Result<Option<Challenge>, Error> {
         let rows = sqlx::query_as(include_str!("sql/find_many.sql"))
             .bind(vec![id.uuid()])
-            // A plan that is kept fails once the owner has changed the type of a column.
+            // A kept plan fails once the owner has changed the type of a column.
             .persistent(false)
-            .fetch_all(&mut **transaction)
+            .fetch_all(&mut **self)
             .await
-            .map_err(|error| edit_fault("reading a challenge to edit", error))?;
-        challenge_row::only(rows)
+            .map_err(edit_error("reading a challenge to edit"))?;
+        challenge_row::read_one(rows)
     }
 
-    /// Commits, and gives the version of the catalog that has the edit. `id` is the challenge,
-    /// where there is one, that a row of another table may turn out to refer to at the last moment.
+    pub(super) async fn carry_out(
+        &mut self,
+        id: ChallengeId,
+        step: &EditStep,
+    ) -> Result<(), Error> {
+        match step {
+            EditStep::Insert { new, created_at } => self.insert(new, *created_at).await,
+            EditStep::Update(change) => self.update(id, change).await,
+            EditStep::Delete => self.delete(id).await,
+            EditStep::Keep => Ok(()),
+        }
+    }
+
+    async fn insert(
+        &mut self,
+        new: &NewChallenge,
+        created_at: Option<UnixMicros>,
+    ) -> Result<(), Error> {
+        let insert = sqlx::query_as(include_str!("sql/insert_challenge.sql"))
+            .bind(new.id.uuid())
+            .bind(new.difficulty.as_str())
+            .bind(new.title.as_str())
+            .bind(new.description.as_str())
+            .bind(new.points)
+            .bind(edit_row::tip_of(new))
+            .bind(created_at.map(|at| at.0));
+        let inserted: Result<Vec<()>, _> = self.fetch(insert).await;
+        inserted.map(drop).map_err(|error| {
+            let told = error.as_database_error();
+            // Another writer was first: locking a row that does not exist yet does not stop others.
+            if told.is_some_and(DatabaseError::is_unique_violation) {
+                return Error::Refused(EditRefusal::Exists(new.id));
+            }
+            edit_error("adding a challenge")(error)
+        })
+    }
+
+    async fn update(&mut self, id: ChallengeId, change: &ChallengeChange) -> Result<(), Error> {
+        let call = "SELECT challenges_catalog.update_challenge($1, $2, $3, $4, $5, $6)";
+        let update = sqlx::query_as(call)
+            .bind(id.uuid())
+            .bind(change.difficulty.map(Difficulty::as_str))
+            .bind(change.title.as_deref())
+            .bind(change.description.as_deref())
+            .bind(change.points)
+            .bind(change.tips.as_deref());
+        let updated: Result<Vec<()>, _> = self.fetch(update).await;
+        updated
+            .map(drop)
+            .map_err(edit_error("changing a challenge"))
+    }
+
+    async fn delete(&mut self, id: ChallengeId) -> Result<(), Error> {
+        let delete = sqlx::query_as("SELECT challenges_catalog.delete_challenge($1)");
+        let deleted = self.fetch_one(delete.bind(id.uuid())).await;
+        let (referring,): (Option<String>,) =
+            deleted.map_err(edit_error("deleting a challenge"))?;
+        match referring {
+            None => Ok(()),
+            Some(table) => Err(Error::Refused(EditRefusal::InUse { id, table })),
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Commits, and returns a version of the catalog that has the edit. `id` is the edited challenge, if there is one:
+    /// a deferred foreign key of another table may turn out to refer to it only at the commit.
     pub(super) async fn commit_edit(
         &self,
         mut transaction: Transaction,
@@ -61,74 +124,55 @@ impl PostgresStore {
         id: Option<ChallengeId>,
         tally: Option<Vec<i64>>,
     ) -> Result<Version, Error> {
-        let entry: Option<i64> =
-            sqlx::query_scalar("SELECT challenges_catalog.finish_edit($1, $2, $3)")
-                .bind(terms.idempotency_key.as_ref().map(|once| once.id.as_str()))
-                .bind(id.map(ChallengeId::uuid))
-                .bind(tally)
-                .persistent(transaction.keeps_statements())
-                .fetch_one(&mut *transaction)
-                .await
-                .map_err(|error| edit_fault("finishing an edit", error))?;
+        let finish = sqlx::query_as("SELECT challenges_catalog.finish_edit($1, $2, $3)")
+            .bind(terms.idempotency_key.as_ref().map(|key| key.id.as_str()))
+            .bind(id.map(ChallengeId::uuid))
+            .bind(tally);
+        let finished = transaction.fetch_one(finish).await;
+        let (entry,) = finished.map_err(edit_error("finishing an edit"))?;
         let limit = terms.patience + GRACE;
         let done = timeout(limit, transaction.commit()).await;
-        let done = done.map_err(|_| Error::outcome_unknown(NoAnswer(limit)))?;
-        done.map_err(|error| commit_fault(id, error))?;
+        let done = done.map_err(|_| Error::outcome_unknown(TimedOut(limit)))?;
+        done.map_err(|error| commit_error(id, error))?;
         let version = self.version_of(entry).await;
-        self.hints.look();
+        self.notifications.push_look();
         version
     }
 
-    /// The version that a commit made; that of now where nothing was changed.
+    /// The version of the commit `entry`, which changed something; for `None` the current version.
     pub(super) async fn version_of(&self, entry: Option<i64>) -> Result<Version, Error> {
         let context = "reading the version of an edit";
         self.number(context).await.map_err(Error::outcome_unknown)?;
         let read = || sqlx::query_as(include_str!("sql/version.sql")).bind(entry);
         let rows: Result<Vec<VersionRow>, Error> = self.fetch(&self.pool, context, read).await;
-        // The edit is done, but an answer without its version would be half of one.
+        // The edit is committed, but an answer needs its version.
         let rows = rows.map_err(Error::outcome_unknown)?;
         edit_row::version(rows.into_iter().next())
     }
 
-    /// Forgets requests that nobody will make again.
+    /// Removes request ids that no caller will send again.
     pub(super) async fn prune_edit_requests(&self) -> Result<(), Error> {
-        let most = crate::repository::tip_row::MOST_PRUNED;
-        let call = || {
+        let prune = || {
             sqlx::query_as(include_str!("sql/prune_edit_requests.sql"))
                 .bind(edit_row::REQUESTS_KEPT.as_secs_f64())
-                .bind(most)
+                .bind(MAX_PRUNED)
         };
-        self.call("pruning requests", call).await
+        self.call("pruning requests", prune).await
     }
 }
 
-/// An error of COMMIT: a reference that is checked only then, or a connection that was lost with
-/// the answer.
-fn commit_fault(id: Option<ChallengeId>, error: sqlx::Error) -> Error {
-    if let Some(refusal) = id.and_then(|id| in_use(id, &error)) {
-        return refusal;
+/// An error of COMMIT: a foreign key that is checked only there, or a connection that broke before the answer.
+fn commit_error(id: Option<ChallengeId>, error: sqlx::Error) -> Error {
+    let told = error.as_database_error();
+    if let (Some(id), Some(told)) = (id, told.filter(|told| told.is_foreign_key_violation())) {
+        let table = told.table().unwrap_or("unknown").to_owned();
+        return Error::Refused(EditRefusal::InUse { id, table });
     }
-    // Classes of sessions that ended; but a statement that took too long was not carried out.
-    let is_end =
+    // These classes of codes end the session; but a statement that reached its time limit was not carried out.
+    let ends_session =
         |code: String| (code.starts_with("08") || code.starts_with("57")) && code != "57014";
-    let is_lost = is_away(&error) || code_of(&error).is_some_and(is_end);
-    if is_lost {
+    if is_unreachable(&error) || error_code(&error).is_some_and(ends_session) {
         return Error::outcome_unknown(error);
     }
-    edit_fault("committing an edit", error)
-}
-
-/// The refusal that a violated reference stands for.
-fn in_use(id: ChallengeId, error: &sqlx::Error) -> Option<Error> {
-    let error = error.as_database_error()?;
-    if !error.is_foreign_key_violation() {
-        return None;
-    }
-    let table = error.table().unwrap_or("unknown").to_owned();
-    Some(Error::Refused(EditRefusal::InUse { id, table }))
-}
-
-/// How long a page of an import or export may take beside its patience.
-pub(super) fn statement_limit(patience: Duration) -> String {
-    format!("{}ms", patience.as_millis())
+    edit_error("committing an edit")(error)
 }

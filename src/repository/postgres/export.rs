@@ -1,78 +1,71 @@
+//! The port [`Exporting`]: reads all challenges in one snapshot, page by page.
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{
-    PostgresStore, codes::fault, edit_transaction::statement_limit, transaction::Transaction,
-};
+use super::{PostgresStore, error_codes::statement_error, transaction::Transaction};
 use crate::{
     domain::{Challenge, Error, Exporting, Version},
     repository::{
         challenge_row::{self, Found, StampedRow},
-        edit_row::{self, EXPORT_PAGE, VersionRow},
-        odd_rows::OddRowLog,
+        edit_row::{self, EXPORT_PAGE},
+        invalid_rows::InvalidRowLog,
     },
 };
 
-/// The catalog of one moment: what a transaction sees that always sees the same.
-pub(super) struct Snapshot {
+/// An export: a transaction whose statements all see the same state.
+pub(super) struct Export {
     transaction: Transaction,
     version: Version,
     after: Option<Uuid>,
     is_over: bool,
-    odd: Arc<OddRowLog>,
+    invalid_rows: Arc<InvalidRowLog>,
 }
 
 const CONTEXT: &str = "exporting challenges";
-const BEGIN: &str = include_str!("sql/begin_snapshot.sql");
 
-impl Snapshot {
+impl Export {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
-        let mut transaction = store.begin(CONTEXT, BEGIN).await?;
-        sqlx::query(include_str!("sql/be_patient.sql"))
-            .bind(statement_limit(patience))
-            .persistent(transaction.keeps_statements())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| fault(CONTEXT, error))?;
-        let version: Option<VersionRow> = sqlx::query_as(include_str!("sql/version.sql"))
-            .bind(None::<i64>)
-            .persistent(transaction.keeps_statements())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(|error| fault(CONTEXT, error))?;
+        let mut transaction = store.begin_snapshot(CONTEXT).await?;
+        let begun = async {
+            transaction.set_timeouts(patience).await?;
+            let version = sqlx::query_as(include_str!("sql/version.sql"));
+            transaction.fetch(version.bind(None::<i64>)).await
+        };
+        let rows = begun.await.map_err(statement_error(CONTEXT))?;
         Ok(Self {
             transaction,
-            version: edit_row::version(version)?,
+            version: edit_row::version(rows.into_iter().next())?,
             after: None,
             is_over: false,
-            odd: Arc::clone(&store.odd),
+            invalid_rows: Arc::clone(&store.invalid_rows),
         })
     }
 }
 
 #[async_trait]
-impl Exporting for Snapshot {
+impl Exporting for Export {
     fn version(&self) -> Version {
         self.version
     }
 
     async fn next(&mut self) -> Result<Vec<Challenge>, Error> {
         while !self.is_over {
-            let rows: Vec<StampedRow> = sqlx::query_as(include_str!("sql/export.sql"))
+            let read = sqlx::query_as(include_str!("sql/export.sql"))
                 .bind(self.after)
-                .bind(EXPORT_PAGE)
-                .persistent(self.transaction.keeps_statements())
-                .fetch_all(&mut *self.transaction)
-                .await
-                .map_err(|error| fault(CONTEXT, error))?;
+                .bind(EXPORT_PAGE);
+            let rows = self.transaction.fetch(read).await;
+            let rows: Vec<StampedRow> = rows.map_err(statement_error(CONTEXT))?;
             match rows.last().and_then(StampedRow::id) {
                 Some(last) => self.after = Uuid::try_parse(&last.lossy()).ok(),
                 None => self.is_over = true,
             }
-            let Found { challenges, odd } = challenge_row::read(rows)?.value;
-            self.odd.note_challenges(odd);
+            let Found {
+                challenges,
+                invalid,
+            } = challenge_row::read(rows)?.value;
+            self.invalid_rows.log_challenges(invalid);
             if !challenges.is_empty() {
                 return Ok(challenges);
             }

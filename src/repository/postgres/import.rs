@@ -1,14 +1,10 @@
+//! The port [`Importing`]: stages rows in a transaction that locks nothing, and writes them by one statement at its end.
 use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{
-    PostgresStore,
-    codes::edit_fault,
-    edit_transaction::{BEGIN, statement_limit},
-    transaction::Transaction,
-};
+use super::{PostgresStore, error_codes::edit_error, transaction::Transaction};
 use crate::{
     domain::{
         EditTerms, Error, ImportEnd, ImportMode, ImportRow, Imported, Importing, NewChallenge,
@@ -16,10 +12,9 @@ use crate::{
     repository::edit_row::{self, ConflictRow, tip_of},
 };
 
-/// An import: its rows are staged in a transaction that locks nothing, and written by one statement
-/// at its end.
+/// An import under way.
 pub(super) struct Import {
-    /// What outlives the transaction: how to commit it and read its version.
+    /// Commits the transaction and reads its version.
     store: PostgresStore,
     transaction: Transaction,
     id: Uuid,
@@ -29,40 +24,15 @@ pub(super) struct Import {
 impl Import {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
         let context = "beginning an import";
-        let mut transaction = store.begin(context, BEGIN).await?;
-        sqlx::query(include_str!("sql/be_patient.sql"))
-            .bind(statement_limit(patience))
-            .persistent(transaction.keeps_statements())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| edit_fault(context, error))?;
+        let mut transaction = store.begin(context).await?;
+        let set = transaction.set_timeouts(patience).await;
+        set.map_err(edit_error(context))?;
         Ok(Self {
             store: store.clone(),
             transaction,
             id: Uuid::new_v4(),
             staged: 0,
         })
-    }
-
-    async fn conflicts(&mut self, is_new: bool, most: usize) -> Result<Vec<ConflictRow>, Error> {
-        sqlx::query_as("SELECT line, first_line FROM challenges_catalog.check_staged($1, $2, $3)")
-            .bind(self.id)
-            .bind(is_new)
-            .bind(i64::try_from(most).unwrap_or(i64::MAX))
-            .persistent(self.transaction.keeps_statements())
-            .fetch_all(&mut *self.transaction)
-            .await
-            .map_err(|error| edit_fault("checking an import", error))
-    }
-
-    async fn apply(&mut self, is_new: bool) -> Result<String, Error> {
-        sqlx::query_scalar("SELECT challenges_catalog.write_staged($1, $2)")
-            .bind(self.id)
-            .bind(is_new)
-            .persistent(self.transaction.keeps_statements())
-            .fetch_one(&mut *self.transaction)
-            .await
-            .map_err(|error| edit_fault("writing an import", error))
     }
 }
 
@@ -76,7 +46,7 @@ impl Importing for Import {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.challenge.id.uuid()).collect();
         let points: Vec<i32> = rows.iter().map(|row| row.challenge.points).collect();
         let tips: Vec<_> = rows.iter().map(|row| tip_of(&row.challenge)).collect();
-        sqlx::query(include_str!("sql/stage_challenges.sql"))
+        let stage = sqlx::query_as(include_str!("sql/stage_challenges.sql"))
             .bind(self.id)
             .bind(self.staged)
             .bind(lines)
@@ -85,11 +55,9 @@ impl Importing for Import {
             .bind(column(|new| &new.title))
             .bind(column(|new| &new.description))
             .bind(points)
-            .bind(tips)
-            .persistent(self.transaction.keeps_statements())
-            .execute(&mut *self.transaction)
-            .await
-            .map_err(|error| edit_fault("staging an import", error))?;
+            .bind(tips);
+        let staged: Result<Vec<()>, _> = self.transaction.fetch(stage).await;
+        staged.map_err(edit_error("staging an import"))?;
         self.staged += i64::try_from(rows.len()).unwrap_or(i64::MAX);
         Ok(())
     }
@@ -100,19 +68,30 @@ impl Importing for Import {
         mode: ImportMode,
         most: usize,
     ) -> Result<ImportEnd, Error> {
-        let request = PostgresStore::begin_edit(&mut self.transaction, terms).await?;
+        let request = self.transaction.begin_edit(terms).await?;
         if request.is_repeated(terms.idempotency_key.as_ref())? {
             let version = self.store.version_of(request.commit_ref).await?;
             let counts = request.tally.unwrap_or_default();
             return Ok(ImportEnd::Done(edit_row::imported_before(&counts, version)));
         }
         let is_new = mode == ImportMode::Create;
-        let conflicts = self.conflicts(is_new, most).await?;
+        let check = "SELECT line, first_line FROM challenges_catalog.check_staged($1, $2, $3)";
+        let check = sqlx::query_as(check)
+            .bind(self.id)
+            .bind(is_new)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let conflicts = self.transaction.fetch(check).await;
+        let conflicts: Vec<ConflictRow> = conflicts.map_err(edit_error("checking an import"))?;
         if !conflicts.is_empty() {
             let conflicts = conflicts.into_iter().map(Into::into);
             return Ok(ImportEnd::Conflicts(conflicts.collect()));
         }
-        let outcomes = edit_row::outcomes(&self.apply(is_new).await?)?;
+        let write = sqlx::query_as("SELECT challenges_catalog.write_staged($1, $2)")
+            .bind(self.id)
+            .bind(is_new);
+        let written = self.transaction.fetch_one(write).await;
+        let (letters,): (String,) = written.map_err(edit_error("writing an import"))?;
+        let outcomes = edit_row::outcomes(&letters)?;
         let tally = edit_row::tally(&outcomes);
         let version = if terms.validate_only {
             None

@@ -1,3 +1,4 @@
+//! Receives notifications by LISTEN, on a connection of its own that is replaced when it breaks.
 use std::time::Duration;
 
 use sqlx::{
@@ -6,82 +7,80 @@ use sqlx::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{PostgresStore, hints::Hints, live::Life};
+use super::{notification_queue::NotificationQueue, servers::Servers, session::ConnectionTimes};
 
-/// A link that was silent for this long is asked whether it lives.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How long the answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Pauses between attempts to connect: they double from the first to the last.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A connection that was silent for this long is checked.
+const CHECK_AFTER_SILENCE: Duration = Duration::from_secs(30);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between attempts to connect doubles from the minimum to the maximum.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Passes on what is announced, and a hint to look whenever announcements may have been missed.
-pub(super) async fn listen(store: &PostgresStore) {
-    let hints = &store.hints;
-    let mut pause = BACKOFF.0;
+/// Queues received notifications, and [`crate::domain::Hint::Look`] whenever some may have been missed. Runs forever.
+pub(super) async fn listen(servers: &Servers, queue: &NotificationQueue) {
+    let mut backoff = MIN_BACKOFF;
     loop {
-        let life = Life::new();
-        if let Some((mut listener, link)) = connect(store).await {
-            pause = BACKOFF.0;
-            hints.look();
+        let times = ConnectionTimes::now();
+        if let Some((mut listener, pool)) = connect(servers, queue).await {
+            backoff = MIN_BACKOFF;
+            queue.push_look();
             tokio::select! {
-                () = relay(&mut listener, hints) => {}
-                // It may be dead, or its server live on and announce what happens there.
-                () = store.servers.outdated(life) => {}
+                () = receive(&mut listener, queue) => {}
+                // The connection may be broken, or its server abandoned but alive, with notifications of its own.
+                () = servers.until_stale(times) => {}
             }
-            hints.look();
-            // The driver says UNLISTEN on it, in a task of its own; nobody waits for that, as a dead one never answers.
-            drop(link.close());
+            queue.push_look();
+            // The driver sends UNLISTEN in a task of its own. Not awaited: a broken connection never answers.
+            drop(pool.close());
         }
-        // Between half and all of it, so that replicas do not come back in step.
-        let pausing = pause.mul_f64(rand::random_range(0.5..=1.0));
-        sleep(pausing).await;
-        pause = (pause * 2).min(BACKOFF.1);
+        // Jitter, so that replicas do not reconnect at the same time.
+        sleep(backoff.mul_f64(rand::random_range(0.5..=1.0))).await;
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 
-/// A session that listens to the server in use, and what it has to be closed by.
-async fn connect(store: &PostgresStore) -> Option<(PgListener, PgPool)> {
-    let server = store.servers.used()?;
+/// A listener on the server in use, and the pool to close it by.
+async fn connect(servers: &Servers, queue: &NotificationQueue) -> Option<(PgListener, PgPool)> {
+    let server = servers.used()?;
     if server.is_shared.get() == Some(&true) {
-        // Somebody else would get what is announced on a session that is lent to him next. Another server may
-        // lend none.
-        store.servers.outdated(Life::new()).await;
+        // On a shared session, notifications would go to whichever client has the session then. Wait for another
+        // server, which may be without a pooler.
+        servers.until_stale(ConnectionTimes::now()).await;
         return None;
     }
-    // The driver's listener wants a pool: one for one connection.
-    let link = PgPoolOptions::new()
+    // The driver's listener needs a pool.
+    let pool = PgPoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(server.patience)
+        .acquire_timeout(server.connect_timeout)
         .max_lifetime(None)
         .idle_timeout(None)
         .connect_lazy_with(server.options());
     let listening = async {
-        let mut listener = PgListener::connect_with(&link).await?;
-        // A lost connection is made anew by the loop above, with pauses.
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // The loop above reconnects, with pauses.
         listener.eager_reconnect(false);
         let read = sqlx::query_as("SELECT page_token_key FROM challenges_catalog.state");
         let (key,): (Vec<u8>,) = read.fetch_one(&mut listener).await?;
-        // A key of another length is told at start.
+        // A key of another length is reported at the start.
         if let Ok(key) = key.try_into() {
-            store.hints.know_key(&key);
+            queue.set_key(&key);
         }
         listener.listen("challenges_catalog").await?;
         Ok::<_, sqlx::Error>(listener)
     };
-    let listener = timeout(server.patience, listening).await;
-    Some((listener.ok()?.ok()?, link))
+    let listener = timeout(server.connect_timeout, listening).await;
+    Some((listener.ok()?.ok()?, pool))
 }
 
-/// Returns when the connection is lost.
-async fn relay(listener: &mut PgListener, hints: &Hints) {
+/// Queues notifications until the connection is lost.
+async fn receive(listener: &mut PgListener, queue: &NotificationQueue) {
     loop {
-        match timeout(SILENCE, listener.try_recv()).await {
-            Ok(Ok(Some(told))) => hints.hear(told.payload()),
+        match timeout(CHECK_AFTER_SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(notification))) => queue.push_payload(notification.payload()),
             Ok(Ok(None) | Err(_)) => return,
             Err(_) => {
-                let question = sqlx::query("SELECT 1").execute(&mut *listener);
-                if !matches!(timeout(PATIENCE, question).await, Ok(Ok(_))) {
+                let check = sqlx::query("SELECT 1").execute(&mut *listener);
+                if !matches!(timeout(CHECK_TIMEOUT, check).await, Ok(Ok(_))) {
                     return;
                 }
             }

@@ -1,3 +1,5 @@
+//! Applies migrations to PostgreSQL, while other programs go on using the tables: locks are short, and are given up and
+//! tried again. Everything but the event triggers is done as the owner of the challenges table.
 use std::time::Duration;
 
 use sqlx::{
@@ -7,35 +9,31 @@ use sqlx::{
 use tokio::time::sleep;
 
 use super::{
-    codes::{is_cancelled, is_lock_conflict},
-    connect::{connect, connect_to_look},
-    encoding, event_trigger,
+    connect::{connect, connect_to_read, set_timeout},
+    error_codes::{is_cancelled, is_lock_conflict},
+    event_triggers,
     migration_lock::MigrationLock,
-    order_index, ownership, shape,
-    unfit::Unfit,
+    order_index, ownership, schema_check,
 };
 use crate::repository::{
     MigrateSettings, MigrationError, MigrationReport, MigrationRow,
-    migration::{self, Applied, failure},
+    migration::{self, Applied},
 };
 
-/// The migration that makes or adopts the table of feature flags.
+/// The migration that creates or adopts the table of feature flags.
 const FLAGS_ADOPTED: i64 = 7;
-/// Between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Applies what is pending, after looking at the tables.
-///
-/// Everything but the event triggers is done as the owner of the table of challenges, whoever
-/// connects: what a superuser made would run with a superuser's rights.
+/// Applies the pending migrations, after checking that the tables can be adopted.
 pub(crate) async fn migrate_up(
     url: &str,
     settings: &MigrateSettings,
 ) -> Result<MigrationReport, MigrationError> {
-    let mut connection = open(url).await?;
-    encoding::check(&mut connection).await?;
-    // Before the lock, whose table would be left behind by a refusal.
-    look(&mut connection).await?;
+    let mut connection = connect(url).await?;
+    schema_check::check_encoding(&mut connection).await?;
+    // Before the lock, so that a refused migration does not leave the table of the lock behind.
+    Found::check(&mut connection).await?;
     let lock = MigrationLock::take(url, settings).await?;
     let report = migrate(&mut connection, settings).await;
     lock.release().await;
@@ -46,13 +44,13 @@ async fn migrate(
     connection: &mut PgConnection,
     settings: &MigrateSettings,
 ) -> Result<MigrationReport, MigrationError> {
-    // Again: another process may have been here meanwhile.
-    let found = look(connection).await?;
-    let limit = settings.lock_timeout.min(longest_wait(connection).await?);
-    set(connection, "lock_timeout", limit).await?;
-    // A role's own limit must not end a migration.
-    set(connection, "statement_timeout", Duration::ZERO).await?;
-    hand_over(connection, settings.attempts).await?;
+    // Again, because another process may have migrated meanwhile.
+    let found = Found::check(connection).await?;
+    let limit = settings.lock_timeout.min(max_lock_wait(connection).await?);
+    set_timeout(connection, "lock_timeout", limit).await?;
+    // The role's own limit must not end a migration.
+    set_timeout(connection, "statement_timeout", Duration::ZERO).await?;
+    transfer_ownership(connection, settings.attempts).await?;
     ownership::act_as_owner(connection).await?;
     let before = status(connection).await?;
     let is_applied = |version: i64| {
@@ -61,17 +59,17 @@ async fn migrate(
     };
     let is_first = before.iter().all(|row| row.applied_at.is_none());
     if !found.challenges && !is_first {
-        return Err(MigrationError::TableGone(shape::CHALLENGES.name));
+        return Err(MigrationError::TableMissing(schema_check::CHALLENGES.name));
     }
     if !found.flags && is_applied(FLAGS_ADOPTED) {
-        return Err(MigrationError::TableGone(shape::FLAGS.name));
+        return Err(MigrationError::TableMissing(schema_check::FLAGS.name));
     }
     apply(connection, settings.attempts).await?;
     let after = status(connection).await?;
     let mut notes = Vec::new();
-    notes.extend(mend_triggers(connection, settings.attempts).await?);
-    ownership::act_as_oneself(connection).await?;
-    notes.extend(event_trigger::ensure(connection).await?);
+    notes.extend(repair_triggers(connection, settings.attempts).await?);
+    ownership::reset_role(connection).await?;
+    notes.extend(event_triggers::ensure(connection).await?);
     ownership::act_as_owner(connection).await?;
     notes.extend(order_index::ensure(connection, settings.index_timeout).await?);
     Ok(MigrationReport {
@@ -81,65 +79,38 @@ async fn migrate(
     })
 }
 
-/// Which tables of schema `public` are there.
+/// Which of the tables that can be adopted exist.
 struct Found {
     challenges: bool,
     flags: bool,
 }
 
-/// Whether all can be migrated. Nothing is changed.
-async fn look(connection: &mut PgConnection) -> Result<Found, MigrationError> {
-    let challenges = shape::is_adoptable(connection, shape::CHALLENGES).await?;
-    ownership::check(connection).await?;
-    let flags = shape::is_adoptable(connection, shape::FLAGS).await?;
-    Ok(Found { challenges, flags })
+impl Found {
+    /// Checks that everything can be migrated. Changes nothing.
+    async fn check(connection: &mut PgConnection) -> Result<Self, MigrationError> {
+        let challenges = schema_check::is_adoptable(connection, schema_check::CHALLENGES).await?;
+        ownership::check(connection).await?;
+        let flags = schema_check::is_adoptable(connection, schema_check::FLAGS).await?;
+        Ok(Self { challenges, flags })
+    }
 }
 
-/// A connection to migrate with.
-pub(super) async fn open(url: &str) -> Result<PgConnection, MigrationError> {
-    let mut connection = connect(url).await?;
-    use_builtins(&mut connection).await?;
-    Ok(connection)
-}
-
-/// As [`open`], to look with: at a standby too, which is told then.
-pub(super) async fn open_to_look(
-    url: &str,
-) -> Result<(PgConnection, Option<Unfit>), MigrationError> {
-    let (mut connection, unfit) = connect_to_look(url).await?;
-    use_builtins(&mut connection).await?;
-    Ok((connection, unfit))
-}
-
-/// No function or operator that others made in a schema of the usual path stands in for one of the
-/// server's; and what is there already is not worth a line of the log.
-async fn use_builtins(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let set = "SELECT
-            set_config('search_path', 'pg_catalog, pg_temp', false),
-            set_config('client_min_messages', 'warning', false)";
-    sqlx::query(set)
-        .execute(connection)
-        .await
-        .map_err(MigrationError::failed("setting the search path"))?;
-    Ok(())
-}
-
-/// Every migration of this build, applied or pending.
+/// Lists every migration of this build, applied or pending.
 pub(crate) async fn migration_status(url: &str) -> Result<Vec<MigrationRow>, MigrationError> {
-    status(&mut connect_to_look(url).await?.0).await
+    status(&mut connect_to_read(url).await?.0).await
 }
 
-/// Whether nothing of this build is pending.
+/// Fails if a migration of this build is pending, or the database has an unsupported encoding.
 pub(super) async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    encoding::check(connection).await?;
-    migration::up_to_date(&status(connection).await?)
+    schema_check::check_encoding(connection).await?;
+    migration::check_up_to_date(&status(connection).await?)
 }
 
 pub(super) async fn status(
     connection: &mut PgConnection,
 ) -> Result<Vec<MigrationRow>, MigrationError> {
     let doing = || MigrationError::failed("reading the list of migrations");
-    // By the catalogs: to_regclass() fails where the role has no rights on the schema.
+    // Not by to_regclass(), which fails where the role has no rights on the schema.
     let find = "SELECT EXISTS (
         SELECT FROM pg_tables WHERE schemaname = 'challenges_catalog' AND tablename = 'migration'
     )";
@@ -166,52 +137,57 @@ pub(super) async fn status(
 
 fn migrator() -> Migrator {
     let files = sqlx::migrate!("migrations/postgres");
-    let mut migrator = Migrator::with_migrations(files.iter().map(with_tables_taken).collect());
-    // Not `_sqlx_migrations`: another program in the same database may have one.
+    let mut migrator = Migrator::with_migrations(files.iter().map(with_tables_locked).collect());
+    // Not the default, `_sqlx_migrations`, which another program in the same database may use.
     migrator.dangerous_set_table_name("challenges_catalog.migration");
-    // Its own lock deadlocks with CREATE INDEX CONCURRENTLY of another process.
+    // The driver's lock would deadlock with CREATE INDEX CONCURRENTLY of another process.
     migrator.set_locking(false);
-    // A newer schema is fine: migrations only add.
+    // A newer schema is accepted: migrations only add.
     migrator.set_ignore_missing(true);
     migrator
 }
 
-/// A file that needs tables of others for itself finds that they are taken.
-fn with_tables_taken(migration: &Migration) -> Migration {
+/// The migration, preceded by `lock_tables.sql` if its file locks tables of others exclusively.
+fn with_tables_locked(migration: &Migration) -> Migration {
     let text = migration.sql.as_str();
     let mut migration = migration.clone();
-    let locks_out = |line: &str| {
+    let is_lock = |line: &str| {
         line.starts_with("LOCK TABLE public.") && line.ends_with(" IN ACCESS EXCLUSIVE MODE;")
     };
-    if text.lines().any(locks_out) {
-        let taken_first = [include_str!("sql/take_tables.sql"), text].concat();
-        migration.sql = AssertSqlSafe(taken_first).into_sql_str();
+    if text.lines().any(is_lock) {
+        let text = [include_str!("sql/lock_tables.sql"), text].concat();
+        migration.sql = AssertSqlSafe(text).into_sql_str();
     }
     migration
 }
 
-/// Half of what the server takes to look for deadlocks: so in one with a writer or a reader it is the migration that gives way.
-async fn longest_wait(connection: &mut PgConnection) -> Result<Duration, MigrationError> {
-    let look = "SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'";
-    let milliseconds: i64 = sqlx::query_scalar(look)
+/// Half of `deadlock_timeout`, so that in a deadlock with another program the migration gives way, and not the program.
+async fn max_lock_wait(connection: &mut PgConnection) -> Result<Duration, MigrationError> {
+    let read = "SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'";
+    let milliseconds: i64 = sqlx::query_scalar(read)
         .fetch_one(connection)
         .await
         .map_err(MigrationError::failed("reading deadlock_timeout"))?;
-    // Zero would be for ever.
+    // Zero would mean no limit.
     let half = u64::try_from(milliseconds / 2).unwrap_or_default().max(1);
     Ok(Duration::from_millis(half))
 }
 
-/// Gives what an earlier migration by another role left to the owner of the table of challenges.
-async fn hand_over(connection: &mut PgConnection, attempts: u32) -> Result<(), MigrationError> {
+/// Gives the objects that an earlier migration created as another role to the owner of the challenges table.
+async fn transfer_ownership(
+    connection: &mut PgConnection,
+    attempts: u32,
+) -> Result<(), MigrationError> {
     for attempt in 1..=attempts {
-        let done = sqlx::raw_sql(include_str!("sql/hand_over.sql"))
+        let done = sqlx::raw_sql(include_str!("sql/transfer_ownership.sql"))
             .execute(&mut *connection)
             .await;
         match done {
             Err(error) if is_lock_conflict(&error) => pause(attempt).await,
             other => {
-                let doing = MigrationError::failed("handing over schema challenges_catalog");
+                let doing = MigrationError::failed(
+                    "transferring the ownership of schema challenges_catalog",
+                );
                 return other.map(drop).map_err(doing);
             }
         }
@@ -219,20 +195,21 @@ async fn hand_over(connection: &mut PgConnection, attempts: u32) -> Result<(), M
     Err(MigrationError::Busy(attempts))
 }
 
-/// Makes the triggers what they must be, where something left them off; gives a note when it did.
-async fn mend_triggers(
+/// Repairs triggers that something disabled or changed; returns a note if it did.
+async fn repair_triggers(
     connection: &mut PgConnection,
     attempts: u32,
 ) -> Result<Option<String>, MigrationError> {
     for attempt in 1..=attempts {
-        match mend_once(connection).await {
+        match repair_once(connection).await {
             Err(error) if is_lock_conflict(&error) => pause(attempt).await,
             other => {
-                let mended = other.map_err(MigrationError::failed("mending triggers"))?;
-                return Ok((!mended.is_empty()).then(|| {
+                let names = other.map_err(MigrationError::failed("repairing triggers"))?;
+                return Ok((!names.is_empty()).then(|| {
                     format!(
-                        "mended the triggers {}: what changed while they were off counts as changed now",
-                        mended.join(", ")
+                        "repaired the triggers {}: all rows count as changed now, because changes while they were off \
+                         went unnoticed",
+                        names.join(", ")
                     )
                 }));
             }
@@ -241,20 +218,20 @@ async fn mend_triggers(
     Err(MigrationError::Busy(attempts))
 }
 
-/// Gives the names of the triggers that were mended.
-async fn mend_once(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+/// Returns the names of the repaired triggers.
+async fn repair_once(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(include_str!("sql/doubt_triggers.sql"))
+    sqlx::raw_sql(include_str!("sql/disable_suspect_triggers.sql"))
         .execute(&mut *transaction)
         .await?;
-    let mended = sqlx::query_scalar("SELECT challenges_catalog.mend_triggers(clock_timestamp())")
+    let names = sqlx::query_scalar("SELECT challenges_catalog.mend_triggers(clock_timestamp())")
         .fetch_one(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(mended)
+    Ok(names)
 }
 
-/// Each migration is one transaction; one that finds the table locked leaves no trace and is tried again.
+/// Applies each migration in one transaction. If a table is locked, the transaction is rolled back and tried again.
 async fn apply(connection: &mut PgConnection, attempts: u32) -> Result<(), MigrationError> {
     let migrator = migrator();
     for attempt in 1..=attempts {
@@ -262,29 +239,14 @@ async fn apply(connection: &mut PgConnection, attempts: u32) -> Result<(), Migra
         match done {
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
                 if is_lock_conflict(&error) || is_cancelled(&error) => {}
-            other => return other.map_err(failure),
+            other => return other.map_err(Into::into),
         }
         pause(attempt).await;
     }
     Err(MigrationError::Busy(attempts))
 }
 
-/// The table's other users get the time that they had to wait, and more with each attempt.
+/// Gives other users of the table the time that they had to wait, and more with each attempt.
 async fn pause(attempt: u32) {
-    sleep((Duration::from_millis(200) * attempt).min(LONGEST_PAUSE)).await;
-}
-
-/// Sets a timeout of this connection; zero means none.
-pub(super) async fn set(
-    connection: &mut PgConnection,
-    name: &'static str,
-    limit: Duration,
-) -> Result<(), MigrationError> {
-    sqlx::query("SELECT set_config($1, $2, false)")
-        .bind(name)
-        .bind(format!("{}ms", limit.as_millis()))
-        .execute(connection)
-        .await
-        .map_err(MigrationError::failed("setting a timeout"))?;
-    Ok(())
+    sleep((Duration::from_millis(200) * attempt).min(MAX_PAUSE)).await;
 }

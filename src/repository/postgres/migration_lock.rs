@@ -1,41 +1,42 @@
-//! One process migrates a database at a time.
-use sqlx::PgConnection;
+//! The lock by which one process migrates a database at a time.
+//!
+//! It is the lock of a table that only its owner may lock; an advisory lock could be taken by every role.
+use sqlx::{Connection, PgConnection};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::{
-    codes::is_lock_conflict,
-    migrate::{open, set},
+    connect::{connect, set_timeout},
+    error_codes::is_lock_conflict,
 };
-use crate::repository::{MigrateSettings, MigrationError, fault::code_of};
+use crate::repository::{MigrateSettings, MigrationError, sql_error::error_code};
 
-/// How often a process that waits for the lock asks for it.
-const POLL: Duration = Duration::from_millis(50);
+/// How often a waiting process tries to take the lock.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The lock of a table that only the owner may lock, held by a session of its own in an open transaction, until it is released
-/// or its connection breaks. An advisory lock could be taken by every role, with no right at all.
+/// The lock, held by an open transaction on a connection of its own until it is released or the connection breaks.
 pub(super) struct MigrationLock {
     connection: PgConnection,
 }
 
 impl MigrationLock {
-    /// Makes the table where it is missing, and takes its lock.
+    /// Creates the table where it is missing, and takes its lock.
     ///
-    /// It polls: a session that waits for a lock holds a snapshot, and CREATE INDEX CONCURRENTLY of the process that has the
-    /// lock would wait for that.
+    /// A process polls instead of waiting for the lock: a waiting session holds a snapshot, and CREATE INDEX
+    /// CONCURRENTLY of the process that has the lock would wait for that.
     ///
     /// # Errors
     ///
-    /// [`MigrationError::Locked`] when another process has it for longer than `settings.wait`.
+    /// [`MigrationError::Locked`] when another process holds it for longer than `settings.wait`.
     pub(super) async fn take(
         url: &str,
         settings: &MigrateSettings,
     ) -> Result<Self, MigrationError> {
-        let mut connection = open(url).await?;
-        sqlx::raw_sql(include_str!("sql/hold_migration_lock.sql"))
+        let mut connection = connect(url).await?;
+        sqlx::raw_sql(include_str!("sql/prepare_lock_session.sql"))
             .execute(&mut connection)
             .await
             .map_err(MigrationError::failed("setting a timeout"))?;
-        set(&mut connection, "lock_timeout", settings.lock_timeout).await?;
+        set_timeout(&mut connection, "lock_timeout", settings.lock_timeout).await?;
         let asked = Instant::now();
         loop {
             if try_take(&mut connection).await? {
@@ -44,15 +45,14 @@ impl MigrationLock {
             if asked.elapsed() >= settings.wait {
                 return Err(MigrationError::Locked(settings.wait));
             }
-            sleep(POLL).await;
+            sleep(RETRY_INTERVAL).await;
         }
     }
 
-    /// Lets the next process have it.
+    /// Releases the lock.
     pub(super) async fn release(self) {
-        // If that fails, the server ends the session, and the lock with it, when it misses the connection.
-        let closed = sqlx::Connection::close(self.connection).await;
-        closed.ok();
+        // If closing fails, the server ends the session, and its lock, when it notices the lost connection.
+        self.connection.close().await.ok();
     }
 }
 
@@ -60,7 +60,7 @@ async fn try_take(connection: &mut PgConnection) -> Result<bool, MigrationError>
     let make = sqlx::raw_sql(include_str!("sql/make_migration_lock.sql"));
     match make.execute(&mut *connection).await {
         Ok(_) => {}
-        Err(error) if is_lock_conflict(&error) || is_outrun(&error) => return Ok(false),
+        Err(error) if is_lock_conflict(&error) || is_concurrent_update(&error) => return Ok(false),
         Err(error) => {
             return Err(MigrationError::failed("creating schema challenges_catalog")(error));
         }
@@ -68,7 +68,7 @@ async fn try_take(connection: &mut PgConnection) -> Result<bool, MigrationError>
     let take = sqlx::raw_sql(include_str!("sql/take_migration_lock.sql"));
     match take.execute(&mut *connection).await {
         Ok(_) => Ok(true),
-        Err(error) if is_lock_conflict(&error) || is_gone(&error) => {
+        Err(error) if is_lock_conflict(&error) || is_missing(&error) => {
             sqlx::raw_sql("ROLLBACK")
                 .execute(connection)
                 .await
@@ -79,12 +79,12 @@ async fn try_take(connection: &mut PgConnection) -> Result<bool, MigrationError>
     }
 }
 
-/// Another process gave the schema or the table to the owner at the same moment.
-fn is_outrun(error: &sqlx::Error) -> bool {
-    code_of(error).as_deref() == Some("XX000")
+/// Whether another process changed the owner of the schema or the table at the same moment.
+fn is_concurrent_update(error: &sqlx::Error) -> bool {
+    error_code(error).as_deref() == Some("XX000")
 }
 
-/// Another process made the schema or the table, and took it back.
-fn is_gone(error: &sqlx::Error) -> bool {
-    matches!(code_of(error).as_deref(), Some("42P01" | "3F000"))
+/// Whether another process created the schema or the table, and rolled that back.
+fn is_missing(error: &sqlx::Error) -> bool {
+    matches!(error_code(error).as_deref(), Some("42P01" | "3F000"))
 }

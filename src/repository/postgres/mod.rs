@@ -1,35 +1,34 @@
-//! PostgreSQL: production.
-mod address;
-mod announcement;
+//! PostgreSQL, for production. `store` runs statements on the pools; `servers`, `pool` and `session` handle failover and
+//! connections; `migrate` and `verify` are the commands; every other module implements one port.
 mod challenges;
-mod codes;
 mod connect;
 mod controls;
-mod current;
+mod datastore;
 mod edit_transaction;
 mod edits;
-mod encoding;
-mod event_trigger;
+mod error_codes;
+mod event_triggers;
 mod export;
 mod feed;
-mod hints;
 mod history;
 mod import;
 mod listener;
-mod live;
 mod migrate;
 mod migration_lock;
+mod notification;
+mod notification_queue;
 mod order_index;
 mod ownership;
 mod pool;
 mod registry;
+mod schema_check;
+mod server_address;
+mod server_error;
 mod servers;
 mod session;
-mod shape;
 mod store;
 mod tips;
 mod transaction;
-mod unfit;
 mod verify;
 
 pub(super) use migrate::{migrate_up, migration_status};

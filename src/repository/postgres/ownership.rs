@@ -1,46 +1,47 @@
-//! Whose everything of ours is: of the role that owns the table of challenges, whose rights our functions run with.
+//! Ownership: everything that migrations create belongs to the role that owns the challenges table, because functions run
+//! with the rights of their owner.
 use sqlx::PgConnection;
 
 use crate::repository::MigrationError;
 
-/// What belongs to one other role.
+/// Objects of one other role.
 #[derive(sqlx::FromRow)]
-pub(super) struct Stray {
-    /// That role.
+pub(super) struct ForeignObject {
     pub(super) owner: String,
-    /// The role that it should belong to.
+    /// The role that they should belong to.
     pub(super) wanted: String,
-    /// The role that looks.
+    /// The role of this session.
     role: String,
-    /// One of these objects.
+    /// The name of one of them.
     pub(super) example: String,
-    /// How many there are.
     pub(super) count: i64,
-    /// Whether the role that looks may hand all of it over.
-    may_hand_over: bool,
+    /// Whether the role of this session may transfer them.
+    may_transfer: bool,
 }
 
-/// All that belongs to other roles; nothing where there is no table of challenges.
-pub(super) async fn strays(connection: &mut PgConnection) -> Result<Vec<Stray>, sqlx::Error> {
+/// Lists the objects of other roles; none where there is no challenges table.
+pub(super) async fn foreign_objects(
+    connection: &mut PgConnection,
+) -> Result<Vec<ForeignObject>, sqlx::Error> {
     sqlx::query_as(include_str!("sql/ownership.sql"))
         .fetch_all(connection)
         .await
 }
 
-/// Looks whether the owner of the table of challenges can migrate. Nothing is changed.
+/// Checks that the owner of the challenges table can migrate. Changes nothing.
 ///
 /// # Errors
 ///
-/// [`MigrationError::Stray`] and [`MigrationError::MayNotCreate`].
+/// [`MigrationError::WrongOwner`] and [`MigrationError::MayNotCreate`].
 pub(super) async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let doing = || MigrationError::failed("looking at owners");
-    let strays = strays(connection).await.map_err(doing())?;
-    if let Some(stray) = strays.into_iter().find(|stray| !stray.may_hand_over) {
-        return Err(MigrationError::Stray {
-            example: stray.example,
-            owner: stray.owner,
-            wanted: stray.wanted,
-            role: stray.role,
+    let doing = || MigrationError::failed("reading owners");
+    let objects = foreign_objects(connection).await.map_err(doing())?;
+    if let Some(object) = objects.into_iter().find(|object| !object.may_transfer) {
+        return Err(MigrationError::WrongOwner {
+            example: object.example,
+            owner: object.owner,
+            wanted: object.wanted,
+            role: object.role,
         });
     }
     let lacking: Option<(String, String)> = sqlx::query_as(include_str!("sql/may_create.sql"))
@@ -53,7 +54,8 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), Migration
     }
 }
 
-/// Goes on as the owner of the table of challenges, where that is there: what a superuser makes would run as superuser.
+/// Continues as the owner of the challenges table, if that exists: functions that a superuser creates would run with a
+/// superuser's rights.
 pub(super) async fn act_as_owner(connection: &mut PgConnection) -> Result<(), MigrationError> {
     sqlx::query(include_str!("sql/act_as_owner.sql"))
         .execute(connection)
@@ -62,13 +64,11 @@ pub(super) async fn act_as_owner(connection: &mut PgConnection) -> Result<(), Mi
     Ok(())
 }
 
-/// Goes on as the role that the address names.
-pub(super) async fn act_as_oneself(connection: &mut PgConnection) -> Result<(), MigrationError> {
+/// Continues as the role that connected.
+pub(super) async fn reset_role(connection: &mut PgConnection) -> Result<(), MigrationError> {
     sqlx::query("RESET ROLE")
         .execute(connection)
         .await
-        .map_err(MigrationError::failed(
-            "acting as the table's owner no longer",
-        ))?;
+        .map_err(MigrationError::failed("resetting the role"))?;
     Ok(())
 }

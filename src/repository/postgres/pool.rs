@@ -1,8 +1,8 @@
-//! Connections to the server in use, kept for the next statement.
+//! Pools of connections to the server in use.
 //!
-//! One comes back only when what it was taken for was done and answered. Whoever is stopped before, by a time limit
-//! or because nobody waits for him any more, leaves one that is closed: nobody waits for the rest of its answer.
-//! Connecting has a limit of its own, and goes on for the next caller when the one who wanted it has gone.
+//! A connection returns to its pool only after its statement or transaction was answered. A caller that is cancelled
+//! before that, by a time limit or because its own caller left, closes the connection, so nobody waits for the rest of
+//! an answer. Connecting has a time limit of its own, and continues for the next caller when the first one left.
 use std::{
     ops::{Deref, DerefMut},
     sync::{
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::{join, join_all};
 use sqlx::{Connection, PgConnection};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -20,54 +21,61 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    live::{Life, Live},
-    servers::Servers,
-    unfit::{NoServer, Unopened},
+    server_error::NoUsableServer,
+    servers::{OpenError, Servers},
+    session::{ConnectionTimes, Session},
 };
 
-/// A connection that was unused for this long is asked whether it lives.
-const QUIET: Duration = Duration::from_secs(5);
-/// How long its answer may take.
+/// A connection that was idle for this long is pinged before it is used.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// A server that has no connections left is not asked for one more for this long.
+/// How long a server without free connections is not asked for another one.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
-/// How long connections may take to come back and to say goodbye, when the process ends.
+/// How long closing the pool waits for connections in use, and for the server.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How connections are kept.
+/// The limits of a pool.
 #[derive(Clone)]
 pub(super) struct PoolLimits {
-    /// How many are kept open.
+    /// How many connections are kept open.
     pub(super) min: u32,
-    /// How many there are at most.
+    /// The most connections.
     pub(super) max: u32,
-    /// How long a free one is waited for, and as long again a new one.
+    /// How long to wait for a free connection, and as long again for a new one.
     pub(super) acquire_timeout: Duration,
-    /// One older than this is replaced when it is asked for or given back.
+    /// An older connection is replaced when it is taken or returned.
     pub(super) max_lifetime: Duration,
-    /// One unused for this long is closed, down to `min`, as others are given back.
+    /// A connection idle for longer is closed, down to `min`, when others are returned.
     pub(super) idle_timeout: Duration,
 }
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum NoConnection {
-    /// Statements of this process hold all that it may have, or that the server grants it.
+pub(super) enum AcquireError {
+    /// Statements of this process use all connections that the pool may have, or that the server grants.
     #[error("none of {open} connections came free within {waited:?}, and there may be {max}")]
     Busy {
         open: u32,
         max: u32,
         waited: Duration,
     },
-    /// The server cannot be used.
     #[error(transparent)]
-    NoServer(#[from] NoServer),
-    /// The process ends.
+    NoUsableServer(#[from] NoUsableServer),
+    /// The process is shutting down.
     #[error("the connections are closed")]
     Closed,
 }
 
-/// Connections for one purpose. A clone is another hand on the same ones.
+impl From<OpenError> for AcquireError {
+    fn from(error: OpenError) -> Self {
+        Self::NoUsableServer(match error {
+            OpenError::Full(full) => NoUsableServer(vec![full]),
+            OpenError::NoUsableServer(none) => none,
+        })
+    }
+}
+
+/// Connections for one purpose. A clone shares them.
 #[derive(Clone)]
 pub(super) struct Pool(Arc<Inner>);
 
@@ -76,8 +84,8 @@ struct Inner {
     limits: PoolLimits,
     /// One for each connection that is in use or being opened.
     permits: Arc<Semaphore>,
-    /// The one used last is at the end, and is used first.
-    idle: Mutex<Vec<Live>>,
+    /// The most recently used connection is last, and is taken first.
+    idle: Mutex<Vec<OpenConnection>>,
     open: Arc<AtomicU32>,
     is_filling: AtomicBool,
     tasks: TaskTracker,
@@ -86,10 +94,10 @@ struct Inner {
 
 impl Pool {
     pub(super) fn new(servers: Arc<Servers>, limits: PoolLimits) -> Self {
-        let most = usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS);
+        let permits = usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
             servers,
-            permits: Arc::new(Semaphore::new(most)),
+            permits: Arc::new(Semaphore::new(permits)),
             limits,
             idle: Mutex::default(),
             open: Arc::default(),
@@ -99,28 +107,26 @@ impl Pool {
         }))
     }
 
-    /// A connection to a server that takes writes.
-    pub(super) async fn acquire(&self) -> Result<Lease, NoConnection> {
+    /// Takes a connection to a server that accepts writes.
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, AcquireError> {
         self.acquire_within(self.0.limits.acquire_timeout).await
     }
 
-    /// As [`Self::acquire`], with another limit for a free one, and again for a new one.
-    async fn acquire_within(&self, limit: Duration) -> Result<Lease, NoConnection> {
+    async fn acquire_within(&self, limit: Duration) -> Result<PooledConnection, AcquireError> {
         let mut permit = self.permit(limit).await?;
         let mut deadline = None;
         loop {
             while let Some(idle) = self.take_idle() {
-                if let Some(live) = self.vet(idle).await {
-                    return Ok(self.lease(live, permit));
+                if let Some(connection) = self.check(idle).await {
+                    return Ok(self.lend(connection, permit));
                 }
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
             match self.connect(permit, limit, deadline).await {
-                Ok(lease) => return Ok(lease),
-                // Own ones do the work: there are fewer permits meanwhile.
-                Err(Unopened::Full(_)) if self.open() > 0 && Instant::now() < deadline => {}
-                Err(Unopened::Full(unfit)) => return Err(NoServer(vec![unfit]).into()),
-                Err(Unopened::NoServer(none)) => return Err(none.into()),
+                Ok(connection) => return Ok(connection),
+                // The open connections have to do: there are fewer permits meanwhile.
+                Err(OpenError::Full(_)) if self.open() > 0 && Instant::now() < deadline => {}
+                Err(error) => return Err(error.into()),
             }
             permit = timeout_at(deadline, self.permit(limit))
                 .await
@@ -128,47 +134,43 @@ impl Pool {
         }
     }
 
-    /// A connection that was not used before: the others may be dead.
-    pub(super) async fn acquire_new(&self) -> Result<Lease, NoConnection> {
+    /// Opens a new connection, when the pooled ones may be broken.
+    pub(super) async fn acquire_new(&self) -> Result<PooledConnection, AcquireError> {
         self.acquire_new_within(self.0.limits.acquire_timeout).await
     }
 
-    async fn acquire_new_within(&self, limit: Duration) -> Result<Lease, NoConnection> {
+    async fn acquire_new_within(&self, limit: Duration) -> Result<PooledConnection, AcquireError> {
         let permit = self.permit(limit).await?;
-        match self.connect(permit, limit, Instant::now() + limit).await {
-            Ok(lease) => Ok(lease),
-            Err(Unopened::Full(unfit)) => Err(NoServer(vec![unfit]).into()),
-            Err(Unopened::NoServer(none)) => Err(none.into()),
-        }
+        let connecting = self.connect(permit, limit, Instant::now() + limit);
+        Ok(connecting.await?)
     }
 
-    /// Opens the connections that are kept open, in the time that connecting may take.
-    pub(super) async fn fill(&self) -> Result<(), NoConnection> {
-        let limit = self.0.servers.patience();
+    /// Opens the connections that are kept open, within the time that connecting may take.
+    pub(super) async fn fill(&self) -> Result<(), AcquireError> {
+        let limit = self.0.servers.connect_timeout();
         let first = self.acquire_within(limit).await?;
         let others = (1..self.0.limits.min).map(|_| self.acquire_new_within(limit));
-        let others = futures_util::future::join_all(others).await;
+        let others = join_all(others).await;
         first.give_back();
-        for lease in others {
-            match lease {
-                Ok(lease) => lease.give_back(),
-                // Where the server grants fewer, those that there are do the work.
-                Err(none) => tracing::warn!(
+        for connection in others {
+            match connection {
+                Ok(connection) => connection.give_back(),
+                // Where the server grants fewer, the open ones have to do.
+                Err(error) => tracing::warn!(
                     component = "database",
-                    problem = %none,
-                    "fewer connections are open than are to be kept open; calls wait for those that there are"
+                    problem = %error,
+                    "fewer connections than the pool's minimum could be opened; calls wait for those"
                 ),
             }
         }
         Ok(())
     }
 
-    /// How many connections there are, in use or not.
+    /// How many connections are open, in use or idle.
     pub(super) fn open(&self) -> u32 {
         self.0.open.load(Relaxed)
     }
 
-    /// How many of them wait.
     pub(super) fn idle(&self) -> u32 {
         u32::try_from(self.idle_list().len()).unwrap_or(u32::MAX)
     }
@@ -177,85 +179,87 @@ impl Pool {
         &self.0.limits
     }
 
-    /// Closes every connection, and waits a moment for those in use.
+    /// Closes every connection, after a short wait for those in use.
     pub(super) async fn close(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
         let idle = std::mem::take(&mut *self.idle_list());
-        let goodbyes = idle.into_iter().map(|live| live.session.connection.close());
+        let goodbyes = idle.into_iter().map(|one| one.session.connection.close());
         let in_use = async {
             self.0.tasks.wait().await;
             self.0.permits.acquire_many(self.0.limits.max).await.is_ok()
         };
-        let closing = futures_util::future::join(futures_util::future::join_all(goodbyes), in_use);
+        let closing = join(join_all(goodbyes), in_use);
         timeout(CLOSE_TIMEOUT, closing).await.ok();
     }
 
-    async fn permit(&self, limit: Duration) -> Result<OwnedSemaphorePermit, NoConnection> {
+    async fn permit(&self, limit: Duration) -> Result<OwnedSemaphorePermit, AcquireError> {
         if self.0.stop.is_cancelled() {
-            return Err(NoConnection::Closed);
+            return Err(AcquireError::Closed);
         }
         let free = Arc::clone(&self.0.permits).acquire_owned();
         match timeout(limit, free).await {
-            Ok(permit) => permit.map_err(|_| NoConnection::Closed),
+            Ok(permit) => permit.map_err(|_| AcquireError::Closed),
             Err(_) => Err(self.none_free(limit)),
         }
     }
 
-    /// Why no connection came free: those that are being opened count as used.
-    fn none_free(&self, limit: Duration) -> NoConnection {
-        let busy = NoConnection::Busy {
+    /// Why no connection came free: the pool is busy, unless its connections are only being opened.
+    fn none_free(&self, limit: Duration) -> AcquireError {
+        if self.0.servers.is_doubtful() {
+            return AcquireError::NoUsableServer(self.0.servers.problems(limit));
+        }
+        AcquireError::Busy {
             open: self.open(),
             max: self.0.limits.max,
             waited: limit,
-        };
-        let trouble = self.0.servers.trouble(limit);
-        trouble.map_or(busy, NoConnection::NoServer)
+        }
     }
 
-    /// The one used last, unless its server is in doubt.
-    fn take_idle(&self) -> Option<Live> {
+    /// The most recently used connection, unless the server has to be checked first.
+    fn take_idle(&self) -> Option<OpenConnection> {
         if self.0.servers.is_doubtful() {
             return None;
         }
         self.idle_list().pop()
     }
 
-    /// The connection, if it can be used.
-    async fn vet(&self, mut live: Live) -> Option<Live> {
-        if self.is_over(&live) {
+    /// The connection, if it can be used; it is pinged where that is in doubt.
+    async fn check(&self, mut connection: OpenConnection) -> Option<OpenConnection> {
+        if self.is_expired(&connection) {
             return None;
         }
-        let suspicion = self.0.servers.suspicion(live.life);
-        if suspicion.is_none() && live.life.heard_at.elapsed() < QUIET {
-            return Some(live);
+        let times = connection.times;
+        let suspect_timeout = self.0.servers.ping_timeout(times);
+        if suspect_timeout.is_none() && times.heard_at.elapsed() < PING_AFTER_IDLE {
+            return Some(connection);
         }
-        let limit = suspicion.unwrap_or(PING_TIMEOUT);
-        match timeout(limit, live.session.connection.ping()).await {
+        let limit = suspect_timeout.unwrap_or(PING_TIMEOUT);
+        match timeout(limit, connection.session.connection.ping()).await {
             Ok(Ok(())) => {
-                live.life.heard_at = Instant::now();
-                Some(live)
+                connection.times.heard_at = Instant::now();
+                Some(connection)
             }
-            // The server or somebody in between ended it, as they may.
+            // The server, or something in between, closed an idle connection, as it may.
             Ok(Err(_)) => None,
             Err(_) => {
-                if suspicion.is_some() {
-                    // Its server answers others: so nobody needs to ask those that were not heard for longer.
+                if suspect_timeout.is_some() {
+                    // The server answers on new connections, so those that are silent for longer are broken too.
                     let mut idle = self.idle_list();
-                    idle.retain(|other| other.life.heard_at > live.life.heard_at);
+                    idle.retain(|other| other.times.heard_at > times.heard_at);
                 }
-                self.0.servers.suspect(live.life);
+                self.0.servers.suspect(times);
                 None
             }
         }
     }
 
-    fn is_over(&self, live: &Live) -> bool {
-        live.life.opened_at.elapsed() > self.0.limits.max_lifetime
-            || self.0.servers.is_left(live.life)
+    fn is_expired(&self, connection: &OpenConnection) -> bool {
+        connection.times.opened_at.elapsed() > self.0.limits.max_lifetime
+            || self.0.servers.is_abandoned(connection.times)
     }
 
-    /// Closes those that nobody needed for longest, where there would be too many with one more.
+    /// Closes the connections idle for longest, where another one would exceed the maximum.
     fn make_room(&self) {
         let mut idle = self.idle_list();
         let excess = idle
@@ -264,28 +268,29 @@ impl Pool {
         idle.drain(..excess);
     }
 
-    /// Opens a connection, which the next caller gets if this one does not wait for it.
+    /// Opens a connection, which goes to the next caller if this one does not wait for it.
     async fn connect(
         &self,
         permit: OwnedSemaphorePermit,
         limit: Duration,
         deadline: Instant,
-    ) -> Result<Lease, Unopened> {
+    ) -> Result<PooledConnection, OpenError> {
         self.make_room();
-        let (tell, told) = oneshot::channel();
+        let (result, opened) = oneshot::channel();
         let pool = self.clone();
         let work = async move {
-            let is_wanted = || !tell.is_closed();
+            let is_wanted = || !result.is_closed();
             match pool.0.servers.connect(is_wanted).await {
                 Ok(Some(session)) => {
-                    let lease = pool.lease(Live::new(session, &pool.0.open), permit);
-                    if let Err(Ok(lease)) = tell.send(Ok(lease)) {
-                        lease.give_back();
+                    let connection = OpenConnection::new(session, &pool.0.open);
+                    let connection = pool.lend(connection, permit);
+                    if let Err(Ok(connection)) = result.send(Ok(connection)) {
+                        connection.give_back();
                     }
                 }
                 Ok(None) => {}
-                Err(unfit @ Unopened::Full(_)) => {
-                    tell.send(Err(unfit)).ok();
+                Err(full @ OpenError::Full(_)) => {
+                    result.send(Err(full)).ok();
                     if pool.idle() == 0 {
                         sleep(FULL_PAUSE).await;
                     }
@@ -293,27 +298,27 @@ impl Pool {
                 }
                 Err(none) => {
                     drop(permit);
-                    tell.send(Err(none)).ok();
+                    result.send(Err(none)).ok();
                 }
             }
         };
         let stop = self.0.stop.clone();
         self.0.tasks.spawn(stop.run_until_cancelled_owned(work));
-        match timeout_at(deadline, told).await {
+        match timeout_at(deadline, opened).await {
             Ok(Ok(opened)) => opened,
-            Ok(Err(_)) | Err(_) => Err(Unopened::NoServer(self.0.servers.silence(limit))),
+            Ok(Err(_)) | Err(_) => Err(OpenError::NoUsableServer(self.0.servers.problems(limit))),
         }
     }
 
-    fn lease(&self, live: Live, permit: OwnedSemaphorePermit) -> Lease {
-        Lease {
-            live,
+    fn lend(&self, connection: OpenConnection, permit: OwnedSemaphorePermit) -> PooledConnection {
+        PooledConnection {
+            connection,
             pool: self.clone(),
             _permit: permit,
         }
     }
 
-    /// Opens connections in the background while there are fewer than are kept open.
+    /// Opens connections in the background while there are fewer than the minimum.
     fn keep_min(&self) {
         if self.open() >= self.0.limits.min || self.0.is_filling.swap(true, Relaxed) {
             return;
@@ -325,76 +330,99 @@ impl Pool {
                 && pool.idle_list().len() <= pool.0.permits.available_permits()
                 && let Ok(Some(session)) = pool.0.servers.connect(|| true).await
             {
-                pool.keep(Live::new(session, &pool.0.open));
+                pool.keep(OpenConnection::new(session, &pool.0.open));
                 drop(permit);
             }
-            // Whatever ended it, the server is not asked again at once.
+            // Whatever ended the loop, do not ask the server again at once.
             sleep(FULL_PAUSE).await;
             pool.0.is_filling.store(false, Relaxed);
         };
         self.0.tasks.spawn(stop.run_until_cancelled_owned(work));
     }
 
-    fn take_back(&self, mut live: Live) {
-        live.life.heard_at = Instant::now();
-        self.keep(live);
-        self.keep_min();
-    }
-
-    fn keep(&self, live: Live) {
-        if self.is_over(&live) || self.0.stop.is_cancelled() {
+    fn keep(&self, connection: OpenConnection) {
+        if self.is_expired(&connection) || self.0.stop.is_cancelled() {
             return;
         }
         let mut idle = self.idle_list();
-        // Those at the other end are the ones that nobody needed for longest.
+        // The first one is the one idle for longest.
         let is_spare = self.open() > self.0.limits.min
             && idle
                 .first()
-                .is_some_and(|first| first.life.heard_at.elapsed() > self.0.limits.idle_timeout);
+                .is_some_and(|first| first.times.heard_at.elapsed() > self.0.limits.idle_timeout);
         if is_spare {
             idle.remove(0);
         }
-        idle.push(live);
+        idle.push(connection);
     }
 
-    fn idle_list(&self) -> MutexGuard<'_, Vec<Live>> {
+    fn idle_list(&self) -> MutexGuard<'_, Vec<OpenConnection>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection in use. Dropped, it is closed.
-pub(super) struct Lease {
-    live: Live,
+/// An open connection of a pool, in use or idle.
+struct OpenConnection {
+    session: Session,
+    times: ConnectionTimes,
+    _counted: OpenCount,
+}
+
+impl OpenConnection {
+    fn new(session: Session, open: &Arc<AtomicU32>) -> Self {
+        open.fetch_add(1, Relaxed);
+        Self {
+            session,
+            times: ConnectionTimes::now(),
+            _counted: OpenCount(Arc::clone(open)),
+        }
+    }
+}
+
+/// Counts a connection down when it is dropped.
+struct OpenCount(Arc<AtomicU32>);
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A connection in use. Dropping it closes it.
+pub(super) struct PooledConnection {
+    connection: OpenConnection,
     pool: Pool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Lease {
-    /// To be called when nothing is open on it: no statement, no transaction.
-    pub(super) fn give_back(self) {
-        self.pool.take_back(self.live);
+impl PooledConnection {
+    /// Returns the connection to its pool. No statement and no transaction may be open on it.
+    pub(super) fn give_back(mut self) {
+        self.connection.times.heard_at = Instant::now();
+        self.pool.keep(self.connection);
+        self.pool.keep_min();
     }
 
-    /// Whether the session is lent for one transaction each: nothing may stay on it beyond one.
+    /// Whether a pooler gives each transaction another session: nothing may stay on it beyond a transaction.
     pub(super) fn is_shared(&self) -> bool {
-        self.live.session.is_shared
+        self.connection.session.is_shared
     }
 
-    pub(super) fn life(&self) -> Life {
-        self.live.life
+    pub(super) fn times(&self) -> ConnectionTimes {
+        self.connection.times
     }
 }
 
-impl Deref for Lease {
+impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &Self::Target {
-        &self.live.session.connection
+        &self.connection.session.connection
     }
 }
 
-impl DerefMut for Lease {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.live.session.connection
+        &mut self.connection.session.connection
     }
 }

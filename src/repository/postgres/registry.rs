@@ -1,24 +1,24 @@
+//! The ports [`ReplicaRegistry`] and [`Invalidator`], and the numbering of commits. Every call may run twice, so it is
+//! retried when a pooled connection was broken.
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{PostgresStore, store::Query};
+use super::PostgresStore;
 use crate::{
     domain::{
         Error, Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, Tag, Version,
     },
     repository::{
-        fault::Broken,
         row::{self, ReplicaRow},
+        sql_error::DataError,
     },
 };
 
 /// How many rows of the outbox one call numbers.
 const NUMBERED_AT_ONCE: i32 = 2_000;
-/// How many calls a commit of ours waits for to be numbered.
-const NUMBER_ROUNDS: u32 = 100;
-
-// Every call here does no harm when it is made twice, so none fails for a dead connection in the pool.
+/// How many calls may be needed to number a commit of ours.
+const MAX_NUMBER_ROUNDS: u32 = 100;
 
 #[async_trait]
 impl ReplicaRegistry for PostgresStore {
@@ -45,8 +45,8 @@ impl ReplicaRegistry for PostgresStore {
                 .bind(holder.0)
                 .bind(ttl.as_secs_f64())
         };
-        let rows: Vec<(bool,)> = self.fetch(&self.pool, "taking a task", call).await?;
-        Ok(rows.iter().any(|(taken,)| *taken))
+        let is_taken = self.fetch_one("taking a task", call).await?;
+        Ok(is_taken.unwrap_or(false))
     }
 
     async fn drop_task(&self, name: &'static str, holder: ReplicaId) -> Result<(), Error> {
@@ -63,23 +63,22 @@ impl ReplicaRegistry for PostgresStore {
 impl Invalidator for PostgresStore {
     async fn invalidate(&self, tags: &[Tag], how: Invalidation) -> Result<Version, Error> {
         let context = "invalidating";
-        let tags = row::texts(tags)?;
+        let tags = row::tag_texts(tags)?;
         let call = || {
             sqlx::query_as("SELECT challenges_catalog.invalidate($1, $2, $3)")
                 .bind(tags.clone())
                 .bind(how.hard)
                 .bind(how.awaited)
         };
-        let rows: Vec<(i64,)> = self.fetch(&self.pool, context, call).await?;
-        let entry = rows.first().map(|(entry,)| *entry);
+        let entry = self.fetch_one(context, call).await?;
         let version = self.numbered(context, entry.unwrap_or_default()).await;
-        self.hints.look();
+        self.notifications.push_look();
         version
     }
 }
 
 impl PostgresStore {
-    /// The version of a commit that was just made, numbered here and now.
+    /// Numbers all commits so far, and returns the version of the commit `entry`.
     pub(super) async fn numbered(
         &self,
         context: &'static str,
@@ -89,32 +88,21 @@ impl PostgresStore {
         let read = || sqlx::query_as(include_str!("sql/numbered.sql")).bind(entry);
         let rows: Vec<(String, i64, i64)> = self.fetch(&self.pool, context, read).await?;
         // Another server took over in between, and lost the commit.
-        let lost = || Error::datastore(Broken(format!("commit {entry} is not there")));
+        let lost = || Error::datastore(DataError(format!("commit {entry} is not there")));
         let (database, timeline, seq) = rows.first().ok_or_else(lost)?;
         row::version(database, *timeline, *seq)
     }
 
-    /// Gives numbers to all that has committed by now.
+    /// Numbers all commits so far.
     pub(super) async fn number(&self, context: &'static str) -> Result<(), Error> {
-        for _ in 0..NUMBER_ROUNDS {
+        for _ in 0..MAX_NUMBER_ROUNDS {
             let call =
                 || sqlx::query_as("SELECT challenges_catalog.number($1)").bind(NUMBERED_AT_ONCE);
-            let rows: Vec<(bool,)> = self.fetch(&self.pool, context, call).await?;
-            if rows.iter().all(|(is_whole,)| *is_whole) {
+            if self.fetch_one(context, call).await?.unwrap_or(true) {
                 return Ok(());
             }
         }
-        Err(Error::datastore(Broken(
-            "numbering has fallen behind".to_owned(),
-        )))
-    }
-
-    /// Calls a function that gives nothing.
-    pub(super) async fn call(
-        &self,
-        context: &'static str,
-        call: impl Fn() -> Query<()> + Send + Sync,
-    ) -> Result<(), Error> {
-        self.fetch(&self.pool, context, call).await.map(drop)
+        let behind = DataError("numbering has fallen behind".to_owned());
+        Err(Error::datastore(behind))
     }
 }

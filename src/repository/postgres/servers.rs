@@ -1,6 +1,7 @@
-//! The servers of one database, by the address of the database, and which of them is in use: one that
-//! takes writes. A server that is found to be a standby, read-only or gone is left for the next one,
-//! and the connections to it are closed when they come back or are asked for.
+//! Failover between the servers of one database: which of them is in use, and the search for another one.
+//!
+//! The server in use accepts writes. When it turns out to be a standby, read-only or unreachable, the next server
+//! is tried, and the connections to the abandoned one are closed when they are returned or taken.
 use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -13,91 +14,100 @@ use tokio::{
 };
 
 use super::{
-    address::{self, Server},
-    live::Life,
-    session::{self, Session, SessionTerms},
-    unfit::{NoServer, Unfit, Unopened},
+    server_address::{self, Server},
+    server_error::{NoUsableServer, ServerError},
+    session::{self, ConnectionTimes, Session},
 };
 use crate::repository::{AddressSource, MigrationError};
 
-/// While a server is looked for, an attempt that hangs is followed by another one after this long: packets of
-/// the first may have been dropped, and it would be repeated late.
-const STAGGER: Duration = Duration::from_millis(500);
-/// An attempt that failed is followed by another one after this long; twice as long each time, up to [`STAGGER`].
-const PAUSE: Duration = Duration::from_millis(100);
+/// During a search, a connection attempt without an answer is followed by another one after this long: the packets
+/// of the first may have been dropped, and TCP resends them late.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
+/// A failed attempt is followed by another one after this long; the pause doubles up to [`ATTEMPT_INTERVAL`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long an answer is waited for on a connection that may be dead, once its server is known to answer: at most,
-/// and at least where nothing but the answer to a ping is to come.
-const LAST_WAIT: Duration = Duration::from_secs(1);
-const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+/// How long a connection that may be broken has to answer once its server answers new ones. The minimum applies to
+/// pings, which take no longer than it took to connect.
+const SUSPECT_TIMEOUT: Duration = Duration::from_secs(1);
+const MIN_PING_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The servers that the address of the database names.
+/// The servers of the database.
 pub(super) struct Servers {
     /// Never empty.
     list: Vec<Server>,
-    terms: SessionTerms,
-    /// Where the addresses come from, when that can be read again.
+    /// The time limit of statements.
+    pub(super) statement_timeout: Duration,
+    /// Where the addresses can be read again.
     source: OnceLock<AddressSource>,
     state: Mutex<State>,
-    /// One caller at a time looks for a server; the others take the result.
-    look: Semaphore,
-    /// Wakes those who wait on a connection that is in it.
-    outdated: watch::Sender<Outdated>,
+    /// One caller at a time searches; the others take its result.
+    search: Semaphore,
+    /// Wakes callers that wait for an answer on a stale connection.
+    stale: watch::Sender<StaleConnections>,
 }
 
-/// Which connections are not to be used as if nothing had happened.
+/// Why a connection was not opened.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// All connections of the server are in use.
+    Full(ServerError),
+    NoUsableServer(NoUsableServer),
+}
+
+/// The connections that must not be used without a check.
 #[derive(Clone, Copy, Default)]
-struct Outdated {
-    /// Those that were opened by then: their server was left, and what they say does not count.
-    left_at: Option<Instant>,
-    /// Those that were not heard since then: another one broke, or was silent, while its server answers new ones.
+struct StaleConnections {
+    /// Connections opened up to here are to an abandoned server: their answers do not count.
+    abandoned_at: Option<Instant>,
+    /// Connections that had no answer since then are suspect: another one broke or got no answer, while the server
+    /// accepts new ones.
     suspected_at: Option<Instant>,
-    /// How long that took to open a connection: longer than a ping on one that lives.
+    /// How long opening a new connection took then: longer than a ping on one that works.
     opened_within: Duration,
 }
 
-impl Outdated {
-    fn is_left(self, life: Life) -> bool {
-        self.left_at.is_some_and(|at| life.opened_at <= at)
+impl StaleConnections {
+    fn is_abandoned(self, times: ConnectionTimes) -> bool {
+        self.abandoned_at.is_some_and(|at| times.opened_at <= at)
     }
 
-    fn is_suspect(self, life: Life) -> bool {
-        self.suspected_at.is_some_and(|at| life.heard_at <= at)
+    fn is_suspect(self, times: ConnectionTimes) -> bool {
+        self.suspected_at.is_some_and(|at| times.heard_at <= at)
     }
 }
 
 struct State {
-    /// The one in use, by its place in the list.
+    /// The index of the server in use.
     used: usize,
-    /// Where the next look begins.
+    /// The index where the next search begins.
     next: usize,
-    /// Whether the one in use has to be looked at before another connection is opened.
+    /// Whether the server in use has to be checked before another connection is opened.
     is_doubtful: bool,
-    /// When a connection to the one in use broke, or was silent, which is why it has to be looked at.
+    /// When a connection to the server in use broke or got no answer, if that is why it has to be checked.
     suspected_at: Option<Instant>,
-    /// What the last attempt with each server came to, by its place.
-    problems: Vec<Option<Unfit>>,
-    /// When a look ended that found none.
+    /// The result of the last attempt with each server, by index.
+    problems: Vec<Option<ServerError>>,
+    /// When the last search without success ended.
     failed_at: Option<Instant>,
 }
 
-/// What a caller comes to who has to wait until a server is found.
-enum Turn {
-    /// He found it himself.
+/// The result of waiting for a search.
+enum SearchResult {
+    /// This caller found a server and opened a session.
     Found(Session),
-    /// There is one.
+    /// A server is in use.
     Settled,
-    None(NoServer),
+    NoneUsable(NoUsableServer),
 }
 
 impl Servers {
-    /// Reads addresses of one server each, one a line; sessions are to be had on `terms`.
+    /// Parses one address per line.
     ///
     /// # Errors
     ///
     /// [`MigrationError::Url`], which never repeats the address.
-    pub(super) fn parse(urls: &str, terms: SessionTerms) -> Result<Self, MigrationError> {
-        let list = address::parse(urls)?;
+    pub(super) fn parse(urls: &str, statement_timeout: Duration) -> Result<Self, MigrationError> {
+        let list = server_address::parse(urls)?;
         Ok(Self {
             state: Mutex::new(State {
                 used: 0,
@@ -108,10 +118,10 @@ impl Servers {
                 failed_at: None,
             }),
             list,
-            terms,
+            statement_timeout,
             source: OnceLock::new(),
-            look: Semaphore::new(1),
-            outdated: watch::Sender::default(),
+            search: Semaphore::new(1),
+            stale: watch::Sender::default(),
         })
     }
 
@@ -119,26 +129,26 @@ impl Servers {
         &self.list
     }
 
-    /// How long one attempt to connect may take.
-    pub(super) fn patience(&self) -> Duration {
-        let all = self.list.iter().map(|server| server.patience);
+    /// The longest time that one attempt to connect may take.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        let all = self.list.iter().map(|server| server.connect_timeout);
         all.max().unwrap_or_default()
     }
 
-    /// Has `source` read when a log-in is refused.
-    pub(super) fn renew_by(&self, source: AddressSource) {
+    /// Sets where the addresses are read again when a server refuses the login.
+    pub(super) fn set_source(&self, source: AddressSource) {
         self.source.set(source).ok();
     }
 
-    /// Takes the log-in that the source of the addresses has by now. Other servers need another start.
-    fn renew(&self) {
+    /// Reads the addresses again and takes their logins. Another list of servers needs a restart.
+    fn renew_logins(&self) {
         let read = self.source.get().and_then(|source| source());
-        let Some(Ok(renewed)) = read.map(|urls| address::parse(&urls)) else {
+        let Some(Ok(renewed)) = read.map(|urls| server_address::parse(&urls)) else {
             return;
         };
         let pairs = || self.list.iter().zip(&renewed);
         if renewed.len() == self.list.len() && pairs().all(|(own, new)| own.name == new.name) {
-            pairs().for_each(|(own, new)| own.renew(new));
+            pairs().for_each(|(own, new)| own.renew_login(new));
         }
     }
 
@@ -148,31 +158,27 @@ impl Servers {
         self.list.get(used)
     }
 
-    /// How long a statement of a session may run, as the server wants to be told.
-    pub(super) fn statement_limit(&self) -> String {
-        self.terms.limit()
-    }
-
     /// The name of the server in use.
     pub(super) fn name(&self) -> String {
         self.used().map_or_else(String::new, |one| one.name.clone())
     }
 
-    /// A connection broke, or is silent: its server is looked at before another one is opened. Once that answers, those
-    /// that were not heard meanwhile are suspect.
-    pub(super) fn suspect(&self, life: Life) {
+    /// Notes that a connection broke or got no answer: the server is checked before another connection is opened.
+    /// If it works, connections without an answer since then are suspect.
+    pub(super) fn suspect(&self, times: ConnectionTimes) {
         let mut state = self.state();
-        // Of many that broke at once, one tells enough; one to a server that was left tells nothing of the next.
-        if !state.is_doubtful && !self.is_suspect(life) && !self.is_left(life) {
+        let stale = *self.stale.borrow();
+        // One of many connections that broke at once is enough; one to an abandoned server says nothing of the next.
+        if !state.is_doubtful && !stale.is_suspect(times) && !stale.is_abandoned(times) {
             state.is_doubtful = true;
             state.suspected_at = Some(Instant::now());
         }
     }
 
-    /// The server of a connection cannot be used: its connections are closed, and the next one is looked at.
-    pub(super) fn leave(&self, life: Life) {
-        // It was left already, and another one may be in use.
-        if self.is_left(life) {
+    /// Notes that the server of a connection cannot be used: its connections are closed and the next server is tried.
+    pub(super) fn abandon(&self, times: ConnectionTimes) {
+        // If it was abandoned before, another server may be in use.
+        if self.is_abandoned(times) {
             return;
         }
         let mut state = self.state();
@@ -180,158 +186,150 @@ impl Servers {
         state.is_doubtful = true;
         state.suspected_at = None;
         drop(state);
-        self.note_left();
+        self.mark_abandoned();
     }
 
-    /// Whether the server of a connection was left since it was opened.
-    pub(super) fn is_left(&self, life: Life) -> bool {
-        self.outdated.borrow().is_left(life)
+    /// Whether the server of a connection was abandoned since the connection was opened.
+    pub(super) fn is_abandoned(&self, times: ConnectionTimes) -> bool {
+        self.stale.borrow().is_abandoned(times)
     }
 
-    /// Whether a connection may be dead, because another one was.
-    fn is_suspect(&self, life: Life) -> bool {
-        self.outdated.borrow().is_suspect(life)
+    /// How long a suspect connection has to answer a ping; `None` for others.
+    pub(super) fn ping_timeout(&self, times: ConnectionTimes) -> Option<Duration> {
+        let stale = *self.stale.borrow();
+        let limit = stale.opened_within.clamp(MIN_PING_TIMEOUT, SUSPECT_TIMEOUT);
+        stale.is_suspect(times).then_some(limit)
     }
 
-    /// How long a connection that may be dead, because another one was, has to answer a ping; `None` for others.
-    pub(super) fn suspicion(&self, life: Life) -> Option<Duration> {
-        let outdated = *self.outdated.borrow();
-        let limit = outdated.opened_within.clamp(SHORTEST_WAIT, LAST_WAIT);
-        outdated.is_suspect(life).then_some(limit)
-    }
-
-    /// Whether a server is being looked for, so that connections had better not be used.
+    /// Whether a search is due or under way, so that connections had better not be used.
     pub(super) fn is_doubtful(&self) -> bool {
         self.state().is_doubtful
     }
 
-    /// Waits until an answer on a connection is not worth waiting for any more: at once when its server was left, a
-    /// little later when it became suspect.
-    pub(super) async fn outdated(&self, life: Life) {
-        let mut outdated = self.outdated.subscribe();
-        let has = |outdated: &Outdated| outdated.is_left(life) || outdated.is_suspect(life);
-        let found = outdated.wait_for(has).await;
-        let is_left = found.is_ok_and(|outdated| outdated.is_left(life));
-        if !is_left {
-            sleep(LAST_WAIT).await;
+    /// Waits until an answer on a connection is no longer worth waiting for: until its server is abandoned, or a
+    /// while after it became suspect.
+    pub(super) async fn until_stale(&self, times: ConnectionTimes) {
+        let mut stale = self.stale.subscribe();
+        let is_stale =
+            |stale: &StaleConnections| stale.is_abandoned(times) || stale.is_suspect(times);
+        let found = stale.wait_for(is_stale).await;
+        let is_abandoned = found.is_ok_and(|stale| stale.is_abandoned(times));
+        if !is_abandoned {
+            sleep(SUSPECT_TIMEOUT).await;
         }
     }
 
-    fn note_left(&self) {
+    fn mark_abandoned(&self) {
         let now = Some(Instant::now());
-        self.outdated.send_modify(|outdated| outdated.left_at = now);
+        self.stale.send_modify(|stale| stale.abandoned_at = now);
     }
 
-    /// What keeps every server from being used, for one who waited for `patience`; `None` while one is in use.
-    pub(super) fn trouble(&self, patience: Duration) -> Option<NoServer> {
-        self.is_doubtful().then(|| self.silence(patience))
-    }
-
-    /// What each server said last, or that it said nothing within `patience`.
-    pub(super) fn silence(&self, patience: Duration) -> NoServer {
+    /// The last error of each server, or that it gave no answer within `waited`.
+    pub(super) fn problems(&self, waited: Duration) -> NoUsableServer {
         let state = self.state();
         let problems = self.list.iter().zip(&state.problems);
         let problems = problems.map(|(server, problem)| {
-            let silent = || Unfit::Silent(server.name.clone(), patience);
+            let silent = || ServerError::Silent(server.name.clone(), waited);
             problem.clone().unwrap_or_else(silent)
         });
-        NoServer(problems.collect())
+        NoUsableServer(problems.collect())
     }
 
-    /// A connection to a server that takes writes, looked for where that is in doubt; `None` when it turns out
-    /// that no attempt has begun and nobody wants it any more.
+    /// Opens a connection to a server that accepts writes, and searches for one if needed. `None` when no attempt has
+    /// begun and `is_wanted` says that nobody needs the connection any more.
     pub(super) async fn connect(
         &self,
         is_wanted: impl Fn() -> bool + Send + Sync,
-    ) -> Result<Option<Session>, Unopened> {
+    ) -> Result<Option<Session>, OpenError> {
         loop {
-            match self.turn().await {
-                Turn::Found(session) => return Ok(Some(session)),
-                Turn::Settled => {}
-                Turn::None(none) => return Err(Unopened::NoServer(none)),
+            match self.settle().await {
+                SearchResult::Found(session) => return Ok(Some(session)),
+                SearchResult::Settled => {}
+                SearchResult::NoneUsable(none) => return Err(OpenError::NoUsableServer(none)),
             }
             let (true, Some(server)) = (is_wanted(), self.used()) else {
                 return Ok(None);
             };
-            let life = Life::new();
-            match session::open(server, &self.terms).await {
+            let times = ConnectionTimes::now();
+            match session::open(server, self.statement_timeout).await {
                 Ok(session) => return Ok(Some(session)),
-                Err(unfit @ Unfit::Full { .. }) => return Err(Unopened::Full(unfit)),
-                Err(Unfit::Standby(_) | Unfit::ReadOnly(_) | Unfit::RefusedWrite(_)) => {
-                    self.leave(life);
-                }
-                Err(Unfit::Silent(..) | Unfit::Unusable { .. } | Unfit::Refused { .. }) => {
-                    self.suspect(life);
-                }
+                Err(full @ ServerError::Full { .. }) => return Err(OpenError::Full(full)),
+                Err(
+                    ServerError::Standby(_)
+                    | ServerError::ReadOnly(_)
+                    | ServerError::RefusedWrite(_),
+                ) => self.abandon(times),
+                Err(
+                    ServerError::Silent(..)
+                    | ServerError::Unusable { .. }
+                    | ServerError::Refused { .. },
+                ) => self.suspect(times),
             }
         }
     }
 
-    /// Waits while a server is looked for; looks, if nobody else does.
-    async fn turn(&self) -> Turn {
+    /// Waits for the search of another caller, or searches.
+    async fn settle(&self) -> SearchResult {
         if !self.is_doubtful() {
-            return Turn::Settled;
+            return SearchResult::Settled;
         }
         let asked = Instant::now();
-        let _turn = self.look.acquire().await;
-        if let Some(known) = self.known_since(asked) {
-            return known;
+        let _turn = self.search.acquire().await;
+        if !self.is_doubtful() {
+            return SearchResult::Settled;
         }
-        let found = self.look_around().await;
-        found.unwrap_or_else(|| Turn::None(self.silence(asked.elapsed())))
+        let has_failed = self.state().failed_at.is_some_and(|at| at >= asked);
+        let found = if has_failed {
+            None
+        } else {
+            self.search().await
+        };
+        found.unwrap_or_else(|| SearchResult::NoneUsable(self.problems(asked.elapsed())))
     }
 
-    /// What the look of somebody else came to.
-    fn known_since(&self, asked: Instant) -> Option<Turn> {
-        let state = self.state();
-        if !state.is_doubtful {
-            return Some(Turn::Settled);
-        }
-        let has_failed = state.failed_at.is_some_and(|at| at >= asked);
-        drop(state);
-        has_failed.then(|| Turn::None(self.silence(asked.elapsed())))
-    }
-
-    /// Asks one server after the other, from the one in use or the one after it, until one can be used, for as
-    /// long as one attempt may take. Attempts that hang go on meanwhile.
-    async fn look_around(&self) -> Option<Turn> {
+    /// Tries one server after the other, from the one in use or the one behind it, until one can be used, for as long
+    /// as one attempt may take. Attempts without an answer go on meanwhile.
+    async fn search(&self) -> Option<SearchResult> {
         self.state().problems.fill(None);
-        let ends = Instant::now() + self.patience();
+        let ends = Instant::now() + self.connect_timeout();
         let (mut attempts, mut due) = (FuturesUnordered::new(), Instant::now());
-        let (mut begun, mut pause) = (0, PAUSE);
+        let (mut begun, mut pause) = (0, FIRST_PAUSE);
         loop {
             tokio::select! {
-                Some((place, took, opened)) = attempts.next() => match opened {
+                Some((index, took, opened)) = attempts.next() => match opened {
                     Ok(session) => {
-                        self.found(place, took);
-                        return Some(Turn::Found(session));
+                        self.use_server(index, took);
+                        return Some(SearchResult::Found(session));
                     }
-                    // It lives, and so may the connections that there are.
-                    Err(Unfit::Full { .. }) if self.is_suspected(place) => {
-                        self.found(place, took);
-                        return Some(Turn::Settled);
+                    // The server works, and so may the open connections.
+                    Err(ServerError::Full { .. }) if self.is_suspected(index) => {
+                        self.use_server(index, took);
+                        return Some(SearchResult::Settled);
                     }
-                    Err(unfit) => {
-                        if matches!(unfit, Unfit::Refused { .. }) {
-                            self.renew();
+                    Err(problem) => {
+                        if matches!(problem, ServerError::Refused { .. }) {
+                            self.renew_logins();
                         }
-                        self.note(place, unfit);
-                        let is_new_to_come = begun < self.list.len();
-                        let wait = if is_new_to_come { Duration::ZERO } else { pause };
+                        if let Some(last) = self.state().problems.get_mut(index) {
+                            *last = Some(problem);
+                        }
+                        let has_untried = begun < self.list.len();
+                        let wait = if has_untried { Duration::ZERO } else { pause };
                         due = due.min(Instant::now() + wait);
-                        pause = (pause * 2).min(STAGGER);
+                        pause = (pause * 2).min(ATTEMPT_INTERVAL);
                     }
                 },
                 () = sleep_until(due) => {
-                    // Noted before it answers: a caller who gives up leaves the next one to his successor.
-                    let (place, server) = self.take_next()?;
-                    let (opening, start) = (session::open(server, &self.terms), Instant::now());
+                    // Advanced before the attempt ends: if this caller gives up, the next one tries the next server.
+                    let (index, server) = self.take_next()?;
+                    let opening = session::open(server, self.statement_timeout);
+                    let start = Instant::now();
                     attempts.push(async move {
                         let opened = opening.await;
-                        (place, start.elapsed(), opened)
+                        (index, start.elapsed(), opened)
                     });
                     begun += 1;
-                    due = Instant::now() + STAGGER;
+                    due = Instant::now() + ATTEMPT_INTERVAL;
                 }
                 () = sleep_until(ends) => {
                     self.state().failed_at = Some(Instant::now());
@@ -343,55 +341,46 @@ impl Servers {
 
     fn take_next(&self) -> Option<(usize, &Server)> {
         let mut state = self.state();
-        let place = state.next;
-        state.next = self.after(place);
-        Some((place, self.list.get(place)?))
+        let index = state.next;
+        state.next = self.after(index);
+        Some((index, self.list.get(index)?))
     }
 
-    fn note(&self, place: usize, unfit: Unfit) {
-        if let Some(problem) = self.state().problems.get_mut(place) {
-            *problem = Some(unfit);
-        }
-    }
-
-    /// Whether this server is in use, and only looked at because a connection broke or was silent.
-    fn is_suspected(&self, place: usize) -> bool {
+    /// Whether this server is in use, and only checked because a connection broke or got no answer.
+    fn is_suspected(&self, index: usize) -> bool {
         let state = self.state();
-        state.used == place && state.suspected_at.is_some()
+        state.used == index && state.suspected_at.is_some()
     }
 
-    /// The server at this place of the list takes writes; that is news where it is the one in use.
-    pub(super) fn confirm(&self, place: usize) {
-        if self.state().used == place {
-            self.found(place, Duration::ZERO);
+    /// Notes that the server at this index accepts writes, if it is the one in use.
+    pub(super) fn confirm(&self, index: usize) {
+        if self.state().used == index {
+            self.use_server(index, Duration::ZERO);
         }
     }
 
-    fn found(&self, place: usize, took: Duration) {
+    fn use_server(&self, index: usize, took: Duration) {
         let mut state = self.state();
-        let is_another = state.used != place;
-        (state.used, state.next) = (place, place);
+        let is_another = state.used != index;
+        (state.used, state.next) = (index, index);
         state.is_doubtful = false;
         let suspected_at = state.suspected_at.take();
         let problems = std::mem::replace(&mut state.problems, vec![None; self.list.len()]);
         drop(state);
         if is_another {
-            self.note_left();
-            let (server, cause) = (
-                self.name(),
-                NoServer(problems.into_iter().flatten().collect()),
-            );
-            tracing::info!(%server, %cause, "another database server is in use");
+            self.mark_abandoned();
+            let cause = NoUsableServer(problems.into_iter().flatten().collect());
+            tracing::info!(server = %self.name(), %cause, "another database server is in use");
         } else if suspected_at.is_some() {
-            self.outdated.send_modify(|outdated| {
-                outdated.suspected_at = suspected_at;
-                outdated.opened_within = took;
+            self.stale.send_modify(|stale| {
+                stale.suspected_at = suspected_at;
+                stale.opened_within = took;
             });
         }
     }
 
-    fn after(&self, place: usize) -> usize {
-        (place + 1).checked_rem(self.list.len()).unwrap_or(0)
+    fn after(&self, index: usize) -> usize {
+        (index + 1).checked_rem(self.list.len()).unwrap_or(0)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

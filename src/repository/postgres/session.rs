@@ -1,119 +1,133 @@
-//! Sessions on a server: opened, set to what the service needs, and told whether they are its own.
+//! Sets up sessions on a server, and detects whether a pooler in transaction mode is in between.
 //!
-//! A pooler in between may lend a session for one transaction and give the next one to somebody else. Then nothing
-//! is set on it and no statement is prepared on it beyond a transaction, and nobody listens on it.
+//! Such a pooler may give each transaction another session of the server. Then nothing is set or prepared on a
+//! session beyond one transaction, and nothing listens on it.
 use sqlx::{Connection, FromRow, PgConnection, Row};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::{
-    address::Server,
-    unfit::{Standing, Unfit},
+    server_address::Server,
+    server_error::{ServerError, ServerState},
 };
 
-/// How often two sessions are compared, before each is believed to be one's own.
+/// How often two connections are compared before their sessions count as their own.
 const COMPARISONS: u32 = 2;
-/// How long the second session may take to be there: a pooler may have no more to lend.
+/// How long the second connection may take: a pooler may have no second session.
 const COMPARE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What each session of a pool is set to.
-pub(super) struct SessionTerms {
-    /// How long a statement may run.
-    pub(super) statement_timeout: Duration,
-}
-
-impl SessionTerms {
-    pub(super) fn limit(&self) -> String {
-        format!("{}ms", self.statement_timeout.as_millis())
-    }
-}
-
-/// A connection, and whose session it is.
+/// A connection, and whether its session is its own.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
-    /// A pooler lends it for each transaction anew.
+    /// Whether a pooler gives each transaction another session.
     pub(super) is_shared: bool,
 }
 
-impl Session {
-    fn own(connection: PgConnection) -> Self {
+/// When a connection was opened, and when its server last answered on it.
+#[derive(Clone, Copy)]
+pub(super) struct ConnectionTimes {
+    pub(super) opened_at: Instant,
+    pub(super) heard_at: Instant,
+}
+
+impl ConnectionTimes {
+    pub(super) fn now() -> Self {
+        let now = Instant::now();
         Self {
-            connection,
-            is_shared: false,
+            opened_at: now,
+            heard_at: now,
         }
     }
 }
 
-/// A session on a server that takes writes, within the time that connecting may take.
-pub(super) async fn open(server: &Server, terms: &SessionTerms) -> Result<Session, Unfit> {
+/// Opens a session on a server that accepts writes, with a time limit for its statements.
+pub(super) async fn open(
+    server: &Server,
+    statement_timeout: Duration,
+) -> Result<Session, ServerError> {
     let opening = async {
         let mut session = connect(server).await?;
-        let standing = if session.is_shared {
-            Standing::of(&mut session.connection).await?
+        let connection = &mut session.connection;
+        let state = if session.is_shared {
+            ServerState::read(connection).await?
         } else {
-            set(&mut session.connection, terms.limit()).await?
+            set_up(connection, statement_timeout).await?
         };
-        Ok((session, standing))
+        Ok((session, state))
     };
-    match timeout(server.patience, opening).await {
-        Ok(Ok((session, standing))) => match standing.unfit(&server.name) {
+    match timeout(server.connect_timeout, opening).await {
+        Ok(Ok((session, state))) => match state.problem(&server.name) {
             None => Ok(session),
-            Some(unfit) => Err(unfit),
+            Some(problem) => Err(problem),
         },
-        Ok(Err(error)) => Err(Unfit::of(&server.name, &error)),
-        Err(_) => Err(Unfit::Silent(server.name.clone(), server.patience)),
+        Ok(Err(error)) => Err(ServerError::of_connecting(&server.name, &error)),
+        Err(_) => Err(ServerError::Silent(
+            server.name.clone(),
+            server.connect_timeout,
+        )),
     }
 }
 
-/// A session as it comes, and whose it is.
+/// Connects without setting anything, and detects a pooler on the first connection to a server.
 pub(super) async fn connect(server: &Server) -> Result<Session, sqlx::Error> {
     let options = server.options();
     let connecting = PgConnection::connect_with(&options);
-    let (connection, is_shared) = if let Some(known) = server.is_shared.get() {
-        (connecting.await?, *known)
-    } else {
-        let second = timeout(COMPARE_TIMEOUT, PgConnection::connect_with(&options));
-        let (first, second) = tokio::join!(connecting, second);
-        let mut first = first?;
-        let met = match second {
-            Ok(Ok(second)) => do_meet(&mut first, second).await?,
-            Ok(Err(_)) | Err(_) => None,
-        };
-        // Another look will be had at it.
-        let Some(is_shared) = met else {
-            return Ok(Session::own(first));
-        };
-        if server.is_shared.set(is_shared).is_ok() && is_shared {
-            tracing::info!(
-                component = "database",
-                server = %server.name,
-                "a pooler lends its sessions for one transaction each: statements are prepared anew in each, \
-                 and changes are found by polling alone"
-            );
-        }
-        (first, is_shared)
+    if let Some(is_shared) = server.is_shared.get().copied() {
+        let connection = connecting.await?;
+        return Ok(Session {
+            connection,
+            is_shared,
+        });
+    }
+    let second = timeout(COMPARE_TIMEOUT, PgConnection::connect_with(&options));
+    let (first, second) = tokio::join!(connecting, second);
+    let mut connection = first?;
+    let compared = match second {
+        Ok(Ok(second)) => share_backend(&mut connection, second).await?,
+        Ok(Err(_)) | Err(_) => None,
     };
+    // Without a result the session counts as its own, and the next connection is compared again.
+    let is_shared = compared.unwrap_or(false);
+    if compared.is_some_and(|compared| server.is_shared.set(compared).is_ok()) && is_shared {
+        tracing::info!(
+            component = "database",
+            server = %server.name,
+            "a pooler in transaction mode is in between: statements are prepared anew in each transaction, \
+             and changes are found by polling alone"
+        );
+    }
     Ok(Session {
         connection,
         is_shared,
     })
 }
 
-/// Sets what the session needs, and tells what the server is.
-async fn set(connection: &mut PgConnection, limit: String) -> Result<Standing, sqlx::Error> {
-    // Not startup parameters: poolers in between refuse those. A role's default may be
-    // SERIALIZABLE, where one statement of ours sees less than the one before it did.
+/// Sets what the session needs, and reads the server's state in the same round trip.
+async fn set_up(
+    connection: &mut PgConnection,
+    statement_timeout: Duration,
+) -> Result<ServerState, sqlx::Error> {
+    // Not startup parameters: poolers refuse those. A role's default isolation may be SERIALIZABLE, where a
+    // statement does not see what was committed after the first one.
     let set = "SELECT
             set_config('statement_timeout', $1, false),
             set_config('default_transaction_isolation', 'read committed', false),
             pg_is_in_recovery() AS in_recovery,
             current_setting('default_transaction_read_only') = 'on' AS is_read_only";
-    let row = sqlx::query(set).bind(limit).fetch_one(connection).await?;
-    Standing::from_row(&row)
+    let row = sqlx::query(set)
+        .bind(milliseconds(statement_timeout))
+        .fetch_one(connection)
+        .await?;
+    ServerState::from_row(&row)
 }
 
-/// Whether two connections that are open at the same time meet in one backend, or one of them finds itself in another
-/// backend than before: then a pooler lends them a session for each transaction. `None` when the second gets no answer.
-async fn do_meet(
+/// A time limit as a PostgreSQL setting; zero means none.
+pub(super) fn milliseconds(limit: Duration) -> String {
+    format!("{}ms", limit.as_millis())
+}
+
+/// Whether two connections that are open at the same time use one backend, or one of them changes its backend:
+/// then a pooler gives each transaction a session. `None` when the second one gets no answer.
+async fn share_backend(
     first: &mut PgConnection,
     mut second: PgConnection,
 ) -> Result<Option<bool>, sqlx::Error> {
@@ -121,7 +135,7 @@ async fn do_meet(
     for _ in 0..COMPARISONS {
         let one = backend(first).await?;
         let Ok(other) = timeout(COMPARE_TIMEOUT, backend(&mut second)).await else {
-            // A pooler may have no second session to lend, or none for now.
+            // A pooler may have no second session, or none at the moment.
             return Ok(None);
         };
         let now = (one, other?);
@@ -134,9 +148,9 @@ async fn do_meet(
     Ok(Some(false))
 }
 
-/// Which of the server's processes answers, and since when it runs: its number may be given again.
+/// The process of the server that answers, and when it started, because process ids are reused.
 async fn backend(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    // As text, without preparing it: that could be done in one backend, and used in another.
+    // Not prepared: the statement could be prepared in one backend and run in another.
     let row = sqlx::raw_sql(include_str!("sql/backend.sql"))
         .fetch_one(connection)
         .await?;

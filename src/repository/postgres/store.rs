@@ -1,71 +1,76 @@
+//! The PostgreSQL store: its pools, and how statements run on them with retries and time limits.
 use std::{
     io::{self, ErrorKind::ConnectionAborted},
     sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use sqlx::{
-    Connection, Postgres,
+    FromRow, Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::QueryAs,
 };
 use tokio::time::timeout;
 
 use super::{
-    codes::{fault, is_refused_write},
-    connect::connect_to_one,
-    hints::Hints,
-    listener,
-    live::Life,
-    migrate,
-    pool::{Lease, Pool, PoolLimits},
+    error_codes::{ConnectionState, is_read_only_error, statement_error},
+    notification_queue::NotificationQueue,
+    pool::{Pool, PoolLimits, PooledConnection},
+    server_error::{NoUsableServer, ServerError, ServerState},
     servers::Servers,
-    session::SessionTerms,
-    unfit::{NoServer, Standing, Unfit},
+    session::{ConnectionTimes, milliseconds},
 };
 use crate::{
-    domain::{Error, PoolState},
-    repository::{
-        AddressSource, Datastore, MigrationError, PoolSettings, fault::Broken, odd_rows::OddRowLog,
-    },
+    domain::Error,
+    repository::{MigrationError, PoolSettings, invalid_rows::InvalidRowLog},
 };
 
-/// How much longer than the statement may run its answer is waited for.
+/// How long to wait for an answer beyond the time limit of the statement.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
-/// How many transactions of editors there are at once.
-const EDITORS: u32 = 4;
+/// The most transactions of editors at once.
+const MAX_EDITORS: u32 = 4;
 
-/// The catalog in PostgreSQL. A clone is another hand on the same pools.
+/// The catalog in PostgreSQL. A clone shares the pools.
 #[derive(Clone)]
 pub(crate) struct PostgresStore {
     /// For reads and writes.
     pub(super) pool: Pool,
-    /// For polls: one connection of their own, so that busy reads cannot starve them.
+    /// For polls: one connection of its own, so that busy reads cannot starve them.
     pub(super) feed: Pool,
     /// For edits, imports and exports: connections of their own, so that long ones starve no read.
     pub(super) editing: Pool,
-    pub(super) hints: Arc<Hints>,
+    pub(super) notifications: Arc<NotificationQueue>,
     pub(super) servers: Arc<Servers>,
-    /// Rows that cannot be shown, as far as they were logged.
-    pub(super) odd: Arc<OddRowLog>,
+    pub(super) invalid_rows: Arc<InvalidRowLog>,
     settings: PoolSettings,
 }
 
-/// A statement that reads rows, made anew for each attempt.
+/// A statement that reads rows, built anew for each attempt.
 pub(super) type Query<R> = QueryAs<'static, Postgres, R, PgArguments>;
 
+/// A row whose statement also returns, in its column `in_recovery`, whether a standby answered.
+pub(super) struct PrimaryRow<R> {
+    in_recovery: bool,
+    row: R,
+}
+
+impl<'r, R: FromRow<'r, PgRow>> FromRow<'r, PgRow> for PrimaryRow<R> {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            in_recovery: row.try_get("in_recovery")?,
+            row: R::from_row(row)?,
+        })
+    }
+}
+
 impl PostgresStore {
-    /// Opens the pools at `url`, without talking to the database yet. To be called inside a runtime.
+    /// Opens the pools without connecting yet. Must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
     /// [`MigrationError::Url`], which never repeats the address.
     pub(crate) fn open(urls: &str, settings: &PoolSettings) -> Result<Self, MigrationError> {
-        let terms = SessionTerms {
-            statement_timeout: settings.statement_timeout,
-        };
-        let servers = Arc::new(Servers::parse(urls, terms)?);
+        let servers = Arc::new(Servers::parse(urls, settings.statement_timeout)?);
         let pool = |min, max, acquire_timeout| {
             let limits = PoolLimits {
                 min,
@@ -76,37 +81,41 @@ impl PostgresStore {
             };
             Pool::new(Arc::clone(&servers), limits)
         };
-        let patience = settings.acquire_timeout;
+        let limit = settings.acquire_timeout;
         Ok(Self {
-            pool: pool(settings.min_connections, settings.max_connections, patience),
-            feed: pool(1, 1, patience.min(settings.poll_timeout)),
-            editing: pool(0, EDITORS, patience),
-            hints: Arc::default(),
+            pool: pool(settings.min_connections, settings.max_connections, limit),
+            feed: pool(1, 1, limit.min(settings.poll_timeout)),
+            editing: pool(0, MAX_EDITORS, limit),
+            notifications: Arc::default(),
             servers,
-            odd: Arc::default(),
+            invalid_rows: Arc::default(),
             settings: settings.clone(),
         })
     }
 
-    /// Leaves the server in use, which was found to be none that takes writes: its connections are
-    /// closed, and nothing is asked of it until it does. Gives the error of the statement that found it.
-    pub(super) fn leave_server(&self, life: Life, cause: Unfit) -> Error {
-        self.servers.leave(life);
-        Error::datastore(NoServer(vec![cause]))
+    /// Abandons the server of a connection, which accepts no writes, and returns the error of the statement that
+    /// found this.
+    pub(super) fn abandon_server(&self, times: ConnectionTimes, cause: ServerError) -> Error {
+        self.servers.abandon(times);
+        Error::datastore(NoUsableServer(vec![cause]))
     }
 
-    /// A connection of `pool`; one that was not used before, where those that were may be dead.
-    pub(super) async fn lease(&self, pool: &Pool, is_new: bool) -> Result<Lease, Error> {
-        let lease = if is_new {
+    /// Takes a connection of `pool`; a new one if the pooled ones may be broken.
+    pub(super) async fn acquire(
+        &self,
+        pool: &Pool,
+        is_new: bool,
+    ) -> Result<PooledConnection, Error> {
+        let connection = if is_new {
             pool.acquire_new().await
         } else {
             pool.acquire().await
         };
-        lease.map_err(Error::datastore)
+        connection.map_err(Error::datastore)
     }
 
-    /// Runs a read, or a call that may be made twice: once more on a new connection when the pool gave out a dead
-    /// one, or one of a server that takes no writes.
+    /// Runs a statement that may run twice: it is retried once on a new connection when the pooled one was broken,
+    /// or its server accepts no writes.
     pub(super) async fn fetch<R>(
         &self,
         pool: &Pool,
@@ -114,63 +123,147 @@ impl PostgresStore {
         query: impl Fn() -> Query<R> + Send + Sync,
     ) -> Result<Vec<R>, Error>
     where
-        R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let limit = self.answer_limit(pool);
-        let mut is_again = false;
+        let mut is_retry = false;
         loop {
-            let mut lease = self.lease(pool, is_again).await?;
-            let life = lease.life();
+            let mut connection = self.acquire(pool, is_retry).await?;
+            let times = connection.times();
             let answer = tokio::select! {
-                answer = timeout(limit, self.run(&mut lease, query())) => answer,
-                // Found by somebody else: this one would not answer, or what it says would not count.
-                () = self.servers.outdated(life) => Ok(Err(io::Error::from(ConnectionAborted).into())),
+                answer = timeout(limit, self.run(&mut connection, query())) => answer,
+                // Another caller found that this connection will not answer, or that its answer would not count.
+                () = self.servers.until_stale(times) => {
+                    Ok(Err(io::Error::from(ConnectionAborted).into()))
+                }
             };
             let error = match answer {
                 Ok(Ok(rows)) => {
-                    lease.give_back();
+                    connection.give_back();
                     return Ok(rows);
                 }
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    self.servers.suspect(life);
-                    let silent = Unfit::Silent(self.servers.name(), limit);
+                    self.servers.suspect(times);
+                    let silent = ServerError::Silent(self.servers.name(), limit);
                     return Err(Error::datastore(silent));
                 }
             };
-            let failed = if is_refused_write(&error) {
-                self.leave_server(life, Unfit::RefusedWrite(self.servers.name()))
-            } else if self.is_worth_another_try(&lease, &error) {
-                fault(context, error)
+            let failed = if is_read_only_error(&error) {
+                self.abandon_server(times, ServerError::RefusedWrite(self.servers.name()))
+            } else if self.is_worth_retry(&connection, &error) {
+                statement_error(context)(error)
             } else {
-                if !lease.is_shared() {
-                    lease.give_back();
+                if !connection.is_shared() {
+                    connection.give_back();
                 }
-                return Err(fault(context, error));
+                return Err(statement_error(context)(error));
             };
-            if is_again {
+            if is_retry {
                 return Err(failed);
             }
-            is_again = true;
+            is_retry = true;
         }
     }
 
-    /// Runs one statement; in a transaction of its own where the session is lent for no longer.
-    async fn run<R>(&self, lease: &mut Lease, query: Query<R>) -> Result<Vec<R>, sqlx::Error>
+    /// As [`Self::fetch`], for data that may be old on a standby: the answer of a standby is discarded, its server
+    /// abandoned, and the statement retried once on another server.
+    pub(super) async fn fetch_from_primary<R>(
+        &self,
+        pool: &Pool,
+        context: &'static str,
+        query: impl Fn() -> Query<PrimaryRow<R>> + Send + Sync,
+    ) -> Result<Vec<R>, Error>
     where
-        R: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        if !lease.is_shared() {
-            return query.fetch_all(&mut **lease).await;
+        let mut is_retry = false;
+        loop {
+            let asked = ConnectionTimes::now();
+            let rows = self.fetch(pool, context, &query).await?;
+            if !rows.iter().any(|row| row.in_recovery) {
+                return Ok(rows.into_iter().map(|row| row.row).collect());
+            }
+            let standby = ServerError::Standby(self.servers.name());
+            let refused = self.abandon_server(asked, standby);
+            if is_retry {
+                return Err(refused);
+            }
+            is_retry = true;
         }
-        Standing::by(include_str!("sql/begin.sql"), lease).await?;
-        self.limit_transaction(lease).await?;
-        let rows = query.persistent(false).fetch_all(&mut **lease).await?;
-        sqlx::raw_sql("COMMIT").execute(&mut **lease).await?;
+    }
+
+    /// Calls a function that returns one value.
+    pub(super) async fn fetch_one<T>(
+        &self,
+        context: &'static str,
+        query: impl Fn() -> Query<(T,)> + Send + Sync,
+    ) -> Result<Option<T>, Error>
+    where
+        (T,): for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let rows = self.fetch(&self.pool, context, query).await?;
+        Ok(rows.into_iter().next().map(|(value,)| value))
+    }
+
+    /// Calls a function that returns nothing.
+    pub(super) async fn call(
+        &self,
+        context: &'static str,
+        query: impl Fn() -> Query<()> + Send + Sync,
+    ) -> Result<(), Error> {
+        self.fetch(&self.pool, context, query).await.map(drop)
+    }
+
+    /// Runs one statement; in a transaction of its own where the session is shared.
+    async fn run<R>(
+        &self,
+        connection: &mut PooledConnection,
+        query: Query<R>,
+    ) -> Result<Vec<R>, sqlx::Error>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        if !connection.is_shared() {
+            return query.fetch_all(&mut **connection).await;
+        }
+        ServerState::read_by(include_str!("sql/begin.sql"), connection).await?;
+        self.limit_transaction(connection).await?;
+        let rows = query.persistent(false).fetch_all(&mut **connection).await?;
+        sqlx::raw_sql("COMMIT").execute(&mut **connection).await?;
         Ok(rows)
     }
 
-    /// How long an answer is waited for.
+    /// Limits the statements of a transaction on a shared session.
+    pub(super) async fn limit_transaction(
+        &self,
+        connection: &mut PooledConnection,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT set_config('statement_timeout', $1, true)")
+            .bind(milliseconds(self.servers.statement_timeout))
+            .persistent(false)
+            .execute(&mut **connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether a statement that failed may succeed on a new connection; notes what the error says of other connections.
+    pub(super) fn is_worth_retry(
+        &self,
+        connection: &PooledConnection,
+        error: &sqlx::Error,
+    ) -> bool {
+        match ConnectionState::after(error) {
+            ConnectionState::Usable => false,
+            ConnectionState::StalePlan | ConnectionState::IdleClosed => true,
+            ConnectionState::Broken => {
+                self.servers.suspect(connection.times());
+                true
+            }
+        }
+    }
+
+    /// How long to wait for an answer.
     pub(super) fn answer_limit(&self, pool: &Pool) -> Duration {
         let limit = self.settings.statement_timeout + GRACE;
         if std::ptr::eq(pool, &raw const self.feed) {
@@ -178,65 +271,5 @@ impl PostgresStore {
         } else {
             limit
         }
-    }
-}
-
-#[async_trait]
-impl Datastore for PostgresStore {
-    async fn check(&self) -> Result<(), MigrationError> {
-        // Not from the pool, which tries again until its time is over, and forgets why.
-        let (place, mut connection) = connect_to_one(self.servers.list()).await?;
-        self.servers.confirm(place);
-        let checked = migrate::check(&mut connection).await;
-        connection.close().await.ok();
-        checked
-    }
-
-    fn renew_login_by(&self, source: AddressSource) {
-        self.servers.renew_by(source);
-    }
-
-    async fn fill(&self) -> Result<(), Error> {
-        // The one for polls first: reads make do with those that the server grants beyond.
-        let filling = async {
-            self.feed.fill().await?;
-            self.pool.fill().await
-        };
-        filling.await.map_err(Error::datastore)
-    }
-
-    async fn notify_queue_usage(&self) -> Result<Option<f64>, Error> {
-        let look = || sqlx::query_as("SELECT pg_notification_queue_usage()");
-        let context = "looking at the queue of notifications";
-        let rows: Vec<(f64,)> = self.fetch(&self.feed, context, look).await?;
-        Ok(rows.first().map(|(usage,)| *usage))
-    }
-
-    async fn page_token_key(&self) -> Result<[u8; 32], Error> {
-        let context = "reading the key of page tokens";
-        let read = || sqlx::query_as("SELECT page_token_key FROM challenges_catalog.state");
-        let rows: Vec<(Vec<u8>,)> = self.fetch(&self.pool, context, read).await?;
-        let key = rows
-            .into_iter()
-            .next()
-            .and_then(|(key,)| key.try_into().ok());
-        key.ok_or_else(|| Error::internal(context, Broken("it is not 32 bytes".to_owned())))
-    }
-
-    fn pool(&self) -> PoolState {
-        let open = self.pool.open();
-        PoolState {
-            open,
-            idle: self.pool.idle().min(open),
-            max: self.pool.limits().max,
-        }
-    }
-
-    async fn listen(&self) {
-        listener::listen(self).await;
-    }
-
-    async fn close(&self) {
-        futures_util::join!(self.pool.close(), self.feed.close(), self.editing.close());
     }
 }

@@ -1,40 +1,72 @@
+//! Transactions on connections of editors.
 use std::{
     ops::{Deref, DerefMut},
     time::Duration,
 };
 
-use sqlx::PgConnection;
+use sqlx::{
+    FromRow, PgConnection, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::QueryAs,
+};
 use tokio::time::timeout;
 
 use super::{
-    PostgresStore,
-    codes::{Health, fault},
-    pool::Lease,
-    store::GRACE,
-    unfit::Standing,
+    PostgresStore, error_codes::statement_error, pool::PooledConnection, server_error::ServerState,
+    session::milliseconds, store::GRACE,
 };
-use crate::{domain::Error, repository::fault::NoAnswer};
+use crate::{domain::Error, repository::sql_error::TimedOut};
 
-/// A connection that begins nothing within this long is taken for dead, and another one is tried.
+/// A connection without an answer to BEGIN within this long counts as broken, and another one is tried.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An open transaction on a connection of its own. Dropped, its connection is closed, which rolls it back.
-pub(super) struct Transaction(Lease);
+/// An open transaction on a connection of its own. Dropping it closes the connection, which rolls it back.
+pub(super) struct Transaction(PooledConnection);
 
 impl Transaction {
-    /// Whether a statement may be prepared for the next transactions on the same session too.
-    pub(super) fn keeps_statements(&self) -> bool {
+    /// Runs a statement and returns its rows.
+    pub(super) async fn fetch<R>(
+        &mut self,
+        query: QueryAs<'_, Postgres, R, PgArguments>,
+    ) -> Result<Vec<R>, sqlx::Error>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let query = query.persistent(self.keeps_statements());
+        query.fetch_all(&mut *self.0).await
+    }
+
+    /// Runs a statement that returns one row.
+    pub(super) async fn fetch_one<R>(
+        &mut self,
+        query: QueryAs<'_, Postgres, R, PgArguments>,
+    ) -> Result<R, sqlx::Error>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let query = query.persistent(self.keeps_statements());
+        query.fetch_one(&mut *self.0).await
+    }
+
+    /// Whether a statement may stay prepared for later transactions on the session.
+    fn keeps_statements(&self) -> bool {
         !self.0.is_shared()
     }
 
-    /// Commits. When that fails with a connection, nobody knows whether it was carried out.
+    /// Limits each statement, and each pause between statements, to `limit`.
+    pub(super) async fn set_timeouts(&mut self, limit: Duration) -> Result<(), sqlx::Error> {
+        let set = sqlx::query_as(include_str!("sql/set_local_timeouts.sql"));
+        self.fetch_one(set.bind(milliseconds(limit))).await
+    }
+
+    /// Commits. When this fails because of the connection, nobody knows whether it was carried out.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         sqlx::raw_sql("COMMIT").execute(&mut *self.0).await?;
         self.0.give_back();
         Ok(())
     }
 
-    /// Rolls back, and keeps the connection. For one whose statements were all answered.
+    /// Rolls back and keeps the connection. All statements must have been answered.
     pub(super) async fn roll_back(mut self) {
         let rolling_back = sqlx::raw_sql("ROLLBACK").execute(&mut *self.0);
         if matches!(timeout(GRACE, rolling_back).await, Ok(Ok(_))) {
@@ -58,76 +90,63 @@ impl DerefMut for Transaction {
 }
 
 impl PostgresStore {
-    /// Begins a transaction with `statement`, which ends with the look of [`Standing`]; once more on a new connection
-    /// when the pool gave out a dead one, or one of a server that takes no writes.
-    pub(super) async fn begin(
+    /// Begins a transaction that writes.
+    pub(super) async fn begin(&self, context: &'static str) -> Result<Transaction, Error> {
+        self.begin_by(context, include_str!("sql/begin.sql")).await
+    }
+
+    /// Begins a read-only transaction, all of whose statements see the same state.
+    pub(super) async fn begin_snapshot(&self, context: &'static str) -> Result<Transaction, Error> {
+        let begin = include_str!("sql/begin_snapshot.sql");
+        self.begin_by(context, begin).await
+    }
+
+    /// Begins a transaction by `statements`, which end with the read of [`ServerState`]. It is retried once on a new
+    /// connection when the pooled one was broken, or its server accepts no writes.
+    async fn begin_by(
         &self,
         context: &'static str,
-        statement: &'static str,
+        statements: &'static str,
     ) -> Result<Transaction, Error> {
-        let mut is_again = false;
+        let mut is_retry = false;
         loop {
-            let mut lease = self.lease(&self.editing, is_again).await?;
-            let limit = if is_again {
+            let mut connection = self.acquire(&self.editing, is_retry).await?;
+            let limit = if is_retry {
                 self.answer_limit(&self.editing)
             } else {
                 BEGIN_TIMEOUT
             };
-            let begun = timeout(limit, self.begin_on(&mut lease, statement)).await;
+            let beginning = async {
+                let state = ServerState::read_by(statements, &mut connection).await?;
+                if connection.is_shared() {
+                    self.limit_transaction(&mut connection).await?;
+                }
+                Ok(state)
+            };
+            let begun: Result<Result<ServerState, sqlx::Error>, _> =
+                timeout(limit, beginning).await;
             let error = match begun {
-                Ok(Ok(standing)) => match standing.unfit(&self.servers.name()) {
-                    None => return Ok(Transaction(lease)),
-                    Some(unfit) => self.leave_server(lease.life(), unfit),
+                Ok(Ok(state)) => match state.problem(&self.servers.name()) {
+                    None => return Ok(Transaction(connection)),
+                    Some(problem) => self.abandon_server(connection.times(), problem),
                 },
                 Ok(Err(error)) => {
-                    if !self.is_worth_another_try(&lease, &error) {
-                        return Err(fault(context, error));
+                    let is_retry = self.is_worth_retry(&connection, &error);
+                    let error = statement_error(context)(error);
+                    if !is_retry {
+                        return Err(error);
                     }
-                    fault(context, error)
+                    error
                 }
                 Err(_) => {
-                    self.servers.suspect(lease.life());
-                    Error::datastore(NoAnswer(limit))
+                    self.servers.suspect(connection.times());
+                    Error::datastore(TimedOut(limit))
                 }
             };
-            if is_again {
+            if is_retry {
                 return Err(error);
             }
-            is_again = true;
-        }
-    }
-
-    async fn begin_on(
-        &self,
-        lease: &mut Lease,
-        statement: &'static str,
-    ) -> Result<Standing, sqlx::Error> {
-        let standing = Standing::by(statement, lease).await?;
-        if lease.is_shared() {
-            self.limit_transaction(lease).await?;
-        }
-        Ok(standing)
-    }
-
-    /// Limits the statements of a transaction on a session that is lent for no longer.
-    pub(super) async fn limit_transaction(&self, lease: &mut Lease) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT set_config('statement_timeout', $1, true)")
-            .bind(self.servers.statement_limit())
-            .persistent(false)
-            .execute(&mut **lease)
-            .await?;
-        Ok(())
-    }
-
-    /// Whether a statement that failed with `error` may succeed on a new connection; notes what that says of others.
-    pub(super) fn is_worth_another_try(&self, lease: &Lease, error: &sqlx::Error) -> bool {
-        match Health::after(error) {
-            Health::Good => false,
-            Health::Confused | Health::Ended => true,
-            Health::Dead => {
-                self.servers.suspect(lease.life());
-                true
-            }
+            is_retry = true;
         }
     }
 }

@@ -1,3 +1,4 @@
+//! The port [`ControlStore`]: rows of flags and runtime settings.
 use async_trait::async_trait;
 use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
 
@@ -13,13 +14,11 @@ use crate::{
 #[async_trait]
 impl ControlStore for SqliteStore {
     async fn controls(&self) -> Result<ControlRows, Error> {
-        let context = "reading the flags";
-        let names = serde_json::to_string(&control_row::names())
-            .map_err(|error| Error::internal(context, error))?;
+        let names = serde_json::json!(control_row::names()).to_string();
         let read = sqlx::query_as(include_str!("sql/controls.sql")).bind(names);
-        let rows = self.fetch(&self.pool, context, read).await?;
+        let rows = self.fetch(&self.pool, "reading the flags", read).await?;
         let found = control_row::controls(rows)?;
-        self.odd.note_controls(found.odd);
+        self.invalid_rows.log_controls(found.invalid);
         Ok(found.rows)
     }
 
@@ -29,40 +28,34 @@ impl ControlStore for SqliteStore {
         draft: &ControlDraft,
         editor: Option<&str>,
     ) -> Result<Option<Stamp>, Error> {
-        let environment = draft.environment.as_str();
-        let (write, seen) = match (draft.value, seen) {
-            (DraftValue::Flag(flag, value), seen) => {
+        let environment = draft.environment.as_str().to_owned();
+        let write = match draft.value {
+            DraftValue::Flag(flag, value) => {
                 let statement = match seen {
                     None => include_str!("sql/insert_flag.sql"),
                     Some(_) => include_str!("sql/update_flag.sql"),
                 };
-                let write = sqlx::query(statement)
-                    .bind(flag.definition().name)
-                    .bind(environment.to_owned())
-                    .bind(value.enabled)
-                    .bind(value.rollout.get());
-                (write, seen)
+                let write = sqlx::query(statement).bind(flag.definition().name);
+                let write = write.bind(environment).bind(value.enabled);
+                write.bind(value.rollout.get())
             }
-            (DraftValue::Setting(setting, value), seen) => {
+            DraftValue::Setting(setting, value) => {
                 let statement = match seen {
                     None => include_str!("sql/insert_setting.sql"),
                     Some(_) => include_str!("sql/update_setting.sql"),
                 };
-                let write = sqlx::query(statement)
-                    .bind(setting.definition().name)
-                    .bind(environment.to_owned())
-                    .bind(signed(value));
-                (write, seen)
+                let write = sqlx::query(statement).bind(setting.definition().name);
+                write.bind(environment).bind(signed(value))
             }
         };
         let write = write
             .bind(draft.description.clone())
             .bind(editor.map(str::to_owned));
-        let write = match seen {
+        self.change_controls(match seen {
             None => write,
             Some(seen) => write.bind(seen.to_owned()),
-        };
-        self.change_controls(write).await
+        })
+        .await
     }
 
     async fn remove(
@@ -81,21 +74,19 @@ impl ControlStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Makes a change, and tells its commit; `None` when another one came first.
+    /// Makes a change and returns its commit; `None` when the row is no longer the one that the caller saw.
     async fn change_controls(
         &self,
         change: Query<'static, Sqlite, SqliteArguments>,
     ) -> Result<Option<Stamp>, Error> {
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let done = change.execute(&mut *transaction).await?;
+        let work = async |connection: &mut _| {
+            let done = change.execute(&mut *connection).await?;
             let newest: i64 = sqlx::query_scalar("SELECT max(seq) FROM catalog_change")
-                .fetch_one(&mut *transaction)
+                .fetch_one(connection)
                 .await?;
-            transaction.commit().await?;
             Ok((done.rows_affected() > 0).then_some(newest))
         };
-        let seq = self.within("changing a flag", work).await?;
+        let seq = self.write("changing a flag", work).await?;
         self.changed.notify_one();
         seq.map(|seq| row::stamp(0, seq)).transpose()
     }

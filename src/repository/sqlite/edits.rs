@@ -1,23 +1,24 @@
+//! The port [`ChallengeEditor`]: edits, the history, imports and exports.
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{SqliteStore, export::Snapshot, import::Import};
+use super::{SqliteStore, export::Export, import::Import};
 use crate::{
     domain::{
         Challenge, ChallengeChange, ChallengeEditor, ChallengeId, ChallengeRepository, Decide,
-        EditRefusal, EditStep, EditTerms, Edited, Error, Exporting, Importing, NewChallenge,
-        Revision, RevisionQuery, UnixMicros, Version,
+        Difficulty, EditRefusal, EditStep, EditTerms, Edited, Error, Exporting, Importing,
+        NewChallenge, Revision, RevisionQuery, UnixMicros, Version,
     },
     repository::{
         challenge_row,
         edit_row::{self, RequestRow, RevisionRow, VersionRow},
-        tip_row::MOST_PRUNED,
+        row::{MAX_PRUNED, micros},
     },
 };
 
-/// What came of a request before, as this engine keeps it.
+/// The outcome of an earlier request with the same id; its tally is JSON.
 pub(super) type Request = RequestRow<String>;
 
 #[async_trait]
@@ -63,27 +64,17 @@ impl ChallengeEditor for SqliteStore {
         rows.into_iter().map(edit_row::revision).collect()
     }
 
-    async fn revision(&self, id: ChallengeId, number: i64) -> Result<Option<Revision>, Error> {
-        let just_this = RevisionQuery {
-            challenge: Some(id),
-            before: number.checked_add(1),
-            limit: 1,
-        };
-        let found = self.revisions(just_this).await?.into_iter().next();
-        Ok(found.filter(|revision| revision.number == number))
-    }
-
     async fn import(&self, _: Duration) -> Result<Box<dyn Importing>, Error> {
         Ok(Box::new(Import::begin(self).await?))
     }
 
     async fn export(&self, _: Duration) -> Result<Box<dyn Exporting>, Error> {
-        Ok(Box::new(Snapshot::begin(self).await?))
+        Ok(Box::new(Export::begin(self).await?))
     }
 }
 
 impl SqliteStore {
-    /// Names the editor to the history, and tells what came of the same request before.
+    /// Sets the editor for the history, and returns the outcome of an earlier request with the same id.
     pub(super) async fn begin_edit(
         &self,
         connection: &mut SqliteConnection,
@@ -94,19 +85,19 @@ impl SqliteStore {
                 .bind(terms.editor.as_str())
                 .execute(&mut *connection)
                 .await?;
-            let Some(once) = &terms.idempotency_key else {
+            let Some(key) = &terms.idempotency_key else {
                 return Ok(Request::default());
             };
             let known = sqlx::query_as(include_str!("sql/find_request.sql"))
-                .bind(once.id.as_str())
+                .bind(key.id.as_str())
                 .fetch_optional(&mut *connection)
                 .await?;
             if let Some(known) = known {
                 return Ok(known);
             }
             sqlx::query("INSERT INTO edit_requests (id, payload) VALUES ($1, $2)")
-                .bind(once.id.as_str())
-                .bind(once.payload.as_slice())
+                .bind(key.id.as_str())
+                .bind(key.payload.as_slice())
                 .execute(connection)
                 .await?;
             Ok(Request::default())
@@ -114,6 +105,7 @@ impl SqliteStore {
         self.within("beginning an edit", work).await
     }
 
+    /// Reads the challenge as this transaction sees it.
     async fn find(
         &self,
         connection: &mut SqliteConnection,
@@ -123,7 +115,7 @@ impl SqliteStore {
             .bind(format!("[\"{id}\"]"))
             .fetch_all(connection);
         let rows = self.within("reading a challenge to edit", read).await?;
-        challenge_row::only(rows)
+        challenge_row::read_one(rows)
     }
 
     async fn carry_out(
@@ -143,8 +135,7 @@ impl SqliteStore {
             }
             EditStep::Delete => {
                 let work = delete(connection, id);
-                let referring = self.within("deleting a challenge", work).await?;
-                match referring {
+                match self.within("deleting a challenge", work).await? {
                     None => Ok(()),
                     Some(table) => Err(Error::Refused(EditRefusal::InUse { id, table })),
                 }
@@ -153,7 +144,7 @@ impl SqliteStore {
         }
     }
 
-    /// Commits, and gives the version of the catalog that has the edit.
+    /// Commits, and returns a version of the catalog that has the edit.
     pub(super) async fn commit_edit(
         &self,
         mut transaction: Transaction<'_, Sqlite>,
@@ -165,9 +156,9 @@ impl SqliteStore {
             let seq: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM catalog_change")
                 .fetch_one(&mut *transaction)
                 .await?;
-            if let Some(once) = &terms.idempotency_key {
+            if let Some(key) = &terms.idempotency_key {
                 sqlx::query(include_str!("sql/note_outcome.sql"))
-                    .bind(once.id.as_str())
+                    .bind(key.id.as_str())
                     .bind(seq)
                     .bind(id.map(|id| id.to_string()))
                     .bind(tally)
@@ -180,29 +171,27 @@ impl SqliteStore {
             transaction.commit().await?;
             Ok(seq)
         };
-        // A file is written by this process itself: a commit that fails was not made.
+        // This process itself writes the file, so a commit that fails was not made.
         let seq = self.within("committing an edit", work).await?;
-        // But one to a file that was deleted meanwhile may be gone with it.
+        // But a commit to a file that was deleted meanwhile is lost with that file.
         self.file.check().map_err(Error::outcome_unknown)?;
         self.changed.notify_one();
         self.version_of(Some(seq)).await
     }
 
-    /// The version of a change; that of now for none.
+    /// The version of the change `seq`; for `None` the current version.
     pub(super) async fn version_of(&self, seq: Option<i64>) -> Result<Version, Error> {
         let read = sqlx::query_as(include_str!("sql/version.sql")).bind(seq);
-        let rows: Vec<VersionRow> = self
-            .fetch(&self.pool, "reading the version of an edit", read)
-            .await?;
+        let context = "reading the version of an edit";
+        let rows: Vec<VersionRow> = self.fetch(&self.pool, context, read).await?;
         edit_row::version(rows.into_iter().next())
     }
 
-    /// Forgets requests that nobody will make again.
+    /// Removes request ids that no caller will send again.
     pub(super) async fn prune_edit_requests(&self) -> Result<(), Error> {
-        let keep = i64::try_from(edit_row::REQUESTS_KEPT.as_micros()).unwrap_or(i64::MAX);
         let work = sqlx::query(include_str!("sql/prune_edit_requests.sql"))
-            .bind(keep)
-            .bind(MOST_PRUNED)
+            .bind(micros(edit_row::REQUESTS_KEPT))
+            .bind(MAX_PRUNED)
             .execute(&self.pool);
         self.within("pruning requests", work).await.map(drop)
     }
@@ -232,7 +221,7 @@ async fn update(
 ) -> Result<(), sqlx::Error> {
     let updated = sqlx::query(include_str!("sql/update_challenge.sql"))
         .bind(id.uuid().hyphenated())
-        .bind(change.difficulty.map(crate::domain::Difficulty::as_str))
+        .bind(change.difficulty.map(Difficulty::as_str))
         .bind(change.title)
         .bind(change.description)
         .bind(change.points)
@@ -241,8 +230,8 @@ async fn update(
     updated.await.map(drop)
 }
 
-/// Gives the tables that may refer to the challenge when one of them does: the engine does not say
-/// which. What a table wants done to its rows when a challenge goes is done.
+/// Deletes the challenge, with what foreign keys of other tables demand for it. If one of them forbids it, returns all
+/// tables that have such a key, because the engine does not name the one.
 async fn delete(
     connection: &mut SqliteConnection,
     id: ChallengeId,

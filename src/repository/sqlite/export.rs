@@ -1,3 +1,4 @@
+//! The port [`Exporting`]: reads all challenges in one snapshot, page by page.
 use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 
@@ -10,21 +11,21 @@ use crate::{
     },
 };
 
-/// The catalog of one moment: what a transaction sees that only reads.
-pub(super) struct Snapshot {
+/// An export: a transaction that only reads, so its statements all see the same state.
+pub(super) struct Export {
     store: SqliteStore,
     transaction: Transaction<'static, Sqlite>,
     version: Version,
-    /// The bytes of an id, which may be no UTF-8.
+    /// The bytes of an id, which may not be UTF-8.
     after: Vec<u8>,
 }
 
 const CONTEXT: &str = "exporting challenges";
 
-impl Snapshot {
+impl Export {
     pub(super) async fn begin(store: &SqliteStore) -> Result<Self, Error> {
         let mut transaction = store.within(CONTEXT, store.pool.begin()).await?;
-        // The first read decides which moment it is.
+        // The snapshot is taken by the first read.
         let read = sqlx::query_as(include_str!("sql/version.sql"))
             .bind(None::<i64>)
             .fetch_optional(&mut *transaction);
@@ -39,7 +40,7 @@ impl Snapshot {
 }
 
 #[async_trait]
-impl Exporting for Snapshot {
+impl Exporting for Export {
     fn version(&self) -> Version {
         self.version
     }
@@ -51,13 +52,15 @@ impl Exporting for Snapshot {
                 .bind(EXPORT_PAGE)
                 .fetch_all(&mut *self.transaction);
             let rows: Vec<StampedRow> = self.store.within(CONTEXT, read).await?;
-            let last = rows.last().and_then(StampedRow::id);
-            let Some(last) = last.map(|id| id.as_bytes().to_vec()) else {
+            let Some(last) = rows.last().and_then(StampedRow::id) else {
                 return Ok(Vec::new());
             };
-            self.after = last;
-            let Found { challenges, odd } = challenge_row::read(rows)?.value;
-            self.store.odd.note_challenges(odd);
+            self.after = last.as_bytes().to_vec();
+            let Found {
+                challenges,
+                invalid,
+            } = challenge_row::read(rows)?.value;
+            self.store.invalid_rows.log_challenges(invalid);
             if !challenges.is_empty() {
                 return Ok(challenges);
             }

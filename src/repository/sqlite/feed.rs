@@ -1,36 +1,11 @@
+//! The port [`ChangeFeed`]: polls, and the pruning of the change log.
 use async_trait::async_trait;
-use sqlx::FromRow;
 
 use super::SqliteStore;
 use crate::{
     domain::{ChangeFeed, Error, FeedPage, Hint, News, ReplicaId, ReplicaReport, Tell},
-    repository::{
-        fault::Broken,
-        row::{self, FeedCommit, FeedHead, KEPT, MOST_COMMITS, signed},
-    },
+    repository::row::{self, CHANGES_KEPT, FeedRow, MAX_COMMITS, micros, signed},
 };
-
-/// A change, with what is known of the whole list; no change where nothing happened.
-#[derive(FromRow)]
-struct FeedRow {
-    #[sqlx(flatten)]
-    head: FeedHead,
-    seq: Option<i64>,
-    tag: Option<String>,
-    hard: Option<bool>,
-    is_awaited: Option<bool>,
-}
-
-impl FeedRow {
-    fn commit(self) -> Option<FeedCommit> {
-        Some(FeedCommit {
-            seq: self.seq?,
-            tags: vec![self.tag?],
-            hard: self.hard.unwrap_or(false),
-            is_awaited: self.is_awaited.unwrap_or(false),
-        })
-    }
-}
 
 #[async_trait]
 impl ChangeFeed for SqliteStore {
@@ -44,18 +19,18 @@ impl ChangeFeed for SqliteStore {
         if let Tell::Status(report) = tell {
             row::check_report(report)?;
         }
-        self.follow_file().await?;
+        self.reopen_moved_file().await?;
         let read = || {
             sqlx::query_as(include_str!("sql/poll.sql"))
                 .bind(signed(after_seq))
-                .bind(i64::try_from(MOST_COMMITS + 1).unwrap_or(i64::MAX))
+                .bind(i64::try_from(MAX_COMMITS + 1).unwrap_or(i64::MAX))
                 .bind(replica.0.hyphenated())
         };
-        let mut rows: Vec<FeedRow> = self.fetch(&self.feed, context, read()).await?;
+        let mut rows: Vec<FeedRow<String>> = self.fetch(&self.feed, context, read()).await?;
         if self.begin_history().await? {
             rows = self.fetch(&self.feed, context, read()).await?;
         }
-        // Only now: a replica counts as registered when it was so before it asked.
+        // After the poll: a replica counts as registered only if it was so before it polled.
         match tell {
             Tell::Nothing => {}
             Tell::Applied(applied) => {
@@ -68,18 +43,7 @@ impl ChangeFeed for SqliteStore {
             }
             Tell::Status(report) => self.register(report).await?,
         }
-        let nothing = || {
-            Error::internal(
-                context,
-                Broken("the list of changes has no state".to_owned()),
-            )
-        };
-        let head = rows
-            .first()
-            .map(|row| row.head.clone())
-            .ok_or_else(nothing)?;
-        let commits = rows.into_iter().filter_map(FeedRow::commit);
-        row::feed_page(&head, commits.collect(), after_seq)
+        row::feed_page(rows, after_seq, |tag| vec![tag])
     }
 
     async fn hint(&self) -> Hint {
@@ -87,27 +51,22 @@ impl ChangeFeed for SqliteStore {
         Hint::Look
     }
 
-    /// There is nothing to tell others by.
+    /// Does nothing: there are no other replicas.
     async fn announce(&self, _: &News) -> Result<(), Error> {
         Ok(())
     }
 
     async fn prune(&self) -> Result<bool, Error> {
-        let keep = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
-        let prune = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let prune = async |connection: &mut _| {
             sqlx::query(include_str!("sql/prune_floor.sql"))
-                .bind(keep)
-                .execute(&mut *transaction)
+                .bind(micros(CHANGES_KEPT))
+                .execute(&mut *connection)
                 .await?;
-            sqlx::query(
-                "DELETE FROM catalog_change WHERE seq <= (SELECT floor FROM catalog_state)",
-            )
-            .execute(&mut *transaction)
-            .await?;
-            transaction.commit().await
+            let delete =
+                "DELETE FROM catalog_change WHERE seq <= (SELECT floor FROM catalog_state)";
+            sqlx::query(delete).execute(connection).await
         };
-        self.within("pruning the list of changes", prune).await?;
+        self.write("pruning the change log", prune).await?;
         self.prune_edit_requests().await?;
         self.prune_tips().await?;
         Ok(false)
@@ -115,11 +74,10 @@ impl ChangeFeed for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Takes in what a replica tells, and forgets those that fell silent.
+    /// Stores the report of a replica, and removes replicas without a heartbeat.
     async fn register(&self, report: &ReplicaReport) -> Result<(), Error> {
         let applied = report.applied;
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let work = async |connection: &mut _| {
             sqlx::query(include_str!("sql/report.sql"))
                 .bind(report.id.0.hyphenated())
                 .bind(report.name.as_str())
@@ -127,13 +85,11 @@ impl SqliteStore {
                 .bind(i64::from(applied.stamp.timeline))
                 .bind(signed(applied.stamp.seq))
                 .bind(report.status.as_ref())
-                .execute(&mut *transaction)
+                .execute(&mut *connection)
                 .await?;
-            sqlx::query(include_str!("sql/forget_silent.sql"))
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
+            let forget = sqlx::query(include_str!("sql/forget_silent.sql"));
+            forget.execute(connection).await
         };
-        self.within("reporting", work).await
+        self.write("reporting", work).await.map(drop)
     }
 }

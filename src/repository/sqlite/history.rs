@@ -1,10 +1,11 @@
+//! The port [`HistoryStore`]: prunes the history step by step.
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use crate::{
     domain::{Error, HistoryStore, PruneStep, PrunedStep},
-    repository::edit_row::{self, PrunedRow},
+    repository::{edit_row::PrunedRow, row::micros},
 };
 
 #[async_trait]
@@ -20,7 +21,7 @@ impl HistoryStore for SqliteStore {
             }
             Ok(row)
         };
-        edit_row::pruned(&self.within("pruning the history", work).await?)
+        self.within("pruning the history", work).await?.try_into()
     }
 }
 
@@ -28,17 +29,18 @@ async fn prune(
     connection: &mut SqliteConnection,
     step: PruneStep,
 ) -> Result<PrunedRow, sqlx::Error> {
-    let older_than = i64::try_from(step.older_than.as_micros()).unwrap_or(i64::MAX);
+    let older_than = micros(step.older_than);
     let next: Option<i64> = sqlx::query_scalar(include_str!("sql/prune_history_next.sql"))
         .bind(older_than)
         .bind(step.after)
         .bind(step.most)
         .fetch_one(&mut *connection)
         .await?;
+    // While this is on, the triggers let rows of the history be removed.
     sqlx::query("UPDATE catalog_pruning SET is_on = 1")
         .execute(&mut *connection)
         .await?;
-    let gone = sqlx::query(include_str!("sql/prune_history.sql"))
+    let removed = sqlx::query(include_str!("sql/prune_history.sql"))
         .bind(older_than)
         .bind(step.after)
         .bind(step.most)
@@ -48,7 +50,7 @@ async fn prune(
         .execute(connection)
         .await?;
     Ok(PrunedRow {
-        removed: i64::try_from(gone.rows_affected()).unwrap_or(i64::MAX),
+        removed: i64::try_from(removed.rows_affected()).unwrap_or(i64::MAX),
         next,
     })
 }

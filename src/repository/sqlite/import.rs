@@ -1,26 +1,27 @@
+//! The port [`Importing`]: stages rows in a temporary table, which locks nothing and is dropped with its connection, and
+//! writes them in one transaction at the end.
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
 
-use super::{SqliteStore, store::is_outage};
+use super::{SqliteStore, connect::is_outage};
 use crate::{
     domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Imported, Importing},
     repository::{
         edit_row::{self, ConflictRow, tip_of},
-        fault::translate,
+        sql_error::to_domain_error,
     },
 };
 
-/// An import: its rows are staged in a temporary table, which locks nothing and goes with its
-/// connection, and written by one transaction at its end.
+/// An import under way.
 pub(super) struct Import {
     store: SqliteStore,
     connection: SqliteConnection,
 }
 
-fn fault(error: sqlx::Error) -> Error {
-    translate("importing challenges", error, is_outage)
+fn statement_error(error: sqlx::Error) -> Error {
+    to_domain_error("importing challenges", error, is_outage)
 }
 
 impl Import {
@@ -28,11 +29,11 @@ impl Import {
         let options = Arc::unwrap_or_clone(store.pool.connect_options());
         let mut connection = SqliteConnection::connect_with(&options)
             .await
-            .map_err(fault)?;
+            .map_err(statement_error)?;
         sqlx::raw_sql(include_str!("sql/create_stage.sql"))
             .execute(&mut connection)
             .await
-            .map_err(fault)?;
+            .map_err(statement_error)?;
         Ok(Self {
             store: store.clone(),
             connection,
@@ -43,22 +44,24 @@ impl Import {
 #[async_trait]
 impl Importing for Import {
     async fn add(&mut self, rows: Vec<ImportRow>) -> Result<(), Error> {
-        let mut transaction = self.connection.begin().await.map_err(fault)?;
-        for row in rows {
-            let tips = tip_of(&row.challenge);
-            sqlx::query(include_str!("sql/stage_challenge.sql"))
-                .bind(row.line)
-                .bind(row.challenge.id.uuid().hyphenated())
-                .bind(row.challenge.difficulty.as_str())
-                .bind(row.challenge.title)
-                .bind(row.challenge.description)
-                .bind(row.challenge.points)
-                .bind(tips)
-                .execute(&mut *transaction)
-                .await
-                .map_err(fault)?;
-        }
-        transaction.commit().await.map_err(fault)
+        let adding = async {
+            let mut transaction = self.connection.begin().await?;
+            for row in rows {
+                let tips = tip_of(&row.challenge);
+                sqlx::query(include_str!("sql/stage_challenge.sql"))
+                    .bind(row.line)
+                    .bind(row.challenge.id.uuid().hyphenated())
+                    .bind(row.challenge.difficulty.as_str())
+                    .bind(row.challenge.title)
+                    .bind(row.challenge.description)
+                    .bind(row.challenge.points)
+                    .bind(tips)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await
+        };
+        adding.await.map_err(statement_error)
     }
 
     async fn finish(
@@ -72,7 +75,7 @@ impl Importing for Import {
             mut connection,
         } = *self;
         let begun = connection.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(fault)?;
+        let mut transaction = begun.map_err(statement_error)?;
         let request = store.begin_edit(&mut transaction, terms).await?;
         if request.is_repeated(terms.idempotency_key.as_ref())? {
             let version = store.version_of(request.commit_ref).await?;
@@ -86,7 +89,7 @@ impl Importing for Import {
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .fetch_all(&mut *transaction)
             .await
-            .map_err(fault)?;
+            .map_err(statement_error)?;
         if !conflicts.is_empty() {
             let conflicts = conflicts.into_iter().map(Into::into);
             return Ok(ImportEnd::Conflicts(conflicts.collect()));
@@ -94,18 +97,17 @@ impl Importing for Import {
         let letters: String = sqlx::query_scalar(include_str!("sql/staged_outcomes.sql"))
             .fetch_one(&mut *transaction)
             .await
-            .map_err(fault)?;
+            .map_err(statement_error)?;
         sqlx::query(include_str!("sql/apply_staged.sql"))
             .execute(&mut *transaction)
             .await
-            .map_err(fault)?;
+            .map_err(statement_error)?;
         let outcomes = edit_row::outcomes(&letters)?;
         let tally = edit_row::tally(&outcomes);
         let version = if terms.validate_only {
             None
         } else {
-            let counts = serde_json::to_string(&edit_row::counts(tally))
-                .map_err(|error| Error::internal("keeping a tally", error))?;
+            let counts = serde_json::json!(edit_row::counts(tally)).to_string();
             let done = store.commit_edit(transaction, terms, None, Some(counts));
             Some(done.await?)
         };

@@ -1,18 +1,19 @@
+//! Applies migrations to the SQLite file.
 use std::path::Path;
 
 use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 
-use super::store::connect;
+use super::connect::connect;
 use crate::repository::{
     MigrationError, MigrationReport, MigrationRow,
-    migration::{self, Applied, failure},
+    migration::{self, Applied},
 };
 
-/// Makes the file where it is missing, and applies what is pending in one transaction.
+/// Creates the file where it is missing, and applies the pending migrations in one transaction.
 pub(crate) async fn migrate_up(path: &Path) -> Result<MigrationReport, MigrationError> {
     let doing = || MigrationError::failed("migrating");
     let mut connection = connect(path, true).await?;
-    // Taken at once and for all: the second process waits here, and finds nothing to do.
+    // Locked for all migrations: a second process waits here, and finds nothing to do.
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
@@ -20,8 +21,7 @@ pub(crate) async fn migrate_up(path: &Path) -> Result<MigrationReport, Migration
     let before = status(&mut transaction).await?;
     migrator()
         .run_direct(None, &mut *transaction, false)
-        .await
-        .map_err(failure)?;
+        .await?;
     let after = status(&mut transaction).await?;
     transaction.commit().await.map_err(doing())?;
     Ok(MigrationReport {
@@ -30,14 +30,14 @@ pub(crate) async fn migrate_up(path: &Path) -> Result<MigrationReport, Migration
     })
 }
 
-/// Every migration of this build, applied or pending.
+/// Lists every migration of this build, applied or pending.
 pub(crate) async fn migration_status(path: &Path) -> Result<Vec<MigrationRow>, MigrationError> {
     status(&mut connect(path, false).await?).await
 }
 
-/// Whether nothing of this build is pending.
+/// Fails if a migration of this build is pending.
 pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
-    migration::up_to_date(&status(connection).await?)
+    migration::check_up_to_date(&status(connection).await?)
 }
 
 pub(super) async fn status(
@@ -66,7 +66,7 @@ pub(super) async fn status(
 fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!("migrations/sqlite");
     migrator.dangerous_set_table_name("catalog_migration");
-    // A newer schema is fine: migrations only add.
+    // A newer schema is accepted: migrations only add.
     migrator.set_ignore_missing(true);
     migrator
 }

@@ -1,10 +1,13 @@
-//! SQLite: the embedded default, one file.
+//! SQLite, the embedded default: one file that belongs to one process. `store` opens it and runs statements; `migrate` and
+//! `verify` are the commands; every other module implements one port.
 mod challenges;
+mod connect;
 mod controls;
+mod database_file;
+mod datastore;
 mod edits;
 mod export;
 mod feed;
-mod file;
 mod history;
 mod import;
 mod migrate;

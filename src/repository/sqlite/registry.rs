@@ -1,3 +1,4 @@
+//! The ports [`ReplicaRegistry`] and [`Invalidator`].
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use crate::{
     domain::{
         Error, Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, Tag, Version,
     },
-    repository::row::{self, ReplicaRow},
+    repository::row::{self, ReplicaRow, micros},
 };
 
 #[async_trait]
@@ -31,11 +32,10 @@ impl ReplicaRegistry for SqliteStore {
         holder: ReplicaId,
         ttl: Duration,
     ) -> Result<bool, Error> {
-        let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
         let work = sqlx::query(include_str!("sql/take_task.sql"))
             .bind(name)
             .bind(holder.0.hyphenated())
-            .bind(ttl_us)
+            .bind(micros(ttl))
             .execute(&self.pool);
         let done = self.within("taking a task", work).await?;
         Ok(done.rows_affected() > 0)
@@ -53,23 +53,21 @@ impl ReplicaRegistry for SqliteStore {
 #[async_trait]
 impl Invalidator for SqliteStore {
     async fn invalidate(&self, tags: &[Tag], how: Invalidation) -> Result<Version, Error> {
-        let tags = row::texts(tags)?;
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let tags = row::tag_texts(tags)?;
+        let work = async |connection: &mut _| {
             let mut newest = 0;
             for tag in tags {
                 let insert = "INSERT INTO catalog_change (tag, hard, is_awaited) VALUES ($1, $2, $3) RETURNING seq";
-                (newest,) = sqlx::query_as(insert)
+                newest = sqlx::query_scalar(insert)
                     .bind(tag)
                     .bind(how.hard)
                     .bind(how.awaited)
-                    .fetch_one(&mut *transaction)
+                    .fetch_one(&mut *connection)
                     .await?;
             }
-            transaction.commit().await?;
             Ok(newest)
         };
-        let seq: i64 = self.within("invalidating", work).await?;
+        let seq: i64 = self.write("invalidating", work).await?;
         self.changed.notify_one();
         self.version_of(Some(seq)).await
     }

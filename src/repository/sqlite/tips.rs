@@ -1,3 +1,4 @@
+//! The port [`TipStore`]: generated tips, those shown with their challenges, and the records of attempts.
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,17 +9,20 @@ use crate::{
     domain::{
         AttemptRecord, ChallengeId, Error, Locale, PersonaName, Tip, TipKey, TipOrigin, TipStore,
     },
-    repository::tip_row::{self, ATTEMPTS_KEPT, MOST_PRUNED, TIPS_KEPT, TipRow, column},
+    repository::{
+        row::{MAX_PRUNED, micros, signed},
+        tip_row::{self, ATTEMPTS_KEPT, TIPS_KEPT, TipRow},
+    },
 };
 
-/// The catalog changes no more often than this for the sake of tips; the other engine has it in its function.
+/// Tips change the catalog at most this often. PostgreSQL has the same limit in its function.
 const SHOW_EVERY: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl TipStore for SqliteStore {
     async fn find(&self, key: TipKey) -> Result<Option<Tip>, Error> {
         let read = sqlx::query_as(include_str!("sql/find_tip.sql")).bind(key.0.to_vec());
-        tip_row::only(self.fetch(&self.pool, "finding a tip", read).await?)
+        tip_row::read_one(self.fetch(&self.pool, "finding a tip", read).await?)
     }
 
     async fn newest(
@@ -31,16 +35,14 @@ impl TipStore for SqliteStore {
             .bind(challenge.to_string())
             .bind(locale.to_string())
             .bind(persona.to_string());
-        let rows: Vec<TipRow> = self
-            .fetch(&self.pool, "finding the newest tip", read)
-            .await?;
-        tip_row::only(rows)
+        let context = "finding the newest tip";
+        let rows: Vec<TipRow> = self.fetch(&self.pool, context, read).await?;
+        tip_row::read_one(rows)
     }
 
     async fn save(&self, tip: &Tip, origin: &TipOrigin) -> Result<bool, Error> {
         tip_row::check_tip(tip)?;
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let work = async |connection: &mut _| {
             let done = sqlx::query(include_str!("sql/keep_tip.sql"))
                 .bind(tip.key.0.as_slice())
                 .bind(origin.challenge.uuid().hyphenated())
@@ -48,40 +50,33 @@ impl TipStore for SqliteStore {
                 .bind(origin.locale.as_str())
                 .bind(origin.persona.as_str())
                 .bind(origin.prompt_version.as_str())
-                .bind(column(tip.epoch.0))
+                .bind(signed(tip.epoch.0))
                 .bind(tip.text.as_str())
                 .bind(tip.sha256.as_slice())
                 .bind(tip.provider.as_str())
                 .bind(tip.model.as_str())
                 .bind(tip.stop.as_str())
-                .bind(column(tip.usage.input_tokens))
-                .bind(column(tip.usage.output_tokens))
+                .bind(signed(tip.usage.input_tokens))
+                .bind(signed(tip.usage.output_tokens))
                 .bind(tip.usage.is_estimated)
                 .bind(tip.created_at.0)
                 .bind(tip.expires_at.0)
                 .bind(origin.shown)
-                .execute(&mut *transaction)
+                .execute(&mut *connection)
                 .await?;
             let kept = done.rows_affected() > 0;
             if kept && origin.shown {
-                show_due(&mut transaction).await?;
+                show_due(connection).await?;
             }
-            transaction.commit().await?;
             Ok(kept)
         };
-        let kept = self.within("keeping a tip", work).await?;
+        let kept = self.write("keeping a tip", work).await?;
         self.changed.notify_one();
         Ok(kept)
     }
 
     async fn show_due(&self) -> Result<Option<Duration>, Error> {
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let left = show_due(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(left)
-        };
-        let left = self.within("showing tips", work).await?;
+        let left = self.write("showing tips", show_due).await?;
         self.changed.notify_one();
         Ok(left)
     }
@@ -91,49 +86,47 @@ impl TipStore for SqliteStore {
         let work = sqlx::query(include_str!("sql/note_attempt.sql"))
             .bind(attempt.ended_at.0)
             .bind(attempt.key.0.as_slice())
-            .bind(column(attempt.epoch.0))
+            .bind(signed(attempt.epoch.0))
             .bind(attempt.provider.as_str())
             .bind(attempt.model.as_str())
             .bind(attempt.outcome.as_str())
-            .bind(column(attempt.usage.input_tokens))
-            .bind(column(attempt.usage.output_tokens))
+            .bind(signed(attempt.usage.input_tokens))
+            .bind(signed(attempt.usage.output_tokens))
             .bind(attempt.usage.is_estimated)
-            .bind(column(attempt.cost_micro_usd))
+            .bind(signed(attempt.cost_micro_usd))
             .execute(&self.pool);
         self.within("noting an attempt", work).await.map(drop)
     }
 }
 
 impl SqliteStore {
-    /// Takes tips whose time is over out of the catalog, and forgets what is older than it is kept.
+    /// Hides expired tips, and removes tips and records of attempts that are older than they are kept.
     pub(super) async fn prune_tips(&self) -> Result<(), Error> {
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            show_due(&mut transaction).await?;
+        let work = async |connection: &mut _| {
+            show_due(&mut *connection).await?;
             sqlx::query(include_str!("sql/hide_expired_tips.sql"))
-                .bind(MOST_PRUNED)
-                .execute(&mut *transaction)
+                .bind(MAX_PRUNED)
+                .execute(&mut *connection)
                 .await?;
             sqlx::query(include_str!("sql/prune_tips.sql"))
                 .bind(micros(TIPS_KEPT))
-                .bind(MOST_PRUNED)
-                .execute(&mut *transaction)
+                .bind(MAX_PRUNED)
+                .execute(&mut *connection)
                 .await?;
             sqlx::query(include_str!("sql/prune_attempts.sql"))
                 .bind(micros(ATTEMPTS_KEPT))
-                .bind(MOST_PRUNED)
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
+                .bind(MAX_PRUNED)
+                .execute(connection)
+                .await
         };
-        self.within("pruning tips", work).await?;
+        self.write("pruning tips", work).await?;
         self.changed.notify_one();
         Ok(())
     }
 }
 
-/// Shows the tips that are due if the last ones were shown long enough ago; tells how long it is until the
-/// rest may be shown.
+/// Shows the due tips with their challenges, if the last ones were shown at least [`SHOW_EVERY`] ago; otherwise returns
+/// how long they have to wait.
 async fn show_due(connection: &mut SqliteConnection) -> Result<Option<Duration>, sqlx::Error> {
     let left: Option<i64> = sqlx::query_scalar(include_str!("sql/until_tips_are_shown.sql"))
         .bind(micros(SHOW_EVERY))
@@ -156,8 +149,4 @@ async fn show_due(connection: &mut SqliteConnection) -> Result<Option<Duration>,
         .execute(connection)
         .await?;
     Ok(None)
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,26 +1,31 @@
+//! `verify` for SQLite: checks for everything that could make the catalog wrong.
 use std::path::Path;
 
 use sqlx::SqliteConnection;
 
 use super::{
     challenges::{find_many, list},
+    connect::connect,
     migrate,
-    store::connect,
 };
 use crate::{
     domain::{ChallengeId, ListQuery},
     repository::{
-        MigrationError, Report, challenge_row, control_row,
-        odd_rows::{OddRow, Oddity},
-        range::Range,
-        report::RowsDone,
-        rows_check::{BrokenRows, CHECK_PAGE, RowsLeftOut, count},
-        text::Text,
+        MigrationError, Report,
+        challenge_row::{self, ListRange},
+        control_row,
+        invalid_rows::{InvalidRow, RowProblem},
+        raw_text::RawText,
+        report::VerifyProgress,
+        row_checks::{
+            CHECK_PAGE, InvalidRowSummary, RuleViolations, report_controls, report_counts,
+            report_list,
+        },
     },
 };
 
-/// Every trigger that stamps depend on.
-const TRIGGERS: [&str; 13] = [
+/// The triggers that notice changes.
+const NOTICING: [&str; 13] = [
     "challenges_catalog_delete",
     "challenges_catalog_insert",
     "challenges_catalog_replace",
@@ -36,210 +41,170 @@ const TRIGGERS: [&str; 13] = [
     "shown_tips_update",
 ];
 
-/// Those that keep the history as it was written.
+/// The triggers that keep the history from being changed.
 const GUARDS: [&str; 3] = [
     "challenge_revisions_delete",
     "challenge_revisions_replace",
     "challenge_revisions_update",
 ];
 
-/// Everything, with one connection.
+/// The checks, the connection that they use, and their report.
+struct Verifier {
+    connection: SqliteConnection,
+    report: Report,
+}
+
+/// Runs all checks.
 pub(crate) async fn verify(
     path: &Path,
-    tell: &(dyn Fn(u64, u64) + Sync),
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Report, MigrationError> {
-    let mut connection = connect(path, false).await?;
-    let mut report = Report::default();
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(MigrationError::failed("looking at the file"))?;
-    report.facts.engine = format!("SQLite {version}");
-    let names = names(&mut connection).await?;
-    migrations(&mut report, &mut connection).await?;
-    let has = |wanted: &str| names.iter().any(|name| name == wanted);
-    if has("approach_challenges") {
-        objects(&mut report, &names);
-        let mut done = rows(&mut report, &mut connection, tell).await?;
-        if has("shown_tips") {
-            reads(&mut report, &mut connection, &mut done).await?;
+    let mut verifier = Verifier {
+        connection: connect(path, false).await?,
+        report: Report::default(),
+    };
+    verifier.run(progress).await?;
+    Ok(verifier.report.sorted())
+}
+
+impl Verifier {
+    async fn run(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), MigrationError> {
+        let version = self.texts("reading the version", "SELECT sqlite_version()");
+        self.report.facts.engine = format!("SQLite {}", version.await?.concat());
+        let names = self.texts("reading the schema", "SELECT name FROM sqlite_schema");
+        let names = names.await?;
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let migrations = migrate::status(&mut self.connection).await?;
+        self.report.add_migrations(&migrations);
+        if has("approach_challenges") {
+            self.check_objects(has);
+            let mut done = self.check_rows(progress).await?;
+            if has("shown_tips") {
+                self.check_reads(&mut done).await?;
+            }
+        } else {
+            let text = "there is no such table: run `challenges-catalog migrate up`";
+            self.report.error("approach_challenges", text);
         }
-    } else {
-        let text = "there is no such table: run `challenges-catalog migrate up`";
-        report.error("approach_challenges", text);
+        if has("catalog_controls") {
+            let names = serde_json::json!(control_row::names()).to_string();
+            let rows = sqlx::query_as(include_str!("sql/controls.sql"))
+                .bind(names)
+                .fetch_all(&mut self.connection)
+                .await;
+            report_controls(&mut self.report, rows);
+        }
+        let problems = self.texts("checking the file", "PRAGMA quick_check(20)");
+        for problem in problems.await?.into_iter().filter(|text| text != "ok") {
+            self.report.error("file", problem);
+        }
+        Ok(())
     }
-    if has("catalog_controls") {
-        controls(&mut report, &mut connection).await?;
+
+    /// Reads the one text column of a statement.
+    async fn texts(
+        &mut self,
+        doing: &'static str,
+        statement: &'static str,
+    ) -> Result<Vec<String>, MigrationError> {
+        sqlx::query_scalar(statement)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(MigrationError::failed(doing))
     }
-    integrity(&mut report, &mut connection).await?;
-    Ok(report.sorted())
-}
 
-async fn names(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrationError> {
-    sqlx::query_scalar("SELECT name FROM sqlite_schema")
-        .fetch_all(connection)
-        .await
-        .map_err(MigrationError::failed("looking at the schema"))
-}
-
-async fn migrations(
-    report: &mut Report,
-    connection: &mut SqliteConnection,
-) -> Result<(), MigrationError> {
-    let rows = migrate::status(connection).await?;
-    let applied = rows.iter().filter(|row| row.applied_at.is_some());
-    report.facts.schema_version = applied.map(|row| row.version).max().unwrap_or(0);
-    report.pending(&rows);
-    Ok(())
-}
-
-fn objects(report: &mut Report, names: &[String]) {
-    let is_there = |wanted: &str| names.iter().any(|name| name == wanted);
-    let needed = TRIGGERS.map(|trigger| (trigger, "changes go unnoticed"));
-    let guards = GUARDS.map(|trigger| (trigger, "the history can be changed and removed"));
-    for (trigger, harm) in needed.into_iter().chain(guards) {
-        if !is_there(trigger) {
-            report.error(
-                format!("trigger {trigger}"),
-                format!("it is missing: {harm}"),
-            );
+    fn check_objects(&mut self, has: impl Fn(&str) -> bool) {
+        let needed = NOTICING.map(|trigger| (trigger, "changes go unnoticed"));
+        let guards = GUARDS.map(|trigger| (trigger, "the history can be changed and removed"));
+        for (trigger, harm) in needed.into_iter().chain(guards) {
+            if !has(trigger) {
+                let text = format!("it is missing: {harm}");
+                self.report.error(format!("trigger {trigger}"), text);
+            }
+        }
+        if !has("approach_challenges_catalog_order") {
+            let text = "it is missing, so long lists are slow";
+            self.report
+                .warn("index approach_challenges_catalog_order", text);
         }
     }
-    if !is_there("approach_challenges_catalog_order") {
-        let text = "it is missing, so long lists are slow";
-        report.warn("index approach_challenges_catalog_order", text);
-    }
-}
 
-async fn rows<'a>(
-    report: &mut Report,
-    connection: &mut SqliteConnection,
-    tell: &'a (dyn Fn(u64, u64) + Sync),
-) -> Result<RowsDone<'a>, MigrationError> {
-    let doing = || MigrationError::failed("looking at rows");
-    let tallies = sqlx::query_as(include_str!("sql/verify_counts.sql"))
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(doing())?;
-    let mut done = RowsDone::new(tell, count(report, &tallies));
-    let mut broken = BrokenRows::default();
-    let mut after: Option<Text> = None;
-    loop {
-        let page: Vec<_> = sqlx::query_as(include_str!("sql/verify_rows.sql"))
-            .bind(after.as_ref().map(|id| id.as_bytes().to_vec()))
-            .bind(CHECK_PAGE)
-            .fetch_all(&mut *connection)
+    /// Counts the rows, and checks them page by page by the rules for edits.
+    async fn check_rows<'a>(
+        &mut self,
+        progress: &'a (dyn Fn(u64, u64) + Sync),
+    ) -> Result<VerifyProgress<'a>, MigrationError> {
+        let doing = || MigrationError::failed("reading rows");
+        let counts = sqlx::query_as(include_str!("sql/verify_counts.sql"))
+            .fetch_all(&mut self.connection)
             .await
             .map_err(doing())?;
-        done.add(page.len());
-        after = broken.look(&page);
-        if after.is_none() {
-            break;
+        let mut done = VerifyProgress::new(progress, report_counts(&mut self.report, &counts));
+        let mut violations = RuleViolations::default();
+        let mut after: Option<RawText> = None;
+        loop {
+            let page: Vec<_> = sqlx::query_as(include_str!("sql/verify_rows.sql"))
+                .bind(after.as_ref().map(RawText::as_bytes))
+                .bind(CHECK_PAGE)
+                .fetch_all(&mut self.connection)
+                .await
+                .map_err(doing())?;
+            done.add(page.len());
+            after = violations.check_page(&page);
+            if after.is_none() {
+                break;
+            }
         }
+        violations.report(&mut self.report);
+        Ok(done)
     }
-    broken.tell(report);
-    Ok(done)
-}
 
-/// Reads every challenge as the service does, by its own statements, and names those that it leaves out.
-async fn reads(
-    report: &mut Report,
-    connection: &mut SqliteConnection,
-    done: &mut RowsDone<'_>,
-) -> Result<(), MigrationError> {
-    let mut left_out = RowsLeftOut::default();
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let ids: Vec<Text> = sqlx::query_scalar(include_str!("sql/verify_ids.sql"))
-            .bind(after)
-            .bind(CHECK_PAGE)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(MigrationError::failed("looking at ids"))?;
-        done.add(ids.len());
-        after = ids.last().map(|id| id.as_bytes().to_vec());
-        if after.is_none() {
-            break;
-        }
-        let (known, odd): (Vec<_>, Vec<_>) = ids
-            .iter()
-            .map(Text::lossy)
-            .partition(|id| ChallengeId::parse(id).is_ok());
-        let odd = odd.into_iter().map(|id| OddRow {
-            id,
-            oddity: Oddity::Id,
-        });
-        left_out.note(odd.collect());
-        let problem = match find_many(serde_json::json!(known).to_string())
-            .fetch_all(&mut *connection)
-            .await
-        {
-            Ok(rows) => match challenge_row::read(rows) {
-                Ok(found) => {
-                    left_out.note(found.value.odd);
-                    continue;
-                }
+    /// Reads every challenge by the service's own statements, and reports those that reads leave out.
+    async fn check_reads(&mut self, done: &mut VerifyProgress<'_>) -> Result<(), MigrationError> {
+        let mut left_out = InvalidRowSummary::default();
+        let mut after: Option<RawText> = None;
+        loop {
+            let ids: Vec<RawText> = sqlx::query_scalar(include_str!("sql/verify_ids.sql"))
+                .bind(after.as_ref().map(RawText::as_bytes))
+                .bind(CHECK_PAGE)
+                .fetch_all(&mut self.connection)
+                .await
+                .map_err(MigrationError::failed("reading ids"))?;
+            done.add(ids.len());
+            after = ids.last().cloned();
+            if after.is_none() {
+                break;
+            }
+            let (valid, invalid): (Vec<_>, Vec<_>) = ids
+                .iter()
+                .map(RawText::lossy)
+                .partition(|id| ChallengeId::parse(id).is_ok());
+            let invalid = invalid.into_iter().map(|id| InvalidRow {
+                id,
+                problem: RowProblem::Id,
+            });
+            left_out.add(invalid.collect());
+            let problem = match find_many(&valid).fetch_all(&mut self.connection).await {
+                Ok(rows) => match challenge_row::read(rows) {
+                    Ok(found) => {
+                        left_out.add(found.value.invalid);
+                        continue;
+                    }
+                    Err(error) => error.to_string(),
+                },
                 Err(error) => error.to_string(),
-            },
-            Err(error) => error.to_string(),
-        };
-        report.error("rows", format!("reading them by id fails: {problem}"));
-        return Ok(());
-    }
-    left_out.tell(report);
-    for query in ListQuery::common() {
-        if let Err(error) = list(&Range::from(&query), None)
-            .fetch_all(&mut *connection)
-            .await
-        {
-            let which = query.difficulty.map_or("all", |only| only.as_str());
-            report.error(
-                "rows",
-                format!("the list of {which} challenges fails: {error}"),
-            );
-        }
-    }
-    Ok(())
-}
-
-async fn controls(
-    report: &mut Report,
-    connection: &mut SqliteConnection,
-) -> Result<(), MigrationError> {
-    let doing = "looking at flags";
-    let names =
-        serde_json::to_string(&control_row::names()).map_err(|error| MigrationError::Failed {
-            doing,
-            source: error.into(),
-        })?;
-    let rows = sqlx::query_as(include_str!("sql/controls.sql"))
-        .bind(names)
-        .fetch_all(connection)
-        .await;
-    let rows = match rows {
-        Ok(rows) => rows,
-        Err(error) => {
-            report.error("flags", format!("reading them fails: {error}"));
+            };
+            let text = format!("reading them by id fails: {problem}");
+            self.report.error("rows", text);
             return Ok(());
         }
-    };
-    match control_row::controls(rows) {
-        Ok(found) => control_row::judge(report, found),
-        Err(error) => report.error("flags", error.to_string()),
+        left_out.report(&mut self.report);
+        for query in ListQuery::common() {
+            let read = list(&ListRange::from(&query), None);
+            if let Err(error) = read.fetch_all(&mut self.connection).await {
+                report_list(&mut self.report, &query, &error.to_string());
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
-
-async fn integrity(
-    report: &mut Report,
-    connection: &mut SqliteConnection,
-) -> Result<(), MigrationError> {
-    let problems: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(20)")
-        .fetch_all(connection)
-        .await
-        .map_err(MigrationError::failed("checking the file"))?;
-    for problem in problems.into_iter().filter(|problem| problem != "ok") {
-        report.error("file", problem);
-    }
-    Ok(())
 }

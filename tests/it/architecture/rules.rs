@@ -6,6 +6,12 @@ use super::source::Source;
 /// The longest file, in lines.
 const MAX_LINES: usize = 400;
 
+/// Files that may be longer, because a part of them could not be read alone.
+const LONG_FILES: &[(&str, &str)] = &[(
+    "src/repository/postgres/pool.rs",
+    "the pool and its connections share every invariant",
+)];
+
 /// What one room may know.
 struct Rule {
     room: &'static str,
@@ -159,7 +165,10 @@ fn forbidden_paths(source: &Source) -> Vec<String> {
 
 fn too_long(source: &Source) -> Option<String> {
     let lines = source.text.lines().count();
-    (lines > MAX_LINES).then(|| format!("{}: {lines} lines", source.path.display()))
+    let is_excepted = LONG_FILES
+        .iter()
+        .any(|(file, _)| source.path.ends_with(file));
+    (lines > MAX_LINES && !is_excepted).then(|| format!("{}: {lines} lines", source.path.display()))
 }
 
 fn code_in_a_floor_plan(source: &Source) -> Vec<String> {

@@ -44,7 +44,7 @@ async fn a_replica_starts_and_serves_beside_sentinels_and_texts_of_megabytes() {
     let missing = replica.client().await.get_challenge(request).await;
     assert_eq!(missing.unwrap_err().code(), Code::NotFound);
     let log = replica.log();
-    let told = log.matches("a challenge cannot be shown").count();
+    let told = log.matches("a challenge is invalid").count();
     assert_eq!(told, 1, "{log}");
     assert!(log.contains(ODD) && log.contains("description has more than 262144 bytes"));
     // The switch that turns all of it off still works.

@@ -79,7 +79,7 @@ async fn reads_wait_for_connections_of_their_own_when_the_server_grants_no_more(
         ..PoolSettings::default()
     };
     let store = open(&database.url_as(&role), &settings);
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     read(store.as_ref(), 64).await;
 }
 
@@ -94,7 +94,7 @@ async fn a_start_makes_do_with_fewer_connections_than_are_to_be_kept_open() {
         ..PoolSettings::default()
     };
     let store = open(&database.url_as(&role), &settings);
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     read(store.as_ref(), 16).await;
 }
@@ -110,7 +110,7 @@ async fn reads_go_on_when_the_server_grants_none_in_place_of_a_connection_that_b
         ..PoolSettings::default()
     };
     let store = open(&database.url_as(&role), &settings);
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     let end = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -141,7 +141,7 @@ async fn a_server_that_stalls_for_a_moment_costs_no_connection_but_the_one_that_
         ..PoolSettings::default()
     };
     let store = open(&url, &settings);
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     let before = pids(&database, &role).await;
     proxy.set(Mode::Blackhole).await;
     store.poll(0, ANYONE, Tell::Nothing).await.unwrap_err();
@@ -165,7 +165,7 @@ async fn a_link_that_died_while_it_was_quiet_fails_no_read() {
         ..PoolSettings::default()
     };
     let store = open(&database.url_via(proxy.port()), &settings);
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     read(store.as_ref(), 4).await;
     proxy.lose();
     // Only what was quiet for longer than this is asked whether it lives.

@@ -77,7 +77,9 @@ async fn a_replica_works_through_a_pooler_in_session_mode() {
 async fn a_replica_works_through_a_pooler_in_transaction_mode_and_says_so() {
     let pooled = reads_and_edits_pass("transaction").await;
     let log = pooled.scene.replica.log();
-    let told = log.lines().filter(|line| line.contains("a pooler lends"));
+    let told = log
+        .lines()
+        .filter(|line| line.contains("a pooler in transaction mode"));
     assert_eq!(told.count(), 1, "{log}");
 }
 

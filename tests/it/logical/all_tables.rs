@@ -1,9 +1,9 @@
 //! What becomes of a catalog into which another one's own tables are replicated, and how it is told and repaired.
 use challenges_catalog::repository::{Location, verify};
 
-use super::scene::{HISTORY, PATIENCE, both_migrated, serve, shows};
+use super::fixtures::{HISTORY, PATIENCE, both_migrated, serve, shows};
 use crate::{
-    standbys::scene::{lines, turns_stale},
+    standbys::fixtures::{lines, turns_stale},
     support::{fleet::titles, postgres::Database, program, wait::eventually},
 };
 

@@ -49,7 +49,7 @@ async fn the_end_names_its_signal() {
         let replica = Replica::start(&[]).await;
         assert_eq!(replica.end(signal).await.code(), Some(0));
         let lines = told(&replica);
-        let leaving = saying(&lines, "leaving: not serving any more");
+        let leaving = saying(&lines, "shutting down: health is NOT_SERVING");
         assert_eq!(leaving[0]["signal"], format!("SIG{signal}"));
         assert_eq!(saying(&lines, "stopped").len(), 1, "it was drained");
     }

@@ -31,7 +31,7 @@ pub fn ops_addr(replica: &Replica) -> SocketAddr {
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
-    let mut told = lines.filter(|line: &Value| line["message"] == "pages for operators");
+    let mut told = lines.filter(|line: &Value| line["message"] == "serving operator pages");
     let line = told.next().expect("it tells where its pages are");
     line["addr"].as_str().unwrap().parse().unwrap()
 }

@@ -4,8 +4,8 @@ macro_rules! contract {
     ($engine:ident, $bare:ident, [$($room:ident::$fact:ident),+ $(,)?]) => {
         mod $engine {
             use crate::repository::{
-                broken_rows, changes, controls, edits, fixture::Catalog, guards, odd_rows, reads, registry, retention,
-                shown, tips,
+                changes, controls, edits, fixture::Catalog, history_guards, invalid_rows, reads, registry, retention,
+                row_checks, shown_tips, tips,
             };
             $(#[tokio::test]
             async fn $fact() {
@@ -23,8 +23,8 @@ macro_rules! both_engines {
 }
 
 both_engines!(
-    broken_rows::of_many_broken_rows_the_first_are_named_and_the_rest_counted,
-    broken_rows::rows_that_an_import_would_refuse_are_named_by_field,
+    row_checks::of_many_broken_rows_the_first_are_named_and_the_rest_counted,
+    row_checks::rows_that_an_import_would_refuse_are_named_by_field,
     changes::a_change_that_was_rolled_back_is_never_told,
     changes::a_new_id_for_a_row_touches_the_old_one_too,
     changes::a_reader_from_another_past_has_lost_track,
@@ -60,13 +60,13 @@ both_engines!(
     edits::an_import_that_is_dropped_or_only_tried_leaves_nothing,
     edits::an_import_with_conflicts_writes_nothing_and_names_them,
     edits::what_comes_back_has_the_time_that_it_was_first_added,
-    guards::a_guard_that_the_history_lost_is_an_error,
-    guards::a_revision_is_never_changed_or_removed,
-    guards::what_is_done_to_challenges_still_adds_revisions,
-    odd_rows::a_flag_stays_in_force_whatever_else_its_row_says,
-    odd_rows::a_text_of_more_than_256_kib_costs_its_row_and_no_other,
-    odd_rows::a_time_outside_of_the_years_1_to_9999_is_shown_as_none,
-    odd_rows::pages_go_on_behind_rows_that_cannot_be_shown,
+    history_guards::a_guard_that_the_history_lost_is_an_error,
+    history_guards::a_revision_is_never_changed_or_removed,
+    history_guards::what_is_done_to_challenges_still_adds_revisions,
+    invalid_rows::a_flag_stays_in_force_whatever_else_its_row_says,
+    invalid_rows::a_text_of_more_than_256_kib_costs_its_row_and_no_other,
+    invalid_rows::a_time_outside_of_the_years_1_to_9999_is_shown_as_none,
+    invalid_rows::pages_go_on_behind_rows_that_cannot_be_shown,
     reads::a_filter_lists_and_counts_one_difficulty,
     reads::a_fresh_migration_is_checked_and_filled,
     reads::a_list_is_in_the_order_of_difficulty_points_title_and_id,
@@ -99,11 +99,11 @@ both_engines!(
     retention::a_trial_counts_and_removes_nothing,
     retention::old_revisions_go_but_the_newest_of_a_challenge_that_is_there,
     retention::what_was_pruned_leaves_the_rest_guarded_and_the_history_goes_on,
-    shown::a_challenge_has_its_tip_in_lists_and_by_id_and_no_other_has_it,
-    shown::a_tip_for_other_texts_is_not_shown_until_they_fit_again,
-    shown::a_tip_that_is_not_to_be_shown_is_not,
-    shown::a_tip_whose_time_is_over_is_taken_out_by_pruning,
-    shown::the_newest_of_two_tips_is_shown_and_of_one_the_latest_epoch,
+    shown_tips::a_challenge_has_its_tip_in_lists_and_by_id_and_no_other_has_it,
+    shown_tips::a_tip_for_other_texts_is_not_shown_until_they_fit_again,
+    shown_tips::a_tip_that_is_not_to_be_shown_is_not,
+    shown_tips::a_tip_whose_time_is_over_is_taken_out_by_pruning,
+    shown_tips::the_newest_of_two_tips_is_shown_and_of_one_the_latest_epoch,
     tips::a_later_epoch_replaces_a_tip_and_an_equal_or_older_one_does_not,
     tips::a_shown_tip_is_a_change_of_its_challenge_and_of_every_list,
     tips::a_tip_beyond_its_bounds_is_a_fault_and_is_not_kept,

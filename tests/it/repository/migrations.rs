@@ -261,7 +261,7 @@ async fn a_table_that_vanished_is_not_made_anew() {
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, MigrationError::TableGone(gone) if gone == table),
+            matches!(refused, MigrationError::TableMissing(gone) if gone == table),
             "{refused:?}"
         );
     }

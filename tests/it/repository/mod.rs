@@ -5,8 +5,6 @@
 )]
 
 mod adoption;
-mod announcements;
-mod broken_rows;
 mod changes;
 mod commit_log;
 mod contract;
@@ -14,20 +12,22 @@ mod controls;
 mod edits;
 pub mod fixture;
 mod flag_adoption;
-mod guards;
-mod histories;
-mod mending;
+mod history_guards;
+mod invalid_rows;
 mod migrations;
-mod odd_rows;
+mod notifications;
+mod numbering_restarts;
 mod outages;
-mod owner;
+mod ownership;
 mod reads;
 mod registry;
 mod retention;
 mod rights;
-mod shown;
+mod row_checks;
+mod shown_tips;
 mod statements;
 mod tip_batches;
 mod tip_writers;
 mod tips;
+mod trigger_repair;
 mod verify;

@@ -58,7 +58,7 @@ async fn a_restart_of_the_server_fails_no_read() {
     let server = postgres::own_server();
     let database = server.fresh().await;
     let store = migrated(&database).await;
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     store.poll(0, ANYONE, Tell::Nothing).await.unwrap();
     server.kill();
     server.restart();
@@ -82,7 +82,7 @@ async fn a_restart_of_the_server_fails_no_report_no_invalidation_and_no_tip() {
     let (tip, origin) = (tips::tip(1, 1, "text"), tips::origin(1));
     let attempt = tips::attempt(tips::days_from_now(0));
     for work in ["report", "invalidate", "save", "record", "take a task"] {
-        store.fill().await.unwrap();
+        store.fill_pools().await.unwrap();
         eventually("all wait in the pool", SOON, async || {
             store.pool().idle == settings().min_connections
         })
@@ -163,7 +163,7 @@ async fn a_store_opens_before_its_database_is_there() {
         &store.poll(0, ANYONE, Tell::Nothing).await.unwrap_err()
     ));
     server.restart();
-    let ready = async || store.check().await.is_ok() && store.fill().await.is_ok();
+    let ready = async || store.check().await.is_ok() && store.fill_pools().await.is_ok();
     eventually("it is ready", SOON, ready).await;
 }
 

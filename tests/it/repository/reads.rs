@@ -223,7 +223,7 @@ pub async fn the_key_of_page_tokens_stays_the_same(catalog: Catalog) {
 
 pub async fn a_fresh_migration_is_checked_and_filled(catalog: Catalog) {
     catalog.store.check().await.unwrap();
-    catalog.store.fill().await.unwrap();
+    catalog.store.fill_pools().await.unwrap();
     catalog.store.prune().await.unwrap();
     let stamp = catalog.store.list(&all(1)).await.unwrap().version.stamp;
     assert_ne!(stamp, Stamp::default());

@@ -298,7 +298,7 @@ pub async fn an_invalidation_of_our_own_hurries_the_next_poll(catalog: Catalog) 
 }
 
 pub async fn the_pool_tells_how_many_connections_it_has(catalog: Catalog) {
-    catalog.store.fill().await.unwrap();
+    catalog.store.fill_pools().await.unwrap();
     let pool = catalog.store.pool();
     assert!(pool.open >= 1 && pool.open <= pool.max, "{pool:?}");
     assert!(pool.idle <= pool.open, "{pool:?}");

@@ -58,7 +58,7 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
     )
     .unwrap();
     store.check().await.unwrap();
-    store.fill().await.unwrap();
+    store.fill_pools().await.unwrap();
     store.prune().await.unwrap();
     assert_eq!(
         store.page_token_key().await.unwrap(),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     support::postgres::{self, Database},
-    writers::before,
+    writers::previous_release,
 };
 
 /// The last migration of the release that had batches.
@@ -46,7 +46,7 @@ const KEPT: &str = "SELECT concat_ws(E'\\n',
 
 async fn filled() -> Database {
     let database = postgres::fresh().await;
-    before::migrate_to(&database, LAST).await;
+    previous_release::migrate_to(&database, LAST).await;
     database.execute(FILL).await;
     database
 }
@@ -96,7 +96,7 @@ async fn a_database_with_an_open_batch_is_migrated_only_once_that_is_closed() {
 #[tokio::test]
 async fn a_replica_of_the_release_before_goes_on_and_finds_no_batch() {
     let database = filled().await;
-    let role = before::serving_role(&database).await;
+    let role = previous_release::serving_role(&database).await;
     let mut replica = PgConnection::connect(&database.url_as(&role))
         .await
         .unwrap();

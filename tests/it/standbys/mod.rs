@@ -1,5 +1,5 @@
 //! Several servers of one database: the one that takes writes is used, and a standby is never believed.
-mod following;
-pub mod scene;
+mod failover;
+pub mod fixtures;
+mod read_only;
 mod starting;
-mod turning;

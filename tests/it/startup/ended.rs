@@ -1,3 +1,4 @@
+//! Runs commands of the program to their end, and checks what they print.
 use std::{process::Output, time::Duration};
 
 use tokio::time::timeout;

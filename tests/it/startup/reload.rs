@@ -40,7 +40,7 @@ async fn a_hangup_changes_what_the_log_lets_through_and_names_what_waits_for_the
     let replica = with_file(&file, "log = 'info'\n").await;
     assert!(!replica.log().contains("\"DEBUG\""));
     fs::write(&file, "log = 'debug'\nmax_calls = 7\n").unwrap();
-    let line = hang_up(&replica, "settings were read again").await;
+    let line = hang_up(&replica, "settings were reloaded").await;
     assert_eq!(line["at_next_start"], "max-calls");
     list(&replica, Difficulty::Beginner, 33).await.unwrap();
     eventually("debug lines come", PATIENCE, async || {
@@ -55,7 +55,7 @@ async fn settings_that_cannot_be_used_change_nothing_and_end_nothing() {
     let file = folder.path().join("catalog.toml");
     let replica = with_file(&file, "log = 'info'\n").await;
     fs::write(&file, "log = 'debug'\nmax_calls = 'many'\n").unwrap();
-    let line = hang_up(&replica, "cannot be read again").await;
+    let line = hang_up(&replica, "nothing was reloaded").await;
     assert!(
         line["problems"].as_str().unwrap().contains("max_calls"),
         "{line}"
@@ -75,7 +75,7 @@ async fn orders_go_out_with_the_key_that_its_file_has_since_the_hangup() {
     ])
     .await;
     fs::write(&key, SECRET).unwrap();
-    hang_up(&replica, "settings were read again").await;
+    hang_up(&replica, "settings were reloaded").await;
     hear(&replica, question()).await;
     let head = &provider.exchanges()[0].head;
     assert!(head.contains(&format!("x-api-key: {SECRET}")), "{head}");
@@ -95,7 +95,7 @@ async fn a_key_that_its_provider_refuses_is_read_again() {
     .await;
     fs::write(&key, SECRET).unwrap();
     hear(&replica, question()).await;
-    let line = "a provider refused its key: keys were read again, and orders go out with new ones";
+    let line = "a provider refused its key: its key was reloaded, and requests use the new one";
     eventually("the key is read again", PATIENCE, async || {
         !saying(&told(&replica), line).is_empty()
     })

@@ -7,7 +7,7 @@ use challenges_catalog::{
 };
 use uuid::Uuid;
 
-use super::scene::{Scene, id, insert_all, run};
+use super::fixtures::{Scene, id, insert_all, run};
 use crate::support::{fleet::list, process::PATIENCE, replica::Replica, wait::eventually};
 
 const MANY: u32 = 100_000;

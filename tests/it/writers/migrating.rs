@@ -2,8 +2,8 @@
 use challenges_catalog::repository::{Location, MigrateSettings, migrate_up};
 
 use super::{
-    before,
-    scene::{insert_all, retitle, run},
+    fixtures::{insert_all, retitle, run},
+    previous_release,
 };
 use crate::support::{
     postgres::{self, Database},
@@ -14,7 +14,7 @@ use crate::support::{
 /// The release before, with some rows.
 async fn old() -> Database {
     let database = postgres::fresh().await;
-    before::migrate(&database).await;
+    previous_release::migrate(&database).await;
     database.execute(&insert_all(1, 3)).await;
     database
 }

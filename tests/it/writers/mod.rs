@@ -1,13 +1,13 @@
 //! Other programs' writers, whatever they do: they wait for nobody and fail for no reason of ours, and all that they commit is told.
-pub mod before;
+mod crashes;
+mod fixtures;
 mod flood;
-mod killed;
+mod lock_order;
 mod migrating;
 mod numbering;
-mod open;
-mod orders;
+mod open_transactions;
+pub mod previous_release;
 mod recursion;
-mod scene;
 mod search_path;
 mod sessions;
 mod upgrade;

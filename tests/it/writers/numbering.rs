@@ -1,5 +1,5 @@
 //! What a round of numbering takes, and what it walks over.
-use super::scene::{Scene, insert, insert_all, insert_each, run, told};
+use super::fixtures::{Scene, insert, insert_all, insert_each, run, told};
 
 /// Takes one round, and tells whether it was the last one.
 async fn number(scene: &Scene, most: u32) -> bool {

@@ -1,5 +1,5 @@
 //! Triggers of others that write the same table, or other ones, beside ours.
-use super::scene::{Scene, insert, retitle, run, told};
+use super::fixtures::{Scene, insert, retitle, run, told};
 
 /// Challenges 1 and 2, and a trigger of others that runs `body` at `moment`.
 async fn with_trigger(moment: &str, body: &str) -> Scene {

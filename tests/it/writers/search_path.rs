@@ -1,5 +1,5 @@
 //! Whose names the triggers go by.
-use super::scene::{Scene, insert, run, told};
+use super::fixtures::{Scene, insert, run, told};
 
 #[tokio::test]
 async fn nothing_that_a_writers_search_path_finds_runs_with_the_owners_rights() {

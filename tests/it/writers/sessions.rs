@@ -1,7 +1,7 @@
 //! Writers whose sessions have odd settings, or hardly any rights, write as on any other table.
 use sqlx::PgConnection;
 
-use super::scene::{Scene, insert, insert_each, retitle, run, told, try_run};
+use super::fixtures::{Scene, insert, insert_each, retitle, run, told, try_run};
 
 /// A session with these settings, beside challenge 1.
 async fn session(settings: &str) -> (Scene, PgConnection) {

@@ -8,8 +8,8 @@ use challenges_catalog::repository::{Location, MigrateSettings, migrate_up};
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    before::{self, REPLICA, Replica},
-    scene::{Scene, id, insert, insert_all, retitle, run, told},
+    fixtures::{Scene, id, insert, insert_all, retitle, run, told},
+    previous_release::{self, REPLICA, Replica},
 };
 use crate::support::{
     postgres::{self, Database},
@@ -49,7 +49,7 @@ async fn fill(database: &Database) {
 #[tokio::test]
 async fn it_is_migrated_under_load_and_nothing_is_lost_fails_or_lies() {
     let database = postgres::fresh().await;
-    before::migrate(&database).await;
+    previous_release::migrate(&database).await;
     fill(&database).await;
     let head = "SELECT max(seq) FROM challenges_catalog.commit_log";
     let keep = KEPT.replace("HEAD", &database.query_text(head).await);
@@ -118,7 +118,7 @@ async fn updates_of(database: &Database, number: u32) -> i64 {
 #[tokio::test]
 async fn revisions_of_a_writer_who_is_waited_for_share_no_id_with_later_ones() {
     let database = postgres::fresh().await;
-    before::migrate_to(&database, 12).await;
+    previous_release::migrate_to(&database, 12).await;
     let mut writer = database.connect().await;
     run(&mut writer, &format!("BEGIN; {}", insert_all(1, 50))).await;
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'
@@ -140,8 +140,8 @@ async fn revisions_of_a_writer_who_is_waited_for_share_no_id_with_later_ones() {
 /// Both fleets on one database, and a writer.
 async fn both_fleets() -> (Scene, Replica) {
     let database = postgres::fresh().await;
-    before::migrate(&database).await;
-    let role = before::serving_role(&database).await;
+    previous_release::migrate(&database).await;
+    let role = previous_release::serving_role(&database).await;
     let scene = Scene::migrate(database).await;
     let replica = Replica::connect(&scene.database.url_as(&role)).await;
     (scene, replica)

@@ -11,7 +11,7 @@ SELECT
     head.timeline,
     head.seq,
     c.kind,
-    -- A name that is cut is none that is known, and neither is an environment.
+    -- A name or environment of this length matches no known one, so it may be cut.
     left(c.name, 1000) AS name,
     left(c.environment, 1000) AS environment,
     c.enabled,

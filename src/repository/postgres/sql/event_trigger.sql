@@ -1,6 +1,6 @@
--- By the role that may make event triggers, outside of the migrations, which the table's owner makes: whoever owns an event
--- trigger's function can have it do anything as whoever runs DDL, a superuser too. So the function belongs to whom the triggers
--- belong to. A change of its text needs another name, for only that is looked at where it is there already.
+-- Run by a role that may create event triggers, and not in a migration, which runs as the table's owner: the owner of an event
+-- trigger's function can make it do anything as the role that runs DDL, even a superuser. So the function and the triggers have
+-- the same owner. A change of the function's text needs another name, because an existing function is recognised by its name.
 DROP EVENT TRIGGER IF EXISTS challenges_catalog_ddl;
 DROP EVENT TRIGGER IF EXISTS challenges_catalog_drop;
 DROP FUNCTION IF EXISTS challenges_catalog.watch_ddl();

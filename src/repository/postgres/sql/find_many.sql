@@ -4,7 +4,7 @@ WITH head AS MATERIALIZED (
         (SELECT history FROM challenges_catalog.numbering) AS database,
         (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
-        -- Then this shows more than its number says.
+        -- Then this read shows more than its stamp says.
         EXISTS (SELECT FROM challenges_catalog.unnumbered) AS has_unnumbered
 )
 SELECT

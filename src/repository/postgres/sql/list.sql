@@ -4,10 +4,10 @@ WITH head AS MATERIALIZED (
         (SELECT history FROM challenges_catalog.numbering) AS database,
         (SELECT timeline::bigint FROM challenges_catalog.numbering) AS timeline,
         (SELECT coalesce(max(seq), 0) FROM challenges_catalog.commit_log) AS seq,
-        -- Then this shows more than its number says.
+        -- Then this read shows more than its stamp says.
         EXISTS (SELECT FROM challenges_catalog.unnumbered) AS has_unnumbered,
         coalesce($9::bigint, (
-            -- Those that can be shown.
+            -- The difficulties that can be served.
             SELECT count(*)
             FROM public.approach_challenges
             WHERE difficulty = ANY ($1)
@@ -73,7 +73,7 @@ SELECT
     END AS updated_at
 FROM head
 LEFT JOIN page ON true
--- The limit, beyond which a key has no rows, keeps the planner from reading all tips for the few on the page.
+-- A key never has more rows than this limit; it keeps the planner from reading all tips for the few on the page.
 LEFT JOIN LATERAL (
     SELECT tip.text, tip.content
     FROM challenges_catalog.shown_tips AS tip

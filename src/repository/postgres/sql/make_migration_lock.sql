@@ -1,5 +1,5 @@
--- The schema, and the table whose lock one migrating process holds: both of the owner of public.approach_challenges, where that is
--- there. CREATE SCHEMA IF NOT EXISTS would ask for the right to create one even where it exists.
+-- Creates the schema, and the table whose lock one migrating process holds, for the owner of public.approach_challenges if that
+-- exists. Not by CREATE SCHEMA IF NOT EXISTS, which needs the right to create a schema even if it exists.
 DO $$
 DECLARE
     new_owner text;
@@ -27,7 +27,7 @@ BEGIN
         EXECUTE format('ALTER TABLE challenges_catalog.migration_lock OWNER TO %I', new_owner);
     END IF;
 EXCEPTION
-    -- Another process made them at the same moment.
+    -- Another process created them at the same moment.
     WHEN unique_violation OR duplicate_schema OR duplicate_table THEN
         NULL;
 END

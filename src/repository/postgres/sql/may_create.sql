@@ -1,4 +1,4 @@
--- What a migration would have to make in schema public, by whom, where that role may not.
+-- What a migration has to create in schema public, and the role that has to and may not.
 SELECT
     pg_get_userbyid(acting.role)::text AS role,
     CASE

@@ -1,12 +1,12 @@
--- What belongs to another role than public.approach_challenges does, by that role. Left out: what a superuser's event triggers call,
--- and a table of flags whose owner's rights the owner of the challenges has.
+-- The objects that do not belong to the owner of public.approach_challenges, by their owner. Left out: what a superuser's event
+-- triggers call, and a table of flags if the owner of the challenges is a member of its owner.
 SELECT
     pg_get_userbyid(o.owner)::text AS owner,
     pg_get_userbyid(t.relowner)::text AS wanted,
     current_user::text AS role,
     min(o.name) AS example,
     count(*) AS count,
-    bool_and(o.is_made AND pg_has_role(o.owner, 'USAGE')) AS may_hand_over
+    bool_and(o.is_made AND pg_has_role(o.owner, 'USAGE')) AS may_transfer
 FROM pg_class AS t
 JOIN pg_namespace AS p ON p.oid = t.relnamespace
 CROSS JOIN LATERAL (
@@ -28,7 +28,7 @@ CROSS JOIN LATERAL (
     SELECT
         'public.feature_flags',
         made.relowner,
-        -- Made by migration 0007, as 0012 says.
+        -- Created by migration 0007, as 0012 records.
         EXISTS (
             SELECT
             FROM pg_namespace AS n

@@ -7,7 +7,7 @@ SELECT
     registered,
     is_whole,
     others_write,
-    -- Asked once a second: when the replica tells its status.
+    -- Counted only when the replica reports its status, once a second.
     CASE
         WHEN $7::bytea IS NOT NULL THEN (
             SELECT count(*)

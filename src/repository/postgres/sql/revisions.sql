@@ -14,7 +14,7 @@ SELECT
     coalesce(revision.description, revision.row ->> 'description') AS description,
     coalesce(revision.points, (revision.row ->> 'points')::integer)::bigint AS points,
     coalesce(revision.tips, revision.row ->> 'tips') AS tips,
-    -- None for a time that cannot be told: outside of the years 1 to 9999.
+    -- NULL for a time outside of the years 1 to 9999, which no answer can have.
     CASE
         WHEN coalesce(revision.created_at, (revision.row ->> 'created_at')::timestamptz)
             BETWEEN '0001-01-01 00:00:00Z' AND '9999-12-31 23:59:59.999999Z'
@@ -53,7 +53,7 @@ FROM (
         LIMIT $3
     )
     UNION ALL
-    -- Those that are still on their way into the history.
+    -- Revisions that are still in the queue.
     (
         SELECT
             queued.id, queued.challenge, queued.id AS log_id, queued.xid, queued.operation, NULL, queued.difficulty, queued.title,

@@ -1,5 +1,5 @@
--- Who else may write the table of flags: by a right that row level security does not stop. It never stops TRUNCATE, and no role
--- that passes over it; of such a role it is known on purpose, so `is_trusted`. A policy that is plainly false lets nobody write.
+-- The other roles that may write the table of flags despite row level security. It never stops TRUNCATE, and no role that bypasses
+-- it; such a role was given that right on purpose, so it is `is_trusted`. A policy that is literally false lets no role write.
 SELECT
     CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END::text AS role,
     string_agg(DISTINCT g.privilege_type, ', ' ORDER BY g.privilege_type) AS rights,

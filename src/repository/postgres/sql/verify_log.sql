@@ -23,9 +23,9 @@ WHERE n.nspname = 'challenges_catalog'
         'prune_revisions', 'prune_tips', 'put_flag', 'put_setting', 'sees_all_rows', 'show_tips', 'stage_challenges',
         'take_task', 'update_challenge', 'write_staged'
     )
-    -- The one without arguments is for the release before.
+    -- The one without arguments is for the previous release.
     AND (p.proname <> 'controls' OR p.pronargs = 1)
 GROUP BY p.proname
--- Of one name, what an earlier release called stands beside what this one calls.
+-- A function of an earlier release may exist beside the one of the same name that this release calls.
 HAVING NOT bool_or(has_function_privilege(p.oid, 'EXECUTE'))
 ORDER BY 1

@@ -1,4 +1,4 @@
--- What logical replication carries of ours, by subscriptions and publications. `is_bookkeeping`: tables of schema challenges_catalog.
+-- The subscriptions and publications that include tables of the catalog. `is_bookkeeping`: tables of schema challenges_catalog.
 SELECT
     'subscription' AS kind,
     s.subname::text AS name,

@@ -1,4 +1,4 @@
--- A text that is too long is cut to where that still shows, so that a page is never large.
+-- Texts are cut just above the limit, so that they still count as too long and a page is never large.
 SELECT
     checked.id::text AS id,
     checked.difficulty::text AS difficulty,
@@ -8,6 +8,6 @@ SELECT
     left(checked.tips, 5001) AS tips
 FROM public.approach_challenges AS checked
 WHERE $1::text IS NULL OR checked.id > $1::text::uuid
--- By the column, which has an index; the name alone would mean the text that is given out.
+-- By the column, which has an index; `id` alone would mean the text of the select list.
 ORDER BY checked.id
 LIMIT $2

@@ -2,9 +2,9 @@ SELECT
     c.relname::text AS relation,
     t.tgname::text AS name,
     t.tgenabled::text AS enabled,
-    p.proname = 'touch' AS is_own_right,
+    p.proname = 'touch' AS needs_no_rights,
     p.prosecdef AS is_definer,
-    -- note_change() looks nothing up by a path, for the sake of its speed.
+    -- note_change() needs no search_path, because it names every schema; setting one would slow it down.
     p.proname = 'note_change' OR coalesce(array_to_string(p.proconfig, ' ') LIKE '%search_path=pg_catalog,%', false) AS is_pinned,
     coalesce(has_table_privilege(p.proowner, l.oid, 'INSERT'), false) AS can_log
 FROM pg_trigger AS t

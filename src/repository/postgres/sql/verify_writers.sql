@@ -1,4 +1,4 @@
--- Rights on the table and on single columns. TRIGGER and REFERENCES are ways to have one's own code run by other writers.
+-- Rights on the table and on single columns. By TRIGGER and REFERENCES a role can make other writers run its code.
 SELECT
     CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END::text AS role,
     string_agg(DISTINCT g.privilege_type, ', ' ORDER BY g.privilege_type) AS rights

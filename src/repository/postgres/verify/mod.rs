@@ -1,11 +1,9 @@
-//! Looks for everything that could make the catalog wrong.
+//! `verify` for PostgreSQL: checks for everything that could make the catalog wrong. Start with `verifier`, which runs the
+//! checks in order.
 mod access;
-mod controls;
-mod reads;
-mod replication;
 mod rows;
-mod run;
 mod schema;
 mod triggers;
+mod verifier;
 
-pub(in crate::repository) use run::verify;
+pub(in crate::repository) use verifier::verify;

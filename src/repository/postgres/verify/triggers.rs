@@ -1,76 +1,53 @@
-use sqlx::PgConnection;
+//! Checks of triggers: present, enabled for every session, and able to work for any writer.
+use sqlx::FromRow;
 
+use super::verifier::Verifier;
 use crate::repository::{
     MigrationError, Report,
-    postgres::event_trigger::{self, EventTrigger},
+    postgres::event_triggers::{self, EventTrigger},
 };
 
-/// Every trigger that stamps and the history depend on: its table, its name, and for whose changes it must fire.
-const NEEDED: [(&str, &str, Fires); 14] = [
-    (
-        "approach_challenges",
-        "challenges_catalog_delete",
-        Fires::Origin,
-    ),
-    (
-        "approach_challenges",
-        "challenges_catalog_insert",
-        Fires::Origin,
-    ),
-    (
-        "approach_challenges",
-        "challenges_catalog_keep",
-        Fires::Always,
-    ),
-    (
-        "approach_challenges",
-        "challenges_catalog_replicated",
-        Fires::Replica,
-    ),
-    (
-        "approach_challenges",
-        "challenges_catalog_touch",
-        Fires::Always,
-    ),
-    (
-        "approach_challenges",
-        "challenges_catalog_update",
-        Fires::Origin,
-    ),
-    ("feature_flags", "challenges_catalog_change", Fires::Always),
-    ("feature_flags", "challenges_catalog_touch", Fires::Always),
-    (
-        "feature_flags",
-        "challenges_catalog_truncate",
-        Fires::Always,
-    ),
-    ("runtime_settings", "note_change", Fires::Always),
-    ("runtime_settings", "note_truncate", Fires::Always),
-    ("runtime_settings", "touch", Fires::Always),
-    ("shown_tips", "note_change", Fires::Always),
-    ("shown_tips", "note_truncate", Fires::Always),
-];
+/// The triggers that notice changes: table, name, and the sessions that they must fire for.
+const NOTICING: [(&str, &str, Fires); 14] = {
+    use Fires::{Always, Origin, Replica};
+    const CHALLENGES: &str = "approach_challenges";
+    [
+        (CHALLENGES, "challenges_catalog_delete", Origin),
+        (CHALLENGES, "challenges_catalog_insert", Origin),
+        (CHALLENGES, "challenges_catalog_keep", Always),
+        (CHALLENGES, "challenges_catalog_replicated", Replica),
+        (CHALLENGES, "challenges_catalog_touch", Always),
+        (CHALLENGES, "challenges_catalog_update", Origin),
+        ("feature_flags", "challenges_catalog_change", Always),
+        ("feature_flags", "challenges_catalog_touch", Always),
+        ("feature_flags", "challenges_catalog_truncate", Always),
+        ("runtime_settings", "note_change", Always),
+        ("runtime_settings", "note_truncate", Always),
+        ("runtime_settings", "touch", Always),
+        ("shown_tips", "note_change", Always),
+        ("shown_tips", "note_truncate", Always),
+    ]
+};
 
-/// Those that keep the history as it was written.
+/// The triggers that keep the history from being changed.
 const GUARDS: [(&str, &str, Fires); 2] = [
     ("challenge_revisions", "refuse_change", Fires::Always),
     ("challenge_revisions", "refuse_truncate", Fires::Always),
 ];
 
-/// For whose changes a trigger fires.
+/// The sessions whose changes a trigger fires for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fires {
-    /// Those of ordinary sessions.
+    /// Ordinary sessions.
     Origin,
-    /// Those that logical replication applies, and of sessions that play it.
+    /// Logical replication, and other sessions with `session_replication_role = replica`.
     Replica,
-    /// All.
     Always,
 }
 
 impl Fires {
-    /// Whether `tgenabled` is at least this.
-    fn is_met_by(self, enabled: &str) -> bool {
+    /// Whether a trigger with this `tgenabled` fires for these sessions.
+    fn includes(self, enabled: &str) -> bool {
         match self {
             Self::Origin => matches!(enabled, "O" | "A"),
             Self::Replica => matches!(enabled, "R" | "A"),
@@ -87,7 +64,7 @@ impl Fires {
     }
 }
 
-/// What comes of a trigger that does not do its work.
+/// The effect of a missing or disabled trigger.
 #[derive(Clone, Copy)]
 struct Harm {
     always: &'static str,
@@ -103,63 +80,61 @@ const UNGUARDED: Harm = Harm {
     as_replica: "with session_replication_role = replica the history can be changed and removed",
 };
 
-#[derive(sqlx::FromRow)]
+#[derive(FromRow)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Trigger {
     relation: String,
     name: String,
     enabled: String,
-    /// Needs no rights but those of whoever writes.
-    is_own_right: bool,
+    /// Its function needs no other rights than the writer has.
+    needs_no_rights: bool,
     is_definer: bool,
     is_pinned: bool,
     can_log: bool,
 }
 
-/// Present, enabled whatever the session's role is, and able to do their work for any writer.
-pub(super) async fn look(
-    report: &mut Report,
-    connection: &mut PgConnection,
-) -> Result<(), MigrationError> {
-    let doing = || MigrationError::failed("looking at triggers");
-    let found: Vec<Trigger> = sqlx::query_as(include_str!("../sql/verify_triggers.sql"))
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(doing())?;
-    for (needed, harm) in [(&NEEDED[..], UNNOTICED), (&GUARDS[..], UNGUARDED)] {
-        for (relation, name, fires) in needed {
-            let is_it = |one: &&Trigger| one.relation == *relation && one.name == *name;
-            let subject = format!("trigger {name}");
-            match found.iter().find(is_it) {
-                None => report.error(
-                    subject,
-                    format!("it is missing from {relation}: {}", harm.always),
-                ),
-                Some(trigger) => judge(report, &subject, trigger, *fires, harm),
+impl Verifier {
+    pub(super) async fn check_triggers(&mut self) -> Result<(), MigrationError> {
+        let doing = "reading triggers";
+        let read = include_str!("../sql/verify_triggers.sql");
+        let found: Vec<Trigger> = self.fetch(doing, read).await?;
+        let event_triggers = event_triggers::state(&mut self.connection).await;
+        let event_triggers = event_triggers.map_err(MigrationError::failed(doing))?;
+        let report = &mut self.report;
+        for (needed, harm) in [(&NOTICING[..], UNNOTICED), (&GUARDS[..], UNGUARDED)] {
+            for (relation, name, fires) in needed {
+                let is_it = |one: &&Trigger| one.relation == *relation && one.name == *name;
+                let subject = format!("trigger {name}");
+                match found.iter().find(is_it) {
+                    None => {
+                        let text = format!("it is missing from {relation}: {}", harm.always);
+                        report.error(subject, text);
+                    }
+                    Some(trigger) => check(report, &subject, trigger, *fires, harm),
+                }
             }
         }
-    }
-    let found = event_trigger::state(connection).await.map_err(doing())?;
-    for trigger in &found {
-        if let Some(problem) = trigger.problem() {
-            let text = format!("{problem}: `migrate up` by a superuser makes it anew");
-            report.warn(format!("event trigger {}", trigger.name), text);
+        for trigger in &event_triggers {
+            if let Some(problem) = trigger.problem() {
+                let text = format!("{problem}: `migrate up` by a superuser makes it anew");
+                report.warn(format!("event trigger {}", trigger.name), text);
+            }
         }
+        if event_triggers.iter().any(EventTrigger::is_missing) {
+            let text = "there is none, or not both, so DDL on the table is noticed only when cached copies expire; \
+                        `migrate up` by a superuser makes it";
+            report.note("event trigger", text);
+        }
+        Ok(())
     }
-    if found.iter().any(EventTrigger::is_missing) {
-        let text = "there is none, or not both, so DDL on the table is noticed only when cached copies expire; \
-            `migrate up` by a superuser makes it";
-        report.note("event trigger", text);
-    }
-    Ok(())
 }
 
-fn judge(report: &mut Report, subject: &str, trigger: &Trigger, fires: Fires, harm: Harm) {
+fn check(report: &mut Report, subject: &str, trigger: &Trigger, fires: Fires, harm: Harm) {
     let enabled = trigger.enabled.as_str();
     if enabled == "D" {
         let text = format!("it is disabled: {}; `migrate up` mends it", harm.always);
         report.error(subject, text);
-    } else if !fires.is_met_by(enabled) {
+    } else if !fires.includes(enabled) {
         let harm = match fires {
             Fires::Origin => harm.always,
             Fires::Replica | Fires::Always => harm.as_replica,
@@ -170,7 +145,7 @@ fn judge(report: &mut Report, subject: &str, trigger: &Trigger, fires: Fires, ha
         );
         report.error(subject, text);
     }
-    if trigger.is_own_right {
+    if trigger.needs_no_rights {
         return;
     }
     if !trigger.is_definer || !trigger.is_pinned {

@@ -2,7 +2,7 @@ INSERT INTO approach_challenges (id, difficulty, title, description, points, tip
 SELECT staged.id, staged.difficulty, staged.title, staged.description, staged.points, staged.tips
 FROM temp.staged_challenges AS staged
 LEFT JOIN approach_challenges AS found ON found.id = staged.id
--- What is as it should be is left out: the trigger before an insert would note it as changed.
+-- Without unchanged rows, which the trigger before an insert would note as changed.
 WHERE found.id IS NULL
     OR (found.difficulty, found.title, coalesce(found.description, ''), coalesce(found.points, 10), found.tips)
         IS NOT (staged.difficulty, staged.title, staged.description, staged.points, staged.tips)

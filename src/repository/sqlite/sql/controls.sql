@@ -5,7 +5,7 @@ WITH head AS MATERIALIZED (
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq
     FROM catalog_state
 ),
--- Not by the view catalog_controls, which fails on a BLOB: a table of flags that was taken over may have one.
+-- Not by the view catalog_controls, which fails on a BLOB: an adopted table of flags may contain one.
 control AS (
     SELECT
         'flag' AS kind, name, environment, enabled, rollout_percentage AS number, description,
@@ -32,7 +32,7 @@ SELECT
     head.timeline,
     head.seq,
     c.kind,
-    -- A name that is cut is none that is known, and neither is an environment.
+    -- A name or environment of this length matches no known one, so it may be cut.
     CAST(substr(c.name, 1, 1000) AS TEXT) AS name,
     CAST(substr(c.environment, 1, 1000) AS TEXT) AS environment,
     CASE WHEN typeof(c.enabled) = 'integer' THEN c.enabled END AS enabled,

@@ -3,8 +3,8 @@ WITH head AS MATERIALIZED (
         (SELECT database_id FROM catalog_state) AS database,
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS seq,
         coalesce($8, (
-            -- Those that can be shown, but for texts that are not UTF-8, which no expression tells. Every row is looked at, so
-            -- they are read as they lie (+), and not by the index.
+            -- The rows that can be served, and those with texts that are not UTF-8, which no expression can tell. Every row is
+            -- read, so they are read in the order of the table (+) and not by the index.
             SELECT count(*)
             FROM approach_challenges
             WHERE +CASE difficulty WHEN 'beginner' THEN 1 WHEN 'intermediate' THEN 2 WHEN 'advanced' THEN 3 END

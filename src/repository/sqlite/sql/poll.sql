@@ -3,7 +3,7 @@ WITH head AS MATERIALIZED (
         database_id AS database,
         (SELECT coalesce(max(seq), 0) FROM catalog_change) AS head,
         floor,
-        -- Half a minute before it is forgotten: what it calls fresh until then ends while it is still waited for.
+        -- Half a minute before the replica is removed: what it calls fresh until then expires while invalidations still wait for it.
         EXISTS (
             SELECT 1
             FROM catalog_replica
@@ -31,7 +31,7 @@ SELECT
     NULL AS replicas_before,
     NULL AS other_replicas,
     page.seq,
-    page.tag,
+    page.tag AS tags,
     page.hard,
     page.is_awaited
 FROM head

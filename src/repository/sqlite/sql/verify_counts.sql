@@ -6,6 +6,6 @@ SELECT
     count(*) FILTER (
         WHERE created_at NOT BETWEEN -62135596800000000 AND 253402300799999999
             OR updated_at NOT BETWEEN -62135596800000000 AND 253402300799999999
-    ) AS odd_times
+    ) AS invalid_times
 FROM approach_challenges
 GROUP BY difficulty

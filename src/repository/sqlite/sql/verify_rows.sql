@@ -1,5 +1,5 @@
--- A text of more bytes than its characters can take is too long whatever it says: another one that is too long stands for it,
--- so that a page is never large. In characters it is not measured or cut here, because that ends at a NUL.
+-- A text with more bytes than its permitted characters can have is too long, and is replaced by a short one that is too long as
+-- well, so that a page is never large. It is not measured or cut in characters, because that stops at a NUL.
 SELECT
     id,
     difficulty,

@@ -1,0 +1,146 @@
+//! Applies flags and runtime settings to the cache, the tips and the health service whenever they change.
+//! Code that checks a flag on each call reads [`Switches`] itself.
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{compose::App, tips::caller_limits};
+use crate::{
+    config::Config,
+    domain::{ActiveControls, Evaluation, Flag, RuntimeSetting, Switches},
+    tips::{ProviderQuota, TipLimits},
+    transport::Feature,
+};
+
+/// Applies flags and runtime settings.
+pub(super) struct ControlApplier {
+    app: Arc<App>,
+    changes: watch::Receiver<u64>,
+    /// The configured providers, in their order.
+    providers: Vec<Provider>,
+    /// Last reported state by flag; an unchanged state is not reported again, because that wakes every
+    /// health watcher.
+    reported_features: HashMap<Flag, Feature>,
+    /// Last reported validity by setting.
+    reported_settings: HashMap<RuntimeSetting, bool>,
+}
+
+/// A provider whose limits are runtime settings.
+#[derive(Clone, Copy, Debug)]
+enum Provider {
+    Anthropic,
+    Openai,
+}
+
+impl ControlApplier {
+    pub(super) fn new(app: &Arc<App>, config: &Config) -> Self {
+        let anthropic = config.providers.anthropic.as_ref();
+        let openai = config.providers.openai.as_ref();
+        let anthropic = anthropic.map(|_| Provider::Anthropic);
+        let openai = openai.map(|_| Provider::Openai);
+        Self {
+            app: Arc::clone(app),
+            changes: app.flags.changes(),
+            providers: anthropic.into_iter().chain(openai).collect(),
+            reported_features: HashMap::new(),
+            reported_settings: HashMap::new(),
+        }
+    }
+
+    /// Waits until the rows were read again.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Applies all flags and settings as they are now.
+    pub(super) async fn apply(&mut self) {
+        self.changes.mark_unchanged();
+        if !self.switches().is_on(Flag::NearCache) {
+            self.app.catalog.clear_near();
+        }
+        let settings = self.app.flags.settings();
+        let value = |setting| value(&settings, setting);
+        let ttl = Duration::from_millis(value(RuntimeSetting::CacheTtlMs));
+        self.app.catalog.set_ttl(ttl);
+        let per_minute = saturating_u32(value(RuntimeSetting::TipStreamsPerMinute));
+        let at_once = value(RuntimeSetting::TipStreamsAtOnce);
+        let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
+        let providers = self.providers.iter();
+        self.app.board.set_limits(&TipLimits {
+            caller: caller_limits(per_minute, at_once),
+            daily_budget_micro_usd: unless_zero(value(RuntimeSetting::TipDailyBudgetMicroUsd)),
+            providers: providers.map(|one| quota(*one, value)).collect(),
+        });
+        self.app.health.note_open(self.is_open());
+        self.report(&settings).await;
+    }
+
+    /// Reports every flag and setting whose state changed to the health service.
+    async fn report(&mut self, settings: &[Evaluation<RuntimeSetting>]) {
+        let health = &self.app.health;
+        for evaluation in self.app.flags.flags() {
+            let (flag, feature) = (evaluation.control, feature(&evaluation));
+            if self.reported_features.insert(flag, feature) != Some(feature) {
+                health.set_feature(flag, feature).await;
+            }
+        }
+        for evaluation in settings {
+            let (setting, is_sound) = (evaluation.control, evaluation.problem.is_none());
+            if self.reported_settings.insert(setting, is_sound) != Some(is_sound) {
+                health.set_setting(setting, is_sound).await;
+            }
+        }
+    }
+
+    /// Whether calls to the catalog are allowed.
+    pub(super) fn is_open(&self) -> bool {
+        self.switches().is_on(Flag::ChallengesCatalog)
+    }
+
+    fn switches(&self) -> &Switches {
+        self.app.flags.switches()
+    }
+}
+
+fn feature(evaluation: &Evaluation<Flag>) -> Feature {
+    match (&evaluation.problem, evaluation.value.percentage().get()) {
+        (Some(_), _) => Feature::Broken,
+        (None, 0) => Feature::Off,
+        (None, _) => Feature::On,
+    }
+}
+
+fn quota(provider: Provider, value: impl Fn(RuntimeSetting) -> u64) -> ProviderQuota {
+    let (requests, tokens) = match provider {
+        Provider::Anthropic => (
+            RuntimeSetting::AnthropicRequestsPerMinute,
+            RuntimeSetting::AnthropicTokensPerMinute,
+        ),
+        Provider::Openai => (
+            RuntimeSetting::OpenaiRequestsPerMinute,
+            RuntimeSetting::OpenaiTokensPerMinute,
+        ),
+    };
+    let limit = |setting| unless_zero(value(setting)).map(saturating_u32);
+    ProviderQuota {
+        requests_per_minute: limit(requests),
+        tokens_per_minute: limit(tokens),
+    }
+}
+
+fn value(settings: &[Evaluation<RuntimeSetting>], setting: RuntimeSetting) -> u64 {
+    let mut settings = settings.iter();
+    let evaluation = settings.find(|evaluation| evaluation.control == setting);
+    evaluation.map_or(setting.definition().min, |evaluation| evaluation.value)
+}
+
+/// A limit as a setting states it: 0 means none.
+fn unless_zero(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
+}
+
+fn saturating_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,75 @@
+//! What the server logs at its start, or prints in a terminal.
+use std::net::SocketAddr;
+
+use super::error::Error;
+use crate::{
+    config::{Config, ProviderConfig},
+    domain::PromptBook,
+    llm::BundledPrompts,
+};
+
+/// A server that is ready to serve.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The address for callers.
+    pub grpc: SocketAddr,
+    /// The address of the operator pages, if it serves any.
+    pub ops: Option<SocketAddr>,
+    /// The version of the prompts: a hash of their texts.
+    pub prompts: String,
+    /// The personas that tips are written as; the first is the default.
+    pub personas: Vec<String>,
+}
+
+/// Prints that the server is ready, in place of log lines.
+pub type Greet = Box<dyn FnOnce(&Listening) + Send>;
+
+impl Listening {
+    pub(super) fn at(grpc: SocketAddr, ops: Option<SocketAddr>) -> Result<Self, Error> {
+        let book = BundledPrompts::load()?;
+        let personas = book.personas().iter().map(ToString::to_string);
+        Ok(Self {
+            grpc,
+            ops,
+            prompts: book.prompt_version().to_owned(),
+            personas: personas.collect(),
+        })
+    }
+
+    /// Logs the addresses, and how to stop and to inspect the server.
+    pub(super) fn log(&self) {
+        let Self {
+            grpc,
+            ops,
+            prompts,
+            personas,
+        } = self;
+        tracing::info!(
+            addr = %grpc,
+            ops_addr = ops.map(tracing::field::display),
+            prompts,
+            personas = personas.join(","),
+            stop = "SIGTERM, SIGINT or SIGQUIT; calls are finished first",
+            next = format!("challenges-catalog admin cache status --addr {grpc}"),
+            "serving"
+        );
+    }
+}
+
+/// Logs the main settings, without secrets.
+pub(super) fn log_settings(config: &Config) {
+    let providers = &config.providers;
+    let provider =
+        |provider: &ProviderConfig| format!("{} at {}", provider.model, provider.base_url);
+    let anthropic = providers.anthropic.as_ref().map(provider);
+    let openai = providers.openai.as_ref().map(provider);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = %config.database.url,
+        redis = config.redis.url.as_ref().map(tracing::field::display),
+        anthropic,
+        openai,
+        environment = config.controls.environment.as_ref().map(tracing::field::display),
+        "starting"
+    );
+}

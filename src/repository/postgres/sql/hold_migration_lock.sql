@@ -1,4 +1,0 @@
--- A role's own limits must not end the session that holds the lock. Not each server knows each of them.
-SELECT set_config(s.name, '0', false)
-FROM pg_settings AS s
-WHERE s.name IN ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')
