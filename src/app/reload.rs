@@ -146,7 +146,7 @@ impl Reload {
                 );
             }
             Err(error) => {
-                tracing::warn!(%error, "provider keys cannot be renewed; they stay as they were")
+                tracing::warn!(%error, "provider keys cannot be renewed; they stay as they were");
             }
         }
     }

@@ -50,10 +50,10 @@ impl Writers {
         let anthropic = same_address(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
         let openai = same_address(at_start.openai.as_ref(), providers.openai.as_ref());
         let mut renewed = Vec::new();
-        if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic) {
-            if writer.renew_key(&provider_settings(provider, config, &self.denied))? {
-                renewed.push(writer.route().provider.as_str());
-            }
+        if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic)
+            && writer.renew_key(&provider_settings(provider, config, &self.denied))?
+        {
+            renewed.push(writer.route().provider.as_str());
         }
         if let (Some(writer), Some(provider)) = (&self.openai, openai)
             && writer.renew_key(&provider_settings(provider, config, &self.denied))?

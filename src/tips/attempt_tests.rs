@@ -1,5 +1,6 @@
 //! What becomes of reservations and attempts that are dropped, as they are when their task is cancelled.
 use std::{
+    mem,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -167,7 +168,7 @@ async fn an_attempt_that_is_dropped_is_settled_and_recorded_as_aborted() {
     drop(attempt);
     ledger.tasks.close();
     ledger.tasks.wait().await;
-    let records = scene.records.0.lock().unwrap();
+    let records = mem::take(&mut *scene.records.0.lock().unwrap());
     let [record] = records.as_slice() else {
         panic!("{records:?}");
     };

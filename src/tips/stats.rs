@@ -137,8 +137,8 @@ pub(super) struct ProviderMetrics {
 }
 
 /// `gen_ai.client.operation.duration`, in seconds.
-const OPERATION: Buckets = Buckets {
-    bounds: &[
+const OPERATION: Buckets = Buckets::new(
+    &[
         10_000_000,
         20_000_000,
         40_000_000,
@@ -154,14 +154,11 @@ const OPERATION: Buckets = Buckets {
         40_960_000_000,
         81_920_000_000,
     ],
-    per_unit: 1e9,
-};
+    1e9,
+);
 
 /// `gen_ai.client.token.usage`, in tokens; the conventions go on to 67 million.
-const TOKENS: Buckets = Buckets {
-    bounds: &[1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536],
-    per_unit: 1.0,
-};
+const TOKENS: Buckets = Buckets::new(&[1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536], 1.0);
 
 /// How an order can end, in the words of the attempt ledger.
 pub(super) fn endings() -> impl Iterator<Item = &'static str> {

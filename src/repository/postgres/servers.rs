@@ -167,9 +167,9 @@ impl Servers {
     /// If it works, connections without an answer since then are suspect.
     pub(super) fn suspect(&self, times: ConnectionTimes) {
         let mut state = self.state();
-        let stale = *self.stale.borrow();
+        let marks = *self.stale.borrow();
         // One of many connections that broke at once is enough; one to an abandoned server says nothing of the next.
-        if !state.is_doubtful && !stale.is_suspect(times) && !stale.is_abandoned(times) {
+        if !state.is_doubtful && !marks.is_suspect(times) && !marks.is_abandoned(times) {
             state.is_doubtful = true;
             state.suspected_at = Some(Instant::now());
         }
