@@ -9,7 +9,7 @@ use crate::{
         CacheSettings, CacheStatusReporter, CachedCatalog, InvalidationState, ReplicaHeartbeat,
         SharedCache, SharedSettings,
     },
-    config::{Config, DatabaseUrl, RedisConfig, RedisUrl},
+    config::{Config, DatabaseUrl, RedisConfig, RedisUrl, read_text},
     domain::{AnswerEncoder, CacheStatusSource, FleetKey, ReplicaId, Switches},
     redis::{NodeSource, RedisNodes, RedisServers, acl_rules},
     repository::Datastore,
@@ -100,7 +100,8 @@ fn redis_servers(
         return Ok(None);
     }
     let tls_ca = config.tls_ca.as_ref().map(|path| {
-        std::fs::read(path).map_err(|error| format!("REDIS_TLS_CA: {}: {error}", path.display()))
+        let text = read_text(path).map(String::into_bytes);
+        text.map_err(|problem| format!("REDIS_TLS_CA: {problem}"))
     });
     let source = config.url_file.clone().map(|file| {
         let read = move || match RedisUrl::read(&file) {

@@ -10,11 +10,14 @@ use super::{
 };
 pub use crate::repository::{Finding, MigrationReport as Migrated, Severity};
 use crate::{
-    config::DatabaseConfig,
+    config::{DatabaseConfig, read_text_within},
     domain::UnixMicros,
     repository::{self, Datastore, Facts, MigrateSettings},
     service::{HistoryPruning, seed as seeding},
 };
+
+/// A file of seeds is read whole; a larger catalog is imported.
+const SEED_FILE_MAX_BYTES: u64 = 64 << 20;
 
 /// One migration of this build.
 #[derive(Clone, Debug, Serialize)]
@@ -91,9 +94,7 @@ pub async fn migration_status(database: &DatabaseConfig) -> Result<Vec<Migration
 pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seeded, Error> {
     let text = match file {
         None => seeding::EMBEDDED.to_owned(),
-        Some(file) => tokio::fs::read_to_string(file)
-            .await
-            .map_err(|error| format!("cannot read {}: {error}", file.display()))?,
+        Some(file) => read_text_within(file, SEED_FILE_MAX_BYTES)?,
     };
     let datastore = open(database).await?;
     let seeded = seeding::load(datastore.as_ref(), &text).await;

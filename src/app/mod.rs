@@ -11,6 +11,7 @@ mod error;
 mod file_descriptors;
 mod health_monitor;
 mod ops;
+mod output_file;
 mod reload;
 mod serve;
 mod signals;
@@ -24,6 +25,7 @@ pub use commands::{
     prune_history, seed, verify,
 };
 pub use error::Error;
+pub use output_file::OutputFile;
 pub use reload::ReadSettings;
 pub use serve::serve;
 pub use startup_message::{Greet, Listening};

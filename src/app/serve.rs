@@ -1,16 +1,20 @@
 //! Runs the server: bind, build, warm up, serve, drain on a signal.
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use tokio::{
-    io::AsyncWriteExt,
     net::{TcpListener, TcpSocket},
-    task::JoinHandle,
+    task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
-use uuid::Uuid;
 
 use super::{
     compose::App,
@@ -19,6 +23,7 @@ use super::{
     file_descriptors::raise_limit,
     health_monitor::{DEPENDENCIES, HealthMonitor},
     ops::pages,
+    output_file::OutputFile,
     reload::{ReadSettings, Reload},
     signals::Signals,
     startup_message::{Greet, Listening, log_settings},
@@ -107,10 +112,10 @@ pub async fn serve(
     app.run_until_stop(monitor.run().instrument(info_span!("health")));
     let listening = Listening::at(addr, ops_addr)?;
     greet.unwrap_or_else(|| Box::new(Listening::log))(&listening);
-    if let Some(file) = &config.server.port_file {
-        write_address(file, addr).await?;
-    }
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        Err(error) = write_address(config.server.port_file.clone(), addr) => return Err(error),
+        signal = signals.next() => signal,
+    };
     stop(app, serving, &config.server, (signal, signals)).await
 }
 
@@ -171,19 +176,21 @@ async fn warm(app: &App) {
     }
 }
 
-/// Writes the address atomically, so that no reader sees a part of it, and without following a symbolic link.
-async fn write_address(file: &Path, addr: SocketAddr) -> Result<(), Error> {
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(format!(".{}.part", Uuid::new_v4().simple()));
-    let written = async {
-        let mut made = tokio::fs::File::create_new(&draft).await?;
-        made.write_all(addr.to_string().as_bytes()).await?;
-        made.flush().await?;
-        tokio::fs::rename(&draft, file).await
+/// Tells the address in `file`, in one step, so that no reader sees half of it. A pipe is waited for until somebody
+/// reads it.
+async fn write_address(file: Option<PathBuf>, addr: SocketAddr) -> Result<(), Error> {
+    let Some(file) = file else {
+        return Ok(());
     };
+    let path = file.clone();
+    let written = spawn_blocking(move || {
+        let mut made = OutputFile::create(&path)?;
+        made.write_all(addr.to_string().as_bytes())?;
+        made.keep()
+    });
     written
-        .await
-        .map_err(|error| format!("cannot write {}: {error}", file.display()).into())
+        .await?
+        .map_err(|error: io::Error| format!("cannot write {}: {error}", file.display()).into())
 }
 
 /// The listener and its connections.

@@ -25,9 +25,10 @@ pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
         // A peer that vanished without a word ends a waiting call this way.
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5));
-    endpoint
-        .connect()
-        .await
+    // The time of the endpoint is for TCP alone; a peer may then be silent in the middle of TLS.
+    let connected = timeout(config.timeout, endpoint.connect()).await;
+    connected
+        .map_err(|_| unanswered(config))?
         .map_err(|error| unreachable_server(config, &error))
 }
 
@@ -57,9 +58,7 @@ pub(super) async fn begun<T>(
     config: &ClientConfig,
     call: impl Future<Output = Result<Response<Streaming<T>>, Status>>,
 ) -> Result<Streaming<T>, Failure> {
-    let answer = timeout(config.timeout, call)
-        .await
-        .map_err(|_| silent(config, config.timeout))?;
+    let answer = timeout(config.timeout, call).await.map_err(|_| silent())?;
     answer
         .map(Response::into_inner)
         .map_err(|status| refused(&status))
@@ -67,12 +66,11 @@ pub(super) async fn begun<T>(
 
 /// The next message of such an answer, if there is one; a longer silence than `patience` is a fault.
 pub(super) async fn next<T>(
-    config: &ClientConfig,
     patience: Duration,
     messages: &mut Streaming<T>,
 ) -> Result<Option<T>, Failure> {
     let next = timeout(patience, messages.message()).await;
-    next.map_err(|_| silent(config, patience))?
+    next.map_err(|_| silent())?
         .map_err(|status| refused(&status))
 }
 
@@ -98,18 +96,19 @@ pub(super) fn streamed<T>(config: &ClientConfig, message: T) -> Request<T> {
     request
 }
 
-fn silent(config: &ClientConfig, patience: Duration) -> Failure {
-    let addr = &config.addr;
-    Failure::failed(format!(
-        "{addr} said nothing for {patience:?}; --timeout grants more"
-    ))
+fn silent() -> Failure {
+    Failure::failed("the server did not answer in time; --timeout grants more")
 }
 
 /// What the server, or the way to it, answered instead of what was asked for.
 pub(super) fn refused(status: &Status) -> Failure {
     let cause = status.source().map(root);
-    if cause.is_some_and(<dyn Error>::is::<TimeoutExpired>) {
-        return Failure::failed("the server did not answer in time; --timeout grants more");
+    let is_silence = |cause: &(dyn Error + 'static)| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        cause.is::<TimeoutExpired>() || kind == Some(io::ErrorKind::TimedOut)
+    };
+    if cause.is_some_and(is_silence) {
+        return silent();
     }
     let details = status.get_error_details();
     let reason = details
@@ -179,6 +178,13 @@ fn is_no_tls(error: &(dyn Error + 'static)) -> bool {
     matches!(error, Some(rustls::Error::InvalidMessage(_)))
 }
 
+fn unanswered(config: &ClientConfig) -> Failure {
+    let (addr, timeout) = (&config.addr, config.timeout);
+    Failure::failed(format!(
+        "{addr} did not answer within {timeout:?}; --timeout grants more"
+    ))
+}
+
 fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> Failure {
     let addr = &config.addr;
     let cause = root(error);
@@ -188,12 +194,7 @@ fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> F
             "nothing listens on {addr}: is the server running? Try `challenges-catalog serve`, \
              or name another server with --addr"
         ),
-        Some(io::ErrorKind::TimedOut) => {
-            format!(
-                "{addr} did not answer within {:?}; --timeout grants more",
-                config.timeout
-            )
-        }
+        Some(io::ErrorKind::TimedOut) => return unanswered(config),
         Some(io::ErrorKind::InvalidData) if is_no_tls(cause) => {
             format!("{addr} answers, but not as a gRPC server with TLS; {ASK_WHERE}")
         }

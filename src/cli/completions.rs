@@ -140,7 +140,7 @@ fn offered(config: Option<&ClientConfig>, begun: &OsStr) -> Vec<CompletionCandid
         let asked = id::beginning_with(&config, std::slice::from_ref(&begun), IDS_MAX);
         runtime::command().ok()?.block_on(asked).ok()
     });
-    let challenges = challenges.unwrap_or_default().into_iter();
+    let challenges = challenges.unwrap_or_default().ids.into_iter();
     challenges
         .map(|(id, title)| CompletionCandidate::new(id).help(Some(title.into())))
         .collect()

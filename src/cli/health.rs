@@ -54,11 +54,9 @@ async fn watch(output: Output, config: &ClientConfig, service: String) -> Result
         service: service.clone(),
     };
     let refused = |status| unreachable(client::refused(&status));
-    let mut changes = HealthClient::new(channel)
-        .watch(client::streamed(config, request))
-        .await
-        .map_err(refused)?
-        .into_inner();
+    let mut asking = HealthClient::new(channel);
+    let call = asking.watch(client::streamed(config, request));
+    let mut changes = client::begun(config, call).await.map_err(unreachable)?;
     while let Some(change) = changes.message().await.map_err(refused)? {
         show(output, &service, change.status(), Some(now()))?;
     }

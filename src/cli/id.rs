@@ -39,7 +39,26 @@ pub(super) fn typed(text: &str) -> Result<String, String> {
     if is_beginning(text) {
         return Ok(text.to_ascii_lowercase());
     }
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digits && text.len() < SHORTEST {
+        return Err(format!("at least {SHORTEST} digits are needed"));
+    }
+    if is_digits && text.len() <= 32 {
+        return typed(&hyphenated(text));
+    }
     ChallengeId::parse(text).map(|id| id.to_string())
+}
+
+/// The digits of an id, parted as a UUID is.
+fn hyphenated(digits: &str) -> String {
+    let mut id = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if matches!(place, 8 | 12 | 16 | 20) {
+            id.push('-');
+        }
+        id.push(digit);
+    }
+    id
 }
 
 /// The whole id of the challenge that was named; empty when none was.
@@ -59,9 +78,11 @@ pub(super) fn all_whole(
     if short.is_empty() {
         return Ok(typed);
     }
-    // With one more than there are beginnings, one of them has several, and that is told.
-    let found = beginning_with(config, &short, short.len() + SEVERAL_SHOWN);
-    let found = runtime::command()?.block_on(found)?;
+    let found = beginning_with(config, &short, usize::MAX);
+    let Found {
+        ids: found,
+        is_stale,
+    } = runtime::command()?.block_on(found)?;
     let fitting = |typed: &str| {
         let ids = found.iter().map(|(id, _)| id.clone());
         ids.filter(|id| id.starts_with(typed)).collect::<Vec<_>>()
@@ -69,11 +90,20 @@ pub(super) fn all_whole(
     let ambiguous = short.iter().find(|typed| fitting(typed).len() > 1);
     if let Some(typed) = ambiguous {
         let failure = Failure::failed(format!("several ids begin with {typed}"));
-        let several = fitting(typed).into_iter().take(SEVERAL_SHOWN);
-        return Err(several.fold(failure, Failure::with_line));
+        let several = fitting(typed);
+        let more = several.len().saturating_sub(SEVERAL_SHOWN);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let told = several.into_iter().take(SEVERAL_SHOWN).chain(more);
+        return Err(told.fold(failure, Failure::with_line));
     }
     let whole = typed.iter().map(|typed| {
         let missing = || {
+            if is_stale {
+                return Failure::failed(format!(
+                    "no id of a stale copy of the catalog begins with {typed}, and the challenge may be newer: the \
+                     server cannot read its database; try again later, or with the whole id"
+                ));
+            }
             Failure::failed(format!(
                 "no challenge of the catalog has an id that begins with {typed}; one that is \
                  deleted needs its whole id"
@@ -88,13 +118,22 @@ pub(super) fn all_whole(
     whole.collect()
 }
 
+/// What a look for ids found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Each id with its challenge's title.
+    pub(super) ids: Vec<(String, String)>,
+    /// Whether a page of it may be old, so that a challenge that is not in it may be there.
+    is_stale: bool,
+}
+
 /// Ids and titles of at most `most` challenges whose id begins with one of `beginnings`. All pages
 /// together take no longer than one answer may, so a server that always has another one ends too.
 pub(super) async fn beginning_with(
     config: &ClientConfig,
     beginnings: &[String],
     most: usize,
-) -> Result<Vec<(String, String)>, Failure> {
+) -> Result<Found, Failure> {
     let looked_up = timeout(config.timeout, look_up(config, beginnings, most)).await;
     looked_up.unwrap_or_else(|_| {
         let timeout = config.timeout;
@@ -109,13 +148,13 @@ async fn look_up(
     config: &ClientConfig,
     beginnings: &[String],
     most: usize,
-) -> Result<Vec<(String, String)>, Failure> {
+) -> Result<Found, Failure> {
     let mut catalog = ChallengesCatalogClient::new(client::connect(config).await?);
     let mut request = ListChallengesRequest {
         page_size: PageSize::MAX.get().into(),
         ..Default::default()
     };
-    let mut found = Vec::new();
+    let mut found = Found::default();
     loop {
         let answer = catalog
             .list_challenges(client::request(config, request.clone()))
@@ -123,15 +162,16 @@ async fn look_up(
         let page = answer
             .map_err(|status| client::refused(&status))?
             .into_inner();
+        found.is_stale |= page.freshness.is_some_and(|freshness| freshness.stale);
         let challenges = page.challenges.into_iter();
         let challenges = challenges.map(|it| (clean(&it.id), clean(&it.title)));
-        found.extend(
+        found.ids.extend(
             challenges
                 .filter(|(id, _)| beginnings.iter().any(|beginning| id.starts_with(beginning))),
         );
-        found.truncate(most);
+        found.ids.truncate(most);
         let is_last = page.next_page_token.is_empty() || page.next_page_token == request.page_token;
-        if is_last || found.len() == most {
+        if is_last || found.ids.len() == most {
             return Ok(found);
         }
         request.page_token = page.next_page_token;
@@ -148,11 +188,18 @@ mod tests {
         assert_eq!(typed(id).as_deref(), Ok(id));
         assert_eq!(typed("0C62B582").as_deref(), Ok("0c62b582"));
         assert_eq!(typed("0c62b582-cc4").as_deref(), Ok("0c62b582-cc4"));
+        assert_eq!(typed("0c62b582c").as_deref(), Ok("0c62b582-c"));
+        assert_eq!(typed(&id.replace('-', "")).as_deref(), Ok(id));
+        assert_eq!(
+            typed("0c62b58").unwrap_err(),
+            "at least 8 digits are needed"
+        );
         for bad in [
             "",
             "0c62b58",
             "beg-001",
-            "0c62b582c",
+            "0c62b582cc4745-09",
+            "0c62b582cc47450996cea6a37c913d9d0",
             "0c62b582-cc47x",
             "zzzzzzzz",
         ] {

@@ -106,10 +106,13 @@ impl Serialize for Shown<'_> {
             Value::String(text) => serializer.serialize_str(text),
             // As grpcurl takes them.
             Value::Bytes(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
-            Value::EnumNumber(number) => match field.kind() {
-                Kind::Enum(kind) => serializer.serialize_str(&enum_word(&kind, *number)),
-                _ => serializer.serialize_i32(*number),
-            },
+            Value::EnumNumber(number) => {
+                if let Kind::Enum(kind) = field.kind() {
+                    serializer.serialize_str(&enum_word(&kind, *number))
+                } else {
+                    serializer.serialize_i32(*number)
+                }
+            }
             Value::Message(message) => match well_known(message) {
                 Some(text) => serializer.serialize_str(&text),
                 None => Json(message.clone()).serialize(serializer),
@@ -170,7 +173,7 @@ mod tests {
         },
     };
 
-    fn value(message: &(impl prost::Message + prost::Name)) -> serde_json::Value {
+    fn value(message: &impl prost::Name) -> serde_json::Value {
         serde_json::to_value(of(message).unwrap()).unwrap()
     }
 

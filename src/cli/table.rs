@@ -35,7 +35,9 @@ pub(super) fn table<const N: usize>(
     if let Some(width) = width
         && row_width(&columns) > width
     {
-        columns.iter_mut().for_each(|column| shorten_ids(column));
+        for column in &mut columns {
+            shorten_ids(column);
+        }
         let Some((last, others)) = columns.split_last_mut() else {
             return String::new();
         };

@@ -64,7 +64,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         let mut events = client::begun(&config, call).await?;
         let mut page = TipPage::new(output, environment, asked);
         // A tip may take as long as it needs, but not in silence.
-        while let Some(message) = client::next(&config, config.timeout, &mut events).await? {
+        while let Some(message) = client::next(config.timeout, &mut events).await? {
             if output.is_data() {
                 output.data_item(&json(&message)?)?;
             }

@@ -1,10 +1,11 @@
 //! How the commands that call a server reach it.
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use secrecy::SecretString;
 
 use super::{
     EnvVars,
+    bounded::read_text,
     file::FileValues,
     problem::Problems,
     reader::{Flags, Reader, ValueSources, open_to_others},
@@ -39,6 +40,7 @@ impl ClientConfig {
             flags,
             environment,
             file,
+            path: None,
         };
         let mut reader = Reader::new(&sources);
         let Some(given) = CallConfig::read(&mut reader) else {
@@ -82,6 +84,7 @@ impl ClientConfig {
 }
 
 const TLS: &str = "https://";
+const PLAIN: &str = "http://";
 
 fn is_tls(addr: &str) -> bool {
     addr.starts_with(TLS)
@@ -89,11 +92,15 @@ fn is_tls(addr: &str) -> bool {
 
 fn address(text: &str) -> Result<String, String> {
     let expected = || format!("must be http:// or https://HOST:PORT, or HOST:PORT, not {text:?}");
-    let scheme = if is_tls(text) { TLS } else { "http://" };
-    let rest = text
-        .strip_prefix(scheme)
-        .unwrap_or(text)
-        .trim_end_matches('/');
+    let behind = |scheme: &str| {
+        let (begins, rest) = text.split_at_checked(scheme.len())?;
+        begins.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let (scheme, rest) = match behind(TLS) {
+        Some(rest) => (TLS, rest),
+        None => (PLAIN, behind(PLAIN).unwrap_or(text)),
+    };
+    let rest = rest.trim_end_matches('/');
     let url = url::Url::parse(&format!("{scheme}{rest}")).map_err(|_| expected())?;
     let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     // Not `Url::port`, which has none where it is the scheme's own.
@@ -113,13 +120,13 @@ const TOKEN_MAX_BYTES: usize = 4096;
 
 /// The token in a file, without the line break that editors leave at the end.
 fn token(path: &Path) -> Result<SecretString, String> {
-    let text =
-        fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
+    let text = read_text(path)?;
     let token = text.trim_end_matches(['\n', '\r']);
     let is_token = token.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_token || !(1..=TOKEN_MAX_BYTES).contains(&token.len()) {
         return Err(format!(
-            "{path:?} must hold one line of 1 to {TOKEN_MAX_BYTES} letters, digits and signs"
+            "{} must hold one line of 1 to {TOKEN_MAX_BYTES} letters, digits and signs",
+            path.display()
         ));
     }
     Ok(token.into())
@@ -127,6 +134,8 @@ fn token(path: &Path) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -150,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_address_has_a_host_and_nothing_behind_the_port() {
-        for text in ["http://a:1", "a:1", "http://a:1/"] {
+        for text in ["http://a:1", "a:1", "http://a:1/", "HTTP://a:1/"] {
             assert_eq!(address(text).as_deref(), Ok("http://a:1"), "{text}");
         }
         assert_eq!(address("[::1]:50051").as_deref(), Ok("http://[::1]:50051"));

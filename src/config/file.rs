@@ -1,7 +1,8 @@
 //! The settings file.
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
+    bounded::read_text,
     problem::Problem,
     setting::{Setting, suggest},
 };
@@ -20,9 +21,9 @@ pub(super) fn read(name: &str, path: &str, known: &[Setting]) -> (FileValues, Ve
             }],
         )
     };
-    match fs::read_to_string(path) {
+    match read_text(Path::new(path)) {
         Ok(text) => parse(path, &text, known),
-        Err(error) => problem(format!("cannot read {path:?}: {error}")),
+        Err(text) => problem(text),
     }
 }
 

@@ -2,9 +2,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    ControlsConfig, DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls,
-    file::{self, FileValues},
-    problem::{Problem, Problems},
+    ControlsConfig, DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file,
+    problem::Problems,
     providers,
     reader::{Entry, Flags, Origin, Reader, ValueSources},
     setting::{OWN, Setting, suggest},
@@ -64,11 +63,15 @@ impl Loaded {
 ///
 /// Everything that is wrong, at once.
 pub fn load(flags: &Flags, environment: &EnvVars) -> Result<Loaded, Problems> {
-    let (file, mut problems) = settings_file(flags, environment);
+    let named = settings_file(flags, environment);
+    let read = named.as_ref();
+    let read = read.map(|(name, path)| file::read(name, path, &SETTINGS));
+    let (file, mut problems) = read.unwrap_or_default();
     let sources = ValueSources {
         flags,
         environment,
         file,
+        path: named.map(|(_, path)| path),
     };
     let mut reader = Reader::new(&sources);
     let config = config(&mut reader);
@@ -87,20 +90,17 @@ pub fn load(flags: &Flags, environment: &EnvVars) -> Result<Loaded, Problems> {
     }
 }
 
-fn settings_file(flags: &Flags, environment: &EnvVars) -> (FileValues, Vec<Problem>) {
+/// Who names the settings file, and its path.
+fn settings_file(flags: &Flags, environment: &EnvVars) -> Option<(String, String)> {
     let flag = CONFIG_FILE.flag();
     let typed = flags
         .get(&flag)
-        .map(|path| (format!("--{flag}"), path.as_str()));
+        .map(|path| (format!("--{flag}"), path.clone()));
     let variable = || {
-        Some((
-            CONFIG_FILE.env.to_owned(),
-            environment.get(CONFIG_FILE.env)?,
-        ))
+        let path = environment.get(CONFIG_FILE.env)?;
+        Some((CONFIG_FILE.env.to_owned(), path.to_owned()))
     };
-    let path = typed.or_else(variable);
-    path.map(|(name, path)| file::read(&name, path, &SETTINGS))
-        .unwrap_or_default()
+    typed.or_else(variable)
 }
 
 fn config(reader: &mut Reader<'_>) -> Option<Config> {
@@ -120,10 +120,9 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     if matches!(database.url, DatabaseUrl::Sqlite(_)) {
         database.auto_migrate = true;
         let mut entries = reader.entries.iter_mut();
-        let entry = entries.find(|entry| entry.setting.is(&AUTO_MIGRATE));
-        entry
-            .into_iter()
-            .for_each(|entry| entry.shown = true.to_string());
+        if let Some(entry) = entries.find(|entry| entry.setting.is(&AUTO_MIGRATE)) {
+            entry.shown = true.to_string();
+        }
     }
     let controls = ControlsConfig {
         environment: rows?.environment,

@@ -1,6 +1,7 @@
 //! Every setting of the program, declared once in `settings`, and how its value is found: flags over
 //! environment over file over default. Nothing else reads the environment. Knows of the domain what
 //! flags there are, and no other module. To read first: `settings`, then `reader` and `load`.
+mod bounded;
 mod client;
 mod controls;
 mod database_parameters;
@@ -22,6 +23,7 @@ mod text;
 mod unit;
 mod value;
 
+pub use bounded::{read_text, read_text_within};
 pub use client::ClientConfig;
 pub use controls::ControlsConfig;
 pub use database_url::DatabaseUrl;

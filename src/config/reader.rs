@@ -1,8 +1,14 @@
 //! Finds the text of each setting, and makes it a value.
-use std::{collections::BTreeMap, fmt, fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     EnvVars,
+    bounded::read_text,
     file::FileValues,
     problem::Problem,
     setting::{Setting, ValueKind},
@@ -18,6 +24,8 @@ pub(super) struct ValueSources<'a> {
     pub(super) flags: &'a Flags,
     pub(super) environment: &'a EnvVars,
     pub(super) file: FileValues,
+    /// Where the settings file is, if there is one.
+    pub(super) path: Option<String>,
 }
 
 /// Who decided a value.
@@ -137,8 +145,7 @@ pub(super) fn secret(name: &str, path: &str) -> Result<String, Problem> {
         name: name.to_owned(),
         text,
     };
-    let text = fs::read_to_string(path)
-        .map_err(|error| problem(format!("cannot read {path:?}: {error}")))?;
+    let text = read_text(Path::new(path)).map_err(problem)?;
     match text.trim_end_matches(['\n', '\r']) {
         "" => Err(problem(format!("{path:?} is empty"))),
         text => Ok(text.to_owned()),
@@ -199,6 +206,12 @@ impl<'a> Reader<'a> {
                     self.warnings.extend(bare);
                 }
                 let shown = value.show(setting);
+                if origin == Origin::File && shown.contains("***") {
+                    let path = self.sources.path.as_deref();
+                    let warning = path.and_then(open_to_others);
+                    let is_new = |warning: &String| !self.warnings.contains(warning);
+                    self.warnings.extend(warning.filter(is_new));
+                }
                 self.entries.push(Entry {
                     setting,
                     shown,

@@ -1,10 +1,12 @@
 //! Settings whose text has a form of its own.
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
 };
 
 use tracing_subscriber::EnvFilter;
+
+use super::bounded::read_text;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -31,8 +33,7 @@ pub(super) fn is_loopback(addr: SocketAddr) -> bool {
 
 /// The text of a file of certificates; whether they are good is for TLS to say.
 pub(super) fn certificates(path: &str) -> Result<String, String> {
-    let text =
-        fs::read_to_string(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
+    let text = read_text(Path::new(path))?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(format!("{path:?} has no certificate in PEM"));
     }

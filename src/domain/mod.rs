@@ -41,7 +41,7 @@ pub use challenge::{Challenge, ChallengeId, Difficulty};
 pub use challenge_draft::{
     CHALLENGE_FIELDS, ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge,
 };
-pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS};
+pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS, is_invisible};
 pub use content::{content_hash, finished};
 pub use control_store::{
     ActiveControls, ControlDraft, ControlRows, ControlStore, DraftValue, Evaluation, ValueSource,

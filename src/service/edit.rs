@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use crate::domain::{
     AnswerEncoder, Challenge, ChallengeChange, ChallengeDraft, ChallengeEditor, ChallengeId,
     ChallengeRepository, EditRefusal, EditStep, EditTerms, Edited, Error, Etag, FieldViolation,
-    NewChallenge, Revision, RevisionQuery, Version,
+    NewChallenge, Operation, Revision, RevisionQuery, Version,
 };
 
 /// So many imports and exports are in hand at once: each holds a connection to the database.
@@ -158,16 +158,26 @@ impl EditService {
         self.editor.revisions(query).await
     }
 
-    /// Pruning takes the oldest first, so with an older one there it never was.
+    /// Pruning takes the oldest first, so only what would be older than all that is there may have been pruned; and
+    /// nothing was where the history still has its beginning.
     async fn no_such_revision(&self, id: ChallengeId, number: i64) -> Result<Error, Error> {
-        let older = RevisionQuery {
+        let mut query = RevisionQuery {
             challenge: Some(id),
-            before: Some(number),
-            limit: 1,
+            before: None,
+            limit: u8::MAX,
         };
+        let mut oldest = None;
+        while let Some(revision) = self.editor.revisions(query).await?.pop() {
+            query.before = Some(revision.number);
+            oldest = Some(revision);
+        }
+        let may_be_pruned = oldest.is_some_and(|oldest| match oldest.operation {
+            Operation::Found | Operation::Created => false,
+            Operation::Updated | Operation::Deleted => number < oldest.number,
+        });
         Ok(Error::Refused(EditRefusal::NoSuchRevision {
             number,
-            may_be_pruned: self.editor.revisions(older).await?.is_empty(),
+            may_be_pruned,
         }))
     }
 

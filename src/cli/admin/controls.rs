@@ -212,17 +212,9 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
     };
     let (typed, etag) = (text(matches, "name"), text(matches, "etag"));
     let name = full_name(&typed);
-    let mut value = None;
-    if verb == "set" {
-        let text = text(matches, "value");
-        let number = number(&name, name == typed, &text)?;
-        let meant = shown(&name, number);
-        if text.parse() == Ok(number) && meant != text {
-            let remark = format!("note: {number} without a unit is {meant} here");
-            output::remark(&clean(&remark), environment);
-        }
-        value = Some(number);
-    }
+    let value = given(matches, "value");
+    let value = value.map(|text| value_of(&name, name == typed, &text, environment));
+    let value = value.transpose()?;
     let environment = given(matches, "environment");
     let mut answer = client::call(&caller.config, async |channel| {
         let mut client = RuntimeSettingsClient::new(channel);
@@ -265,6 +257,17 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
         }
     }
     show(caller.output, &answer, "setting", verb != "get")
+}
+
+/// The number that was typed; what a bare one is taken for is told.
+fn value_of(name: &str, has_unit: bool, text: &str, environment: &EnvVars) -> Result<i64, Failure> {
+    let number = number(name, has_unit, text)?;
+    let meant = shown(name, number);
+    if text.parse() == Ok(number) && meant != text {
+        let remark = format!("note: {number} without a unit is {meant} here");
+        output::remark(&clean(&remark), environment);
+    }
+    Ok(number)
 }
 
 fn mapped<A, B>(
@@ -366,9 +369,8 @@ fn text_of(output: Output, message: &Value, name: &str) -> String {
             let environment = text_of(output, elsewhere, "environment");
             format!("{} in environment {environment}", state(elsewhere))
         }
-        Some(Value::Null | Value::Bool(_) | Value::Array(_)) => String::new(),
         None if name == "state" => state(message),
-        None => String::new(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_)) | None => String::new(),
     }
 }
 

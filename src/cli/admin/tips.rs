@@ -120,7 +120,9 @@ fn request(matches: &ArgMatches, ids: Vec<String>) -> BatchGenerateTipsRequest {
     let scope = match difficulty_of(matches.get_one("difficulty")) {
         Difficulty::Unspecified if ids.is_empty() => Scope::All(matches.get_flag("all")),
         Difficulty::Unspecified => Scope::Challenges(ChallengeIds { ids }),
-        difficulty => Scope::Difficulty(difficulty.into()),
+        difficulty @ (Difficulty::Beginner | Difficulty::Intermediate | Difficulty::Advanced) => {
+            Scope::Difficulty(difficulty.into())
+        }
     };
     let (pace, budget) = (
         matches.get_one::<i32>("tips-per-minute").copied(),
@@ -145,7 +147,7 @@ async fn follow(
 ) -> Result<(), Failure> {
     let patience = config.timeout.max(2 * SIGN_OF_LIFE);
     loop {
-        let Some(message) = client::next(config, patience, &mut messages).await? else {
+        let Some(message) = client::next(patience, &mut messages).await? else {
             return Err(Failure::failed("the run ended without a summary"));
         };
         show(output, &message)?;

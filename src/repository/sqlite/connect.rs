@@ -1,5 +1,5 @@
 //! Opens the file, and classifies the result codes of the engine.
-use std::{path::Path, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions, SqliteConnection,
@@ -14,14 +14,24 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens one connection outside of any pool, for a command; `create` creates a missing file.
 pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, MigrationError> {
-    if create {
-        // Readable by its owner only, as SQLite makes the files beside it. A failure shows when it is opened.
-        let mut new = OpenOptions::new();
-        new.write(true).create_new(true).mode(0o600);
-        new.open(path).await.ok();
-    }
     let options = options(path)?.create_if_missing(create);
+    if create {
+        create_private(path).await?;
+    }
     options.connect().await.map_err(open_error)
+}
+
+/// Creates the file, readable by its owner only, as SQLite makes the files beside it.
+async fn create_private(path: &Path) -> Result<(), MigrationError> {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true).mode(0o600);
+    match new.open(path).await {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(MigrationError::Failed {
+            doing: "making the file",
+            source: format!("its folder cannot be written: {error}").into(),
+        }),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn options(path: &Path) -> Result<SqliteConnectOptions, MigrationError> {
@@ -39,9 +49,15 @@ pub(super) fn options(path: &Path) -> Result<SqliteConnectOptions, MigrationErro
 
 /// The error of opening a connection: waiting helps while another process has the file, and not if it is no database.
 pub(super) fn open_error(error: sqlx::Error) -> MigrationError {
+    let is_unopened = error_code(&error).and_then(|code| primary_code(&code)) == Some(14);
     let is_busy = |code: String| matches!(primary_code(&code), Some(5 | 6));
     if error_code(&error).is_some_and(|code| !is_busy(code)) {
-        return MigrationError::failed("opening the file")(error);
+        let doing = if is_unopened {
+            "opening the file, whose folder must be writable,"
+        } else {
+            "opening the file"
+        };
+        return MigrationError::failed(doing)(error);
     }
     MigrationError::Unreachable(error.into())
 }

@@ -3,6 +3,7 @@ use std::iter;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{domain::Domain, phone::Phone, whitespace::Whitespace};
+use crate::domain::is_invisible;
 
 /// Enters the key of every tip: a tip that passed other rules is another tip.
 pub(in crate::tips) const VERSION: u64 = 2;
@@ -157,17 +158,6 @@ impl ContentPolicy {
 /// their line. Embeddings and overrides can make a text read as another one.
 fn is_control(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}') || c.is_control()
-}
-
-/// Characters of which fonts show nothing: those that the Unicode Standard (5.21) has ignored by default, and the
-/// mark that puts a key around a digit.
-const fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{20e3}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 /// As programs read it that look for links: without its width, its circle or its typeface; the full stop of

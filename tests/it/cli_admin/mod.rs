@@ -1,5 +1,6 @@
 //! `admin` and `man`, as people and scripts meet them.
 mod confirming;
+mod exporting;
 mod first_screen;
 mod formats;
 mod invalidate;
@@ -9,6 +10,7 @@ mod recorded;
 mod recording;
 mod schema;
 mod short_ids;
+mod silent_servers;
 mod status;
 pub mod terminal;
 mod tls;

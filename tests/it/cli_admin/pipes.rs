@@ -149,27 +149,12 @@ async fn a_pending_migration_is_an_exit_code() {
 }
 
 #[tokio::test]
-async fn an_export_follows_no_link_and_a_dash_is_standard_output() {
+async fn a_dash_is_standard_output() {
     let replica = Replica::start(&[]).await;
     let here = address_of(&replica);
     let export = ["admin", "challenges", "export"];
     let out = run_well(&export, &here).await;
     assert_eq!(run_well(&[&export[..], &["-"]].concat(), &here).await, out);
-    let folder = tempfile::tempdir().unwrap();
-    let (victim, file) = (folder.path().join("victim"), folder.path().join("all.json"));
-    fs::write(&victim, "precious").unwrap();
-    for link in [&file, &folder.path().join("all.part")] {
-        std::os::unix::fs::symlink(&victim, link).unwrap();
-    }
-    run_well(&[&export[..], &[file.to_str().unwrap()]].concat(), &here).await;
-    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-    assert!(!file.symlink_metadata().unwrap().is_symlink());
-    assert_eq!(fs::read_to_string(&file).unwrap(), out);
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        3,
-        "nothing stays behind"
-    );
 }
 
 #[tokio::test]
@@ -207,6 +192,56 @@ async fn a_secret_that_others_may_read_is_a_warning() {
             "{mode:o}: {listed:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_settings_file_with_a_secret_that_others_may_read_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let check = ["config", "check", "--config", file.to_str().unwrap()];
+    let warning = "every user of this machine may read";
+    let secret = "redis_url = 'redis://:S3CR3T@cache'\ndatabase_url = 'postgres://u:S3CR3T@db/x'";
+    for (text, mode, told) in [
+        (secret, 0o644, 1),
+        (secret, 0o640, 0),
+        ("log = 'info'", 0o644, 0),
+    ] {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let checked = run_well(&check, &[]).await;
+        assert_eq!(
+            checked.matches(warning).count(),
+            told,
+            "{mode:o}: {checked}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_an_end_is_refused_with_the_limit() {
+    let endless = "/dev/zero";
+    let redis = [
+        ("REDIS_TLS_CA", endless.to_owned()),
+        ("REDIS_URL", "rediss://cache".to_owned()),
+    ];
+    let key = [("ANTHROPIC_API_KEY_FILE", endless.to_owned())];
+    let far = ["list", "--addr", "https://127.0.0.1:1"];
+    for (command, environment) in [
+        (
+            &[&far[..], &["--token-file", endless]].concat()[..],
+            &[][..],
+        ),
+        (&[&far[..], &["--tls-ca", endless]].concat(), &[]),
+        (&["config", "check", "--config", endless], &[]),
+        (&["config", "check"], &redis),
+        (&["config", "check"], &key),
+    ] {
+        run(command, environment)
+            .await
+            .with(2, &[endless, "longer than 1MiB"]);
+    }
+    let seeded = run(&["seed", "--file", endless], &[]).await;
+    seeded.with(1, &[endless, "longer than 64MiB"]);
 }
 
 #[tokio::test]

@@ -31,7 +31,8 @@ async fn a_file_that_cannot_be_made_is_named_at_once() {
     ] {
         let asked = Instant::now();
         let ended = serve(&sqlite(&path)).await;
-        ended.with(1, &[path.to_str().unwrap(), "unable to open"]);
+        let says = "its folder cannot be written";
+        ended.with(1, &[path.to_str().unwrap(), says]);
         assert!(asked.elapsed().as_secs() < 5, "waiting does not help");
     }
     assert_eq!(fs::read_to_string(&plain).unwrap(), "no folder");

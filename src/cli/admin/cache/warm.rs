@@ -76,7 +76,7 @@ async fn follow(
 ) -> Result<(), Failure> {
     let mut progress = Progress::new("warming", environment);
     loop {
-        let Some(message) = client::next(config, config.timeout, &mut told).await? else {
+        let Some(message) = client::next(config.timeout, &mut told).await? else {
             return Err(Failure::failed(
                 "the server ended the call before all was loaded",
             ));

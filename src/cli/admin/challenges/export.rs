@@ -1,6 +1,5 @@
 //! `export`.
 use std::{
-    fs::{self, File},
     io::{self, BufWriter, ErrorKind, Write, stdout},
     path::{Path, PathBuf},
 };
@@ -9,6 +8,7 @@ use clap::ArgMatches;
 use tonic::Streaming;
 
 use crate::{
+    app::OutputFile,
     cli::{client, escape, failure::Failure, output, runtime, settings, view::difficulty},
     config::{ClientConfig, EnvVars},
     domain::ChallengeDraft,
@@ -26,45 +26,35 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     runtime::command()?.block_on(async {
         let pages = ask(&config).await?;
         match file {
-            None => write_all(pages, BufWriter::new(stdout().lock()))
+            None => write_all(&config, pages, BufWriter::new(stdout().lock()))
                 .await
                 .map(drop),
-            Some(file) => to_file(pages, file).await,
+            Some(file) => to_file(&config, pages, file).await,
         }
     })
 }
 
 async fn ask(config: &ClientConfig) -> Result<Streaming<ExportChallengesResponse>, Failure> {
     let mut admin = ChallengesAdminClient::new(client::connect(config).await?);
-    let answer = admin
-        .export_challenges(client::streamed(config, ExportChallengesRequest {}))
-        .await;
-    let answer = answer.map_err(|status| client::refused(&status))?;
-    Ok(answer.into_inner())
+    let call = admin.export_challenges(client::streamed(config, ExportChallengesRequest {}));
+    client::begun(config, call).await
 }
 
-/// Under a name of its own first, so that a file of that name is whole, and no link that somebody put
-/// there is followed.
-async fn to_file(pages: Streaming<ExportChallengesResponse>, file: &Path) -> Result<(), Failure> {
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
-    let draft = PathBuf::from(draft);
+async fn to_file(
+    config: &ClientConfig,
+    pages: Streaming<ExportChallengesResponse>,
+    file: &Path,
+) -> Result<(), Failure> {
     let cannot =
-        |error: &io::Error| Failure::failed(format!("cannot write {}: {error}", file.display()));
-    let made = File::create_new(&draft).map_err(|error| cannot(&error))?;
-    let written = write_all(pages, BufWriter::new(made)).await;
-    let count = match written {
-        Ok(count) => count,
-        Err(failure) => {
-            // It is half of something; that it may stay behind is said by the failure itself.
-            fs::remove_file(&draft).ok();
-            return Err(failure);
-        }
-    };
-    fs::rename(&draft, file).map_err(|error| {
-        fs::remove_file(&draft).ok();
-        cannot(&error)
-    })?;
+        |error: io::Error| Failure::failed(format!("cannot write {}: {error}", file.display()));
+    let mut made = OutputFile::create(file).map_err(cannot)?;
+    let is_regular = made.is_regular();
+    let count = write_all(config, pages, BufWriter::new(&mut made)).await?;
+    made.keep().map_err(cannot)?;
+    if !is_regular {
+        // It may be standard output by another name.
+        return Ok(());
+    }
     output::line(&format!(
         "{count} challenges exported to {}",
         file.display()
@@ -72,12 +62,12 @@ async fn to_file(pages: Streaming<ExportChallengesResponse>, file: &Path) -> Res
 }
 
 async fn write_all(
+    config: &ClientConfig,
     mut pages: Streaming<ExportChallengesResponse>,
     mut out: impl Write,
 ) -> Result<usize, Failure> {
     let (mut count, mut text) = (0, String::new());
-    let next = pages.message().await;
-    let mut page = next.map_err(|status| client::refused(&status))?;
+    let mut page = client::next(config.timeout, &mut pages).await?;
     write_text(&mut out, "[")?;
     while let Some(challenges) = page.map(|page| page.challenges) {
         text.clear();
@@ -90,10 +80,7 @@ async fn write_all(
             count += 1;
         }
         write_text(&mut out, &text)?;
-        page = pages
-            .message()
-            .await
-            .map_err(|status| client::refused(&status))?;
+        page = client::next(config.timeout, &mut pages).await?;
     }
     write_text(&mut out, "\n]\n")?;
     out.flush().map_err(|error| unwritable(&error))?;
