@@ -1,3 +1,4 @@
+//! Compares random entries with the database, to notice changes that the triggers did not see.
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;

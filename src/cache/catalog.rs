@@ -1,3 +1,5 @@
+//! A read through near cache, shared cache and database. Read `lookup` and `staleness` first: what may be served is decided
+//! there; what is missing is loaded by `loader`, once for all who wait.
 use std::{
     sync::{
         Arc,
@@ -12,49 +14,33 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CacheStats, InvalidationState, SharedCache,
+    CacheSettings, CacheStats, InvalidationState, SharedCache,
     database::DatabaseReader,
     entry::Entry,
     key::ReadKey,
     loader::{Loader, Purpose},
-    lookup::Near,
+    lookup::{Lookup, Near},
     near::NearCache,
     single_flight::{DetachOnDrop, LoadFailure, LoadWaiter, SingleFlight},
-    staleness::{CONFIRM_WITHIN, Caller, check_history},
+    staleness::{CONFIRM_WITHIN, Caller, Staleness, check_history},
 };
 use crate::{
     domain::{
         Answer, AnswerEncoder, CatalogReader, ChallengeId, ChallengeRepository, Clock, Error, Flag,
-        Freshness, ListQuery, ReadOptions, Source, Switches, TipSubject, Version,
+        Freshness, ListQuery, ReadOptions, Source, TipSubject, Version,
     },
     telemetry::RollingWindow,
 };
 
-/// How long and how much is kept.
-#[derive(Clone, Debug)]
-pub struct CacheSettings {
-    /// How long an entry is served that nothing has changed; shortened by up to a tenth.
-    pub ttl: Duration,
-    /// Which parts of the cache operators let be used.
-    pub switches: Arc<Switches>,
-    /// The near cache holds at most so many bytes.
-    pub near_bytes: u64,
-    /// How old an answer may be that is served, marked, while the database is gone.
-    pub stale_retention: Duration,
-    /// So many loads may be in the database at once.
-    pub fill_concurrency: usize,
-    /// How often an entry is compared with the database; zero for never.
-    pub audit_interval: Duration,
-}
-
 /// The catalog, read through the near cache, the shared cache and the database.
 pub struct CachedCatalog {
     loader: Arc<Loader>,
-    pub(super) single_flight: Arc<SingleFlight>,
+    single_flight: Arc<SingleFlight>,
+    lookup: Lookup,
+    staleness: Staleness,
     pub(super) invalidation: Arc<InvalidationState>,
     pub(super) stats: Arc<CacheStats>,
-    pub(super) stale_retention: Duration,
-    pub(super) tasks: TaskTracker,
+    tasks: TaskTracker,
 }
 
 /// How many loads a caller waits for when each result is already superseded.
@@ -73,7 +59,12 @@ impl CachedCatalog {
         tasks: TaskTracker,
     ) -> Self {
         let stats = Arc::new(CacheStats::default());
-        let stale_retention = settings.stale_retention;
+        let staleness = Staleness {
+            invalidation: Arc::clone(&invalidation),
+            stats: Arc::clone(&stats),
+            switches: Arc::clone(&settings.switches),
+            stale_retention: settings.stale_retention,
+        };
         let loader = Arc::new(Loader {
             database: DatabaseReader::new(repository, encoder, settings.fill_concurrency),
             clock,
@@ -85,12 +76,14 @@ impl CachedCatalog {
             settings,
             tasks: tasks.clone(),
         });
+        let single_flight = Arc::default();
         Self {
+            lookup: Lookup::new(&loader, &single_flight),
             loader,
-            single_flight: Arc::default(),
+            single_flight,
+            staleness,
             invalidation,
             stats,
-            stale_retention,
             tasks,
         }
     }
@@ -159,7 +152,7 @@ impl CachedCatalog {
         let arrived = Instant::now();
         let deadline = Instant::from_std(options.deadline);
         if let Some(version) = options.min_version {
-            self.wait_for(version, deadline).await?;
+            self.staleness.wait_for(version, deadline).await?;
         }
         // Only now: what was read while the version was waited for could be older than it.
         let caller = Caller {
@@ -185,7 +178,7 @@ impl CachedCatalog {
             caller
                 .least
                 .map_or(Ok(()), |least| check_history(least, snapshot.version))?;
-            let near = keys.iter().map(|key| self.near(key, now, snapshot));
+            let near = keys.iter().map(|key| self.lookup.find(key, now, snapshot));
             Ok::<_, Error>(near.collect::<Vec<_>>())
         };
         let mut near = look()?;
@@ -230,7 +223,10 @@ impl CachedCatalog {
                 Ok(answer)
             }
             Near::Unconfirmed(entry) => {
-                match self.stale(key, &entry, Source::NearCache, caller)? {
+                match self
+                    .staleness
+                    .stale(key, &entry, Source::NearCache, caller)?
+                {
                     Some(answer) => Ok(answer),
                     None => self.load(key, None, None, caller).await,
                 }
@@ -256,20 +252,20 @@ impl CachedCatalog {
     ) -> Result<Answer, Error> {
         let has_copy = old
             .as_ref()
-            .is_some_and(|old| self.may_have_stale(key, old, caller));
+            .is_some_and(|old| self.staleness.may_have_stale(key, old, caller));
         for _ in 0..ATTEMPTS {
             // A load that is begun here is left to a task: it is a second try, and rare.
             let next = waiter.take().or_else(|| self.join([key]).0.pop());
             let Some(next) = next else { break };
             let outcome = tokio::select! {
                 outcome = next.outcome() => outcome,
-                () = self.patience(caller), if has_copy => Err(LoadFailure::too_slow()),
+                () = self.staleness.patience(caller), if has_copy => Err(LoadFailure::too_slow()),
             };
             let loaded = match outcome {
                 Ok(loaded) => loaded,
-                Err(failure) => return self.instead(key, failure, old, caller),
+                Err(failure) => return self.staleness.instead(key, failure, old, caller),
             };
-            if let Some(answer) = self.accept(key, &loaded, caller).await? {
+            if let Some(answer) = self.staleness.accept(key, &loaded, caller).await? {
                 return Ok(answer);
             }
         }
@@ -315,7 +311,9 @@ fn millis(duration: Duration) -> u64 {
 impl CatalogReader for CachedCatalog {
     fn try_list_cached(&self, query: &ListQuery, min_version: Option<Version>) -> Option<Answer> {
         let key = ReadKey::List(query.clone());
-        self.try_all_cached([key].into_iter(), min_version)?.pop()
+        self.lookup
+            .try_all_cached([key].into_iter(), min_version)?
+            .pop()
     }
 
     fn try_many_cached(
@@ -324,11 +322,13 @@ impl CatalogReader for CachedCatalog {
         min_version: Option<Version>,
     ) -> Option<Vec<Answer>> {
         let keys = ids.iter().copied().map(ReadKey::Challenge);
-        self.try_all_cached(keys, min_version)
+        self.lookup.try_all_cached(keys, min_version)
     }
 
     async fn reach(&self, version: Version, deadline: std::time::Instant) -> Result<(), Error> {
-        self.wait_for(version, Instant::from_std(deadline)).await
+        self.staleness
+            .wait_for(version, Instant::from_std(deadline))
+            .await
     }
 
     async fn list(&self, query: &ListQuery, options: ReadOptions) -> Result<Answer, Error> {

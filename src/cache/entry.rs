@@ -1,3 +1,4 @@
+//! A cached answer with its stamp, and the answer that a caller gets of it.
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,

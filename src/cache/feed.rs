@@ -1,3 +1,4 @@
+//! Polls the feed of changes: on a schedule, and soon after a notification.
 use std::{
     error::Error as _,
     sync::{Arc, atomic::Ordering::Relaxed},

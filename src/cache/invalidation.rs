@@ -1,3 +1,5 @@
+//! Knows which commits were applied and when the last poll was answered: the two halves of the proof that an answer is
+//! current. Every read looks here; only the feed writes, by what polls bring and other replicas tell.
 use std::{
     sync::{
         PoisonError, RwLock, RwLockReadGuard,

@@ -1,3 +1,4 @@
+//! The keys of the caches: what was asked for, and the tags that the answer depends on.
 use std::fmt;
 
 use crate::domain::{ChallengeId, Cursor, DatabaseId, Difficulty, ListQuery, Tag};

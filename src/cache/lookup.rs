@@ -4,12 +4,13 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{
-    CachedCatalog, MissReason,
+    MissReason,
     entry::Entry,
     fault::{self, Fault},
     invalidation::Snapshot,
     key::ReadKey,
-    loader::Purpose,
+    loader::{Loader, Purpose},
+    single_flight::SingleFlight,
 };
 use crate::domain::{Answer, Flag, Source, Version};
 
@@ -30,7 +31,20 @@ impl Near {
     }
 }
 
-impl CachedCatalog {
+/// Looks into the near cache, and has entries loaded again in time.
+pub(super) struct Lookup {
+    loader: Arc<Loader>,
+    single_flight: Arc<SingleFlight>,
+}
+
+impl Lookup {
+    pub(super) fn new(loader: &Arc<Loader>, single_flight: &Arc<SingleFlight>) -> Self {
+        Self {
+            loader: Arc::clone(loader),
+            single_flight: Arc::clone(single_flight),
+        }
+    }
+
     /// A fresh answer for each of `keys`, when the near cache has them all; nothing is waited for.
     ///
     /// Nearly every call ends here, so this is kept free of tasks, timers and boxes.
@@ -39,11 +53,11 @@ impl CachedCatalog {
         keys: impl ExactSizeIterator<Item = ReadKey>,
         min_version: Option<Version>,
     ) -> Option<Vec<Answer>> {
-        if !self.is_on(Flag::NearCache) {
+        if !self.is_on() {
             return None;
         }
         let now = Instant::now();
-        let snapshot = self.invalidation.snapshot();
+        let snapshot = self.loader.invalidation.snapshot();
         if let Some(version) = min_version.filter(|_| !fault::is(Fault::IgnoreTicket))
             && !snapshot.version.reaches(version)
         {
@@ -51,22 +65,25 @@ impl CachedCatalog {
         }
         let mut answers = Vec::with_capacity(keys.len());
         for key in keys {
-            let Near::Fresh(answer) = self.near(&key, now, snapshot) else {
+            let Near::Fresh(answer) = self.find(&key, now, snapshot) else {
                 return None;
             };
             tracing::debug!(%key, "near hit");
             answers.push(answer);
         }
         let count = answers.len() as u64;
-        self.stats.near_hits.add(count);
-        self.stats.hit_latency.record_times(count, now.elapsed());
+        self.loader.stats.near_hits.add(count);
+        self.loader
+            .stats
+            .hit_latency
+            .record_times(count, now.elapsed());
         Some(answers)
     }
 
     /// What there is for `key`, by what was known when the caller's `snapshot` was taken.
-    pub(super) fn near(&self, key: &ReadKey, now: Instant, snapshot: Snapshot) -> Near {
-        let kept = self.is_on(Flag::NearCache);
-        let kept = kept.then(|| self.loader().near.get(key)).flatten();
+    pub(super) fn find(&self, key: &ReadKey, now: Instant, snapshot: Snapshot) -> Near {
+        let kept = self.is_on();
+        let kept = kept.then(|| self.loader.near.get(key)).flatten();
         let Some(entry) = kept else {
             return Near::Miss(MissReason::Absent, None);
         };
@@ -74,7 +91,7 @@ impl CachedCatalog {
             return Near::Miss(MissReason::Expired, Some(entry));
         }
         // Of another era when a server took over after the snapshot was taken.
-        if entry.era != snapshot.era || !self.invalidation.is_valid(key, &entry) {
+        if entry.era != snapshot.era || !self.loader.invalidation.is_valid(key, &entry) {
             return Near::Miss(MissReason::Changed, Some(entry));
         }
         if entry.refresh.is_due(now) {
@@ -89,12 +106,18 @@ impl CachedCatalog {
         }
     }
 
+    /// Whether operators let the near cache be used.
+    fn is_on(&self) -> bool {
+        self.loader.settings.switches.is_on(Flag::NearCache)
+    }
+
     /// Loads `key` again while its entry is still good, unless it is being loaded.
     fn refresh(&self, key: &ReadKey) {
         if let (_, Some(guard)) = self.single_flight.join(key) {
-            self.stats.early_refreshes.add(1);
-            let loader = Arc::clone(self.loader());
-            self.tasks
+            self.loader.stats.early_refreshes.add(1);
+            let loader = Arc::clone(&self.loader);
+            self.loader
+                .tasks
                 .spawn(async move { loader.load(vec![guard], Purpose::Refresh).await });
         }
     }

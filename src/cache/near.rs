@@ -1,3 +1,4 @@
+//! The near cache: entries in the memory of this replica, bounded by their bytes.
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicUsize, Ordering::Relaxed},

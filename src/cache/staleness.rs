@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    CachedCatalog,
+    CacheStats, InvalidationState,
     entry::Entry,
     fault::{self, Fault},
     key::ReadKey,
     single_flight::{LoadFailure, Loaded},
 };
-use crate::domain::{Answer, Error, FieldViolation, Flag, Source, Unavailability, Version};
+use crate::domain::{
+    Answer, Error, FieldViolation, Flag, Source, Switches, Unavailability, Version,
+};
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
@@ -33,7 +35,15 @@ pub(super) struct Caller {
     pub(super) least: Option<Version>,
 }
 
-impl CachedCatalog {
+/// Judges entries by what is known of changes, and by how long operators let old ones be served.
+pub(super) struct Staleness {
+    pub(super) invalidation: Arc<InvalidationState>,
+    pub(super) stats: Arc<CacheStats>,
+    pub(super) switches: Arc<Switches>,
+    pub(super) stale_retention: Duration,
+}
+
+impl Staleness {
     /// The answer, if this caller may have what the load brought.
     ///
     /// Two things allow it: the entry is valid and the invalidation state is fresh; or it
@@ -73,7 +83,7 @@ impl CachedCatalog {
         };
         match age {
             Some(age) => Ok(Some(entry.answer(loaded.source, version, age, false))),
-            None if self.is_on(Flag::StaleWhileUnavailable) => {
+            None if self.switches.is_on(Flag::StaleWhileUnavailable) => {
                 self.stale(key, entry, loaded.source, caller)
             }
             None => Err(Error::datastore("nobody can confirm the copy")),
@@ -129,7 +139,7 @@ impl CachedCatalog {
     pub(super) fn may_have_stale(&self, key: &ReadKey, entry: &Entry, caller: Caller) -> bool {
         let is_young = entry.current_at.elapsed() <= self.stale_retention;
         let is_new_enough = matches!(self.version_for(key, entry, caller), Ok(Some(_)));
-        let may_be_stale = self.is_on(Flag::StaleWhileUnavailable);
+        let may_be_stale = self.switches.is_on(Flag::StaleWhileUnavailable);
         may_be_stale && is_young && is_new_enough && self.invalidation.may_serve_stale(key, entry)
     }
 

@@ -1,3 +1,4 @@
+//! Gathers what operators are shown of this replica's caches, in bounded time whatever its dependencies do.
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,

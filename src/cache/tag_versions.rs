@@ -1,3 +1,4 @@
+//! Keeps the newest commit of every tag, and thereby decides whether an entry is valid. Pure: no I/O and no clock.
 use std::collections::HashMap;
 
 use super::{

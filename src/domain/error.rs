@@ -1,7 +1,9 @@
 //! Why a call failed, whatever the technology that failed it.
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, time::Duration};
 
-use super::{ControlKind, EditRefusal, Environment, Etag, Version};
+use super::{
+    ControlKind, EditRefusal, Environment, Etag, FieldViolation, FieldViolations, Version,
+};
 
 /// What only one in the fleet does at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,31 +12,6 @@ pub enum FleetTask {
     Warming,
     /// Having tips written for an operator.
     Generating,
-}
-
-/// What is wrong with one field of a request, in the caller's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldViolation {
-    /// The field's path as the contract spells it, such as `ids[3]`.
-    pub field: String,
-    /// What was expected, such as `must be a UUID`.
-    pub problem: String,
-}
-
-impl FieldViolation {
-    /// One violation.
-    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-        }
-    }
-}
-
-impl fmt::Display for FieldViolation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.problem)
-    }
 }
 
 /// Why a call cannot be answered for a while.
@@ -256,5 +233,11 @@ fn unavailable(why: Unavailability) -> String {
              before you repeat it"
                 .to_owned()
         }
+    }
+}
+
+impl From<FieldViolations> for Error {
+    fn from(violations: FieldViolations) -> Self {
+        Self::Invalid(violations.into())
     }
 }

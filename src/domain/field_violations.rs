@@ -1,7 +1,32 @@
 //! What is wrong with a request, field by field.
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
-use super::{ChallengeId, Error, FieldViolation, Version};
+use super::{ChallengeId, Version};
+
+/// What is wrong with one field of a request, in the caller's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The field's path as the contract spells it, such as `ids[3]`.
+    pub field: String,
+    /// What was expected, such as `must be a UUID`.
+    pub problem: String,
+}
+
+impl FieldViolation {
+    /// One violation.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for FieldViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
 
 /// All that is wrong with a request, so that the caller hears all of it at once.
 #[derive(Debug, Default)]
@@ -95,12 +120,6 @@ fn has_repeats(ids: &[ChallengeId]) -> bool {
 impl From<FieldViolations> for Vec<FieldViolation> {
     fn from(violations: FieldViolations) -> Self {
         violations.0
-    }
-}
-
-impl From<FieldViolations> for Error {
-    fn from(violations: FieldViolations) -> Self {
-        Self::Invalid(violations.0)
     }
 }
 

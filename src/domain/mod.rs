@@ -52,8 +52,8 @@ pub use edit::{
     ImportTally, Imported, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,
 };
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
-pub use error::{Error, FieldViolation, FleetTask, NAMED_MAX, Unavailability};
-pub use field_violations::FieldViolations;
+pub use error::{Error, FleetTask, NAMED_MAX, Unavailability};
+pub use field_violations::{FieldViolation, FieldViolations};
 pub use flag::{Flag, FlagDefinition, FlagValue, Percentage, RawFlag, RolloutScope};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,

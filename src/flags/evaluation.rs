@@ -1,3 +1,4 @@
+//! Decides what a flag or a setting is: by a row, or as configured.
 use crate::domain::{
     Configured, ControlKind, ControlRow, Environment, Evaluation, RuntimeControl, ValueSource,
 };

@@ -1,3 +1,4 @@
+//! Reads the rows again whenever they may have changed.
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use tokio::{

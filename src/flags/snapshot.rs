@@ -1,3 +1,4 @@
+//! The flags and settings in force, for every call to read.
 use std::{
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard,

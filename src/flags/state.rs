@@ -1,3 +1,4 @@
+//! What the rows of flags and settings say, put together.
 use std::collections::BTreeSet;
 
 use super::evaluation::evaluate;

@@ -1,3 +1,4 @@
+//! Metrics of the connections to Redis and of their circuit breakers.
 use super::LinkState;
 use crate::telemetry::Page;
 

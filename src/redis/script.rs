@@ -1,3 +1,4 @@
+//! Lua scripts, which Redis runs by their SHA-1 once it has seen their text.
 use bb8_redis::redis::{self, Value};
 
 /// A Lua script, and the name that Redis knows it by once it ran there.

@@ -5,9 +5,11 @@ mod connection;
 mod inline_executor;
 mod listen;
 mod newest;
+mod settings;
 mod waits;
 
 pub use connection::Served;
-pub use listen::{Admission, Connections, Drained, ServerSettings, serve};
+pub use listen::{Admission, Connections, Drained, serve};
 pub use newest::Newest;
+pub use settings::ServerSettings;
 pub use waits::RequestBody;

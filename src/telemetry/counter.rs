@@ -1,3 +1,4 @@
+//! A counter that many threads add to without a lock.
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A number that only grows.

@@ -1,3 +1,4 @@
+//! The one histogram: counts by buckets that are chosen once, for the page of metrics and for percentiles.
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,

@@ -1,3 +1,4 @@
+//! Formats log events as one flat JSON object a line.
 use std::fmt;
 
 use serde::Serialize;

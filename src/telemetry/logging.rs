@@ -1,3 +1,4 @@
+//! Sets up the subscriber of log lines: their format, their filter, and the filter's renewal while the process runs.
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     panic,

@@ -1,3 +1,4 @@
+//! Writes a page of metrics in Prometheus' text format 0.0.4. There is no registry (ADR 10).
 use std::fmt::{self, Write};
 
 use super::Distribution;

@@ -1,3 +1,4 @@
+//! Reads from `/proc` what this process uses of CPU, memory and descriptors, for the page of metrics.
 use std::fs;
 
 use super::Page;

@@ -1,3 +1,4 @@
+//! The circuit breaker of a provider. That of Redis is another one (ADR 6).
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,

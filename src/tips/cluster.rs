@@ -133,6 +133,12 @@ impl TipCluster {
         }
     }
 
+    /// The keys of a tip; those of one that no cluster shares have no scope.
+    pub(super) fn keys_in(cluster: Option<&Self>, key: TipKey) -> RedisKeys {
+        let scope = String::new();
+        cluster.map_or(RedisKeys { key, scope }, |cluster| cluster.keys_of(key))
+    }
+
     /// For what is read of a tip as it is written.
     pub(super) fn policy(&self) -> ContentPolicy {
         ContentPolicy::new(self.max_bytes)

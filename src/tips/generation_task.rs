@@ -67,7 +67,7 @@ impl GenerationTask {
         is_refresh: bool,
     ) -> Self {
         Self {
-            redis_keys: RedisKeys::of(context.cluster.as_ref(), request.key),
+            redis_keys: TipCluster::keys_in(context.cluster.as_ref(), request.key),
             context,
             request,
             log_guard,

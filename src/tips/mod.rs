@@ -36,6 +36,7 @@ mod reader;
 mod redis_keys;
 mod rehearsal;
 mod retry_policy;
+mod sealed_entries;
 mod service;
 mod settings;
 mod stats;

@@ -1,3 +1,4 @@
+//! Checks text as it streams against the content policy, and holds back what may become a violation.
 use std::iter;
 
 use unicode_normalization::UnicodeNormalization;
