@@ -69,7 +69,7 @@ impl Auditor {
         self.catalog.stats().audit_violations.add(1);
         tracing::error!(
             %key, stamp = %entry.stamp,
-            "a valid entry differs from the database: the versions changed unnoticed; run `verify`"
+            "a valid entry differs from the database: the table changed unnoticed; run `verify`"
         );
         let how = Invalidation {
             hard: true,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Auditor,
-    tests::{Fixture, options},
+    fixture::{Fixture, options},
 };
 use crate::domain::{
     CatalogReader, ChallengeId, Changes, Error, FeedPage, Invalidation, Invalidator, Place, Tag,

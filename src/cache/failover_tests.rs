@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
-use super::tests::{Fixture, options};
+use super::fixture::{Fixture, options};
 use crate::domain::{
     Answer, CatalogReader, ChallengeId, Changes, Difficulty, Error, ListQuery, PageSize,
     ReadOptions, Version,

@@ -15,6 +15,8 @@ mod entry;
 mod failover_tests;
 mod fault;
 mod feed;
+#[cfg(test)]
+mod fixture;
 mod heartbeat;
 mod invalidation;
 mod key;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::tests::{Fixture, MAX_STALENESS, options, text};
+use super::fixture::{Fixture, MAX_STALENESS, options, text};
 use crate::domain::{
     Answer, CatalogReader, DatabaseId, Difficulty, Error, Flag, ListQuery, PageSize, Percentage,
     ReadOptions, Stamp, Version,

@@ -1,7 +1,7 @@
 //! What tips are written from comes through the cache, with the same proof as answers.
 use uuid::Uuid;
 
-use super::tests::{Fixture, challenge, options};
+use super::fixture::{Fixture, challenge, options};
 use crate::domain::{CatalogReader, ChallengeId, Change, Changes, Source, Tag, TipSubject};
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,9 @@
 -- Returns  {'H', entry, ttl in ms}  here it is
 --          {'F', entry}             fill it: the lease is yours; what lies there, if anything, is out of date
 --          {'W', entry, ms}         someone else fills it, for at most so long
--- Stamps are hexadecimal of one width, so they compare as text; numbers would mark_disconnected digits above 2^53.
+-- Stamps are hexadecimal of one width, so they compare as text; numbers would lose digits above 2^53.
 local entry = redis.pcall('GETRANGE', KEYS[1], '0', ARGV[4])
-if type(entry) == 'versions' then
+if type(entry) == 'table' then
   -- Of another type: not ours, and in our way.
   redis.call('DEL', KEYS[1])
   entry = ''

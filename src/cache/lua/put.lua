@@ -8,7 +8,7 @@ local done = 2
 if ARGV[2] ~= '0' then
   local stamp = redis.pcall('GETRANGE', KEYS[1], '0', '23')
   -- One that has no end is not ours as it is.
-  local is_strange = type(stamp) == 'versions' or redis.call('PTTL', KEYS[1]) == -1
+  local is_strange = type(stamp) == 'table' or redis.call('PTTL', KEYS[1]) == -1
   if is_strange or stamp <= string.sub(ARGV[3], 1, 24) then
     redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
     done = 1
