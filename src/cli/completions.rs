@@ -92,7 +92,7 @@ pub(super) fn answered(args: &[OsString], environment: &EnvVars) -> bool {
     let shells = Shells::builtins();
     let shell = shells.completer(shell);
     let written = shell.map(|shell| {
-        let mut command = with_ids(command(), &ids);
+        let mut command = with_shared(with_ids(command(), &ids));
         shell.write_complete(&mut command, words, None, &mut offers)
     });
     if let Some(Ok(())) = written {
@@ -127,6 +127,21 @@ fn with_ids(command: Command, ids: &ArgValueCompleter) -> Command {
             }
         })
         .mut_subcommands(|command| with_ids(command, ids))
+}
+
+/// The same commands, with the flags that may stand before a command where they may stand.
+fn with_shared(command: Command) -> Command {
+    if !command.has_subcommands() {
+        return command;
+    }
+    command
+        .arg(output::arg().hide(true))
+        .args(
+            settings::client_args()
+                .into_iter()
+                .map(|arg| arg.hide(true)),
+        )
+        .mut_subcommands(with_shared)
 }
 
 /// Ids that begin as the word does, each with its challenge's title.

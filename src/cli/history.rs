@@ -98,6 +98,7 @@ fn prune(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
 /// With its unit, always: a bare number is seconds elsewhere, and what is gone is gone.
 fn age(text: &str) -> Result<Duration, String> {
     let age = humantime::parse_duration(text).ok();
+    let age = age.filter(|_| !text.contains('M'));
     age.filter(|age| *age <= LONGEST).ok_or_else(|| {
         "must be a number with a unit, at most 36500d, such as 90d or 12h".to_owned()
     })
@@ -111,7 +112,7 @@ mod tests {
     fn an_age_has_its_unit() {
         assert_eq!(age("90d"), Ok(Duration::from_hours(90 * 24)));
         assert_eq!(age("0s"), Ok(Duration::ZERO));
-        for bad in ["", "90", "-1d", "36501d", "soon"] {
+        for bad in ["", "90", "-1d", "36501d", "soon", "10M"] {
             assert!(age(bad).is_err(), "{bad}");
         }
     }

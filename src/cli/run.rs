@@ -1,11 +1,14 @@
 //! From the arguments of the process to its exit code.
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{IsTerminal, stdout},
     process::ExitCode,
 };
 
-use clap::ArgMatches;
+use clap::{
+    ArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
@@ -16,11 +19,14 @@ use super::{
     get, health, history, list, man,
     output::{self, Screen},
     serve,
-    shared_flags::placed,
+    shared_flags::{is_shared, placed},
     table::wrapped,
     tips, verify,
 };
 use crate::config::{EnvVars, blank_passwords};
+
+/// On a narrower terminal, help has what a flag does below the flag.
+const NARROW: usize = 60;
 
 /// Does what `args` say, the first of which is the program's name.
 ///
@@ -32,7 +38,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &EnvVars) -> E
     if completions::answered(&args, environment) {
         return ExitCode::SUCCESS;
     }
-    let command = command().term_width(help_width(environment));
+    let width = help_width(environment);
+    // Beside its flag a text would have a word on each line.
+    let is_narrow = (1..NARROW).contains(&width);
+    let command = command().term_width(width).next_line_help(is_narrow);
     let args = placed(args, &command);
     let program = args.first().map(|arg| arg.to_string_lossy().into_owned());
     let program = program.unwrap_or_else(|| NAME.to_owned());
@@ -74,10 +83,29 @@ fn help_width(environment: &EnvVars) -> usize {
     }
 }
 
+/// What to say of a flag that most commands share, for one that it means nothing to.
+fn needless(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || !is_shared(OsStr::new(arg)) {
+        return None;
+    }
+    Some(match arg.as_str() {
+        "-o" | "--output" => {
+            format!("{arg} makes no sense here: the command has one output format")
+        }
+        _ => format!("{arg} makes no sense here: the command calls no server"),
+    })
+}
+
 /// Help goes to standard output, faults to standard error; no fault repeats a password.
 fn usage(error: &clap::Error, environment: &EnvVars) -> ExitCode {
     let text = error.to_string();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if let Some(text) = needless(error) {
+        return Failure::failed(text).with_code(code).report(environment);
+    }
     if let Some(text) = text.strip_prefix("error: ") {
         let text = blank_passwords(text.trim_end());
         return Failure::failed(text).with_code(code).report(environment);

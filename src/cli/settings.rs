@@ -1,7 +1,8 @@
 //! The table of settings as flags, and back.
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgMatches, builder::StringValueParser};
 
 use super::{
+    args::suggest,
     escape::clean,
     failure::{Failure, SERVE_HELP},
     output,
@@ -70,6 +71,7 @@ fn arg(setting: &'static Setting) -> Arg {
     };
     let arg = Arg::new(setting.flag())
         .long(setting.flag())
+        .hide_possible_values(true)
         .value_name(setting.kind.value_name())
         .help_heading(setting.section.heading())
         .help(setting.help)
@@ -80,9 +82,14 @@ fn arg(setting: &'static Setting) -> Arg {
         ));
     if matches!(setting.kind, ValueKind::Switch) {
         return arg
+            .value_parser(suggest(StringValueParser::new(), ["true", "false"]))
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true");
     }
-    arg
+    match setting.kind.words() {
+        Some(words) => arg.value_parser(suggest(StringValueParser::new(), words)),
+        // What begins with a sign is a wrong value, and no flag.
+        None => arg.allow_hyphen_values(!matches!(setting.kind, ValueKind::Text { .. })),
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn placed(args: impl IntoIterator<Item = OsString>, root: &Command) -
 }
 
 /// Alone, or with its value behind a sign.
-fn is_shared(arg: &OsStr) -> bool {
+pub(super) fn is_shared(arg: &OsStr) -> bool {
     let arg = arg.to_string_lossy();
     let name = arg.split_once('=').map_or(&*arg, |(name, _)| name);
     SHARED.contains(&name) || arg.starts_with("-o") && !arg.starts_with("--")

@@ -58,7 +58,7 @@ fn show(output: Output, report: &Report) -> Result<(), Failure> {
     let facts = report
         .facts
         .iter()
-        .map(|fact| [clean(&fact.name), clean(&fact.value)]);
+        .map(|fact| [clean(fact.name), clean(&fact.value)]);
     output.whole_rows(["FACT", "VALUE"], facts)?;
     if report.findings.is_empty() {
         return verdict(output, report);

@@ -1,6 +1,6 @@
 //! What holds where operators decided nothing by a row.
 use super::{
-    CacheConfig, ProviderConfig, ProvidersConfig, SETTINGS, TipsConfig,
+    CacheConfig, SETTINGS, TipsConfig,
     reader::{Origin, Reader},
     setting::Setting,
 };
@@ -39,18 +39,22 @@ pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {
 pub(super) fn settings(
     reader: &Reader<'_>,
     cache: &CacheConfig,
-    providers: &ProvidersConfig,
     tips: &TipsConfig,
 ) -> Vec<Configured<RuntimeSetting>> {
-    let value = |control| match control {
+    let value = |control: RuntimeSetting| match control {
         RuntimeSetting::CacheTtlMs => u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
         RuntimeSetting::TipDailyBudgetMicroUsd => tips.daily_budget_micro_usd.unwrap_or(0),
         RuntimeSetting::TipStreamsPerMinute => tips.streams_per_minute.into(),
         RuntimeSetting::TipStreamsAtOnce => tips.streams_at_once as u64,
-        RuntimeSetting::AnthropicRequestsPerMinute => requests(providers.anthropic.as_ref()),
-        RuntimeSetting::AnthropicTokensPerMinute => tokens(providers.anthropic.as_ref()),
-        RuntimeSetting::OpenaiRequestsPerMinute => requests(providers.openai.as_ref()),
-        RuntimeSetting::OpenaiTokensPerMinute => tokens(providers.openai.as_ref()),
+        // Without a provider, what one would get.
+        RuntimeSetting::AnthropicRequestsPerMinute
+        | RuntimeSetting::AnthropicTokensPerMinute
+        | RuntimeSetting::OpenaiRequestsPerMinute
+        | RuntimeSetting::OpenaiTokensPerMinute => {
+            let setting = setting_of(control.definition().env);
+            let limit = setting.and_then(|setting| reader.value::<Option<u32>>(setting));
+            limit.flatten().unwrap_or(0).into()
+        }
     };
     let configured = |control: RuntimeSetting| {
         let setting = setting_of(control.definition().env);
@@ -61,16 +65,6 @@ pub(super) fn settings(
         }
     };
     RuntimeSetting::ALL.map(configured).to_vec()
-}
-
-fn requests(provider: Option<&ProviderConfig>) -> u64 {
-    let limit = provider.and_then(|provider| provider.limits.requests_per_minute);
-    limit.unwrap_or(0).into()
-}
-
-fn tokens(provider: Option<&ProviderConfig>) -> u64 {
-    let limit = provider.and_then(|provider| provider.limits.tokens_per_minute);
-    limit.unwrap_or(0).into()
 }
 
 fn setting_of(env: &str) -> Option<&'static Setting> {
@@ -120,6 +114,26 @@ mod tests {
                     .all(|flag| flag.value.enabled && !flag.is_given)
             );
         }
+    }
+
+    #[test]
+    fn limits_of_providers_that_are_not_set_are_those_that_they_would_get() {
+        let controls =
+            |variables: EnvVars| load(&Flags::new(), &variables).unwrap().config.controls;
+        let limits = |variables| {
+            let settings = controls(variables).settings.into_iter();
+            let limits = settings.filter(|it| {
+                matches!(
+                    it.control,
+                    RuntimeSetting::AnthropicRequestsPerMinute
+                        | RuntimeSetting::OpenaiRequestsPerMinute
+                )
+            });
+            limits.map(|it| it.value).collect::<Vec<_>>()
+        };
+        assert_eq!(limits(EnvVars::default()), [600, 600]);
+        let given = [("CATALOG_OPENAI_REQUESTS_PER_MINUTE", "7")];
+        assert_eq!(limits(given.into_iter().collect()), [600, 7]);
     }
 
     #[test]

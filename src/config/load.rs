@@ -127,7 +127,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let controls = ControlsConfig {
         environment: rows?.environment,
         flags: flags?,
-        settings: controls::settings(reader, &cache, &providers, &tips),
+        settings: controls::settings(reader, &cache, &tips),
     };
     Some(Config {
         database,

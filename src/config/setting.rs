@@ -92,6 +92,18 @@ impl ValueKind {
         }
     }
 
+    /// The words that are accepted, where there are only so many.
+    #[must_use]
+    pub fn words(self) -> Option<Vec<&'static str>> {
+        let Self::Text { expected, .. } = self else {
+            return None;
+        };
+        let (others, last) = expected.split_once(" or ")?;
+        let words: Vec<_> = others.split(", ").chain([last]).collect();
+        let is_word = |word: &&str| word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+        words.iter().all(is_word).then_some(words)
+    }
+
     /// What is accepted, in words.
     #[must_use]
     pub fn range(self) -> String {
@@ -271,10 +283,13 @@ impl Setting {
 
 /// The known name that `name` was probably meant to be.
 pub(super) fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // What all names begin with makes no two of them near.
+    let own = |name: &'a str| name.strip_prefix(OWN).unwrap_or(name);
+    let name = name.strip_prefix(OWN).unwrap_or(name);
     let known = known
         .into_iter()
-        .map(|known| (levenshtein(name, known), known));
-    let near = known.filter(|(distance, known)| *distance <= (known.len() / 3).min(3));
+        .map(|known| (levenshtein(name, own(known)), known));
+    let near = known.filter(|(distance, known)| *distance <= (own(known).len() / 3).min(3));
     near.min().map(|(_, known)| known)
 }
 
@@ -288,5 +303,11 @@ mod tests {
         assert_eq!(suggest("db_poolmax", known), Some("db_pool_max"));
         assert_eq!(suggest("colour", known), None);
         assert_eq!(suggest("tag", known), None);
+        let variables = ["CATALOG_LOG", "CATALOG_CACHE_TTL"];
+        assert_eq!(suggest("CATALOG_FOO", variables), None);
+        assert_eq!(
+            suggest("CATALOG_CACHE_TLL", variables),
+            Some("CATALOG_CACHE_TTL")
+        );
     }
 }

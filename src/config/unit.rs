@@ -99,14 +99,17 @@ fn duration(text: &str) -> Result<u64, String> {
     if let Ok(secs) = text.parse::<u64>() {
         return Ok(secs.saturating_mul(1_000));
     }
-    humantime::parse_duration(text).map(millis).map_err(|_| {
+    let read = humantime::parse_duration(text).ok();
+    // A capital M is a month to the one who reads it here, and a minute to the one who wrote it.
+    let read = read.filter(|_| !text.contains('M'));
+    read.map(millis).ok_or_else(|| {
         format!("must be seconds, or a duration such as 500ms, 10s or 5m, not {text:?}")
     })
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
     let digits = text
-        .find(|c: char| !c.is_ascii_digit())
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
     let unit = unit.trim();
@@ -117,14 +120,23 @@ fn bytes(text: &str) -> Result<u64, String> {
             .find(|(_, name)| name.eq_ignore_ascii_case(unit))
             .map(|(size, _)| *size),
     };
-    number
-        .parse::<u64>()
-        .ok()
-        .zip(size)
-        .and_then(|(number, size)| number.checked_mul(size))
+    size.and_then(|size| whole_bytes(number, size))
         .ok_or_else(|| {
             format!("must be bytes, or a size such as 512KiB, 64MiB or 1GiB, not {text:?}")
         })
+}
+
+/// `number` times `size`, where that is a whole number of bytes.
+fn whole_bytes(number: &str, size: u64) -> Option<u64> {
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    if part.len() > 9 || !is_bare(part) || !(whole.is_empty() || is_bare(whole)) {
+        return None;
+    }
+    let whole = format!("0{whole}").parse::<u64>().ok()?.checked_mul(size)?;
+    let scale = 10_u64.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let part = part.parse::<u64>().ok()?.checked_mul(size)?;
+    let is_whole = part.is_multiple_of(scale);
+    is_whole.then(|| whole.checked_add(part / scale)).flatten()
 }
 
 fn money(text: &str) -> Result<u64, String> {
@@ -137,10 +149,12 @@ fn money(text: &str) -> Result<u64, String> {
             .strip_suffix(unit)
             .or_else(|| lower.strip_prefix(unit))?;
         let (dollars, rest) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
-        if !is_bare(dollars) || rest.len() > 6 || !(rest.is_empty() || is_bare(rest)) {
+        let is_number = |part: &str| part.is_empty() || is_bare(part);
+        if rest.len() > 6 || !is_bare(&[dollars, rest].concat()) || !is_number(dollars) {
             return None;
         }
-        let dollars = dollars.parse::<u64>().ok()?.checked_mul(MICROS)?;
+        let dollars = format!("0{dollars}").parse::<u64>().ok()?;
+        let dollars = dollars.checked_mul(MICROS)?;
         dollars.checked_add(format!("{rest:0<6}").parse().ok()?)
     };
     DOLLAR

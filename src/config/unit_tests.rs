@@ -13,7 +13,16 @@ fn a_duration_is_seconds_or_has_a_unit() {
     ] {
         assert_eq!(number(TIME, text), Ok(ms), "{text}");
     }
-    for text in ["", "ten", "-1", "1.5", "10 parsecs", "99999999999999999999"] {
+    for text in [
+        "",
+        "ten",
+        "-1",
+        "1.5",
+        "10 parsecs",
+        "10M",
+        "1h 5M",
+        "99999999999999999999",
+    ] {
         assert!(number(TIME, text).is_err(), "{text}");
     }
 }
@@ -36,10 +45,24 @@ fn a_size_is_bytes_or_has_a_binary_unit() {
         ("64MiB", 64 << 20),
         ("1 gib", 1 << 30),
         ("7B", 7),
+        ("1.5MiB", 3 << 19),
+        (".5KiB", 512),
     ] {
         assert_eq!(number(SIZE, text), Ok(bytes), "{text}");
     }
-    for text in ["", "MiB", "-1", "1.5MiB", "1XB", "99999999999GiB", "0"] {
+    for text in [
+        "",
+        "MiB",
+        "-1",
+        "1.3B",
+        "1.MiB",
+        ".MiB",
+        "1.2.3MiB",
+        "10M",
+        "1XB",
+        "99999999999GiB",
+        "0",
+    ] {
         assert!(number(SIZE, text).is_err(), "{text}");
     }
 }
@@ -69,6 +92,8 @@ fn an_amount_is_dollars_or_a_bare_number_of_millionths() {
         ("50", 50, "0.00005usd"),
         ("0", 0, "0"),
         ("0usd", 0, "0"),
+        (".5usd", 500_000, "0.50usd"),
+        ("$.25", 250_000, "0.25usd"),
     ] {
         assert_eq!(number(BUDGET, text), Ok(micro_usd), "{text}");
         assert_eq!(show_money(micro_usd), shown);
@@ -79,7 +104,8 @@ fn an_amount_is_dollars_or_a_bare_number_of_millionths() {
         "5eur",
         "usd",
         "-5usd",
-        ".5usd",
+        ".usd",
+        ".usd5",
         "1.0000001usd",
         "1e3usd",
         "1,5usd",

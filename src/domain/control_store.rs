@@ -201,8 +201,8 @@ pub trait ActiveControls: Send + Sync {
     /// How every setting stands, in their order.
     fn settings(&self) -> Vec<Evaluation<RuntimeSetting>>;
 
-    /// Reads the rows now, and waits until they are followed, for a second at most.
-    async fn refresh(&self);
+    /// Reads the rows now, and waits until they are followed, for a second at most; tells whether they are.
+    async fn refresh(&self) -> bool;
 }
 
 #[cfg(test)]

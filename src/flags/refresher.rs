@@ -75,7 +75,7 @@ impl Refresher {
                     failures + 1
                 }
             };
-            self.snapshot.answer(asked);
+            self.snapshot.answer(asked, failures == 0);
             tokio::select! {
                 Ok(()) = self.changed.changed(), if failures == 0 => {}
                 () = self.snapshot.wanted() => {}

@@ -40,8 +40,8 @@ pub struct FlagSnapshot {
     changes: watch::Sender<u64>,
     asked: AtomicU64,
     wanted: Notify,
-    /// The newest question that was answered, well or not.
-    answered: watch::Sender<u64>,
+    /// The newest question that was answered, and whether the rows could be read.
+    answered: watch::Sender<(u64, bool)>,
 }
 
 /// Who wants the rows read now waits no longer.
@@ -58,7 +58,7 @@ impl FlagSnapshot {
             changes: watch::Sender::new(0),
             asked: AtomicU64::new(0),
             wanted: Notify::new(),
-            answered: watch::Sender::new(0),
+            answered: watch::Sender::new((0, false)),
         };
         snapshot.publish();
         snapshot
@@ -96,8 +96,8 @@ impl FlagSnapshot {
     }
 
     /// Lets those go on who asked up to `asked`.
-    pub(super) fn answer(&self, asked: u64) {
-        self.answered.send_replace(asked);
+    pub(super) fn answer(&self, asked: u64, are_read: bool) {
+        self.answered.send_replace((asked, are_read));
     }
 
     fn publish(&self) {
@@ -129,11 +129,12 @@ impl ActiveControls for FlagSnapshot {
         self.state().settings.clone()
     }
 
-    async fn refresh(&self) {
+    async fn refresh(&self) -> bool {
         let own = self.asked.fetch_add(1, SeqCst) + 1;
         let mut answered = self.answered.subscribe();
         self.wanted.notify_one();
         // Whichever comes first; the sender lives as long as `self`.
-        let _ = timeout(REFRESH_TIMEOUT, answered.wait_for(|upto| *upto >= own)).await;
+        let answer = timeout(REFRESH_TIMEOUT, answered.wait_for(|(upto, _)| *upto >= own)).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.1))
     }
 }

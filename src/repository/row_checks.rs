@@ -1,5 +1,7 @@
 //! The checks of `verify` on rows, the same on both engines: counts, rows that break the rules for edits,
 //! rows that reads leave out, and flags or settings without effect.
+use strsim::levenshtein;
+
 use super::{
     Counts, Report,
     control_row::{self, RawControlRow},
@@ -10,6 +12,8 @@ use crate::domain::{
     ChallengeDraft, ControlRow, Flag, ListQuery, RuntimeControl, RuntimeSetting, problems_of,
 };
 
+/// How many characters may differ in a name that was mistyped.
+const NEAR: usize = 2;
 /// How many rows one finding names.
 const MAX_NAMED: usize = 20;
 /// How many rows one statement checks; with texts of the largest size, 4 MiB.
@@ -226,6 +230,19 @@ pub(super) fn report_controls(report: &mut Report, rows: Result<Vec<RawControlRo
     }
     report_kind::<Flag>(report, &found.rows.flags);
     report_kind::<RuntimeSetting>(report, &found.rows.settings);
+}
+
+/// Notes each name of a row that is nearly that of a flag. The table may belong to others, whose names mean nothing here.
+pub(super) fn report_near_names(report: &mut Report, names: impl IntoIterator<Item = String>) {
+    for name in names {
+        let known = Flag::EACH.iter().map(|flag| flag.name());
+        let nearest = known.min_by_key(|known| levenshtein(&name, known));
+        let near = nearest.filter(|known| (1..=NEAR).contains(&levenshtein(&name, known)));
+        if let Some(near) = near {
+            let text = format!("its row is of no flag of this service; did you mean {near}?");
+            report.note(format!("feature flag {name}"), text);
+        }
+    }
 }
 
 fn report_kind<C: RuntimeControl>(report: &mut Report, rows: &[ControlRow<C::Raw>]) {

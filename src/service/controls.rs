@@ -62,26 +62,27 @@ impl ControlsService {
         (self.active.environment().cloned(), self.active.version())
     }
 
-    /// Every flag, as it stands here and now; as it stood, when the database does not answer.
-    pub async fn flags(&self) -> Vec<Evaluation<Flag>> {
-        self.active.refresh().await;
-        self.active.flags()
+    /// Every flag, as it stands here, and whether that is so now: when the database does not answer, it is as it stood.
+    pub async fn flags(&self) -> (Vec<Evaluation<Flag>>, bool) {
+        let is_current = self.active.refresh().await;
+        (self.active.flags(), is_current)
     }
 
     /// Every setting, likewise.
-    pub async fn settings(&self) -> Vec<Evaluation<RuntimeSetting>> {
-        self.active.refresh().await;
-        self.active.settings()
+    pub async fn settings(&self) -> (Vec<Evaluation<RuntimeSetting>>, bool) {
+        let is_current = self.active.refresh().await;
+        (self.active.settings(), is_current)
     }
 
     /// One flag, likewise.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownControl`].
-    pub async fn flag(&self, name: &str) -> Result<Evaluation<Flag>, Error> {
+    /// [`Error::UnknownControl`], [`Error::Invalid`] without a name.
+    pub async fn flag(&self, name: &str) -> Result<(Evaluation<Flag>, bool), Error> {
         let flag = known::<Flag>(name)?;
-        find(self.flags().await, flag)
+        let (flags, is_current) = self.flags().await;
+        Ok((find(flags, flag)?, is_current))
     }
 
     /// Changes a flag's row, or makes one, only while `etag` names it, if there is one.
@@ -351,6 +352,10 @@ fn remark<R>(given: Option<&String>, row: Option<&ControlRow<R>>) -> Option<Stri
 }
 
 fn known<C: RuntimeControl>(name: &str) -> Result<C, Error> {
+    if name.is_empty() {
+        let missing = FieldViolation::new("name", "must be set");
+        return Err(Error::Invalid(vec![missing]));
+    }
     let known = C::EACH.iter().copied();
     let found = known.clone().find(|control| control.name() == name);
     found.ok_or_else(|| Error::UnknownControl {

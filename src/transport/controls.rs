@@ -52,12 +52,13 @@ impl FeatureFlags for ControlsTransport {
         &self,
         _: Request<pb::ListFeatureFlagsRequest>,
     ) -> Result<Response<pb::ListFeatureFlagsResponse>, Status> {
-        let flags = self.service.flags().await;
+        let (flags, is_current) = self.service.flags().await;
         let (environment, version) = self.place();
         Ok(Response::new(pb::ListFeatureFlagsResponse {
             flags: flags.into_iter().map(Into::into).collect(),
             version,
             environment,
+            stale: !is_current,
         }))
     }
 
@@ -66,11 +67,12 @@ impl FeatureFlags for ControlsTransport {
         request: Request<pb::GetFeatureFlagRequest>,
     ) -> Result<Response<pb::GetFeatureFlagResponse>, Status> {
         let (request, _, call) = parts(request)?;
-        let flag = call.result(self.service.flag(&request.name).await)?;
+        let (flag, is_current) = call.result(self.service.flag(&request.name).await)?;
         let (_, version) = self.place();
         Ok(Response::new(pb::GetFeatureFlagResponse {
             flag: Some(flag.into()),
             version,
+            stale: !is_current,
         }))
     }
 
@@ -133,12 +135,13 @@ impl RuntimeSettings for ControlsTransport {
         &self,
         _: Request<pb::ListRuntimeSettingsRequest>,
     ) -> Result<Response<pb::ListRuntimeSettingsResponse>, Status> {
-        let settings = self.service.settings().await;
+        let (settings, is_current) = self.service.settings().await;
         let (environment, version) = self.place();
         Ok(Response::new(pb::ListRuntimeSettingsResponse {
             settings: settings.into_iter().map(Into::into).collect(),
             version,
             environment,
+            stale: !is_current,
         }))
     }
 

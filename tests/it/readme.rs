@@ -1,7 +1,9 @@
 //! The documents tell the truth.
+use std::{env, path::Path, process::Command};
+
 use challenges_catalog::config::markdown_table;
 
-use crate::architecture::source::Source;
+use crate::{architecture::source::Source, support::replica::Replica};
 
 const API: &str = include_str!("../../docs/api.md");
 const SETTINGS: &str = include_str!("../../docs/settings.md");
@@ -43,7 +45,7 @@ fn the_grants_are_those_of_the_script() {
     let statements = script
         .lines()
         .filter(|line| !line.starts_with("--") && !line.starts_with('\\'));
-    let block: String = statements.map(|line| format!("{line}\n")).collect();
+    let block: String = statements.flat_map(|line| [line, "\n"]).collect();
     assert!(
         MIGRATIONS.contains(&block),
         "migrations/README.md should have:\n{block}"
@@ -81,4 +83,20 @@ fn every_test_that_the_table_of_providers_names_is_there() {
     });
     let missing: Vec<_> = names.clone().filter(|name| !is_there(name)).collect();
     assert!(missing.is_empty() && names.count() > 20, "{missing:?}");
+}
+
+#[tokio::test]
+async fn the_example_of_a_revert_says_what_to_run_first() {
+    let replica = Replica::start(&[]).await;
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [top.join(".tools/bin"), "/usr/bin".into(), "/bin".into()];
+    let output = Command::new(top.join("grpcurl-examples/revert-challenge.sh"))
+        .env("PATH", env::join_paths(folders).unwrap())
+        .env("CATALOG_ADDR", replica.addr().to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let first = "has no revision: run create-challenge.sh first";
+    assert!(said.contains(first), "{said}");
 }

@@ -158,7 +158,7 @@ pub(super) fn run_flags(matches: &ArgMatches, environment: &EnvVars) -> Result<(
         ..Default::default()
     };
     let (name, etag) = (text(matches, "name"), text(matches, "etag"));
-    let environment = given(matches, "environment");
+    let whose = given(matches, "environment");
     let answer = client::call(&caller.config, async |channel| {
         let mut client = FeatureFlagsClient::new(channel);
         match verb {
@@ -169,7 +169,7 @@ pub(super) fn run_flags(matches: &ArgMatches, environment: &EnvVars) -> Result<(
                     enabled: state.map(|state| state == "on"),
                     rollout_percentage: matches.get_one::<i32>("rollout").copied(),
                     comment: given(matches, "comment"),
-                    environment,
+                    environment: whose,
                     update_mask: None,
                     etag,
                 });
@@ -180,7 +180,7 @@ pub(super) fn run_flags(matches: &ArgMatches, environment: &EnvVars) -> Result<(
                 let request = caller.request(ResetFeatureFlagRequest {
                     name,
                     etag,
-                    environment,
+                    environment: whose,
                 });
                 let answer = client.reset_feature_flag(request).await;
                 mapped(answer, |answer| one(answer.flag, answer.version))
@@ -188,7 +188,10 @@ pub(super) fn run_flags(matches: &ArgMatches, environment: &EnvVars) -> Result<(
             "get" => {
                 let request = client::request(&caller.config, GetFeatureFlagRequest { name });
                 let answer = client.get_feature_flag(request).await;
-                mapped(answer, |answer| one(answer.flag, answer.version))
+                mapped(answer, |answer| ListFeatureFlagsResponse {
+                    stale: answer.stale,
+                    ..one(answer.flag, answer.version)
+                })
             }
             _ => {
                 let request = client::request(&caller.config, ListFeatureFlagsRequest {});
@@ -196,6 +199,7 @@ pub(super) fn run_flags(matches: &ArgMatches, environment: &EnvVars) -> Result<(
             }
         }
     })?;
+    warn_if(answer.stale, environment);
     show(caller.output, &answer, "flag", verb == "list")
 }
 
@@ -215,7 +219,7 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
     let value = given(matches, "value");
     let value = value.map(|text| value_of(&name, name == typed, &text, environment));
     let value = value.transpose()?;
-    let environment = given(matches, "environment");
+    let whose = given(matches, "environment");
     let mut answer = client::call(&caller.config, async |channel| {
         let mut client = RuntimeSettingsClient::new(channel);
         let name = name.clone();
@@ -226,7 +230,7 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
                     name,
                     value,
                     comment,
-                    environment,
+                    environment: whose,
                     etag,
                 });
                 let answer = client.update_runtime_setting(request).await;
@@ -235,7 +239,7 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
             "unset" => {
                 let request = caller.request(ResetRuntimeSettingRequest {
                     name,
-                    environment,
+                    environment: whose,
                     etag,
                 });
                 let answer = client.reset_runtime_setting(request).await;
@@ -256,16 +260,24 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
             return Err(Failure::failed(problem));
         }
     }
+    warn_if(answer.stale, environment);
     show(caller.output, &answer, "setting", verb != "get")
 }
 
+fn warn_if(is_stale: bool, environment: &EnvVars) {
+    if is_stale {
+        let warning = "warning: the server cannot read its database; this is how it stood last";
+        output::remark(warning, environment);
+    }
+}
+
 /// The number that was typed; what a bare one is taken for is told.
-fn value_of(name: &str, has_unit: bool, text: &str, environment: &EnvVars) -> Result<i64, Failure> {
+fn value_of(name: &str, has_unit: bool, text: &str, env: &EnvVars) -> Result<i64, Failure> {
     let number = number(name, has_unit, text)?;
     let meant = shown(name, number);
     if text.parse() == Ok(number) && meant != text {
         let remark = format!("note: {number} without a unit is {meant} here");
-        output::remark(&clean(&remark), environment);
+        output::remark(&clean(&remark), env);
     }
     Ok(number)
 }

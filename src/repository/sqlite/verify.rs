@@ -1,5 +1,5 @@
 //! `verify` for SQLite: checks for everything that could make the catalog wrong.
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use sqlx::SqliteConnection;
 
@@ -19,7 +19,7 @@ use crate::{
         report::VerifyProgress,
         row_checks::{
             CHECK_PAGE, InvalidRowSummary, RuleViolations, report_controls, report_counts,
-            report_list,
+            report_list, report_near_names,
         },
     },
 };
@@ -93,6 +93,13 @@ impl Verifier {
                 .fetch_all(&mut self.connection)
                 .await;
             report_controls(&mut self.report, rows);
+            let names = "SELECT DISTINCT CAST(substr(name, 1, 100) AS BLOB) FROM feature_flags WHERE name IS NOT NULL LIMIT 1000";
+            let names: Vec<Vec<u8>> = sqlx::query_scalar(names)
+                .fetch_all(&mut self.connection)
+                .await
+                .map_err(MigrationError::failed("reading the names of flags"))?;
+            let names = names.iter().map(|name| String::from_utf8_lossy(name));
+            report_near_names(&mut self.report, names.map(Cow::into_owned));
         }
         let problems = self.texts("checking the file", "PRAGMA quick_check(20)");
         for problem in problems.await?.into_iter().filter(|text| text != "ok") {

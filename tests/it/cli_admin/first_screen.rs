@@ -39,7 +39,7 @@ async fn compare(page: &mut String, heading: &str, replica: &Replica) -> String 
     for step in shown {
         let output = print(&step.command, replica).await;
         if let Some(differences) = Names::default().differences(&step.output, &output) {
-            wrong += &format!("$ {}\n{differences}\n", step.command);
+            wrong += &["$ ", &step.command, "\n", &differences, "\n"].concat();
         }
         let command = step.command;
         recorded.push(Step { command, output });

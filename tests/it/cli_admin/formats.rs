@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Deserializer, Value};
 
-use crate::support::{program::run_well, replica::Replica};
+use crate::{
+    startup::ended::run,
+    support::{program::run_well, replica::Replica},
+};
 
 const SEEDED: &str = "7368dad2-43a3-4359-95c9-2405f700f00e";
 
@@ -38,6 +41,22 @@ fn parse_json(text: &str) -> Vec<Value> {
 async fn ask(replica: &Replica, arguments: &[&str], format: &str) -> String {
     let arguments = [arguments, &["--output", format]].concat();
     run_well(&arguments, &[("CATALOG_ADDR", replica.addr().to_string())]).await
+}
+
+#[tokio::test]
+async fn a_format_before_the_command_works_or_is_said_to_make_no_sense() {
+    let replica = Replica::start(&[]).await;
+    let here = [("CATALOG_ADDR", replica.addr().to_string())];
+    let export = ["admin", "challenges", "export"];
+    run(&[&["-o", "json"], &export[..]].concat(), &here)
+        .await
+        .with(0, &[]);
+    let table = run(&[&["-o", "table"], &export[..]].concat(), &here).await;
+    table.with(2, &["possible values: json"]);
+    let shell = run(&["-o", "json", "completions", "bash"], &[]).await;
+    shell.with(2, &["-o makes no sense here", "one output format"]);
+    let local = run(&["--addr", "h:1", "config", "check"], &[]).await;
+    local.with(2, &["--addr makes no sense here", "calls no server"]);
 }
 
 #[tokio::test]

@@ -39,6 +39,24 @@ async fn a_stale_copy_says_so_beside_the_rows() {
 }
 
 #[tokio::test]
+async fn flags_and_settings_of_before_the_database_was_lost_say_so_beside_the_rows() {
+    let (replica, _server, _proxy) = cut_off().await;
+    let here = address_of(&replica);
+    for command in [
+        &["admin", "flags", "list"][..],
+        &["admin", "flags", "get", "ai_tips"],
+        &["admin", "settings", "list", "-o", "json"],
+    ] {
+        let listed = run(command, &here).await;
+        listed.with(0, &["warning: the server cannot read its database"]);
+        assert!(!listed.out.contains("warning"), "{listed:?}");
+    }
+    let well = Replica::start(&[]).await;
+    let listed = run(&["admin", "flags", "list"], &address_of(&well)).await;
+    assert_eq!(listed.err, "");
+}
+
+#[tokio::test]
 async fn without_the_database_a_status_of_all_is_that_of_the_replica_that_answers() {
     let (replica, _server, _proxy) = cut_off().await;
     let here = address_of(&replica);

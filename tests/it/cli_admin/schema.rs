@@ -54,6 +54,7 @@ const COMMANDS: &[&[&str]] = &[
         "--validate-only",
     ],
     &["admin", "challenges", "import", "FILE"],
+    &["admin", "challenges", "export"],
     &["admin", "challenges", "delete", SEEDED, "--yes"],
     &["admin", "flags", "set", "ai_tips", "on", "--rollout", "10"],
     &["admin", "flags", "get", "ai_tips"],

@@ -79,7 +79,7 @@ async fn on_a_terminal_it_is_a_dashboard_that_leaves_the_screen_as_it_was() {
     terminal.shows("100.0 %").await;
     terminal.types("\u{3}").await;
     let (code, seen) = terminal.ended().await;
-    assert_eq!(code, Some(0), "{seen:?}");
+    assert_eq!(code, Some(130), "{seen:?}");
     assert!(seen.ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{seen:?}");
 }
 

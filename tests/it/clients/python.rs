@@ -1,5 +1,5 @@
 //! Python: `grpc_tools.protoc`, grpcio and grpcio-status.
-use std::process::Command;
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use tempfile::TempDir;
 
@@ -41,6 +41,25 @@ fn python_imports_the_stubs_of_the_whole_contract() {
         ]
     });
     run(python(&stubs).arg("-c").arg(imports.collect::<String>()));
+}
+
+#[test]
+fn the_line_of_the_readme_makes_the_stubs() {
+    let readme = fs::read_to_string(top().join("README.md")).unwrap();
+    let line = readme
+        .lines()
+        .find(|line| line.contains("grpc_tools.protoc"));
+    let folder = tempfile::tempdir().unwrap();
+    symlink(top().join("proto"), folder.path().join("proto")).unwrap();
+    let programs = tool("python-clients/bin");
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.path()).env("PATH", path);
+    run(shell.args(["-ec", line.unwrap()]));
+    let stubs = folder
+        .path()
+        .join("challenges/catalog/v1/catalog_pb2_grpc.py");
+    assert!(stubs.exists());
 }
 
 #[tokio::test]

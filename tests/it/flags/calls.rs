@@ -246,13 +246,7 @@ async fn the_row_of_another_environment_is_shown_and_its_etag_changes_and_resets
 async fn an_unknown_name_is_refused_with_those_that_there_are() {
     let replica = Replica::start(&[]).await;
     let mut client = flags(&replica).await;
-    for name in [
-        "",
-        "near-cache",
-        "NEAR_CACHE",
-        "x\u{1b}y",
-        &"x".repeat(5_000),
-    ] {
+    for name in ["near-cache", "NEAR_CACHE", "x\u{1b}y", &"x".repeat(5_000)] {
         let request = GetFeatureFlagRequest {
             name: name.to_owned(),
         };
@@ -269,6 +263,16 @@ async fn an_unknown_name_is_refused_with_those_that_there_are() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_given_is_a_field_that_is_wrong() {
+    let replica = Replica::start(&[]).await;
+    let request = GetFeatureFlagRequest::default();
+    let refused = flags(&replica).await.get_feature_flag(request).await;
+    assert_eq!(refusal(refused), Refusal::invalid(&["name"]));
+    let refused = refusal(update(&replica, switch("", true)).await);
+    assert_eq!(refused, Refusal::invalid(&["name"]));
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ pub async fn write(writer: &dyn TipWriter) -> Attempt {
         assert!(end.is_none(), "nothing follows the end");
         match writing {
             Ok(StreamEvent::Accepted { .. }) => {
-                assert!(text.is_empty(), "accepted before any text")
+                assert!(text.is_empty(), "accepted before any text");
             }
             Ok(StreamEvent::Text(piece)) => {
                 assert!(!piece.is_empty(), "text is never empty");

@@ -90,7 +90,8 @@ async fn rows_of_flags_that_do_not_do_what_they_say_are_named(catalog: Catalog) 
     let row = [challenge(1, "beginner", 10, "one")];
     catalog.store.insert_missing(&row).await.unwrap();
     let flags = "INSERT INTO feature_flags (name, enabled, environment, rollout_percentage) VALUES
-        ('near_cache', true, 'Staging', 100), ('shared_cache', true, 'all', 40), ('of_the_app', true, 'all', 7)";
+        ('near_cache', true, 'Staging', 100), ('shared_cache', true, 'all', 40), ('of_the_app', true, 'all', 7),
+        ('ai_tip', true, 'all', 100)";
     catalog.execute(flags).await;
     let settings = catalog.table("runtime_settings");
     let settings = format!("INSERT INTO {settings} (name, value) VALUES ('cache_ttl_ms', 999)");
@@ -101,6 +102,7 @@ async fn rows_of_flags_that_do_not_do_what_they_say_are_named(catalog: Catalog) 
             "warning feature flag near_cache: environment must be 1 to 20 of a-z, 0-9, - and _, not \"Staging\": the last good value stays in force",
             "warning feature flag shared_cache: rollout_percentage must be 100, not 40: the flag is for all callers or none: the last good value stays in force",
             "warning runtime setting cache_ttl_ms: value must be 1000 to 604800000, not 999: the last good value stays in force",
+            "note feature flag ai_tip: its row is of no flag of this service; did you mean ai_tips?",
         ]
     );
 }

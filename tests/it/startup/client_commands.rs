@@ -60,6 +60,8 @@ async fn a_bad_setting_of_a_client_is_told_with_where_to_look() {
         ended.with(2, &[says, "--help of this command"]);
         assert!(!ended.err.contains("serve --help"), "{ended:?}");
     }
+    let sign = run(&["list", "--timeout", "-1s"], &[]).await;
+    sign.with(2, &["--timeout: must be seconds", "-1s"]);
     let size = run(&["list", "--page-size", "abc"], &[]).await;
     size.with(2, &["must be a whole number, 1 to 100"]);
 }

@@ -61,6 +61,13 @@ async fn bash_completes_commands_flags_and_values_at_every_depth() {
         (&["admin", "flags", "get", "ai"], "ai_tips"),
         (&["admin", "settings", "set", "cache"], "cache_ttl_ms"),
         (&["-o", "json", "admin", "flags", "unset", "ai"], "ai_tips"),
+        (&["--output", ""], "table json yaml"),
+        (&["list", "--output", ""], "table json yaml"),
+        (&["serve", "--tip-refresh", ""], "all local nobody"),
+        (
+            &["admin", "cache", "invalidate", "--tag", "chal"],
+            "challenges",
+        ),
     ] {
         assert_eq!(complete(&file, words, &[]).await, offered, "{words:?}");
     }

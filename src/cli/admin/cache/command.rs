@@ -72,7 +72,7 @@ fn status_command() -> Command {
              challenges-catalog admin cache status --all --watch\n\n\
              In a pipe --watch writes, parted by tabs: answers in a second, the part from a cache, and how many replicas report and are silent, or `unknown` for these while the database is away.\n\
              \n\
-             Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica that answers is shown; 2 wrong usage.")
+             Exit codes: 0 done; 1 failed, or the database is away, so that with --all only the replica that answers is shown; 2 wrong usage; 130 --watch was ended by Ctrl-C.")
 }
 
 fn invalidate_command() -> Command {
@@ -84,7 +84,6 @@ fn invalidate_command() -> Command {
                 "difficulty:beginner",
                 "difficulty:intermediate",
                 "difficulty:advanced",
-                "challenge:ID",
             ],
         ))
         .help("All that depends on it");

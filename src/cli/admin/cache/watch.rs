@@ -32,7 +32,7 @@ const TOP: &str = "\u{1b}[H";
 const REST_OF_LINE: &str = "\u{1b}[K\n";
 const REST_OF_SCREEN: &str = "\u{1b}[J";
 
-/// Looks again and again until Ctrl-C, which is a good end.
+/// Looks again and again until Ctrl-C, and leaves the screen as it was.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
@@ -42,7 +42,9 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         tokio::select! {
             ended = watch(output, &config, all, every.unwrap_or(EVERY_SECOND)) => ended,
             pressed = ctrl_c() => {
-                pressed.map_err(|error| Failure::caused("cannot wait for Ctrl-C", &error))
+                pressed.map_err(|error| Failure::caused("cannot wait for Ctrl-C", &error))?;
+                // As a shell tells of a command that Ctrl-C ended.
+                Err(Failure::quiet(130))
             }
         }
     })

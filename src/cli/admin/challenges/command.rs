@@ -145,5 +145,10 @@ fn export() -> Command {
     Command::new("export")
         .about("Writes all challenges of one moment, in the form that `import` takes")
         .arg(file)
+        .arg(
+            output::arg()
+                .value_parser(["json"])
+                .help("JSON, which is its only format"),
+        )
         .args(settings::client_args())
 }

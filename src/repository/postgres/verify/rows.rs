@@ -14,7 +14,7 @@ use crate::{
         report::VerifyProgress,
         row_checks::{
             CHECK_PAGE, InvalidRowSummary, RuleViolations, report_controls, report_counts,
-            report_list,
+            report_list, report_near_names,
         },
         sql_error::{error_code, is_unreachable},
     },
@@ -129,6 +129,13 @@ impl Verifier {
             return rows.map(drop).map_err(MigrationError::failed(doing));
         }
         report_controls(&mut self.report, rows);
+        let may_read = "SELECT has_table_privilege('public.feature_flags', 'SELECT')";
+        let may_read: Vec<(bool,)> = self.fetch(doing, may_read).await?;
+        if may_read == [(true,)] {
+            let names = "SELECT DISTINCT left(name::text, 100) AS name FROM public.feature_flags WHERE name IS NOT NULL LIMIT 1000";
+            let names: Vec<(String,)> = self.fetch(doing, names).await?;
+            report_near_names(&mut self.report, names.into_iter().map(|(name,)| name));
+        }
         Ok(())
     }
 }
