@@ -1,6 +1,23 @@
-//! A catalog of coaching challenges, served over gRPC: from the wire
-//! (`transport`) by way of the use cases (`service`) and the cache to the
-//! database. `ARCHITECTURE.md` is the map.
+//! A catalog of coaching challenges, served over gRPC: from PostgreSQL or SQLite, through a cache in the process and one in
+//! Redis, with AI tips that are streamed while they are written. Every answer says how old it can be.
+//!
+//! # The modules, in reading order
+//!
+//! 1. [`domain`]: the nouns, the errors, and the ports that adapters fill. It imports nothing of the crate and does no I/O.
+//! 2. [`service`]: the use cases, one method for each.
+//! 3. [`cache`]: the read-through cache. Whether an answer is current is decided in `cache::invalidation` (what is known of
+//!    changes) and `cache::staleness` (what a caller may be given).
+//! 4. [`tips`]: the generation of a tip for all its readers, on this replica and on others; limits and budget. [`llm`]: the
+//!    providers that write tips.
+//! 5. [`repository`]: SQL for both engines, migrations, and `verify`. [`redis`]: the connections that cache and tips share.
+//!    [`flags`]: feature flags and runtime settings, which operators change while the service runs.
+//! 6. [`transport`]: gRPC in and out; `transport::methods` is the table of all methods. [`server`]: connections and drain,
+//!    without knowledge of any service. [`ops`]: metrics and health over HTTP.
+//! 7. [`app`]: the composition root, which names ports and adapters and puts them together. [`cli`]: the command line.
+//!    [`config`]: every setting. [`telemetry`]: logs and metrics. [`pb`]: what is generated from `proto/`.
+//!
+//! Imports point down this list's dependencies only, and never in a circle; `tests/it/architecture` checks it. A call's way
+//! through the modules, the proof of freshness and a glossary are in `ARCHITECTURE.md`.
 pub mod app;
 pub mod cache;
 pub mod cli;

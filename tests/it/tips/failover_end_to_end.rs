@@ -55,7 +55,7 @@ async fn heard_as_far(
     stream
 }
 
-/// P5: the replica that has a tip written is killed, in each phase; the callers of the others
+/// The replica that has a tip written is killed, in each phase; the callers of the others
 /// have another text, whole, for one more order.
 #[tokio::test]
 async fn whenever_the_writing_replica_is_killed_callers_of_others_have_a_tip() {
@@ -113,7 +113,7 @@ async fn whenever_the_writing_replica_is_killed_callers_of_others_have_a_tip() {
     );
 }
 
-/// P6: a replica that stood still for ten seconds publishes nothing of what it was about to say.
+/// A replica that stood still for ten seconds publishes nothing of what it was about to say.
 #[tokio::test]
 async fn a_replica_that_was_stopped_publishes_nothing_old_when_it_goes_on() {
     let mut script = vec![
@@ -152,7 +152,7 @@ async fn a_replica_that_was_stopped_publishes_nothing_old_when_it_goes_on() {
     assert_eq!(new.exchanges().len(), 1);
 }
 
-/// P7: without Redis every caller ends with a tip, for one order a replica at most.
+/// Without Redis every caller ends with a tip, for one order a replica at most.
 #[tokio::test]
 async fn redis_killed_while_a_tip_is_written_costs_no_caller_its_tip() {
     let providers = [gated().await, gated().await, gated().await];
@@ -184,7 +184,7 @@ async fn redis_killed_while_a_tip_is_written_costs_no_caller_its_tip() {
     }
 }
 
-/// P20: a replica that leaves hands its tip over; callers of others hardly notice.
+/// A replica that leaves hands its tip over; callers of others hardly notice.
 #[tokio::test]
 async fn a_replica_that_leaves_hands_over_what_it_has_written() {
     let old = Scripted::playing(tip(&OLD, &Act::Gate)).await;

@@ -18,7 +18,7 @@ fn good() -> Vec<Act> {
     spoken(&["Say", " hello."], PAUSE)
 }
 
-/// P11, before the first text, one provider: static, after as many attempts as are worth it.
+/// Before the first text, one provider: static, after as many attempts as are worth it.
 #[tokio::test(start_paused = true)]
 async fn every_failure_of_the_only_provider_ends_with_the_static_tip() {
     for kind in FailureKind::ALL.iter().copied() {
@@ -52,7 +52,7 @@ async fn a_tip_that_was_not_written_counts_once_under_its_cause() {
     }
 }
 
-/// P11, before the first text, two providers: nobody notices but by the time it takes.
+/// Before the first text, two providers: nobody notices but by the time it takes.
 #[tokio::test(start_paused = true)]
 async fn every_failure_of_the_first_provider_is_hidden_by_the_second() {
     for kind in FailureKind::ALL.iter().copied() {
@@ -72,7 +72,7 @@ async fn every_failure_of_the_first_provider_is_hidden_by_the_second() {
     }
 }
 
-/// P11, after the first text: it begins once more where that may help, else another text comes.
+/// After the first text: it begins once more where that may help, else another text comes.
 #[tokio::test(start_paused = true)]
 async fn a_failure_after_text_restarts_once_where_that_may_help() {
     for kind in FailureKind::ALL.iter().copied() {
@@ -96,7 +96,7 @@ async fn a_failure_after_text_restarts_once_where_that_may_help() {
     }
 }
 
-/// P11, after the first text, and again after the first text.
+/// After the first text, and again after the first text.
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_never_gets_to_the_end_is_asked_twice_and_nothing_is_kept() {
     for kind in FailureKind::ALL
@@ -149,7 +149,7 @@ async fn a_provider_that_hangs_is_left_after_the_time_limit() {
     }
 }
 
-/// P16: what breaks the rules is cut off before what would complete it, also at the very end.
+/// What breaks the rules is cut off before what would complete it, also at the very end.
 #[tokio::test(start_paused = true)]
 async fn what_breaks_the_rules_never_reaches_a_reader_and_is_not_tried_again() {
     for text in ["Look at www.example.com/tips", "Look at evil.example"] {
@@ -187,7 +187,7 @@ async fn a_text_beyond_the_cap_is_not_a_tip() {
     assert_eq!(reading.done.fallback, Some(cut_off));
 }
 
-/// P12: the pause that a provider asks for is kept, and so are our own.
+/// The pause that a provider asks for is kept, and so are our own.
 #[tokio::test(start_paused = true)]
 async fn no_order_comes_before_the_provider_said_it_may() {
     let limited = Act::Fail(WriteFailure {
@@ -247,7 +247,7 @@ async fn a_tip_that_just_failed_is_tried_again_after_a_while_and_not_before() {
     assert_eq!(alone.read(question()).await.text, TEXT);
 }
 
-/// P23, on this side: what is booked is what the provider told.
+/// On this side: what is booked is what the provider told.
 #[tokio::test(start_paused = true)]
 async fn the_books_hold_what_the_provider_told() {
     let writer = Writer::new("a", [good()]);

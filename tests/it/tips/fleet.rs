@@ -19,7 +19,7 @@ const TEXT: &str = "Geh hin, sag „Hallo“ und lächle. 👋";
 const PAUSE: Duration = Duration::from_millis(40);
 const SOON: Duration = Duration::from_secs(5);
 
-/// P1: over replicas, at random moments.
+/// Over replicas, at random moments.
 async fn one_order_for_a_thousand_readers(nodes: &RedisServers) {
     let store = Arc::<Store>::default();
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
@@ -59,7 +59,7 @@ async fn a_thousand_readers_cost_one_order_on_a_cluster_too() {
     one_order_for_a_thousand_readers(&cluster(ports)).await;
 }
 
-/// P2: who comes to another replica at any moment, the instant after the end too, has all of it.
+/// Who comes to another replica at any moment, the instant after the end too, has all of it.
 #[tokio::test]
 async fn a_reader_at_another_replica_has_the_whole_text_whenever_it_comes() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
@@ -84,7 +84,7 @@ async fn a_reader_at_another_replica_has_the_whole_text_whenever_it_comes() {
     assert_eq!(writer.calls(), 1);
 }
 
-/// P4: a reader whose replica is gone for it goes on at another, without reading twice.
+/// A reader whose replica is gone for it goes on at another, without reading twice.
 #[tokio::test]
 async fn a_reader_resumes_at_another_replica() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
@@ -141,7 +141,7 @@ async fn a_refresh_at_one_replica_is_what_the_others_find() {
     assert_eq!(writer.calls(), 2);
 }
 
-/// P9, over replicas: as long as one reader is left anywhere, a refresh goes on.
+/// Over replicas: as long as one reader is left anywhere, a refresh goes on.
 #[tokio::test]
 async fn a_reader_at_another_replica_keeps_a_refresh_alive() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());

@@ -19,7 +19,7 @@ use crate::support::redis;
 const TEXT: &str = "Say hello.";
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// P13: an unwell provider is not called, and one call finds out whether it is well again.
+/// An unwell provider is not called, and one call finds out whether it is well again.
 #[tokio::test(start_paused = true)]
 async fn an_unwell_provider_is_left_alone_and_then_asked_once() {
     let ill = [(); 5].map(|()| failing("", FailureKind::Overloaded));
@@ -58,7 +58,7 @@ async fn a_provider_whose_money_is_spent_is_left_alone_for_ten_minutes() {
     assert_eq!(alone.read(question_about(8)).await.text, TEXT);
 }
 
-/// P15: beyond the day's budget there are static tips, and kept ones cost nothing.
+/// Beyond the day's budget there are static tips, and kept ones cost nothing.
 #[tokio::test(start_paused = true)]
 async fn beyond_the_budget_there_are_static_tips() {
     let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
@@ -84,7 +84,7 @@ async fn beyond_the_budget_there_are_static_tips() {
     assert_eq!(again.source, TipSource::Cache);
 }
 
-/// P15, in the fleet, with attempts that were cut off among them.
+/// In the fleet, with attempts that were cut off among them.
 #[tokio::test]
 async fn the_fleet_never_overspends_its_budget() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
@@ -114,7 +114,7 @@ async fn the_fleet_never_overspends_its_budget() {
     are_booked(&redis, spent).await;
 }
 
-/// P14: whatever clocks the replicas have, the fleet keeps the limit, by the clock of Redis.
+/// Whatever clocks the replicas have, the fleet keeps the limit, by the clock of Redis.
 #[tokio::test]
 async fn the_fleet_keeps_the_providers_limit() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
@@ -141,7 +141,7 @@ async fn the_fleet_keeps_the_providers_limit() {
     assert_eq!(limited + calls, 300);
 }
 
-/// P12: what one replica was told of a pause, all keep.
+/// What one replica was told of a pause, all keep.
 #[tokio::test]
 async fn a_pause_that_one_replica_was_told_holds_for_the_fleet() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());

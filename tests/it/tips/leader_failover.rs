@@ -91,7 +91,7 @@ impl Scene {
     }
 }
 
-/// P5: before the first text, amid it, and when only the end is missing.
+/// Before the first text, amid it, and when only the end is missing.
 #[tokio::test]
 async fn whenever_a_leader_is_killed_another_replica_brings_the_tip() {
     for said in 0..=OLD.len() {
@@ -114,7 +114,7 @@ async fn whenever_a_leader_is_killed_another_replica_brings_the_tip() {
     }
 }
 
-/// P5, on a cluster.
+/// On a cluster.
 #[tokio::test]
 async fn a_killed_leader_is_followed_by_another_on_a_cluster_too() {
     let (servers, store) = (redis::cluster(), Arc::<Store>::default());
@@ -134,7 +134,7 @@ async fn a_killed_leader_is_followed_by_another_on_a_cluster_too() {
     assert_eq!(following.await.unwrap().text, NEW_TEXT);
 }
 
-/// P6: a leader that stood still and wakes up publishes nothing of its epoch, here or there.
+/// A leader that stood still and wakes up publishes nothing of its epoch, here or there.
 #[tokio::test]
 async fn a_leader_that_was_frozen_publishes_nothing_when_it_wakes() {
     let mut scene = Scene::start(spoken(&NEW, PAUSE)).await;
@@ -165,7 +165,7 @@ async fn a_leader_that_was_frozen_publishes_nothing_when_it_wakes() {
     assert_eq!(scene.store.tips()[0].text, NEW_TEXT);
 }
 
-/// P20: a replica that leaves hands over at once, and its own readers have a tip too.
+/// A replica that leaves hands over at once, and its own readers have a tip too.
 #[tokio::test]
 async fn a_leader_that_stops_hands_over_within_half_a_second() {
     let mut scene = Scene::start(spoken(&NEW, PAUSE)).await;
@@ -223,7 +223,7 @@ async fn a_tip_that_lost_three_leaders_in_a_minute_is_left_alone() {
     assert_eq!((done.source, writer.calls()), (TipSource::Static, 3));
 }
 
-/// P7: whatever happens to Redis, every reader ends with a tip, for one order a replica at most.
+/// Whatever happens to Redis, every reader ends with a tip, for one order a replica at most.
 async fn endures(trouble: impl AsyncFnOnce(&Redis)) {
     let mut scene = Scene::start(spoken(&NEW, PAUSE)).await;
     scene.say(1).await;
@@ -265,7 +265,7 @@ async fn redis_frozen_in_mid_stream_costs_no_reader_its_tip() {
     .await;
 }
 
-/// P7: what was paid for is finished, though the fleet cannot have it.
+/// What was paid for is finished, though the fleet cannot have it.
 #[tokio::test]
 async fn redis_that_takes_no_more_entries_in_mid_stream_costs_no_other_order() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
@@ -281,7 +281,7 @@ async fn redis_that_takes_no_more_entries_in_mid_stream_costs_no_other_order() {
     assert_eq!(writer.calls(), 1);
 }
 
-/// P7: without Redis each replica does for itself.
+/// Without Redis each replica does for itself.
 #[tokio::test]
 async fn without_redis_each_replica_orders_once() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());

@@ -116,7 +116,7 @@ async fn a_replica_with_too_many_streams_says_so() {
     assert_eq!(refused, Refusal::new(Code::Unavailable, "OVERLOADED", &[]));
 }
 
-/// P8: one that reads nothing gets, when it reads again, what it lacks in one piece: nothing was
+/// One that reads nothing gets, when it reads again, what it lacks in one piece: nothing was
 /// queued for it. Nobody else waited.
 #[tokio::test]
 async fn a_caller_that_does_not_read_costs_no_queue_and_loses_nothing() {

@@ -1,4 +1,4 @@
-//! P15 whatever becomes of Redis and of replicas: the day's money is never overspent, and never lost count of.
+//! Whatever becomes of Redis and of replicas: the day's money is never overspent, and never lost count of.
 use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use bb8_redis::redis::cmd;

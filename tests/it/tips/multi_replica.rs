@@ -19,7 +19,7 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// P1, over the wire: callers of three replicas who come before, while and after the tip is
+/// Over the wire: callers of three replicas who come before, while and after the tip is
 /// written cost one order, and have the same text, byte for byte.
 #[tokio::test]
 async fn a_thousand_callers_of_three_replicas_cost_one_order() {
@@ -62,7 +62,7 @@ async fn a_thousand_callers_of_three_replicas_cost_one_order() {
     );
 }
 
-/// P4 across replicas: a caller goes on at another one, while the tip is written and after.
+/// Across replicas: a caller goes on at another one, while the tip is written and after.
 #[tokio::test]
 async fn a_caller_goes_on_at_another_replica() {
     let provider = gated().await;

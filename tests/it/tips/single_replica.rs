@@ -22,7 +22,7 @@ const PIECES: [&str; 5] = ["Geh hin,", " sag", " „Hallo“", " und", " lächle
 const TEXT: &str = "Geh hin, sag „Hallo“ und lächle. 👋";
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// P1 and P2, within one replica: readers who come at any moment, one order, one text.
+/// Within one replica: readers who come at any moment, one order, one text.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_readers_at_any_moment_cost_one_order_and_get_one_text() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
@@ -48,7 +48,7 @@ async fn a_thousand_readers_at_any_moment_cost_one_order_and_get_one_text() {
     assert_eq!(alone.store.outcomes(), ["success"]);
 }
 
-/// P4: every point at which a reader could have left leads to the rest, while it is written and after.
+/// Every point at which a reader could have left leads to the rest, while it is written and after.
 #[tokio::test(start_paused = true)]
 async fn a_reader_resumes_from_every_point_of_a_run() {
     let writer = Writer::new("a", [gated(&PIECES)]);
@@ -72,7 +72,7 @@ async fn a_reader_resumes_from_every_point_of_a_run() {
     }
 }
 
-/// P8: a reader who never reads holds nobody up, and has all of it when it does.
+/// A reader who never reads holds nobody up, and has all of it when it does.
 #[tokio::test(start_paused = true)]
 async fn a_reader_who_never_reads_slows_nobody() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
@@ -93,7 +93,6 @@ async fn a_reader_who_never_reads_slows_nobody() {
     );
 }
 
-/// P10.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_one_reader_ends_its_stream_only() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
@@ -105,7 +104,7 @@ async fn the_deadline_of_one_reader_ends_its_stream_only() {
     assert_eq!((patient.text.as_str(), writer.calls()), (TEXT, 1));
 }
 
-/// P9: what nobody reads is finished and kept.
+/// What nobody reads is finished and kept.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_tip_is_finished_and_kept() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
@@ -122,7 +121,7 @@ async fn an_abandoned_tip_is_finished_and_kept() {
     assert_eq!(writer.calls(), 1);
 }
 
-/// P9: by the other policy, and whenever it was a refresh, the order is dropped after the linger.
+/// By the other policy, and whenever it was a refresh, the order is dropped after the linger.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_tip_is_dropped_after_the_linger_if_it_is_to_be() {
     for (abandoned, mode) in [
@@ -175,7 +174,7 @@ async fn a_reader_who_comes_back_within_the_linger_keeps_the_order_alive() {
     assert_eq!((again.text.as_str(), writer.calls()), (TEXT, 1));
 }
 
-/// P19: a sign of life comes in every phase, and never later than asked for.
+/// A sign of life comes in every phase, and never later than asked for.
 #[tokio::test(start_paused = true)]
 async fn heartbeats_fill_every_silence() {
     let overloaded = failing("", FailureKind::Overloaded);

@@ -107,7 +107,7 @@ async fn what_is_not_there_is_not_ordered_for_who_wants_what_is_there() {
     );
 }
 
-/// P4: a caller goes on behind any event that it had; with a token that fits nothing it gets
+/// A caller goes on behind any event that it had; with a token that fits nothing it gets
 /// all of the tip, and is told to forget what it has.
 #[tokio::test]
 async fn a_stream_goes_on_behind_any_of_its_events() {
@@ -156,7 +156,7 @@ async fn a_stream_goes_on_behind_any_of_its_events() {
     assert_eq!(provider.exchanges().len(), 2, "one for each challenge");
 }
 
-/// P10: the time of one caller is no other's, and an abandoned tip is written to its end.
+/// The time of one caller is no other's, and an abandoned tip is written to its end.
 #[tokio::test]
 async fn the_time_of_one_caller_ends_its_stream_and_no_other() {
     let provider = gated().await;
@@ -194,7 +194,7 @@ async fn no_stream_lasts_longer_than_the_server_lets_it() {
     assert_eq!(refused, expected);
 }
 
-/// P19, in every phase.
+/// In every phase.
 #[tokio::test]
 async fn a_stream_that_waits_gives_signs_of_life_and_says_for_what() {
     let provider = gated().await;

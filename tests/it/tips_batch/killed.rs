@@ -57,7 +57,7 @@ async fn after_a_kill_in_a_live_run_the_next_call_writes_what_is_missing() {
     assert_eq!(generate(&fleet.replicas[1], all()).await.summary.kept, 18);
 }
 
-/// P23: the books have every attempt as the provider counted it; one that was cut off is a guess,
+/// The books have every attempt as the provider counted it; one that was cut off is a guess,
 /// and says so.
 #[tokio::test]
 async fn the_books_have_every_attempt_and_mark_those_that_were_cut_off_as_guesses() {

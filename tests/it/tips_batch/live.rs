@@ -120,7 +120,7 @@ async fn a_plan_is_told_with_the_most_that_it_may_cost_and_nothing_is_ordered() 
     assert_eq!(provider.exchanges().len(), 1);
 }
 
-/// P15 for a run: what it may spend is never exceeded, and it says that this was why it ended.
+/// For a run: what it may spend is never exceeded, and it says that this was why it ended.
 #[tokio::test]
 async fn a_budget_ends_the_run_before_it_is_exceeded_and_the_next_goes_on() {
     let provider = quick().await;
