@@ -249,7 +249,7 @@ mod tests {
         assert!(fail(&breaker));
     }
 
-    /// P13: however many ask, one finds out whether the provider is well again.
+    /// However many ask, one finds out whether the provider is well again.
     #[tokio::test(start_paused = true)]
     async fn after_the_pause_one_of_a_thousand_goes_through() {
         let breaker = opened();

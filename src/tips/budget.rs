@@ -293,7 +293,7 @@ mod tests {
         Budget::new(None, limit, replicas, Arc::new(Hands::default()))
     }
 
-    /// P15, without Redis.
+    /// Without Redis.
     #[tokio::test(start_paused = true)]
     async fn what_is_reserved_is_never_more_than_this_replicas_part() {
         let budget = alone(Some(100), 2);

@@ -122,7 +122,7 @@ fn resets(events: &[TipEvent]) -> usize {
     events.iter().filter(is_reset).count()
 }
 
-/// P3 and P4: offsets are contiguous borders of characters, and whatever border a reader left
+/// Offsets are contiguous borders of characters, and whatever border a reader left
 /// at, it gets the rest and no reset.
 #[test]
 fn a_reader_resumes_from_every_border() {
@@ -134,7 +134,7 @@ fn a_reader_resumes_from_every_border() {
     }
 }
 
-/// P4: what does not fit costs a reset, and never the tip.
+/// What does not fit costs a reset, and never the tip.
 #[test]
 fn a_resume_point_that_does_not_fit_brings_a_reset_and_the_whole_text() {
     let good = point(5, 9);

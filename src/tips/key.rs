@@ -142,7 +142,7 @@ mod tests {
         tip_key(subject, &locale, &persona, prompt_version, Some(&route()))
     }
 
-    /// P18: whatever may change the text changes the key, and fields cannot be shifted.
+    /// Whatever may change the text changes the key, and fields cannot be shifted.
     #[test]
     fn a_growing_text_has_the_hash_of_the_whole_at_every_moment() {
         let mut growing = Growing::new();
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(different.len(), keys.len());
     }
 
-    /// P18: what does not change the text does not change the key.
+    /// What does not change the text does not change the key.
     #[test]
     fn the_tip_that_a_person_wrote_does_not_change_the_key() {
         let mut other = subject();

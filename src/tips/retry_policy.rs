@@ -267,7 +267,7 @@ mod tests {
         RetryStep::Again { after }
     }
 
-    /// P11, before the first text: every kind of failure, with one provider and with two.
+    /// Before the first text: every kind of failure, with one provider and with two.
     #[test]
     fn before_text_two_retries_then_the_next_provider_and_four_attempts_in_all() {
         for kind in FailureKind::ALL {
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// P11, after the first text.
+    /// After the first text.
     #[test]
     fn after_text_there_is_one_restart() {
         for kind in FailureKind::ALL {
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// P12: no attempt comes before the provider said it may.
+    /// No attempt comes before the provider said it may.
     #[test]
     fn retry_after_is_honoured_where_it_fits_and_another_provider_is_asked_where_not() {
         let limited = |seconds| later(FailureKind::RateLimited, seconds);

@@ -89,7 +89,7 @@ async fn messages_that_are_ready_together_leave_together_and_the_end_follows() {
     assert_eq!(scene.permits.available_permits(), 1);
 }
 
-/// P8: a caller that reads nothing is given one piece, and nothing is made for it meanwhile.
+/// A caller that reads nothing is given one piece, and nothing is made for it meanwhile.
 #[tokio::test]
 async fn nothing_is_made_before_it_is_wanted() {
     let made = Arc::new(AtomicUsize::new(0));
