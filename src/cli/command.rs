@@ -2,11 +2,11 @@
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
+use clap_complete::env::Shells;
 
 use super::{
     admin,
     args::{option, switch, whole},
-    completions::shells,
     history, id, output, settings, tips,
 };
 use crate::domain::{Difficulty, PageSize};
@@ -198,7 +198,7 @@ fn completions() -> Command {
     let shell = Arg::new("shell")
         .value_name("SHELL")
         .required(true)
-        .value_parser(shells())
+        .value_parser(Shells::builtins().names().collect::<Vec<_>>())
         .help("The shell to complete in");
     Command::new("completions")
         .about("Writes completions for a shell")

@@ -43,11 +43,6 @@ pub(super) fn version(matches: &ArgMatches, environment: &EnvVars) -> Result<(),
     output::line(&format!("{NAME} {version}"))
 }
 
-/// The shells that can be completed in.
-pub(super) fn shells() -> Vec<&'static str> {
-    Shells::builtins().names().collect()
-}
-
 /// `completions SHELL`, typed as `program`.
 pub(super) fn completions(matches: &ArgMatches, program: &str) -> Result<(), Failure> {
     let shell = matches

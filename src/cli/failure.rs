@@ -3,7 +3,7 @@ use std::{error::Error, fmt::Display, io::stderr, process::ExitCode};
 
 use super::{
     escape::clean_lines,
-    output::{self, Screen},
+    screen::{Screen, remark},
 };
 use crate::config::{EnvVars, Problems};
 
@@ -82,7 +82,7 @@ impl Failure {
     /// Says it, and gives the exit code.
     pub(super) fn report(&self, environment: &EnvVars) -> ExitCode {
         if !self.message.is_empty() {
-            output::remark(&self.text(environment), environment);
+            remark(&self.text(environment), environment);
         }
         ExitCode::from(self.code)
     }

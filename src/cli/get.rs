@@ -1,14 +1,7 @@
 //! `get ID`.
 use clap::ArgMatches;
 
-use super::{
-    client,
-    failure::Failure,
-    id,
-    json::json,
-    output::{self, Output},
-    settings, view,
-};
+use super::{client, failure::Failure, id, json::json, output::Output, screen, settings, view};
 use crate::{
     config::EnvVars,
     pb::{
@@ -33,7 +26,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     })?;
     let warning = view::warning(answer.freshness.as_ref());
     if let (Some(warning), false) = (warning, output.is_table()) {
-        output::remark(&warning, environment);
+        screen::remark(&warning, environment);
     }
     if output.is_data() {
         return output.data(&json(&answer)?);

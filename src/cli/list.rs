@@ -7,8 +7,8 @@ use super::{
     escape::clean,
     failure::Failure,
     json::json,
-    output::{self, Output},
-    runtime, settings,
+    output::Output,
+    runtime, screen, settings,
     view::{self, difficulty, difficulty_of},
 };
 use crate::{
@@ -99,7 +99,7 @@ fn show(
 ) -> Result<(), Failure> {
     let warning = view::warning(list.freshness.as_ref());
     if let (Some(warning), false) = (warning, output.is_table()) {
-        output::remark(&warning, environment);
+        screen::remark(&warning, environment);
     }
     if output.is_data() {
         return output.data(&json(list)?);

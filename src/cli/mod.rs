@@ -24,6 +24,7 @@ mod output;
 mod progress;
 mod run;
 mod runtime;
+mod screen;
 mod serve;
 mod settings;
 mod shared_flags;

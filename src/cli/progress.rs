@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{escape::clean, output::Screen};
+use super::{escape::clean, screen::Screen};
 use crate::config::EnvVars;
 
 /// A bar on standard error that shows how far long work is, where somebody can see it.

@@ -16,8 +16,8 @@ use super::{
     command::{NAME, command},
     completions, config, database,
     failure::Failure,
-    get, health, history, list, man,
-    output::{self, Screen},
+    get, health, history, list, man, output,
+    screen::{self, Screen},
     serve,
     shared_flags::{is_shared, placed},
     table::wrapped,
@@ -77,7 +77,7 @@ fn dispatch(matches: &ArgMatches, environment: &EnvVars, program: &str) -> Resul
 /// How wide a help text may be: as the terminal is, and without one as its lines are.
 fn help_width(environment: &EnvVars) -> usize {
     if stdout().is_terminal() {
-        output::width_of(stdout(), environment)
+        screen::width_of(stdout(), environment)
     } else {
         0
     }
@@ -111,7 +111,7 @@ fn usage(error: &clap::Error, environment: &EnvVars) -> ExitCode {
         return Failure::failed(text).with_code(code).report(environment);
     }
     if error.use_stderr() {
-        output::remark(text.trim_end(), environment);
+        screen::remark(text.trim_end(), environment);
         return ExitCode::from(code);
     }
     let has_color = Screen::of(&stdout(), environment).has_color(environment);

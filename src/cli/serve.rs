@@ -10,8 +10,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::{
     banner::Banner,
     failure::{Failure, chain},
-    output::{self, Screen},
-    runtime, settings,
+    runtime,
+    screen::{self, Screen},
+    settings,
 };
 use crate::{
     app::{self, Greet},
@@ -59,7 +60,7 @@ pub(super) fn run(
 /// The banner, by way of the log, whose reader is not waited for.
 fn greeting(config: &Config, program: &str, mut log: LogQueue, environment: &EnvVars) -> Greet {
     let banner = Banner::of(config, program);
-    let width = output::width_of(stderr(), environment);
+    let width = screen::width_of(stderr(), environment);
     Box::new(move |listening| {
         let text = banner.text(listening, width);
         // It takes everything.

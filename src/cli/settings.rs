@@ -5,7 +5,7 @@ use super::{
     args::suggest,
     escape::clean,
     failure::{Failure, SERVE_HELP},
-    output,
+    screen,
 };
 use crate::config::{
     CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, EnvVars, Flags, Loaded, SETTINGS, Section, Setting,
@@ -37,7 +37,7 @@ pub(super) fn client(matches: &ArgMatches, environment: &EnvVars) -> Result<Clie
     let config = ClientConfig::load(&flags(matches), environment)
         .map_err(|problems| Failure::settings(&problems, "--help of this command"))?;
     for warning in &config.warnings {
-        output::remark(&clean(&format!("warning: {warning}")), environment);
+        screen::remark(&clean(&format!("warning: {warning}")), environment);
     }
     Ok(config)
 }

@@ -9,6 +9,7 @@ use super::{
     failure::Failure,
     json::word,
     output::{self, Color, Output},
+    screen,
 };
 use crate::{
     config::EnvVars,
@@ -86,7 +87,7 @@ impl<'a> TipPage<'a> {
     fn close(&mut self, done: &TipDone) -> Result<(), Failure> {
         let written = written(done);
         if !self.output.is_table() && stands_in(done) {
-            output::remark(&format!("note: {written}"), self.environment);
+            screen::remark(&format!("note: {written}"), self.environment);
         }
         if self.output.is_data() {
             return Ok(());

@@ -8,7 +8,8 @@ use super::{
     bounded::read_text,
     file::FileValues,
     problem::Problems,
-    reader::{Flags, Reader, ValueSources, open_to_others},
+    reader::{Flags, Reader, ValueSources},
+    secret_file::open_to_others,
     settings::{ADDR, CallConfig, TLS_CA, TOKEN_FILE},
     text,
 };

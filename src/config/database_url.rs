@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    database_parameters::binds_no_channel, database_servers::DatabaseServers, reader,
-    redact::redacted_list,
+    database_parameters::binds_no_channel, database_servers::DatabaseServers,
+    redact::redacted_list, secret_file::read_secret,
 };
 
 const KNOWN: &str = "use postgres://USER:PASSWORD@HOST:PORT/NAME, postgresql://…, or sqlite:PATH";
@@ -31,7 +31,7 @@ impl DatabaseUrl {
     ///
     /// Why there is none; no part of the content.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let text = reader::secret("DATABASE_URL_FILE", &file.display().to_string());
+        let text = read_secret("DATABASE_URL_FILE", &file.display().to_string());
         Self::parse(&text.map_err(|problem| problem.text)?)
     }
 

@@ -17,11 +17,13 @@ mod providers;
 mod reader;
 mod redact;
 mod redis_url;
+mod secret_file;
 mod setting;
 mod settings;
 mod text;
 mod unit;
 mod value;
+mod value_kind;
 
 pub use bounded::{read_text, read_text_within};
 pub use client::ClientConfig;
@@ -36,9 +38,10 @@ pub use providers::{ProviderConfig, ProviderLimits, ProvidersConfig};
 pub use reader::{Entry, Flags, Origin};
 pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;
-pub use setting::{Section, Setting, ValueKind};
+pub use setting::{Section, Setting};
 pub use settings::{
     CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, LOG_FILTER, LogConfig,
     ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
 };
 pub use value::{AbandonedTips, LogFormat, TipRefresh, TokenLimitField};
+pub use value_kind::ValueKind;

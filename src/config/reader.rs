@@ -1,19 +1,15 @@
 //! Finds the text of each setting, and makes it a value.
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use super::{
     EnvVars,
-    bounded::read_text,
     file::FileValues,
     problem::Problem,
-    setting::{Setting, ValueKind},
+    secret_file::{open_to_others, read_secret},
+    setting::Setting,
     unit,
     value::Value,
+    value_kind::ValueKind,
 };
 
 /// What the command line says, by flag without dashes.
@@ -115,7 +111,7 @@ impl ValueSources<'_> {
         }
         let file = is_file.then(|| text.to_owned());
         let text = match &file {
-            Some(path) => secret(&name, path)?,
+            Some(path) => read_secret(&name, path)?,
             None => text.to_owned(),
         };
         if text.contains('\u{FFFD}') {
@@ -127,28 +123,6 @@ impl ValueSources<'_> {
             origin: Origin::Environment(name),
             file,
         }))
-    }
-}
-
-/// What to say of a secret's file that every user of this machine may read.
-pub(super) fn open_to_others(path: &str) -> Option<String> {
-    const OTHERS_READ: u32 = 0o004;
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    (mode & OTHERS_READ != 0).then(|| {
-        format!("{path:?} holds a secret that every user of this machine may read; chmod o= {path} ends that")
-    })
-}
-
-/// The content of a secret's file, without the line break that editors leave at the end.
-pub(super) fn secret(name: &str, path: &str) -> Result<String, Problem> {
-    let problem = |text| Problem {
-        name: name.to_owned(),
-        text,
-    };
-    let text = read_text(Path::new(path)).map_err(problem)?;
-    match text.trim_end_matches(['\n', '\r']) {
-        "" => Err(problem(format!("{path:?} is empty"))),
-        text => Ok(text.to_owned()),
     }
 }
 

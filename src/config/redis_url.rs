@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{reader, redact::redacted};
+use super::{redact::redacted, secret_file::read_secret};
 
 const KNOWN: &str = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, \
                      redis-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT] \
@@ -40,7 +40,7 @@ impl RedisUrl {
     ///
     /// Why there is none; no part of the content.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let text = reader::secret("REDIS_URL_FILE", &file.display().to_string());
+        let text = read_secret("REDIS_URL_FILE", &file.display().to_string());
         Self::parse(&text.map_err(|problem| problem.text)?)
     }
 

@@ -1,8 +1,6 @@
 //! Numbers with units, read and shown.
 use std::time::Duration;
 
-use super::setting::ValueKind;
-
 const TIME_UNITS: [(u64, &str); 5] = [
     (86_400_000, "d"),
     (3_600_000, "h"),
@@ -20,33 +18,6 @@ const SIZE_UNITS: [(u64, &str); 4] = [
     (1 << 10, "KiB"),
     (1, "B"),
 ];
-
-/// Reads a number of this kind: a count, milliseconds, bytes or millionths of a US dollar.
-pub(super) fn number(kind: ValueKind, text: &str) -> Result<u64, String> {
-    let (value, min, max) = match kind {
-        ValueKind::Count(min, max) => (count(text)?, min, max),
-        ValueKind::Duration(min, max) => (duration(text)?, min, max),
-        ValueKind::Bytes(min, max) => (bytes(text)?, min, max),
-        ValueKind::Money(min, max) => (money(text)?, min, max),
-        ValueKind::Text { .. } | ValueKind::Switch => return Err("is no number".to_owned()),
-    };
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    let hint = match kind {
-        ValueKind::Duration(..) if is_bare(text) => " (a number without a unit is seconds)",
-        ValueKind::Money(..) if is_bare(text) => {
-            " (a number without a unit is millionths of a US dollar)"
-        }
-        ValueKind::Text { .. }
-        | ValueKind::Switch
-        | ValueKind::Count(..)
-        | ValueKind::Duration(..)
-        | ValueKind::Bytes(..)
-        | ValueKind::Money(..) => "",
-    };
-    Err(format!("must be {}, not {text}{hint}", kind.range()))
-}
 
 /// A length of time in its largest whole unit, such as `10m`.
 pub(super) fn show_duration(duration: Duration) -> String {
@@ -76,7 +47,7 @@ pub(super) fn show_money(micro_usd: u64) -> String {
 }
 
 /// Whether it is a number without a unit.
-fn is_bare(text: &str) -> bool {
+pub(super) fn is_bare(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -90,12 +61,12 @@ fn show(value: u64, units: &[(u64, &str)]) -> String {
         )
 }
 
-fn count(text: &str) -> Result<u64, String> {
+pub(super) fn count(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("must be a whole number, not {text:?}"))
 }
 
-fn duration(text: &str) -> Result<u64, String> {
+pub(super) fn duration(text: &str) -> Result<u64, String> {
     if let Ok(secs) = text.parse::<u64>() {
         return Ok(secs.saturating_mul(1_000));
     }
@@ -107,7 +78,7 @@ fn duration(text: &str) -> Result<u64, String> {
     })
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -139,7 +110,7 @@ fn whole_bytes(number: &str, size: u64) -> Option<u64> {
     is_whole.then(|| whole.checked_add(part / scale)).flatten()
 }
 
-fn money(text: &str) -> Result<u64, String> {
+pub(super) fn money(text: &str) -> Result<u64, String> {
     if is_bare(text) {
         return count(text);
     }
@@ -166,7 +137,3 @@ fn money(text: &str) -> Result<u64, String> {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-#[cfg(test)]
-#[path = "unit_tests.rs"]
-mod tests;

@@ -4,9 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    DatabaseUrl, ProviderUrl, RedisUrl, provider,
-    setting::{Setting, ValueKind},
-    text, unit,
+    DatabaseUrl, ProviderUrl, RedisUrl, provider, setting::Setting, text, unit,
+    value_kind::ValueKind,
 };
 use crate::domain::{Environment, Locale};
 

@@ -14,7 +14,7 @@ use crate::{
         failure::Failure,
         json::json,
         output::{self, Color, Output},
-        settings,
+        screen, settings,
     },
     config::{ClientConfig, EnvVars},
     domain::{Flag, RuntimeSetting as KnownSetting},
@@ -267,7 +267,7 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
 fn warn_if(is_stale: bool, environment: &EnvVars) {
     if is_stale {
         let warning = "warning: the server cannot read its database; this is how it stood last";
-        output::remark(warning, environment);
+        screen::remark(warning, environment);
     }
 }
 
@@ -277,7 +277,7 @@ fn value_of(name: &str, has_unit: bool, text: &str, env: &EnvVars) -> Result<i64
     let meant = shown(name, number);
     if text.parse() == Ok(number) && meant != text {
         let remark = format!("note: {number} without a unit is {meant} here");
-        output::remark(&clean(&remark), env);
+        screen::remark(&clean(&remark), env);
     }
     Ok(number)
 }

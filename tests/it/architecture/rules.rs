@@ -1,7 +1,7 @@
 //! The rules, and that each of them bites.
 use std::path::PathBuf;
 
-use super::source::Source;
+use super::{circles::circles, source::Source};
 
 /// The longest file, in lines.
 const MAX_LINES: usize = 400;
@@ -200,6 +200,23 @@ fn planted(path: &str, text: &str) -> Source {
 fn rooms_import_only_what_lies_below_them() {
     let sources = Source::all_under("src");
     let found: Vec<_> = sources.iter().flat_map(forbidden_paths).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let found = circles(&Source::all_under("src"));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let sources = Source::all_under("src").into_iter();
+    let silent = sources.filter(|source| {
+        let is_for_tests = source.path.to_string_lossy().ends_with("tests.rs");
+        !is_for_tests && !source.text.starts_with("//!")
+    });
+    let found: Vec<_> = silent.map(|source| source.path).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 

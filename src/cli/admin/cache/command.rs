@@ -2,19 +2,16 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
-use tonic::transport::Channel;
 
 use super::{invalidate, status, warm, watch};
 use crate::{
     cli::{
         args::{option, suggest, switch},
-        client,
         failure::Failure,
         id, output, settings,
     },
-    config::{ClientConfig, EnvVars, ValueKind},
+    config::{EnvVars, ValueKind},
     domain::Tag,
-    pb::admin::v1::cache_admin_client::CacheAdminClient,
 };
 
 /// How often a dashboard may look, in milliseconds.
@@ -41,11 +38,6 @@ pub(in crate::cli::admin) fn run(
         Some(("warm", matches)) => warm::run(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),
     }
-}
-
-/// A client of the server that the settings name.
-pub(super) async fn connect(config: &ClientConfig) -> Result<CacheAdminClient<Channel>, Failure> {
-    Ok(CacheAdminClient::new(client::connect(config).await?))
 }
 
 fn status_command() -> Command {

@@ -2,7 +2,6 @@
 use clap::ArgMatches;
 use tonic::transport::Channel;
 
-use super::command::connect;
 use crate::{
     cli::{
         client,
@@ -26,7 +25,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     let config = settings::client(matches, environment)?;
     let all = matches.get_flag("all");
     let status = runtime::command()?.block_on(async {
-        let mut admin = connect(&config).await?;
+        let mut admin = CacheAdminClient::new(client::connect(&config).await?);
         ask(&config, &mut admin, all).await
     })?;
     show(output, &status, all)?;

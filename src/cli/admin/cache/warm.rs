@@ -3,7 +3,6 @@ use clap::ArgMatches;
 use tokio::signal::ctrl_c;
 use tonic::Streaming;
 
-use super::command::connect;
 use crate::{
     cli::{
         client,
@@ -18,7 +17,10 @@ use crate::{
     config::{ClientConfig, EnvVars},
     domain::{Difficulty as Named, PageSize},
     pb::{
-        admin::v1::{WarmCacheRequest, WarmCacheResponse, WarmQuery, WarmSummary},
+        admin::v1::{
+            WarmCacheRequest, WarmCacheResponse, WarmQuery, WarmSummary,
+            cache_admin_client::CacheAdminClient,
+        },
         catalog::v1::Difficulty,
     },
 };
@@ -30,7 +32,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     let request = request(matches, id::all_whole(&config, matches)?);
     runtime::command()?.block_on(async {
         let warmed = async {
-            let mut admin = connect(&config).await?;
+            let mut admin = CacheAdminClient::new(client::connect(&config).await?);
             let call = admin.warm_cache(client::streamed(&config, request));
             let told = client::begun(&config, call).await?;
             follow(output, environment, &config, told).await

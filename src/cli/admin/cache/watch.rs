@@ -8,12 +8,12 @@ use tokio::{
 };
 
 use super::{
-    command::connect,
     dashboard::{Dashboard, Look},
     status::{ask, others_unknown},
 };
 use crate::{
     cli::{
+        client,
         failure::Failure,
         humanize::NONE,
         json::json,
@@ -21,7 +21,7 @@ use crate::{
         runtime, settings,
     },
     config::{ClientConfig, EnvVars},
-    pb::admin::v1::GetCacheStatusResponse,
+    pb::admin::v1::{GetCacheStatusResponse, cache_admin_client::CacheAdminClient},
 };
 
 const EVERY_SECOND: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ async fn watch(
     all: bool,
     every: Duration,
 ) -> Result<(), Failure> {
-    let mut admin = connect(config).await?;
+    let mut admin = CacheAdminClient::new(client::connect(config).await?);
     let mut beat = interval(every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut view = View::new(output)?;

@@ -11,7 +11,7 @@ fn a_duration_is_seconds_or_has_a_unit() {
         ("500ms", 500),
         ("1h 5s", 3_605_000),
     ] {
-        assert_eq!(number(TIME, text), Ok(ms), "{text}");
+        assert_eq!(TIME.number(text), Ok(ms), "{text}");
     }
     for text in [
         "",
@@ -23,19 +23,19 @@ fn a_duration_is_seconds_or_has_a_unit() {
         "1h 5M",
         "99999999999999999999",
     ] {
-        assert!(number(TIME, text).is_err(), "{text}");
+        assert!(TIME.number(text).is_err(), "{text}");
     }
 }
 
 #[test]
 fn a_duration_out_of_range_says_the_range_and_the_unit_of_bare_numbers() {
     let form = ValueKind::Duration(1, 5_000);
-    let problem = number(form, "50").unwrap_err();
+    let problem = form.number("50").unwrap_err();
     assert_eq!(
         problem,
         "must be 1ms to 5s, not 50 (a number without a unit is seconds)"
     );
-    assert_eq!(number(form, "0s").unwrap_err(), "must be 1ms to 5s, not 0s");
+    assert_eq!(form.number("0s").unwrap_err(), "must be 1ms to 5s, not 0s");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_size_is_bytes_or_has_a_binary_unit() {
         ("1.5MiB", 3 << 19),
         (".5KiB", 512),
     ] {
-        assert_eq!(number(SIZE, text), Ok(bytes), "{text}");
+        assert_eq!(SIZE.number(text), Ok(bytes), "{text}");
     }
     for text in [
         "",
@@ -63,17 +63,17 @@ fn a_size_is_bytes_or_has_a_binary_unit() {
         "99999999999GiB",
         "0",
     ] {
-        assert!(number(SIZE, text).is_err(), "{text}");
+        assert!(SIZE.number(text).is_err(), "{text}");
     }
 }
 
 #[test]
 fn values_are_shown_in_their_largest_whole_unit() {
-    let shown =
-        [0, 50, 90_000, 600_000, 86_400_000].map(|ms| show_duration(Duration::from_millis(ms)));
+    let shown = [0, 50, 90_000, 600_000, 86_400_000]
+        .map(|ms| unit::show_duration(Duration::from_millis(ms)));
     assert_eq!(shown, ["0s", "50ms", "90s", "10m", "1d"]);
     assert_eq!(
-        [show_bytes(64 << 20), show_bytes(1_025)],
+        [unit::show_bytes(64 << 20), unit::show_bytes(1_025)],
         ["64MiB", "1025B"]
     );
 }
@@ -95,9 +95,9 @@ fn an_amount_is_dollars_or_a_bare_number_of_millionths() {
         (".5usd", 500_000, "0.50usd"),
         ("$.25", 250_000, "0.25usd"),
     ] {
-        assert_eq!(number(BUDGET, text), Ok(micro_usd), "{text}");
-        assert_eq!(show_money(micro_usd), shown);
-        assert_eq!(number(BUDGET, shown), Ok(micro_usd), "{shown}");
+        assert_eq!(BUDGET.number(text), Ok(micro_usd), "{text}");
+        assert_eq!(unit::show_money(micro_usd), shown);
+        assert_eq!(BUDGET.number(shown), Ok(micro_usd), "{shown}");
     }
     for text in [
         "",
@@ -110,14 +110,14 @@ fn an_amount_is_dollars_or_a_bare_number_of_millionths() {
         "1e3usd",
         "1,5usd",
     ] {
-        assert!(number(BUDGET, text).is_err(), "{text}");
+        assert!(BUDGET.number(text).is_err(), "{text}");
     }
 }
 
 #[test]
 fn an_amount_out_of_range_says_the_range_in_dollars() {
     assert_eq!(
-        number(BUDGET, "2000000usd").unwrap_err(),
+        BUDGET.number("2000000usd").unwrap_err(),
         "must be 0 to 1000000usd, not 2000000usd"
     );
 }
