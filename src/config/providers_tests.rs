@@ -30,6 +30,24 @@ fn a_key_brings_anthropic_in_and_a_url_the_other() {
 }
 
 #[test]
+fn a_provider_gets_ten_requests_a_second_unless_that_is_set() {
+    let limits = |limit: Option<&str>| {
+        let limit = limit.map(|limit| ("CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE", limit));
+        let pairs: Vec<_> = [("ANTHROPIC_API_KEY", "k")]
+            .into_iter()
+            .chain(limit)
+            .collect();
+        let anthropic = from_env(&pairs).unwrap().config.providers.anthropic;
+        anthropic.unwrap().requests_per_minute
+    };
+    assert_eq!(
+        [limits(None), limits(Some("600")), limits(Some("7"))],
+        [Some(600), Some(600), Some(7)]
+    );
+    assert_eq!(limits(Some("0")), None);
+}
+
+#[test]
 fn what_belongs_together_is_asked_for_together() {
     let without = |name, missing| format!("{name}: is of no use without {missing}");
     let lonely = without("CATALOG_OPENAI_BASE_URL", "CATALOG_OPENAI_MODEL");

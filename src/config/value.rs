@@ -22,15 +22,17 @@ fn must_be<T>(setting: &Setting, text: &str) -> Result<T, String> {
     Err(format!("must be {}, not {text:?}", setting.kind.range()))
 }
 
-/// What need not be there: absent as an empty text, as the default, and as a limit of zero.
+/// What need not be there: absent as an empty text, as a default in words, and as a limit of zero.
 impl<T: Value> Value for Option<T> {
     fn parse(setting: &Setting, text: &str) -> Result<Self, String> {
         let is_limit = matches!(
             setting.kind,
             ValueKind::Count(0, _) | ValueKind::Money(0, _)
         );
-        let is_unlimited = is_limit && setting.kind.number(text) == Ok(0);
-        if text.is_empty() || text == setting.default || is_unlimited {
+        let number = setting.kind.number(text);
+        let is_unlimited = is_limit && number == Ok(0);
+        let is_default_in_words = text == setting.default && number.is_err();
+        if text.is_empty() || is_default_in_words || is_unlimited {
             return Ok(None);
         }
         T::parse(setting, text).map(Some)
