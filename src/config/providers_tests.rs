@@ -38,7 +38,7 @@ fn a_provider_gets_ten_requests_a_second_unless_that_is_set() {
             .chain(limit)
             .collect();
         let anthropic = from_env(&pairs).unwrap().config.providers.anthropic;
-        anthropic.unwrap().requests_per_minute
+        anthropic.unwrap().limits.requests_per_minute
     };
     assert_eq!(
         [limits(None), limits(Some("600")), limits(Some("7"))],
