@@ -38,7 +38,7 @@ pub(super) struct App {
     pub(super) flags: Arc<FlagSnapshot>,
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
-    pub(super) board: Arc<TipService>,
+    pub(super) tip_service: Arc<TipService>,
     pub(super) writers: Arc<Writers>,
     pub(super) probe: Arc<DependencyProbe>,
     pub(super) history: Arc<HistoryMetrics>,
@@ -87,7 +87,7 @@ impl App {
             &health,
             edits(&datastore, encoder, page_tokens),
             cache_admin(&caches, &datastore, (own, name), &tasks),
-            TipsAdminTransport::new(tips.generating.clone(), Arc::clone(&tips.board) as _),
+            TipsAdminTransport::new(tips.generating.clone(), Arc::clone(&tips.tip_service) as _),
             ControlsTransport::new(controls),
         )?;
         let leaving = CancellationToken::new();
@@ -111,7 +111,7 @@ impl App {
             flags,
             shared,
             heartbeat,
-            board: tips.board,
+            tip_service: tips.tip_service,
             writers: Arc::new(tips.writers),
             health,
             edge,

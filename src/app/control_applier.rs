@@ -68,7 +68,7 @@ impl ControlApplier {
         let at_once = value(RuntimeSetting::TipStreamsAtOnce);
         let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
         let providers = self.providers.iter();
-        self.app.board.set_limits(&TipLimits {
+        self.app.tip_service.set_limits(&TipLimits {
             caller: caller_limits(per_minute, at_once),
             daily_budget_micro_usd: unless_zero(value(RuntimeSetting::TipDailyBudgetMicroUsd)),
             providers: providers.map(|one| quota(*one, value)).collect(),

@@ -71,12 +71,12 @@ impl HealthMonitor {
                     app.health.set(REDIS, redis_up && redis_writable).await;
                 }
             }
-            if app.board.has_writers() {
-                let resumed = timeout(CHECK_TIMEOUT, app.board.look_for_resume());
+            if app.tip_service.has_writers() {
+                let resumed = timeout(CHECK_TIMEOUT, app.tip_service.look_for_resume());
                 // Without an answer in time, the next check asks again.
                 resumed.await.ok();
                 // The breakers count failures themselves, so this makes no call.
-                let tips_up = app.board.has_provider();
+                let tips_up = app.tip_service.has_provider();
                 if tips_report.changes_to(tips_up) {
                     app.health.set(TIPS, tips_up).await;
                 }
@@ -99,7 +99,7 @@ impl HealthMonitor {
 
     /// Whether Redis accepts the writes of the cache and of the tips.
     async fn writes_to_redis(&self, shared: &SharedCache) -> bool {
-        let both = async { shared.try_writes().await & self.app.board.reaches_redis().await };
+        let both = async { shared.try_writes().await & self.app.tip_service.reaches_redis().await };
         timeout(CHECK_TIMEOUT, both).await.unwrap_or(false)
     }
 

@@ -44,7 +44,7 @@ fn metrics(app: &App, connections: &Connections, log: &LogQueue) -> String {
     redis_links(app, &mut page);
     app.probe.collect(&mut page);
     app.history.collect(&mut page);
-    app.board.collect(&mut page);
+    app.tip_service.collect(&mut page);
     app.flags.collect(&mut page);
     log.collect(&mut page);
     process_figures(&mut page);
@@ -65,7 +65,7 @@ fn replica(app: &App, page: &mut Page) {
 
 fn redis_links(app: &App, page: &mut Page) {
     let cache = app.shared.as_ref().map(|shared| ("cache", shared.link()));
-    let tips = app.board.link().map(|link| ("tips", link));
+    let tips = app.tip_service.link().map(|link| ("tips", link));
     let links: Vec<_> = cache.into_iter().chain(tips).collect();
     if !links.is_empty() {
         redis::collect(&links, page);

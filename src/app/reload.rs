@@ -50,9 +50,9 @@ impl Reload {
         }
     }
 
-    /// Lets a reload renew the keys of `writers`; `board` calls them.
-    pub(super) fn set_tips(&mut self, writers: Arc<Writers>, board: Arc<TipService>) {
-        self.tips = Some((writers, board));
+    /// Lets a reload renew the keys of `writers`; `tip_service` calls them.
+    pub(super) fn set_tips(&mut self, writers: Arc<Writers>, tip_service: Arc<TipService>) {
+        self.tips = Some((writers, tip_service));
     }
 
     /// Reads all settings again. If one of them is invalid, nothing changes.
@@ -96,13 +96,13 @@ impl Reload {
     /// Waits until a provider refuses its key, or has refused it for [`KEY_RETRY_INTERVAL`]: the provider is called
     /// again only minutes later, but the key may be replaced before that.
     pub(super) async fn key_denied(&self) {
-        let Some((writers, board)) = &self.tips else {
+        let Some((writers, tip_service)) = &self.tips else {
             return pending().await;
         };
         loop {
             tokio::select! {
                 () = writers.denied.notified() => return,
-                () = sleep(KEY_RETRY_INTERVAL) => if board.is_refused() {
+                () = sleep(KEY_RETRY_INTERVAL) => if tip_service.is_refused() {
                     return;
                 },
             }
@@ -112,12 +112,12 @@ impl Reload {
     /// Sends requests with the keys of `loaded` from now on. Returns the providers whose key changed; their circuit
     /// breakers are reset.
     async fn apply_keys(&self, loaded: &Loaded) -> Result<Vec<&str>, SetupError> {
-        let Some((writers, board)) = &self.tips else {
+        let Some((writers, tip_service)) = &self.tips else {
             return Ok(Vec::new());
         };
         let renewed = writers.renew_keys(&loaded.config)?;
         for provider in &renewed {
-            board.key_renewed(provider).await;
+            tip_service.key_renewed(provider).await;
         }
         Ok(renewed)
     }

@@ -81,7 +81,7 @@ pub async fn serve(
     };
     signals
         .reload
-        .set_tips(Arc::clone(&app.writers), Arc::clone(&app.board));
+        .set_tips(Arc::clone(&app.writers), Arc::clone(&app.tip_service));
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
     let edge = app.edge.clone();

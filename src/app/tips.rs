@@ -20,7 +20,7 @@ use crate::{
 
 /// Those who write tips, those who keep them, and those who ask for them.
 pub(super) struct Tips {
-    pub(super) board: Arc<TipService>,
+    pub(super) tip_service: Arc<TipService>,
     pub(super) service: TipsService,
     /// For operators, who have many written beforehand.
     pub(super) generating: GenerateTipsService,
@@ -60,18 +60,18 @@ impl Tips {
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
-        let board = Arc::new(TipService::new(settings(config, switches), parts));
+        let tip_service = Arc::new(TipService::new(settings(config, switches), parts));
         let (personas, locales) = (book.personas(), &config.tips.locales);
-        let service = TipsService::new(Arc::clone(&board) as _, catalog, personas, locales);
+        let service = TipsService::new(Arc::clone(&tip_service) as _, catalog, personas, locales);
         let generating = GenerateTipsService::new(
-            Arc::clone(&board) as _,
+            Arc::clone(&tip_service) as _,
             service.clone(),
             Arc::clone(datastore) as _,
             Arc::clone(datastore) as _,
             tasks.clone(),
         );
         Ok(Self {
-            board,
+            tip_service,
             service,
             generating,
             writers,

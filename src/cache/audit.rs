@@ -61,9 +61,9 @@ impl Auditor {
         if body == entry.body {
             return true;
         }
-        // It changed: is that known by now?
-        let feed_state = self.invalidation.confirm(CONFIRM_WITHIN).await;
-        if !feed_state || !self.invalidation.is_valid(&key, &entry) {
+        // It differs: has the feed reported the change by now?
+        let is_confirmed = self.invalidation.confirm(CONFIRM_WITHIN).await;
+        if !is_confirmed || !self.invalidation.is_valid(&key, &entry) {
             return true;
         }
         self.catalog.stats().audit_violations.add(1);

@@ -109,7 +109,7 @@ impl CachedCatalog {
         self.loader.settings.switches.is_on(flag)
     }
 
-    /// Samples what hit ratios and latencies of the last minutes are made of, for ever.
+    /// Samples, for ever, the counters from which the ratios and latencies of the last minutes are computed.
     pub async fn sample_rates(stats: Arc<CacheStats>) {
         loop {
             sleep(RollingWindow::<()>::BEAT).await;
@@ -197,11 +197,11 @@ impl CachedCatalog {
             .map(|(key, _)| key);
         let (waiters, load) = self.join(missing);
         let mut waiters = waiters.into_iter();
-        let seated = keys.iter().zip(near).map(|(key, near)| {
+        let waiting = keys.iter().zip(near).map(|(key, near)| {
             let waiter = if is_miss(&near) { waiters.next() } else { None };
             self.finish(key, near, waiter, caller)
         });
-        let answers = timeout_at(caller.deadline, load.drive_while(join_all(seated))).await;
+        let answers = timeout_at(caller.deadline, load.drive_while(join_all(waiting))).await;
         answers
             .map_err(|_| Error::DeadlineExceeded)?
             .into_iter()
@@ -225,7 +225,7 @@ impl CachedCatalog {
             Near::Unconfirmed(entry) => {
                 match self
                     .staleness
-                    .stale(key, &entry, Source::NearCache, caller)?
+                    .build_stale_answer(key, &entry, Source::NearCache, caller)?
                 {
                     Some(answer) => Ok(answer),
                     None => self.load(key, None, None, caller).await,
@@ -252,7 +252,7 @@ impl CachedCatalog {
     ) -> Result<Answer, Error> {
         let has_copy = old
             .as_ref()
-            .is_some_and(|old| self.staleness.may_have_stale(key, old, caller));
+            .is_some_and(|old| self.staleness.may_serve_stale(key, old, caller));
         for _ in 0..ATTEMPTS {
             // A load that is begun here is left to a task: it is a second try, and rare.
             let next = waiter.take().or_else(|| self.join([key]).0.pop());
@@ -263,7 +263,11 @@ impl CachedCatalog {
             };
             let loaded = match outcome {
                 Ok(loaded) => loaded,
-                Err(failure) => return self.staleness.instead(key, failure, old, caller),
+                Err(failure) => {
+                    return self
+                        .staleness
+                        .older_copy_after_failed_load(key, failure, old, caller);
+                }
             };
             if let Some(answer) = self.staleness.accept(key, &loaded, caller).await? {
                 return Ok(answer);
@@ -287,7 +291,7 @@ impl CachedCatalog {
     }
 }
 
-/// Not so when a server took over between two of them, which lacks what the first one shows.
+/// Whether all answers are of one history. They are not if a failover happened between two reads.
 fn are_of_one_history(answers: &[Answer]) -> bool {
     let mut histories = answers
         .iter()
@@ -298,7 +302,7 @@ fn are_of_one_history(answers: &[Answer]) -> bool {
 
 fn superseded() -> Error {
     Error::Internal {
-        context: "the catalog outran every load",
+        context: "every load was superseded by a newer commit",
         source: None,
     }
 }

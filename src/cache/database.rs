@@ -121,7 +121,7 @@ impl DatabaseReader {
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(
                     component = "database", what, %error, cause, failures, ?lasted,
-                    "reads of the database fail; copies are served, marked stale, where there are any"
+                    "reads of the database fail; cached copies are served, marked stale, or refused if stale_while_unavailable is off"
                 );
             }
         } else if let Some(Failing { failures, lasted }) = kind.worked() {

@@ -59,8 +59,8 @@ enum Polled {
     Failed,
 }
 
-/// What one poll leaves for the next.
-struct Course {
+/// What polls leave for the next one.
+struct PollState {
     schedule: PollSchedule,
     /// Whether somebody waits to be told that the replica has applied what it has.
     acknowledges: bool,
@@ -104,15 +104,15 @@ impl FeedTask {
 
     async fn poll(self, flood: Arc<Notify>, found: mpsc::Sender<News>) {
         let mut failures = 0;
-        let mut course = Course {
+        let mut state = PollState {
             schedule: PollSchedule::new(Instant::now()),
             acknowledges: false,
             found,
         };
         let mut pruned_at = self.invalidation.version().stamp.seq;
         loop {
-            course.schedule.looked(Instant::now());
-            let polled = self.poll_once(&mut course).await;
+            state.schedule.looked(Instant::now());
+            let polled = self.poll_once(&mut state).await;
             let head = self.invalidation.version().stamp.seq;
             if head.saturating_sub(pruned_at) > PRUNE_COMMITS {
                 pruned_at = head;
@@ -127,13 +127,13 @@ impl FeedTask {
                 continue;
             }
             sleep(LEAST_GAP).await;
-            self.wait(self.beat(polled, failures), &mut course).await;
+            self.wait(self.beat(polled, failures), &mut state).await;
         }
     }
 
     /// Waits until the next poll is due: after `beat`, when a caller wants one, or at a hint as [`PollSchedule`] has it.
-    async fn wait(&self, beat: Duration, course: &mut Course) {
-        let schedule = &mut course.schedule;
+    async fn wait(&self, beat: Duration, state: &mut PollState) {
+        let schedule = &mut state.schedule;
         let beat = Instant::now() + beat;
         loop {
             let due = schedule.due().map_or(beat, |due| due.min(beat));
@@ -159,7 +159,7 @@ impl FeedTask {
                     self.stats.news.add(1);
                     schedule.looked(now);
                     if news.is_awaited {
-                        course.acknowledges = true;
+                        state.acknowledges = true;
                         return;
                     }
                 }
@@ -189,36 +189,36 @@ impl FeedTask {
     }
 
     /// One poll, which tells what is due, or acknowledges what somebody waits for.
-    async fn poll_once(&self, course: &mut Course) -> Polled {
+    async fn poll_once(&self, state: &mut PollState) -> Polled {
         let sent = Instant::now();
         let applied = self.invalidation.version();
         let report: Option<ReplicaReport> = self.heartbeat.take_report(applied);
         let tell = match &report {
             Some(report) => Tell::Status(report),
-            None if course.acknowledges => Tell::Applied(applied),
+            None if state.acknowledges => Tell::Applied(applied),
             None => Tell::Nothing,
         };
         let poll = self.feed.poll(applied.stamp.seq, self.heartbeat.id(), tell);
-        // It has a shorter limit of its own, and tells the cause; later than this it confirms nothing.
+        // The poll has a shorter timeout, with a better error; past `max_staleness` an answer confirms nothing.
         let answer = timeout(self.invalidation.max_staleness(), poll).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::datastore("the poll timed out")));
         self.stats.polls.add(1);
         match answer {
             Ok(page) => {
-                course.acknowledges = page.is_awaited;
+                state.acknowledges = page.is_awaited;
                 let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.stats.poll_us.store(took_us, Relaxed);
                 if let Some(place) = page.place {
-                    course.schedule.stand(place);
+                    state.schedule.stand(place);
                 }
                 let polled = self.take_in(&page, sent);
-                // It is registered now, and vouched for by the next poll.
+                // This poll registered the replica; only the next one can vouch for it.
                 let is_new_here = !page.registered && report.is_some();
-                if course.schedule.has_others()
+                if state.schedule.has_others()
                     && let Some(news) = news(applied, page)
                 {
-                    // Whoever is not told looks himself.
-                    let _ = course.found.try_send(news);
+                    // Replicas that miss this message poll for themselves.
+                    let _ = state.found.try_send(news);
                 }
                 match polled {
                     Polled::Done if is_new_here => Polled::Continue,
@@ -239,7 +239,9 @@ impl FeedTask {
                         cause,
                         failures,
                         ?lasted,
-                        "the database is lost: nothing is called fresh, and copies are served as stale, until it is back"
+                        "a poll of the database failed: cached answers stay fresh for up to {:?}; after that they are marked stale, \
+                         or refused if stale_while_unavailable is off",
+                        self.invalidation.max_staleness()
                     );
                 }
                 Polled::Failed

@@ -113,7 +113,7 @@ impl InvalidationState {
         if let Some(place) = page.place {
             self.others.store(place.others, Relaxed);
         }
-        // What has no number yet can be older than the poll, and is not in the list.
+        // Commits without a number may precede this poll, and are missing from the list.
         if !page.registered || !page.is_whole {
             self.feed_state.send_modify(|_| {});
             return applied;
@@ -210,9 +210,9 @@ impl InvalidationState {
         valid
     }
 
-    /// Whether the entry may be served as a stale one when nothing better is to be had.
-    pub(super) fn may_serve_stale(&self, key: &ReadKey, entry: &Entry) -> bool {
-        self.read().may_serve_stale(key, entry.stamp, entry.era)
+    /// Whether the entry must not be served even as a stale one: a hard invalidation named it, or its history is another.
+    pub(super) fn is_revoked(&self, key: &ReadKey, entry: &Entry) -> bool {
+        self.read().is_revoked(key, entry.stamp, entry.era)
     }
 
     /// The lowest stamp that an entry of `key` can have and be valid.
@@ -309,7 +309,7 @@ impl InvalidationState {
         self.registered.load(Acquire)
     }
 
-    /// `interval` of what the fleet does once in that time, for one of its replicas.
+    /// How long one replica waits so that the fleet acts once per `interval`.
     pub(super) fn share(&self, interval: Duration) -> Duration {
         interval.saturating_mul(self.others.load(Relaxed).saturating_add(1))
     }

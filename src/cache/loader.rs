@@ -69,7 +69,7 @@ struct DatabaseRead {
 
 impl DatabaseRead {
     /// Whether a server answered that shows less than was known: one that took over, and has another history as
-    /// soon as it gives a number; one that has restarted; or one that was left.
+    /// soon as it gives a number; one that has restarted; or one that this replica has abandoned.
     fn is_of_unknown_history(&self) -> bool {
         match (&self.known, &self.bodies) {
             (Some((known, _)), Ok(bodies)) => !bodies.version.reaches(*known),
@@ -94,7 +94,7 @@ const ABSENT_TTL: Duration = Duration::from_secs(10);
 impl Loader {
     /// Completes every one of `guards`, which are one list or any number of challenges.
     ///
-    /// [`Purpose::Refresh`] passes over what the shared cache has, if the lease can be had.
+    /// [`Purpose::Refresh`] ignores the shared entry if it gets the lease.
     pub(super) async fn load(&self, guards: Vec<LoadGuard>, purpose: Purpose) {
         let mut purpose = purpose;
         let want = |guard| Want {
@@ -127,7 +127,8 @@ impl Loader {
         }
     }
 
-    /// Completes what the shared cache has; returns what is to be filled, and what others fill.
+    /// Completes keys found in the shared cache. Returns the keys that this replica must fill, and those that other
+    /// replicas are filling.
     async fn ask_shared(&self, wants: Vec<Want>, purpose: Purpose) -> (Vec<Want>, Vec<Want>) {
         let shared = self.shared.as_ref();
         let shared = shared.filter(|_| self.settings.switches.is_on(Flag::SharedCache));
@@ -191,7 +192,7 @@ impl Loader {
             self.invalidation.confirm(CONFIRM_WITHIN).await;
         }
         if read.is_of_unknown_history() {
-            let problem = "it answered from another history, or from before what was told";
+            let problem = "the database answered from another history, or with an older commit than already reported";
             return self.fail(wants, &Error::datastore(problem));
         }
         let era = read.known.map(|(version, era)| (version.database, era));

@@ -23,7 +23,7 @@ pub(super) enum Near {
 }
 
 impl Near {
-    /// Makes a copy that no poll confirmed a miss: it must not be served.
+    /// Turns an unconfirmed copy into a miss.
     pub(super) fn refuse_unconfirmed(&mut self) {
         if matches!(self, Self::Unconfirmed(_)) {
             *self = Self::Miss(MissReason::Unconfirmed, None);

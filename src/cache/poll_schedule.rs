@@ -52,7 +52,7 @@ impl PollSchedule {
         self.place.is_some_and(|place| place.others > 0)
     }
 
-    /// Notes that at `at` a poll was sent, or another replica told what it found: hints of before are done with.
+    /// Notes that at `at` a poll was sent, or another replica told what it found: this answers all earlier hints.
     pub(super) fn looked(&mut self, at: Instant) {
         self.gap = if self.is_hurried {
             STEADY_GAP
@@ -75,7 +75,7 @@ impl PollSchedule {
         self.look_after(now, Duration::ZERO);
     }
 
-    /// When to look; never, before the next hint.
+    /// When to poll; `None` if no hint is pending.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }

@@ -32,7 +32,7 @@ const ABSENCES_A_SECOND: u32 = 100;
 const NO_ARGUMENTS: &[&str] = &[];
 /// How long an entry is kept that was written to find out whether it is.
 const TRIAL_LIFE: Duration = Duration::from_secs(1);
-/// Of so many names one lies in any part of a cluster.
+/// Of so many random names, one falls into any given part of a cluster.
 const TRIES_A_PART: usize = 256;
 
 /// How to reach the shared cache.
@@ -113,19 +113,19 @@ impl SharedCache {
         self.absences.admits()
     }
 
-    /// Whether it goes without reads or without writes, because they failed.
+    /// Whether a read or write breaker is open.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
         self.link.is_bypassed()
     }
 
-    /// How the way to it does.
+    /// Breaker states and counters of the connections.
     #[must_use]
     pub fn link(&self) -> LinkState {
         self.link.state()
     }
 
-    /// The same, for those who find out how it does.
+    /// The same cache for health checks: its breakers refuse none of their commands.
     fn trial(&self) -> Self {
         Self {
             link: self.link.trial(),
@@ -135,7 +135,7 @@ impl SharedCache {
         }
     }
 
-    /// How long a look at nothing takes; `None` when it is not answered in time everywhere.
+    /// The latency of reading a missing key; `None` if any part did not answer in time.
     pub async fn try_reads(&self) -> Option<Duration> {
         let (trial, started) = (self.trial(), Instant::now());
         let look = async |key: String| Some(trial.look(&key).await.map(drop)?);
@@ -168,7 +168,7 @@ impl SharedCache {
         fills.into_iter().all(|is_taken| is_taken)
     }
 
-    /// Keys that are nobody else's: one anywhere, and where something is bypassed one in each part.
+    /// Unused keys for health checks: one, and one for each part while a breaker is open.
     fn trial_keys(&self) -> Vec<String> {
         let any = || format!("catalog:try:{{{}}}", Uuid::new_v4());
         let in_parts = self.link.parts_to_try().filter_map(|part| {
@@ -231,7 +231,7 @@ impl SharedCache {
             if let Some(lookup) = self.lookup(key, answer, lease) {
                 return lookup;
             }
-            // Somebody else's, in our way, and newer than all of ours if one believes it.
+            // Another program's value, which looks newer than ours: delete it.
             self.link.change("DEL", key, NO_ARGUMENTS).await;
         }
         Lookup::Unavailable
@@ -269,7 +269,7 @@ impl SharedCache {
             return None;
         };
         let entry = bytes(entry)?;
-        // All of ours have an end, and something in them. What is not there has the time -2.
+        // Our entries always have a time to live and a body. PTTL is -2 for a key that does not exist.
         let serialized = SerializedEntry::read(&entry, key, &self.mac).filter(|_| ttl_ms >= 0);
         if serialized.is_none() && ttl_ms != -2 {
             self.link.note_foreign_entry(key);

@@ -16,7 +16,7 @@ use crate::domain::{
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
-/// A caller that could have an older copy waits no longer than this for a load once the database is known to be lost.
+/// Once the database is known to be lost, a caller that has a stale copy waits at most this long for a load.
 const LOST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A version that lies farther ahead is not waited for. After a crash, numbers begin up to 100 000 later.
@@ -27,7 +27,7 @@ const FAR_COMMITS: u64 = 1_000_000;
 pub(super) struct Caller {
     /// When the call came in.
     pub(super) arrived: Instant,
-    /// What is read from here on shows all that the caller may expect.
+    /// When `min_version` had been reached. A read sent after this is new enough for the caller.
     pub(super) called: Instant,
     /// When the caller gives up.
     pub(super) deadline: Instant,
@@ -48,8 +48,8 @@ impl Staleness {
     ///
     /// Two things allow it: the entry is valid and the invalidation state is fresh; or it
     /// was read after the caller called, so that nothing committed before the
-    /// call is missing, whatever was committed since. Not so an entry of another
-    /// history than is known by now: its server was left for one that took over.
+    /// call is missing, whatever was committed since. Entries of another history are
+    /// refused: the server that they came from was replaced.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Staleness {
         match age {
             Some(age) => Ok(Some(entry.answer(loaded.source, version, age, false))),
             None if self.switches.is_on(Flag::StaleWhileUnavailable) => {
-                self.stale(key, entry, loaded.source, caller)
+                self.build_stale_answer(key, entry, loaded.source, caller)
             }
             None => Err(Error::datastore("nobody can confirm the copy")),
         }
@@ -108,7 +108,7 @@ impl Staleness {
     }
 
     /// An older copy in place of a failed load, if there is one that may be served.
-    pub(super) fn instead(
+    pub(super) fn older_copy_after_failed_load(
         &self,
         key: &ReadKey,
         failure: LoadFailure,
@@ -121,7 +121,7 @@ impl Staleness {
         ];
         let servable = |(copy, source): (Option<Arc<Entry>>, Source)| {
             let entry = copy?;
-            self.may_have_stale(key, &entry, caller)
+            self.may_serve_stale(key, &entry, caller)
                 .then_some((entry, source))
         };
         let newest = copies
@@ -131,16 +131,16 @@ impl Staleness {
         let Some((entry, source)) = newest else {
             return Err(failure.into_error());
         };
-        let answer = self.stale(key, &entry, source, caller)?;
+        let answer = self.build_stale_answer(key, &entry, source, caller)?;
         answer.ok_or_else(|| failure.into_error())
     }
 
-    /// Whether the caller may have this copy when nothing better is to be had.
-    pub(super) fn may_have_stale(&self, key: &ReadKey, entry: &Entry, caller: Caller) -> bool {
+    /// Whether the caller may get this copy, marked stale, where a load failed.
+    pub(super) fn may_serve_stale(&self, key: &ReadKey, entry: &Entry, caller: Caller) -> bool {
         let is_young = entry.current_at.elapsed() <= self.stale_retention;
         let is_new_enough = matches!(self.version_for(key, entry, caller), Ok(Some(_)));
         let may_be_stale = self.switches.is_on(Flag::StaleWhileUnavailable);
-        may_be_stale && is_young && is_new_enough && self.invalidation.may_serve_stale(key, entry)
+        may_be_stale && is_young && is_new_enough && !self.invalidation.is_revoked(key, entry)
     }
 
     /// Returns when a caller who could have an older copy should not wait for a load any longer:
@@ -160,8 +160,8 @@ impl Staleness {
         let _ = timeout_at(caller.deadline - margin, lost).await;
     }
 
-    /// The entry as a stale answer, if that will do for the caller.
-    pub(super) fn stale(
+    /// The entry as a stale answer; none if it is older than the version that the caller asks for.
+    pub(super) fn build_stale_answer(
         &self,
         key: &ReadKey,
         entry: &Arc<Entry>,
@@ -219,7 +219,7 @@ fn not_reached(version: Version) -> Error {
     }
 }
 
-/// Whether no replica can have told of `version`: the numbers of commits never jump so far.
+/// Whether `version` is too far ahead to be real: the numbers of commits never jump so far.
 fn is_far(version: Version, known: Version) -> bool {
     version.database == known.database
         && version.stamp.timeline == known.stamp.timeline

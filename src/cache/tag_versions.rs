@@ -116,8 +116,8 @@ impl TagVersions {
         }
     }
 
-    /// What happened up to `head` is not known one by one, so nothing older holds,
-    /// not even as a stale answer: some of it may have been a hard invalidation.
+    /// The changes up to `head` are not known one by one. So entries older than `head` are invalid, and are not
+    /// served stale either: a change among them may have been a hard invalidation.
     fn forget_all_before(&mut self, head: Stamp) {
         self.applied = head;
         self.floor = head.seq;
@@ -166,9 +166,10 @@ impl TagVersions {
             && stamp.seq >= self.last_change(key)
     }
 
-    pub(super) fn may_serve_stale(&self, key: &ReadKey, stamp: Stamp, era: u64) -> bool {
+    /// Whether a hard invalidation, or another history, forbids to serve the entry even as a stale one.
+    pub(super) fn is_revoked(&self, key: &ReadKey, stamp: Stamp, era: u64) -> bool {
         let hard = last_of(&self.hard_changed, key).max(self.hard_floor);
-        era == self.era && stamp.timeline == self.applied.timeline && stamp.seq >= hard
+        era != self.era || stamp.timeline != self.applied.timeline || stamp.seq < hard
     }
 }
 

@@ -201,7 +201,7 @@ fn pair<A: Value, B: Value>(reader: &Reader<'_>, [one, other]: [&Setting; 2]) ->
     reader.value(one).zip(reader.value(other))
 }
 
-/// What operators see is not for callers.
+/// Whether both are one address: the ops pages must not share that of gRPC, where callers would see them.
 fn is_shared(grpc: SocketAddr, ops: SocketAddr) -> bool {
     let any_address = grpc.ip().is_unspecified() || ops.ip().is_unspecified();
     let same_address = any_address || grpc.ip() == ops.ip();

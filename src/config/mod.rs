@@ -1,6 +1,6 @@
 //! Every setting of the program, declared once in `settings`, and how its value is found: flags over
-//! environment over file over default. Nothing else reads the environment. Knows of the domain what
-//! flags there are, and no other module. To read first: `settings`, then `reader` and `load`.
+//! environment over file over default. Nothing else reads the environment. Of other modules it uses
+//! `domain` only: flags, runtime settings, environments and locales. To read first: `settings`, then `reader` and `load`.
 mod bounded;
 mod client;
 mod controls;

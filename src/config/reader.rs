@@ -131,7 +131,7 @@ pub(super) struct Reader<'a> {
     sources: &'a ValueSources<'a>,
     /// What was read so far, by flag. A file may be one that can be read once.
     raw: BTreeMap<String, RawValue>,
-    /// That of a setting whose default depends on others; the table has it in words.
+    /// A default computed from other settings; `Setting::default` holds only its description.
     pub(super) special_default: Option<(&'static Setting, &'static str)>,
     pub(super) entries: Vec<Entry>,
     pub(super) problems: Vec<Problem>,

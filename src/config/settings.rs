@@ -20,8 +20,8 @@ use super::{
 };
 use crate::domain::{Environment, Flag, Locale};
 
-/// A section: a constant for each setting, a structure with their values, and its reader. What stands behind the
-/// section is no setting, and found by the named method of the reader.
+/// A section: a constant for each setting, a structure with their values, and its reader. The optional last
+/// field is not a setting: the named method of the reader computes it.
 macro_rules! settings {
     (
         #[doc = $about:literal]
@@ -190,7 +190,7 @@ settings! {
         /// Lets Anthropic write tips, before any other provider
         ANTHROPIC_API_KEY key: Option<SecretString> = text("KEY", "a key, on one line")
             .env("ANTHROPIC_API_KEY").secret();
-        /// As the key, for gateways that want a bearer token; both are sent where both are there
+        /// Bearer token for gateways; sent in addition to the key if both are set
         ANTHROPIC_AUTH_TOKEN auth_token: Option<SecretString> = text("KEY", "a key, on one line")
             .env("ANTHROPIC_AUTH_TOKEN").secret();
         /// Headers that orders to Anthropic have besides, as gateways want them; they win over ours
@@ -336,15 +336,15 @@ settings! {
             text("ADDR", "IP:PORT or localhost:PORT; port 0 is any free one");
         /// Writes the address to FILE once the server answers
         PORT_FILE port_file: Option<PathBuf> = text("FILE", "a path");
-        /// How long a call may take that brings no deadline
+        /// How long a call may take; a client's longer deadline is cut to this
         REQUEST_TIMEOUT request_timeout: Duration = duration(10, 30 * SECOND).or("5s");
-        /// How long a stream of tips may last at most
+        /// How long any stream may last: tips, imports, exports, reflection
         STREAM_TIMEOUT stream_timeout: Duration = duration(10, 3_600 * SECOND).or("5m");
         /// How large a request may be
         MAX_MESSAGE_BYTES max_message_bytes: usize = bytes(1 << 10, 16 * MIB).or("1MiB");
         /// How many calls wait for a load at once; more are refused as OVERLOADED
         MAX_CALLS max_calls: usize = count(1, 100_000).or("1024");
-        /// How many streams of tips run at once; more are refused as OVERLOADED
+        /// How many streams of tips and exports run at once; more are refused as OVERLOADED
         MAX_STREAMS max_streams: usize = count(1, 1_000_000).or("10000");
         /// How many client connections are open at once; more are told OVERLOADED and sent away
         MAX_CONNECTIONS max_connections: usize = count(1, 1_000_000).or("10000");

@@ -23,8 +23,8 @@ pub(super) struct CommandTarget<'a> {
 /// How an attempt ended.
 pub(super) enum Outcome {
     Worked,
-    /// Redis answered, but did nothing of the kind that was asked about.
-    Unsettled,
+    /// Redis answered, but that does not show whether reads (or writes) work.
+    Inconclusive,
     /// It answered that it will not.
     Refused(String),
     /// It did not answer.
@@ -92,26 +92,31 @@ impl BreakerSet {
     pub(super) fn report(&self, target: CommandTarget<'_>, attempt: Attempt, outcome: Outcome) {
         let (result, problem) = match outcome {
             Outcome::Worked => (AttemptResult::Worked, None),
-            Outcome::Unsettled => return,
+            Outcome::Inconclusive => return,
             Outcome::Refused(problem) => (AttemptResult::Refused, Some(problem)),
             Outcome::Silent(problem) => (AttemptResult::Unanswered, Some(problem)),
         };
         let Some(breaker) = self.breaker(target) else {
             return;
         };
-        // A part of a cluster that does not answer to a trial is gone too, once another one is.
+        // In a cluster, once one part is known to be broken, one failed health check opens the next breaker.
         let is_known = attempt == Attempt::Probe && self.is_cluster() && self.is_open();
         match breaker.report(attempt, target.command, result, is_known) {
             Transition::IsOpen => self.tell_outage(target.key, problem.as_deref()),
-            // Others may be gone that nobody asked: a trial of all parts finds out.
+            // In a cluster other parts may be down unnoticed; the health check decides whether the outage is over.
             Transition::Closed if !self.is_cluster() => self.tell_end(),
-            Transition::Closed | Transition::Unchanged => {
-                tracing::debug!(problem, "{} asked", self.usage);
+            Transition::Closed => tracing::debug!("{}: the breaker of one part closed", self.usage),
+            Transition::Unchanged => {
+                tracing::debug!(
+                    problem,
+                    "{}: a command ended, its breaker is as before",
+                    self.usage
+                );
             }
         }
     }
 
-    /// After a trial of all parts: tells the end of an outage if it is over.
+    /// After a health check of all parts: logs the end of an outage if it is over.
     pub(super) fn tell_if_over(&self) {
         if !self.is_open() {
             self.tell_end();
@@ -129,12 +134,14 @@ impl BreakerSet {
         let is_whole = self.breakers.iter().all(Breaker::is_open);
         let consequence = match (self.access, is_whole) {
             (Access::Read, true) => "does not answer; the service goes on without it",
-            (Access::Write, true) => "cannot write to Redis; the service goes on without writes",
+            (Access::Write, true) => {
+                "cannot write to Redis; writes are suspended, and tried again every 0.25 to 5 s"
+            }
             (Access::Read, false) => {
                 "does not answer in a part of the cluster; keys there go without it"
             }
             (Access::Write, false) => {
-                "cannot write to a part of the cluster; keys there go without writes"
+                "cannot write to a part of the cluster; writes there are suspended, and tried again every 0.25 to 5 s"
             }
         };
         let (usage, address) = (self.usage, self.address.as_str());

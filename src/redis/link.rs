@@ -316,12 +316,12 @@ impl Inner {
         });
         let (answer, outcome) = match answer.await {
             Ok(Ok(value)) if did(&value) => (Some(Answer::Value(value)), Outcome::Worked),
-            Ok(Ok(value)) => (Some(Answer::Value(value)), Outcome::Unsettled),
+            Ok(Ok(value)) => (Some(Answer::Value(value)), Outcome::Inconclusive),
             Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
-                (Some(Answer::NoScript), Outcome::Unsettled)
+                (Some(Answer::NoScript), Outcome::Inconclusive)
             }
             Ok(Err(bb8::RunError::User(error))) if is_other_type(&error) => {
-                (Some(Answer::OtherType), Outcome::Unsettled)
+                (Some(Answer::OtherType), Outcome::Inconclusive)
             }
             Ok(Err(bb8::RunError::User(error))) => {
                 if is_demoted(&error) {
@@ -334,7 +334,7 @@ impl Inner {
                     None if error.is_connection_dropped()
                         && broken_flag.as_ref().is_some_and(BrokenFlag::is_steady) =>
                     {
-                        Outcome::Unsettled
+                        Outcome::Inconclusive
                     }
                     None => Outcome::Silent(problem),
                 };

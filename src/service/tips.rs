@@ -56,7 +56,7 @@ pub struct TipsService {
 }
 
 impl TipsService {
-    /// Tips of `board` about the challenges of `catalog`, in the personas `personas`, of which the
+    /// Tips of `streams` about the challenges of `catalog`, in the personas `personas`, of which the
     /// first is the default, and in `locales`, where it is too.
     #[must_use]
     pub fn new(

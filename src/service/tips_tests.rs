@@ -177,7 +177,7 @@ async fn unknown_challenges_are_all_named_and_nothing_is_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_of_one_challenge_is_that_of_the_board() {
+async fn the_stream_of_one_challenge_is_that_of_the_port() {
     let (service, _) = service();
     let stream = service.stream(ids([1])[0], None, terms(&service)).await;
     let events: Vec<_> = stream.unwrap().try_collect().await.unwrap();

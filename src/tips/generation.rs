@@ -177,7 +177,7 @@ impl<'a> Generation<'a> {
             attempt.close(&ended);
         }
         if let Err(AttemptError::Write(failure)) = &written {
-            self.warn_others(provider, failure).await;
+            self.pause_provider_for_fleet(provider, failure).await;
         }
         written
     }
@@ -242,7 +242,7 @@ impl<'a> Generation<'a> {
     }
 
     /// What a provider says of its limits holds for the whole fleet; so does that the money is spent.
-    async fn warn_others(&self, provider: &Provider, failure: &WriteFailure) {
+    async fn pause_provider_for_fleet(&self, provider: &Provider, failure: &WriteFailure) {
         let spent = Refused::by(failure.kind) == Some(Refused::Money);
         let spent = spent.then(|| Refused::Money.pause());
         let Some(pause) = spent.or(failure.retry_after) else {

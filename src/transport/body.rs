@@ -54,7 +54,7 @@ pub enum ResponseBody {
         trailers: Option<HeaderMap>,
     },
     /// A stream of messages.
-    Streamed(Box<Streamed>),
+    Streamed(Box<StreamBody>),
     /// A body of tonic's.
     Generated(tonic::body::Body),
     /// One whose end is counted.
@@ -117,7 +117,7 @@ impl Body for ResponseBody {
 }
 
 /// What bounds a stream, beside its time.
-pub(super) struct Bounds {
+pub(super) struct StreamLimits {
     /// One of the streams that may be in hand.
     pub(super) permit: OwnedSemaphorePermit,
     /// This replica leaves: its callers are to go on elsewhere.
@@ -132,10 +132,10 @@ pub(super) type Chunks = BoxStream<'static, Result<Bytes, Status>>;
 /// The body of a stream. It is asked for more only when what it gave before was taken, so a
 /// caller that does not read costs one piece and no queue: the messages are made when they are
 /// wanted.
-pub struct Streamed {
+pub struct StreamBody {
     messages: Chunks,
     /// What ends it before the messages do.
-    limit: BoxFuture<'static, Status>,
+    forced_end: BoxFuture<'static, Status>,
     call: RequestContext,
     /// What the log lines of the messages' makers stand in.
     span: Span,
@@ -150,15 +150,15 @@ enum Next {
     Nothing,
 }
 
-impl Streamed {
-    pub(super) fn new(messages: Chunks, call: &RequestContext, bounds: Bounds) -> Self {
+impl StreamBody {
+    pub(super) fn new(messages: Chunks, call: &RequestContext, limits: StreamLimits) -> Self {
         Self {
             messages,
-            limit: limit(call, bounds.leaving, bounds.gate).boxed(),
+            forced_end: wait_for_stream_end(call, limits.leaving, limits.gate).boxed(),
             call: call.clone(),
             span: call.span(),
             next: Next::Messages,
-            _permit: bounds.permit,
+            _permit: limits.permit,
         }
     }
 
@@ -193,7 +193,7 @@ impl Streamed {
                 Poll::Ready(Some(Err(status))) => break Some(status),
                 Poll::Ready(None) => break Some(Status::ok("")),
                 // A stream that is never at a loss ends by itself; one that waits must not wait for ever.
-                Poll::Pending => match self.limit.poll_unpin(cx) {
+                Poll::Pending => match self.forced_end.poll_unpin(cx) {
                     Poll::Ready(status) => break Some(status),
                     Poll::Pending if piece.is_empty() => return Poll::Pending,
                     Poll::Pending => break None,
@@ -234,7 +234,7 @@ impl Streamed {
 }
 
 /// What ends a stream that its messages do not end.
-fn limit(
+fn wait_for_stream_end(
     call: &RequestContext,
     leaving: CancellationToken,
     gate: Option<FeatureGate>,

@@ -39,12 +39,12 @@ impl Scene {
     fn new(messages: impl Stream<Item = Sent> + Send + 'static) -> Self {
         let call = RequestContext::start(&Request::new(()), Duration::from_mins(1), None);
         let (leaving, permits) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
-        let bounds = Bounds {
+        let limits = StreamLimits {
             permit: Arc::clone(&permits).try_acquire_owned().unwrap(),
             leaving: leaving.clone(),
             gate: Some(FeatureGate::new(Arc::default(), watch::channel(0).1)),
         };
-        let body = Streamed::new(encoded(messages.boxed(), &call), &call, bounds);
+        let body = StreamBody::new(encoded(messages.boxed(), &call), &call, limits);
         Self {
             body: ResponseBody::Streamed(Box::new(body)),
             leaving,

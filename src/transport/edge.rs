@@ -16,7 +16,7 @@ use tonic::Status;
 use tracing::Instrument;
 
 use super::{
-    body::{Bounds, ResponseBody, ended},
+    body::{ResponseBody, StreamLimits, ended},
     catalog::CatalogTransport,
     context::RequestContext,
     failed_calls::log_panicked,
@@ -53,7 +53,7 @@ pub struct Edge {
     /// Whose connection this one serves.
     peer: Option<IpAddr>,
     /// Where health alone is served: asks the others to go.
-    crowded: Option<CancellationToken>,
+    overflow: Option<CancellationToken>,
 }
 
 struct Inner {
@@ -96,7 +96,7 @@ impl Edge {
         Self {
             inner,
             peer: None,
-            crowded: None,
+            overflow: None,
         }
     }
 
@@ -112,7 +112,7 @@ impl Edge {
         Self {
             inner: Arc::clone(&self.inner),
             peer: Some(peer),
-            crowded: None,
+            overflow: None,
         }
     }
 
@@ -121,7 +121,7 @@ impl Edge {
     #[must_use]
     pub fn for_probes(self, go: CancellationToken) -> Self {
         Self {
-            crowded: Some(go),
+            overflow: Some(go),
             ..self
         }
     }
@@ -201,9 +201,9 @@ impl Inner {
                 reflection.answer(request, call, &self.bodies, &self.leaving)
             }
             Kind::Generated | Kind::GeneratedUpload => {
-                let bounds = || self.bounds(None);
+                let limits = || self.stream_limits(None);
                 let generated = &self.generated;
-                let answer = generated.answer(request, method, call, &self.bodies, bounds);
+                let answer = generated.answer(request, method, call, &self.bodies, limits);
                 Box::pin(answer).instrument(call.span()).await
             }
         }
@@ -252,16 +252,16 @@ impl Inner {
         if let Some(status) = self.gate.refusal() {
             return refuse(&status, call);
         }
-        let bounds = || self.bounds(Some(self.gate.clone()));
+        let limits = || self.stream_limits(Some(self.gate.clone()));
         let handle =
             async |message, headers: &HeaderMap| method(&self.tips, message, headers, call).await;
-        streaming(request, call, &self.bodies, bounds, handle).await
+        streaming(request, call, &self.bodies, limits, handle).await
     }
 
-    fn bounds(&self, gate: Option<FeatureGate>) -> Result<Bounds, Status> {
+    fn stream_limits(&self, gate: Option<FeatureGate>) -> Result<StreamLimits, Status> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();
         let permit = permit.map_err(|_| status::overloaded("too many streams are open"))?;
-        Ok(Bounds {
+        Ok(StreamLimits {
             permit,
             leaving: self.leaving.clone(),
             gate,
@@ -280,7 +280,7 @@ where
 
     fn call(&self, request: Request<B>) -> Answer {
         let inner = Arc::clone(&self.inner);
-        if let Some(go) = &self.crowded
+        if let Some(go) = &self.overflow
             && !is_health(inner.stats.at(request.uri().path()))
         {
             go.cancel();

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{BodyStream, Full, StreamBody};
+use http_body_util::{BodyStream, Full};
 use prost::DecodeError;
 use tonic::{Code, Status, service::Routes};
 use tower::ServiceExt;
 
 use super::{
     admin::CacheAdminTransport,
-    body::{Bounds, Chunks, ResponseBody, Streamed},
+    body::{Chunks, ResponseBody, StreamBody, StreamLimits},
     context::{REQUEST_ID, RequestContext},
     controls::ControlsTransport,
     edit::EditTransport,
@@ -77,19 +77,19 @@ impl GeneratedServices {
         Ok(Self { routes, reflection })
     }
 
-    /// Answers a call of `method`; a stream with a time limit of its own takes `bounds`.
+    /// Answers a call of `method`; a stream with a time limit of its own takes `limits`.
     pub(super) async fn answer<B>(
         &self,
         request: Request<B>,
         method: &Method,
         call: &RequestContext,
         bodies: &RequestBodies,
-        bounds: impl FnOnce() -> Result<Bounds, Status>,
+        limits: impl FnOnce() -> Result<StreamLimits, Status>,
     ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let answer = in_time(call, self.route(request, method, call, bodies, bounds)).await;
+        let answer = in_time(call, self.route(request, method, call, bodies, limits)).await;
         match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
             Ok(mut response) => {
                 let request_id = call.request_id.clone();
@@ -106,7 +106,7 @@ impl GeneratedServices {
         method: &Method,
         call: &RequestContext,
         bodies: &RequestBodies,
-        bounds: impl FnOnce() -> Result<Bounds, Status>,
+        limits: impl FnOnce() -> Result<StreamLimits, Status>,
     ) -> Result<Response<ResponseBody>, Status>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -121,7 +121,7 @@ impl GeneratedServices {
             (tonic::body::Body::new(Full::new(message)), share)
         };
         let is_stream = method.kind == Kind::Generated && method.limit == TimeLimit::Stream;
-        let bounds = is_stream.then(bounds).transpose()?;
+        let limits = is_stream.then(limits).transpose()?;
         // What was read is not compressed, whatever the caller would have liked to send.
         head.headers.remove(ENCODING);
         head.extensions.insert(call.clone());
@@ -133,13 +133,13 @@ impl GeneratedServices {
         if let Some(status) = unread.get() {
             return Err(status.clone());
         }
-        match (Status::from_header_map(response.headers()), bounds) {
+        match (Status::from_header_map(response.headers()), limits) {
             (Some(status), _) => match status::of_codec(status) {
                 status if status.code() == Code::InvalidArgument => Err(status),
                 _ => Ok(response.map(ResponseBody::Generated)),
             },
-            (None, Some(bounds)) => Ok(response.map(|body| {
-                let body = Streamed::new(chunks(body), call, bounds);
+            (None, Some(limits)) => Ok(response.map(|body| {
+                let body = StreamBody::new(chunks(body), call, limits);
                 ResponseBody::Streamed(Box::new(body))
             })),
             (None, None) => Ok(response.map(ResponseBody::Generated)),
@@ -164,7 +164,7 @@ where
         let _ = unread.set(status);
         "the request's messages cannot be read"
     });
-    tonic::body::Body::new(StreamBody::new(frames))
+    tonic::body::Body::new(http_body_util::StreamBody::new(frames))
 }
 
 /// A response's body as framed chunks; an error in its trailers ends them.

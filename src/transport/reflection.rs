@@ -23,7 +23,7 @@ use tonic_reflection::pb::v1::{
 };
 
 use super::{
-    body::{Bounds, ResponseBody},
+    body::{ResponseBody, StreamLimits},
     context::RequestContext,
     reply::framed,
     request_body::RequestBodies,
@@ -95,7 +95,7 @@ impl Reflection {
             let status = status::overloaded("too many streams of reflection are open");
             return refuse(&status, call);
         };
-        let bounds = Bounds {
+        let limits = StreamLimits {
             permit,
             leaving: leaving.clone(),
             gate: None,
@@ -104,7 +104,7 @@ impl Reflection {
         let questions = Upload::new(body, head.headers, bodies, call);
         let index = Arc::clone(&self.index);
         let answers = stream::try_unfold((questions, index), next_answer);
-        open(answers.boxed(), call, bounds)
+        open(answers.boxed(), call, limits)
     }
 }
 

@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
-    body::{Bounds, Chunks, ResponseBody, Streamed},
+    body::{Chunks, ResponseBody, StreamBody, StreamLimits},
     context::{REQUEST_ID, RequestContext},
     reply::framed,
     request_body::RequestBodies,
@@ -28,7 +28,7 @@ pub(super) async fn streaming<M, R, B>(
     request: Request<B>,
     call: &RequestContext,
     bodies: &RequestBodies,
-    bounds: impl FnOnce() -> Result<Bounds, Status>,
+    limits: impl FnOnce() -> Result<StreamLimits, Status>,
     handle: impl AsyncFnOnce(M, &HeaderMap) -> Result<Messages<R>, Status>,
 ) -> Response<ResponseBody>
 where
@@ -39,12 +39,12 @@ where
     let (head, body) = request.into_parts();
     let begun = async {
         let (message, _share) = bodies.read(body, &head.headers, call).await?;
-        let bounds = bounds()?;
-        Ok((handle(message, &head.headers).await?, bounds))
+        let limits = limits()?;
+        Ok((handle(message, &head.headers).await?, limits))
     };
     let begun = in_time(call, begun).await;
     match begun.unwrap_or_else(|| Err(status::deadline_exceeded())) {
-        Ok((messages, bounds)) => open(encoded(messages, call), call, bounds),
+        Ok((messages, limits)) => open(encoded(messages, call), call, limits),
         Err(status) => refuse(&status, call),
     }
 }
@@ -64,9 +64,9 @@ pub(super) fn encoded<R: Message + 'static>(
 pub(super) fn open(
     messages: Chunks,
     call: &RequestContext,
-    bounds: Bounds,
+    limits: StreamLimits,
 ) -> Response<ResponseBody> {
-    let body = Streamed::new(messages, call, bounds);
+    let body = StreamBody::new(messages, call, limits);
     let mut response = Response::new(ResponseBody::Streamed(Box::new(body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -132,7 +132,7 @@ impl PostgresStore {
             let times = connection.times();
             let answer = tokio::select! {
                 answer = timeout(limit, self.run(&mut connection, query())) => answer,
-                // Another caller found that this connection will not answer, or that its answer would not count.
+                // Another caller found the connection dead, or its server abandoned.
                 () = self.servers.until_stale(times) => {
                     Ok(Err(io::Error::from(ConnectionAborted).into()))
                 }

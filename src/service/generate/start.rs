@@ -38,7 +38,7 @@ pub struct GenerateTipsService {
 }
 
 impl GenerateTipsService {
-    /// Tips of `board`, in the personas of `tips`, about `challenges`; what outlives a call runs on
+    /// Tips of `streams`, in the personas of `tips`, about `challenges`; what outlives a call runs on
     /// `tasks`.
     #[must_use]
     pub fn new(

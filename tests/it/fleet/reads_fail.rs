@@ -74,7 +74,7 @@ async fn whatever_makes_a_read_fail_copies_are_served_and_it_is_told_once() {
             let lines = log.lines().filter(|text| text.contains(line));
             lines.filter(|text| text.contains("lists")).count()
         };
-        let begun = "reads of the database fail; copies are served";
+        let begun = "reads of the database fail; cached copies are served";
         eventually("it is told", Duration::from_secs(20), async || {
             told(begun) >= number
         })

@@ -59,13 +59,16 @@ async fn a_lost_database_is_told_with_its_address_and_the_cause() {
     scene.proxy.cut();
     let address = format!("127.0.0.1:{}", scene.proxy.port());
     eventually("it is told", SOON, async || {
-        scene.replica.log().contains("the database is lost")
+        scene
+            .replica
+            .log()
+            .contains("a poll of the database failed")
     })
     .await;
     let log = scene.replica.log();
     let lost = log
         .lines()
-        .find(|line| line.contains("the database is lost"));
+        .find(|line| line.contains("a poll of the database failed"));
     let lost = lost.unwrap();
     for word in [&address, "connection refused", "\"component\":\"database\""] {
         assert!(lost.contains(word), "{word}: {lost}");

@@ -47,7 +47,7 @@ async fn all_tables_are_told_by_verify_at_both_ends_and_repaired_as_the_readme_s
     let publishing = serve(&servers.publisher).await;
     servers.subscribe("ALL TABLES").await;
     turns_stale(&replica).await;
-    assert!(lines(&replica, "the database is lost")[0].contains("duplicate key"));
+    assert!(lines(&replica, "a poll of the database failed")[0].contains("duplicate key"));
     let (publisher, subscriber) = (
         findings(&servers.publisher).await,
         findings(&servers.subscriber).await,

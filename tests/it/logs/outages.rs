@@ -68,7 +68,7 @@ async fn a_lost_database_is_a_few_lines_however_many_calls_fail() {
     .await;
     let lines = told(&replica).split_off(before);
     let (began, ended) = (
-        saying(&lines, "the database is lost"),
+        saying(&lines, "a poll of the database failed"),
         saying(&lines, "the database is back"),
     );
     assert_eq!((began.len(), ended.len()), (1, 1), "{lines:#?}");

@@ -105,11 +105,7 @@ async fn a_right_that_tips_lack_is_told_until_it_is_given() {
     })
     .await;
     assert_eq!(
-        lines(
-            replica,
-            "tips cannot write to Redis; the service goes on without writes"
-        )
-        .len(),
+        lines(replica, "tips cannot write to Redis; writes are suspended").len(),
         1
     );
     assert_eq!(lines(replica, "tips can write to Redis again").len(), 0);

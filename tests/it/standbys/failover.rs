@@ -81,7 +81,7 @@ async fn an_address_that_leads_to_a_lagging_standby_makes_nothing_fresh_and_is_t
     address.switch_to(primary.port());
     shows_fresh(&replica, "unknown to the standby").await;
     health_becomes(&replica, ServingStatus::Serving).await;
-    let lost = lines(&replica, "the database is lost");
+    let lost = lines(&replica, "a poll of the database failed");
     assert_eq!(lost.len(), 1, "{lost:?}");
     let server = format!("127.0.0.1:{} is a standby", address.port());
     assert!(lost[0].contains(&server), "{lost:?}");

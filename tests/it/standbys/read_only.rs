@@ -27,7 +27,7 @@ async fn a_server_that_turns_read_only_is_lost_until_it_takes_writes_again() {
     switch("on").await;
     turns_stale(&replica).await;
     health_becomes(&replica, ServingStatus::NotServing).await;
-    let lost = lines(&replica, "the database is lost");
+    let lost = lines(&replica, "a poll of the database failed");
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert!(lost[0].contains("takes no writes"), "{lost:?}");
 
