@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use crate::support::{
     fleet::{Fleet, list},
+    process::PATIENCE,
     replica::Replica,
+    wait::eventually,
     wire::{Answer, frame, grpc, send},
 };
 
@@ -90,11 +92,21 @@ async fn every_log_line_of_a_call_has_its_id() {
     let replica = Replica::start(&environment).await;
     let page_size_17 = [0x10, 17];
     let calls = [("cold-1", "near miss"), ("warm-2", "near hit")];
+    // Lines are written by a thread of their own, so they come when they come.
+    eventually("the start is logged", PATIENCE, async || {
+        replica.log().contains(r#""message":"serving""#)
+    })
+    .await;
     let before = replica.log().lines().count();
     for (given, _) in calls {
         let answer = ask(&replica, CATALOG, Some(given.as_bytes()), &page_size_17).await;
         assert_eq!(answer.status().code(), tonic::Code::Ok);
     }
+    eventually("both calls are logged", PATIENCE, async || {
+        let log = replica.log();
+        calls.iter().all(|(_, message)| log.contains(message))
+    })
+    .await;
     let lines = lines_of_calls(&replica, before);
     for (given, message) in calls {
         let told = |line: &&Value| line["message"] == message;
