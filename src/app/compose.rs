@@ -24,8 +24,8 @@ use crate::{
     },
     tips::TipService,
     transport::{
-        CacheAdminTransport, CatalogTransport, ControlsTransport, Edge, EdgeSettings,
-        EditTransport, FeatureGate, GeneratedServices, Health, PageTokens, ProtoEncoder,
+        CacheAdminTransport, CatalogTransport, ChallengesAdminTransport, ControlsTransport, Edge,
+        EdgeSettings, FeatureGate, GeneratedServices, Health, PageTokens, ProtoEncoder,
         TipsAdminTransport,
     },
 };
@@ -179,13 +179,13 @@ fn edits(
     datastore: &Arc<dyn Datastore>,
     encoder: Arc<ProtoEncoder>,
     page_tokens: PageTokens,
-) -> EditTransport {
+) -> ChallengesAdminTransport {
     let service = EditService::new(
         Arc::clone(datastore) as _,
         Arc::clone(datastore) as _,
         encoder,
     );
-    EditTransport::new(service, page_tokens)
+    ChallengesAdminTransport::new(service, page_tokens)
 }
 
 /// The admin service for the caches of this replica and of the fleet.

@@ -27,9 +27,14 @@ pub(super) struct ListRange {
 
 impl From<&ListQuery> for ListRange {
     fn from(query: &ListQuery) -> Self {
+        let ListQuery {
+            difficulty,
+            page_size,
+            after,
+        } = query;
         let [first, .., last] = Difficulty::ALL;
-        let (first, last) = query.difficulty.map_or((first, last), |only| (only, only));
-        let after = match &query.after {
+        let (first, last) = difficulty.map_or((first, last), |only| (only, only));
+        let after = match after {
             Some(cursor) => (
                 cursor.difficulty.rank(),
                 cursor.points,
@@ -47,7 +52,7 @@ impl From<&ListQuery> for ListRange {
                 .map(Difficulty::as_str)
                 .collect(),
             after,
-            limit: i64::from(query.page_size.get()) + 1,
+            limit: i64::from(page_size.get()) + 1,
         }
     }
 }

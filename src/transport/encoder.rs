@@ -55,14 +55,17 @@ impl AnswerEncoder for ProtoEncoder {
     }
 
     fn page(&self, query: &ListQuery, page: &ChallengePage) -> Bytes {
+        let ListQuery {
+            difficulty,
+            page_size: _,
+            after: _,
+        } = query;
         let next = page.next();
         let token = |next| self.page_tokens.make(query, next);
         let answer = pb::ListChallengesResponse {
             challenges: page.challenges.iter().map(pb::Challenge::from).collect(),
             total_count: i32::try_from(page.total_count).unwrap_or(i32::MAX),
-            difficulty_filter: query
-                .difficulty
-                .map_or(0, |only| pb::Difficulty::from(only).into()),
+            difficulty_filter: difficulty.map_or(0, |only| pb::Difficulty::from(only).into()),
             next_page_token: next.as_ref().map(token).unwrap_or_default(),
             ..Default::default()
         };

@@ -14,11 +14,11 @@ use tonic::{Code, Status, service::Routes};
 use tower::ServiceExt;
 
 use super::{
-    admin::CacheAdminTransport,
     body::{Chunks, ResponseBody, StreamBody, StreamLimits},
+    cache_admin::CacheAdminTransport,
+    challenges_admin::ChallengesAdminTransport,
     context::{REQUEST_ID, RequestContext},
     controls::ControlsTransport,
-    edit::EditTransport,
     health::Health,
     methods::{Kind, Method, TimeLimit},
     reflection::Reflection,
@@ -49,7 +49,7 @@ impl GeneratedServices {
     /// When the compiled-in descriptors cannot be read.
     pub fn new(
         health: &Health,
-        challenges: EditTransport,
+        challenges: ChallengesAdminTransport,
         cache: CacheAdminTransport,
         tips: TipsAdminTransport,
         controls: ControlsTransport,

@@ -1,18 +1,18 @@
 //! gRPC in and out: bytes to a request, one call of a service, an answer to
 //! bytes. The only room that knows the generated messages and HTTP/2.
-mod admin;
 mod body;
-mod bulk;
+mod cache_admin;
 mod cache_status;
 mod caller;
 mod catalog;
+mod challenges_admin;
+mod challenges_admin_bulk;
+mod challenges_admin_messages;
 mod code;
 mod context;
 mod controls;
 mod convert;
 mod edge;
-mod edit;
-mod edit_messages;
 mod encoder;
 mod failed_calls;
 mod gate;
@@ -34,13 +34,13 @@ mod tips_admin;
 mod unary;
 mod upload;
 
-pub use admin::CacheAdminTransport;
+pub use cache_admin::CacheAdminTransport;
 pub use cache_status::encode_status;
 pub use catalog::CatalogTransport;
+pub use challenges_admin::ChallengesAdminTransport;
 pub use code::{CODES, code_name};
 pub use controls::ControlsTransport;
 pub use edge::{Edge, EdgeSettings};
-pub use edit::EditTransport;
 pub use encoder::ProtoEncoder;
 pub use gate::FeatureGate;
 pub use generated::GeneratedServices;

@@ -17,6 +17,7 @@ mod migrate;
 mod migration_lock;
 mod notification;
 mod notification_queue;
+mod numbering;
 mod order_index;
 mod ownership;
 mod pool;

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{
     caller::{CALLER_ID, caller},
+    challenges_admin_messages::{change, draft},
     context::{RequestContext, parts},
     convert::read_etag,
-    edit_messages::{change, draft},
     page_token::PageTokens,
     revision_token,
 };
@@ -28,12 +28,12 @@ use crate::{
 
 /// The service `challenges.admin.v1.ChallengesAdmin`: decode, one call, encode.
 #[derive(Clone)]
-pub struct EditTransport {
+pub struct ChallengesAdminTransport {
     pub(super) service: EditService,
     page_tokens: PageTokens,
 }
 
-impl EditTransport {
+impl ChallengesAdminTransport {
     /// Serves `service`; lists continue by `page_tokens`.
     #[must_use]
     pub fn new(service: EditService, page_tokens: PageTokens) -> Self {
@@ -69,7 +69,7 @@ impl EditTransport {
 }
 
 #[async_trait]
-impl ChallengesAdmin for EditTransport {
+impl ChallengesAdmin for ChallengesAdminTransport {
     async fn get_challenge(
         &self,
         request: Request<pb::GetChallengeRequest>,

@@ -8,10 +8,10 @@ use prost::Message;
 use tonic::{Status, Streaming};
 
 use super::{
+    challenges_admin::{ChallengesAdminTransport, editor, request_name, text},
+    challenges_admin_messages::draft,
     context::RequestContext,
     convert::same_variants,
-    edit::{EditTransport, editor, request_name, text},
-    edit_messages::draft,
 };
 use crate::{
     domain::{Challenge, Error, FieldViolation, FieldViolations, ImportMode, Imported, RowOutcome},
@@ -24,7 +24,7 @@ const MESSAGE_BYTES: usize = 1 << 20;
 /// The most rows of one message.
 const ROWS_MAX: usize = 1_000;
 
-impl EditTransport {
+impl ChallengesAdminTransport {
     /// Reads an import message by message, and carries it out at the end.
     pub(super) async fn import(
         &self,
