@@ -4,6 +4,15 @@
 //! a number that grows: an answer that comes late or never is made good by the next message, and one that is sent
 //! twice or overtaken changes nothing. A Redis that forgot the day learns from each replica what that knows of all, and
 //! grants nothing before all had time to tell.
+//!
+//! | Redis | What a request gets while the day has a limit |
+//! |---|---|
+//! | not configured | up to `limit / replicas` on each replica |
+//! | configured, never answered | nothing: after 2 s `NoMoney::NobodyGrants`, and readers get fallback texts |
+//! | does not answer now | what was granted before; a request that needs more gives up the rest, then as above |
+//! | lost the day's totals | what was granted before; no more for 8 s, while replicas send what they know: it waits 10 s, then `NoneNow` |
+//!
+//! Without a limit every request is granted.
 use std::{
     sync::{
         Arc, LazyLock,
