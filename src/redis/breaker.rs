@@ -140,7 +140,7 @@ impl State {
         probe_from: None,
     };
 
-    /// Whether it counts that this command works.
+    /// Whether a success of `command` closes the breaker.
     fn is_decided_by(&self, command: &'static str) -> bool {
         self.refused.is_none_or(|refused| refused == command)
     }

@@ -51,12 +51,12 @@ struct Inner {
     foreign_entries: ForeignEntries,
 }
 
-/// How a link does.
+/// Breaker states and counters of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkState {
-    /// Whether nothing is read, because Redis did not answer.
+    /// Whether reads are skipped for at least one part, because Redis did not answer.
     pub reads_bypassed: bool,
-    /// Whether nothing is written, because Redis refused it or did not answer.
+    /// Whether writes are skipped for at least one part, because Redis refused them or did not answer.
     pub writes_bypassed: bool,
     /// Connections that are open.
     pub open: u32,
@@ -79,7 +79,7 @@ struct Admitted<'a> {
 enum Answer<T> {
     Value(T),
     NoScript,
-    /// What lies under the key is of another type than ours: somebody else's, and Redis is well.
+    /// WRONGTYPE: another program's value is under the key. Redis works.
     OtherType,
 }
 
@@ -123,19 +123,19 @@ impl Link {
         }
     }
 
-    /// Whether it goes without reads or without writes somewhere, because they failed.
+    /// Whether a read or write breaker is open.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
         self.inner.reads.is_open() || self.inner.writes.is_open()
     }
 
-    /// What is to be tried where it does: of a cluster all parts, because others may be gone that nobody asked.
+    /// The parts to health-check while a breaker is open: all of them.
     pub fn parts_to_try(&self) -> impl Iterator<Item = Part> {
         let parts = self.is_bypassed().then(|| self.inner.reads.parts());
         parts.into_iter().flatten()
     }
 
-    /// After a trial of those: tells the end of an outage if it is over.
+    /// After a health check of those: logs the end of an outage if it is over.
     pub fn tell_if_over(&self) {
         self.inner.reads.tell_if_over();
         self.inner.writes.tell_if_over();
@@ -147,7 +147,7 @@ impl Link {
         self.inner.reads.part_of(key) == part
     }
 
-    /// How it does.
+    /// Breaker states and counters.
     #[must_use]
     pub fn state(&self) -> LinkState {
         LinkState {
@@ -298,8 +298,8 @@ impl Inner {
         self.run(admitted, ask, did).await
     }
 
-    /// Does `ask` within the time limit and tells the breakers how it ended; `did` says of an answer
-    /// whether it shows that Redis does what these breakers are about.
+    /// Does `ask` within the time limit and reports to the breakers how it ended. `did` tells whether the answer
+    /// proves that this kind of access works.
     async fn run<T>(
         &self,
         admitted: Admitted<'_>,
@@ -375,7 +375,7 @@ impl Inner {
 
     /// Why there is no connection.
     fn no_connection(&self) -> String {
-        // It may be that of another who waited for the same connection.
+        // The error may be from another caller's attempt on the same connection.
         match self.pool.refusal(self.timeout * 2) {
             Some(problem) => format!("cannot connect: {problem}"),
             None => format!("cannot connect: no answer within {:?}", self.timeout),

@@ -72,7 +72,7 @@ impl Manager {
         target.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// After `error`: the next attempt logs in with what is written down by now, where a log-in was refused.
+    /// After `error`: if a log-in was refused, the next attempt uses the credentials now in the file.
     fn renew_after(&self, error: &RedisError) {
         if self.servers.renew_after(error)
             && let Ok(renewed) = Target::of(&self.servers, self.timeout)
@@ -128,7 +128,7 @@ pub(super) struct ConnectionPool {
     refusal: Refusal,
 }
 
-/// When the last attempt to connect failed, and why, which the pool tells nobody who waits.
+/// When and why the last attempt to connect failed; bb8 does not tell those who wait.
 #[derive(Clone, Debug, Default)]
 struct Refusal(Arc<Mutex<Option<(Instant, String)>>>);
 
@@ -170,7 +170,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Why no connection could be had in this time; `None` when nothing came back.
+    /// Why connecting failed within the last `lately`; `None` if it did not.
     pub(super) fn refusal(&self, lately: Duration) -> Option<String> {
         let refusal = self.refusal.0.lock();
         let (at, problem) = refusal.unwrap_or_else(PoisonError::into_inner).clone()?;

@@ -16,8 +16,7 @@ impl Script {
         Self::writing_when(code, |_| true)
     }
 
-    /// A script that writes when its answer is so. The others say nothing of whether Redis takes
-    /// writes: a server that was demoted gives them too.
+    /// A script that proves that writes work only if `wrote(answer)`: a demoted server gives other answers too.
     #[must_use]
     pub fn writing_when(code: &'static str, wrote: fn(&Value) -> bool) -> Self {
         Self {

@@ -122,8 +122,8 @@ impl RedisServers {
         nodes.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// After `error`: takes the log-in that is written down by now, where one was refused. Tells whether it may have
-    /// changed. Other servers need another start.
+    /// After `error`: if a log-in was refused, takes the credentials now in the file. Tells whether they may have
+    /// changed. Other servers need a restart.
     pub(super) fn renew_after(&self, error: &RedisError) -> bool {
         let is_refusal = error.kind() == ErrorKind::AuthenticationFailed
             || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"));
@@ -234,9 +234,9 @@ impl RedisServers {
         address_of(&self.nodes())
     }
 
-    /// How long a connection may take where a command may take `timeout`. Nobody waits so long for one to a
-    /// server, which is made beside those who want it. Those of a cluster all wait while one is made anew,
-    /// so there it takes longer only with TLS.
+    /// How long connecting may take where a command may take `timeout`. Connections to one server are opened in the
+    /// background, so no caller waits this long. A cluster's callers do wait, so its limit is `timeout` unless TLS
+    /// is used.
     pub(super) fn connect_timeout(&self, timeout: Duration) -> Duration {
         let is_plain_cluster = match &self.nodes() {
             RedisNodes::Cluster(urls) => {

@@ -53,7 +53,7 @@ impl CoalescingIo {
         self.socket().send(cx)
     }
 
-    /// Whether all was read that might be in this turn.
+    /// Whether this turn's read limit is used up.
     pub(super) fn has_read_all(&self) -> bool {
         self.socket().readable == 0
     }

@@ -71,7 +71,7 @@ const PENDING_RESETS_MAX: usize = 1024;
 const WINDOW_BYTES: u32 = 1 << 20;
 const HEADERS_MAX_BYTES: u32 = 16 << 10;
 
-/// When the replica leaves, a connection is left too on which nothing has moved for so long.
+/// At shutdown, a connection that was idle for this long is closed.
 const QUIET: Duration = Duration::from_secs(1);
 /// How often that is looked at in this time.
 const LOOKS: u32 = 4;
@@ -126,7 +126,7 @@ pub(super) async fn serve<S: Served>(
         .max_connection_age
         .mul_f64(rand::random_range(0.9..1.1));
     let patience = tokio::select! {
-        // Polled for every call: what comes first is looked at first, and in no order drawn by lot.
+        // Biased: the connection is polled first.
         biased;
         // A connection that broke has nothing to tell anyone.
         () = gathering(connection.as_mut(), &socket, &calls) => return End::Finished,
@@ -139,7 +139,7 @@ pub(super) async fn serve<S: Served>(
         nobody_there(&socket, &calls).await;
     };
     tokio::select! {
-        // Even without patience the client is told to go.
+        // The connection is polled first, so that GOAWAY is sent even without a grace period.
         biased;
         () = gathering(connection.as_mut(), &socket, &calls) => End::Finished,
         () = sleep(patience.unwrap_or_default()), if patience.is_some() => End::Cut,

@@ -140,7 +140,8 @@ impl Admission {
                     tracing::warn!(
                         provider,
                         left_out,
-                        "Redis grants no money of the day's budget: this replica orders no tip until it does, and readers get other texts"
+                        "Redis grants no money: it does not answer, and this replica's grant of the day's budget is used up, so it requests no tips; \
+                         readers get fallback texts"
                     );
                 }
                 AdmissionError::Budget

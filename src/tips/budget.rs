@@ -1,9 +1,8 @@
 //! The money of a day (UTC), for the whole fleet, in millionths of a US dollar.
 //!
-//! A replica spends only what Redis has let it have. What it tells there is where it stands, not what has changed, with
-//! a number that grows: an answer that comes late or never is made good by the next message, and one that is sent
-//! twice or overtaken changes nothing. A Redis that forgot the day learns from each replica what that knows of all, and
-//! grants nothing before all had time to tell.
+//! A replica spends only what Redis granted it. It sends its totals, not deltas, with a version that grows. So late,
+//! repeated and reordered messages are harmless. If Redis loses its data, each replica sends all totals that it knows,
+//! and Redis grants nothing until all could do so.
 //!
 //! | Redis | What a request gets while the day has a limit |
 //! |---|---|
@@ -43,13 +42,13 @@ static SPEND: LazyLock<Script> = LazyLock::new(|| {
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const NO_LIMIT: u64 = u64::MAX;
-/// Money that is held for orders under way is waited for so long.
+/// How long a request waits for money that is reserved by requests in progress.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Whoever lacks money while Redis says nothing waits so long for it.
+/// How long a request waits for money while Redis does not answer.
 const UNHEARD: Duration = Duration::from_secs(2);
-/// Who waits asks again after this, or when an order ends here.
+/// A request that waits asks again after this, or when a request of this replica ends.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// What was spent is told at least this often.
+/// Spending is reported to Redis at this interval.
 const BEAT: Duration = Duration::from_secs(2);
 
 /// Holds orders to the day's money. The most that one may cost is taken before it is sent, and what it did not cost is
@@ -65,20 +64,20 @@ pub(super) struct Budget {
     /// Names this replica in Redis; another one after each start.
     node: String,
     ledger: Ledger,
-    /// Messages go one after the other. Holds what was asked for last in vain, and when.
+    /// Serialises messages to Redis; remembers the last amount refused, and when.
     telling: Mutex<Option<(u64, Instant)>>,
-    /// Told when an order ends.
+    /// Notified when a request ends.
     settled: Arc<Notify>,
 }
 
-/// Why an order gets no money.
+/// Why a request gets no money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoMoney {
     /// The day's is spent.
     Spent,
-    /// All that is left is held for orders under way.
+    /// All that is left is reserved by requests in progress.
     NoneNow,
-    /// Redis does not say what is left, and what this replica was granted does not do.
+    /// Redis does not say what is left, and this replica's grant is too small.
     NobodyGrants,
 }
 
@@ -145,12 +144,12 @@ impl Budget {
         }
     }
 
-    /// Gives back what an order did not cost.
+    /// Gives back what a request did not cost.
     pub(super) fn settle(reserve: Reserve, cost_micro_usd: u64) {
         reserve.settle(cost_micro_usd);
     }
 
-    /// Tells Redis now and then what was spent, and in the end, when no order is under way any more.
+    /// Reports spending to Redis periodically, and once more at shutdown, when the last request has ended.
     pub(super) async fn tell_spending(&self, stop: &CancellationToken) {
         if self.redis.is_none() {
             return;
@@ -168,7 +167,7 @@ impl Budget {
     }
 
     async fn tell_if_news(&self) {
-        // Where Redis forgot it, nobody else would tell.
+        // If Redis lost its data, only this replica can restore its own totals.
         if self.ledger.is_news(self.today()) || self.ledger.taken_here(self.today()) != 0 {
             self.ask_for(0).await;
         }
@@ -185,7 +184,7 @@ impl Budget {
     fn take(&self, micro_usd: u64) -> Option<Reserve> {
         let most = match (self.limit(), &self.redis) {
             (None, _) => Some(NO_LIMIT),
-            // Nobody else is asked, so each has its part.
+            // No Redis is configured: each replica may spend its part of the limit.
             (Some(limit), None) => Some(limit / self.replicas),
             (Some(_), Some(_)) => None,
         };
@@ -217,7 +216,7 @@ impl Budget {
         }
         let (day, limit) = (self.today(), self.limit());
         if micro_usd > 0 {
-            // What is left of the last grant is too little for this order, and may do for another replica's.
+            // What is left of the last grant is too little for this request, and may be enough for another replica's.
             self.ledger.give_back(day);
         }
         let message = self.ledger.message(day);
@@ -271,7 +270,7 @@ fn others(answer: &Value) -> Vec<(String, String)> {
     pairs.collect()
 }
 
-/// Tells that nothing is spent of a budget that is nobody's; `None` where Redis does not take it.
+/// Health check: runs the script on a throw-away key; `None` if Redis does not take it.
 pub(super) async fn rehearse(redis: &TipRedis, redis_keys: &RedisKeys) -> Option<()> {
     let arguments = ["nobody", "1 0 0 0", "0", "-1", "1"].map(|word| word.as_bytes().to_vec());
     let keys = [redis_keys.one("money")];

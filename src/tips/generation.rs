@@ -104,9 +104,9 @@ impl<'a> Generation<'a> {
                 timed_out = WriteFailure::new(FailureKind::TooSlow);
                 &timed_out
             }
-            // A text that violates the content policy has a line of its own; whoever was barred ordered nothing.
+            // A text that violates the content policy has a line of its own; a request that was not admitted was never sent.
             AttemptError::Violation(_) | AttemptError::NotAdmitted(_) => {
-                tracing::debug!(tip = %self.request.key, cause = error.cause().as_str(), "tip set back");
+                tracing::debug!(tip = %self.request.key, cause = error.cause().as_str(), "attempt rejected before or after the provider");
                 return;
             }
         };
@@ -223,7 +223,7 @@ impl<'a> Generation<'a> {
             self.context.stats.violations.add(1);
             if let Some(left_out) = BREACHES.admit() {
                 let (tip, violation) = (self.request.key, violation.as_str());
-                tracing::warn!(%tip, violation, left_out, "tip breaks the rules");
+                tracing::warn!(%tip, violation, left_out, "a provider's text violates the content policy");
             }
             AttemptError::Violation(violation)
         })?;
@@ -241,7 +241,7 @@ impl<'a> Generation<'a> {
         )
     }
 
-    /// What a provider says of its limits holds for the whole fleet; so does that the money is spent.
+    /// Pauses the provider on all replicas if it asked for a pause or its account is empty.
     async fn pause_provider_for_fleet(&self, provider: &Provider, failure: &WriteFailure) {
         let spent = Refused::by(failure.kind) == Some(Refused::Money);
         let spent = spent.then(|| Refused::Money.pause());

@@ -38,7 +38,7 @@ impl LeaseGuard {
         self.0.send_replace(State::Held(sent));
     }
 
-    /// Redis is lost.
+    /// Redis is lost: publishing needs no lease.
     pub(super) fn lift(&self) {
         self.0.send_replace(State::Open);
     }

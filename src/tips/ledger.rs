@@ -26,7 +26,7 @@ pub(super) struct Ledger {
 struct DayLedger {
     day: i64,
     own: Standing,
-    /// Of what is taken: orders under way.
+    /// The number of open reservations.
     requests: u64,
     reserved_at: Option<Instant>,
     /// What Redis was last told.
@@ -41,7 +41,7 @@ struct DayLedger {
 #[derive(Clone, Copy, Debug)]
 struct Other {
     standing: Standing,
-    /// Of its last word; what it said while nothing was heard here counts as said at the end of that.
+    /// When its totals last changed. After this replica lost contact itself: no earlier than contact came back.
     told_at: Instant,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Standing {
     settled: i64,
     /// The same, and the most that orders under way may cost.
     taken: i64,
-    /// How far it may go.
+    /// The highest `taken` that Redis allows.
     granted: i64,
 }
 
@@ -111,7 +111,7 @@ impl Ledger {
         own.taken.saturating_add(signed(amount)) <= own.granted
     }
 
-    /// Spends no more than is taken by now without asking again.
+    /// Returns the unused grant.
     pub(super) fn give_back(&self, day: i64) {
         let mut page = self.page(day);
         page.own.granted = page.own.granted.min(page.own.taken);
@@ -205,7 +205,7 @@ impl Ledger {
         if let Some(granted) = granted {
             let granted = signed(granted);
             page.told = Standing { granted, ..told };
-            // What was given back meanwhile is told next.
+            // A grant that was returned meanwhile is reported with the next message.
             let more = granted.saturating_sub(told.granted);
             page.own.granted = page.own.granted.saturating_add(more);
         }

@@ -31,7 +31,7 @@ pub(super) struct Provider {
     /// Names it among the limits.
     pub(super) name: String,
     outage: FailureLog,
-    /// Whether the log has it that it takes no order from us.
+    /// Whether the refusal was logged.
     is_refusal_told: AtomicBool,
     quota: Mutex<ProviderQuota>,
 }
@@ -74,7 +74,7 @@ impl Provider {
         let failing = self.outage.failed();
         let refused = failure.and_then(|failure| Some((failure, Refused::by(failure.kind)?)));
         if let Some((failure, refused)) = refused {
-            // What comes of each later order has a line of its own.
+            // Later failures are logged one by one in `Generation::tell`.
             if !self.is_refusal_told.swap(true, Relaxed) {
                 tracing::error!(
                     provider,
@@ -95,7 +95,7 @@ impl Provider {
         }
     }
 
-    /// Lets orders go to it again. What those before come to says nothing any more.
+    /// Lets requests go to it again. The results of older attempts are ignored.
     pub(super) fn resume(&self) {
         self.is_refusal_told.store(false, Relaxed);
         self.breaker.close();
@@ -171,8 +171,8 @@ fn prompt_bytes(prompt: &Prompt) -> u64 {
     (prompt.system.len() + prompt.user.len()) as u64
 }
 
-/// What a provider takes no order for. It is so for every tip, so the next tip does not try again:
-/// one order finds out after a while whether it still is.
+/// Why a provider refuses every request. It refuses those of all tips, so the next tip does not try again:
+/// one request finds out after a while whether it still does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     Key,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{Error, FallbackCause, TipEvent, TipEventKind, TipSource};
 
-/// Signs of life come no thicker than this.
+/// The minimum heartbeat interval.
 const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// One caller at one log: waits for text, keeps the caller's deadline, and gives signs of life.
@@ -27,7 +27,7 @@ pub(super) struct Reader {
     /// When it last told anything.
     sent: Instant,
     has_text: bool,
-    /// Whoever wrote the log is gone without a word.
+    /// The writer of the log is gone without ending it.
     is_orphan: bool,
     is_over: bool,
     stats: Arc<TipStats>,

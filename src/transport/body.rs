@@ -116,11 +116,11 @@ impl Body for ResponseBody {
     }
 }
 
-/// What bounds a stream, beside its time.
+/// The limits of a stream, beside its time.
 pub(super) struct StreamLimits {
-    /// One of the streams that may be in hand.
+    /// One of the streams that may be open at once.
     pub(super) permit: OwnedSemaphorePermit,
-    /// This replica leaves: its callers are to go on elsewhere.
+    /// This replica shuts down: its callers must continue elsewhere.
     pub(super) leaving: CancellationToken,
     /// Operators may switch off what is streamed, if this is there.
     pub(super) gate: Option<FeatureGate>,
@@ -134,10 +134,10 @@ pub(super) type Chunks = BoxStream<'static, Result<Bytes, Status>>;
 /// wanted.
 pub struct StreamBody {
     messages: Chunks,
-    /// What ends it before the messages do.
+    /// Ends the stream before its messages do.
     forced_end: BoxFuture<'static, Status>,
     call: RequestContext,
-    /// What the log lines of the messages' makers stand in.
+    /// The tracing span for code that produces the messages.
     span: Span,
     next: Next,
     _permit: OwnedSemaphorePermit,
@@ -192,7 +192,7 @@ impl StreamBody {
                 }
                 Poll::Ready(Some(Err(status))) => break Some(status),
                 Poll::Ready(None) => break Some(Status::ok("")),
-                // A stream that is never at a loss ends by itself; one that waits must not wait for ever.
+                // A stream whose messages are always ready is not cut here; one that waits is.
                 Poll::Pending => match self.forced_end.poll_unpin(cx) {
                     Poll::Ready(status) => break Some(status),
                     Poll::Pending if piece.is_empty() => return Poll::Pending,
@@ -233,7 +233,7 @@ impl StreamBody {
     }
 }
 
-/// What ends a stream that its messages do not end.
+/// Waits until something other than its messages ends a stream: shutdown, a closed gate or the deadline.
 fn wait_for_stream_end(
     call: &RequestContext,
     leaving: CancellationToken,
@@ -296,7 +296,7 @@ impl MeteredBody {
                 .trailers_ref()
                 .map(|trailers| code_in(trailers).unwrap_or(Code::Unknown)),
             Poll::Ready(Some(Err(status))) => Some(status.code()),
-            // A body that ends without trailers has broken its promise.
+            // A body that ends without trailers is a bug: gRPC needs them.
             Poll::Ready(None) => Some(Code::Unknown),
             Poll::Pending => None,
         };

@@ -52,7 +52,7 @@ pub struct Edge {
     inner: Arc<Inner>,
     /// Whose connection this one serves.
     peer: Option<IpAddr>,
-    /// Where health alone is served: asks the others to go.
+    /// Set on overflow connections: only health is served; any other call closes them.
     overflow: Option<CancellationToken>,
 }
 

@@ -42,7 +42,7 @@ pub(super) enum Kind {
 pub(super) enum TimeLimit {
     /// As long as a unary call.
     Call,
-    /// As long as a stream; a stream that this server sends also counts as one, and ends when the replica leaves.
+    /// `stream_timeout`; a server stream also takes a stream permit, and ends at shutdown.
     Stream,
     /// The answer must begin within the time of a unary call; then it lasts as long as its caller reads.
     Start,

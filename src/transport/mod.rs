@@ -1,5 +1,5 @@
 //! gRPC in and out: bytes to a request, one call of a service, an answer to
-//! bytes. The only room that knows the generated messages and HTTP/2.
+//! bytes. The only module that knows the generated messages and HTTP/2.
 mod body;
 mod cache_admin;
 mod cache_status;

@@ -1,9 +1,8 @@
 //! Reading requests, within one budget for all of them.
 //!
-//! A body that came whole with its call, and is small, costs nothing here. One that is waited for holds
-//! a place among those until it is whole, and one that is large its bytes of a budget until the call ends:
-//! so callers that begin what they do not end cost a bounded memory, and small requests find a place when
-//! the budget is used up.
+//! A small body that arrived with its headers costs nothing. One that must be awaited holds a slot until it is
+//! complete; a large one holds bytes of a shared budget until the call ends. So callers that begin bodies and do
+//! not end them cost a bounded memory, and small requests are served when the budget is used up.
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -44,9 +43,9 @@ pub(super) struct RequestBodies {
 /// What one body holds.
 #[derive(Default)]
 pub(super) struct Share {
-    /// Of those that are waited for.
+    /// The slot of a body that must be awaited.
     place: Option<OwnedSemaphorePermit>,
-    /// Of the budget.
+    /// The bytes of the shared budget that a large body holds.
     bytes: Option<OwnedSemaphorePermit>,
 }
 
@@ -111,7 +110,7 @@ impl RequestBodies {
         let mut deadline = Deadline::of(call);
         while let Some(data) = self.next(&mut body, &mut share, &mut deadline).await? {
             all = all.and(data);
-            // The prefix tells the length early; a sender is not heard out to the end.
+            // The prefix tells the length early: an oversized message is refused before it is complete.
             if all.announced().max(all.len().saturating_sub(PREFIX_LEN)) > self.limit_bytes {
                 return Err(status::message_too_large(self.limit_bytes));
             }

@@ -20,7 +20,7 @@ use crate::domain::Error;
 pub(super) type Messages<M> = BoxStream<'static, Result<M, Error>>;
 
 /// Answers one call with a stream of messages: reads its message, hands it to `handle`, and sends
-/// what comes of it until that ends, the call's time is over, or the replica leaves.
+/// what comes of it until that ends, the call's time is over, or the replica shuts down.
 ///
 /// An error before the first message is all that the caller gets; a later one stands in the
 /// trailers, with the same details.

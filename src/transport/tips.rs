@@ -119,7 +119,7 @@ impl TipsTransport {
         let messages = events.map(move |(id, event)| {
             let outcome = match event {
                 Ok(event) => Outcome::Tip(event.into()),
-                // The time of one is the time of all.
+                // All tips of a batch share one deadline.
                 Err(Error::DeadlineExceeded) => return Err(Error::DeadlineExceeded),
                 Err(error) => Outcome::Failure(failure(&call.refused(&error))),
             };

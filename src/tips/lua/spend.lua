@@ -25,7 +25,7 @@ for i = 1, #heard, 2 do
     redis.call('HDEL', KEYS[1], heard[i])
   end
 end
--- What this server forgot: nobody else told of others.
+-- Take totals that Redis lost from what this replica knows.
 local is_lacking = false
 for i = 6, #ARGV, 2 do
   local known = stands[ARGV[i]]
@@ -41,7 +41,7 @@ local granted = math.max(own[4], own[3])
 local limit, by_others = tonumber(ARGV[4]), 0
 local answer = {granted}
 for name, standing in pairs(stands) do
-  -- Nobody gives others money.
+  -- A negative grant must not give others money.
   by_others = by_others + math.max(numbers(standing)[4], 0)
   answer[#answer + 1] = name
   answer[#answer + 1] = standing
@@ -50,7 +50,7 @@ if before and numbers(before)[1] >= own[1] then
   answer[1] = -1
   return answer
 end
--- Nor did anybody else grant it what it has.
+-- A grant larger than Redis knows means that Redis lost data.
 if own[4] > (before and numbers(before)[4] or 0) then is_lacking = true end
 -- Others may have more than is known here. All that spend tell every two seconds, and look for a lost server every five.
 local is_known = not lacked or math.abs(now - lacked) >= 8000
