@@ -1,4 +1,4 @@
-//! The composition root: the only module that names both ports and adapters. [`serve`] runs the server,
+//! The composition root: the only module that names both ports and adapters. [`serve()`] runs the server,
 //! `compose` builds it, and the other public functions are the commands that need no server.
 mod caches;
 mod clock;

@@ -28,11 +28,7 @@ async fn create_private(path: &Path) -> Result<(), MigrationError> {
     match new.open(path).await {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(MigrationError::Failed {
             doing: "making the file",
-            source: if error.kind() == ErrorKind::NotFound {
-                "its folder does not exist".into()
-            } else {
-                format!("its folder cannot be written: {error}").into()
-            },
+            source: format!("its folder cannot be written: {error}").into(),
         }),
         Ok(_) | Err(_) => Ok(()),
     }

@@ -355,7 +355,7 @@ async fn a_file_that_is_none_of_sqlite_or_cannot_be_made_is_refused() {
         "{refused:?}"
     );
     assert!(
-        chain(&refused).contains("its folder does not exist"),
+        chain(&refused).contains("its folder cannot be written"),
         "{}",
         chain(&refused)
     );
