@@ -6,17 +6,11 @@
 //! that comes late, or a Redis that forgets or remembers too much costs a
 //! miss and never an old answer. Nothing here knows protobuf or SQL.
 mod audit;
-#[cfg(test)]
-mod audit_tests;
 mod catalog;
 mod database;
 mod entry;
-#[cfg(test)]
-mod failover_tests;
 mod fault;
 mod feed;
-#[cfg(test)]
-mod fixture;
 mod heartbeat;
 mod invalidation;
 mod key;
@@ -30,12 +24,8 @@ mod settings;
 mod shared;
 mod single_flight;
 mod staleness;
-#[cfg(test)]
-mod staleness_tests;
 mod stats;
 mod status;
-#[cfg(test)]
-mod subject_tests;
 mod tag_versions;
 #[cfg(test)]
 mod tests;

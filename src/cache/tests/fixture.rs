@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{CacheSettings, CachedCatalog, InvalidationState};
+use crate::cache::{CacheSettings, CachedCatalog, InvalidationState};
 use crate::domain::{
     Answer, AnswerEncoder, CatalogReader, Challenge, ChallengeId, ChallengePage,
     ChallengeRepository, Change, Changes, Clock, DatabaseId, Difficulty, Error, FeedPage,

@@ -11,10 +11,8 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    Auditor,
-    fixture::{Fixture, options},
-};
+use super::fixture::{Fixture, options};
+use crate::cache::Auditor;
 use crate::domain::{
     CatalogReader, ChallengeId, Changes, Error, FeedPage, Invalidation, Invalidator, Place, Tag,
     Version,
