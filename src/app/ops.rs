@@ -8,7 +8,7 @@ use crate::{
     ops::{Check, Pages},
     redis,
     server::Connections,
-    telemetry::{LogQueue, Page, process_figures},
+    telemetry::{LogQueue, Page, process_metrics},
 };
 
 /// The operator pages of `app`, which serves with the settings `loaded`.
@@ -47,7 +47,7 @@ fn metrics(app: &App, connections: &Connections, log: &LogQueue) -> String {
     app.tip_service.collect(&mut page);
     app.flags.collect(&mut page);
     log.collect(&mut page);
-    process_figures(&mut page);
+    process_metrics(&mut page);
     page.into_text()
 }
 

@@ -98,6 +98,8 @@ impl OutputFile {
     /// The system refuses it; what was there before stays.
     pub fn keep(mut self) -> io::Result<()> {
         if let Some(draft) = &self.draft {
+            // Else a crash could leave the new name with none of the new content.
+            self.file.sync_all()?;
             fs::rename(&draft.path, &draft.becomes)?;
             self.draft = None;
         }

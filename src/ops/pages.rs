@@ -12,7 +12,7 @@ use crate::telemetry::Page;
 
 /// What is shown, made anew for every look.
 pub struct Pages {
-    /// The figures, in Prometheus' text format.
+    /// The metrics, in Prometheus' text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// How this replica does. Readiness is the check that is called [`Pages::READY`]; the others
     /// say why.
@@ -37,7 +37,7 @@ const INDEX: &str = "\
 <html lang=\"en\"><head><meta charset=\"utf-8\"><title>challenges-catalog</title></head><body>
 <h1>challenges-catalog</h1>
 <ul>
-<li><a href=\"/metrics\">/metrics</a>: figures for Prometheus
+<li><a href=\"/metrics\">/metrics</a>: metrics for Prometheus
 <li><a href=\"/livez\">/livez</a>: whether the process turns over
 <li><a href=\"/readyz\">/readyz</a>: whether calls should come here; <a href=\"/readyz?verbose\">/readyz?verbose</a> says why
 <li><a href=\"/debug/config\">/debug/config</a>: what this process was started with, without secrets; flags and runtime settings

@@ -2,7 +2,7 @@
 use super::LinkState;
 use crate::telemetry::Page;
 
-/// Writes the figures of the links, each with what it is used for.
+/// Writes the metrics of the links, each with what it is used for.
 pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
     let mut bypassed = page.gauge(
         "catalog_redis_breaker_open",

@@ -47,7 +47,7 @@ impl Connections {
         }
     }
 
-    /// Writes their figures.
+    /// Writes their metrics.
     pub fn collect(&self, page: &mut Page) {
         let closed = self.closed.get();
         let opened = self.opened.get();

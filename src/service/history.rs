@@ -83,13 +83,13 @@ impl HistoryPruning {
     }
 
     /// Keeps the history for `retention`, for ever: every replica does this, and one at a time gets to.
-    pub async fn keep(self, retention: Duration, figures: Arc<HistoryMetrics>) {
+    pub async fn keep(self, retention: Duration, metrics: Arc<HistoryMetrics>) {
         loop {
             let began = Instant::now();
             let mut progress = |removed| {
-                figures.removed.add(removed);
+                metrics.removed.add(removed);
                 if began.elapsed() > LONG {
-                    figures.fall_behind(&"a round takes longer than an hour", None);
+                    metrics.fall_behind(&"a round takes longer than an hour", None);
                 }
             };
             let pause = match self.prune(retention, false, &mut progress).await {
@@ -97,14 +97,14 @@ impl HistoryPruning {
                     if removed > 0 {
                         tracing::info!(removed, "old revisions were pruned");
                     }
-                    figures.keep_up();
+                    metrics.keep_up();
                     PAUSE
                 }
                 // Whoever is at it may fail too.
-                Ok(None) if figures.is_behind() => RETRY,
+                Ok(None) if metrics.is_behind() => RETRY,
                 Ok(None) => PAUSE,
                 Err(error) => {
-                    figures.fall_behind(&error, error.source());
+                    metrics.fall_behind(&error, error.source());
                     RETRY
                 }
             };

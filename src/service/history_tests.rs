@@ -88,14 +88,14 @@ async fn a_history_that_cannot_be_pruned_at_all_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn pruning_is_behind_from_the_first_round_that_fails_to_the_next_that_does_not() {
     let store = Slow::new(0);
-    let figures = Arc::new(HistoryMetrics::new(Some(LONG)));
-    let keeping = pruning(&store).keep(LONG, Arc::clone(&figures));
+    let metrics = Arc::new(HistoryMetrics::new(Some(LONG)));
+    let keeping = pruning(&store).keep(LONG, Arc::clone(&metrics));
     let mut tasks = JoinSet::new();
     tasks.spawn(keeping);
     sleep(Duration::from_secs(1)).await;
-    assert!(figures.is_behind());
+    assert!(metrics.is_behind());
     store.bears.store(MOST, SeqCst);
     sleep(RETRY * 2).await;
-    assert!(!figures.is_behind());
-    assert_eq!(figures.removed.get(), 25);
+    assert!(!metrics.is_behind());
+    assert_eq!(metrics.removed.get(), 25);
 }

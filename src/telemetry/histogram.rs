@@ -165,7 +165,7 @@ impl Histogram {
 
     /// What was recorded so far.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    #[expect(clippy::cast_precision_loss, reason = "numbers for people")]
     pub fn distribution(&self) -> Distribution {
         let counts = self.counts();
         let mut count = 0;

@@ -15,5 +15,5 @@ pub use histogram::{Buckets, Distribution, Histogram};
 pub use log_queue::{LogGuard, LogQueue};
 pub use logging::{Format, InitError, LogFilter, init, log_panics};
 pub use page::{Family, Number, Page};
-pub use process::process_figures;
+pub use process::process_metrics;
 pub use rolling_window::RollingWindow;

@@ -3,7 +3,7 @@ use std::fmt::{self, Write};
 
 use super::Distribution;
 
-/// A page of figures in Prometheus' text format 0.0.4.
+/// A page of metrics in Prometheus' text format 0.0.4.
 ///
 /// Figures are gathered when the page is asked for, from counters that stand where things are
 /// counted. So no registry is needed, and nothing is counted twice.
@@ -12,7 +12,7 @@ pub struct Page {
     text: String,
 }
 
-/// The figures of one name.
+/// The metrics of one name.
 pub struct Family<'a> {
     text: &'a mut String,
     name: &'a str,
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_written_as_prometheus_reads_them() {
+    fn metrics_are_written_as_prometheus_reads_them() {
         let mut page = Page::default();
         page.counter("calls_total", "Calls.")
             .sample(&[("method", "Get"), ("who", "a\"\\\nb")], 3_u64)

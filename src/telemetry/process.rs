@@ -9,7 +9,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What `/proc` says of this process, by the names that all client libraries of Prometheus use;
 /// nothing where there is no `/proc`.
-pub fn process_figures(page: &mut Page) {
+pub fn process_metrics(page: &mut Page) {
     if let Some(stat) = Stat::read() {
         page.counter(
             "process_cpu_seconds_total",
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn this_process_has_figures() {
         let mut page = Page::default();
-        process_figures(&mut page);
+        process_metrics(&mut page);
         let text = page.into_text();
         let names = text.lines().filter(|line| line.starts_with("# TYPE"));
         assert_eq!(names.count(), 7, "{text}");

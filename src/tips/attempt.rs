@@ -152,8 +152,8 @@ impl Admission {
                     tracing::warn!(
                         provider,
                         left_out,
-                        "what is left of the day's budget is held for orders under way, or Redis lost its books and waits for \
-                         all replicas to tell: callers wait"
+                        "what is left of the day's budget is reserved for requests in progress, or Redis lost its totals and waits \
+                         until all replicas have sent theirs; callers wait"
                     );
                 }
                 AdmissionError::Limited(NO_MONEY_PAUSE)

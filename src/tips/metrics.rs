@@ -20,7 +20,7 @@ impl TipService {
             .map(|cluster| cluster.link().state())
     }
 
-    /// Writes the figures of the tips, and of those who write them.
+    /// Writes the metrics of the tips, and of those who write them.
     pub fn collect(&self, page: &mut Page) {
         self.streams(page);
         self.generations(page);

@@ -200,19 +200,19 @@ mod tests {
 
     #[test]
     fn an_order_is_counted_by_how_it_ended() {
-        let figures = ProviderMetrics::default();
+        let metrics = ProviderMetrics::default();
         let usage = Usage {
             input_tokens: 300,
             output_tokens: 100,
             is_estimated: false,
         };
-        figures.ended("overloaded", Duration::from_secs(2), usage);
-        let counts = figures.took.iter().map(|took| took.distribution().count);
+        metrics.ended("overloaded", Duration::from_secs(2), usage);
+        let counts = metrics.took.iter().map(|took| took.distribution().count);
         let ended: Vec<_> = endings()
             .zip(counts)
             .filter(|(_, count)| *count > 0)
             .collect();
         assert_eq!(ended, [("overloaded", 1)]);
-        assert!((figures.input_tokens.distribution().sum - 300.0).abs() < 1e-9);
+        assert!((metrics.input_tokens.distribution().sum - 300.0).abs() < 1e-9);
     }
 }

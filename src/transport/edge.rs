@@ -1,4 +1,4 @@
-//! Where every call comes in: its context, its method, its figures.
+//! Where every call comes in: its context, its method, its metrics.
 use std::{
     convert::Infallible, future::ready, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
     time::Duration,

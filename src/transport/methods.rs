@@ -108,7 +108,7 @@ const fn row(service: Service, name: &'static str, kind: Kind, limit: TimeLimit)
 }
 
 impl Method {
-    /// The name in figures.
+    /// The name in metrics.
     pub(super) fn label(&self) -> String {
         format!("{}/{}", self.service.1, self.name)
     }

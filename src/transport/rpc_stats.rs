@@ -47,7 +47,7 @@ impl RpcStats {
         found.map_or(&self.other, |(stats, _)| stats)
     }
 
-    /// Writes the figures of all methods.
+    /// Writes the metrics of all methods.
     pub fn collect(&self, page: &mut Page) {
         let mut calls = page.counter(
             "catalog_rpc_requests_total",
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_has_figures_of_its_own_and_what_is_unknown_has_others() {
+    fn every_method_has_metrics_of_its_own_and_what_is_unknown_has_others() {
         let stats = RpcStats::default();
         for (path, label) in [
             ("/grpc.health.v1.Health/Watch", "Health/Watch"),

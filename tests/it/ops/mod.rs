@@ -4,7 +4,7 @@ mod alerts;
 mod counting;
 mod expressions;
 mod fallbacks;
-mod figures;
+mod metrics_page;
 mod outages;
 mod pages;
 mod promtool;

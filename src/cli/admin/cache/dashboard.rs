@@ -61,7 +61,7 @@ impl Answers {
 
 impl Dashboard {
     /// Takes in what was told `since` the last look; the first one has nothing to compare with.
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    #[expect(clippy::cast_precision_loss, reason = "numbers for people")]
     pub(super) fn take(&mut self, status: GetCacheStatusResponse, since: Duration) -> Option<Look> {
         let is_first = self.before.is_empty();
         let (mut all, mut from_cache) = (0, 0);
