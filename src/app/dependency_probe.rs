@@ -90,11 +90,14 @@ impl DependencyProbe {
             .sample(&[], usage);
         }
         if let Some((used, max)) = last.redis_memory {
-            page.gauge("catalog_redis_memory_bytes", "Memory that Redis uses.")
-                .sample(&[], used);
+            page.gauge(
+                "catalog_redis_memory_bytes",
+                "Memory that Redis uses, in bytes.",
+            )
+            .sample(&[], used);
             page.gauge(
                 "catalog_redis_memory_max_bytes",
-                "Memory that Redis may use; 0 for no limit.",
+                "The most memory that Redis may use, in bytes; 0 for no limit.",
             )
             .sample(&[], max);
         }
@@ -108,7 +111,7 @@ impl DependencyProbe {
         }
         page.gauge(
             "catalog_fleet_replicas_expected",
-            "Replicas that there should be, by the settings.",
+            "The number of replicas that the setting `replicas` states.",
         )
         .sample(&[], self.expected);
     }

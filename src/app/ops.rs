@@ -75,13 +75,13 @@ fn redis_links(app: &App, page: &mut Page) {
 fn pool(pool: PoolState, page: &mut Page) {
     page.gauge(
         "catalog_database_pool_connections",
-        "Open connections for reads, by whether one is in use.",
+        "Open database connections for reads, by whether they are in use.",
     )
     .sample(&[("state", "idle")], pool.idle)
     .sample(&[("state", "used")], pool.open.saturating_sub(pool.idle));
     page.gauge(
         "catalog_database_pool_max_connections",
-        "How many connections for reads may be open.",
+        "The most database connections for reads that may be open.",
     )
     .sample(&[], pool.max);
 }

@@ -76,7 +76,7 @@ impl Auditor {
             awaited: false,
         };
         if let Err(error) = self.invalidator.invalidate(&[Tag::Everything], how).await {
-            tracing::error!(%error, "the fleet could not be told; this replica drops its copies");
+            tracing::error!(%error, "the fleet could not be notified; this replica drops its cached entries");
             loader.near.clear();
         }
         self.invalidation.want_poll();

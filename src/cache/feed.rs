@@ -308,7 +308,7 @@ fn news(before: Version, page: FeedPage) -> Option<News> {
 async fn announce(feed: Arc<dyn ChangeFeed>, mut to_tell: mpsc::Receiver<News>) {
     while let Some(news) = to_tell.recv().await {
         if let Err(error) = feed.announce(&news).await {
-            tracing::debug!(%error, "the other replicas were not told of a commit; each looks at a hint, or at its next beat");
+            tracing::debug!(%error, "the other replicas were not notified of a commit; each finds it by its own poll");
         }
     }
 }

@@ -99,7 +99,7 @@ impl ReplicaHeartbeat {
         let left = timeout(LEAVE_TIMEOUT, self.registry.leave(self.id)).await;
         if !matches!(left, Ok(Ok(()))) {
             tracing::debug!(
-                "the registry was not told that this replica leaves; it forgets it in a minute"
+                "this replica could not leave the registry, which drops it after a minute"
             );
         }
     }

@@ -12,7 +12,7 @@ impl CachedCatalog {
         }
         page.gauge(
             "catalog_cache_audit_interval_seconds",
-            "How often this replica is to read an entry again to check it; 0 for never.",
+            "The interval between this replica's audit checks of cached entries; 0 if the audit is off.",
         )
         .sample(
             &[],
@@ -27,7 +27,7 @@ impl CachedCatalog {
         let stats = &self.stats;
         let mut lookups = page.counter(
             "catalog_cache_lookups_total",
-            "Looks into a cache, by tier and by what they gave.",
+            "Cache lookups, by tier and result.",
         );
         for (tier, result, count) in [
             ("near", "hit", &stats.near_hits),
@@ -43,7 +43,7 @@ impl CachedCatalog {
         }
         page.histogram(
             "catalog_cache_read_duration_seconds",
-            "How long reads of the catalog took, in the near cache or with a load.",
+            "Duration of catalog reads: hits in the near cache, or loads.",
         )
         .spread(&[("result", "hit")], &stats.hit_latency.distribution())
         .spread(&[("result", "load")], &stats.load_latency.distribution());
@@ -52,8 +52,11 @@ impl CachedCatalog {
     fn near_cache(&self, page: &mut Page) {
         let near = &self.loader().near;
         let (entries, bytes) = near.size();
-        page.gauge("catalog_cache_near_entries", "Entries of the near cache.")
-            .sample(&[], entries);
+        page.gauge(
+            "catalog_cache_near_entries",
+            "Number of entries in the near cache.",
+        )
+        .sample(&[], entries);
         page.gauge(
             "catalog_cache_near_bytes",
             "Size of the near cache in bytes.",
@@ -61,7 +64,7 @@ impl CachedCatalog {
         .sample(&[], bytes);
         page.gauge(
             "catalog_cache_near_capacity_bytes",
-            "The most bytes that the near cache holds.",
+            "Capacity of the near cache in bytes.",
         )
         .sample(&[], near.capacity_bytes());
     }
@@ -70,28 +73,31 @@ impl CachedCatalog {
         let invalidation: &InvalidationState = &self.invalidation;
         page.gauge(
             "catalog_feed_applied_commit",
-            "The newest commit of the catalog that was applied here; the replicas' highest less this is the lag.",
+            "The newest catalog commit that this replica applied; the highest of all replicas minus this is its lag.",
         )
         .sample(&[], invalidation.version().stamp.seq);
         if let Some(age) = invalidation.age() {
             page.gauge(
                 "catalog_feed_confirmation_age_seconds",
-                "How long ago the last answered poll was sent: how old a fresh answer can be.",
+                "Seconds since the last answered poll was sent: the greatest age of a fresh answer.",
             )
             .sample(&[], age.as_secs_f64());
         }
         page.gauge(
             "catalog_feed_max_staleness_seconds",
-            "From this age on answers are marked stale.",
+            "The age from which this replica marks its answers stale.",
         )
         .sample(&[], invalidation.max_staleness().as_secs_f64());
-        page.gauge("catalog_feed_up", "Whether the last poll was answered.")
-            .sample(&[], u8::from(!invalidation.is_lost()));
+        page.gauge(
+            "catalog_feed_up",
+            "1 if the database answered the last poll.",
+        )
+        .sample(&[], u8::from(!invalidation.is_lost()));
         let stats = &self.stats;
         let failed = stats.polls_failed.get();
         page.counter(
             "catalog_feed_polls_total",
-            "Questions to the database for what changed, by whether they were answered.",
+            "Polls of the database for changes, by result.",
         )
         .sample(
             &[("result", "answered")],
@@ -100,7 +106,7 @@ impl CachedCatalog {
         .sample(&[("result", "failed")], failed);
         page.counter(
             "catalog_feed_resyncs_total",
-            "Times that everything cached was given up, because changes were missing or the history was another.",
+            "Times that the whole cache was invalidated, because changes were missing or the database began another history.",
         )
         .sample(&[("cause", "gap")], stats.resyncs.get())
         .sample(&[("cause", "history")], stats.eras.get());

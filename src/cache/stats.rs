@@ -66,16 +66,16 @@ macro_rules! counters {
 
 counters! {
     evictions, "catalog_cache_evictions_total", "Entries that the near cache evicted for want of room.";
-    early_refreshes, "catalog_cache_early_refreshes_total", "Entries that were loaded again before their time to live was over.";
-    leases, "catalog_cache_leases_total", "Leases to fill the shared cache that this replica got.";
+    early_refreshes, "catalog_cache_early_refreshes_total", "Entries reloaded before they expired.";
+    leases, "catalog_cache_leases_total", "Leases for a fill of the shared cache that this replica got.";
     lease_waits, "catalog_cache_lease_waits_total", "Times that a load waited for another replica's fill.";
     database_reads, "catalog_cache_database_reads_total", "Statements that loads sent to the database.";
     database_errors, "catalog_cache_database_errors_total", "Statements of loads that failed.";
-    fills_superseded, "catalog_cache_fills_outrun_total", "Loads whose result a commit had superseded when they were done; never kept.";
-    stale_answers, "catalog_cache_stale_answers_total", "Answers that were marked stale.";
-    audit_checked, "catalog_cache_audit_checks_total", "Entries that were read again to be checked.";
-    audit_violations, "catalog_cache_audit_violations_total", "Entries that were called valid and differed from the database; must stay 0.";
-    news, "catalog_feed_news_total", "Times that another replica told what changed, so that this one need not ask.";
+    fills_superseded, "catalog_cache_fills_outrun_total", "Loads whose result a commit superseded before they ended; never cached.";
+    stale_answers, "catalog_cache_stale_answers_total", "Answers marked stale.";
+    audit_checked, "catalog_cache_audit_checks_total", "Cached entries that the audit compared with the database.";
+    audit_violations, "catalog_cache_audit_violations_total", "Valid cached entries that differed from the database; must stay 0.";
+    news, "catalog_feed_news_total", "Changes received from another replica, so that this one needed no poll.";
     => labelled:
     /// Answers from the near cache that were fresh.
     near_hits,

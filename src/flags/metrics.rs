@@ -11,7 +11,7 @@ impl FlagSnapshot {
         let flags = self.flags();
         let mut on = page.gauge(
             "catalog_feature_flag_ratio",
-            "For what part of the callers a flag is on: 0 off, 1 on for all.",
+            "The share of callers for whom the flag is on: 0 is off, 1 is on for all.",
         );
         for flag in &flags {
             let percentage = flag.value.percentage().get();
@@ -22,7 +22,7 @@ impl FlagSnapshot {
         let settings = self.settings();
         let mut values = page.gauge(
             "catalog_runtime_setting_value",
-            "The value of a setting that is in force, in the unit that its name says.",
+            "The value of the runtime setting in force, in the unit that its name states.",
         );
         for setting in &settings {
             values.sample(&[("setting", setting.control.name())], setting.value);
@@ -42,7 +42,7 @@ fn broken<C: RuntimeControl>(
     evaluations: &[Evaluation<C>],
 ) {
     let help =
-        format!("1 where the row of a {label} makes no sense, so that the last good value stays.");
+        format!("1 while the row of the {label} is invalid; the last valid value stays in force.");
     let mut gauge = page.gauge(name, &help);
     for evaluation in evaluations {
         let labels = [(label, evaluation.control.name())];

@@ -63,17 +63,17 @@ impl State {
                 tracing::error!(
                     name,
                     problem = text,
-                    "a row makes no sense; the last good value stays"
+                    "a row is invalid; the last valid value stays in force"
                 );
             } else {
-                tracing::info!(name, problem = text, "a row does nothing");
+                tracing::info!(name, problem = text, "a row has no effect");
             }
         }
         for mended in self.told.difference(&problems).filter(|old| old.is_broken) {
             tracing::info!(
                 name = mended.name,
                 problem = mended.text,
-                "a row makes sense again"
+                "a row is valid again"
             );
         }
         self.told = problems;
@@ -98,7 +98,7 @@ fn move_all<C: RuntimeControl>(
                 source = now.source.as_str(),
                 by = row.and_then(|row| row.updated_by.as_deref()),
                 remark = row.and_then(|row| row.description.as_deref()),
-                "decided by operators"
+                "value changed by operators"
             );
         }
         *evaluation = now;

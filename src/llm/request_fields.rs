@@ -103,7 +103,7 @@ impl RequestFields {
                 let field = field.name();
                 tracing::warn!(
                     field,
-                    "a provider does not take this field of orders: they go out without it from now on"
+                    "a provider refuses this field of requests: it is left out from now on"
                 );
             }
         }

@@ -46,7 +46,7 @@ impl ForeignEntries {
                 component = "redis",
                 key,
                 left_out,
-                "{usage} found what this fleet did not write; it is left out"
+                "{usage} found an entry that this fleet did not write; it is ignored"
             );
         }
     }

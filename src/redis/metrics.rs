@@ -6,7 +6,7 @@ use crate::telemetry::Page;
 pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
     let mut bypassed = page.gauge(
         "catalog_redis_breaker_open",
-        "Whether calls do without reads or writes of Redis, because those failed.",
+        "1 while a circuit breaker is open: the service sends Redis no such reads or writes, but for probes.",
     );
     for (usage, link) in links {
         for (kind, is_bypassed) in [
@@ -18,28 +18,28 @@ pub fn collect(links: &[(&str, LinkState)], page: &mut Page) {
     }
     let mut failures = page.counter(
         "catalog_redis_failures_total",
-        "Commands that failed or were not answered in time.",
+        "Redis commands that failed or timed out.",
     );
     for (usage, link) in links {
         failures.sample(&[("use", usage)], link.failures);
     }
     let mut foreign_entries = page.counter(
         "catalog_redis_strange_entries_total",
-        "Entries that no replica of the fleet wrote, found and left out.",
+        "Redis entries found under this fleet's keys that no replica wrote; they are ignored.",
     );
     for (usage, link) in links {
         foreign_entries.sample(&[("use", usage)], link.foreign_entries);
     }
     let mut open = page.gauge(
         "catalog_redis_pool_connections",
-        "Connections that are open; each carries many commands at once.",
+        "Open connections to Redis; each carries many commands at once.",
     );
     for (usage, link) in links {
         open.sample(&[("use", usage)], link.open);
     }
     let mut most = page.gauge(
         "catalog_redis_pool_max_connections",
-        "Connections that may be open.",
+        "The most connections to Redis that may be open.",
     );
     for (usage, link) in links {
         most.sample(&[("use", usage)], link.max);

@@ -51,29 +51,23 @@ impl Connections {
     pub fn collect(&self, page: &mut Page) {
         let closed = self.closed.get();
         let opened = self.opened.get();
-        page.counter(
-            "catalog_connections_total",
-            "Connections of callers that were accepted.",
-        )
-        .sample(&[], opened);
-        page.gauge(
-            "catalog_connections",
-            "Connections of callers that are open.",
-        )
-        .sample(&[], opened.saturating_sub(closed));
+        page.counter("catalog_connections_total", "Client connections accepted.")
+            .sample(&[], opened);
+        page.gauge("catalog_connections", "Open client connections.")
+            .sample(&[], opened.saturating_sub(closed));
         page.gauge(
             "catalog_connections_max",
-            "Connections of callers that may be open.",
+            "The most client connections that may be open.",
         )
         .sample(&[], self.most);
         page.counter(
             "catalog_connections_refused_total",
-            "Connections that came when all were taken; health alone was served on them.",
+            "Client connections beyond the limit: they get health checks and OVERLOADED.",
         )
         .sample(&[], self.refused.get());
         page.counter(
             "catalog_calls_stalled_total",
-            "Calls that were ended because their caller took nothing of the answer.",
+            "Calls that were cut off because their caller read nothing of the answer for 30 s.",
         )
         .sample(&[], self.stalled.get());
     }
@@ -177,7 +171,7 @@ impl Serving {
                 most = self.settings.max_connections,
                 failures,
                 ?lasted,
-                "all connections are taken: others are sent away, and health alone is served"
+                "all connections are taken: further clients get OVERLOADED, and health checks"
             );
         }
         let go = self.stop.child_token();

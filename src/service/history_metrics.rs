@@ -30,7 +30,7 @@ impl HistoryMetrics {
     pub fn collect(&self, page: &mut Page) {
         page.gauge(
             "catalog_history_retention_seconds",
-            "How long revisions are kept; 0 for ever.",
+            "How long revisions are kept, in seconds; 0 is for ever.",
         )
         .sample(&[], self.retention.unwrap_or_default().as_secs_f64());
         page.counter(
@@ -40,7 +40,7 @@ impl HistoryMetrics {
         .sample(&[], self.removed.get());
         page.gauge(
             "catalog_history_pruning_behind",
-            "1 while revisions that had their time cannot be pruned, or not as fast as others come.",
+            "1 while expired revisions are not pruned, or more expire than are pruned.",
         )
         .sample(&[], u8::from(self.is_behind()));
     }

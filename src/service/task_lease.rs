@@ -101,6 +101,6 @@ impl Drop for TaskLease {
 
 async fn give_back(name: &'static str, holder: ReplicaId, registry: Arc<dyn ReplicaRegistry>) {
     if let Err(error) = registry.drop_task(name, holder).await {
-        tracing::debug!(%error, name, "a task was not given back; it expires");
+        tracing::debug!(%error, name, "the lease of a task was not released; it expires");
     }
 }

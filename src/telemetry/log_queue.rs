@@ -106,7 +106,7 @@ impl LogQueue {
     pub fn collect(&self, page: &mut Page) {
         page.counter(
             "catalog_log_lines_lost_total",
-            "Log lines that were given up because standard error was not read or refused them.",
+            "Log lines dropped because standard error was read too slowly or refused them.",
         )
         .sample(&[], self.0.lost.get());
     }

@@ -13,12 +13,12 @@ pub fn process_metrics(page: &mut Page) {
     if let Some(stat) = Stat::read() {
         page.counter(
             "process_cpu_seconds_total",
-            "Time that all cores spent for this process.",
+            "CPU time of this process on all cores, in seconds.",
         )
         .sample(&[], stat.cpu_seconds);
         page.gauge(
             "process_start_time_seconds",
-            "When this process started, in seconds since 1970.",
+            "Start time of this process, in seconds since 1970.",
         )
         .sample(&[], stat.started_at);
         page.gauge("process_threads", "Threads of this process.")
@@ -27,24 +27,27 @@ pub fn process_metrics(page: &mut Page) {
     if let Some([resident, all]) = memory() {
         page.gauge(
             "process_resident_memory_bytes",
-            "Memory of this process that is in RAM.",
+            "Resident memory of this process, in bytes.",
         )
         .sample(&[], resident);
         page.gauge(
             "process_virtual_memory_bytes",
-            "Memory that this process has addresses for.",
+            "Virtual memory of this process, in bytes.",
         )
         .sample(&[], all);
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
         // One is that of the folder itself.
         let open = open.count().saturating_sub(1);
-        page.gauge("process_open_fds", "File descriptors that are open.")
+        page.gauge("process_open_fds", "Open file descriptors.")
             .sample(&[], open);
     }
     if let Some(most) = most_files() {
-        page.gauge("process_max_fds", "File descriptors that may be open.")
-            .sample(&[], most);
+        page.gauge(
+            "process_max_fds",
+            "The most file descriptors that may be open.",
+        )
+        .sample(&[], most);
     }
 }
 

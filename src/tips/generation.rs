@@ -115,10 +115,10 @@ impl<'a> Generation<'a> {
         };
         let (pause, then) = match step {
             RetryStep::Again { after } | RetryStep::Wait { after } => {
-                (Some(after), "the order goes out again")
+                (Some(after), "the request is sent again")
             }
             RetryStep::Next => (None, "the next provider is asked"),
-            RetryStep::GiveUp => (None, "readers get another text"),
+            RetryStep::GiveUp => (None, "readers get a fallback text"),
         };
         tracing::warn!(
             provider = provider.name,
@@ -130,7 +130,7 @@ impl<'a> Generation<'a> {
             then,
             tip = %self.request.key,
             left_out,
-            "a provider brought no tip"
+            "a request to a provider brought no tip"
         );
     }
 
@@ -256,7 +256,7 @@ impl<'a> Generation<'a> {
                 provider = provider.name,
                 ?pause,
                 failure = %failure,
-                "a provider asks for a long pause: no replica orders from it until then, or until `admin tips resume`"
+                "a provider asks for a long pause: no replica sends it requests until it is over, or until `admin tips resume`"
             );
         }
     }

@@ -278,7 +278,7 @@ impl GenerationTask {
                 challenge = %self.request.origin.challenge,
                 cause = cause.as_str(),
                 left_out,
-                "no tip was written; another text stands in"
+                "no tip was written; readers get a fallback text"
             );
         }
         self.context.stats.count_fallback(cause);

@@ -34,7 +34,7 @@ impl TipService {
         let refused = stats.streams_refused.get();
         page.counter(
             "catalog_tips_streams_total",
-            "Tips that were asked for, by whether the caller's limits allowed it.",
+            "Tip streams requested, by whether the caller's limits accepted them.",
         )
         .sample(
             &[("result", "accepted")],
@@ -43,21 +43,21 @@ impl TipService {
         .sample(&[("result", "refused")], refused);
         page.counter(
             "catalog_tips_joins_total",
-            "What readers were to the text: they had it written, read along, or it was there.",
+            "Tip streams by role: leader (started the generation), follower (joined one), replay (the tip existed).",
         )
         .sample(&[("role", "leader")], stats.joins_leader.get())
         .sample(&[("role", "follower")], stats.joins_follower.get())
         .sample(&[("role", "replay")], stats.joins_replay.get());
         page.counter(
             "catalog_tips_finds_total",
-            "Tips that were there already, by where they were found.",
+            "Existing tips found, by the tier that had them.",
         )
         .sample(&[("tier", "memory")], stats.memory_hits.get())
         .sample(&[("tier", "shared")], stats.shared_hits.get())
         .sample(&[("tier", "store")], stats.store_hits.get());
         page.counter(
             "catalog_tips_ends_total",
-            "Streams that ended with a tip, by where that came from.",
+            "Tip streams that ended with a tip, by the tip's source.",
         )
         .sample(&[("source", "ai")], stats.ends_ai.get())
         .sample(&[("source", "cache")], stats.ends_cache.get())
@@ -65,12 +65,12 @@ impl TipService {
         .sample(&[("source", "static")], stats.ends_static.get());
         page.counter(
             "catalog_tips_resets_total",
-            "Times that a reader was told to forget the text so far.",
+            "RESET events sent: the reader must discard the text so far.",
         )
         .sample(&[], stats.resets.get());
         page.histogram(
             "catalog_tips_first_text_seconds",
-            "How long readers waited for the first text, wherever it came from.",
+            "Time until a stream's first text, from any source.",
         )
         .spread(&[], &stats.first_text.0.distribution());
     }
@@ -80,27 +80,27 @@ impl TipService {
         for (name, help, count) in [
             (
                 "catalog_tips_generations_total",
-                "Tips that this replica set out to have written.",
+                "Tip generations that this replica started.",
                 &stats.generations,
             ),
             (
                 "catalog_tips_takeovers_total",
-                "Those of them that it took over from another replica.",
+                "Generations that this replica took over from another replica.",
                 &stats.takeovers,
             ),
             (
                 "catalog_tips_demotions_total",
-                "Those of them that it lost to another replica.",
+                "Generations that this replica lost to another replica.",
                 &stats.demotions,
             ),
             (
                 "catalog_tips_breaches_total",
-                "Texts of providers that broke the rules for tips.",
+                "Providers' texts that violated the content policy.",
                 &stats.violations,
             ),
             (
                 "catalog_tips_store_errors_total",
-                "What the database could not do for tips.",
+                "Database operations for tips that failed.",
                 &stats.store_errors,
             ),
         ] {
@@ -108,7 +108,7 @@ impl TipService {
         }
         let mut fallbacks = page.counter(
             "catalog_tips_fallbacks_total",
-            "Tips that this replica set out to have written and got none, by why.",
+            "Generations of this replica that ended without a tip, by cause.",
         );
         for (cause, count) in stats.fallbacks() {
             fallbacks.sample(&[("cause", cause.as_str())], count);
@@ -119,7 +119,7 @@ impl TipService {
         let stats = self.stats();
         let mut attempts = page.counter(
             "catalog_tips_attempts_total",
-            "Orders to providers that ended, by how.",
+            "Requests to providers that ended, by outcome.",
         );
         attempts
             .sample(&[("outcome", "success")], stats.attempts_succeeded.get())
@@ -129,13 +129,13 @@ impl TipService {
         }
         page.counter(
             "catalog_tips_barred_total",
-            "Orders that were not sent, because of the provider's limits or the day's budget.",
+            "Requests not sent because of the provider's rate limits or the daily budget.",
         )
         .sample(&[("bar", "limited")], stats.limited.get())
         .sample(&[("bar", "budget")], stats.over_budget.get());
         page.counter(
             "catalog_tips_breaker_opened_total",
-            "Times that a provider was to be left alone from then on.",
+            "Times that a provider's circuit breaker opened.",
         )
         .sample(&[], stats.breaker_opened.get());
     }
@@ -144,24 +144,24 @@ impl TipService {
         let stats = self.stats();
         page.counter(
             "catalog_tips_tokens_total",
-            "Tokens that providers read and wrote for this replica.",
+            "Tokens of this replica's requests to providers: input and output.",
         )
         .sample(&[("type", "input")], stats.input_tokens.get())
         .sample(&[("type", "output")], stats.output_tokens.get());
         page.counter(
             "catalog_tips_cost_usd_total",
-            "What this replica's orders cost, in US dollars, to a millionth.",
+            "Cost of this replica's requests to providers, in US dollars, to a millionth.",
         )
         .sample(&[], dollars(stats.cost_micro_usd.get()));
         if let Some((limit, spent)) = self.context.admission.budget.state() {
             page.gauge(
                 "catalog_tips_budget_limit_usd",
-                "What the fleet may spend in a day (UTC).",
+                "The fleet's budget for tips for a day (UTC), in US dollars.",
             )
             .sample(&[], dollars(limit));
             page.gauge(
                 "catalog_tips_budget_spent_usd",
-                "What the fleet spent today, or has taken for orders under way, as known here.",
+                "What the fleet spent today or reserved for requests in progress, in US dollars, as this replica knows it.",
             )
             .sample(&[], dollars(spent));
         }
@@ -171,7 +171,7 @@ impl TipService {
         let providers = &self.context.providers;
         let mut open = page.gauge(
             "catalog_tips_breaker_open",
-            "Whether a provider is left alone, because it failed again and again or takes no order from us.",
+            "1 while the provider's circuit breaker is open: it failed repeatedly, or refuses the key, the model or the account.",
         );
         for provider in providers {
             let route = provider.writer.route();
@@ -182,7 +182,7 @@ impl TipService {
         }
         let mut paused = page.gauge(
             "catalog_tips_provider_pause_seconds",
-            "How long a provider is still left alone because it asked for that, as known here.",
+            "Seconds left of the pause that the provider asked for, as this replica knows it.",
         );
         for provider in providers {
             let route = provider.writer.route();
@@ -201,7 +201,7 @@ impl TipService {
         self.standing(page);
         let mut took = page.histogram(
             "gen_ai_client_operation_duration_seconds",
-            "How long orders to providers took, by how they ended.",
+            "Duration of requests to providers; error_type is set for failed ones.",
         );
         for provider in providers {
             for (ending, spread) in endings().zip(&provider.metrics.took) {
@@ -218,16 +218,14 @@ impl TipService {
         }
         let mut first = page.histogram(
             "gen_ai_client_operation_time_to_first_chunk_seconds",
-            "How long providers took to begin their text.",
+            "Time from a request until the provider's first text.",
         );
         for provider in providers {
             let spread = provider.metrics.first_text.distribution();
             first.spread(&names(provider), &spread);
         }
-        let mut tokens = page.histogram(
-            "gen_ai_client_token_usage",
-            "How many tokens orders to providers took.",
-        );
+        let mut tokens =
+            page.histogram("gen_ai_client_token_usage", "Tokens per request, by type.");
         for provider in providers {
             for (kind, spread) in token_usage(&provider.metrics) {
                 let kind = [("gen_ai_token_type", kind)];

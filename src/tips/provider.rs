@@ -65,7 +65,7 @@ impl Provider {
         if outcome == Outcome::Success {
             self.is_refusal_told.store(false, Relaxed);
             if let Some(Failing { failures, lasted }) = self.outage.worked() {
-                tracing::info!(provider, failures, ?lasted, "provider works again");
+                tracing::info!(provider, failures, ?lasted, "a provider works again");
             }
         }
         if change == Change::Nothing {
@@ -82,7 +82,7 @@ impl Provider {
                     request_id = failure.attempt_id,
                     asked_again_after = ?refused.pause(),
                     advice = refused.advice(),
-                    "a provider takes no orders from us, and is left alone; tips come from elsewhere"
+                    "a provider refuses requests: its circuit breaker is open, and tips come from other sources"
                 );
             }
         } else if let Some(Failing { failures, lasted }) = failing {
@@ -90,7 +90,7 @@ impl Provider {
                 provider,
                 failures,
                 ?lasted,
-                "provider is left alone for a while"
+                "a provider failed repeatedly: its circuit breaker is open, and tips come from other sources"
             );
         }
     }

@@ -65,7 +65,7 @@ impl TipService {
                 provider.resume();
                 tracing::info!(
                     provider = provider.name,
-                    "orders go to a provider again: it was resumed by hand"
+                    "requests go to a provider again: an operator resumed it at another replica"
                 );
             }
         }
@@ -97,7 +97,7 @@ impl TipProviders for TipService {
                 was_left_alone,
                 ?pause_left,
                 is_fleet_wide,
-                "orders go to a provider again: an operator resumes it"
+                "requests go to a provider again: an operator resumed it"
             );
             providers.push(resumed);
         }

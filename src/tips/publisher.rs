@@ -233,7 +233,7 @@ impl<'a> Publisher<'a> {
         if now - since > TRUST && self.lease_guard.is_needed() {
             if let Some(left_out) = LOST.admit() {
                 let tip = self.redis_keys.key();
-                tracing::info!(%tip, left_out, "Redis is lost; writing on for this replica");
+                tracing::info!(%tip, left_out, "Redis is down; this replica goes on writing the tip for its own readers");
             }
             self.lease_guard.lift();
         }

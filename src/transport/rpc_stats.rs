@@ -51,7 +51,7 @@ impl RpcStats {
     pub fn collect(&self, page: &mut Page) {
         let mut calls = page.counter(
             "catalog_rpc_requests_total",
-            "Calls that ended, by method and gRPC code; a stream has the code of its trailers.",
+            "Calls that ended, by method and gRPC code; a stream counts by the code in its trailers.",
         );
         for method in self.all() {
             for ((code, name), count) in CODES.iter().zip(&method.ended) {
@@ -62,12 +62,12 @@ impl RpcStats {
         }
         let mut took = page.histogram(
             "catalog_rpc_duration_seconds",
-            "From the head of a call to its end; of a stream, to its last message.",
+            "Duration of calls from their headers to their end; of streams, to the last message.",
         );
         for method in self.all() {
             took.spread(&[("method", &method.label)], &method.took.distribution());
         }
-        let mut open = page.gauge("catalog_rpc_in_flight", "Calls and streams that are open.");
+        let mut open = page.gauge("catalog_rpc_in_flight", "Calls and streams in progress.");
         for method in self.all() {
             open.sample(&[("method", &method.label)], method.in_flight());
         }

@@ -67,7 +67,7 @@ async fn an_entry_that_a_stranger_changed() {
             .ask::<()>(cmd("SETRANGE").arg(key).arg(end - 8).arg("somebody"));
     })
     .await;
-    let found = "shared cache found what this fleet did not write";
+    let found = "shared cache found an entry that this fleet did not write";
     let told = fleet
         .replicas
         .iter()

@@ -68,11 +68,11 @@ async fn a_setting_that_operators_changed_is_told_with_who_and_by_which_row() {
     let mut client = settings(&replica).await;
     client.update_runtime_setting(request).await.unwrap();
     eventually("it is told", PATIENCE, async || {
-        !saying(&told(&replica), "decided by operators").is_empty()
+        !saying(&told(&replica), "value changed by operators").is_empty()
     })
     .await;
     let lines = told(&replica);
-    let line = saying(&lines, "decided by operators")[0];
+    let line = saying(&lines, "value changed by operators")[0];
     assert_eq!(
         (&line["name"], &line["to"]),
         (&"cache_ttl_ms".into(), &"30000".into())

@@ -1,4 +1,4 @@
-//! Providers that take no orders from us or ask for a long pause, and how that ends.
+//! Providers that refuse requests or ask for a long pause, and how that ends.
 use std::{
     sync::{
         Arc,
@@ -187,7 +187,7 @@ async fn an_order_that_fails_says_why_in_one_line() {
     let replica = replica_of(&provider, &[("ANTHROPIC_API_KEY", KEY)]).await;
     hear(&replica, asked()).await;
     let lines = told(&replica);
-    let [failed] = saying(&lines, "a provider brought no tip")[..] else {
+    let [failed] = saying(&lines, "a request to a provider brought no tip")[..] else {
         panic!("{lines:#?}");
     };
     assert_eq!(failed["level"], "WARN");
@@ -195,7 +195,7 @@ async fn an_order_that_fails_says_why_in_one_line() {
         ("failure", "rate_limited: status 429, rate_limit_error"),
         ("request_id", "req_7"),
         ("told_to_wait", "3600s"),
-        ("then", "readers get another text"),
+        ("then", "readers get a fallback text"),
     ] {
         assert_eq!(failed[field], value, "{failed}");
     }
@@ -257,7 +257,7 @@ async fn a_dead_key_is_one_error_until_another_is_in_its_file() {
     }
     assert_eq!(provider.exchanges().len(), 1);
     let lines = told(&replica);
-    let [refused] = saying(&lines, "a provider takes no orders from us")[..] else {
+    let [refused] = saying(&lines, "a provider refuses requests")[..] else {
         panic!("{lines:#?}");
     };
     assert_eq!(refused["level"], "ERROR");
