@@ -193,7 +193,7 @@ def restart_all(balancer, delay, retries, arguments):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         log = stack.enter_context(open(arguments.log, "ab"))
-        # A provider that accepts orders and never answers keeps the readers waiting.
+        # A provider that accepts requests and never answers keeps the readers waiting.
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         provider = f"http://127.0.0.1:{silent.getsockname()[1]}"
         replicas = [Replica(arguments, host, delay, provider) for host in REPLICAS]

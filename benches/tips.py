@@ -31,12 +31,12 @@ def rows(bench, only):
 
 def writes(provider_port):
     """The settings of a replica whose tips a provider at this port writes."""
-    # Every tip of a row is ordered once, as fast as it is asked for.
+    # Every tip of a row is requested once, as fast as it is asked for.
     unlimited = {"CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE": "0"}
     return {"ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{provider_port}"} | unlimited
 
 
-def orders(provider):
+def request_count(provider):
     return int(urllib.request.urlopen(f"http://127.0.0.1:{provider.port}/").read())
 
 
@@ -96,21 +96,21 @@ def one_for_all(bench, provider):
     env = {**writes(provider.port), "REDIS_URL": redis}
     replicas = [stage.product(url, env) for _ in range(REPLICAS)]
     ids = all_ids(replicas[0])
-    spreads, ordered = [], []
+    spreads, requested = [], []
     for number in range(bench.pairs):
         request = stage.file("tip.req", wire.frame(wire.message((1, ids[number]))))
-        before = orders(provider)
+        before = request_count(provider)
         seen = read(replicas, request, SUBSCRIBERS, SUBSCRIBERS)
-        ordered.append(orders(provider) - before)
+        requested.append(request_count(provider) - before)
         if seen["streams"] != SUBSCRIBERS:
             raise SystemExit(f"not all were served: {seen}")
         spreads.append((seen["spread_p50"] / 1000, seen["spread_p99"] / 1000))
     halves, tails = zip(*spreads)
     bench.add(
         "T2",
-        f"{SUBSCRIBERS} readers of one tip, {REPLICAS} replicas on one core: orders; last reader after the first",
+        f"{SUBSCRIBERS} readers of one tip, {REPLICAS} replicas on one core: requests; last reader after the first",
         "1; p99 ≤ 5 ms",
-        f"**{max(ordered)}**; p50 {statistics.median(halves):.1f} ms",
+        f"**{max(requested)}**; p50 {statistics.median(halves):.1f} ms",
         "",
         f"**{statistics.median(tails):.1f} ms** ({min(tails):.1f} to {max(tails):.1f})",
         "",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lets orders go to the providers of tips again, from all replicas.
+# Makes all replicas send requests to the providers of tips again.
 set -eu
 addr=${CATALOG_ADDR:-127.0.0.1:50051}
 

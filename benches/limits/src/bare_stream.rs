@@ -50,16 +50,16 @@ impl Messenger {
     }
 }
 
-/// Orders a tip, and hands on what comes.
+/// Requests a tip, and passes on what comes.
 async fn pass_through(addr: &str) -> Result<Messages> {
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let order = Request::post("/v1/messages")
+    let request = Request::post("/v1/messages")
         .header("host", addr)
         .body(Full::new(Bytes::from_static(b"{}")))?;
-    let body = sender.send_request(order).await?.into_body();
+    let body = sender.send_request(request).await?.into_body();
     let pieces = BodyStream::new(body).filter_map(|frame| async move {
         match frame {
             Ok(frame) => frame.into_data().ok().map(Ok),

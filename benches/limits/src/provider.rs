@@ -39,14 +39,14 @@ const TAIL: &str = "event: content_block_stop\ndata: {\"type\":\"content_block_s
 event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":50}}\n\n\
 event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
-/// Serves until the process is ended. GET tells how many tips were ordered.
+/// Serves until the process is ended. GET returns how many tips were requested.
 pub async fn serve(listener: TcpListener, pace: Pace) -> Result<()> {
-    let orders = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(AtomicUsize::new(0));
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let orders = Arc::clone(&orders);
-        let service = service_fn(move |request| answer(request, Arc::clone(&orders), pace));
+        let requests = Arc::clone(&requests);
+        let service = service_fn(move |request| answer(request, Arc::clone(&requests), pace));
         // How a connection ends is the caller's business.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
@@ -54,15 +54,15 @@ pub async fn serve(listener: TcpListener, pace: Pace) -> Result<()> {
 
 async fn answer(
     request: Request<Incoming>,
-    orders: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
     pace: Pace,
 ) -> std::result::Result<Response<Body>, hyper::Error> {
     if request.method() == Method::GET {
-        let count = orders.load(Relaxed).to_string();
+        let count = requests.load(Relaxed).to_string();
         return Ok(Response::new(count.boxed()));
     }
     request.into_body().collect().await?;
-    orders.fetch_add(1, Relaxed);
+    requests.fetch_add(1, Relaxed);
     let mut response = Response::new(tip(pace));
     response.headers_mut().insert(
         CONTENT_TYPE,

@@ -13,7 +13,7 @@ use super::fleet::{Client, Fleet, REPLICAS};
 
 const LOCALES: [&str; 8] = ["en", "de", "fr", "es", "it", "pt", "nl", "pl"];
 const PERSONAS: [&str; 2] = ["connell", "gentle"];
-/// Callers wait for money, and for an order.
+/// Callers wait for money, and for a request.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A replica that gave up on Redis has it again after that.

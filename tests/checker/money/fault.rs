@@ -10,22 +10,22 @@ use super::{fleet::Fleet, provider::OUTPUT_PRICE};
 /// One deliberate fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// One attempt in twenty does not get into the books.
-    Unbooked,
-    /// One in twenty gets there twice.
-    BookedTwice,
-    /// The service takes the provider for cheaper than it is.
+    /// PostgreSQL leaves out one attempt in twenty.
+    Unrecorded,
+    /// It records one attempt in twenty twice.
+    RecordedTwice,
+    /// The replicas are configured with a lower price than the provider takes.
     TooCheap,
-    /// Each replica has a Redis of its own, so none knows of the others.
+    /// Each replica has a Redis of its own, so none knows what the others spend.
     Apart,
-    /// Redis keeps all for others that nobody has.
+    /// Redis holds more and more money for dead replicas.
     Hoarded,
 }
 
 impl Fault {
     pub const ALL: [Self; 5] = [
-        Self::Unbooked,
-        Self::BookedTwice,
+        Self::Unrecorded,
+        Self::RecordedTwice,
         Self::TooCheap,
         Self::Apart,
         Self::Hoarded,
@@ -43,7 +43,7 @@ impl Fault {
     /// What the database does, if it is the one.
     pub fn sql(self) -> Option<&'static str> {
         match self {
-            Self::Unbooked => Some(
+            Self::Unrecorded => Some(
                 "CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
                     IF NEW.input_tokens % 20 = 0 THEN RETURN NULL; END IF;
@@ -52,7 +52,7 @@ impl Fault {
                 CREATE TRIGGER leave_out BEFORE INSERT ON challenges_catalog.tip_attempts
                 FOR EACH ROW EXECUTE FUNCTION leave_out()",
             ),
-            Self::BookedTwice => Some(
+            Self::RecordedTwice => Some(
                 "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
                     NEW.ended_at = NEW.ended_at + interval '1 second';

@@ -1,4 +1,4 @@
-//! Three replicas on a PostgreSQL, a Redis behind a proxy, and the provider that they order from.
+//! Three replicas on a PostgreSQL, a Redis behind a proxy, and the provider that they call.
 use std::{
     sync::{Mutex, RwLock},
     time::Duration,
@@ -26,7 +26,7 @@ use crate::support::{
 /// How many replicas serve.
 pub const REPLICAS: usize = 3;
 
-/// Orders that a replica has money for and has not sent yet.
+/// Requests that a replica has money for and has not sent yet.
 const UNSENT: u64 = 8;
 
 pub type Client = ChallengesCatalogClient<Channel>;
@@ -62,13 +62,13 @@ pub struct End {
     /// It could not say any more where it stands: it was killed, or Redis was not well.
     pub is_silent: bool,
     pub is_killed: bool,
-    /// Orders that it had under way.
+    /// Requests that it had under way.
     pub open: usize,
 }
 
 impl End {
-    /// The most that it can have left of what it was granted, for nobody to spend any more: what its orders might have cost, and
-    /// its part of what is granted for orders to come.
+    /// The most that it can have left of what it was granted, for nobody to spend any more: what its requests might have cost, and
+    /// its part of what is granted for requests to come.
     fn held(self) -> u64 {
         if !self.is_silent {
             return 0;
@@ -144,7 +144,7 @@ impl Fleet {
             ("CATALOG_TIP_REFRESH", "all".to_owned()),
             ("CATALOG_TIP_STREAMS_PER_MINUTE", "1000000".to_owned()),
             ("CATALOG_TIP_STREAMS_AT_ONCE", "100000".to_owned()),
-            // Less than a tip takes, so that orders are cut off.
+            // Less than a tip takes, so that requests are cut off.
             ("CATALOG_SHUTDOWN_GRACE", "500ms".to_owned()),
             ("CATALOG_LOG", "warn".to_owned()),
         ];

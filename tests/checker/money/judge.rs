@@ -1,20 +1,20 @@
-//! Holds the provider's count against the budget and against the books.
+//! Compares the provider's count with the budget and with the service's ledger.
 use std::{collections::HashMap, time::Duration};
 
 use challenges_catalog::pb::catalog::v1::TipFallback;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    books::{self, Entry, Money},
     callers::Heard,
     fleet::{End, Fleet},
+    ledger::{self, Entry, Money},
     provider::{FIRST, MOST, Sale},
     round::BUDGET,
 };
 
-/// What was under way is in the books by then.
+/// What was in progress is in the ledger by then.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A replica that is killed may have read the end of an order so long ago, and not have entered it yet.
+/// A replica that is killed may have read the end of a request so long ago, and not have entered it yet.
 const ENTERING: Duration = Duration::from_secs(3);
 
 /// So many violations of a round are told.
@@ -24,13 +24,13 @@ const TOLD_OF_CONTROLS: usize = 2;
 /// What came of a round.
 #[derive(Default)]
 pub struct Verdict {
-    orders: usize,
+    requests: usize,
     sold: u64,
-    booked: u64,
+    recorded: u64,
     money: Money,
-    /// Sold and not booked: orders that were killed with their replica.
+    /// Sold and not recorded: requests that were killed with their replica.
     lost: Sum,
-    /// Sold and not booked: what was on its way when an order was cut off.
+    /// Sold and not recorded: what was on its way when a request was cut off.
     cut: Sum,
     killed: usize,
     stopped: usize,
@@ -40,13 +40,13 @@ pub struct Verdict {
 
 #[derive(Clone, Copy, Default)]
 struct Sum {
-    orders: usize,
+    requests: usize,
     cost: u64,
 }
 
 impl Sum {
     fn add(&mut self, cost: u64) {
-        self.orders += 1;
+        self.requests += 1;
         self.cost += cost;
     }
 }
@@ -55,8 +55,8 @@ impl Sum {
 pub async fn judge(fleet: &Fleet, heard: &Heard) -> Verdict {
     let began = Instant::now();
     loop {
-        let entries = books::entries(fleet).await;
-        let verdict = Verdict::of(fleet, heard, &entries, books::money(fleet));
+        let entries = ledger::entries(fleet).await;
+        let verdict = Verdict::of(fleet, heard, &entries, ledger::money(fleet));
         let is_settled = fleet.provider.open(None) == 0;
         if is_settled && verdict.violations.is_empty() || began.elapsed() > PATIENCE {
             return verdict;
@@ -70,9 +70,9 @@ impl Verdict {
         let (sales, ends) = (fleet.provider.sales(), fleet.ends());
         let killed = ends.iter().filter(|end| end.is_killed).count();
         let mut verdict = Self {
-            orders: sales.len(),
+            requests: sales.len(),
             sold: sales.iter().map(Sale::cost).sum(),
-            booked: entries.iter().map(|entry| entry.cost).sum(),
+            recorded: entries.iter().map(|entry| entry.cost).sum(),
             money,
             killed,
             stopped: ends.len() - killed,
@@ -95,7 +95,7 @@ impl Verdict {
         self.violations.push(violation);
     }
 
-    /// Order by order, in both directions. Gives what those sold and booked whose replicas could not say where they stood.
+    /// Request by request, in both directions. Gives what those sold and recorded whose replicas could not say where they stood.
     fn compare(&mut self, fleet: &Fleet, sales: &[Sale], entries: &[Entry]) -> u64 {
         let mut by_number: HashMap<u64, Vec<&Entry>> = HashMap::new();
         let (named, guessed): (Vec<_>, Vec<_>) =
@@ -115,16 +115,16 @@ impl Verdict {
                     self.compare_one(sale, entry);
                     silent += end.filter(|end| end.is_silent).map_or(0, |_| entry.cost);
                 }
-                _ => self.found(format!("booked more than once: {sale:?}: {found:?}")),
+                _ => self.found(format!("recorded more than once: {sale:?}: {found:?}")),
             }
         }
         for (number, entries) in by_number {
-            self.found(format!("booked, and never sold: {number}: {entries:?}"));
+            self.found(format!("recorded, and never sold: {number}: {entries:?}"));
         }
         if unseen != guessed.len() {
             let guessed: Vec<_> = guessed.iter().map(|entry| &entry.outcome).collect();
             self.found(format!(
-                "{unseen} orders are missing in the books, where {} are by guess alone: {guessed:?}",
+                "{unseen} requests are missing in the ledger, where {} are by guess alone: {guessed:?}",
                 guessed.len()
             ));
         }
@@ -132,17 +132,19 @@ impl Verdict {
     }
 
     fn compare_one(&mut self, sale: &Sale, entry: &Entry) {
-        let (sold, booked) = (sale.cost(), entry.cost);
-        if entry.outcome == "success" && sold != booked {
-            self.found(format!("sold for {sold} and booked as {booked}: {sale:?}"));
-        }
-        if booked > sold + 1 {
+        let (sold, recorded) = (sale.cost(), entry.cost);
+        if entry.outcome == "success" && sold != recorded {
             self.found(format!(
-                "booked as {booked}, more than it cost: {sale:?} {entry:?}"
+                "sold for {sold} and recorded as {recorded}: {sale:?}"
             ));
         }
-        if booked < sold {
-            self.cut.add(sold - booked);
+        if recorded > sold + 1 {
+            self.found(format!(
+                "recorded as {recorded}, more than it cost: {sale:?} {entry:?}"
+            ));
+        }
+        if recorded < sold {
+            self.cut.add(sold - recorded);
         }
     }
 
@@ -156,13 +158,13 @@ impl Verdict {
         }
     }
 
-    /// `silent`: what those booked who could not say it to Redis. `held`: the most that they can have left.
+    /// `silent`: what those recorded who could not say it to Redis. `held`: the most that they can have left.
     fn check_redis(&mut self, silent: u64, held: u64) {
         let Money { settled, granted } = self.money;
-        if settled > self.booked + self.lost.cost || settled + silent < self.booked {
+        if settled > self.recorded + self.lost.cost || settled + silent < self.recorded {
             self.found(format!(
-                "Redis has {settled} of {} that are booked, {silent} of them by replicas that could not say so",
-                self.booked
+                "Redis has {settled} of {} that are recorded, {silent} of them by replicas that could not say so",
+                self.recorded
             ));
         }
         if granted.saturating_sub(settled) > held {
@@ -217,7 +219,7 @@ pub fn print_control(name: &str, verdict: &Verdict) {
 /// Prints everything; true when nothing was found.
 pub fn print(verdicts: &[Verdict], harmed: Duration, seed: u64) -> bool {
     println!(
-        "\nseed {seed}, {} rounds, {:.0} s of harm\n\nround  orders   sold  booked  Redis: spent, granted  \
+        "\nseed {seed}, {} rounds, {:.0} s of harm\n\nround  requests   sold  recorded  Redis: spent, granted  \
          killed (lost)  stopped  cut off (unread)  found",
         verdicts.len(),
         harmed.as_secs_f64()
@@ -227,17 +229,17 @@ pub fn print(verdicts: &[Verdict], harmed: Duration, seed: u64) -> bool {
             lost, cut, money, ..
         } = of;
         println!(
-            "{:5}  {:6}  {:5}  {:6}  {:12}  {:7}  {:6} {:>6}  {:7}  {:7} {:>8}  {:5}",
+            "{:5}  {:8}  {:5}  {:8}  {:12}  {:7}  {:6} {:>6}  {:7}  {:7} {:>8}  {:5}",
             number + 1,
-            of.orders,
+            of.requests,
             of.sold,
-            of.booked,
+            of.recorded,
             money.settled,
             money.granted,
             of.killed,
             format!("({})", lost.cost),
             of.stopped,
-            cut.orders,
+            cut.requests,
             format!("({})", cut.cost),
             of.violations.len()
         );

@@ -1,10 +1,10 @@
-//! Another run: is money that tips cost ever overspent, lost count of, or withheld? `docs/money.md` says what is checked.
-mod books;
+//! Another run: is the daily budget of tips ever exceeded, recorded wrongly, or withheld? `docs/money.md` says what is checked.
 mod callers;
 mod fault;
 mod fleet;
 mod harm;
 mod judge;
+mod ledger;
 mod provider;
 mod round;
 

@@ -21,12 +21,12 @@ use tokio::{
 pub const INPUT_PRICE: u64 = 1_000;
 /// The same of those that are written.
 pub const OUTPUT_PRICE: u64 = 200_000;
-/// No order may write more tokens.
+/// No request may write more tokens.
 pub const MOST_TOKENS: u64 = 100;
-/// No order costs more: no prompt here has as many bytes as this counts tokens.
+/// No request costs more: no prompt here has as many bytes as this counts tokens.
 pub const MOST: u64 = cost(LAST, MOST_TOKENS);
 
-/// An order is told as many tokens read as its number is, by which the books tell it apart. A guess of what was read is
+/// A request is told as many tokens read as its number is, by which the ledger tells it apart. A guess of what was read is
 /// less than the first number.
 pub const FIRST: u64 = 600;
 /// The last number that is less than the bytes of a prompt, each of which may be a token.
@@ -34,11 +34,11 @@ const LAST: u64 = 1_500;
 /// A word of four bytes is a token to those who guess, and so it is here.
 const WORD: &str = "now ";
 
-/// An order, as the provider sees it.
+/// A request, as the provider sees it.
 #[derive(Clone, Debug)]
 pub struct Sale {
     pub number: u64,
-    /// The replica whose order it was.
+    /// The replica whose request it was.
     pub buyer: usize,
     /// When it was over here, be it whole or because the buyer left.
     pub ended: Option<Instant>,
@@ -81,12 +81,12 @@ impl Provider {
         }
     }
 
-    /// Where one replica orders.
+    /// Where one replica calls.
     pub fn url_for(&self, buyer: usize) -> String {
         format!("http://127.0.0.1:{}/{buyer}", self.port)
     }
 
-    /// Every order so far.
+    /// Every request so far.
     pub fn sales(&self) -> Vec<Sale> {
         self.sales.0.lock().unwrap().0.clone()
     }
@@ -104,7 +104,7 @@ impl Provider {
         open.count()
     }
 
-    /// For how long nothing was sold; for ever before the first order.
+    /// For how long nothing was sold; for ever before the first request.
     pub fn silent_for(&self) -> Duration {
         let last = self.sales.0.lock().unwrap().1;
         last.map_or(Duration::MAX, |last| last.elapsed())
@@ -115,7 +115,7 @@ impl Sales {
     fn begin(&self, buyer: usize) -> u64 {
         let mut sales = self.0.lock().unwrap();
         let number = FIRST + sales.0.len() as u64;
-        assert!(number <= LAST, "more orders than can be told apart");
+        assert!(number <= LAST, "more requests than can be told apart");
         sales.0.push(Sale {
             number,
             buyer,
@@ -163,7 +163,7 @@ async fn serve(stream: TcpStream, sales: &Sales) -> io::Result<()> {
     writer.shutdown().await
 }
 
-/// Reads one order, and tells whose it is.
+/// Reads one request, and tells whose it is.
 async fn request(reader: &mut OwnedReadHalf) -> io::Result<usize> {
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
@@ -184,7 +184,7 @@ async fn request(reader: &mut OwnedReadHalf) -> io::Result<usize> {
 }
 
 fn value(head: &str, before: &str, after: &str) -> usize {
-    let (_, rest) = head.split_once(before).expect("an order of ours");
+    let (_, rest) = head.split_once(before).expect("a request of ours");
     let text = rest.split(after).next().unwrap_or(rest);
     text.trim().parse().expect("a number")
 }

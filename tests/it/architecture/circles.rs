@@ -64,12 +64,12 @@ impl Modules {
         let paths: Vec<_> = uses.cloned().chain(inline).collect();
         let defined_in = paths.iter().filter_map(|path| self.resolve(file, path, 0));
         defined_in
-            .filter(|other| other != file && !self.is_floor_plan(other))
+            .filter(|other| other != file && !self.is_module_list(other))
             .collect()
     }
 
     /// A module that only lists others: it imports each of them, and defines nothing.
-    fn is_floor_plan(&self, module: &ModulePath) -> bool {
+    fn is_module_list(&self, module: &ModulePath) -> bool {
         self.files
             .keys()
             .any(|other| other.len() > module.len() && other.starts_with(module))
@@ -108,7 +108,7 @@ impl Modules {
         let (name, behind) = rest.split_first()?;
         let aliased = self.scopes.get(&module)?.get(name);
         match aliased {
-            Some(target) if self.is_floor_plan(&module) && re_exports < 8 => {
+            Some(target) if self.is_module_list(&module) && re_exports < 8 => {
                 let whole: Vec<_> = target.iter().chain(behind).cloned().collect();
                 self.resolve(&module, &whole, re_exports + 1)
             }

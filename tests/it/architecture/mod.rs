@@ -1,4 +1,4 @@
-//! The floor plan of `src/` is kept: who imports whom, how long a file is, what `mod.rs` holds.
+//! The rules for the modules of `src/` are kept: who imports whom, how long a file is, what `mod.rs` holds.
 mod circles;
 mod rules;
 pub mod source;

@@ -12,10 +12,10 @@ const LONG_FILES: &[(&str, &str)] = &[(
     "the pool and its connections share every invariant",
 )];
 
-/// What one room may know.
+/// What one module may know.
 struct Rule {
-    room: &'static str,
-    /// Rooms it may import, besides itself.
+    module: &'static str,
+    /// Modules it may import, besides itself.
     may_import: &'static [&'static str],
     /// Crates whose names it may not speak.
     may_not_name: &'static [&'static str],
@@ -25,65 +25,65 @@ const SQL: &str = "sqlx";
 const REDIS: [&str; 2] = ["redis", "bb8_redis"];
 const GRPC: [&str; 2] = ["tonic", "prost"];
 
-/// ARCHITECTURE.md draws this table. A room without a row is a mistake.
+/// ARCHITECTURE.md draws this table. A module without a row is a mistake.
 const RULES: &[Rule] = &[
     Rule {
-        room: "domain",
+        module: "domain",
         may_import: &[],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1], "tokio"],
     },
     Rule {
-        room: "service",
+        module: "service",
         may_import: &["domain", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "transport",
+        module: "transport",
         may_import: &["domain", "service", "pb", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
     },
     Rule {
-        room: "repository",
+        module: "repository",
         may_import: &["domain", "telemetry"],
         may_not_name: &[REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "redis",
+        module: "redis",
         may_import: &["telemetry"],
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "cache",
+        module: "cache",
         may_import: &["domain", "redis", "telemetry"],
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "tips",
+        module: "tips",
         may_import: &["domain", "redis", "telemetry"],
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "llm",
+        module: "llm",
         may_import: &["domain", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "flags",
+        module: "flags",
         may_import: &["domain", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "ops",
+        module: "ops",
         may_import: &["domain", "server", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "server",
+        module: "server",
         may_import: &["domain", "config", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
     },
     Rule {
-        room: "app",
+        module: "app",
         may_import: &[
             "domain",
             "service",
@@ -102,7 +102,7 @@ const RULES: &[Rule] = &[
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "cli",
+        module: "cli",
         // It knows the messages because `list` and `get` are clients of a server that runs.
         may_import: &[
             "domain",
@@ -116,43 +116,43 @@ const RULES: &[Rule] = &[
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
     },
     Rule {
-        room: "telemetry",
+        module: "telemetry",
         may_import: &[],
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
     },
     Rule {
-        room: "config",
+        module: "config",
         // The flags are listed in the domain, and are settings like others.
         may_import: &["domain"],
         may_not_name: &[GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "pb",
+        module: "pb",
         may_import: &[],
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
     },
     Rule {
-        room: "main",
+        module: "main",
         may_import: &["cli", "config"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
     Rule {
-        room: "lib",
+        module: "lib",
         may_import: &[],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
     },
 ];
 
 fn forbidden_paths(source: &Source) -> Vec<String> {
-    let room = source.room();
-    let Some(rule) = RULES.iter().find(|rule| rule.room == room) else {
-        return vec![format!("{room}: a room without a row in RULES")];
+    let module = source.module();
+    let Some(rule) = RULES.iter().find(|rule| rule.module == module) else {
+        return vec![format!("{module}: a module without a row in RULES")];
     };
     let starts = source.starts_of_paths().into_iter();
     let forbidden = starts.filter(|start| match start.strip_prefix("crate::") {
         Some(head) => {
-            let is_room = RULES.iter().any(|rule| rule.room == head);
-            is_room && head != room && !rule.may_import.contains(&head)
+            let is_module = RULES.iter().any(|rule| rule.module == head);
+            is_module && head != module && !rule.may_import.contains(&head)
         }
         None => rule
             .may_not_name
@@ -281,7 +281,7 @@ fn what_only_looks_like_an_import_is_left_alone() {
 #[test]
 fn a_room_without_a_rule_is_caught() {
     let found = forbidden_paths(&planted("src/helpers/mod.rs", ""));
-    assert_eq!(found, ["helpers: a room without a row in RULES"]);
+    assert_eq!(found, ["helpers: a module without a row in RULES"]);
 }
 
 #[test]

@@ -37,12 +37,12 @@ impl Source {
     }
 
     /// The top-level module that the file belongs to: the second part of its path.
-    pub fn room(&self) -> String {
+    pub fn module(&self) -> String {
         let part = self.path.iter().nth(1).unwrap().to_str().unwrap();
         part.trim_end_matches(".rs").to_owned()
     }
 
-    /// How many modules deep the file is: 1 for a room's own file.
+    /// How many modules deep the file is: 1 for a module's own file.
     fn depth(&self) -> usize {
         self.path.iter().count() - if self.path.ends_with("mod.rs") { 2 } else { 1 }
     }
@@ -72,7 +72,7 @@ impl Source {
                 continue;
             }
             let heads = heads(words.get(head..).unwrap_or_default());
-            starts.extend(heads.iter().map(|room| format!("crate::{room}")));
+            starts.extend(heads.iter().map(|module| format!("crate::{module}")));
         }
         starts
     }

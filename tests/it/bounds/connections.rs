@@ -12,8 +12,8 @@ use tonic_health::pb::{
 use tonic_types::StatusExt;
 
 use crate::{
-    logs::outages::{saying, told},
-    ops::scene::{OPS, figure, metrics},
+    logs::outages::{log_lines, saying},
+    ops::scene::{OPS, metric, metrics},
     support::{fleet::list, process::PATIENCE, replica::Replica, wait::eventually},
 };
 
@@ -63,7 +63,7 @@ async fn when_all_connections_are_taken_probes_are_answered_and_others_told() {
         ("catalog_connections_max", 3.0),
         ("catalog_connections_refused_total", 10.0),
     ] {
-        let shown = figure(&page, &format!("{name} "));
+        let shown = metric(&page, &format!("{name} "));
         assert!((shown - value).abs() < f64::EPSILON, "{name} {shown}");
     }
     drop(held);
@@ -72,11 +72,11 @@ async fn when_all_connections_are_taken_probes_are_answered_and_others_told() {
     })
     .await;
     let over = "there are connections again";
-    eventually("its end is told", PATIENCE, async || {
-        !saying(&told(&replica), over).is_empty()
+    eventually("its end is logged", PATIENCE, async || {
+        !saying(&log_lines(&replica), over).is_empty()
     })
     .await;
-    let lines = told(&replica);
+    let lines = log_lines(&replica);
     assert_eq!(saying(&lines, "all connections are taken").len(), 1);
     let ended = saying(&lines, over);
     assert!(ended[0]["failures"].as_u64().unwrap() >= 9, "{ended:?}");

@@ -10,7 +10,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::{
-    ops::scene::{OPS, figure, metrics},
+    ops::scene::{OPS, metric, metrics},
     support::{fleet::list, process::PATIENCE, replica::Replica, wait::eventually},
 };
 
@@ -43,7 +43,7 @@ async fn calls_that_wait_for_a_version_shut_no_others_out() {
     let others = async {
         let in_flight = "catalog_rpc_in_flight{method=\"ChallengesCatalog/ListChallenges\"}";
         eventually("they wait", PATIENCE, async || {
-            figure(&metrics(&replica).await, in_flight) > 19.5
+            metric(&metrics(&replica).await, in_flight) > 19.5
         })
         .await;
         // Nothing of it is at hand.

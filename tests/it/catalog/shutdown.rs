@@ -219,9 +219,9 @@ async fn with_frozen(path: &str, body: Frames, window: u32) -> (Replica, Frozen)
     let name = format!("{}/{method}", service.rsplit('.').next().unwrap());
     let begun = eventually("the replica has the call", PATIENCE, async || {
         let page = metrics(&replica).await;
-        let is = |figure: &str| {
-            let figure = page.lines().find(|line| line.starts_with(figure));
-            figure.is_some_and(|line| !line.ends_with(" 0"))
+        let is = |metric: &str| {
+            let metric = page.lines().find(|line| line.starts_with(metric));
+            metric.is_some_and(|line| !line.ends_with(" 0"))
         };
         is(&format!("catalog_rpc_in_flight{{method=\"{name}\"}}"))
             || is(&format!(

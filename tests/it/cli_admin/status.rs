@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::terminal::Terminal;
 use crate::{
-    ops::scene::{OPS, figure, metrics},
+    ops::scene::{OPS, metric, metrics},
     startup::ended::run,
     support::{
         fleet::{Fleet, list},
@@ -96,7 +96,7 @@ async fn in_a_pipe_each_look_is_a_line_until_the_server_is_gone() {
     let stopped = async {
         let looks = r#"catalog_rpc_requests_total{method="CacheAdmin/GetCacheStatus",code="OK"}"#;
         eventually("it looked three times", PATIENCE, async || {
-            figure(&metrics(&replica).await, looks) >= 3.0
+            metric(&metrics(&replica).await, looks) >= 3.0
         })
         .await;
         replica.kill().await;

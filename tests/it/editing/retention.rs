@@ -7,7 +7,7 @@ use tonic::Code;
 
 use super::client::{Client, SEEDED, client, history};
 use crate::{
-    ops::scene::{OPS, figure, metrics},
+    ops::scene::{OPS, metric, metrics},
     startup::ended::{run, sqlite},
     support::{
         fleet,
@@ -106,16 +106,13 @@ async fn replicas_prune_by_the_setting_and_callers_are_told_what_went() {
         pruning.log().contains("old revisions were pruned")
     })
     .await;
-    let figures = metrics(&pruning).await;
+    let page = metrics(&pruning).await;
     for told in [
         "catalog_history_pruned_total 36",
         "catalog_history_pruning_behind 0",
         "catalog_history_retention_seconds 2592000",
     ] {
-        assert!(
-            figures.lines().any(|line| line == told),
-            "{told}: {figures}"
-        );
+        assert!(page.lines().any(|line| line == told), "{told}: {page}");
     }
 }
 
@@ -144,7 +141,7 @@ async fn pruning_that_fails_is_told_with_its_cause_and_is_behind() {
     ];
     let replica = Replica::start(&settings).await;
     eventually("it is behind", PATIENCE, async || {
-        figure(&metrics(&replica).await, "catalog_history_pruning_behind ") > 0.0
+        metric(&metrics(&replica).await, "catalog_history_pruning_behind ") > 0.0
     })
     .await;
     let log = replica.log();

@@ -7,7 +7,7 @@ use prost_types::FieldMask;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
-use super::client::{all, flags, get, reset, switch, throw, update};
+use super::client::{all, flags, get, reset, set_flag, switch, update};
 use crate::support::{
     refusal::{Refusal, refusal},
     replica::Replica,
@@ -57,7 +57,7 @@ async fn every_flag_is_listed_with_who_decided_it() {
         (true, ValueSource::EnvironmentRow)
     );
     assert!(!flag.enabled_without_row && !answer.version.is_empty());
-    throw(&replica, "shared_cache", false).await;
+    set_flag(&replica, "shared_cache", false).await;
     assert_eq!(
         get(&replica, "shared_cache").await.source(),
         ValueSource::AllRow
@@ -94,7 +94,7 @@ async fn a_change_keeps_what_it_does_not_name_and_the_row_tells_who_made_it() {
         (first.created_by.as_str(), first.updated_by.as_str()),
         ("ann@example.org", "ann@example.org")
     );
-    let second = throw(&replica, "ai_tips", false).await.flag.unwrap();
+    let second = set_flag(&replica, "ai_tips", false).await.flag.unwrap();
     assert_eq!((second.enabled, second.rollout_percentage), (false, 30));
     assert_eq!(
         (second.comment.as_str(), second.environment.as_str()),

@@ -39,7 +39,7 @@ pub async fn update(
 }
 
 /// Throws a switch.
-pub async fn throw(replica: &Replica, name: &str, enabled: bool) -> UpdateFeatureFlagResponse {
+pub async fn set_flag(replica: &Replica, name: &str, enabled: bool) -> UpdateFeatureFlagResponse {
     update(replica, switch(name, enabled)).await.unwrap()
 }
 

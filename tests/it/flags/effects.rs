@@ -9,7 +9,7 @@ use challenges_catalog::pb::{
 };
 use tonic::{Code, transport::Channel};
 
-use super::client::throw;
+use super::client::set_flag;
 use crate::support::{
     fleet::{self, Fleet, list},
     postgres,
@@ -41,7 +41,7 @@ async fn without_the_near_cache_answers_come_from_elsewhere_and_it_is_empty() {
     let fleet = Fleet::start(1).await;
     let replica = &fleet.replicas[0];
     assert_eq!(source(replica, 20).await, AnswerSource::NearCache);
-    throw(replica, "near_cache", false).await;
+    set_flag(replica, "near_cache", false).await;
     eventually("it is empty", WITHIN, async || {
         status(replica).await.near.unwrap().entries == 0
     })
@@ -50,7 +50,7 @@ async fn without_the_near_cache_answers_come_from_elsewhere_and_it_is_empty() {
         assert_eq!(source(replica, 20).await, AnswerSource::SharedCache);
     }
     assert_eq!(status(replica).await.near.unwrap().entries, 0);
-    throw(replica, "near_cache", true).await;
+    set_flag(replica, "near_cache", true).await;
     source(replica, 20).await;
     assert_eq!(source(replica, 20).await, AnswerSource::NearCache);
 }
@@ -63,14 +63,14 @@ async fn without_the_shared_cache_each_replica_loads_for_itself() {
     };
     assert_eq!(source(first, 31).await, AnswerSource::Database);
     assert_eq!(source(second, 31).await, AnswerSource::SharedCache);
-    throw(first, "shared_cache", false).await;
+    set_flag(first, "shared_cache", false).await;
     eventually("the other one heard of it", WITHIN, async || {
         status(second).await.mode() == CacheMode::RedisBypassed
     })
     .await;
     assert_eq!(source(first, 32).await, AnswerSource::Database);
     assert_eq!(source(second, 32).await, AnswerSource::Database);
-    throw(first, "shared_cache", true).await;
+    set_flag(first, "shared_cache", true).await;
     eventually("the other one heard of it", WITHIN, async || {
         status(second).await.mode() == CacheMode::Normal
     })

@@ -8,7 +8,7 @@ use tonic_health::pb::{
 };
 
 use super::{
-    client::{get, reset, throw},
+    client::{get, reset, set_flag},
     settings,
 };
 use crate::{
@@ -52,7 +52,7 @@ async fn every_flag_has_a_name_and_the_catalogs_own_health_follows_its_flag() {
         becomes(&replica, &format!("feature/{name}"), on).await;
     }
     becomes(&replica, "feature/ai_tips", off).await;
-    throw(&replica, "challenges_catalog", false).await;
+    set_flag(&replica, "challenges_catalog", false).await;
     becomes(&replica, CATALOG, off).await;
     becomes(&replica, "feature/challenges_catalog", off).await;
     for name in ["", "readiness", "liveness", "startup"] {
@@ -69,7 +69,7 @@ async fn a_replica_that_was_started_with_the_catalog_off_says_so() {
     becomes(&replica, CATALOG, ServingStatus::NotServing).await;
     becomes(&replica, "", ServingStatus::Serving).await;
     assert!(list(&replica, Difficulty::Beginner, 20).await.is_err());
-    throw(&replica, "challenges_catalog", true).await;
+    set_flag(&replica, "challenges_catalog", true).await;
     becomes(&replica, CATALOG, ServingStatus::Serving).await;
 }
 
@@ -77,7 +77,7 @@ async fn a_replica_that_was_started_with_the_catalog_off_says_so() {
 async fn a_broken_row_is_told_by_health_once_by_the_log_and_the_last_good_value_stays() {
     let fleet = Fleet::start(1).await;
     let replica = &fleet.replicas[0];
-    throw(replica, "near_cache", false).await;
+    set_flag(replica, "near_cache", false).await;
     let loose = "ALTER TABLE feature_flags DROP CONSTRAINT feature_flags_rollout_percentage_check";
     fleet.database.execute(loose).await;
     let row = "UPDATE feature_flags SET enabled = true, rollout_percentage = 101";
@@ -104,7 +104,7 @@ async fn a_broken_row_is_told_by_health_once_by_the_log_and_the_last_good_value_
     // Once when it is found, and once more when it is mended.
     assert_eq!(log.matches(text).count(), 2, "{log}");
     // An operator mends it by throwing the switch.
-    let mended = throw(replica, "near_cache", true).await.flag.unwrap();
+    let mended = set_flag(replica, "near_cache", true).await.flag.unwrap();
     assert_eq!(
         (
             mended.enabled,
@@ -141,11 +141,11 @@ async fn a_broken_row_of_a_setting_is_told_by_health_and_figures_and_the_last_go
     shows(replica, setting, 90_000, 0).await;
 }
 
-/// The page of figures has both figures of a setting.
+/// The page of metrics has both metrics of a setting.
 async fn shows(replica: &Replica, setting: &str, value: u64, broken: u8) {
     let page = scene::get(scene::ops_addr(replica), "/metrics").await.body;
-    for (figure, value) in [("value", value), ("broken", broken.into())] {
-        let line = format!("catalog_runtime_setting_{figure}{{setting=\"{setting}\"}} {value}\n");
+    for (metric, value) in [("value", value), ("broken", broken.into())] {
+        let line = format!("catalog_runtime_setting_{metric}{{setting=\"{setting}\"}} {value}\n");
         assert!(page.contains(&line), "{line}{page}");
     }
 }

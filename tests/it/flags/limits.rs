@@ -21,11 +21,11 @@ const WITHIN: Duration = Duration::from_secs(2);
 
 const WRITTEN: (TipSource, TipFallback) = (TipSource::Ai, TipFallback::Unspecified);
 
-/// A fleet, and the simulator that it orders from.
+/// A fleet, and the simulator that it calls.
 struct Scene {
     fleet: Fleet,
     server: Llmock,
-    orders: Cell<u32>,
+    requests: Cell<u32>,
 }
 
 impl Scene {
@@ -44,16 +44,16 @@ impl Scene {
         Self {
             fleet: Fleet::start_with(2, &settings).await,
             server,
-            orders: Cell::new(0),
+            requests: Cell::new(0),
         }
     }
 
-    /// What comes of an order for a tip that nobody has, because no language has it yet.
-    async fn order(&self, replica: &Replica) -> (TipSource, TipFallback) {
-        self.orders.set(self.orders.get() + 1);
+    /// What comes of a request for a tip that nobody has, because no language has it yet.
+    async fn request(&self, replica: &Replica) -> (TipSource, TipFallback) {
+        self.requests.set(self.requests.get() + 1);
         let question = StreamTipsRequest {
             challenge_id: FIRST.to_owned(),
-            locale: format!("en-{:03}", self.orders.get()),
+            locale: format!("en-{:03}", self.requests.get()),
             ..Default::default()
         };
         let done = answer(&mut replica.client().await, Request::new(question)).await;
@@ -61,11 +61,11 @@ impl Scene {
         (done.source(), done.fallback())
     }
 
-    /// Waits until orders at every replica, that where the change was made last, end so.
-    async fn orders_end(&self, end: (TipSource, TipFallback)) {
+    /// Waits until requests at every replica, that where the change was made last, end so.
+    async fn requests_end(&self, end: (TipSource, TipFallback)) {
         for replica in self.fleet.replicas.iter().rev() {
-            eventually(&format!("an order ends {end:?}"), WITHIN, async || {
-                self.order(replica).await == end
+            eventually(&format!("a request ends {end:?}"), WITHIN, async || {
+                self.request(replica).await == end
             })
             .await;
         }
@@ -79,39 +79,39 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn another_budget_holds_for_the_next_order_at_every_replica() {
+async fn another_budget_holds_for_the_next_request_at_every_replica() {
     let scene = Scene::start().await;
-    scene.orders_end(WRITTEN).await;
+    scene.requests_end(WRITTEN).await;
     scene.change("tip_daily_budget_micro_usd", 1).await;
     let spent = (TipSource::Static, TipFallback::Budget);
-    scene.orders_end(spent).await;
+    scene.requests_end(spent).await;
     scene.change("tip_daily_budget_micro_usd", 10_000_000).await;
-    scene.orders_end(WRITTEN).await;
+    scene.requests_end(WRITTEN).await;
 }
 
 /// Changes a limit of the provider to 1 in a minute, and then to `other`, which is as good as none.
 async fn a_limit_holds_and_is_lifted(name: &str, other: i64) {
     let scene = Scene::start().await;
-    scene.orders_end(WRITTEN).await;
+    scene.requests_end(WRITTEN).await;
     scene.change(name, 1).await;
     let limited = (TipSource::Static, TipFallback::Limited);
-    scene.orders_end(limited).await;
+    scene.requests_end(limited).await;
     let before = scene.server.requests().len();
     for replica in &scene.fleet.replicas {
-        assert_eq!(scene.order(replica).await, limited);
+        assert_eq!(scene.request(replica).await, limited);
     }
     assert_eq!(scene.server.requests().len(), before, "nothing was sent");
     scene.change(name, other).await;
-    scene.orders_end(WRITTEN).await;
+    scene.requests_end(WRITTEN).await;
 }
 
 #[tokio::test]
-async fn another_limit_of_a_providers_requests_holds_for_the_next_order_at_every_replica() {
+async fn another_limit_of_a_providers_requests_holds_for_the_next_request_at_every_replica() {
     a_limit_holds_and_is_lifted("anthropic_requests_per_minute", 0).await;
 }
 
 #[tokio::test]
-async fn another_limit_of_a_providers_tokens_holds_for_the_next_order_at_every_replica() {
+async fn another_limit_of_a_providers_tokens_holds_for_the_next_request_at_every_replica() {
     a_limit_holds_and_is_lifted("anthropic_tokens_per_minute", 0).await;
 }
 

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use tonic::Request;
 
 use super::{
-    client::{self, flags, get, switch, throw},
+    client::{self, flags, get, set_flag, switch},
     settings::{self, set},
 };
 use crate::support::{
@@ -77,7 +77,7 @@ async fn all_wait(database: &Database, sessions: i64) {
 #[tokio::test]
 async fn a_flag_that_was_changed_is_answered_as_changed() {
     let (replica, mut link) = replica().await;
-    throw(&replica, "near_cache", true).await;
+    set_flag(&replica, "near_cache", true).await;
     let request = UpdateFeatureFlagRequest {
         etag: get(&replica, "near_cache").await.etag,
         ..switch("near_cache", false)
@@ -91,7 +91,7 @@ async fn a_flag_that_was_changed_is_answered_as_changed() {
 #[tokio::test]
 async fn a_flag_that_was_reset_is_answered_as_reset() {
     let (replica, mut link) = replica().await;
-    throw(&replica, "near_cache", false).await;
+    set_flag(&replica, "near_cache", false).await;
     let request = ResetFeatureFlagRequest {
         name: "near_cache".to_owned(),
         etag: get(&replica, "near_cache").await.etag,

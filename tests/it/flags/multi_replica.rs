@@ -15,7 +15,7 @@ use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-use super::client::{all, throw};
+use super::client::{all, set_flag};
 use crate::support::{
     fleet::{Fleet, list},
     program::run_well,
@@ -100,7 +100,7 @@ async fn by_call_command_or_plain_sql_every_replica_refuses_and_serves_again() {
     let throwing = async {
         for enabled in [false, true] {
             let since = Instant::now();
-            throw(&fleet.replicas[1], "challenges_catalog", enabled).await;
+            set_flag(&fleet.replicas[1], "challenges_catalog", enabled).await;
             assert_eq!(
                 refuses(&fleet.replicas[1]).await,
                 !enabled,
@@ -136,7 +136,7 @@ async fn a_change_of_a_flag_costs_no_cached_answer() {
     for replica in &fleet.replicas {
         list(replica, Difficulty::Beginner, 20).await.unwrap();
     }
-    let version = throw(&fleet.replicas[0], "ai_tips", false).await.version;
+    let version = set_flag(&fleet.replicas[0], "ai_tips", false).await.version;
     for replica in &fleet.replicas {
         eventually("the change was heard of", WITHIN, async || {
             let answer = list(replica, Difficulty::Beginner, 20).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_replica_that_starts_while_the_catalog_is_off_serves_nobody() {
 async fn nothing_is_asked_of_the_database_while_the_catalog_is_off() {
     let fleet = Fleet::start(1).await;
     let replica = &fleet.replicas[0];
-    throw(replica, "challenges_catalog", false).await;
+    set_flag(replica, "challenges_catalog", false).await;
     let before = fleet.database.calls_of("%approach_challenges%").await;
     for _ in 0..50 {
         assert!(refuses(replica).await);

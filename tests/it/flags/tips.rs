@@ -8,7 +8,7 @@ use challenges_catalog::pb::catalog::v1::{
 use serde_json::json;
 use tonic::{Code, Request, Status, transport::Channel};
 
-use super::client::{get, throw, update};
+use super::client::{get, set_flag, update};
 use crate::support::{
     fleet::Fleet,
     llmock::{self, Llmock},
@@ -76,7 +76,7 @@ async fn while_tips_are_off_what_is_there_is_given_and_no_provider_is_asked() {
         .unwrap();
     assert_eq!(written.source(), TipSource::Ai);
     let before = server.requests().len();
-    throw(&replica, "ai_tips", false).await;
+    set_flag(&replica, "ai_tips", false).await;
     for mode in [TipMode::Unspecified, TipMode::Refresh] {
         let kept = ask(&mut client, FIRST, "ann", mode).await.unwrap();
         assert_eq!(
@@ -90,7 +90,7 @@ async fn while_tips_are_off_what_is_there_is_given_and_no_provider_is_asked() {
         );
     }
     assert_eq!(server.requests().len(), before);
-    throw(&replica, "ai_tips", true).await;
+    set_flag(&replica, "ai_tips", true).await;
     server.next(&json!({"type": "reply", "text": TIP}));
     let written = ask(&mut client, SECOND, "ann", TipMode::Unspecified)
         .await
@@ -205,7 +205,7 @@ async fn a_stream_that_runs_ends_with_the_reason_when_the_catalog_is_switched_of
     };
     let mut stream = client.stream_tips(request).await.unwrap().into_inner();
     stream.message().await.unwrap().expect("it was accepted");
-    throw(&replica, "challenges_catalog", false).await;
+    set_flag(&replica, "challenges_catalog", false).await;
     let status = loop {
         match stream.message().await {
             Ok(Some(_)) => {}

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty};
 
-use crate::ops::scene::{OPS, figure, metrics};
+use crate::ops::scene::{OPS, metric, metrics};
 use crate::support::{
     fleet::{Fleet, list, titles},
     postgres::Database,
@@ -59,7 +59,7 @@ async fn a_replica_learns_of_commits_from_the_one_that_looked() {
         let mut told = 0;
         for replica in &fleet.replicas {
             let page = metrics(replica).await;
-            told += usize::from(figure(&page, "catalog_feed_news_total") > 0.0);
+            told += usize::from(metric(&page, "catalog_feed_news_total") > 0.0);
         }
         told >= 2
     })

@@ -72,7 +72,7 @@ async fn endures(trouble: impl AsyncFnOnce(&Fleet)) {
     tokio::join!(write, join_all(readers), trouble);
 }
 
-/// A figure for people; how fast it is, is for the benches to hold.
+/// A metric for people; how fast it is, is for the benches to hold.
 fn tell_p99(latencies: &[(Instant, Duration)], began: Instant) {
     let first_second = |asked: Instant| asked >= began && asked < began + Duration::from_secs(1);
     let within = latencies.iter().filter(|(asked, _)| first_second(*asked));

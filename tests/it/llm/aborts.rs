@@ -38,7 +38,7 @@ async fn so_does_dropping_it_before_the_answer() {
         let mut writings = writer.write(&prompt());
         let mut caller = JoinSet::new();
         caller.spawn(async move { writings.next().await.map(|_| ()) });
-        eventually("the order arrives", SOON, || async {
+        eventually("the request arrives", SOON, || async {
             server.exchanges().len() == 1
         })
         .await;

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::fixture::{BOTH, Protocol, answer, events, settings, write};
 use crate::support::scripted::Scripted;
 
-/// A server that refuses orders that have `field`, in these words.
+/// A server that refuses requests that have `field`, in these words.
 async fn without(protocol: Protocol, field: &'static str, words: Value) -> Scripted {
     let tip = protocol.text(&["Hi"]) + &protocol.good_end();
-    let script = move |order: &crate::support::scripted::Exchange| {
-        let order: Value = serde_json::from_str(&order.body).unwrap();
-        if order.get(field).is_some() {
+    let script = move |request: &crate::support::scripted::Exchange| {
+        let request: Value = serde_json::from_str(&request.body).unwrap();
+        if request.get(field).is_some() {
             return vec![answer("400 Bad Request", "", words.to_string())];
         }
         vec![events(tip.clone())]
@@ -33,17 +33,17 @@ fn writer(
     protocol.writer(&settings)
 }
 
-/// The orders that a server got.
-fn orders(server: &Scripted) -> Vec<Value> {
+/// The requests that a server got.
+fn requests(server: &Scripted) -> Vec<Value> {
     let exchanges = server.exchanges();
-    let orders = exchanges.iter();
-    orders
-        .map(|order| serde_json::from_str(&order.body).unwrap())
+    let requests = exchanges.iter();
+    requests
+        .map(|request| serde_json::from_str(&request.body).unwrap())
         .collect()
 }
 
 #[tokio::test]
-async fn a_field_that_is_refused_by_name_is_left_out_of_the_next_order_and_all_after_it() {
+async fn a_field_that_is_refused_by_name_is_left_out_of_the_next_request_and_all_after_it() {
     for (field, words) in [
         (
             "max_tokens",
@@ -66,17 +66,17 @@ async fn a_field_that_is_refused_by_name_is_left_out_of_the_next_order_and_all_a
         assert_eq!(failure.kind, FailureKind::Rejected);
         assert!(
             failure.is_worth_retrying(),
-            "another order will do: {field}"
+            "another request will do: {field}"
         );
         for _ in 0..2 {
             write(&*writer).await.end.unwrap();
         }
-        let orders = orders(&server);
-        assert_eq!(orders.len(), 3, "one was refused, and no more");
+        let requests = requests(&server);
+        assert_eq!(requests.len(), 3, "one was refused, and no more");
         let limits = ["max_tokens", "max_completion_tokens"];
-        let limit = |order: &Value| limits.map(|name| order.get(name).is_some());
+        let limit = |request: &Value| limits.map(|name| request.get(name).is_some());
         let expected = [field != "max_tokens", field == "max_tokens"];
-        assert_eq!(limit(&orders[2]), expected, "there is always one limit");
+        assert_eq!(limit(&requests[2]), expected, "there is always one limit");
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_model_of_anthropics_without_a_temperature_gets_none() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_names_no_field_is_no_reason_for_another_order() {
+async fn a_refusal_that_names_no_field_is_no_reason_for_another_request() {
     for protocol in BOTH {
         let words = json!({"error": {"message": "The temperature of this talk is too high."}});
         let server = without(protocol, "model", words).await;
@@ -111,7 +111,7 @@ async fn what_the_settings_say_is_sent_and_no_host_is_special() {
         it.stream_usage = Some(false);
     });
     write(&*writer).await.end.unwrap();
-    let order = &orders(&server)[0];
-    assert_eq!(order["max_completion_tokens"], 400);
-    assert!(order.get("max_tokens").is_none() && order.get("stream_options").is_none());
+    let request = &requests(&server)[0];
+    assert_eq!(request["max_completion_tokens"], 400);
+    assert!(request.get("max_tokens").is_none() && request.get("stream_options").is_none());
 }

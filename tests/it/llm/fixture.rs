@@ -101,7 +101,7 @@ impl Protocol {
     pub async fn attempt(self, script: Vec<Act>) -> Attempt {
         let server = Scripted::playing(script).await;
         let attempt = write(&*self.writer(&settings(&server.url()))).await;
-        assert_eq!(server.exchanges().len(), 1, "never a second order");
+        assert_eq!(server.exchanges().len(), 1, "never a second request");
         attempt
     }
 

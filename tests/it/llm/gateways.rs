@@ -37,8 +37,8 @@ fn whole(protocol: Protocol, reason: &str) -> Value {
     }
 }
 
-/// Errors that mean a bad order, in the shapes that gateways give them.
-fn bad_orders() -> [Value; 7] {
+/// Errors that mean a bad request, in the shapes that gateways give them.
+fn bad_requests() -> [Value; 7] {
     [
         json!({"error": {"message": KEY, "type": "None", "param": "None", "code": "400"}}),
         json!({"error": {"message": KEY, "code": 400}}),
@@ -96,7 +96,7 @@ async fn an_answer_that_is_no_stream_is_a_tip() {
 #[tokio::test]
 async fn an_error_with_the_status_of_a_success_is_one() {
     for protocol in BOTH {
-        for error in bad_orders() {
+        for error in bad_requests() {
             for headers in [
                 "",
                 "content-type: application/json\r\n",
@@ -116,7 +116,7 @@ async fn an_error_with_the_status_of_a_success_is_one() {
 #[tokio::test]
 async fn an_error_within_the_stream_is_told_in_every_shape() {
     for protocol in BOTH {
-        for error in bad_orders() {
+        for error in bad_requests() {
             for pieces in [&[][..], &["Hi"]] {
                 let body =
                     protocol.text(pieces) + &format!("data: {error}\n\n") + &protocol.good_end();

@@ -54,11 +54,15 @@ impl Sides {
         write(&*self.ours.writer(&self.settings(behind))).await
     }
 
-    /// One attempt, of which the gateway makes one order to a provider that plays the script.
+    /// One attempt, of which the gateway makes one request to a provider that plays the script.
     async fn attempt(self, script: Vec<Act>) -> Attempt {
         let behind = Behind::playing(script);
         let attempt = self.write(&behind).await;
-        assert_eq!(behind.orders().len(), 1, "{self:?}: never a second order");
+        assert_eq!(
+            behind.requests().len(),
+            1,
+            "{self:?}: never a second request"
+        );
         attempt
     }
 
@@ -104,14 +108,14 @@ async fn a_good_answer_is_the_same_tip_whoever_speaks_what() {
             (TEXT, Stop::EndTurn, usage),
             "{sides:?}"
         );
-        let orders = behind.orders();
-        assert_eq!(orders.len(), 1, "{sides:?}");
-        assert!(orders[0].body.contains("You coach.") && orders[0].body.contains("Say hello."));
-        let order: Value = serde_json::from_str(&orders[0].body).unwrap();
+        let requests = behind.requests();
+        assert_eq!(requests.len(), 1, "{sides:?}");
+        assert!(requests[0].body.contains("You coach.") && requests[0].body.contains("Say hello."));
+        let request: Value = serde_json::from_str(&requests[0].body).unwrap();
         assert_eq!(
-            (&order["max_tokens"], &order["stream"]),
+            (&request["max_tokens"], &request["stream"]),
             (&json!(400), &json!(true)),
-            "{order}"
+            "{request}"
         );
     }
 }
@@ -223,7 +227,7 @@ async fn an_answer_without_a_reason_to_stop_is_called_whole_by_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_its_kind_and_is_named_and_costs_one_order() {
+async fn a_refusal_keeps_its_kind_and_is_named_and_costs_one_request() {
     for sides in all_sides() {
         for (status, kind) in [
             ("400 Bad Request", FailureKind::Rejected),
@@ -256,7 +260,7 @@ async fn the_wait_that_a_provider_asks_for_is_obeyed_where_it_is_passed_on() {
 }
 
 #[tokio::test]
-async fn while_the_gateway_holds_orders_back_it_is_limited_and_nobody_is_asked() {
+async fn while_the_gateway_holds_requests_back_it_is_limited_and_nobody_is_asked() {
     for sides in all_sides() {
         let behind = Behind::playing(refusal("401 Unauthorized", "retry-after: 60\r\n"));
         assert_eq!(sides.write(&behind).await.kind(), FailureKind::Denied);
@@ -266,7 +270,7 @@ async fn while_the_gateway_holds_orders_back_it_is_limited_and_nobody_is_asked()
             failure.retry_after.is_some(),
             sides.ours == Protocol::OpenAi
         );
-        assert_eq!(behind.orders().len(), 1, "{sides:?}");
+        assert_eq!(behind.requests().len(), 1, "{sides:?}");
     }
 }
 
@@ -282,7 +286,7 @@ async fn a_key_that_the_gateway_does_not_know_is_a_dead_one() {
         let kind = write(&*sides.ours.writer(&wrong)).await.kind();
         assert_eq!(kind, FailureKind::Denied, "{sides:?}");
         denied.notified().await;
-        assert!(behind.orders().is_empty());
+        assert!(behind.requests().is_empty());
     }
 }
 
@@ -314,7 +318,7 @@ async fn a_budget_of_the_gateways_that_is_spent_is_told() {
         };
         let writer = ours.writer(&poor);
         assert_eq!(write(&*writer).await.text, TEXT);
-        // It books what an order cost a little later.
+        // It records what a request cost a little later.
         eventually("it is spent", SOON, || async {
             let end = write(&*writer).await.end;
             end.is_err_and(|failure| failure.kind == FailureKind::SpendLimit)
@@ -364,10 +368,10 @@ async fn a_caller_that_leaves_is_seen_to_leave_by_the_provider() {
         let writer = sides.ours.writer(&sides.settings(&behind));
         let mut writings = writer.write(&prompt());
         while !matches!(writings.next().await, Some(Ok(StreamEvent::Text(_)))) {}
-        assert!(!behind.orders()[0].client_left, "{sides:?}");
+        assert!(!behind.requests()[0].client_left, "{sides:?}");
         drop(writings);
         eventually("the provider sees it", SOON, || async {
-            behind.orders()[0].client_left
+            behind.requests()[0].client_left
         })
         .await;
     }

@@ -6,7 +6,7 @@ mod capabilities;
 pub mod fixture;
 mod gateways;
 mod litellm;
-mod orders;
 mod refusals;
+mod requests;
 mod simulator;
 mod slowness;

@@ -2,7 +2,7 @@
 use challenges_catalog::pb::catalog::v1::Difficulty;
 use serde_json::Value;
 
-use super::outages::{saying, told};
+use super::outages::{log_lines, saying};
 use crate::{
     flags::{client::settings, settings::set},
     startup::ended::SECRET,
@@ -29,7 +29,7 @@ async fn the_first_line_tells_what_starts_and_with_what_and_no_secret() {
         ("CATALOG_ENVIRONMENT", "staging".to_owned()),
     ])
     .await;
-    let first = &told(&replica)[0];
+    let first = &log_lines(&replica)[0];
     assert_eq!(first["message"], "starting");
     assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(first["environment"], "staging");
@@ -48,7 +48,7 @@ async fn the_end_names_its_signal() {
     for signal in ["TERM", "INT", "QUIT"] {
         let replica = Replica::start(&[]).await;
         assert_eq!(replica.end(signal).await.code(), Some(0));
-        let lines = told(&replica);
+        let lines = log_lines(&replica);
         let leaving = saying(&lines, "shutting down: health is NOT_SERVING");
         assert_eq!(leaving[0]["signal"], format!("SIG{signal}"));
         assert_eq!(saying(&lines, "stopped").len(), 1, "it was drained");
@@ -67,11 +67,11 @@ async fn a_setting_that_operators_changed_is_told_with_who_and_by_which_row() {
         .insert("x-caller-id", ann.parse().unwrap());
     let mut client = settings(&replica).await;
     client.update_runtime_setting(request).await.unwrap();
-    eventually("it is told", PATIENCE, async || {
-        !saying(&told(&replica), "value changed by operators").is_empty()
+    eventually("it is logged", PATIENCE, async || {
+        !saying(&log_lines(&replica), "value changed by operators").is_empty()
     })
     .await;
-    let lines = told(&replica);
+    let lines = log_lines(&replica);
     let line = saying(&lines, "value changed by operators")[0];
     assert_eq!(
         (&line["name"], &line["to"]),
@@ -94,13 +94,13 @@ async fn complaint(url: String) -> Value {
         ("CATALOG_REDIS_TIMEOUT", "500ms".to_owned()),
     ])
     .await;
-    eventually("it is told", PATIENCE, async || {
+    eventually("it is logged", PATIENCE, async || {
         list(&replica, Difficulty::Beginner, 33).await.unwrap();
-        !saying(&told(&replica), "shared cache does not answer").is_empty()
+        !saying(&log_lines(&replica), "shared cache does not answer").is_empty()
     })
     .await;
     assert!(!replica.log().contains(SECRET));
-    saying(&told(&replica), "shared cache does not answer")[0].clone()
+    saying(&log_lines(&replica), "shared cache does not answer")[0].clone()
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_part_of_a_cluster_that_is_away_is_a_few_lines() {
         ("REDIS_URL", cluster.url()),
     ])
     .await;
-    let before = told(&replica).len();
+    let before = log_lines(&replica).len();
     cluster.nodes[2].kill();
     // Each size is a key of its own.
     for page_size in 1..=100 {
@@ -157,7 +157,7 @@ async fn a_part_of_a_cluster_that_is_away_is_a_few_lines() {
             .await
             .unwrap();
     }
-    let lines = told(&replica).split_off(before);
+    let lines = log_lines(&replica).split_off(before);
     assert!(lines.len() < 20, "{lines:#?}");
     for line in &lines {
         assert_eq!(line["component"], "redis", "{line}");

@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::support::{fleet, postgres, process::PATIENCE, replica::Replica, wait::eventually};
 
 /// The lines of a replica's log.
-pub fn told(replica: &Replica) -> Vec<Value> {
+pub fn log_lines(replica: &Replica) -> Vec<Value> {
     let log = replica.log();
     let lines = log.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
@@ -56,17 +56,17 @@ async fn a_lost_database_is_a_few_lines_however_many_calls_fail() {
     let database = server.fresh().await;
     fleet::migrate(&database).await;
     let replica = Replica::start(&[("DATABASE_URL", database.url())]).await;
-    let before = told(&replica).len();
+    let before = log_lines(&replica).len();
     server.kill();
     for _ in 0..5 {
         fail(&replica, 40).await;
     }
     server.restart();
     eventually("the log has the end", PATIENCE, async || {
-        !saying(&told(&replica), "the database is back").is_empty()
+        !saying(&log_lines(&replica), "the database is back").is_empty()
     })
     .await;
-    let lines = told(&replica).split_off(before);
+    let lines = log_lines(&replica).split_off(before);
     let (began, ended) = (
         saying(&lines, "a poll of the database failed"),
         saying(&lines, "the database is back"),
@@ -94,17 +94,17 @@ async fn running_out_of_descriptors_is_told_when_it_begins_and_when_it_is_over()
     for _ in 0..100 {
         connections.push(TcpStream::connect(replica.addr()).await.unwrap());
     }
-    let begun = || saying(&told(&replica), "cannot accept connections").len();
-    eventually("it is told", PATIENCE, async || begun() > 0).await;
+    let begun = || saying(&log_lines(&replica), "cannot accept connections").len();
+    eventually("it is logged", PATIENCE, async || begun() > 0).await;
     // It goes on meanwhile.
     tokio::time::sleep(Duration::from_secs(1)).await;
     drop(connections);
-    eventually("the end is told", PATIENCE, async || {
-        !saying(&told(&replica), "connections are accepted again").is_empty()
+    eventually("the end is logged", PATIENCE, async || {
+        !saying(&log_lines(&replica), "connections are accepted again").is_empty()
     })
     .await;
     assert_eq!(begun(), 1);
-    let lines = told(&replica);
+    let lines = log_lines(&replica);
     let ended = saying(&lines, "connections are accepted again");
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert!(ended[0]["failures"].as_u64().unwrap() > 1, "{ended:?}");

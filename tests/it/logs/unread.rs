@@ -11,7 +11,7 @@ use challenges_catalog::pb::catalog::v1::Difficulty;
 use serde_json::Value;
 
 use crate::{
-    ops::scene::{figure, get},
+    ops::scene::{get, metric},
     support::{fleet::list, process::free_port, replica::Replica, wait::eventually},
 };
 
@@ -65,7 +65,7 @@ impl Talkative {
     }
 
     async fn lost(&self) -> f64 {
-        figure(&self.page("/metrics").await.1, LOST)
+        metric(&self.page("/metrics").await.1, LOST)
     }
 
     /// Calls until lines of the log are lost: all of the calls are answered.

@@ -7,7 +7,7 @@ use challenges_catalog::pb::catalog::v1::{
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::scene::{OPS, figure, metrics};
+use super::scene::{OPS, metric, metrics};
 use crate::{
     support::{fleet::list, replica::Replica, wait::eventually},
     tips::{
@@ -30,11 +30,11 @@ fn in_flight(method: &str) -> String {
     format!("catalog_rpc_in_flight{{method=\"{method}\"}}")
 }
 
-/// Waits until a figure is what it should be.
+/// Waits until a metric is what it should be.
 async fn reads(replica: &Replica, name: &str, value: f64) {
     let what = format!("{name} is {value}");
     eventually(&what, SOON, async || {
-        (figure(&metrics(replica).await, name) - value).abs() < f64::EPSILON
+        (metric(&metrics(replica).await, name) - value).abs() < f64::EPSILON
     })
     .await;
 }
@@ -67,7 +67,7 @@ async fn calls_are_counted_by_method_and_code_and_timed() {
         (in_flight(of_list), 0.0),
     ] {
         assert!(
-            (figure(&page, &name) - count).abs() < f64::EPSILON,
+            (metric(&page, &name) - count).abs() < f64::EPSILON,
             "{name}"
         );
     }

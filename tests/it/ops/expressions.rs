@@ -1,14 +1,14 @@
-//! Which figures and labels an expression of `PromQL` asks for; just enough of its grammar.
+//! Which metrics and labels an expression of `PromQL` asks for; just enough of its grammar.
 use std::collections::BTreeSet;
 
 /// What an expression asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    pub figures: BTreeSet<String>,
+    pub metrics: BTreeSet<String>,
     pub labels: BTreeSet<String>,
 }
 
-/// Words that are no figures although no parenthesis follows them.
+/// Words that are no metrics although no parenthesis follows them.
 const WORDS: [&str; 16] = [
     "and",
     "or",
@@ -60,7 +60,7 @@ pub fn asked(expression: &str) -> Asked {
             let is_function = rest.trim_start().starts_with('(');
             let is_figure = !first.is_ascii_digit() && !is_function && !WORDS.contains(&word);
             if is_figure {
-                asked.figures.insert(word.to_owned());
+                asked.metrics.insert(word.to_owned());
             }
             word.clone_into(&mut before);
         } else {
@@ -99,7 +99,7 @@ fn figures_and_labels_are_told_apart_from_all_else() {
         > 0.5 and on (job) max without (i) (b:rate5m offset 1m) - on (job) group_right c == 1
         / on (job) group_left d"#;
     let expected = Asked {
-        figures: set(&["a_bucket", "b:rate5m", "c", "d"]),
+        metrics: set(&["a_bucket", "b:rate5m", "c", "d"]),
         labels: set(&["job", "le", "x", "y", "i"]),
     };
     assert_eq!(asked(expression), expected);

@@ -1,4 +1,4 @@
-//! The figures are those that docs/metrics.md tells of, and promtool finds no fault with them.
+//! The metrics are those that docs/metrics.md tells of, and promtool finds no fault with them.
 use std::collections::BTreeMap;
 
 use super::{
@@ -29,14 +29,14 @@ fn documented() -> BTreeMap<String, Shown> {
 }
 
 #[tokio::test]
-async fn every_figure_is_documented_with_its_type_and_labels_and_every_row_exists() {
+async fn every_metric_is_documented_with_its_type_and_labels_and_every_row_exists() {
     let page = Everything::start().await.metrics().await;
     let (shown, documented) = (shown(&page), documented());
     assert!(shown.len() > 50, "{}", shown.len());
-    for (name, figure) in &shown {
+    for (name, metric) in &shown {
         let row = documented.get(name);
         let row = row.unwrap_or_else(|| panic!("{name} has no row in docs/metrics.md"));
-        assert_eq!(figure, row, "{name}");
+        assert_eq!(metric, row, "{name}");
     }
     for name in documented.keys() {
         assert!(

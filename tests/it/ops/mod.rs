@@ -1,4 +1,4 @@
-//! What operators see: the pages of `--ops-addr`, their figures, and the alerts and the dashboard
+//! What operators see: the pages of `--ops-addr`, their metrics, and the alerts and the dashboard
 //! that are made of them.
 mod alerts;
 mod counting;

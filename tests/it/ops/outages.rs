@@ -6,7 +6,7 @@ use std::{
 
 use challenges_catalog::pb::catalog::v1::Difficulty;
 
-use super::scene::{OPS, figure, get, metrics, ops_addr};
+use super::scene::{OPS, get, metric, metrics, ops_addr};
 use crate::support::{
     fleet::{self, list},
     postgres,
@@ -32,7 +32,7 @@ async fn a_scrape_waits_for_no_dependency_and_shows_which_one_is_in_trouble() {
     let page = metrics(&replica).await;
     let bypassed = "catalog_redis_breaker_open{use=\"cache\",kind=\"read\"}";
     let is = |page: &str, name: &str, value: f64| {
-        page.contains(name) && (figure(page, name) - value).abs() < f64::EPSILON
+        page.contains(name) && (metric(page, name) - value).abs() < f64::EPSILON
     };
     assert!(
         is(&page, bypassed, 0.0) && is(&page, "catalog_feed_up", 1.0),
@@ -50,8 +50,8 @@ async fn a_scrape_waits_for_no_dependency_and_shows_which_one_is_in_trouble() {
         list(&replica, Difficulty::Beginner, 20).await.unwrap();
         is(&page, bypassed, 1.0)
             && is(&page, "catalog_feed_up", 0.0)
-            && figure(&page, "catalog_cache_stale_answers_total") > 0.0
-            && figure(&page, "catalog_redis_failures_total{use=\"cache\"}") > 0.0
+            && metric(&page, "catalog_cache_stale_answers_total") > 0.0
+            && metric(&page, "catalog_redis_failures_total{use=\"cache\"}") > 0.0
     })
     .await;
     assert!(slowest.get() < Duration::from_secs(1), "{slowest:?}");

@@ -72,15 +72,15 @@ fn missing(expression: &str, page: &BTreeMap<String, Shown>) -> Vec<String> {
     let (asked, recorded) = (asked(expression), recorded());
     let mut missing = Vec::new();
     let mut labels: BTreeSet<_> = ADDED.map(str::to_owned).into();
-    for figure in &asked.figures {
+    for metric in &asked.metrics {
         let suffixes = ["", "_bucket", "_sum", "_count"].into_iter();
-        let mut bases = suffixes.filter_map(|suffix| figure.strip_suffix(suffix));
+        let mut bases = suffixes.filter_map(|suffix| metric.strip_suffix(suffix));
         if let Some(shown) = bases.find_map(|base| page.get(base)) {
             labels.extend(shown.labels.iter().cloned());
-        } else if let Some(own) = recorded.get(figure) {
+        } else if let Some(own) = recorded.get(metric) {
             labels.extend(own.iter().cloned());
         } else {
-            missing.push(figure.clone());
+            missing.push(metric.clone());
         }
     }
     missing.extend(asked.labels.difference(&labels).cloned());

@@ -2,7 +2,7 @@
 use bb8_redis::redis::cmd;
 use challenges_catalog::pb::catalog::v1::Difficulty;
 
-use super::scene::{OPS, figure, get, metrics, ops_addr};
+use super::scene::{OPS, get, metric, metrics, ops_addr};
 use crate::support::{
     fleet::{self, Fleet, list},
     postgres,
@@ -13,7 +13,7 @@ use crate::support::{
     wait::eventually,
 };
 
-pub const READS_BYPASSED: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"read\"}";
+pub const READ_BREAKER_OPEN: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"read\"}";
 const WRITES_BYPASSED: &str = "catalog_redis_breaker_open{use=\"cache\",kind=\"write\"}";
 pub const SHARED_HITS: &str = "catalog_cache_lookups_total{tier=\"shared\",result=\"hit\"}";
 /// Every read asks Redis.
@@ -26,7 +26,7 @@ pub async fn read(replica: &Replica) {
 }
 
 pub async fn shows(replica: &Replica, name: &str) -> f64 {
-    figure(&metrics(replica).await, name)
+    metric(&metrics(replica).await, name)
 }
 
 pub async fn probe_says(replica: &Replica, line: &str) -> bool {
@@ -66,7 +66,7 @@ async fn is_told_and_endured(
         let hits = shows(replica, SHARED_HITS).await;
         read(replica).await;
         let page = metrics(replica).await;
-        figure(&page, SHARED_HITS) > hits && figure(&page, READS_BYPASSED) < 1.0
+        metric(&page, SHARED_HITS) > hits && metric(&page, READ_BREAKER_OPEN) < 1.0
     })
     .await;
 

@@ -5,11 +5,13 @@ use challenges_catalog::pb::catalog::v1::Difficulty;
 use serde_json::Value;
 
 use super::{
-    redis_refuses::{NO_NEAR_CACHE, READS_BYPASSED, SHARED_HITS, TIMEOUT, probe_says, read, shows},
-    scene::{OPS, figure, metrics},
+    redis_refuses::{
+        NO_NEAR_CACHE, READ_BREAKER_OPEN, SHARED_HITS, TIMEOUT, probe_says, read, shows,
+    },
+    scene::{OPS, metric, metrics},
 };
 use crate::{
-    logs::outages::{saying, told},
+    logs::outages::{log_lines, saying},
     support::{
         fleet::{Fleet, list},
         process::PATIENCE,
@@ -24,7 +26,7 @@ use crate::{
     },
 };
 
-const TIPS_BYPASSED: &str = "catalog_redis_breaker_open{use=\"tips\",kind=\"write\"}";
+const TIPS_BREAKER_OPEN: &str = "catalog_redis_breaker_open{use=\"tips\",kind=\"write\"}";
 const FAILURES: &str = "catalog_redis_failures_total{use=\"cache\"}";
 
 fn rule(redis: &Redis, rule: &str) {
@@ -32,7 +34,7 @@ fn rule(redis: &Redis, rule: &str) {
 }
 
 fn lines(replica: &Replica, message: &str) -> Vec<Value> {
-    saying(&told(replica), message)
+    saying(&log_lines(replica), message)
         .into_iter()
         .cloned()
         .collect()
@@ -43,9 +45,9 @@ async fn a_right_that_reads_lack_is_told_until_it_is_given() {
     let fleet = Fleet::start_with(1, &[OPS, NO_NEAR_CACHE, TIMEOUT]).await;
     let replica = &fleet.replicas[0];
     rule(&fleet.redis, "-getrange");
-    eventually("it is told", PATIENCE, async || {
+    eventually("it is logged", PATIENCE, async || {
         read(replica).await;
-        shows(replica, READS_BYPASSED).await > 0.0
+        shows(replica, READ_BREAKER_OPEN).await > 0.0
             && probe_says(replica, "[-]dependency/redis failed").await
     })
     .await;
@@ -53,8 +55,8 @@ async fn a_right_that_reads_lack_is_told_until_it_is_given() {
     eventually("it is tried again", PATIENCE, async || {
         read(replica).await;
         let page = metrics(replica).await;
-        assert!(figure(&page, READS_BYPASSED) > 0.0);
-        figure(&page, FAILURES) > before + 3.0
+        assert!(metric(&page, READ_BREAKER_OPEN) > 0.0);
+        metric(&page, FAILURES) > before + 3.0
     })
     .await;
     let [line] = &lines(
@@ -91,8 +93,8 @@ async fn a_right_that_tips_lack_is_told_until_it_is_given() {
     for challenge in OTHERS {
         hear(replica, question_about(challenge)).await;
     }
-    eventually("it is told", PATIENCE, async || {
-        shows(replica, TIPS_BYPASSED).await > 0.0
+    eventually("it is logged", PATIENCE, async || {
+        shows(replica, TIPS_BREAKER_OPEN).await > 0.0
             && probe_says(replica, "[-]dependency/redis failed").await
     })
     .await;
@@ -100,8 +102,8 @@ async fn a_right_that_tips_lack_is_told_until_it_is_given() {
     let before = shows(replica, failures).await;
     eventually("it is tried again", PATIENCE, async || {
         let page = metrics(replica).await;
-        assert!(figure(&page, TIPS_BYPASSED) > 0.0);
-        figure(&page, failures) > before + 3.0
+        assert!(metric(&page, TIPS_BREAKER_OPEN) > 0.0);
+        metric(&page, failures) > before + 3.0
     })
     .await;
     assert_eq!(
@@ -111,12 +113,16 @@ async fn a_right_that_tips_lack_is_told_until_it_is_given() {
     assert_eq!(lines(replica, "tips can write to Redis again").len(), 0);
     rule(&fleet.redis, "+xadd");
     eventually("it is used again", PATIENCE, async || {
-        shows(replica, TIPS_BYPASSED).await < 1.0
+        shows(replica, TIPS_BREAKER_OPEN).await < 1.0
             && probe_says(replica, "[+]dependency/redis ok").await
     })
     .await;
     assert_eq!(lines(replica, "tips can write to Redis again").len(), 1);
-    assert_eq!(provider.exchanges().len(), OTHERS.len(), "one order a tip");
+    assert_eq!(
+        provider.exchanges().len(),
+        OTHERS.len(),
+        "one request a tip"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +131,7 @@ async fn an_outage_that_follows_on_another_is_told_with_its_end() {
     let (replica, redis) = (&fleet.replicas[0], &fleet.redis);
     for outage in 1..=2 {
         redis.kill();
-        eventually("it is told", PATIENCE, async || {
+        eventually("it is logged", PATIENCE, async || {
             read(replica).await;
             lines(
                 replica,
@@ -136,7 +142,7 @@ async fn an_outage_that_follows_on_another_is_told_with_its_end() {
         })
         .await;
         redis.restart_empty();
-        eventually("its end is told", PATIENCE, async || {
+        eventually("its end is logged", PATIENCE, async || {
             read(replica).await;
             lines(replica, "shared cache is back").len() == outage
         })
@@ -153,7 +159,7 @@ async fn messages_come_again_when_redis_answers_and_not_when_it_takes_a_connecti
     let replica = &fleet.replicas[0];
     list(replica, Difficulty::Advanced, 20).await.unwrap();
     redis.freeze();
-    eventually("it is told", PATIENCE, async || {
+    eventually("it is logged", PATIENCE, async || {
         lines(replica, "subscriptions of Redis fail").len() == 1
     })
     .await;
@@ -164,7 +170,7 @@ async fn messages_come_again_when_redis_answers_and_not_when_it_takes_a_connecti
     .await;
     assert_eq!(lines(replica, "subscriptions of Redis work again").len(), 0);
     redis.thaw();
-    eventually("its end is told", PATIENCE, async || {
+    eventually("its end is logged", PATIENCE, async || {
         lines(replica, "subscriptions of Redis work again").len() == 1
     })
     .await;

@@ -68,15 +68,15 @@ pub async fn get(addr: SocketAddr, path: &str) -> Answer {
     ask(addr, &format!("GET {path} HTTP/1.1")).await
 }
 
-/// The figures of a replica, as text.
+/// The metrics of a replica, as text.
 pub async fn metrics(replica: &Replica) -> String {
     let answer = get(ops_addr(replica), "/metrics").await;
     assert_eq!(answer.status, 200);
     answer.body
 }
 
-/// The value of the one figure that is written so, such as `catalog_connections`; 0 where it is not.
-pub fn figure(page: &str, name: &str) -> f64 {
+/// The value of the one metric that is written so, such as `catalog_connections`; 0 where it is not.
+pub fn metric(page: &str, name: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0.0, |value| value.trim().parse().unwrap())
 }
@@ -88,7 +88,7 @@ pub struct Shown {
     pub labels: BTreeSet<String>,
 }
 
-/// Every name of a page, with its type and all labels that any of its figures has.
+/// Every name of a page, with its type and all labels that any of its metrics has.
 pub fn shown(page: &str) -> BTreeMap<String, Shown> {
     let mut names: BTreeMap<String, Shown> = BTreeMap::new();
     let mut current = String::new();
@@ -114,7 +114,7 @@ pub fn shown(page: &str) -> BTreeMap<String, Shown> {
     names
 }
 
-/// A replica with everything that has figures: PostgreSQL, Redis, a budget, and a provider that
+/// A replica with everything that has metrics: PostgreSQL, Redis, a budget, and a provider that
 /// breaks off after the first words.
 pub struct Everything {
     pub fleet: Fleet,
@@ -144,7 +144,7 @@ impl Everything {
         }
     }
 
-    /// Its figures, as text.
+    /// Its metrics, as text.
     pub async fn metrics(&self) -> String {
         metrics(&self.fleet.replicas[0]).await
     }

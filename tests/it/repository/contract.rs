@@ -113,7 +113,7 @@ both_engines!(
     tips::clocks_that_were_set_back_keep_no_tip_from_being_shown,
     tips::of_many_who_save_a_tip_at_once_the_latest_epoch_stays,
     tips::the_newest_of_the_tips_that_are_due_is_shown,
-    tips::the_newest_tip_in_a_language_and_voice_is_found_whatever_it_was_written_for,
+    tips::the_newest_tip_in_a_language_and_persona_is_found_whatever_it_was_written_for,
     tips::tips_that_come_soon_after_another_are_shown_together,
     tips::what_had_its_time_is_pruned_and_nothing_else,
     tips::without_a_database_every_call_is_an_outage,

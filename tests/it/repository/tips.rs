@@ -41,7 +41,7 @@ pub fn tip(number: u8, epoch: u64, text: &str) -> Tip {
     }
 }
 
-/// For challenge `number`, in the default language and voice, so that the catalog shows it.
+/// For challenge `number`, in the default language and persona, so that the catalog shows it.
 pub fn origin(number: u32) -> TipOrigin {
     TipOrigin {
         challenge: id(number),
@@ -150,7 +150,7 @@ pub async fn of_many_who_save_a_tip_at_once_the_latest_epoch_stays(catalog: Cata
     assert_eq!(catalog.count_of("shown_tips").await, 1);
 }
 
-pub async fn the_newest_tip_in_a_language_and_voice_is_found_whatever_it_was_written_for(
+pub async fn the_newest_tip_in_a_language_and_persona_is_found_whatever_it_was_written_for(
     catalog: Catalog,
 ) {
     let newest = async |locale: &str, persona: &str| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use challenges_catalog::pb::catalog::v1::{AnswerSource, Difficulty};
 
 use super::ended::{SECRET, run, serve};
-use crate::ops::scene::{OPS, figure, metrics};
+use crate::ops::scene::{OPS, metric, metrics};
 use crate::support::{
     fleet::{self, list},
     postgres,
@@ -111,7 +111,7 @@ async fn a_shard_that_is_down_is_told_in_a_few_lines_and_costs_no_call_and_no_ot
     let page = metrics(&replica).await;
     let hits = "catalog_cache_lookups_total{tier=\"shared\",result=\"hit\"}";
     // Two shards of three, and of what was asked three times of four.
-    let hits = figure(&page, hits);
+    let hits = metric(&page, hits);
     assert!(hits > 100.0, "{hits} of 400");
     let log = replica.log();
     let lines: Vec<_> = log.lines().skip(before).collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::ended::SECRET;
 use crate::{
     llm::fixture::answer,
-    logs::outages::{saying, told},
+    logs::outages::{log_lines, saying},
     support::{
         fleet::list, process::PATIENCE, replica::Replica, scripted::Scripted, wait::eventually,
     },
@@ -26,11 +26,11 @@ async fn with_file(file: &Path, content: &str) -> Replica {
 /// Sends SIGHUP, and waits for the line that says `what` came of it.
 async fn hang_up(replica: &Replica, what: &str) -> Value {
     replica.signal("HUP");
-    eventually("it is told", PATIENCE, async || {
-        !saying(&told(replica), what).is_empty()
+    eventually("it is logged", PATIENCE, async || {
+        !saying(&log_lines(replica), what).is_empty()
     })
     .await;
-    saying(&told(replica), what)[0].clone()
+    saying(&log_lines(replica), what)[0].clone()
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn settings_that_cannot_be_used_change_nothing_and_end_nothing() {
 }
 
 #[tokio::test]
-async fn orders_go_out_with_the_key_that_its_file_has_since_the_hangup() {
+async fn requests_go_out_with_the_key_that_its_file_has_since_the_hangup() {
     let (folder, provider) = (tempfile::tempdir().unwrap(), quick().await);
     let key = folder.path().join("key");
     fs::write(&key, "before").unwrap();
@@ -97,7 +97,7 @@ async fn a_key_that_its_provider_refuses_is_read_again() {
     hear(&replica, question()).await;
     let line = "a provider refused its key: its key was reloaded, and requests use the new one";
     eventually("the key is read again", PATIENCE, async || {
-        !saying(&told(&replica), line).is_empty()
+        !saying(&log_lines(&replica), line).is_empty()
     })
     .await;
     hear(&replica, question_about(OTHERS[0])).await;

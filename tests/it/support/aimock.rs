@@ -11,7 +11,7 @@ pub struct Aimock {
     port: u16,
 }
 
-/// Starts one that answers as these fixtures say: the first whose `match` fits the order.
+/// Starts one that answers as these fixtures say: the first whose `match` fits the request.
 pub fn start(fixtures: &[Value]) -> Aimock {
     process::on_free_port("aimock", |port| Aimock::start(port, fixtures))
 }

@@ -110,7 +110,7 @@ impl Litellm {
 }
 
 /// One gateway for all tests, because it starts for as long as they run, and places for providers
-/// behind it. A place is used once: the gateway holds orders back from one that failed.
+/// behind it. A place is used once: the gateway holds requests back from one that failed.
 struct Shared {
     gateway: Litellm,
     simulator: Llmock,
@@ -163,14 +163,14 @@ pub struct Behind {
 }
 
 impl Behind {
-    /// Starts a provider that plays `script` to each order of the gateway.
+    /// Starts a provider that plays `script` to each request of the gateway.
     pub fn playing(script: Vec<Act>) -> Self {
         let place = SHARED.taken.fetch_add(1, Relaxed);
         let taken = SHARED.places.get(place).expect("a place that is free");
         let listener = taken.lock().unwrap().take().unwrap();
         Self {
             provider: Scripted::on(listener, move |asked| {
-                if is_order(asked) {
+                if is_request(asked) {
                     script.clone()
                 } else {
                     vec![Act::Send(NO_LIST.to_vec())]
@@ -180,10 +180,10 @@ impl Behind {
         }
     }
 
-    /// The orders that came to the provider.
-    pub fn orders(&self) -> Vec<Exchange> {
+    /// The requests that came to the provider.
+    pub fn requests(&self) -> Vec<Exchange> {
         let mut exchanges = self.provider.exchanges();
-        exchanges.retain(is_order);
+        exchanges.retain(is_request);
         exchanges
     }
 
@@ -194,7 +194,7 @@ impl Behind {
 }
 
 /// Once it has started, it asks who is behind it for a list of models, too.
-fn is_order(asked: &Exchange) -> bool {
+fn is_request(asked: &Exchange) -> bool {
     asked.head.starts_with("POST ")
 }
 

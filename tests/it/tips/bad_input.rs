@@ -1,4 +1,4 @@
-//! What is wrong with a question for tips is said at once, all of it, and costs no order.
+//! What is wrong with a question for tips is said at once, all of it, and costs no request.
 use challenges_catalog::pb::catalog::v1::{StreamTipsBatchRequest, StreamTipsRequest};
 use prost_types::Duration;
 use tokio::time::timeout;

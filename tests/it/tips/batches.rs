@@ -65,7 +65,7 @@ async fn each_challenge_of_a_batch_gets_its_tip_and_its_end() {
 }
 
 #[tokio::test]
-async fn no_more_than_eight_tips_of_a_batch_are_ordered_at_a_time() {
+async fn no_more_than_eight_tips_of_a_batch_are_requested_at_a_time() {
     let provider = gated().await;
     let replica = replica_of(&provider, &[]).await;
     let interval = Duration::from_millis(100);
@@ -78,7 +78,7 @@ async fn no_more_than_eight_tips_of_a_batch_are_ordered_at_a_time() {
     let stream = client.stream_tips_batch(asked).await;
     let mut stream = stream.unwrap().into_inner();
     let mut beats = HashMap::<_, usize>::new();
-    // Each that is under way was silent for three intervals: a ninth would have been ordered.
+    // Each that is under way was silent for three intervals: a ninth would have been requested.
     while beats.len() < 8 || beats.values().any(|beats| *beats < 3) {
         let message = stream.message().await.unwrap().unwrap();
         if let Some(Outcome::Tip(tip)) = message.result

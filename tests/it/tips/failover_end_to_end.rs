@@ -56,7 +56,7 @@ async fn heard_as_far(
 }
 
 /// The replica that has a tip written is killed, in each phase; the callers of the others
-/// have another text, whole, for one more order.
+/// have another text, whole, for one more request.
 #[tokio::test]
 async fn whenever_the_writing_replica_is_killed_callers_of_others_have_a_tip() {
     let lost = join_all(phases().map(Scripted::playing)).await;
@@ -76,7 +76,7 @@ async fn whenever_the_writing_replica_is_killed_callers_of_others_have_a_tip() {
         let asked = question_about(challenge);
         let led = try_hear(leader, asked.clone());
         let lost = async {
-            eventually("it is ordered", SOON, async || {
+            eventually("it is requested", SOON, async || {
                 provider.exchanges().len() == 1
             })
             .await;
@@ -152,7 +152,7 @@ async fn a_replica_that_was_stopped_publishes_nothing_old_when_it_goes_on() {
     assert_eq!(new.exchanges().len(), 1);
 }
 
-/// Without Redis every caller ends with a tip, for one order a replica at most.
+/// Without Redis every caller ends with a tip, for one request a replica at most.
 #[tokio::test]
 async fn redis_killed_while_a_tip_is_written_costs_no_caller_its_tip() {
     let providers = [gated().await, gated().await, gated().await];
@@ -161,13 +161,13 @@ async fn redis_killed_while_a_tip_is_written_costs_no_caller_its_tip() {
     let callers = fleet.replicas.iter().cycle().take(30);
     let hearings = join_all(callers.map(|replica| hear(replica, question())));
     let trouble = async {
-        let orders = || {
+        let requests = || {
             providers
                 .iter()
                 .map(|each| each.exchanges().len())
                 .sum::<usize>()
         };
-        eventually("it is ordered", SOON, async || orders() == 1).await;
+        eventually("it is requested", SOON, async || requests() == 1).await;
         let leader = providers.iter().find(|each| !each.exchanges().is_empty());
         leader.unwrap().open(1);
         fleet.redis.kill();

@@ -43,7 +43,7 @@ async fn a_tip_that_was_not_written_counts_once_under_its_cause() {
     for kind in FailureKind::ALL.iter().copied() {
         let alone = Alone::new(&[&Writer::new("a", [failing("", kind)])]);
         tokio::join!(alone.read(question()), alone.read(question()));
-        let counted: Vec<_> = alone.board.stats().fallbacks().collect();
+        let counted: Vec<_> = alone.service.stats().fallbacks().collect();
         let expected = |cause| (cause, u64::from(cause == FallbackCause::Provider(kind)));
         assert_eq!(
             counted,
@@ -189,7 +189,7 @@ async fn a_text_beyond_the_cap_is_not_a_tip() {
 
 /// The pause that a provider asks for is kept, and so are our own.
 #[tokio::test(start_paused = true)]
-async fn no_order_comes_before_the_provider_said_it_may() {
+async fn no_request_comes_before_the_provider_said_it_may() {
     let limited = Act::Fail(WriteFailure {
         retry_after: Some(Duration::from_secs(7)),
         ..WriteFailure::new(FailureKind::RateLimited)
@@ -197,9 +197,9 @@ async fn no_order_comes_before_the_provider_said_it_may() {
     let writer = Writer::new("a", [vec![limited], good()]);
     let alone = Alone::new(&[&writer]);
     assert_eq!(alone.read(question()).await.text, TEXT);
-    let orders = writer.orders();
-    assert!(orders[1] - orders[0] >= Duration::from_secs(7));
-    assert!(orders[1] - orders[0] < Duration::from_secs(8));
+    let requests = writer.requests();
+    assert!(requests[1] - requests[0] >= Duration::from_secs(7));
+    assert!(requests[1] - requests[0] < Duration::from_secs(8));
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,7 +249,7 @@ async fn a_tip_that_just_failed_is_tried_again_after_a_while_and_not_before() {
 
 /// On this side: what is booked is what the provider told.
 #[tokio::test(start_paused = true)]
-async fn the_books_hold_what_the_provider_told() {
+async fn the_ledger_holds_what_the_provider_told() {
     let writer = Writer::new("a", [good()]);
     let alone = Alone::new(&[&writer]);
     let reading = alone.read(question()).await;

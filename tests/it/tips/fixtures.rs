@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// The tip that a person wrote for every challenge here.
 pub const STATIC: &str = "Smile first.";
 
-/// Keeps tips and books in memory, by the rules of the port.
+/// Keeps tips and the attempt ledger in memory, by the rules of the port.
 #[derive(Default)]
 pub struct Store {
     tips: Mutex<HashMap<TipKey, (Tip, TipOrigin)>>,
@@ -128,7 +128,7 @@ impl Clock for TestClock {
     }
 }
 
-/// One voice, and a prompt that says what it is about.
+/// One persona, and a prompt that says what it is about.
 pub struct Book {
     prompt_version: String,
     personas: Vec<PersonaName>,

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(40);
 const SOON: Duration = Duration::from_secs(5);
 
 /// Over replicas, at random moments.
-async fn one_order_for_a_thousand_readers(nodes: &RedisServers) {
+async fn one_request_for_a_thousand_readers(nodes: &RedisServers) {
     let store = Arc::<Store>::default();
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let replicas = [(); 3].map(|()| Replica::start(nodes, &writer, &store));
@@ -47,16 +47,16 @@ async fn one_order_for_a_thousand_readers(nodes: &RedisServers) {
 }
 
 #[tokio::test]
-async fn a_thousand_readers_at_three_replicas_cost_one_order() {
+async fn a_thousand_readers_at_three_replicas_cost_one_request() {
     let redis = redis::start();
-    one_order_for_a_thousand_readers(&server(&redis.url())).await;
+    one_request_for_a_thousand_readers(&server(&redis.url())).await;
 }
 
 #[tokio::test]
-async fn a_thousand_readers_cost_one_order_on_a_cluster_too() {
+async fn a_thousand_readers_cost_one_request_on_a_cluster_too() {
     let cluster_servers = redis::cluster();
     let ports = cluster_servers.nodes.each_ref().map(redis::Redis::port);
-    one_order_for_a_thousand_readers(&cluster(ports)).await;
+    one_request_for_a_thousand_readers(&cluster(ports)).await;
 }
 
 /// Who comes to another replica at any moment, the instant after the end too, has all of it.
@@ -151,7 +151,7 @@ async fn a_reader_at_another_replica_keeps_a_refresh_alive() {
     let mut refresh = question();
     refresh.mode = TipMode::Refresh;
     let leader = replicas[0].read(refresh);
-    eventually("it is ordered", SOON, async || writer.calls() == 1).await;
+    eventually("it is requested", SOON, async || writer.calls() == 1).await;
     let follower = replicas[1].read(question());
     eventually("it is followed", SOON, async || {
         let keys: Vec<String> = redis.ask(bb8_redis::redis::cmd("KEYS").arg("tip:*:subs"));
@@ -159,7 +159,7 @@ async fn a_reader_at_another_replica_keeps_a_refresh_alive() {
     })
     .await;
     leader.abort();
-    // Longer than the linger, and nothing ends the order.
+    // Longer than the linger, and nothing ends the request.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(writer.under_way(), 1);
     writer.open(PIECES.len() + 1);

@@ -1,4 +1,4 @@
-//! What gateways make of an answer, seen by readers, the books and whoever keeps tips.
+//! What gateways make of an answer, seen by readers, the ledger and whoever keeps tips.
 use std::time::Duration;
 
 use challenges_catalog::domain::{ResetCause, TipSource};
@@ -26,7 +26,7 @@ async fn ordering(protocol: Protocol, script: scripted::Act) -> (Scripted, Alone
 }
 
 #[tokio::test]
-async fn a_bad_order_is_not_made_again_however_the_gateway_says_so() {
+async fn a_bad_request_is_not_made_again_however_the_gateway_says_so() {
     let error = json!({"error": {"message": "x", "type": "None", "code": "400"}}).to_string();
     for protocol in BOTH {
         for script in [
@@ -42,7 +42,7 @@ async fn a_bad_order_is_not_made_again_however_the_gateway_says_so() {
 }
 
 #[tokio::test]
-async fn thoughts_are_not_kept_and_cost_one_order() {
+async fn thoughts_are_not_kept_and_cost_one_request() {
     for protocol in BOTH {
         for thoughts in ["<think>Why?</think>", "Why?</think>"] {
             let body = protocol.text(&[thoughts, "Be kind."]) + &protocol.good_end();

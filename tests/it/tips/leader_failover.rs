@@ -41,7 +41,7 @@ impl Scene {
         let start = || Replica::start(&nodes, &writer, &store);
         let (leader, followers) = (start(), [start(), start()]);
         let led = leader.read(question());
-        eventually("the leader orders", SOON, async || writer.calls() == 1).await;
+        eventually("the leader calls", SOON, async || writer.calls() == 1).await;
         let following = followers.iter().map(|each| each.read(question())).collect();
         let scene = Self {
             redis,
@@ -123,7 +123,7 @@ async fn a_killed_leader_is_followed_by_another_on_a_cluster_too() {
     let mut leader = Replica::start(&nodes, &writer, &store);
     let follower = Replica::start(&nodes, &writer, &store);
     leader.read(question());
-    eventually("the leader orders", SOON, async || writer.calls() == 1).await;
+    eventually("the leader calls", SOON, async || writer.calls() == 1).await;
     let following = follower.read(question());
     writer.open(1);
     eventually("the text goes round", SOON, async || {
@@ -223,7 +223,7 @@ async fn a_tip_that_lost_three_leaders_in_a_minute_is_left_alone() {
     assert_eq!((done.source, writer.calls()), (TipSource::Static, 3));
 }
 
-/// Whatever happens to Redis, every reader ends with a tip, for one order a replica at most.
+/// Whatever happens to Redis, every reader ends with a tip, for one request a replica at most.
 async fn endures(trouble: impl AsyncFnOnce(&Redis)) {
     let mut scene = Scene::start(spoken(&NEW, PAUSE)).await;
     scene.say(1).await;
@@ -267,13 +267,13 @@ async fn redis_frozen_in_mid_stream_costs_no_reader_its_tip() {
 
 /// What was paid for is finished, though the fleet cannot have it.
 #[tokio::test]
-async fn redis_that_takes_no_more_entries_in_mid_stream_costs_no_other_order() {
+async fn redis_that_takes_no_more_entries_in_mid_stream_costs_no_other_request() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
     let nodes = server(&redis.url());
     let writer = Writer::new("a", [gated(&OLD), spoken(&NEW, PAUSE)]);
     let leader = Replica::start(&nodes, &writer, &store);
     let led = leader.read(question());
-    eventually("the leader orders", SOON, async || writer.calls() == 1).await;
+    eventually("the leader calls", SOON, async || writer.calls() == 1).await;
     redis.ask::<()>(cmd("ACL").arg(&["SETUSER", "default", "-xadd"]));
     writer.open(OLD.len() + 1);
     let led = led.await.unwrap();
@@ -283,7 +283,7 @@ async fn redis_that_takes_no_more_entries_in_mid_stream_costs_no_other_order() {
 
 /// Without Redis each replica does for itself.
 #[tokio::test]
-async fn without_redis_each_replica_orders_once() {
+async fn without_redis_each_replica_calls_once() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
     let nodes = server(&redis.url());
     redis.kill();

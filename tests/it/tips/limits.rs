@@ -147,7 +147,7 @@ async fn a_caller_that_does_not_read_costs_no_queue_and_loses_nothing() {
 
         let reading = timeout(SOON, ask(replica.client().await, question()));
         let writing = async {
-            eventually("it is ordered", SOON, async || {
+            eventually("it is requested", SOON, async || {
                 provider.exchanges().len() == 1
             })
             .await;

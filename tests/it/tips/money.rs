@@ -20,7 +20,7 @@ use crate::support::{
 const TEXT: &str = "Say hello.";
 const PAUSE: Duration = Duration::from_millis(20);
 const BUDGET: u64 = 20_000;
-/// No order costs more.
+/// No request costs more.
 const MOST: i64 = 900;
 
 /// What Redis has of the day, of all replicas together.
@@ -52,11 +52,11 @@ impl Standings {
     }
 }
 
-/// Waits until all that Redis has of the day is what ended orders cost.
+/// Waits until all that Redis has of the day is what ended requests cost.
 pub async fn are_booked(redis: &Redis, spent: u64) {
     let spent = i64::try_from(spent).unwrap();
-    eventually("the books are closed", PATIENCE, async || {
-        // What ended orders cost, and with those under way, of which there are none.
+    eventually("the ledger is closed", PATIENCE, async || {
+        // What ended requests cost, and with those under way, of which there are none.
         Standings::of(redis).is_some_and(|all| (all.settled, all.taken) == (spent, spent))
     })
     .await;
@@ -86,7 +86,7 @@ async fn is_kept(trouble: impl AsyncFnOnce(&mut Proxy, &Redis)) {
     let asked = join_all((0..300).map(ask));
     tokio::join!(asked, trouble(&mut proxy, &redis));
     proxy.set(Mode::Pass).await;
-    // Whoever got no tip comes again, until there is nothing left for an order; on a busy machine Redis is late by itself.
+    // Whoever got no tip comes again, until there is nothing left for a request; on a busy machine Redis is late by itself.
     let is_spent = || BUDGET.saturating_sub(spent_by(&replicas)) < MOST.unsigned_abs();
     for round in 1..=30 {
         if is_spent() {
@@ -97,7 +97,11 @@ async fn is_kept(trouble: impl AsyncFnOnce(&mut Proxy, &Redis)) {
     assert!(is_spent(), "all of it may be spent");
     let spent = spent_by(&replicas);
     assert!(spent <= BUDGET, "{spent}");
-    assert_eq!(spent, COST * writer.calls() as u64, "each order is booked");
+    assert_eq!(
+        spent,
+        COST * writer.calls() as u64,
+        "each request is booked"
+    );
     are_booked(&redis, spent).await;
 }
 
@@ -135,13 +139,13 @@ async fn what_a_redis_forgot_that_others_were_granted_is_not_granted_again() {
     };
     // The second one hears of the first one, before that is granted half of it.
     ask(&replicas[0], 0..1);
-    eventually("one is ordered", PATIENCE, async || writer.calls() == 1).await;
+    eventually("one is requested", PATIENCE, async || writer.calls() == 1).await;
     ask(&replicas[1], 1..2);
-    eventually("two are ordered", PATIENCE, async || writer.calls() == 2).await;
+    eventually("two are requested", PATIENCE, async || writer.calls() == 2).await;
     let budget = i64::try_from(BUDGET).unwrap();
     let granted = || Standings::of(&redis).map_or(0, |all| all.granted);
     ask(&replicas[0], 2..12);
-    eventually("ten more are ordered", PATIENCE, async || {
+    eventually("ten more are requested", PATIENCE, async || {
         writer.calls() == 12
     })
     .await;
@@ -174,7 +178,7 @@ async fn a_budget_is_kept_when_redis_is_away() {
     .await;
 }
 
-/// The most that an order may cost is many times what it costs.
+/// The most that a request may cost is many times what it costs.
 #[tokio::test]
 async fn callers_hear_soon_that_nobody_grants_money_while_redis_is_away() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
@@ -189,7 +193,7 @@ async fn callers_hear_soon_that_nobody_grants_money_while_redis_is_away() {
 }
 
 #[tokio::test]
-async fn callers_wait_for_money_that_is_held_for_orders_under_way() {
+async fn callers_wait_for_money_that_is_held_for_requests_under_way() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
     let nodes = server(&redis.url());
     let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
@@ -223,7 +227,7 @@ async fn callers_hear_that_the_money_is_spent_when_a_replica_died_with_it() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_cut_off_by_the_end_of_its_replica_is_booked_and_paid_for() {
+async fn a_request_that_is_cut_off_by_the_end_of_its_replica_is_booked_and_paid_for() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());
     let nodes = server(&redis.url());
     let writer = Writer::new("a", [gated(&[TEXT])]);
@@ -231,14 +235,14 @@ async fn an_order_that_is_cut_off_by_the_end_of_its_replica_is_booked_and_paid_f
     let readings: Vec<_> = (0..20)
         .map(|number| replica.read(question_about(number)))
         .collect();
-    eventually("all are ordered", PATIENCE, async || writer.calls() == 20).await;
+    eventually("all are requested", PATIENCE, async || writer.calls() == 20).await;
     replica.stop();
     for reading in readings {
         reading.await.unwrap();
     }
     let spent = replica.stats().cost_micro_usd.get();
     assert!(spent > 0);
-    eventually("all are in the books", PATIENCE, async || {
+    eventually("all are in the ledger", PATIENCE, async || {
         store.records().len() == 20
     })
     .await;

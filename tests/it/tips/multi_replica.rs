@@ -20,9 +20,9 @@ use crate::support::{
 const SOON: Duration = Duration::from_secs(10);
 
 /// Over the wire: callers of three replicas who come before, while and after the tip is
-/// written cost one order, and have the same text, byte for byte.
+/// written cost one request, and have the same text, byte for byte.
 #[tokio::test]
-async fn a_thousand_callers_of_three_replicas_cost_one_order() {
+async fn a_thousand_callers_of_three_replicas_cost_one_request() {
     let slowly = Act::Pause(Duration::from_millis(300));
     let provider = Scripted::playing(tip(&PIECES, &slowly)).await;
     let url = provider.url();

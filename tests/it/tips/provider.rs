@@ -1,4 +1,4 @@
-//! A provider of the test's own, and replicas that order from it.
+//! A provider of the test's own, and replicas that call it.
 use crate::{
     llm::fixture::{Protocol, events},
     support::{
@@ -52,7 +52,7 @@ pub fn finish(provider: &Scripted) {
     provider.open(PIECES.len() + 1);
 }
 
-/// The settings of a replica that orders at `url`.
+/// The settings of a replica that calls `url`.
 pub fn ordering_at(url: &str) -> Vec<(&'static str, &str)> {
     vec![
         ("ANTHROPIC_API_KEY", "key"),
@@ -64,7 +64,7 @@ pub fn ordering_at(url: &str) -> Vec<(&'static str, &str)> {
     ]
 }
 
-/// One replica with a SQLite file, which orders from `provider`.
+/// One replica with a SQLite file, which calls `provider`.
 pub async fn replica_of(provider: &Scripted, more: &[(&'static str, &str)]) -> Replica {
     let url = provider.url();
     let settings = ordering_at(&url);

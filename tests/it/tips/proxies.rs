@@ -1,4 +1,4 @@
-//! Orders go through the proxies that the environment names.
+//! Requests go through the proxies that the environment names.
 use super::{
     provider::{TIP, quick},
     wire_stream::{hear, question},
@@ -17,7 +17,7 @@ async fn replica(settings: &[(&'static str, String)]) -> Replica {
 
 /// A proxy that answers in place of the provider, which is nowhere.
 #[tokio::test]
-async fn plain_orders_go_to_the_proxy_with_the_whole_address() {
+async fn plain_requests_go_to_the_proxy_with_the_whole_address() {
     let proxy = quick().await;
     let replica = replica(&[
         ("ANTHROPIC_BASE_URL", "http://provider.invalid".to_owned()),
@@ -33,7 +33,7 @@ async fn plain_orders_go_to_the_proxy_with_the_whole_address() {
 }
 
 #[tokio::test]
-async fn for_orders_by_tls_the_proxy_is_asked_for_a_tunnel_and_gets_no_key() {
+async fn for_requests_by_tls_the_proxy_is_asked_for_a_tunnel_and_gets_no_key() {
     let proxy = Scripted::playing(vec![Act::Send(
         b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_vec(),
     )])

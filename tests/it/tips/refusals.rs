@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     llm::fixture::{KEY, answer},
-    logs::outages::{saying, told},
+    logs::outages::{log_lines, saying},
     support::{
         process::PATIENCE,
         program::run_well,
@@ -53,7 +53,7 @@ async fn health_of_tips(replica: &Process) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_refuses_the_key_or_lacks_the_model_gets_one_order_in_two_minutes() {
+async fn a_provider_that_refuses_the_key_or_lacks_the_model_gets_one_request_in_two_minutes() {
     for kind in [FailureKind::Denied, FailureKind::NotFound] {
         let refused = || failing("", kind);
         let writer = Writer::new("a", [refused(), refused(), spoken(&[TEXT], PAUSE)]);
@@ -62,7 +62,7 @@ async fn a_provider_that_refuses_the_key_or_lacks_the_model_gets_one_order_in_tw
             assert_eq!(alone.read(question_about(number)).await.text, STATIC);
         }
         assert_eq!(writer.calls(), 1);
-        assert!(!alone.board.has_provider());
+        assert!(!alone.service.has_provider());
         advance(Duration::from_mins(2)).await;
         for number in 100..200 {
             assert_eq!(alone.read(question_about(number)).await.text, STATIC);
@@ -70,8 +70,8 @@ async fn a_provider_that_refuses_the_key_or_lacks_the_model_gets_one_order_in_tw
         assert_eq!(writer.calls(), 2, "the probe was refused");
         advance(Duration::from_mins(2)).await;
         assert_eq!(alone.read(question_about(200)).await.text, TEXT);
-        assert!(alone.board.has_provider());
-        assert_eq!(alone.board.stats().breaker_opened.get(), 1);
+        assert!(alone.service.has_provider());
+        assert_eq!(alone.service.stats().breaker_opened.get(), 1);
     }
 }
 
@@ -81,9 +81,9 @@ async fn another_key_ends_the_pause_of_the_provider_whose_key_it_is_at_once() {
     let writer = Writer::new("a", [denied, spoken(&[TEXT], PAUSE)]);
     let alone = Alone::new(&[&writer]);
     alone.read(question()).await;
-    alone.board.key_renewed("b").await;
+    alone.service.key_renewed("b").await;
     assert_eq!(alone.read(question_about(8)).await.text, STATIC);
-    alone.board.key_renewed("a").await;
+    alone.service.key_renewed("a").await;
     assert_eq!(alone.read(question_about(9)).await.text, TEXT);
 }
 
@@ -95,7 +95,7 @@ async fn a_key_does_not_make_an_unwell_provider_well() {
     for number in 0..5 {
         alone.read(question_about(number)).await;
     }
-    alone.board.key_renewed("a").await;
+    alone.service.key_renewed("a").await;
     let done = alone.read(question_about(8)).await.done;
     assert_eq!(done.fallback, Some(FallbackCause::Unwell));
 }
@@ -105,11 +105,11 @@ async fn during_a_long_pause_there_is_no_provider_and_an_operator_ends_it() {
     let writer = Writer::new("a", [limited(HOURS), spoken(&[TEXT], PAUSE)]);
     let alone = Alone::new(&[&writer]);
     alone.read(question()).await;
-    assert!(!alone.board.has_provider());
-    let resumed = alone.board.resume().await;
+    assert!(!alone.service.has_provider());
+    let resumed = alone.service.resume().await;
     assert!(resumed.providers[0].pause_left > Duration::from_hours(2));
     assert!(!resumed.is_fleet_wide, "there is nobody else");
-    assert!(alone.board.has_provider());
+    assert!(alone.service.has_provider());
     assert_eq!(alone.read(question_about(8)).await.text, TEXT);
 }
 
@@ -180,13 +180,13 @@ async fn leaders_that_hand_over_are_not_lost() {
 }
 
 #[tokio::test]
-async fn an_order_that_fails_says_why_in_one_line() {
+async fn a_request_that_fails_says_why_in_one_line() {
     let body = r#"{"error":{"type":"rate_limit_error","message":"sk-S3CR3T Say hello"}}"#;
     let headers = "request-id: req_7\r\nretry-after: 3600\r\n";
     let provider = Scripted::playing(vec![answer("429 Too Many", headers, body)]).await;
     let replica = replica_of(&provider, &[("ANTHROPIC_API_KEY", KEY)]).await;
     hear(&replica, asked()).await;
-    let lines = told(&replica);
+    let lines = log_lines(&replica);
     let [failed] = saying(&lines, "a request to a provider brought no tip")[..] else {
         panic!("{lines:#?}");
     };
@@ -208,8 +208,8 @@ async fn an_order_that_fails_says_why_in_one_line() {
 #[tokio::test]
 async fn a_long_pause_shows_in_health_and_the_command_ends_it() {
     let whole = super::provider::tip(&[TEXT], &Bytes::Pause(Duration::ZERO));
-    let orders = AtomicUsize::new(0);
-    let provider = Scripted::answering(move |_| match orders.fetch_add(1, SeqCst) {
+    let requests = AtomicUsize::new(0);
+    let provider = Scripted::answering(move |_| match requests.fetch_add(1, SeqCst) {
         0 => vec![answer("429 Too Many", "retry-after: 3600\r\n", "{}")],
         _ => whole.clone(),
     });
@@ -240,8 +240,8 @@ async fn a_dead_key_is_one_error_until_another_is_in_its_file() {
     let key = folder.path().join("key");
     std::fs::write(&key, "before").unwrap();
     let good = super::provider::tip(&[TEXT], &Bytes::Pause(Duration::ZERO));
-    let provider = Scripted::answering(move |order| {
-        if order.head.contains("x-api-key: after") {
+    let provider = Scripted::answering(move |request| {
+        if request.head.contains("x-api-key: after") {
             return good.clone();
         }
         vec![answer("401 Unauthorized", "", "{}")]
@@ -256,7 +256,7 @@ async fn a_dead_key_is_one_error_until_another_is_in_its_file() {
         hear(&replica, asked_about(challenge)).await;
     }
     assert_eq!(provider.exchanges().len(), 1);
-    let lines = told(&replica);
+    let lines = log_lines(&replica);
     let [refused] = saying(&lines, "a provider refuses requests")[..] else {
         panic!("{lines:#?}");
     };

@@ -42,7 +42,7 @@ pub fn settings() -> TipSettings {
 
 /// A tip service without Redis, in the runtime of the test.
 pub struct Alone {
-    pub board: TipService,
+    pub service: TipService,
     pub store: Arc<Store>,
     pub tasks: TaskTracker,
 }
@@ -63,9 +63,9 @@ impl Alone {
             tasks: tasks.clone(),
             stop: CancellationToken::new(),
         };
-        let board = TipService::new(settings, parts);
+        let service = TipService::new(settings, parts);
         Self {
-            board,
+            service,
             store,
             tasks,
         }
@@ -76,7 +76,7 @@ impl Alone {
     }
 
     pub async fn try_read(&self, request: TipRequest) -> Result<Reading, Error> {
-        read_on(String::new(), self.board.open(request)).await
+        read_on(String::new(), self.service.open(request)).await
     }
 
     /// Waits for all background work.
@@ -100,7 +100,7 @@ pub fn provider(writer: &Arc<Writer>) -> ProviderSpec {
 /// A tip service with a runtime and connections of its own, as a replica has them.
 pub struct Replica {
     runtime: Option<Runtime>,
-    board: Arc<TipService>,
+    service: Arc<TipService>,
     stop: CancellationToken,
 }
 
@@ -156,7 +156,7 @@ impl Replica {
         // One thread, so that one task that blocks it freezes the whole replica.
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let link = Link::connect(&LinkSettings {
-            name: "tip board",
+            name: "tips",
             servers: nodes.clone(),
             timeout,
             connections: 2,
@@ -177,11 +177,11 @@ impl Replica {
             tasks: TaskTracker::new(),
             stop: stop.clone(),
         };
-        let board = Arc::new(TipService::new(settings, parts));
+        let service = Arc::new(TipService::new(settings, parts));
         drop(inside);
         Self {
             runtime: Some(runtime),
-            board,
+            service,
             stop,
         }
     }
@@ -193,34 +193,34 @@ impl Replica {
 
     /// As [`Replica::read`], by a reader who has text already.
     pub fn read_on(&self, held: String, request: TipRequest) -> JoinHandle<Reading> {
-        let board = Arc::clone(&self.board);
+        let service = Arc::clone(&self.service);
         self.runtime()
-            .spawn(async move { read_on(held, board.open(request)).await.unwrap() })
+            .spawn(async move { read_on(held, service.open(request)).await.unwrap() })
     }
 
     /// How its way to Redis does.
     pub fn link(&self) -> LinkState {
-        self.board.link().unwrap()
+        self.service.link().unwrap()
     }
 
     /// What an operator asks this replica to do for the fleet.
     pub async fn resume(&self) -> Resumed {
-        let board = Arc::clone(&self.board);
-        let resumed = self.runtime().spawn(async move { board.resume().await });
+        let service = Arc::clone(&self.service);
+        let resumed = self.runtime().spawn(async move { service.resume().await });
         resumed.await.unwrap()
     }
 
     /// What it does every second.
     pub async fn look_for_resume(&self) {
-        let board = Arc::clone(&self.board);
+        let service = Arc::clone(&self.service);
         let looked = self
             .runtime()
-            .spawn(async move { board.look_for_resume().await });
+            .spawn(async move { service.look_for_resume().await });
         looked.await.unwrap();
     }
 
     pub fn stats(&self) -> &TipStats {
-        self.board.stats()
+        self.service.stats()
     }
 
     /// The end of a process: its tasks stop where they are, its connections break.

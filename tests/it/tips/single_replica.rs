@@ -1,4 +1,4 @@
-//! One board, no Redis, the runtime's own time.
+//! One replica, no Redis, the runtime's own time.
 use std::time::Duration;
 
 use challenges_catalog::{
@@ -22,13 +22,13 @@ const PIECES: [&str; 5] = ["Geh hin,", " sag", " „Hallo“", " und", " lächle
 const TEXT: &str = "Geh hin, sag „Hallo“ und lächle. 👋";
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Within one replica: readers who come at any moment, one order, one text.
+/// Within one replica: readers who come at any moment, one request, one text.
 #[tokio::test(start_paused = true)]
-async fn a_thousand_readers_at_any_moment_cost_one_order_and_get_one_text() {
+async fn a_thousand_readers_at_any_moment_cost_one_request_and_get_one_text() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let alone = Alone::new(&[&writer]);
     let readings = join_all((0..1_000).map(async |number| {
-        // From before the order to after the end.
+        // From before the request to after the end.
         sleep(Duration::from_micros(number * 150)).await;
         alone.read(question()).await
     }))
@@ -67,7 +67,7 @@ async fn a_reader_resumes_from_every_point_of_a_run() {
         let mut again = question();
         again.resume = Some(point);
         let held = TEXT[..usize::try_from(point.offset).unwrap()].to_owned();
-        let rest = read_on(held, alone.board.open(again)).await.unwrap();
+        let rest = read_on(held, alone.service.open(again)).await.unwrap();
         assert_eq!((rest.text.as_str(), rest.resets.len()), (TEXT, 0));
     }
 }
@@ -77,7 +77,7 @@ async fn a_reader_resumes_from_every_point_of_a_run() {
 async fn a_reader_who_never_reads_slows_nobody() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let alone = Alone::new(&[&writer]);
-    let mut stuck = alone.board.open(question());
+    let mut stuck = alone.service.open(question());
     let accepted = stuck.next().await.unwrap();
     assert!(accepted.is_ok());
     let started = Instant::now();
@@ -109,7 +109,7 @@ async fn the_deadline_of_one_reader_ends_its_stream_only() {
 async fn an_abandoned_tip_is_finished_and_kept() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let alone = Alone::new(&[&writer]);
-    let mut stream = alone.board.open(question());
+    let mut stream = alone.service.open(question());
     while stream.next().await.unwrap().unwrap().at.offset == 0 {}
     drop(stream);
     alone.settle().await;
@@ -121,7 +121,7 @@ async fn an_abandoned_tip_is_finished_and_kept() {
     assert_eq!(writer.calls(), 1);
 }
 
-/// By the other policy, and whenever it was a refresh, the order is dropped after the linger.
+/// By the other policy, and whenever it was a refresh, the request is dropped after the linger.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_tip_is_dropped_after_the_linger_if_it_is_to_be() {
     for (abandoned, mode) in [
@@ -137,7 +137,7 @@ async fn an_abandoned_tip_is_dropped_after_the_linger_if_it_is_to_be() {
             let alone = Alone::with(settings, vec![provider(&writer)]);
             let mut request = question();
             request.mode = mode;
-            let mut stream = alone.board.open(request);
+            let mut stream = alone.service.open(request);
             let accepted = stream.next().await.unwrap();
             assert!(accepted.is_ok());
             sleep(PAUSE).await;
@@ -155,18 +155,18 @@ async fn an_abandoned_tip_is_dropped_after_the_linger_if_it_is_to_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_who_comes_back_within_the_linger_keeps_the_order_alive() {
+async fn a_reader_who_comes_back_within_the_linger_keeps_the_request_alive() {
     let writer = Writer::new("a", [gated(&PIECES)]);
     let settings = TipSettings {
         abandoned: Abandoned::Abort,
         ..settings()
     };
     let alone = Alone::with(settings, vec![provider(&writer)]);
-    let mut stream = alone.board.open(question());
+    let mut stream = alone.service.open(question());
     assert!(stream.next().await.unwrap().is_ok());
     drop(stream);
     sleep(Duration::from_secs(1)).await;
-    let again = alone.board.open(question());
+    let again = alone.service.open(question());
     let (again, ()) = tokio::join!(read(again), async {
         sleep(Duration::from_secs(5)).await;
         writer.open(PIECES.len() + 1);
@@ -215,7 +215,7 @@ async fn without_a_provider_the_static_tip_comes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_for_what_is_there_costs_no_order() {
+async fn a_question_for_what_is_there_costs_no_request() {
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
     let alone = Alone::new(&[&writer]);
     let mut cached = question();
@@ -228,7 +228,7 @@ async fn a_question_for_what_is_there_costs_no_order() {
     assert_eq!((kept.text.as_str(), kept.source), (TEXT, TipSource::Cache));
     let subject = question().subject;
     let cached = alone
-        .board
+        .service
         .cached(&subject, &question().locale, &question().persona)
         .await;
     assert_eq!(cached.unwrap().text, TEXT);

@@ -86,7 +86,7 @@ async fn followed(redis: &Redis) -> (Arc<Writer>, [Replica; 2], [JoinHandle<Read
     let writer = Writer::new("a", [gated(&TRUE)]);
     let replicas = [(); 2].map(|()| Replica::start(&nodes, &writer, &store));
     let leader = replicas[0].read(question());
-    eventually("it is ordered", SOON, async || writer.calls() == 1).await;
+    eventually("it is requested", SOON, async || writer.calls() == 1).await;
     let follower = replicas[1].read(question());
     eventually("it is followed", SOON, async || {
         let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:subs"));
@@ -162,15 +162,15 @@ async fn keys_of_another_type_cost_no_caller_its_tip_and_no_other_caller_redis()
     assert!(!state.reads_bypassed && !state.writes_bypassed);
     assert!(state.foreign_entries > 0);
     // The keys are the fleet's again.
-    let orders = writer.calls();
+    let requests = writer.calls();
     let other = Replica::start(&server(&redis.url()), &writer, &Arc::default());
     assert_eq!(other.read(question()).await.unwrap().text, TEXT);
-    assert_eq!(writer.calls(), orders);
+    assert_eq!(writer.calls(), requests);
 }
 
 /// An entry without a number of ours has one that is above all of ours.
 #[tokio::test]
-async fn an_entry_that_a_stranger_adds_to_a_log_costs_no_other_order() {
+async fn an_entry_that_a_stranger_adds_to_a_log_costs_no_other_request() {
     let redis = redis::start();
     let (writer, _replicas, readings) = followed(&redis).await;
     let entry = ["*", "k", "D", "o", "0", "b", "HACK"];

@@ -96,7 +96,7 @@ async fn without_a_provider_the_tip_of_a_person_comes_at_once_and_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_ordered_for_who_wants_what_is_there() {
+async fn what_is_not_there_is_not_requested_for_who_wants_what_is_there() {
     let provider = quick().await;
     let replica = replica_of(&provider, &[]).await;
     let hearing = hear(&replica, in_mode(TipMode::CachedOnly)).await;
@@ -163,7 +163,7 @@ async fn the_time_of_one_caller_ends_its_stream_and_no_other() {
     let replica = replica_of(&provider, &[]).await;
     let patient = ask(replica.client().await, question());
     let hurried = async {
-        eventually("it is ordered", SOON, async || {
+        eventually("it is requested", SOON, async || {
             provider.exchanges().len() == 1
         })
         .await;

@@ -40,12 +40,12 @@ pub enum Act {
     End,
 }
 
-/// Does one script for each order; the last one is done again and again.
+/// Does one script for each request; the last one is done again and again.
 pub struct Writer {
     route: Route,
     scripts: Mutex<VecDeque<Vec<Act>>>,
     gate: Arc<Semaphore>,
-    orders: Mutex<Vec<Instant>>,
+    requests: Mutex<Vec<Instant>>,
     under_way: Arc<AtomicUsize>,
 }
 
@@ -60,19 +60,19 @@ impl Writer {
             },
             scripts: Mutex::new(scripts.into_iter().collect()),
             gate: Arc::new(Semaphore::new(0)),
-            orders: Mutex::default(),
+            requests: Mutex::default(),
             under_way: Arc::default(),
         })
     }
 
-    /// When each order came.
-    pub fn orders(&self) -> Vec<Instant> {
-        self.orders.lock().unwrap().clone()
+    /// When each request came.
+    pub fn requests(&self) -> Vec<Instant> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// How many orders came.
+    /// How many requests came.
     pub fn calls(&self) -> usize {
-        self.orders.lock().unwrap().len()
+        self.requests.lock().unwrap().len()
     }
 
     /// How many it works on: neither ended nor dropped.
@@ -101,7 +101,7 @@ impl TipWriter for Writer {
     }
 
     fn write(&self, _: &Prompt) -> BoxStream<'static, Result<StreamEvent, WriteFailure>> {
-        self.orders.lock().unwrap().push(Instant::now());
+        self.requests.lock().unwrap().push(Instant::now());
         let working = Working::new(&self.under_way);
         let acts = VecDeque::from(self.script());
         let state = (acts, Arc::clone(&self.gate), working);
@@ -134,7 +134,7 @@ impl TipWriter for Writer {
     }
 }
 
-/// One order under way.
+/// One request under way.
 struct Working(Arc<AtomicUsize>);
 
 impl Working {

@@ -1,4 +1,4 @@
-//! What is wrong with a run is said at once, all of it, and costs no order.
+//! What is wrong with a run is said at once, all of it, and costs no request.
 use challenges_catalog::pb::admin::v1::{
     BatchGenerateTipsRequest, batch_generate_tips_request::Scope,
 };

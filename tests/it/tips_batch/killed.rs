@@ -32,7 +32,7 @@ async fn after_a_kill_in_a_live_run_the_next_call_writes_what_is_missing() {
     fleet.replicas[0].kill().await;
     reading.join_next().await;
     let kept = fleet.database.query_i64(count).await;
-    let ordered = provider.exchanges().len();
+    let requested = provider.exchanges().len();
     assert!(kept < 18, "it died in the middle");
 
     provider.open(1_000);
@@ -46,21 +46,21 @@ async fn after_a_kill_in_a_live_run_the_next_call_writes_what_is_missing() {
         fleet.database.query_i64(count).await == 18
     })
     .await;
-    // None that was kept is ordered again.
+    // None that was kept is requested again.
     let missing = usize::try_from(18 - kept).unwrap();
-    assert_eq!(provider.exchanges().len(), ordered + missing);
+    assert_eq!(provider.exchanges().len(), requested + missing);
     let paid = "SELECT count(*) FROM challenges_catalog.tip_attempts WHERE outcome = 'success'";
-    eventually("the books are complete", SOON, async || {
+    eventually("the ledger is complete", SOON, async || {
         fleet.database.query_i64(paid).await == 18
     })
     .await;
     assert_eq!(generate(&fleet.replicas[1], all()).await.summary.kept, 18);
 }
 
-/// The books have every attempt as the provider counted it; one that was cut off is a guess,
+/// The ledger has every attempt as the provider counted it; one that was cut off is a guess,
 /// and says so.
 #[tokio::test]
-async fn the_books_have_every_attempt_and_mark_those_that_were_cut_off_as_guesses() {
+async fn the_ledger_has_every_attempt_and_mark_those_that_were_cut_off_as_guesses() {
     let provider = gated().await;
     let url = provider.url();
     let fleet = Fleet::start_with(1, &ordering_at(&url)).await;
@@ -83,7 +83,7 @@ async fn the_books_have_every_attempt_and_mark_those_that_were_cut_off_as_guesse
         |of: &str| format!("SELECT count(*) FROM challenges_catalog.tip_attempts WHERE {of}");
     let cut_off =
         count("outcome = 'aborted' AND is_estimated AND input_tokens = 9 AND cost_micro_usd >= 9");
-    eventually("they are in the books", SOON, async || {
+    eventually("they are in the ledger", SOON, async || {
         fleet.database.query_i64(&cut_off).await == 3
     })
     .await;

@@ -1,4 +1,4 @@
-//! Runs that order one tip after the other.
+//! Runs that request one tip after the other.
 use std::time::Duration;
 
 use challenges_catalog::pb::{
@@ -45,12 +45,12 @@ async fn every_challenge_gets_its_tip_once_and_a_second_call_writes_nothing() {
         (summary.failed, summary.untried, summary.attempts),
         (0, 0, SEEDED)
     );
-    let orders = u64::try_from(SEEDED).unwrap();
-    assert_eq!(summary.cost_micro_usd, orders * COST);
+    let requests = u64::try_from(SEEDED).unwrap();
+    assert_eq!(summary.cost_micro_usd, requests * COST);
     let usage = summary.usage.unwrap();
     assert_eq!(
         (usage.input_tokens, usage.output_tokens),
-        (orders * 9, orders * 5)
+        (requests * 9, requests * 5)
     );
     assert!(!usage.estimated);
     let mut ids: Vec<_> = told
@@ -103,7 +103,7 @@ async fn a_difficulty_a_list_and_a_refresh_have_their_own_tips_written() {
 }
 
 #[tokio::test]
-async fn a_plan_is_told_with_the_most_that_it_may_cost_and_nothing_is_ordered() {
+async fn a_plan_is_told_with_the_most_that_it_may_cost_and_nothing_is_requested() {
     let provider = quick().await;
     let replica = replica_of(&provider, &[]).await;
     hear(&replica, question()).await;
@@ -179,7 +179,7 @@ async fn one_run_is_under_way_and_the_call_that_drops_it_makes_room() {
     let provider = gated().await;
     let replica = replica_of(&provider, &[]).await;
     let first = begin(&replica, all()).await.unwrap();
-    eventually("it orders", Duration::from_secs(10), async || {
+    eventually("it calls", Duration::from_secs(10), async || {
         provider.exchanges().len() >= 2
     })
     .await;
@@ -190,12 +190,12 @@ async fn one_run_is_under_way_and_the_call_that_drops_it_makes_room() {
     );
     drop(first);
     let _next = begin_when_free(&replica, some(&[CHALLENGE])).await;
-    let ordered = provider.exchanges().len();
+    let requested = provider.exchanges().len();
     assert!(
-        ordered < 18,
-        "{ordered} were ordered although the call is gone"
+        requested < 18,
+        "{requested} were requested although the call is gone"
     );
-    (0..ordered + 2).for_each(|_| finish(&provider));
+    (0..requested + 2).for_each(|_| finish(&provider));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The books of the service: every attempt in PostgreSQL, and the day's money in Redis.
+//! The service's own ledger: every attempt in PostgreSQL, and the day's money in Redis.
 use std::collections::HashMap;
 
 use bb8_redis::redis::cmd;
@@ -16,7 +16,7 @@ pub struct Entry {
 /// What Redis has of the day, of all replicas together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Money {
-    /// What ended orders cost.
+    /// What ended requests cost.
     pub settled: u64,
     /// How far replicas may go, those that are gone with them.
     pub granted: u64,

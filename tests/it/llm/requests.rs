@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fixture::{BOTH, KEY, Protocol, clock, events, settings, write};
 use crate::support::scripted::{Act, Exchange, Scripted};
 
-async fn order(protocol: Protocol, change: impl Fn(&mut ProviderSettings)) -> (Exchange, Value) {
+async fn request(protocol: Protocol, change: impl Fn(&mut ProviderSettings)) -> (Exchange, Value) {
     let body = protocol.text(&["Hi"]) + &protocol.good_end();
     let server = Scripted::playing(vec![events(body)]).await;
     let mut settings = settings(&format!("{}/base/", server.url()));
@@ -21,7 +21,7 @@ async fn order(protocol: Protocol, change: impl Fn(&mut ProviderSettings)) -> (E
 
 #[tokio::test]
 async fn anthropic_is_sent_a_message() {
-    let (exchange, body) = order(Protocol::Anthropic, |_| {}).await;
+    let (exchange, body) = request(Protocol::Anthropic, |_| {}).await;
     assert!(
         exchange
             .head
@@ -48,7 +48,7 @@ async fn anthropic_is_sent_a_message() {
 
 #[tokio::test]
 async fn a_server_like_openai_is_sent_a_chat() {
-    let (exchange, body) = order(Protocol::OpenAi, |_| {}).await;
+    let (exchange, body) = request(Protocol::OpenAi, |_| {}).await;
     assert!(
         exchange
             .head
@@ -63,7 +63,7 @@ async fn a_server_like_openai_is_sent_a_chat() {
             "messages": [{"role": "system", "content": "You coach."},
                 {"role": "user", "content": "Say hello."}]})
     );
-    let (exchange, _) = order(Protocol::OpenAi, |settings| settings.key = None).await;
+    let (exchange, _) = request(Protocol::OpenAi, |settings| settings.key = None).await;
     assert!(
         !exchange.head.contains("authorization"),
         "{}",
@@ -74,7 +74,7 @@ async fn a_server_like_openai_is_sent_a_chat() {
 #[tokio::test]
 async fn a_temperature_is_sent_when_it_is_not_the_default() {
     for protocol in BOTH {
-        let (_, body) = order(protocol, |settings| settings.temperature_milli = 700).await;
+        let (_, body) = request(protocol, |settings| settings.temperature_milli = 700).await;
         assert_eq!(body["temperature"], json!(0.7));
     }
 }
@@ -82,7 +82,7 @@ async fn a_temperature_is_sent_when_it_is_not_the_default() {
 #[tokio::test]
 async fn compressed_answers_are_not_asked_for() {
     for protocol in BOTH {
-        let (exchange, _) = order(protocol, |_| {}).await;
+        let (exchange, _) = request(protocol, |_| {}).await;
         let (_, encoding) = exchange.head.split_once("accept-encoding: ").unwrap();
         assert!(encoding.starts_with("identity"), "{}", exchange.head);
     }
@@ -90,7 +90,7 @@ async fn compressed_answers_are_not_asked_for() {
 
 #[tokio::test]
 async fn a_gateway_is_sent_a_bearer_token_and_headers_of_its_own() {
-    let (exchange, _) = order(Protocol::Anthropic, |settings| {
+    let (exchange, _) = request(Protocol::Anthropic, |settings| {
         settings.key = None;
         settings.auth_token = Some("t0ken".into());
         settings.extra_headers = vec![("x-team".to_owned(), "coaches".into())];
@@ -100,7 +100,7 @@ async fn a_gateway_is_sent_a_bearer_token_and_headers_of_its_own() {
         assert!(exchange.head.contains(header), "{}", exchange.head);
     }
     assert!(!exchange.head.contains("x-api-key"), "{}", exchange.head);
-    let (exchange, _) = order(Protocol::OpenAi, |settings| {
+    let (exchange, _) = request(Protocol::OpenAi, |settings| {
         settings.extra_headers = vec![("authorization".to_owned(), "Basic b2s=".into())];
     })
     .await;
