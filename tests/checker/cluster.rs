@@ -28,7 +28,7 @@ const SETTINGS: [&str; 2] = [
     "wal_retrieve_retry_interval = '200ms'",
     "wal_keep_size = '128MB'",
 ];
-/// The setting that lets transactions be prepared; while it is on, no writer sends hints.
+/// The setting that lets transactions be prepared; while it is on, no writer sends NOTIFY.
 const PREPARES: &str = "max_prepared_transactions = 8";
 /// A standby that is not cut off by then never will be.
 const PATIENCE: Duration = Duration::from_secs(20);

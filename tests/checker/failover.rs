@@ -54,11 +54,11 @@ impl Inflict<'_> {
         let mut windows = Vec::new();
         for slot in &led {
             windows.push(self.history.open_window(Trouble::Database(slot.index)));
-            slot.links.lock().await[primary.host].switch_to(standby.port());
+            slot.proxies.lock().await[primary.host].switch_to(standby.port());
         }
         sleep(length).await;
         for slot in &led {
-            slot.links.lock().await[primary.host].switch_to(primary.server.port());
+            slot.proxies.lock().await[primary.host].switch_to(primary.server.port());
         }
         standby.resume_replay().await;
         for window in &windows {

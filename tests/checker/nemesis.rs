@@ -205,10 +205,10 @@ impl Inflict<'_> {
         let window = self.history.open_window(Trouble::Database(slot.index));
         let host = self.servers.cluster.primary().host;
         // The standby stays in reach.
-        let mut links = slot.links.lock().await;
-        links[host].set(Mode::Blackhole).await;
+        let mut proxies = slot.proxies.lock().await;
+        proxies[host].set(Mode::Blackhole).await;
         sleep(length).await;
-        links[host].set(Mode::Pass).await;
+        proxies[host].set(Mode::Pass).await;
         self.history.close_window(&window, AFTERMATH);
     }
 

@@ -45,7 +45,7 @@ pub struct Servers {
 pub struct Slot {
     pub index: usize,
     /// The ways to the two hosts that the address of the database names.
-    pub links: tokio::sync::Mutex<[Proxy; 2]>,
+    pub proxies: tokio::sync::Mutex<[Proxy; 2]>,
     ports: [u16; 2],
     replica: Mutex<Option<Replica>>,
     client: RwLock<(u32, Option<Channel>)>,
@@ -63,11 +63,11 @@ impl Servers {
         database.execute(include_str!("prepare.sql")).await;
         let mut slots = Vec::new();
         for index in 0..REPLICAS {
-            let links = [Proxy::to(database.port()).await, Proxy::to(NOWHERE).await];
+            let proxies = [Proxy::to(database.port()).await, Proxy::to(NOWHERE).await];
             slots.push(Slot {
                 index,
-                ports: [links[0].port(), links[1].port()],
-                links: tokio::sync::Mutex::new(links),
+                ports: [proxies[0].port(), proxies[1].port()],
+                proxies: tokio::sync::Mutex::new(proxies),
                 replica: Mutex::default(),
                 client: RwLock::new((0, None)),
             });
@@ -85,7 +85,7 @@ impl Servers {
     /// Has one of the two hosts lead to a server, for every replica.
     pub async fn lead(&self, host: usize, port: u16) {
         for slot in &self.slots {
-            slot.links.lock().await[host].switch_to(port);
+            slot.proxies.lock().await[host].switch_to(port);
         }
     }
 
@@ -114,7 +114,7 @@ impl Servers {
             ),
             ("REDIS_URL", self.redis.url()),
             ("CATALOG_LOG", "warn".to_owned()),
-            // It would mend what the checker is to see.
+            // It would repair what the checker is to see.
             ("CATALOG_AUDIT_INTERVAL", "0s".to_owned()),
             // A client that learns too late that its connection is to end cancels its own call.
             ("CATALOG_CONNECTION_AGE", "1d".to_owned()),

@@ -30,7 +30,7 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 const REFLECT: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 const STATUS: &str = "/challenges.admin.v1.CacheAdmin/GetCacheStatus";
 
-/// Begins `count` requests of one connection with these bytes, and waits for what they are told.
+/// Begins `count` requests of one connection with these bytes, and waits for their answers.
 async fn begin(replica: &Replica, path: &str, bytes: Bytes, count: usize) -> Vec<Status> {
     let stream = TcpStream::connect(replica.addr()).await.unwrap();
     let client = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));

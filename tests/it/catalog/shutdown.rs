@@ -54,7 +54,7 @@ async fn the_end_is_announced_and_calls_go_on_until_the_delay_is_over() {
     let watched = async {
         assert_eq!(next().await, Some(ServingStatus::NotServing));
         assert!(asked.elapsed() < delay / 2, "it is said at once");
-        // Longer than a beat of what watches over the dependencies.
+        // Longer than the interval of the health checks of dependencies.
         while asked.elapsed() + Duration::from_millis(500) < delay {
             assert!(list(&replica, Difficulty::Beginner, 20).await.is_ok());
             let said = client.check(whole()).await.unwrap().get_ref().status();

@@ -1,4 +1,4 @@
-//! What a script is told: in the stream that it reads, beside it, and by the exit code.
+//! What a script gets: on standard output, on standard error, and as exit code.
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 
 use serde_json::Value;

@@ -145,7 +145,7 @@ impl Names {
     }
 }
 
-/// A line whose words that differ from run to run are only told by their kind.
+/// A line in which words that differ from run to run are replaced by their kind.
 struct Masked {
     text: String,
     words: Vec<String>,
@@ -192,7 +192,7 @@ impl Masked {
     }
 }
 
-/// A value of JSON with its strings told by their kind, and with figures that depend on when they
+/// A value of JSON with its strings replaced by their kind, and with figures that depend on when they
 /// are asked for only as such, where `are_figures`.
 pub fn masked_json(value: Value, are_figures: bool) -> Value {
     match value {

@@ -1,4 +1,4 @@
-//! `admin cache warm`: told as it goes, one at a time.
+//! `admin cache warm`: reports progress, one at a time.
 use serde_json::Value;
 
 use super::terminal::Terminal;

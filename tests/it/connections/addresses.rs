@@ -11,7 +11,7 @@ use crate::support::{
     replica::Replica,
 };
 
-/// What several hosters add, and what other programs are told by the same address.
+/// Parameters that hosters add, and those of other programs with the same address.
 const ADDED: &str = "channel_binding=prefer&gssencmode=prefer&keepalives=1&keepalives_idle=30&connect_timeout=5\
     &options=-c%20search_path%3Dpg_catalog&pgbouncer=false&connection_limit=5";
 

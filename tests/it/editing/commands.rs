@@ -260,7 +260,7 @@ async fn a_file_with_bad_lines_changes_nothing_and_each_is_named() {
     ] {
         assert!(ended.err.contains(text), "no {text:?} in {}", ended.err);
     }
-    // What only the catalog can know is told when the rest is right.
+    // What only the catalog can know is reported when the rest is right.
     let repeats = |number: u32| {
         if number == 4_711 {
             line(1, "Again")

@@ -1,4 +1,4 @@
-//! A history that is kept for a time: by replicas, by command, and what callers are told of what went.
+//! A history that is kept for a time: by replicas, by command, and what callers learn of what was pruned.
 use std::time::Duration;
 
 use challenges_catalog::pb::admin::v1 as pb;

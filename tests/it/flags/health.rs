@@ -101,9 +101,9 @@ async fn a_broken_row_is_told_by_health_once_by_the_log_and_the_last_good_value_
     }
     let log = replica.log();
     let text = "rollout_percentage must be 0 to 100, not 101";
-    // Once when it is found, and once more when it is mended.
+    // Once when it is found, and once more when it is repaired.
     assert_eq!(log.matches(text).count(), 2, "{log}");
-    // An operator mends it by throwing the switch.
+    // An operator repairs it by setting the flag.
     let mended = set_flag(replica, "near_cache", true).await.flag.unwrap();
     assert_eq!(
         (

@@ -22,14 +22,14 @@ use crate::support::{
 /// Whoever holds this advisory lock stops commits of the table that waits for it.
 const GATE: i64 = 7;
 
-/// What a replica's database can be lost by.
-struct Link {
+/// A connection to the database that a test can cut.
+struct DatabaseConnection {
     database: Database,
     proxy: Proxy,
-    seal: PgConnection,
+    lock_holder: PgConnection,
 }
 
-async fn replica() -> (Replica, Link) {
+async fn replica() -> (Replica, DatabaseConnection) {
     let database = postgres::fresh().await;
     migrate(&database).await;
     let proxy = Proxy::to(database.port()).await;
@@ -38,27 +38,27 @@ async fn replica() -> (Replica, Link) {
     for table in ["feature_flags", "challenges_catalog.runtime_settings"] {
         database.commits_wait_for(GATE, table).await;
     }
-    let seal = database.connect().await;
-    let link = Link {
+    let lock_holder = database.connect().await;
+    let connection = DatabaseConnection {
         database,
         proxy,
-        seal,
+        lock_holder,
     };
-    (replica, link)
+    (replica, connection)
 }
 
-impl Link {
+impl DatabaseConnection {
     /// What comes of a call whose connection is cut while it commits, when the commit is made.
     async fn cut_under<T>(&mut self, call: impl Future<Output = T>) -> T {
         let hold = sqlx::query("SELECT pg_advisory_lock($1)").bind(GATE);
-        hold.execute(&mut self.seal).await.unwrap();
+        hold.execute(&mut self.lock_holder).await.unwrap();
         let losing = async {
             all_wait(&self.database, 1).await;
             self.proxy.cut();
             // The service asks again, and that waits for the first commit.
             all_wait(&self.database, 2).await;
             let release = sqlx::query("SELECT pg_advisory_unlock($1)").bind(GATE);
-            release.execute(&mut self.seal).await.unwrap();
+            release.execute(&mut self.lock_holder).await.unwrap();
         };
         tokio::join!(call, losing).0
     }
@@ -76,13 +76,15 @@ async fn all_wait(database: &Database, sessions: i64) {
 
 #[tokio::test]
 async fn a_flag_that_was_changed_is_answered_as_changed() {
-    let (replica, mut link) = replica().await;
+    let (replica, mut connection) = replica().await;
     set_flag(&replica, "near_cache", true).await;
     let request = UpdateFeatureFlagRequest {
         etag: get(&replica, "near_cache").await.etag,
         ..switch("near_cache", false)
     };
-    let changed = link.cut_under(client::update(&replica, request)).await;
+    let changed = connection
+        .cut_under(client::update(&replica, request))
+        .await;
     let flag = changed.unwrap().flag.unwrap();
     let now = get(&replica, "near_cache").await;
     assert_eq!((now.enabled, now.etag), (false, flag.etag));
@@ -90,7 +92,7 @@ async fn a_flag_that_was_changed_is_answered_as_changed() {
 
 #[tokio::test]
 async fn a_flag_that_was_reset_is_answered_as_reset() {
-    let (replica, mut link) = replica().await;
+    let (replica, mut connection) = replica().await;
     set_flag(&replica, "near_cache", false).await;
     let request = ResetFeatureFlagRequest {
         name: "near_cache".to_owned(),
@@ -98,14 +100,16 @@ async fn a_flag_that_was_reset_is_answered_as_reset() {
         environment: None,
     };
     let mut client = flags(&replica).await;
-    let reset = link.cut_under(client.reset_feature_flag(request)).await;
+    let reset = connection
+        .cut_under(client.reset_feature_flag(request))
+        .await;
     let flag = reset.unwrap().into_inner().flag.unwrap();
     assert_eq!((flag.enabled, flag.source()), (true, ValueSource::Default));
 }
 
 #[tokio::test]
 async fn a_setting_that_was_made_by_somebody_is_answered_as_made() {
-    let (replica, mut link) = replica().await;
+    let (replica, mut connection) = replica().await;
     let request = UpdateRuntimeSettingRequest {
         etag: settings::get(&replica, "cache_ttl_ms").await.etag,
         ..set("cache_ttl_ms", 60_000)
@@ -114,7 +118,9 @@ async fn a_setting_that_was_made_by_somebody_is_answered_as_made() {
     let name = "ann".parse().unwrap();
     request.metadata_mut().insert("x-caller-id", name);
     let mut client = client::settings(&replica).await;
-    let changed = link.cut_under(client.update_runtime_setting(request)).await;
+    let changed = connection
+        .cut_under(client.update_runtime_setting(request))
+        .await;
     let setting = changed.unwrap().into_inner().setting.unwrap();
     assert_eq!(
         (setting.value, setting.updated_by.as_str()),

@@ -58,7 +58,7 @@ async fn all_refuse(fleet: &Fleet, since: Instant, refused: bool) {
     }
 }
 
-/// Asks all that is no call to the catalog, until told to stop; counts answers and failures.
+/// Makes all calls but those to the catalog, until stopped; counts answers and failures.
 async fn ask_all_else(replica: &Replica, stop: &AtomicBool, counts: &(AtomicU64, AtomicU64)) {
     let endpoint = Channel::from_shared(format!("http://{}", replica.addr())).unwrap();
     let channel = endpoint.connect().await.unwrap();

@@ -120,7 +120,7 @@ async fn another_time_to_live_holds_on_every_replica_for_what_is_loaded_next() {
             get(replica, "cache_ttl_ms").await.value == 3_600_000
         })
         .await;
-        // Word of it goes round in the replica within a beat.
+        // The replica applies it within one interval.
         let size = Cell::new(page_size);
         eventually("it is in force", WITHIN, async || {
             size.set(size.get() + 2);

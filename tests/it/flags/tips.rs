@@ -124,8 +124,8 @@ async fn a_rollout_is_for_the_same_callers_whenever_they_ask() {
     assert!((1..24).contains(&count), "{count} of 24");
 }
 
-/// Three replicas with a provider that may be paid nothing: who is inside a rollout is told so, who
-/// is outside is told that, and nobody waits for a text.
+/// Three replicas without a budget for their provider: the fallback cause shows who is inside a rollout and who is
+/// outside, and nobody waits for a text.
 async fn with_nothing_to_pay() -> Fleet {
     let settings = [
         ("ANTHROPIC_API_KEY", "key"),

@@ -47,7 +47,7 @@ async fn a_change_behind_the_triggers_back_is_noticed_and_the_alarm_raised() {
     let replica = Replica::start(&settings).await;
     let disable = "ALTER TABLE approach_challenges DISABLE TRIGGER challenges_catalog_update";
     database.execute(disable).await;
-    // The DDL itself is told; only when that was heard, nothing but the audit can notice what follows.
+    // The DDL itself is noticed. Only after that can nothing but the audit notice what follows.
     database
         .execute("SELECT challenges_catalog.number(2000)")
         .await;

@@ -1,4 +1,4 @@
-//! Warming on demand: told as it goes, one at a time in the fleet, ended by dropping the call.
+//! Warming on demand: reports progress, one at a time in the fleet, ended by dropping the call.
 use std::time::Duration;
 
 use challenges_catalog::pb::{

@@ -1,4 +1,4 @@
-//! What becomes of a catalog into which another one's own tables are replicated, and how it is told and repaired.
+//! What becomes of a catalog into which another one's own tables are replicated, and how that is reported and repaired.
 use challenges_catalog::repository::{Location, verify};
 
 use super::fixtures::{HISTORY, PATIENCE, both_migrated, serve, shows};

@@ -19,7 +19,7 @@ pub fn log_lines(replica: &Replica) -> Vec<Value> {
     lines.collect()
 }
 
-/// Asks for `count` challenges of which there is no copy; none is told.
+/// Asks for `count` challenges that are not cached; none is answered.
 async fn fail(replica: &Replica, count: u32) {
     let client = replica.client().await;
     let calls = (0..count).map(|_| {

@@ -1,4 +1,4 @@
-//! A Redis that answers reads and refuses writes is told, worked around, and used again.
+//! A Redis that answers reads and refuses writes is logged, done without, and used again.
 use bb8_redis::redis::cmd;
 use challenges_catalog::pb::catalog::v1::Difficulty;
 

@@ -1,5 +1,5 @@
-//! What Redis refuses of one command is told as long as it does, whatever others come to; and an outage is
-//! told however soon it follows on another.
+//! A command that Redis refuses is reported as long as it does, whatever becomes of other commands; and an outage is
+//! logged however soon it follows another.
 use bb8_redis::redis::cmd;
 use challenges_catalog::pb::catalog::v1::Difficulty;
 use serde_json::Value;

@@ -208,7 +208,7 @@ impl Catalog {
         self.execute(age).await;
     }
 
-    /// Makes what every replica told last so much older.
+    /// Makes every replica's last heartbeat so much older.
     pub async fn hush(&self, by: Duration) {
         let by = by.as_secs();
         let hush = match &self.place {

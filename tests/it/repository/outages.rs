@@ -211,7 +211,7 @@ async fn a_commit_of_another_program_is_announced_and_again_after_the_link_was_c
             let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE query LIKE 'LISTEN%' AND datname = current_database()";
             database.execute(cut).await;
-            // The cut itself is a hint.
+            // The cut itself counts as a notification.
             heard().await;
         }
     };

@@ -69,7 +69,7 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
     let listen = async {
         tokio::select! {
             () = store.listen() => {}
-            // The first hint says that it listens.
+            // The first notification says that it listens.
             () = async { store.hint().await; owner.insert_missing(&[new]).await.unwrap(); store.hint().await; } => {}
         }
     };

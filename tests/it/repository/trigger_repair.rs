@@ -1,4 +1,4 @@
-//! Triggers that something left off, or on for the wrong sessions, are mended by `migrate up`, and what changed
+//! Triggers that something disabled, or enabled for the wrong sessions, are repaired by `migrate up`, and what changed
 //! meanwhile counts as changed.
 use challenges_catalog::{
     domain::{Operation, RevisionQuery, Tell},
@@ -50,7 +50,7 @@ async fn head(database: &Database) -> u64 {
     page.head.seq
 }
 
-/// What the feed has told since commit `before`.
+/// What the feed has reported since commit `before`.
 async fn told_since(database: &Database, before: u64) -> Vec<String> {
     let store = open(Location::Postgres(&database.url()));
     let page = store.poll(before, ANYONE, Tell::Nothing).await.unwrap();

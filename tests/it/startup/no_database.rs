@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, time::Instant};
 use super::ended::{Ended, SECRET, run, serve, sqlite};
 use crate::support::{fleet, postgres, process::free_port};
 
-/// The end of a `serve`, when it was told by the log as JSON.
+/// The end of a `serve`, as the JSON log has it.
 fn last_line(ended: &Ended) -> serde_json::Value {
     serde_json::from_str(ended.err.lines().last().unwrap()).unwrap()
 }

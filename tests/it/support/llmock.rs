@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::process::{self, Plan, Process};
 
-/// A simulator of the test's own; it does what it should until it is told to misbehave.
+/// A simulator of the test's own; it behaves until a test makes it misbehave.
 pub struct Llmock {
     _process: Process,
     port: u16,

@@ -1,4 +1,4 @@
-//! The servers, links and waits that tests are made of.
+//! The servers, proxies and waits that tests are made of.
 //!
 //! Every server is on a free port of its own and dies with the test process.
 pub mod aimock;

@@ -1,4 +1,4 @@
-//! A TCP proxy on a link that a test wants to slow, hole or cut.
+//! A TCP proxy on a connection that a test slows down, blackholes or cuts.
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{

@@ -32,7 +32,7 @@ pub enum Act {
     Pause(Duration),
     /// Waits until the test opens one gate more.
     Gate,
-    /// Sends nothing more, and waits until the client leaves.
+    /// Sends nothing more, and waits until the client goes away.
     Hold,
     /// Breaks the connection.
     Reset,
@@ -124,7 +124,7 @@ async fn accept(listener: TcpListener, author: Arc<Author>, stage: Stage) {
         stream.set_nodelay(true).unwrap();
         let (author, stage) = (Arc::clone(&author), stage.clone());
         connections.spawn(async move {
-            // A client that leaves is noted; it is no fault of the server's.
+            // A client that goes away is noted; it is no error of the server.
             serve(stream, &*author, &stage).await.ok();
         });
     }

@@ -62,7 +62,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, server: SocketAddr
         let (stream, _) = listener.accept().await.unwrap();
         let acceptor = acceptor.clone();
         connections.spawn(async move {
-            // A caller that does not trust it leaves; that is its right.
+            // A caller that does not trust it hangs up, as it should.
             let Ok(mut front) = acceptor.accept(stream).await else {
                 return;
             };

@@ -184,7 +184,7 @@ async fn redis_killed_while_a_tip_is_written_costs_no_caller_its_tip() {
     }
 }
 
-/// A replica that leaves hands its tip over; callers of others hardly notice.
+/// A replica that drains hands its tip over; callers of other replicas hardly notice.
 #[tokio::test]
 async fn a_replica_that_leaves_hands_over_what_it_has_written() {
     let old = Scripted::playing(tip(&OLD, &Act::Gate)).await;

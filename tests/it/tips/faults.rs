@@ -247,7 +247,7 @@ async fn a_tip_that_just_failed_is_tried_again_after_a_while_and_not_before() {
     assert_eq!(alone.read(question()).await.text, TEXT);
 }
 
-/// On this side: what is booked is what the provider told.
+/// On this side: what is recorded is what the provider reported.
 #[tokio::test(start_paused = true)]
 async fn the_ledger_holds_what_the_provider_told() {
     let writer = Writer::new("a", [good()]);

@@ -141,7 +141,7 @@ async fn the_fleet_keeps_the_providers_limit() {
     assert_eq!(limited + calls, 300);
 }
 
-/// What one replica was told of a pause, all keep.
+/// A pause that one replica was asked for, all keep.
 #[tokio::test]
 async fn a_pause_that_one_replica_was_told_holds_for_the_fleet() {
     let (redis, store) = (redis::start(), Arc::<Store>::default());

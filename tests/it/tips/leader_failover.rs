@@ -165,7 +165,7 @@ async fn a_leader_that_was_frozen_publishes_nothing_when_it_wakes() {
     assert_eq!(scene.store.tips()[0].text, NEW_TEXT);
 }
 
-/// A replica that leaves hands over at once, and its own readers have a tip too.
+/// A replica that stops hands over at once, and its own readers have a tip too.
 #[tokio::test]
 async fn a_leader_that_stops_hands_over_within_half_a_second() {
     let mut scene = Scene::start(spoken(&NEW, PAUSE)).await;

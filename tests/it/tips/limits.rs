@@ -197,7 +197,7 @@ fn messages(mut bytes: Bytes) -> Vec<StreamTipsResponse> {
     messages
 }
 
-/// Whoever is streamed to when the replica leaves is told where to go on, and does not hold it up.
+/// A caller with a stream when the replica drains learns where to go on, and does not hold it up.
 #[tokio::test]
 async fn a_replica_that_leaves_sends_its_streams_elsewhere() {
     let provider = gated().await;

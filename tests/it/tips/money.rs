@@ -32,7 +32,7 @@ struct Standings {
 }
 
 impl Standings {
-    /// `None` before anybody told.
+    /// `None` before any replica sent its totals.
     fn of(redis: &Redis) -> Option<Self> {
         let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:money:*"));
         let replicas: HashMap<String, String> = redis.ask(cmd("HGETALL").arg(keys.first()?));

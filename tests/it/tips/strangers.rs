@@ -27,7 +27,7 @@ fn key_of(redis: &Redis, name: &str) -> String {
     keys[0].replace(":ep", &format!(":{name}"))
 }
 
-/// Has the tip written once, by a replica that leaves then; the store forgets it.
+/// Generates the tip once, at a replica that stops then; the store forgets it.
 async fn written_once(redis: &Redis) {
     let (store, writer) = (
         Arc::<Store>::default(),

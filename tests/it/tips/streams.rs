@@ -108,7 +108,7 @@ async fn what_is_not_there_is_not_requested_for_who_wants_what_is_there() {
 }
 
 /// A caller goes on behind any event that it had; with a token that fits nothing it gets
-/// all of the tip, and is told to forget what it has.
+/// all of the tip, after a reset.
 #[tokio::test]
 async fn a_stream_goes_on_behind_any_of_its_events() {
     let provider = gated().await;

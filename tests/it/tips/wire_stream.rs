@@ -78,7 +78,7 @@ pub async fn ask(
     listen(String::new(), stream).await
 }
 
-/// The question with a time limit, which the server is told.
+/// The question with a deadline, which the server gets.
 pub fn within(limit: Duration, question: StreamTipsRequest) -> Request<StreamTipsRequest> {
     let mut request = Request::new(question);
     request.set_timeout(limit);

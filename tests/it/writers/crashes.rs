@@ -44,7 +44,7 @@ async fn kill_when_it_waits(scene: &Scene) {
     ended.unwrap_err();
 }
 
-/// Challenges 1 and 2 are told, each once, though numbering was ended in between.
+/// The changes of challenges 1 and 2 are reported, each once, though numbering was ended in between.
 async fn is_ended_at(scene: &mut Scene, table: &str, moment: &str) {
     let mut holder = pause_at(scene, table, moment).await;
     run(&mut scene.writer().await, &insert(1)).await;
@@ -182,7 +182,7 @@ async fn after_a_crash_no_number_is_given_again_and_everything_counts_as_changed
     let mut history = scene.poll().await.database;
     for round in 0..2 {
         run(&mut scene.writer().await, &insert(round)).await;
-        // The number is told and need not be on the disk.
+        // The number is given out and need not be on the disk.
         let before = scene.poll().await;
         assert_eq!(before.database, history);
         scene.crash();

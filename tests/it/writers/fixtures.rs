@@ -16,7 +16,7 @@ use crate::support::{
 /// Polls for nobody in particular.
 const ANYONE: ReplicaId = ReplicaId(Uuid::nil());
 
-/// A migrated database, a role that may write the table and nothing else, and somebody who follows what is told.
+/// A migrated database, a role that may write the table and nothing else, and a reader of the feed.
 pub struct Scene {
     pub database: Database,
     /// That role.
@@ -63,7 +63,7 @@ impl Scene {
             seen: 0,
             server,
         };
-        // Nothing of before is told.
+        // Earlier changes are not reported.
         while !scene.poll().await.is_whole {}
         scene
     }
@@ -197,7 +197,7 @@ pub fn id(number: u32) -> Uuid {
     Uuid::parse_str(&format!("{number:032}")).unwrap()
 }
 
-/// What is told of a challenge and its list.
+/// The tags that a change of a challenge touches: it and its list.
 pub fn told(number: u32) -> [String; 2] {
     [
         format!("challenge:{}", id(number)),

@@ -133,7 +133,7 @@ async fn a_deferred_key_and_a_counter_of_others_are_no_deadlock() {
 #[tokio::test]
 async fn advisory_locks_of_others_before_and_after_their_writes_are_no_deadlock() {
     let scene = scene().await;
-    // The last is the one that a hint takes, if it is free.
+    // The last is the one that NOTIFY takes, if it is free.
     for lock in ["1", "7161132859655742317", "7161094785523310113"] {
         let before = format!(
             "SELECT pg_advisory_xact_lock({lock}); {}",

@@ -1,4 +1,4 @@
-//! A transaction that is left open or prepared holds up nobody, and is told when it commits.
+//! A transaction that is left open or prepared holds up nobody, and is noticed when it commits.
 use challenges_catalog::pb::{
     admin::v1::{
         InvalidateCacheRequest, cache_admin_client::CacheAdminClient,

@@ -13,7 +13,7 @@ async fn session(settings: &str) -> (Scene, PgConnection) {
     (scene, writer)
 }
 
-/// Each kind of write goes through with these settings, and is told.
+/// Each kind of write goes through with these settings, and is noticed.
 async fn all_writes_are_told(settings: &str) {
     let (mut scene, mut writer) = session(settings).await;
     let write = async |writer: &mut PgConnection, sql: &str| {

@@ -1,4 +1,4 @@
-//! Streaming standbys: read-only copies of a server that follow it, lag when told to, and take over.
+//! Streaming standbys: read-only copies of a server that follow it, lag on request, and take over.
 use std::{path::Path, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
