@@ -2,8 +2,8 @@
 use async_trait::async_trait;
 
 use super::{
-    ControlKind, ControlRow, Environment, Error, Flag, FlagValue, RawFlag, RuntimeControl,
-    RuntimeSetting, Stamp, Version,
+    Configured, ControlKind, ControlRow, Environment, Error, Flag, FlagValue, RawFlag,
+    RuntimeControl, RuntimeSetting, Stamp, Version,
 };
 
 /// All rows of both tables, from one snapshot.
@@ -37,69 +37,52 @@ pub enum DraftValue {
     Setting(RuntimeSetting, u64),
 }
 
-impl ControlDraft {
-    /// Whether a row says just this, by the word of `editor`.
-    #[must_use]
-    pub fn matches_row(&self, rows: &ControlRows, editor: Option<&str>) -> bool {
-        match self.value {
-            DraftValue::Flag(flag, value) => self.is_among(&rows.flags, flag, value, editor),
-            DraftValue::Setting(setting, value) => {
-                self.is_among(&rows.settings, setting, value, editor)
-            }
-        }
+/// How each kind of controls is found where both kinds are.
+pub trait StoredControl: RuntimeControl {
+    /// Whether a name has one row as a rule, which a change moves from environment to environment;
+    /// else it has one for each environment.
+    const HAS_ONE_ROW: bool;
+
+    /// The rows of this kind.
+    fn rows(rows: &ControlRows) -> &[ControlRow<Self::Raw>];
+
+    /// How all of this kind stand.
+    fn active(controls: &dyn ActiveControls) -> Vec<Evaluation<Self>>;
+
+    /// What a row is to say.
+    fn draft(self, value: Self::Value) -> DraftValue;
+}
+
+impl StoredControl for Flag {
+    const HAS_ONE_ROW: bool = true;
+
+    fn rows(rows: &ControlRows) -> &[ControlRow<RawFlag>] {
+        &rows.flags
     }
 
-    fn is_among<C: RuntimeControl>(
-        &self,
-        rows: &[ControlRow<C::Raw>],
-        control: C,
-        value: C::Value,
-        editor: Option<&str>,
-    ) -> bool {
-        rows.iter().any(|row| {
-            row.name == control.name()
-                && row.scope().as_ref() == Ok(&self.environment)
-                && control.read(&row.raw) == Ok(value)
-                && row.description == self.description
-                && row.updated_by.as_deref() == editor
-        })
+    fn active(controls: &dyn ActiveControls) -> Vec<Evaluation<Self>> {
+        controls.flags()
+    }
+
+    fn draft(self, value: FlagValue) -> DraftValue {
+        DraftValue::Flag(self, value)
     }
 }
 
-impl ControlRows {
-    /// Whether the place of a row is empty that was there `before`, with this fingerprint. A flag
-    /// has one place, a setting one for each environment.
-    #[must_use]
-    pub fn is_removed(
-        &self,
-        before: &Self,
-        kind: ControlKind,
-        name: &str,
-        fingerprint: &str,
-    ) -> bool {
-        let (then, mut now) = (
-            before.places(kind, name),
-            self.places(kind, name).into_iter(),
-        );
-        let place = then.into_iter().find(|(_, print)| *print == fingerprint);
-        let place = place.map(|(environment, _)| environment);
-        !now.any(|(environment, _)| kind == ControlKind::Flag || place == Some(environment))
+impl StoredControl for RuntimeSetting {
+    const HAS_ONE_ROW: bool = false;
+
+    fn rows(rows: &ControlRows) -> &[ControlRow<i64>] {
+        &rows.settings
     }
 
-    /// Where the rows of a name count, and their fingerprints.
-    fn places(&self, kind: ControlKind, name: &str) -> Vec<(Option<&str>, &str)> {
-        match kind {
-            ControlKind::Flag => places(&self.flags, name),
-            ControlKind::Setting => places(&self.settings, name),
-        }
+    fn active(controls: &dyn ActiveControls) -> Vec<Evaluation<Self>> {
+        controls.settings()
     }
-}
 
-fn places<'a, R>(rows: &'a [ControlRow<R>], name: &str) -> Vec<(Option<&'a str>, &'a str)> {
-    let named = rows.iter().filter(|row| row.name == name);
-    named
-        .map(|row| (row.environment.as_deref(), row.fingerprint.as_str()))
-        .collect()
+    fn draft(self, value: u64) -> DraftValue {
+        DraftValue::Setting(self, value)
+    }
 }
 
 /// The rows that operators decide by.
@@ -176,7 +159,7 @@ pub struct Evaluation<C: RuntimeControl> {
     /// Who decided it.
     pub source: ValueSource,
     /// What would hold without any row.
-    pub configured: C::Value,
+    pub configured: Configured<C>,
     /// The row that counts here, be it broken or not.
     pub row: Option<ControlRow<C::Raw>>,
     /// Where no row counts here, the one that does elsewhere and is in the way of another: of a
@@ -184,6 +167,26 @@ pub struct Evaluation<C: RuntimeControl> {
     pub elsewhere: Option<ControlRow<C::Raw>>,
     /// Why that row is not followed; then the last good value stays.
     pub problem: Option<String>,
+}
+
+impl<C: RuntimeControl> Evaluation<C> {
+    /// The evaluation of a control that no row is about.
+    #[must_use]
+    pub fn without_row(configured: Configured<C>) -> Self {
+        Self {
+            control: configured.control,
+            value: configured.value,
+            source: if configured.is_given {
+                ValueSource::Settings
+            } else {
+                ValueSource::Default
+            },
+            configured,
+            row: None,
+            elsewhere: None,
+            problem: None,
+        }
+    }
 }
 
 /// The controls of this replica.
@@ -203,57 +206,4 @@ pub trait ActiveControls: Send + Sync {
 
     /// Reads the rows now, and waits until they are followed, for a second at most; tells whether they are.
     async fn refresh(&self) -> bool;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::DatabaseId;
-
-    const NAME: &str = "cache_ttl_ms";
-
-    fn rows(settings: &[(&str, i64)]) -> ControlRows {
-        let row = |(environment, value): &(&str, i64)| ControlRow {
-            name: NAME.to_owned(),
-            environment: Some((*environment).to_owned()),
-            raw: *value,
-            description: None,
-            created_at: None,
-            updated_at: None,
-            created_by: None,
-            updated_by: Some("ann".to_owned()),
-            fingerprint: format!("{environment} {value}"),
-        };
-        ControlRows {
-            version: Version {
-                database: DatabaseId(1),
-                stamp: Stamp::default(),
-            },
-            flags: Vec::new(),
-            settings: settings.iter().map(row).collect(),
-        }
-    }
-
-    #[test]
-    fn a_draft_stands_in_a_row_that_says_the_same_by_the_same_editor() {
-        let draft = ControlDraft {
-            value: DraftValue::Setting(RuntimeSetting::CacheTtlMs, 5_000),
-            environment: Environment::all(),
-            description: None,
-        };
-        assert!(draft.matches_row(&rows(&[("all", 5_000)]), Some("ann")));
-        assert!(!draft.matches_row(&rows(&[("all", 5_000)]), Some("ben")));
-        assert!(!draft.matches_row(&rows(&[("all", 6_000)]), Some("ann")));
-        assert!(!draft.matches_row(&rows(&[("staging", 5_000)]), Some("ann")));
-    }
-
-    #[test]
-    fn a_row_is_lacked_when_its_environment_has_none() {
-        let before = rows(&[("all", 5_000), ("staging", 7_000)]);
-        let lacked = |now: &[(&str, i64)]| {
-            rows(now).is_removed(&before, ControlKind::Setting, NAME, "staging 7000")
-        };
-        assert!(lacked(&[("all", 5_000)]));
-        assert!(!lacked(&[("all", 5_000), ("staging", 8_000)]));
-    }
 }

@@ -1,7 +1,7 @@
 //! The feature flags, and for how many callers each is on.
 use std::fmt;
 
-use super::{ControlKind, RuntimeControl};
+use super::{ControlKind, FieldViolation, RuntimeControl, runtime_control::controls};
 
 /// Whom a flag can be switched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,59 +29,15 @@ pub struct FlagDefinition {
     pub description: &'static str,
 }
 
-macro_rules! flags {
-    ($($variant:ident, $name:literal, $option:literal, $env:literal, $default:literal, $rollout_scope:ident, $description:literal;)+) => {
-        /// A switch that operators may set while the service runs.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Flag {
-            $(#[doc = $description] $variant,)+
-        }
-
-        impl Flag {
-            /// All of them, in the order in which they are shown.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
-
-            /// What is fixed of it.
-            #[must_use]
-            pub const fn definition(self) -> FlagDefinition {
-                match self {
-                    $(Self::$variant => FlagDefinition {
-                        name: $name,
-                        option: $option,
-                        env: $env,
-                        default: $default,
-                        rollout_scope: RolloutScope::$rollout_scope,
-                        description: $description,
-                    },)+
-                }
-            }
-        }
-    };
-}
-
 // One line is one flag: settings, help texts, README table, RPCs, health names and `verify` follow from it.
-flags! {
-    ChallengesCatalog, "challenges_catalog", "challenges-catalog", "ENABLE_CHALLENGES_CATALOG", "true", All, "Answers calls to the catalog; off, each is refused at once";
-    AiTips, "ai_tips", "ai-tips", "CATALOG_AI_TIPS", "true", Callers, "Lets providers write tips, for all callers or a percentage; the others get tips that are there";
-    SharedCache, "shared_cache", "shared-cache", "CATALOG_SHARED_CACHE", "true", All, "Uses the cache in Redis; off, each replica caches for itself, and tips are still shared";
-    NearCache, "near_cache", "near-cache", "CATALOG_NEAR_CACHE", "true", All, "Keeps answers in each replica's memory; off, it is emptied and passed over";
-    StaleWhileUnavailable, "stale_while_unavailable", "stale-while-unavailable", "CATALOG_STALE_WHILE_UNAVAILABLE", "true", All, "Answers from old copies, marked stale, while the database is gone; off, such calls fail";
-}
-
-impl Flag {
-    /// The flag of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|flag| flag.definition().name == name)
-    }
-}
-
-impl fmt::Display for Flag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.definition().name)
-    }
+controls! {
+    /// A switch that operators may set while the service runs.
+    Flag: FlagDefinition;
+    ChallengesCatalog, "challenges_catalog", "ENABLE_CHALLENGES_CATALOG", { option: "challenges-catalog", default: "true", rollout_scope: RolloutScope::All }, "Answers calls to the catalog; off, each is refused at once";
+    AiTips, "ai_tips", "CATALOG_AI_TIPS", { option: "ai-tips", default: "true", rollout_scope: RolloutScope::Callers }, "Lets providers write tips, for all callers or a percentage; the others get tips that are there";
+    SharedCache, "shared_cache", "CATALOG_SHARED_CACHE", { option: "shared-cache", default: "true", rollout_scope: RolloutScope::All }, "Uses the cache in Redis; off, each replica caches for itself, and tips are still shared";
+    NearCache, "near_cache", "CATALOG_NEAR_CACHE", { option: "near-cache", default: "true", rollout_scope: RolloutScope::All }, "Keeps answers in each replica's memory; off, it is emptied and passed over";
+    StaleWhileUnavailable, "stale_while_unavailable", "CATALOG_STALE_WHILE_UNAVAILABLE", { option: "stale-while-unavailable", default: "true", rollout_scope: RolloutScope::All }, "Answers from old copies, marked stale, while the database is gone; off, such calls fail";
 }
 
 /// A percentage of callers, 0 to 100.
@@ -162,9 +118,19 @@ pub struct RawFlag {
     pub rollout: Option<i64>,
 }
 
+/// What to change of a flag; what is not given stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlagChange {
+    /// Whether it is on.
+    pub enabled: Option<bool>,
+    /// For how many of the callers.
+    pub rollout: Option<Percentage>,
+}
+
 impl RuntimeControl for Flag {
     type Raw = RawFlag;
     type Value = FlagValue;
+    type Change = FlagChange;
     const KIND: ControlKind = ControlKind::Flag;
     const EACH: &'static [Self] = &Self::ALL;
 
@@ -183,6 +149,20 @@ impl RuntimeControl for Flag {
                 "rollout_percentage must be 100, not {}: the flag is for all callers or none",
                 rollout.get()
             )),
+        }
+    }
+
+    fn changed(self, before: FlagValue, change: &FlagChange) -> Result<FlagValue, FieldViolation> {
+        let rollout = change.rollout.unwrap_or(before.rollout);
+        match self.definition().rollout_scope {
+            RolloutScope::All if rollout != Percentage::FULL => {
+                let problem = format!("must be 100 or left out: {self} is for all callers or none");
+                Err(FieldViolation::new("rollout_percentage", problem))
+            }
+            RolloutScope::All | RolloutScope::Callers => Ok(FlagValue {
+                enabled: change.enabled.unwrap_or(before.enabled),
+                rollout,
+            }),
         }
     }
 }

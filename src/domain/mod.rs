@@ -44,7 +44,8 @@ pub use challenge_draft::{
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS, is_invisible};
 pub use content::{content_hash, finished};
 pub use control_store::{
-    ActiveControls, ControlDraft, ControlRows, ControlStore, DraftValue, Evaluation, ValueSource,
+    ActiveControls, ControlDraft, ControlRows, ControlStore, DraftValue, Evaluation, StoredControl,
+    ValueSource,
 };
 pub use draft_json::JsonFields;
 pub use edit::{
@@ -54,7 +55,7 @@ pub use edit::{
 pub use edit_store::{ChallengeEditor, Decide, Exporting, Importing};
 pub use error::{Error, FleetTask, NAMED_MAX, Unavailability};
 pub use field_violations::{FieldViolation, FieldViolations};
-pub use flag::{Flag, FlagDefinition, FlagValue, Percentage, RawFlag, RolloutScope};
+pub use flag::{Flag, FlagChange, FlagDefinition, FlagValue, Percentage, RawFlag, RolloutScope};
 pub use fleet::{
     Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, ReplicaReport,
 };

@@ -1,7 +1,52 @@
 //! What flags and runtime settings have in common, and the rows that decide them.
 use std::{collections::HashSet, fmt, hash::Hash};
 
-use super::UnixMicros;
+use super::{FieldViolation, UnixMicros};
+
+/// Declares a kind of controls: the enum, with its list, its names and what is fixed of each.
+macro_rules! controls {
+    (
+        $(#[$doc:meta])* $control:ident: $definition:ident;
+        $($variant:ident, $name:literal, $env:literal, { $($field:ident: $value:expr),+ }, $description:literal;)+
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $control {
+            $(#[doc = $description] $variant,)+
+        }
+
+        impl $control {
+            /// All of them, in the order in which they are shown.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// What is fixed of it.
+            #[must_use]
+            pub const fn definition(self) -> $definition {
+                match self {
+                    $(Self::$variant => $definition {
+                        name: $name,
+                        env: $env,
+                        description: $description,
+                        $($field: $value,)+
+                    },)+
+                }
+            }
+
+            /// The one of this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|it| it.definition().name == name)
+            }
+        }
+
+        impl std::fmt::Display for $control {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.definition().name)
+            }
+        }
+    };
+}
+pub(super) use controls;
 
 /// Something that operators decide by a row of a table while the service runs: a flag or a setting.
 pub trait RuntimeControl:
@@ -11,6 +56,8 @@ pub trait RuntimeControl:
     type Raw: Clone + fmt::Debug + PartialEq + Send + Sync;
     /// What that means.
     type Value: Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync;
+    /// What a caller asks to be changed of a value.
+    type Change: Clone + fmt::Debug + Send + Sync;
     /// Which table.
     const KIND: ControlKind;
     /// All of them, in the order in which they are shown.
@@ -25,6 +72,17 @@ pub trait RuntimeControl:
     ///
     /// What is wrong with it, in words that name the column.
     fn read(self, raw: &Self::Raw) -> Result<Self::Value, String>;
+
+    /// `before` with the change made.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the change, whatever was before.
+    fn changed(
+        self,
+        before: Self::Value,
+        change: &Self::Change,
+    ) -> Result<Self::Value, FieldViolation>;
 }
 
 /// Which table a row is of.

@@ -1,17 +1,14 @@
 //! Decides what a flag or a setting is: by a row, or as configured.
-use crate::domain::{
-    Configured, ControlKind, ControlRow, Environment, Evaluation, RuntimeControl, ValueSource,
-};
+use crate::domain::{ControlRow, Environment, Evaluation, StoredControl, ValueSource};
 
 /// How a control stands by `rows`: by the row for `own`, or else by the one for all environments,
 /// or else as configured. A row that makes no sense changes nothing: what was in force stays.
-pub(super) fn evaluate<C: RuntimeControl>(
+pub(super) fn evaluate<C: StoredControl>(
     rows: &[ControlRow<C::Raw>],
     own: Option<&Environment>,
-    configured: Configured<C>,
     before: &Evaluation<C>,
 ) -> Evaluation<C> {
-    let control = configured.control;
+    let (control, configured) = (before.control, before.configured);
     let named: Vec<_> = rows
         .iter()
         .filter(|row| row.name == control.name())
@@ -29,7 +26,6 @@ pub(super) fn evaluate<C: RuntimeControl>(
         None => (of(&Environment::all()), ValueSource::AllRow),
     };
     let stays = |row: &ControlRow<C::Raw>, problem: String| Evaluation {
-        configured: configured.value,
         row: Some(row.clone()),
         elsewhere: None,
         problem: Some(problem),
@@ -40,19 +36,16 @@ pub(super) fn evaluate<C: RuntimeControl>(
         ([], None) => Evaluation {
             elsewhere: named
                 .first()
-                .filter(|_| C::KIND == ControlKind::Flag)
+                .filter(|_| C::HAS_ONE_ROW)
                 .map(|row| (*row).clone()),
-            ..Evaluation::configured(configured)
+            ..Evaluation::without_row(configured)
         },
         ([row], _) => match control.read(&row.raw) {
             Ok(value) => Evaluation {
-                control,
                 value,
                 source,
-                configured: configured.value,
                 row: Some((*row).clone()),
-                elsewhere: None,
-                problem: None,
+                ..Evaluation::without_row(configured)
             },
             Err(problem) => stays(row, problem),
         },
@@ -63,29 +56,10 @@ pub(super) fn evaluate<C: RuntimeControl>(
     }
 }
 
-impl<C: RuntimeControl> Evaluation<C> {
-    /// The evaluation of a control that no row is about.
-    pub(super) fn configured(configured: Configured<C>) -> Self {
-        Self {
-            control: configured.control,
-            value: configured.value,
-            source: if configured.is_given {
-                ValueSource::Settings
-            } else {
-                ValueSource::Default
-            },
-            configured: configured.value,
-            row: None,
-            elsewhere: None,
-            problem: None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Flag, FlagValue, RawFlag};
+    use crate::domain::{Configured, Flag, FlagValue, RawFlag};
 
     const OFF_BY_ENVIRONMENT: Configured<Flag> = Configured {
         control: Flag::NearCache,
@@ -112,11 +86,11 @@ mod tests {
 
     fn evaluation(rows: &[ControlRow<RawFlag>], before: &Evaluation<Flag>) -> Evaluation<Flag> {
         let own = Environment::parse("production").unwrap();
-        evaluate(rows, Some(&own), OFF_BY_ENVIRONMENT, before)
+        evaluate(rows, Some(&own), before)
     }
 
     fn first(rows: &[ControlRow<RawFlag>]) -> Evaluation<Flag> {
-        evaluation(rows, &Evaluation::configured(OFF_BY_ENVIRONMENT))
+        evaluation(rows, &Evaluation::without_row(OFF_BY_ENVIRONMENT))
     }
 
     #[test]
@@ -138,7 +112,7 @@ mod tests {
             is_given: false,
             ..OFF_BY_ENVIRONMENT
         };
-        assert_eq!(Evaluation::configured(nobody).source, ValueSource::Default);
+        assert_eq!(Evaluation::without_row(nobody).source, ValueSource::Default);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Refresher {
 /// A read that takes longer has failed.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Should the triggers of a table be gone, a change is found by then.
-const BEAT: Duration = Duration::from_secs(30);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(30);
 /// After the first read that failed; twice as long after each further one.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -87,7 +87,7 @@ impl Refresher {
 
 fn pause(failures: u32) -> Duration {
     let pause = match failures.checked_sub(1) {
-        None => BEAT,
+        None => RELOAD_INTERVAL,
         Some(before) => (RETRY.0 * 2_u32.saturating_pow(before)).min(RETRY.1),
     };
     pause.mul_f64(rand::random_range(0.9..1.1))

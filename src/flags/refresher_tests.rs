@@ -145,12 +145,12 @@ async fn a_change_that_was_announced_is_followed_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_nobody_announced_is_found_by_the_next_beat() {
+async fn a_change_that_nobody_announced_is_found_by_the_next_reload() {
     let (table, tasks) = (FakeTable::new(), TaskTracker::new());
     let snapshot = table.snapshot(&tasks);
     snapshot.refresh().await;
     table.write(Some(false));
-    tokio::time::sleep(BEAT.mul_f64(1.2)).await;
+    tokio::time::sleep(RELOAD_INTERVAL.mul_f64(1.2)).await;
     assert!(!near_is_on(&snapshot));
 }
 

@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::state::State;
+use super::state::FlagState;
 use crate::domain::{
     ActiveControls, Configured, ControlRows, Environment, Evaluation, Flag, RuntimeSetting,
     Switches, Version,
@@ -35,7 +35,7 @@ pub struct FlagSettings {
 pub struct FlagSnapshot {
     environment: Option<Environment>,
     switches: Arc<Switches>,
-    state: RwLock<State>,
+    state: RwLock<FlagState>,
     /// Counts the times that rows were read.
     changes: watch::Sender<u64>,
     asked: AtomicU64,
@@ -51,10 +51,13 @@ impl FlagSnapshot {
     /// Everything as configured, until rows are read.
     #[must_use]
     pub fn new(settings: FlagSettings) -> Self {
+        let flags = settings.flags.into_iter().map(Evaluation::without_row);
+        let runtime_settings = settings.settings.into_iter().map(Evaluation::without_row);
+        let state = FlagState::new(flags.collect(), runtime_settings.collect());
         let snapshot = Self {
             environment: settings.environment,
             switches: Arc::default(),
-            state: RwLock::new(State::new(settings.flags, settings.settings)),
+            state: RwLock::new(state),
             changes: watch::Sender::new(0),
             asked: AtomicU64::new(0),
             wanted: Notify::new(),
@@ -106,7 +109,7 @@ impl FlagSnapshot {
         }
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State> {
+    fn state(&self) -> RwLockReadGuard<'_, FlagState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

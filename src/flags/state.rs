@@ -3,61 +3,52 @@ use std::collections::BTreeSet;
 
 use super::evaluation::evaluate;
 use crate::domain::{
-    Configured, ControlRow, ControlRows, Environment, Evaluation, Flag, RowProblem, RuntimeControl,
-    RuntimeSetting, Version, problems_of,
+    ControlRows, Environment, Evaluation, Flag, RowProblem, RuntimeSetting, StoredControl, Version,
+    problems_of,
 };
 
-/// All that is known of the rows, and what follows from it.
+/// How everything stands by the newest rows that were read.
 #[derive(Debug)]
-pub(super) struct State {
-    configured: (Vec<Configured<Flag>>, Vec<Configured<RuntimeSetting>>),
+pub(super) struct FlagState {
+    /// The version of those rows; `None` before any were read.
     pub(super) version: Option<Version>,
     pub(super) flags: Vec<Evaluation<Flag>>,
     pub(super) settings: Vec<Evaluation<RuntimeSetting>>,
-    /// What was said of rows, so that it is said once.
-    told: BTreeSet<RowProblem>,
+    /// The problems of rows that were logged, so that each is logged once.
+    logged: BTreeSet<RowProblem>,
 }
 
-impl State {
+impl FlagState {
     /// Before any row was read.
     pub(super) fn new(
-        flags: Vec<Configured<Flag>>,
-        settings: Vec<Configured<RuntimeSetting>>,
+        flags: Vec<Evaluation<Flag>>,
+        settings: Vec<Evaluation<RuntimeSetting>>,
     ) -> Self {
         Self {
             version: None,
-            flags: flags.iter().copied().map(Evaluation::configured).collect(),
-            settings: settings
-                .iter()
-                .copied()
-                .map(Evaluation::configured)
-                .collect(),
-            configured: (flags, settings),
-            told: BTreeSet::new(),
+            flags,
+            settings,
+            logged: BTreeSet::new(),
         }
     }
 
-    /// Takes in what was read.
+    /// Applies the rows that were read.
     pub(super) fn follow(&mut self, rows: &ControlRows, own: Option<&Environment>) {
         self.version = Some(rows.version);
-        let (flags, settings) = &self.configured;
-        move_all(&mut self.flags, flags, &rows.flags, own);
-        move_all(&mut self.settings, settings, &rows.settings, own);
-        let problems = problems_of::<Flag>(&rows.flags).into_iter();
-        self.tell(
-            problems
-                .chain(problems_of::<RuntimeSetting>(&rows.settings))
-                .collect(),
-        );
+        evaluate_all(&mut self.flags, rows, own);
+        evaluate_all(&mut self.settings, rows, own);
+        let mut problems = problems_of::<Flag>(&rows.flags);
+        problems.extend(problems_of::<RuntimeSetting>(&rows.settings));
+        self.log(problems.into_iter().collect());
     }
 
-    /// Says what is newly wrong, and what no longer is.
-    fn tell(&mut self, problems: BTreeSet<RowProblem>) {
+    /// Logs the rows that are newly wrong, and those that no longer are.
+    fn log(&mut self, problems: BTreeSet<RowProblem>) {
         for RowProblem {
             name,
             text,
             is_broken,
-        } in problems.difference(&self.told)
+        } in problems.difference(&self.logged)
         {
             if *is_broken {
                 tracing::error!(
@@ -69,25 +60,28 @@ impl State {
                 tracing::info!(name, problem = text, "a row has no effect");
             }
         }
-        for mended in self.told.difference(&problems).filter(|old| old.is_broken) {
+        for fixed in self
+            .logged
+            .difference(&problems)
+            .filter(|old| old.is_broken)
+        {
             tracing::info!(
-                name = mended.name,
-                problem = mended.text,
+                name = fixed.name,
+                problem = fixed.text,
                 "a row is valid again"
             );
         }
-        self.told = problems;
+        self.logged = problems;
     }
 }
 
-fn move_all<C: RuntimeControl>(
+fn evaluate_all<C: StoredControl>(
     evaluations: &mut [Evaluation<C>],
-    configured: &[Configured<C>],
-    rows: &[ControlRow<C::Raw>],
+    rows: &ControlRows,
     own: Option<&Environment>,
 ) {
-    for (evaluation, configured) in evaluations.iter_mut().zip(configured) {
-        let now = evaluate(rows, own, *configured, evaluation);
+    for evaluation in evaluations {
+        let now = evaluate(C::rows(rows), own, evaluation);
         if now.value != evaluation.value {
             let row = now.row.as_ref();
             tracing::info!(

@@ -1,36 +1,29 @@
-//! Changes of flags and runtime settings by their rows.
+//! Changes of flags and runtime settings by their rows: one mechanism for both kinds of [`StoredControl`].
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 
 use crate::domain::{
-    ActiveControls, ControlDraft, ControlKind, ControlRow, ControlRows, ControlStore, DraftValue,
-    Environment, Error, Etag, Evaluation, FieldViolation, Flag, FlagValue, Percentage, RawFlag,
-    RolloutScope, RuntimeControl, RuntimeSetting, Stamp, Version,
+    ActiveControls, ControlDraft, ControlRow, ControlRows, ControlStore, Environment, Error, Etag,
+    Evaluation, FieldViolation, Stamp, StoredControl, Version,
 };
 
-/// What to change of a flag; what is not given stays.
+/// Which row a change is for, and as what it was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FlagChange {
-    /// Whether it is on.
-    pub enabled: Option<bool>,
-    /// For how many of the callers.
-    pub rollout: Option<Percentage>,
-    /// A remark for people; empty for none.
-    pub comment: Option<String>,
-    /// Where the row is to count.
+pub struct RowTarget {
+    /// Where the row counts; nothing for the one that counts here.
     pub environment: Option<Environment>,
+    /// Nothing is changed unless this names the row.
+    pub etag: Option<Etag>,
 }
 
-/// What to set.
+/// What to write into a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingChange {
-    /// The value, which is looked at before it is set.
-    pub value: i64,
-    /// A remark for people; empty for none.
+pub struct ControlChange<T> {
+    /// What to change of the value.
+    pub value: T,
+    /// A remark for people, empty for none; nothing leaves the one that is there.
     pub comment: Option<String>,
-    /// Which row to write.
-    pub environment: Option<Environment>,
 }
 
 /// What operators decide while the service runs.
@@ -40,13 +33,16 @@ pub struct ControlsService {
     store: Arc<dyn ControlStore>,
 }
 
-/// So often somebody else may write in between.
+/// How often a change is tried again because another row was written in between.
 const ATTEMPTS: u32 = 5;
 
-/// A row that is to be written in place of another, or of none.
-struct Rewrite {
-    seen: Option<String>,
-    draft: ControlDraft,
+/// A row, where there is one, and where it will count.
+type FoundRow<'a, R> = (Option<&'a ControlRow<R>>, Environment);
+
+/// The row that a change found, and what is to be in its place; without a draft, nothing.
+struct Rewrite<'a, R> {
+    seen: Option<&'a ControlRow<R>>,
+    draft: Option<ControlDraft>,
 }
 
 impl ControlsService {
@@ -62,219 +58,137 @@ impl ControlsService {
         (self.active.environment().cloned(), self.active.version())
     }
 
-    /// Every flag, as it stands here, and whether that is so now: when the database does not answer, it is as it stood.
-    pub async fn flags(&self) -> (Vec<Evaluation<Flag>>, bool) {
+    /// Every control of a kind, as it stands here, and whether that is so now: when the database
+    /// does not answer, it is as it stood.
+    pub async fn list<C: StoredControl>(&self) -> (Vec<Evaluation<C>>, bool) {
         let is_current = self.active.refresh().await;
-        (self.active.flags(), is_current)
+        (C::active(&*self.active), is_current)
     }
 
-    /// Every setting, likewise.
-    pub async fn settings(&self) -> (Vec<Evaluation<RuntimeSetting>>, bool) {
-        let is_current = self.active.refresh().await;
-        (self.active.settings(), is_current)
-    }
-
-    /// One flag, likewise.
+    /// One control, likewise.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownControl`], [`Error::Invalid`] without a name.
-    pub async fn flag(&self, name: &str) -> Result<(Evaluation<Flag>, bool), Error> {
-        let flag = known::<Flag>(name)?;
-        let (flags, is_current) = self.flags().await;
-        Ok((find(flags, flag)?, is_current))
+    pub async fn get<C: StoredControl>(&self, name: &str) -> Result<(Evaluation<C>, bool), Error> {
+        let control = known(name)?;
+        let is_current = self.active.refresh().await;
+        Ok((self.evaluation(control)?, is_current))
     }
 
-    /// Changes a flag's row, or makes one, only while `etag` names it, if there is one.
+    /// Changes a control's row, or makes one.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownControl`], [`Error::Invalid`] for a rollout of a flag that has none,
+    /// [`Error::UnknownControl`], [`Error::Invalid`] for a value that the control cannot have,
     /// [`Error::EtagMismatch`], [`Error::OtherEnvironment`], [`Error::Unavailable`].
-    pub async fn update_flag(
+    pub async fn update<C: StoredControl>(
         &self,
         name: &str,
-        change: &FlagChange,
-        etag: Option<Etag>,
+        change: &ControlChange<C::Change>,
+        target: &RowTarget,
         editor: Option<&str>,
-    ) -> Result<(Evaluation<Flag>, Version), Error> {
-        let flag = known::<Flag>(name)?;
-        let in_force = find(self.active.flags(), flag)?.value;
-        let rewrite = |rows: &ControlRows| {
-            let row = self.flag_row(&rows.flags, flag, change.environment.as_ref())?;
-            check_etag(row, etag)?;
-            let before = row.and_then(|row| flag.read(&row.raw).ok());
-            let value = merged(flag, before.unwrap_or(in_force), change)?;
-            let environment = change.environment.clone();
-            let environment = environment.or_else(|| row.and_then(|row| row.scope().ok()));
-            Ok(Rewrite {
-                seen: row.map(|row| row.fingerprint.clone()),
-                draft: ControlDraft {
-                    value: DraftValue::Flag(flag, value),
-                    environment: environment.unwrap_or_else(Environment::all),
-                    description: remark(change.comment.as_ref(), row),
-                },
-            })
+    ) -> Result<(Evaluation<C>, Version), Error> {
+        let control = known::<C>(name)?;
+        let changed = |before| {
+            let value = control.changed(before, &change.value);
+            value.map_err(|violation| Error::Invalid(vec![violation]))
         };
-        let version = self.write(rewrite, editor).await?;
-        Ok((find(self.active.flags(), flag)?, version))
+        let in_force = self.evaluation(control)?.value;
+        changed(in_force)?;
+        self.change(control, editor, |rows| {
+            let environment = target.environment.as_ref();
+            let (seen, environment) = self.row_to_write(rows, control, environment)?;
+            check_etag(seen, target.etag)?;
+            let before = seen.and_then(|row| control.read(&row.raw).ok());
+            let value = changed(before.unwrap_or(in_force))?;
+            let description = change.comment.clone();
+            let description = description.or_else(|| seen?.description.clone());
+            let draft = Some(ControlDraft {
+                value: control.draft(value),
+                environment,
+                description: description.filter(|remark| !remark.is_empty()),
+            });
+            Ok(Rewrite { seen, draft })
+        })
+        .await
     }
 
-    /// Takes out a row of a flag: that of `environment`, or the one that counts here.
+    /// Takes out a row of a control: that of the environment, or the one that counts here.
     ///
     /// # Errors
     ///
-    /// As [`Self::update_flag`].
-    pub async fn reset_flag(
+    /// As [`Self::update`].
+    pub async fn reset<C: StoredControl>(
         &self,
         name: &str,
-        environment: Option<&Environment>,
-        etag: Option<Etag>,
-    ) -> Result<(Evaluation<Flag>, Version), Error> {
-        let flag = known::<Flag>(name)?;
-        let seen = |rows: &ControlRows| {
-            let row = match environment {
-                Some(environment) => row_for(&rows.flags, flag, environment),
-                None => self.flag_row(&rows.flags, flag, None)?,
+        target: &RowTarget,
+    ) -> Result<(Evaluation<C>, Version), Error> {
+        let control = known::<C>(name)?;
+        self.change(control, None, |rows| {
+            let seen = match &target.environment {
+                Some(environment) => row_for(rows, control, environment),
+                None => self.row_to_write(rows, control, None)?.0,
             };
-            check_etag(row, etag)?;
-            Ok(row.map(|row| row.fingerprint.clone()))
-        };
-        let version = self.remove(ControlKind::Flag, flag.name(), seen).await?;
-        Ok((find(self.active.flags(), flag)?, version))
+            check_etag(seen, target.etag)?;
+            Ok(Rewrite { seen, draft: None })
+        })
+        .await
     }
 
-    /// Sets a setting's row, or makes one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownControl`], [`Error::Invalid`] for a value out of range,
-    /// [`Error::EtagMismatch`], [`Error::Unavailable`].
-    pub async fn update_setting(
+    /// The row that a change is for, and where it will count: for `asked`, or where it counts for
+    /// this replica. Where a name has one row as a rule, that row moves to `asked`.
+    fn row_to_write<'a, C: StoredControl>(
         &self,
-        name: &str,
-        change: &SettingChange,
-        etag: Option<Etag>,
-        editor: Option<&str>,
-    ) -> Result<(Evaluation<RuntimeSetting>, Version), Error> {
-        let setting = known::<RuntimeSetting>(name)?;
-        let value = setting.parse(change.value);
-        let value =
-            value.map_err(|problem| Error::Invalid(vec![FieldViolation::new("value", problem)]))?;
-        let rewrite = |rows: &ControlRows| {
-            let asked = change.environment.as_ref();
-            let (row, environment) = self.setting_row(&rows.settings, setting, asked);
-            check_etag(row, etag)?;
-            Ok(Rewrite {
-                seen: row.map(|row| row.fingerprint.clone()),
-                draft: ControlDraft {
-                    value: DraftValue::Setting(setting, value),
-                    environment,
-                    description: remark(change.comment.as_ref(), row),
-                },
-            })
-        };
-        let version = self.write(rewrite, editor).await?;
-        Ok((find(self.active.settings(), setting)?, version))
-    }
-
-    /// Takes out a row of a setting: that of `environment`, or the one that counts here.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::update_setting`].
-    pub async fn reset_setting(
-        &self,
-        name: &str,
-        environment: Option<&Environment>,
-        etag: Option<Etag>,
-    ) -> Result<(Evaluation<RuntimeSetting>, Version), Error> {
-        let setting = known::<RuntimeSetting>(name)?;
-        let seen = |rows: &ControlRows| {
-            let (row, _) = self.setting_row(&rows.settings, setting, environment);
-            check_etag(row, etag)?;
-            Ok(row.map(|row| row.fingerprint.clone()))
-        };
-        let version = self.remove(ControlKind::Setting, setting.name(), seen);
-        let version = version.await?;
-        Ok((find(self.active.settings(), setting)?, version))
-    }
-
-    /// The row of a flag that a change is for: the one that counts here, or the one for `asked`.
-    /// A name has one row as a rule, which then moves there.
-    fn flag_row<'a>(
-        &self,
-        rows: &'a [ControlRow<RawFlag>],
-        flag: Flag,
+        rows: &'a [ControlRow<C::Raw>],
+        control: C,
         asked: Option<&Environment>,
-    ) -> Result<Option<&'a ControlRow<RawFlag>>, Error> {
-        let named = || rows.iter().filter(|row| row.name == flag.name());
-        let of = |wanted: &Environment| row_for(rows, flag, wanted);
-        if let Some(asked) = asked {
-            return Ok(of(asked).or_else(|| named().next()));
-        }
-        let own = self.active.environment().and_then(of);
-        let counts = own.or_else(|| of(&Environment::all()));
-        // One that counts nowhere is there to be mended.
-        let counts = counts.or_else(|| named().find(|row| row.scope().is_err()));
-        match (counts, named().next().map(ControlRow::scope)) {
-            (None, Some(Ok(elsewhere))) => Err(Error::OtherEnvironment(elsewhere)),
-            (counts, _) => Ok(counts),
-        }
-    }
-
-    /// The row of a setting that a change is for, and where it counts: here, or for `asked`.
-    fn setting_row<'a>(
-        &self,
-        rows: &'a [ControlRow<i64>],
-        setting: RuntimeSetting,
-        asked: Option<&Environment>,
-    ) -> (Option<&'a ControlRow<i64>>, Environment) {
-        let of = |wanted: &Environment| row_for(rows, setting, wanted);
+    ) -> Result<FoundRow<'a, C::Raw>, Error> {
+        let of = |wanted: &Environment| row_for(rows, control, wanted);
         let own = self.active.environment().filter(|own| of(own).is_some());
-        let all = Environment::all();
-        let environment = asked.or(own).unwrap_or(&all);
-        (of(environment), environment.clone())
+        let environment = asked.or(own).cloned().unwrap_or_else(Environment::all);
+        let found = of(&environment);
+        if found.is_some() || !C::HAS_ONE_ROW {
+            return Ok((found, environment));
+        }
+        let named = || rows.iter().filter(|row| row.name == control.name());
+        if asked.is_some() {
+            return Ok((named().next(), environment));
+        }
+        // A row that counts nowhere can be repaired.
+        let broken = named().find(|row| row.scope().is_err());
+        match (broken, named().next().map(ControlRow::scope)) {
+            (None, Some(Ok(elsewhere))) => Err(Error::OtherEnvironment(elsewhere)),
+            (broken, _) => Ok((broken, environment)),
+        }
     }
 
-    /// Reads the rows, and writes one as `rewrite` says; anew when somebody else wrote in between.
-    async fn write(
+    /// Reads the rows, and changes one as `rewrite` says; again when another change came in between.
+    async fn change<C: StoredControl>(
         &self,
-        rewrite: impl Fn(&ControlRows) -> Result<Rewrite, Error> + Send + Sync,
+        control: C,
         editor: Option<&str>,
-    ) -> Result<Version, Error> {
+        rewrite: impl Fn(&[ControlRow<C::Raw>]) -> Result<Rewrite<'_, C::Raw>, Error> + Send + Sync,
+    ) -> Result<(Evaluation<C>, Version), Error> {
         for _ in 0..ATTEMPTS {
             let rows = self.store.controls().await?;
-            let Rewrite { seen, draft } = rewrite(&rows)?;
-            let written = self.store.put(seen.as_deref(), &draft, editor).await;
-            let is_done = |now: &ControlRows| draft.matches_row(now, editor);
-            if let Some(version) = self.outcome(&rows, written, is_done).await? {
-                return Ok(version);
-            }
-        }
-        Err(busy())
-    }
-
-    /// As [`Self::write`], to take out the row that `seen` finds, if it finds one.
-    async fn remove(
-        &self,
-        kind: ControlKind,
-        name: &'static str,
-        seen: impl Fn(&ControlRows) -> Result<Option<String>, Error> + Send + Sync,
-    ) -> Result<Version, Error> {
-        for _ in 0..ATTEMPTS {
-            let rows = self.store.controls().await?;
-            let Some(seen) = seen(&rows)? else {
-                self.active.refresh().await;
-                return Ok(rows.version);
+            let Rewrite { seen, draft } = rewrite(C::rows(&rows))?;
+            let fingerprint = seen.map(|row| row.fingerprint.as_str());
+            let changed = match (&draft, fingerprint) {
+                (Some(draft), seen) => self.store.put(seen, draft, editor).await,
+                (None, Some(seen)) => self.store.remove(C::KIND, control.name(), seen).await,
+                (None, None) => Ok(Some(rows.version.stamp)),
             };
-            let removed = self.store.remove(kind, name, &seen).await;
-            let is_done = |now: &ControlRows| now.is_removed(&rows, kind, name, &seen);
-            if let Some(version) = self.outcome(&rows, removed, is_done).await? {
-                return Ok(version);
+            let is_done = |now: &ControlRows| match (&draft, seen) {
+                (Some(draft), _) => is_written(C::rows(now), control, draft, editor),
+                (None, seen) => seen.is_none_or(|row| is_removed::<C>(C::rows(now), row)),
+            };
+            if let Some(version) = self.outcome(&rows, changed, is_done).await? {
+                return Ok((self.evaluation(control)?, version));
             }
         }
-        Err(busy())
+        let problem = "others changed the row at each attempt";
+        Err(Error::datastore(problem))
     }
 
     /// The version of a change; `None` when another one came first. A change whose answer was lost
@@ -301,16 +215,48 @@ impl ControlsService {
         self.active.refresh().await;
         Ok(Some(version))
     }
+
+    /// How a control stands here.
+    fn evaluation<C: StoredControl>(&self, control: C) -> Result<Evaluation<C>, Error> {
+        let mut evaluations = C::active(&*self.active).into_iter();
+        let found = evaluations.find(|evaluation| evaluation.control == control);
+        found.ok_or(Error::Internal {
+            context: "looking for a flag",
+            source: None,
+        })
+    }
 }
 
 /// The row of a control for just this environment.
-fn row_for<'a, C: RuntimeControl>(
+fn row_for<'a, C: StoredControl>(
     rows: &'a [ControlRow<C::Raw>],
     control: C,
     environment: &Environment,
 ) -> Option<&'a ControlRow<C::Raw>> {
     let mut named = rows.iter().filter(|row| row.name == control.name());
     named.find(|row| row.scope().as_ref() == Ok(environment))
+}
+
+/// Whether a row says just what the draft does, by the word of `editor`.
+fn is_written<C: StoredControl>(
+    rows: &[ControlRow<C::Raw>],
+    control: C,
+    draft: &ControlDraft,
+    editor: Option<&str>,
+) -> bool {
+    rows.iter().any(|row| {
+        row.name == control.name()
+            && row.scope().as_ref() == Ok(&draft.environment)
+            && control.read(&row.raw).map(|value| control.draft(value)) == Ok(draft.value)
+            && row.description == draft.description
+            && row.updated_by.as_deref() == editor
+    })
+}
+
+/// Whether the place of a row is empty.
+fn is_removed<C: StoredControl>(now: &[ControlRow<C::Raw>], row: &ControlRow<C::Raw>) -> bool {
+    let mut named = now.iter().filter(|other| other.name == row.name);
+    !named.any(|other| C::HAS_ONE_ROW || other.environment == row.environment)
 }
 
 /// Names a row as it is now, or that there is none.
@@ -330,28 +276,7 @@ fn check_etag<R>(row: Option<&ControlRow<R>>, etag: Option<Etag>) -> Result<(), 
     }
 }
 
-fn merged(flag: Flag, before: FlagValue, change: &FlagChange) -> Result<FlagValue, Error> {
-    let rollout = change.rollout.unwrap_or(before.rollout);
-    match flag.definition().rollout_scope {
-        RolloutScope::All if rollout != Percentage::FULL => {
-            let problem = format!("must be 100 or left out: {flag} is for all callers or none");
-            let violation = FieldViolation::new("rollout_percentage", problem);
-            Err(Error::Invalid(vec![violation]))
-        }
-        RolloutScope::All | RolloutScope::Callers => Ok(FlagValue {
-            enabled: change.enabled.unwrap_or(before.enabled),
-            rollout,
-        }),
-    }
-}
-
-/// The remark that is given, or the one that is there.
-fn remark<R>(given: Option<&String>, row: Option<&ControlRow<R>>) -> Option<String> {
-    let remark = given.or_else(|| row?.description.as_ref());
-    remark.filter(|remark| !remark.is_empty()).cloned()
-}
-
-fn known<C: RuntimeControl>(name: &str) -> Result<C, Error> {
+fn known<C: StoredControl>(name: &str) -> Result<C, Error> {
     if name.is_empty() {
         let missing = FieldViolation::new("name", "must be set");
         return Err(Error::Invalid(vec![missing]));
@@ -361,22 +286,49 @@ fn known<C: RuntimeControl>(name: &str) -> Result<C, Error> {
     found.ok_or_else(|| Error::UnknownControl {
         kind: C::KIND,
         name: name.chars().take(100).collect(),
-        known: known.map(RuntimeControl::name).collect(),
+        known: known.map(C::name).collect(),
     })
 }
 
-fn find<C: RuntimeControl>(
-    evaluations: Vec<Evaluation<C>>,
-    control: C,
-) -> Result<Evaluation<C>, Error> {
-    let mut evaluations = evaluations.into_iter();
-    let found = evaluations.find(|evaluation| evaluation.control == control);
-    found.ok_or(Error::Internal {
-        context: "looking for a flag",
-        source: None,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DraftValue, RuntimeSetting};
 
-fn busy() -> Error {
-    Error::datastore("others changed the row at each attempt")
+    fn row(environment: &str, value: i64) -> ControlRow<i64> {
+        ControlRow {
+            name: "cache_ttl_ms".to_owned(),
+            environment: Some(environment.to_owned()),
+            raw: value,
+            description: None,
+            created_at: None,
+            updated_at: None,
+            created_by: None,
+            updated_by: Some("ann".to_owned()),
+            fingerprint: format!("{environment} {value}"),
+        }
+    }
+
+    #[test]
+    fn a_draft_stands_in_a_row_that_says_the_same_by_the_same_editor() {
+        let draft = ControlDraft {
+            value: DraftValue::Setting(RuntimeSetting::CacheTtlMs, 5_000),
+            environment: Environment::all(),
+            description: None,
+        };
+        let is_in = |row, editor| is_written(&[row], RuntimeSetting::CacheTtlMs, &draft, editor);
+        assert!(is_in(row("all", 5_000), Some("ann")));
+        assert!(!is_in(row("all", 5_000), Some("ben")));
+        assert!(!is_in(row("all", 6_000), Some("ann")));
+        assert!(!is_in(row("staging", 5_000), Some("ann")));
+    }
+
+    #[test]
+    fn a_row_is_removed_when_its_environment_has_none() {
+        let removed = row("staging", 7_000);
+        let is_removed =
+            |now: &[ControlRow<i64>]| super::is_removed::<RuntimeSetting>(now, &removed);
+        assert!(is_removed(&[row("all", 5_000)]));
+        assert!(!is_removed(&[row("all", 5_000), row("staging", 8_000)]));
+    }
 }

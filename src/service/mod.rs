@@ -15,7 +15,7 @@ mod warm;
 pub use bulk::{DraftRow, ImportRequest, ImportRun};
 pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
 pub use catalog::CatalogService;
-pub use controls::{ControlsService, FlagChange, SettingChange, etag_of};
+pub use controls::{ControlChange, ControlsService, RowTarget, etag_of};
 pub use edit::{EditOutcome, EditService};
 pub use generate::{
     GeneratePlan, GenerateProgress, GenerateSummary, GenerateTipsService, Generating, RunEnd,

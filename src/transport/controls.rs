@@ -1,33 +1,42 @@
 //! What operators decide by rows while the service runs: the services `challenges.admin.v1.FeatureFlags` and
-//! `challenges.admin.v1.RuntimeSettings`.
+//! `challenges.admin.v1.RuntimeSettings`, which differ in their messages only.
 use async_trait::async_trait;
+use http::HeaderMap;
 use tonic::{Request, Response, Status};
 
 use super::{
     caller::{self, CALLER_ID},
-    context::parts,
+    context::{RequestContext, parts},
     convert::{etag_text, read_etag, same_variants, timestamp},
 };
 use crate::{
     domain::{
-        ControlRow, Environment, Etag, Evaluation, FieldViolations, Flag, FlagValue, Percentage,
-        RawFlag, RolloutScope, RuntimeControl, RuntimeSetting, ValueSource, Version,
+        Environment, Evaluation, FieldViolations, Flag, FlagChange, FlagValue, Percentage,
+        RolloutScope, RuntimeControl, RuntimeSetting, StoredControl, ValueSource, Version,
     },
     pb::admin::v1::{
         self as pb, feature_flags_server::FeatureFlags, runtime_settings_server::RuntimeSettings,
     },
-    service::{ControlsService, FlagChange, SettingChange, etag_of},
+    service::{ControlChange, ControlsService, RowTarget, etag_of},
 };
 
 /// The longest remark, in characters.
 const COMMENT_MAX: usize = 1_000;
-/// The fields that an update of a flag may name.
-const PATHS: [&str; 4] = ["enabled", "rollout_percentage", "comment", "environment"];
 
 /// Both services: decode, one call, encode.
 #[derive(Clone)]
 pub struct ControlsTransport {
     service: ControlsService,
+}
+
+/// What the update of either kind asks for.
+struct Update<T> {
+    name: String,
+    /// `None` for one that was noted as wrong.
+    value: Option<T>,
+    comment: Option<String>,
+    environment: Option<String>,
+    etag: String,
 }
 
 impl ControlsTransport {
@@ -44,6 +53,43 @@ impl ControlsTransport {
         let version = version.as_ref().map(Version::to_string);
         (environment.unwrap_or_default(), version.unwrap_or_default())
     }
+
+    /// Changes one control; says how it stands then, and the version of the change.
+    async fn update<C: StoredControl>(
+        &self,
+        update: Update<C::Change>,
+        mut violations: FieldViolations,
+        headers: &HeaderMap,
+        call: &RequestContext,
+    ) -> Result<(Evaluation<C>, String), Status> {
+        let comment = violations.comment(update.comment);
+        let target = violations.target(update.environment.as_deref(), &update.etag);
+        let editor = violations.field(CALLER_ID.as_str(), caller::name(headers));
+        let (Some(value), Some(comment), Some(target), Some(editor), true) =
+            (update.value, comment, target, editor, violations.is_empty())
+        else {
+            return Err(call.refused(&violations.into()));
+        };
+        let change = ControlChange { value, comment };
+        let updated = self.service.update(&update.name, &change, &target, editor);
+        let (evaluation, version) = call.result(updated.await)?;
+        Ok((evaluation, version.to_string()))
+    }
+
+    /// Takes out the row of one control, likewise.
+    async fn reset<C: StoredControl>(
+        &self,
+        name: &str,
+        (environment, etag): (Option<String>, String),
+        call: &RequestContext,
+    ) -> Result<(Evaluation<C>, String), Status> {
+        let mut violations = FieldViolations::default();
+        let Some(target) = violations.target(environment.as_deref(), &etag) else {
+            return Err(call.refused(&violations.into()));
+        };
+        let (evaluation, version) = call.result(self.service.reset(name, &target).await)?;
+        Ok((evaluation, version.to_string()))
+    }
 }
 
 #[async_trait]
@@ -52,7 +98,7 @@ impl FeatureFlags for ControlsTransport {
         &self,
         _: Request<pb::ListFeatureFlagsRequest>,
     ) -> Result<Response<pb::ListFeatureFlagsResponse>, Status> {
-        let (flags, is_current) = self.service.flags().await;
+        let (flags, is_current) = self.service.list::<Flag>().await;
         let (environment, version) = self.place();
         Ok(Response::new(pb::ListFeatureFlagsResponse {
             flags: flags.into_iter().map(Into::into).collect(),
@@ -67,7 +113,7 @@ impl FeatureFlags for ControlsTransport {
         request: Request<pb::GetFeatureFlagRequest>,
     ) -> Result<Response<pb::GetFeatureFlagResponse>, Status> {
         let (request, _, call) = parts(request)?;
-        let (flag, is_current) = call.result(self.service.flag(&request.name).await)?;
+        let (flag, is_current) = call.result(self.service.get::<Flag>(&request.name).await)?;
         let (_, version) = self.place();
         Ok(Response::new(pb::GetFeatureFlagResponse {
             flag: Some(flag.into()),
@@ -86,26 +132,19 @@ impl FeatureFlags for ControlsTransport {
         let rollout = request.rollout_percentage;
         let rollout = rollout.map(|number| Percentage::parse(number.into()));
         let rollout = violations.field("rollout_percentage", rollout.transpose());
-        let comment = violations.comment(request.comment);
-        let row = violations.row(request.environment.as_deref(), &request.etag);
-        let editor = violations.field(CALLER_ID.as_str(), caller::name(&headers));
-        let (Some(rollout), Some(comment), Some((environment, etag)), Some(editor), true) =
-            (rollout, comment, row, editor, violations.is_empty())
-        else {
-            return Err(call.refused(&violations.into()));
+        let enabled = request.enabled;
+        let update = Update {
+            name: request.name,
+            value: rollout.map(|rollout| FlagChange { enabled, rollout }),
+            comment: request.comment,
+            environment: request.environment,
+            etag: request.etag,
         };
-        let change = FlagChange {
-            enabled: request.enabled,
-            rollout,
-            comment,
-            environment,
-        };
-        let service = &self.service;
-        let updated = service.update_flag(&request.name, &change, etag, editor);
-        let (flag, version) = call.result(updated.await)?;
+        let updated = self.update::<Flag>(update, violations, &headers, &call);
+        let (flag, version) = updated.await?;
         Ok(Response::new(pb::UpdateFeatureFlagResponse {
             flag: Some(flag.into()),
-            version: version.to_string(),
+            version,
         }))
     }
 
@@ -114,17 +153,11 @@ impl FeatureFlags for ControlsTransport {
         request: Request<pb::ResetFeatureFlagRequest>,
     ) -> Result<Response<pb::ResetFeatureFlagResponse>, Status> {
         let (request, _, call) = parts(request)?;
-        let mut violations = FieldViolations::default();
-        let row = violations.row(request.environment.as_deref(), &request.etag);
-        let Some((environment, etag)) = row else {
-            return Err(call.refused(&violations.into()));
-        };
-        let service = &self.service;
-        let reset = service.reset_flag(&request.name, environment.as_ref(), etag);
-        let (flag, version) = call.result(reset.await)?;
+        let row = (request.environment, request.etag);
+        let (flag, version) = self.reset::<Flag>(&request.name, row, &call).await?;
         Ok(Response::new(pb::ResetFeatureFlagResponse {
             flag: Some(flag.into()),
-            version: version.to_string(),
+            version,
         }))
     }
 }
@@ -135,7 +168,7 @@ impl RuntimeSettings for ControlsTransport {
         &self,
         _: Request<pb::ListRuntimeSettingsRequest>,
     ) -> Result<Response<pb::ListRuntimeSettingsResponse>, Status> {
-        let (settings, is_current) = self.service.settings().await;
+        let (settings, is_current) = self.service.list::<RuntimeSetting>().await;
         let (environment, version) = self.place();
         Ok(Response::new(pb::ListRuntimeSettingsResponse {
             settings: settings.into_iter().map(Into::into).collect(),
@@ -152,26 +185,18 @@ impl RuntimeSettings for ControlsTransport {
         let (request, headers, call) = parts(request)?;
         let mut violations = FieldViolations::default();
         let value = request.value.ok_or_else(|| "must be given".to_owned());
-        let value = violations.field("value", value);
-        let comment = violations.comment(request.comment);
-        let row = violations.row(request.environment.as_deref(), &request.etag);
-        let editor = violations.field(CALLER_ID.as_str(), caller::name(&headers));
-        let (Some(value), Some(comment), Some((environment, etag)), Some(editor)) =
-            (value, comment, row, editor)
-        else {
-            return Err(call.refused(&violations.into()));
+        let update = Update {
+            name: request.name,
+            value: violations.field("value", value),
+            comment: request.comment,
+            environment: request.environment,
+            etag: request.etag,
         };
-        let change = SettingChange {
-            value,
-            comment,
-            environment,
-        };
-        let service = &self.service;
-        let updated = service.update_setting(&request.name, &change, etag, editor);
-        let (setting, version) = call.result(updated.await)?;
+        let updated = self.update::<RuntimeSetting>(update, violations, &headers, &call);
+        let (setting, version) = updated.await?;
         Ok(Response::new(pb::UpdateRuntimeSettingResponse {
             setting: Some(setting.into()),
-            version: version.to_string(),
+            version,
         }))
     }
 
@@ -180,17 +205,12 @@ impl RuntimeSettings for ControlsTransport {
         request: Request<pb::ResetRuntimeSettingRequest>,
     ) -> Result<Response<pb::ResetRuntimeSettingResponse>, Status> {
         let (request, _, call) = parts(request)?;
-        let mut violations = FieldViolations::default();
-        let row = violations.row(request.environment.as_deref(), &request.etag);
-        let Some((environment, etag)) = row else {
-            return Err(call.refused(&violations.into()));
-        };
-        let service = &self.service;
-        let reset = service.reset_setting(&request.name, environment.as_ref(), etag);
-        let (setting, version) = call.result(reset.await)?;
+        let row = (request.environment, request.etag);
+        let reset = self.reset::<RuntimeSetting>(&request.name, row, &call);
+        let (setting, version) = reset.await?;
         Ok(Response::new(pb::ResetRuntimeSettingResponse {
             setting: Some(setting.into()),
-            version: version.to_string(),
+            version,
         }))
     }
 }
@@ -202,20 +222,21 @@ fn masked(
     violations: &mut FieldViolations,
 ) -> pb::UpdateFeatureFlagRequest {
     let mask = request.update_mask.take().unwrap_or_default().paths;
+    let given = [
+        ("enabled", request.enabled.is_some()),
+        ("rollout_percentage", request.rollout_percentage.is_some()),
+        ("comment", request.comment.is_some()),
+        ("environment", request.environment.is_some()),
+    ];
+    let paths = || given.map(|(path, _)| path).join(", ");
     for (index, path) in mask.iter().enumerate() {
-        let is_given = match path.as_str() {
-            "enabled" => request.enabled.is_some(),
-            "rollout_percentage" => request.rollout_percentage.is_some(),
-            "comment" => request.comment.is_some(),
-            "environment" => request.environment.is_some(),
-            _ => {
-                let problem = format!("must be one of {}", PATHS.join(", "));
+        match given.iter().find(|(known, _)| known == path) {
+            Some((_, true)) => {}
+            Some((_, false)) => violations.note(path, "is in update_mask, and has no value"),
+            None => {
+                let problem = format!("must be one of {}", paths());
                 violations.note(&format!("update_mask.paths[{index}]"), problem);
-                continue;
             }
-        };
-        if !is_given {
-            violations.note(path, "is in update_mask, and has no value");
         }
     }
     let is_wanted = |path: &str| mask.is_empty() || mask.iter().any(|named| named == path);
@@ -224,12 +245,11 @@ fn masked(
     rollout.take_if(|_| !is_wanted("rollout_percentage"));
     request.comment.take_if(|_| !is_wanted("comment"));
     request.environment.take_if(|_| !is_wanted("environment"));
-    let is_empty = request.enabled.is_none()
-        && request.rollout_percentage.is_none()
-        && request.comment.is_none()
-        && request.environment.is_none();
+    let is_empty = !given
+        .iter()
+        .any(|(path, is_given)| *is_given && is_wanted(path));
     if is_empty && violations.is_empty() {
-        let problem = format!("nothing is given to be changed: {}", PATHS.join(", "));
+        let problem = format!("nothing is given to be changed: {}", paths());
         violations.note("update_mask", problem);
     }
     request
@@ -237,15 +257,12 @@ fn masked(
 
 impl FieldViolations {
     /// The fields `environment` and `etag`, which tell the row that a change is for.
-    fn row(
-        &mut self,
-        environment: Option<&str>,
-        etag: &str,
-    ) -> Option<(Option<Environment>, Option<Etag>)> {
+    fn target(&mut self, environment: Option<&str>, etag: &str) -> Option<RowTarget> {
         let environment = environment.map(Environment::parse).transpose();
         let environment = self.field("environment", environment);
         let etag = self.field("etag", read_etag(etag));
-        environment.zip(etag)
+        let target = environment.zip(etag);
+        target.map(|(environment, etag)| RowTarget { environment, etag })
     }
 
     /// The field `comment`.
@@ -270,94 +287,65 @@ same_variants! {
     ValueSource => pb::ValueSource { EnvironmentRow, AllRow, Settings, Default }
 }
 
-/// What both messages have of the row behind a value; of one that counts elsewhere, if none counts here.
-struct RowFields {
-    environment: String,
-    comment: String,
-    create_time: Option<prost_types::Timestamp>,
-    update_time: Option<prost_types::Timestamp>,
-    created_by: String,
-    updated_by: String,
-    etag: String,
-}
-
-impl<C: RuntimeControl> From<&Evaluation<C>> for RowFields {
-    fn from(evaluation: &Evaluation<C>) -> Self {
-        let here = evaluation.row.as_ref();
-        let row = here.or(evaluation.elsewhere.as_ref());
+/// The message of a control: the fields that both kinds have, from its row or from the one that
+/// counts elsewhere, and `$field`s.
+macro_rules! control_message {
+    ($message:ident, $evaluation:ident, { $($field:ident: $value:expr,)+ }) => {{
+        let definition = $evaluation.control.definition();
+        let (here, elsewhere) = ($evaluation.row.as_ref(), $evaluation.elsewhere.as_ref());
+        let row = here.or(elsewhere);
         let text = |text: Option<&String>| text.cloned().unwrap_or_default();
         let environment = here.map(|row| row.environment.as_deref().unwrap_or(Environment::ALL));
-        Self {
+        pb::$message {
+            name: definition.name.to_owned(),
+            source: pb::ValueSource::from($evaluation.source).into(),
+            description: definition.description.to_owned(),
+            environment_variable: definition.env.to_owned(),
             environment: environment.unwrap_or_default().to_owned(),
             comment: text(row.and_then(|row| row.description.as_ref())),
             create_time: row.and_then(|row| row.created_at).map(timestamp),
             update_time: row.and_then(|row| row.updated_at).map(timestamp),
             created_by: text(row.and_then(|row| row.created_by.as_ref())),
             updated_by: text(row.and_then(|row| row.updated_by.as_ref())),
+            problem: text($evaluation.problem.as_ref()),
             etag: etag_text(etag_of(row)),
+            $($field: $value,)+
         }
-    }
+    }};
 }
 
 impl From<Evaluation<Flag>> for pb::FeatureFlag {
-    fn from(evaluation: Evaluation<Flag>) -> Self {
-        let row = RowFields::from(&evaluation);
-        let flag = evaluation.control;
-        let definition = flag.definition();
-        Self {
-            name: definition.name.to_owned(),
-            enabled: evaluation.value.enabled,
-            rollout_percentage: evaluation.value.rollout.get().into(),
-            source: pb::ValueSource::from(evaluation.source).into(),
-            description: definition.description.to_owned(),
-            has_rollout: definition.rollout_scope == RolloutScope::Callers,
-            environment_variable: definition.env.to_owned(),
-            enabled_without_row: evaluation.configured.enabled,
-            environment: row.environment,
-            comment: row.comment,
-            create_time: row.create_time,
-            update_time: row.update_time,
-            created_by: row.created_by,
-            updated_by: row.updated_by,
-            problem: evaluation.problem.unwrap_or_default(),
-            etag: row.etag,
-            elsewhere: evaluation.elsewhere.map(|row| elsewhere(flag, row)),
-        }
-    }
-}
-
-/// What a row says elsewhere; one that makes no sense changes nothing there, and says off here.
-fn elsewhere(flag: Flag, row: ControlRow<RawFlag>) -> pb::FeatureFlagElsewhere {
-    let value = flag.read(&row.raw).unwrap_or(FlagValue::all(false));
-    pb::FeatureFlagElsewhere {
-        environment: row.environment.unwrap_or_default(),
-        enabled: value.enabled,
-        rollout_percentage: value.rollout.get().into(),
+    fn from(flag: Evaluation<Flag>) -> Self {
+        let scope = flag.control.definition().rollout_scope;
+        // A row that makes no sense changes nothing there, and says off here.
+        let elsewhere = flag.elsewhere.as_ref().map(|row| {
+            let value = flag.control.read(&row.raw);
+            let value = value.unwrap_or(FlagValue::all(false));
+            pb::FeatureFlagElsewhere {
+                environment: row.environment.clone().unwrap_or_default(),
+                enabled: value.enabled,
+                rollout_percentage: value.rollout.get().into(),
+            }
+        });
+        control_message!(FeatureFlag, flag, {
+            enabled: flag.value.enabled,
+            rollout_percentage: flag.value.rollout.get().into(),
+            has_rollout: scope == RolloutScope::Callers,
+            enabled_without_row: flag.configured.value.enabled,
+            elsewhere: elsewhere,
+        })
     }
 }
 
 impl From<Evaluation<RuntimeSetting>> for pb::RuntimeSetting {
-    fn from(evaluation: Evaluation<RuntimeSetting>) -> Self {
-        let row = RowFields::from(&evaluation);
-        let definition = evaluation.control.definition();
+    fn from(setting: Evaluation<RuntimeSetting>) -> Self {
+        let range = setting.control.definition();
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        Self {
-            name: definition.name.to_owned(),
-            value: number(evaluation.value),
-            source: pb::ValueSource::from(evaluation.source).into(),
-            description: definition.description.to_owned(),
-            min: number(definition.min),
-            max: number(definition.max),
-            environment_variable: definition.env.to_owned(),
-            value_without_row: number(evaluation.configured),
-            environment: row.environment,
-            comment: row.comment,
-            create_time: row.create_time,
-            update_time: row.update_time,
-            created_by: row.created_by,
-            updated_by: row.updated_by,
-            problem: evaluation.problem.unwrap_or_default(),
-            etag: row.etag,
-        }
+        control_message!(RuntimeSetting, setting, {
+            value: number(setting.value),
+            min: number(range.min),
+            max: number(range.max),
+            value_without_row: number(setting.configured.value),
+        })
     }
 }
