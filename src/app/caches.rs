@@ -4,13 +4,18 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 
 use super::{clock::SystemClock, error::Error};
+#[cfg(feature = "negative-controls")]
+use crate::cache::faults;
 use crate::{
     cache::{
         CacheSettings, CacheStatusReporter, CachedCatalog, InvalidationState, ReplicaHeartbeat,
         SharedCache, SharedSettings,
     },
     config::{Config, DatabaseUrl, RedisConfig, RedisUrl, read_text},
-    domain::{AnswerEncoder, CacheStatusSource, FleetKey, ReplicaId, Switches},
+    domain::{
+        AnswerEncoder, CacheStatusSource, CatalogReader, ChallengeRepository, ChangeFeed, FleetKey,
+        ReplicaId, Switches,
+    },
     redis::{NodeSource, RedisNodes, RedisServers, acl_rules},
     repository::Datastore,
     transport::encode_status,
@@ -22,9 +27,12 @@ const LEASE: Duration = Duration::from_secs(2);
 /// The cache, and those of its parts that others need.
 pub(super) struct Caches {
     pub(super) catalog: Arc<CachedCatalog>,
+    /// The catalog as the services read it.
+    pub(super) reader: Arc<dyn CatalogReader>,
+    pub(super) feed: Arc<dyn ChangeFeed>,
     pub(super) invalidation: Arc<InvalidationState>,
     pub(super) shared: Option<Arc<SharedCache>>,
-    pub(super) inspector: Arc<dyn CacheStatusSource>,
+    pub(super) reporter: Arc<dyn CacheStatusSource>,
 }
 
 impl Caches {
@@ -41,8 +49,11 @@ impl Caches {
             .map(|(servers, key)| connect_shared(&config.redis, servers, key))
             .transpose()?;
         let invalidation = Arc::new(InvalidationState::new(config.cache.max_staleness));
+        let repository = Arc::clone(datastore) as Arc<dyn ChallengeRepository>;
+        #[cfg(feature = "negative-controls")]
+        let repository = faults::repository(repository, &invalidation);
         let catalog = Arc::new(CachedCatalog::new(
-            Arc::clone(datastore) as _,
+            repository,
             encoder,
             Arc::new(SystemClock),
             shared.clone(),
@@ -50,18 +61,22 @@ impl Caches {
             cache_settings(config, switches),
             tasks.clone(),
         ));
-        let inspector = Arc::new(CacheStatusReporter::new(
+        let reporter = Arc::new(CacheStatusReporter::new(
             Arc::clone(&catalog),
-            Arc::clone(&invalidation),
-            shared.clone(),
             Arc::clone(datastore) as _,
             Arc::new(SystemClock),
         ));
+        let reader = Arc::clone(&catalog) as Arc<dyn CatalogReader>;
+        let feed = Arc::clone(datastore) as Arc<dyn ChangeFeed>;
+        #[cfg(feature = "negative-controls")]
+        let (reader, feed) = (faults::reader(reader, &catalog), faults::feed(feed));
         Ok(Self {
             catalog,
+            reader,
+            feed,
             invalidation,
             shared,
-            inspector,
+            reporter,
         })
     }
 
@@ -77,7 +92,7 @@ impl Caches {
             name.to_owned(),
             Arc::clone(datastore) as _,
             Arc::clone(&self.invalidation),
-            Arc::clone(&self.inspector),
+            Arc::clone(&self.reporter),
             encode_status,
         )
     }
@@ -172,7 +187,10 @@ fn connect_shared(
         servers: servers.clone(),
         timeout: config.timeout,
         connections: config.pool,
+        #[cfg(not(feature = "negative-controls"))]
         lease: LEASE,
+        #[cfg(feature = "negative-controls")]
+        lease: faults::lease(LEASE),
         key: key.clone(),
     };
     Ok(Arc::new(SharedCache::connect(&settings)?))

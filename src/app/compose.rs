@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cache::{Auditor, CachedCatalog, FeedTask, InvalidationState, ReplicaHeartbeat, SharedCache},
     config::Config,
-    domain::{ActiveControls, ReplicaId, ReplicaRegistry},
+    domain::{ActiveControls, ChangeFeed, ReplicaId, ReplicaRegistry},
     flags::{FlagSettings, FlagSnapshot, Refresher},
     repository::Datastore,
     service::{
@@ -34,6 +34,7 @@ use crate::{
 pub(super) struct App {
     pub(super) datastore: Arc<dyn Datastore>,
     pub(super) catalog: Arc<CachedCatalog>,
+    feed: Arc<dyn ChangeFeed>,
     pub(super) invalidation: Arc<InvalidationState>,
     pub(super) flags: Arc<FlagSnapshot>,
     pub(super) shared: Option<Arc<SharedCache>>,
@@ -75,8 +76,7 @@ impl App {
         let own = ReplicaId(Uuid::new_v4());
         let name = replica_name(own);
         let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
-        let catalog = Arc::clone(&caches.catalog);
-        let service = CatalogService::new(Arc::clone(&catalog) as _);
+        let service = CatalogService::new(Arc::clone(&caches.reader));
         let tokens = page_tokens.clone();
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
         let redis = tip_redis(config, redis.as_ref(), &caches.invalidation)?;
@@ -106,7 +106,8 @@ impl App {
             probe: Arc::new(probe),
             history: Arc::new(HistoryMetrics::new(config.database.history_retention)),
             datastore,
-            catalog,
+            catalog: caches.catalog,
+            feed: caches.feed,
             invalidation: caches.invalidation,
             flags,
             shared,
@@ -128,10 +129,9 @@ impl App {
         // The first poll registers with this status. It confirms nothing: until then no invalidation waits for
         // this replica.
         self.heartbeat.gather().await;
-        let (feed, invalidation) = (Arc::clone(&self.datastore), Arc::clone(&self.invalidation));
         FeedTask::new(
-            feed as _,
-            invalidation,
+            Arc::clone(&self.feed),
+            Arc::clone(&self.invalidation),
             Arc::clone(&self.heartbeat),
             config.cache.feed_poll_interval,
             Arc::clone(self.catalog.stats()),
@@ -153,7 +153,7 @@ impl App {
             self.catalog.stats(),
         )));
         let (catalog, datastore) = (Arc::clone(&self.catalog), Arc::clone(&self.datastore));
-        let audit = Auditor::new(catalog, Arc::clone(&self.invalidation), datastore as _);
+        let audit = Auditor::new(catalog, datastore as _);
         self.run_until_stop(audit.run());
         if let Some(retention) = config.database.history_retention {
             let (store, registry) = (Arc::clone(&self.datastore), Arc::clone(&self.datastore));
@@ -198,8 +198,8 @@ fn cache_admin(
     let registry: Arc<dyn ReplicaRegistry> = Arc::clone(datastore) as _;
     let catalog = Arc::clone(&caches.catalog);
     let warmer = WarmService::new(catalog as _, registry.clone(), tasks.clone());
-    let inspector = Arc::clone(&caches.inspector);
-    let service = CacheAdminService::new(inspector, Arc::clone(datastore) as _, registry, own);
+    let reporter = Arc::clone(&caches.reporter);
+    let service = CacheAdminService::new(reporter, Arc::clone(datastore) as _, registry, own);
     CacheAdminTransport::new(service, warmer, name)
 }
 

@@ -3,7 +3,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{CachedCatalog, InvalidationState, entry::Entry, key::ReadKey};
+use super::{
+    CachedCatalog,
+    entry::{CacheEntry, ReadKey},
+};
 use crate::domain::{Invalidation, Invalidator, Tag};
 
 /// Checks what the proof rests on: it reads random valid entries again from the database. An entry that is called valid and differs
@@ -11,7 +14,6 @@ use crate::domain::{Invalidation, Invalidator, Tag};
 /// declared changed, in the whole fleet, and the alarm is raised.
 pub struct Auditor {
     catalog: Arc<CachedCatalog>,
-    invalidation: Arc<InvalidationState>,
     invalidator: Arc<dyn Invalidator>,
 }
 
@@ -21,14 +23,9 @@ const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 impl Auditor {
     /// Checks entries of `catalog`, as often as its settings say.
     #[must_use]
-    pub fn new(
-        catalog: Arc<CachedCatalog>,
-        invalidation: Arc<InvalidationState>,
-        invalidator: Arc<dyn Invalidator>,
-    ) -> Self {
+    pub fn new(catalog: Arc<CachedCatalog>, invalidator: Arc<dyn Invalidator>) -> Self {
         Self {
             catalog,
-            invalidation,
             invalidator,
         }
     }
@@ -36,9 +33,10 @@ impl Auditor {
     /// Checks for ever, in intervals that are a fifth longer or shorter; never, when they are zero. The replicas
     /// share the work: there is one check in an interval, however many there are.
     pub async fn run(self) {
-        let interval = self.catalog.loader().settings.audit_interval;
+        let loader = &self.catalog.loader;
+        let interval = loader.settings.audit_interval;
         while !interval.is_zero() {
-            let share = self.invalidation.share(interval);
+            let share = loader.invalidation.share(interval);
             sleep(share.mul_f64(rand::random_range(0.8..1.2))).await;
             self.check_one().await;
         }
@@ -46,27 +44,28 @@ impl Auditor {
 
     /// Checks one entry. Tells whether it was as it should be; true also when it cannot be told.
     pub(super) async fn check_one(&self) -> bool {
-        let loader = self.catalog.loader();
-        if self.invalidation.is_lost() {
+        let loader = &self.catalog.loader;
+        let (stats, invalidation) = (&loader.stats, &loader.invalidation);
+        if invalidation.is_lost() {
             return true;
         }
-        let is_valid = |key: &ReadKey, entry: &Entry| self.invalidation.is_valid(key, entry);
+        let is_valid = |key: &ReadKey, entry: &CacheEntry| invalidation.is_valid(key, entry);
         let Some((key, entry)) = loader.near.draw(is_valid) else {
             return true;
         };
         let Ok(body) = loader.database.read_again(&key, entry.body.as_ref()).await else {
             return true;
         };
-        self.catalog.stats().audit_checked.add(1);
+        stats.audit_checked.add(1);
         if body == entry.body {
             return true;
         }
         // It differs: has the feed reported the change by now?
-        let is_confirmed = self.invalidation.confirm(CONFIRM_WITHIN).await;
-        if !is_confirmed || !self.invalidation.is_valid(&key, &entry) {
+        let is_confirmed = invalidation.confirm(CONFIRM_WITHIN).await;
+        if !is_confirmed || !invalidation.is_valid(&key, &entry) {
             return true;
         }
-        self.catalog.stats().audit_violations.add(1);
+        stats.audit_violations.add(1);
         tracing::error!(
             %key, stamp = %entry.stamp,
             "a valid entry differs from the database: the table changed unnoticed; run `verify`"
@@ -79,7 +78,7 @@ impl Auditor {
             tracing::error!(%error, "the fleet could not be notified; this replica drops its cached entries");
             loader.near.clear();
         }
-        self.invalidation.want_poll();
+        invalidation.want_poll();
         false
     }
 }

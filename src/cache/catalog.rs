@@ -14,15 +14,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CacheSettings, CacheStats, InvalidationState, SharedCache,
+    CacheStats, InvalidationState, SharedCache,
     database::DatabaseReader,
-    entry::Entry,
-    key::ReadKey,
-    loader::{Loader, Purpose},
+    entry::{CacheEntry, ReadKey},
+    loader::{CacheSettings, Loader, Purpose},
     lookup::{Lookup, Near},
     near::NearCache,
     single_flight::{DetachOnDrop, LoadFailure, LoadWaiter, SingleFlight},
-    staleness::{CONFIRM_WITHIN, Caller, Staleness, check_history},
+    staleness::{CONFIRM_WITHIN, ReadRequest, Staleness, check_history},
 };
 use crate::{
     domain::{
@@ -34,13 +33,10 @@ use crate::{
 
 /// The catalog, read through the near cache, the shared cache and the database.
 pub struct CachedCatalog {
-    loader: Arc<Loader>,
+    pub(super) loader: Arc<Loader>,
     single_flight: Arc<SingleFlight>,
     lookup: Lookup,
     staleness: Staleness,
-    pub(super) invalidation: Arc<InvalidationState>,
-    pub(super) stats: Arc<CacheStats>,
-    tasks: TaskTracker,
 }
 
 /// How many loads a caller waits for when each result is already superseded.
@@ -70,11 +66,11 @@ impl CachedCatalog {
             clock,
             shared,
             near: NearCache::new(settings.near_bytes, Arc::clone(&stats)),
-            invalidation: Arc::clone(&invalidation),
-            stats: Arc::clone(&stats),
+            invalidation,
+            stats,
             ttl_ms: AtomicU64::new(millis(settings.ttl)),
             settings,
-            tasks: tasks.clone(),
+            tasks,
         });
         let single_flight = Arc::default();
         Self {
@@ -82,16 +78,13 @@ impl CachedCatalog {
             loader,
             single_flight,
             staleness,
-            invalidation,
-            stats,
-            tasks,
         }
     }
 
     /// What the cache did since the process started.
     #[must_use]
     pub fn stats(&self) -> &Arc<CacheStats> {
-        &self.stats
+        &self.loader.stats
     }
 
     /// Keeps what is loaded from now on for `ttl`.
@@ -115,10 +108,6 @@ impl CachedCatalog {
             sleep(RollingWindow::<()>::BEAT).await;
             stats.note_readings();
         }
-    }
-
-    pub(super) fn loader(&self) -> &Arc<Loader> {
-        &self.loader
     }
 
     /// How many entries the near cache has, and how many bytes they take.
@@ -155,7 +144,7 @@ impl CachedCatalog {
             self.staleness.wait_for(version, deadline).await?;
         }
         // Only now: what was read while the version was waited for could be older than it.
-        let caller = Caller {
+        let caller = ReadRequest {
             arrived,
             called: Instant::now(),
             deadline,
@@ -171,9 +160,9 @@ impl CachedCatalog {
     }
 
     /// An answer for each of `keys`, which may be of different histories.
-    async fn read_once(&self, keys: &[ReadKey], caller: Caller) -> Result<Vec<Answer>, Error> {
-        let look = || {
-            let (now, snapshot) = (Instant::now(), self.invalidation.snapshot());
+    async fn read_once(&self, keys: &[ReadKey], caller: ReadRequest) -> Result<Vec<Answer>, Error> {
+        let find_all = || {
+            let (now, snapshot) = (Instant::now(), self.loader.invalidation.snapshot());
             // A server may have taken over since the version was reached.
             caller
                 .least
@@ -181,10 +170,10 @@ impl CachedCatalog {
             let near = keys.iter().map(|key| self.lookup.find(key, now, snapshot));
             Ok::<_, Error>(near.collect::<Vec<_>>())
         };
-        let mut near = look()?;
+        let mut near = find_all()?;
         if near.iter().any(|near| matches!(near, Near::Unconfirmed(_))) {
-            self.invalidation.confirm(CONFIRM_WITHIN).await;
-            near = look()?;
+            self.loader.invalidation.confirm(CONFIRM_WITHIN).await;
+            near = find_all()?;
         }
         if !self.is_on(Flag::StaleWhileUnavailable) {
             near.iter_mut().for_each(Near::refuse_unconfirmed);
@@ -213,12 +202,12 @@ impl CachedCatalog {
         key: &ReadKey,
         near: Near,
         waiter: Option<LoadWaiter>,
-        caller: Caller,
+        caller: ReadRequest,
     ) -> Result<Answer, Error> {
         match near {
             Near::Fresh(answer) => {
-                self.stats.near_hits.add(1);
-                self.stats.hit_latency.record(caller.arrived.elapsed());
+                self.stats().near_hits.add(1);
+                self.stats().hit_latency.record(caller.arrived.elapsed());
                 tracing::debug!(%key, "near hit");
                 Ok(answer)
             }
@@ -232,10 +221,10 @@ impl CachedCatalog {
                 }
             }
             Near::Miss(reason, old) => {
-                self.stats.near_miss(reason);
+                self.stats().near_miss(reason);
                 tracing::debug!(%key, reason = reason.as_str(), "near miss");
                 let answer = self.load(key, waiter, old, caller).await;
-                self.stats.load_latency.record(caller.arrived.elapsed());
+                self.stats().load_latency.record(caller.arrived.elapsed());
                 answer
             }
         }
@@ -247,8 +236,8 @@ impl CachedCatalog {
         &self,
         key: &ReadKey,
         mut waiter: Option<LoadWaiter>,
-        old: Option<Arc<Entry>>,
-        caller: Caller,
+        old: Option<Arc<CacheEntry>>,
+        caller: ReadRequest,
     ) -> Result<Answer, Error> {
         let has_copy = old
             .as_ref()
@@ -287,7 +276,7 @@ impl CachedCatalog {
         let loader = Arc::clone(&self.loader);
         let load = (!guards.is_empty())
             .then(|| async move { loader.load(guards, Purpose::Fill).await }.boxed());
-        (waiters, DetachOnDrop::new(load, self.tasks.clone()))
+        (waiters, DetachOnDrop::new(load, self.loader.tasks.clone()))
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::key::ReadKey;
+use super::entry::ReadKey;
 use crate::{
     domain::{AnswerEncoder, ChallengeId, ChallengeRepository, Error, ListQuery, Stamped},
     telemetry::{Failing, FailureLog},

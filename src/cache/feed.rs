@@ -13,9 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     CacheStats, InvalidationState, ReplicaHeartbeat,
-    fault::{self, Fault},
     poll_schedule::PollSchedule,
-    tag_versions::{Applied, Merged},
+    tag_versions::{ApplyOutcome, MergeOutcome},
 };
 use crate::{
     domain::{ChangeFeed, Changes, Error, FeedPage, Hint, News, ReplicaReport, Tell, Version},
@@ -155,7 +154,7 @@ impl FeedTask {
                 Hint::News(news) => news,
             };
             match self.invalidation.merge_news(&news) {
-                Merged::Changes => {
+                MergeOutcome::Changes => {
                     self.stats.news.add(1);
                     schedule.looked(now);
                     if news.is_awaited {
@@ -163,8 +162,8 @@ impl FeedTask {
                         return;
                     }
                 }
-                Merged::Gap => schedule.hurry(now),
-                Merged::Nothing => {}
+                MergeOutcome::Gap => schedule.hurry(now),
+                MergeOutcome::Nothing => {}
             }
         }
     }
@@ -180,12 +179,7 @@ impl FeedTask {
                 (RETRY * 2_u32.saturating_pow(before)).min(self.interval)
             }
         };
-        let beat = beat.mul_f64(rand::random_range(0.9..1.1));
-        if fault::is(Fault::NotifyOnly) {
-            beat * 1_000
-        } else {
-            beat
-        }
+        beat.mul_f64(rand::random_range(0.9..1.1))
     }
 
     /// One poll, which tells what is due, or acknowledges what somebody waits for.
@@ -220,12 +214,10 @@ impl FeedTask {
                     // Replicas that miss this message poll for themselves.
                     let _ = state.found.try_send(news);
                 }
-                match polled {
-                    Polled::Done if is_new_here => Polled::Continue,
-                    polled @ (Polled::Done
-                    | Polled::MoreMayFollow
-                    | Polled::Continue
-                    | Polled::Failed) => polled,
+                if is_new_here && polled == Polled::Done {
+                    Polled::Continue
+                } else {
+                    polled
                 }
             }
             Err(error) => {
@@ -252,12 +244,12 @@ impl FeedTask {
     fn take_in(&self, page: &FeedPage, sent: Instant) -> Polled {
         let before = self.invalidation.version();
         match self.invalidation.apply(page, sent) {
-            Applied::InOrder => {}
-            Applied::Resynced => {
+            ApplyOutcome::InOrder => {}
+            ApplyOutcome::Resynced => {
                 self.stats.resyncs.add(1);
                 tracing::info!(head = %page.head, "feed resynchronised");
             }
-            Applied::NewEra => {
+            ApplyOutcome::NewEra => {
                 self.stats.eras.add(1);
                 tracing::info!(database = %page.database, head = %page.head, "feed begins");
             }

@@ -17,12 +17,10 @@ use tokio::{
 };
 
 use super::{
-    entry::Entry,
-    fault::{self, Fault},
-    key::ReadKey,
-    tag_versions::{Applied, Merged, TagVersions},
+    entry::{CacheEntry, ReadKey},
+    tag_versions::{ApplyOutcome, MergeOutcome, TagVersions},
 };
-use crate::domain::{Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
+use crate::domain::{Changes, FeedPage, News, Stamp, Tag, Version};
 
 /// What this replica knows of the catalog's changes, and since when.
 ///
@@ -96,19 +94,12 @@ impl InvalidationState {
     ///
     /// A replica that is not in the registry learns what changed, but confirms
     /// nothing: whoever waits for a receipt does not wait for it. Nor does a list that is not whole.
-    pub(super) fn apply(&self, page: &FeedPage, sent: Instant) -> Applied {
-        let applied = {
-            let mut versions = self
-                .versions
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn apply(&self, page: &FeedPage, sent: Instant) -> ApplyOutcome {
+        let applied = self.update(|versions| {
             let applied = versions.apply(page);
-            if applied != Applied::InOrder || !is_empty(&page.changes) {
-                self.generation.fetch_add(1, Release);
-                self.publish_flag_changes(&versions);
-            }
-            applied
-        };
+            let has_changes = applied != ApplyOutcome::InOrder || !is_empty(&page.changes);
+            (applied, has_changes)
+        });
         self.registered.store(page.registered, Release);
         if let Some(place) = page.place {
             self.others.store(place.others, Relaxed);
@@ -128,19 +119,11 @@ impl InvalidationState {
     }
 
     /// Takes in what another replica found. It confirms nothing, as only a poll of one's own does.
-    pub(super) fn merge_news(&self, news: &News) -> Merged {
-        let merged = {
-            let mut versions = self
-                .versions
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn merge_news(&self, news: &News) -> MergeOutcome {
+        let merged = self.update(|versions| {
             let merged = versions.merge_news(news);
-            if merged == Merged::Changes {
-                self.generation.fetch_add(1, Release);
-                self.publish_flag_changes(&versions);
-            }
-            merged
-        };
+            (merged, merged == MergeOutcome::Changes)
+        });
         self.feed_state.send_modify(|_| {});
         merged
     }
@@ -172,9 +155,6 @@ impl InvalidationState {
     /// The age, while it is small enough to call answers fresh.
     #[must_use]
     pub fn fresh_age(&self) -> Option<Duration> {
-        if fault::is(Fault::NotifyOnly) || (fault::is(Fault::FlagFreshness) && !self.is_lost()) {
-            return self.age().map(|age| age.min(self.max_staleness));
-        }
         self.age().filter(|age| *age <= self.max_staleness)
     }
 
@@ -194,10 +174,9 @@ impl InvalidationState {
     /// Whether no known commit since the entry's stamp changed what it depends on.
     ///
     /// Ask for the age *before* this: then the changes that the age vouches for are looked at.
-    pub(super) fn is_valid(&self, key: &ReadKey, entry: &Entry) -> bool {
+    pub(super) fn is_valid(&self, key: &ReadKey, entry: &CacheEntry) -> bool {
         let generation = self.generation.load(Acquire);
-        let was_valid_in = entry.valid_in.load(Acquire);
-        if was_valid_in == generation || (was_valid_in > 0 && fault::is(Fault::NearUnchecked)) {
+        if entry.valid_in.load(Acquire) == generation {
             return true;
         }
         let versions = self.read();
@@ -211,7 +190,7 @@ impl InvalidationState {
     }
 
     /// Whether the entry must not be served even as a stale one: a hard invalidation named it, or its history is another.
-    pub(super) fn is_revoked(&self, key: &ReadKey, entry: &Entry) -> bool {
+    pub(super) fn is_revoked(&self, key: &ReadKey, entry: &CacheEntry) -> bool {
         self.read().is_revoked(key, entry.stamp, entry.era)
     }
 
@@ -231,14 +210,14 @@ impl InvalidationState {
     }
 
     /// The newest version applied here, and the era that it is of.
-    pub(super) fn version_and_era(&self) -> (Version, u64) {
+    fn version_and_era(&self) -> (Version, u64) {
         let versions = self.read();
         (versions.version(), versions.era)
     }
 
     /// The newest version that the entry is known to show; none when it is of another history than
     /// that of which something is known here.
-    pub(super) fn version_shown(&self, key: &ReadKey, entry: &Entry) -> Option<Version> {
+    pub(super) fn version_shown(&self, key: &ReadKey, entry: &CacheEntry) -> Option<Version> {
         let versions = self.read();
         if entry.era != versions.era {
             return None;
@@ -254,10 +233,9 @@ impl InvalidationState {
         })
     }
 
-    /// The database of which something is known, and the era that reads begin in now.
-    pub(super) fn era(&self) -> Option<(DatabaseId, u64)> {
-        let versions = self.read();
-        (versions.era > 0).then_some((versions.database, versions.era))
+    /// The newest version applied here, and the era that reads begin in now; `None` before the first poll.
+    pub(super) fn known(&self) -> Option<(Version, u64)> {
+        Some(self.version_and_era()).filter(|(_, era)| *era > 0)
     }
 
     /// Tells the newest commit that may have changed flags or settings, whenever it is another one.
@@ -266,11 +244,22 @@ impl InvalidationState {
         self.flags.subscribe()
     }
 
-    fn publish_flag_changes(&self, versions: &TagVersions) {
-        let mut newest = versions.version();
-        newest.stamp.seq = versions.newest_of(Tag::Flags);
-        self.flags
-            .send_if_modified(|known| std::mem::replace(known, newest) != newest);
+    /// Updates the versions. Where `update` tells of changes, entries must be checked again, and who follows flags
+    /// learns of the newest commit that may have changed them.
+    fn update<T>(&self, update: impl FnOnce(&mut TagVersions) -> (T, bool)) -> T {
+        let mut versions = self
+            .versions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (result, has_changes) = update(&mut versions);
+        if has_changes {
+            self.generation.fetch_add(1, Release);
+            let mut newest = versions.version();
+            newest.stamp.seq = versions.newest_of(Tag::Flags);
+            self.flags
+                .send_if_modified(|known| std::mem::replace(known, newest) != newest);
+        }
+        result
     }
 
     /// Asks the feed for a poll and waits until it is answered and the state is fresh again, but

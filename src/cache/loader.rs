@@ -15,17 +15,34 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    CacheSettings, CacheStats, InvalidationState, SharedCache,
+    CacheStats, InvalidationState, SharedCache,
     database::{Bodies, DatabaseReader},
-    entry::{Entry, Refresh},
-    fault::{self, Fault},
-    key::ReadKey,
+    entry::{CacheEntry, Content, ReadKey, Refresh, SerializedEntry},
     near::NearCache,
-    serialized::{Content, SerializedEntry},
-    shared::{Lease, Lookup},
-    single_flight::{LoadFailure, LoadGuard, Loaded},
+    shared::{FillLease, SharedLookup},
+    single_flight::{LoadFailure, LoadGuard, LoadedEntry},
+    staleness::CONFIRM_WITHIN,
 };
-use crate::domain::{Clock, DatabaseId, Error, Etag, Flag, Source, Stamp, Stamped, Version};
+use crate::domain::{
+    Clock, DatabaseId, Error, Etag, Flag, Source, Stamp, Stamped, Switches, Version,
+};
+
+/// How long and how much is kept.
+#[derive(Clone, Debug)]
+pub struct CacheSettings {
+    /// How long an entry is served that nothing has changed; shortened by up to a tenth.
+    pub ttl: Duration,
+    /// Which parts of the cache operators let be used.
+    pub switches: Arc<Switches>,
+    /// The near cache holds at most so many bytes.
+    pub near_bytes: u64,
+    /// How old an answer may be that is served, marked, while the database is gone.
+    pub stale_retention: Duration,
+    /// So many loads may be in the database at once.
+    pub fill_concurrency: usize,
+    /// How often an entry is compared with the database; zero for never.
+    pub audit_interval: Duration,
+}
 
 /// Loads entries and keeps them.
 pub(super) struct Loader {
@@ -53,8 +70,8 @@ pub(super) enum Purpose {
 /// One key to load, and what was found on the way.
 struct Want {
     guard: LoadGuard,
-    lease: Option<Lease>,
-    stale: Option<Arc<Entry>>,
+    lease: Option<FillLease>,
+    stale: Option<Arc<CacheEntry>>,
     /// Whether another replica was filling it.
     has_waited: bool,
 }
@@ -85,8 +102,6 @@ const LEASE_PAUSES_MS: [u64; 6] = [1, 2, 4, 10, 25, 50];
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 /// A fill that took longer than this asks what changed meanwhile before it is kept.
 const QUICK_FILL: Duration = Duration::from_millis(20);
-/// How long a fill waits for that.
-const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
 /// "There is none" is kept no longer. A caller that made the id up may ask for the next one; a caller that deleted
 /// the challenge does not ask for long.
 const ABSENT_TTL: Duration = Duration::from_secs(10);
@@ -132,16 +147,13 @@ impl Loader {
     async fn ask_shared(&self, wants: Vec<Want>, purpose: Purpose) -> (Vec<Want>, Vec<Want>) {
         let shared = self.shared.as_ref();
         let shared = shared.filter(|_| self.settings.switches.is_on(Flag::SharedCache));
-        let Some((shared, (database, era))) = shared.zip(self.invalidation.era()) else {
+        let Some((shared, (version, era))) = shared.zip(self.invalidation.known()) else {
             return (wants, Vec::new());
         };
         let lookups = wants.iter().map(async |want| {
             let key = want.guard.key();
-            let name = key.in_redis(database, self.database.encoder.shape());
+            let name = key.in_redis(version.database, self.database.encoder.shape());
             match purpose {
-                Purpose::Fill if fault::is(Fault::TrustShared) => {
-                    shared.get(&name, Stamp::default()).await
-                }
                 Purpose::Fill => shared.get(&name, self.invalidation.floor(key)).await,
                 Purpose::Refresh => shared.get_or_lease(&name, Stamp::MAX).await,
             }
@@ -150,28 +162,29 @@ impl Loader {
         let (mut fill, mut wait) = (Vec::new(), Vec::new());
         for (mut want, lookup) in wants.into_iter().zip(lookups) {
             match lookup {
-                Lookup::Hit(serialized, ttl) => match self.deserialize(serialized, ttl, era) {
-                    Some(entry) if self.invalidation.is_valid(want.guard.key(), &entry) => {
-                        self.stats.shared_hits.add(1);
-                        self.complete(want.guard, entry, Source::SharedCache, None);
+                SharedLookup::Hit(serialized, ttl) => {
+                    match self.deserialize(serialized, ttl, era) {
+                        Some(entry) if self.invalidation.is_valid(want.guard.key(), &entry) => {
+                            self.stats.shared_hits.add(1);
+                            self.complete(want.guard, entry, Source::SharedCache, None);
+                        }
+                        Some(_) | None => fill.push(want),
                     }
-                    Some(_) | None => fill.push(want),
-                },
-                Lookup::Fill { lease, stale } => {
+                }
+                SharedLookup::Fill { lease, stale } => {
                     self.stats.shared_misses.add(1);
                     self.stats.leases.add(1);
                     want.lease = Some(lease);
                     want.stale = stale.and_then(|old| self.deserialize(old, Duration::ZERO, era));
                     fill.push(want);
                 }
-                Lookup::Wait { .. } if fault::is(Fault::IgnoreLease) => fill.push(want),
-                Lookup::Wait { at_most, stale } => {
+                SharedLookup::Wait { at_most, stale } => {
                     want.stale = stale.and_then(|old| self.deserialize(old, Duration::ZERO, era));
                     tracing::trace!(key = %want.guard.key(), ?at_most, "another replica fills");
                     want.has_waited = true;
                     wait.push(want);
                 }
-                Lookup::Unavailable => {
+                SharedLookup::Unavailable => {
                     self.stats.shared_errors.add(1);
                     fill.push(want);
                 }
@@ -195,17 +208,13 @@ impl Loader {
             let problem = "the database answered from another history, or with an older commit than already reported";
             return self.fail(wants, &Error::datastore(problem));
         }
-        let era = read.known.map(|(version, era)| (version.database, era));
+        let database = read.known.map(|(version, _)| version.database);
+        let era = read.known.map_or(0, |(_, era)| era);
         let Stamped { version, value } = match read.bodies {
             Ok(bodies) => bodies,
             Err(error) => return self.fail(wants, &error),
         };
         for (want, body) in wants.into_iter().zip(value) {
-            let stamp = if fault::is(Fault::StampAfterRead) {
-                version.stamp.max(self.invalidation.version().stamp)
-            } else {
-                version.stamp
-            };
             let longest = if body.is_some() {
                 Duration::MAX
             } else {
@@ -216,7 +225,7 @@ impl Loader {
                 .min(longest)
                 .mul_f64(rand::random_range(0.9..=1.0));
             let body = (Etag::of(body.as_ref()), body);
-            let entry = self.entry(body, stamp, era.map_or(0, |(_, era)| era), read.sent, ttl);
+            let entry = self.entry(body, version.stamp, era, read.sent, ttl);
             let key = want.guard.key();
             let is_valid = self.invalidation.is_valid(key, &entry);
             if !is_valid {
@@ -225,18 +234,18 @@ impl Loader {
             let is_shared =
                 is_valid && (entry.body.is_some() || self.may_share_absence(key, want.has_waited));
             let shared = is_shared.then(|| (entry.as_ref(), ttl));
-            self.share(era, key, want.lease, shared);
+            self.share(database, key, want.lease, shared);
             self.complete(want.guard, entry, Source::Database, Some(read.sent));
         }
     }
 
     async fn read(&self, wants: &[Want]) -> DatabaseRead {
-        let known = self.invalidation.version_and_era();
+        let known = self.invalidation.known();
         self.stats.database_reads.add(1);
         let keys: Vec<_> = wants.iter().map(|want| want.guard.key()).collect();
         let (sent, bodies) = self.database.read(&keys, None).await;
         DatabaseRead {
-            known: Some(known).filter(|(_, era)| *era > 0),
+            known,
             sent,
             bodies,
         }
@@ -249,9 +258,10 @@ impl Loader {
     fn fail(&self, wants: Vec<Want>, error: &Error) {
         self.stats.database_errors.add(1);
         self.stats.note_error(error.to_string());
-        let era = self.invalidation.era();
+        let known = self.invalidation.known();
+        let database = known.map(|(version, _)| version.database);
         for want in wants {
-            self.share(era, want.guard.key(), want.lease, None);
+            self.share(database, want.guard.key(), want.lease, None);
             want.guard.complete(Err(LoadFailure::of(error, want.stale)));
         }
     }
@@ -260,7 +270,7 @@ impl Loader {
     fn complete(
         &self,
         guard: LoadGuard,
-        entry: Arc<Entry>,
+        entry: Arc<CacheEntry>,
         source: Source,
         read_from: Option<Instant>,
     ) {
@@ -268,7 +278,7 @@ impl Loader {
         if may_keep && self.invalidation.is_valid(guard.key(), &entry) {
             self.near.insert(guard.key().clone(), Arc::clone(&entry));
         }
-        guard.complete(Ok(Loaded {
+        guard.complete(Ok(LoadedEntry {
             entry,
             source,
             read_from,
@@ -284,15 +294,15 @@ impl Loader {
     }
 
     /// Gives an entry and its time to live to the shared cache, where this replica has the lease to fill
-    /// it, or gives the lease back. `era` is the one that the read began in.
+    /// it, or gives the lease back. `database` is the one that was known when the read began.
     fn share(
         &self,
-        era: Option<(DatabaseId, u64)>,
+        database: Option<DatabaseId>,
         key: &ReadKey,
-        lease: Option<Lease>,
-        kept: Option<(&Entry, Duration)>,
+        lease: Option<FillLease>,
+        kept: Option<(&CacheEntry, Duration)>,
     ) {
-        let (Some(shared), Some(lease), Some((database, _))) = (&self.shared, lease, era) else {
+        let (Some(shared), Some(lease), Some(database)) = (&self.shared, lease, database) else {
             return;
         };
         let serialized = kept.map(|(entry, ttl)| {
@@ -319,7 +329,7 @@ impl Loader {
         serialized: SerializedEntry,
         ttl: Duration,
         era: u64,
-    ) -> Option<Arc<Entry>> {
+    ) -> Option<Arc<CacheEntry>> {
         let body = match serialized.content {
             Content::Body(body) => Some(body),
             Content::Nothing => None,
@@ -331,12 +341,8 @@ impl Loader {
         let age = serialized.life.saturating_sub(ttl);
         let now = Instant::now();
         let current_at = now.checked_sub(age).unwrap_or(now);
-        let stamp = if fault::is(Fault::TrustShared) {
-            self.invalidation.version().stamp
-        } else {
-            serialized.stamp
-        };
-        Some(self.entry((serialized.etag, body), stamp, era, current_at, ttl))
+        let body = (serialized.etag, body);
+        Some(self.entry(body, serialized.stamp, era, current_at, ttl))
     }
 
     fn entry(
@@ -346,8 +352,8 @@ impl Loader {
         era: u64,
         current_at: Instant,
         ttl: Duration,
-    ) -> Arc<Entry> {
-        Arc::new(Entry {
+    ) -> Arc<CacheEntry> {
+        Arc::new(CacheEntry {
             etag,
             body,
             stamp,

@@ -5,10 +5,8 @@ use tokio::time::Instant;
 
 use super::{
     MissReason,
-    entry::Entry,
-    fault::{self, Fault},
+    entry::{CacheEntry, ReadKey},
     invalidation::Snapshot,
-    key::ReadKey,
     loader::{Loader, Purpose},
     single_flight::SingleFlight,
 };
@@ -18,8 +16,8 @@ use crate::domain::{Answer, Flag, Source, Version};
 pub(super) enum Near {
     Fresh(Answer),
     /// Valid by all that is known, but no poll confirmed that lately.
-    Unconfirmed(Arc<Entry>),
-    Miss(MissReason, Option<Arc<Entry>>),
+    Unconfirmed(Arc<CacheEntry>),
+    Miss(MissReason, Option<Arc<CacheEntry>>),
 }
 
 impl Near {
@@ -58,9 +56,7 @@ impl Lookup {
         }
         let now = Instant::now();
         let snapshot = self.loader.invalidation.snapshot();
-        if let Some(version) = min_version.filter(|_| !fault::is(Fault::IgnoreTicket))
-            && !snapshot.version.reaches(version)
-        {
+        if min_version.is_some_and(|version| !snapshot.version.reaches(version)) {
             return None;
         }
         let mut answers = Vec::with_capacity(keys.len());

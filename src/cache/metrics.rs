@@ -7,7 +7,7 @@ impl CachedCatalog {
     pub fn collect(&self, page: &mut Page) {
         self.lookups(page);
         self.near_cache(page);
-        for (name, help, count) in self.stats.counters() {
+        for (name, help, count) in self.stats().counters() {
             page.counter(name, help).sample(&[], count);
         }
         page.gauge(
@@ -16,15 +16,16 @@ impl CachedCatalog {
         )
         .sample(
             &[],
-            self.invalidation
-                .share(self.loader().settings.audit_interval)
+            self.loader
+                .invalidation
+                .share(self.loader.settings.audit_interval)
                 .as_secs_f64(),
         );
         self.feed(page);
     }
 
     fn lookups(&self, page: &mut Page) {
-        let stats = &self.stats;
+        let stats = self.stats();
         let mut lookups = page.counter(
             "catalog_cache_lookups_total",
             "Cache lookups, by tier and result.",
@@ -50,7 +51,7 @@ impl CachedCatalog {
     }
 
     fn near_cache(&self, page: &mut Page) {
-        let near = &self.loader().near;
+        let near = &self.loader.near;
         let (entries, bytes) = near.size();
         page.gauge(
             "catalog_cache_near_entries",
@@ -70,7 +71,7 @@ impl CachedCatalog {
     }
 
     fn feed(&self, page: &mut Page) {
-        let invalidation: &InvalidationState = &self.invalidation;
+        let invalidation: &InvalidationState = &self.loader.invalidation;
         page.gauge(
             "catalog_feed_applied_commit",
             "The newest catalog commit that this replica applied; the highest of all replicas minus this is its lag.",
@@ -93,7 +94,7 @@ impl CachedCatalog {
             "1 if the database answered the last poll.",
         )
         .sample(&[], u8::from(!invalidation.is_lost()));
-        let stats = &self.stats;
+        let stats = self.stats();
         let failed = stats.polls_failed.get();
         page.counter(
             "catalog_feed_polls_total",

@@ -6,14 +6,17 @@ use std::sync::{
 
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter, sync::Cache};
 
-use super::{CacheStats, entry::Entry, key::ReadKey};
+use super::{
+    CacheStats,
+    entry::{CacheEntry, ReadKey},
+};
 
 /// The memory of this replica, bounded in bytes.
 ///
 /// It keeps entries that are no longer valid until newer ones push them out:
 /// they are what can be served when the database is gone.
 pub(super) struct NearCache {
-    entries: Cache<ReadKey, Arc<Entry>, ByBytes, DefaultHashBuilder, Evictions>,
+    entries: Cache<ReadKey, Arc<CacheEntry>, EntryBytes, DefaultHashBuilder, Evictions>,
     /// At most [`SAMPLE`] keys, to draw a random entry from.
     sample: Mutex<Vec<ReadKey>>,
 }
@@ -22,10 +25,10 @@ pub(super) struct NearCache {
 const SAMPLE: usize = 1_024;
 
 #[derive(Clone)]
-struct ByBytes;
+struct EntryBytes;
 
-impl Weighter<ReadKey, Arc<Entry>> for ByBytes {
-    fn weight(&self, key: &ReadKey, entry: &Arc<Entry>) -> u64 {
+impl Weighter<ReadKey, Arc<CacheEntry>> for EntryBytes {
+    fn weight(&self, key: &ReadKey, entry: &Arc<CacheEntry>) -> u64 {
         entry.weight(key)
     }
 }
@@ -34,10 +37,10 @@ impl Weighter<ReadKey, Arc<Entry>> for ByBytes {
 #[derive(Clone)]
 struct Evictions(Arc<CacheStats>);
 
-impl Lifecycle<ReadKey, Arc<Entry>> for Evictions {
+impl Lifecycle<ReadKey, Arc<CacheEntry>> for Evictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: ReadKey, _: Arc<Entry>) {
+    fn on_evict(&self, (): &mut (), _: ReadKey, _: Arc<CacheEntry>) {
         self.0.evictions.add(1);
     }
 }
@@ -50,18 +53,18 @@ impl NearCache {
     pub(super) fn new(capacity_bytes: u64, stats: Arc<CacheStats>) -> Self {
         let items = usize::try_from(capacity_bytes / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         let hasher = DefaultHashBuilder::default();
-        let entries = Cache::with(items, capacity_bytes, ByBytes, hasher, Evictions(stats));
+        let entries = Cache::with(items, capacity_bytes, EntryBytes, hasher, Evictions(stats));
         Self {
             entries,
             sample: Mutex::default(),
         }
     }
 
-    pub(super) fn get(&self, key: &ReadKey) -> Option<Arc<Entry>> {
+    pub(super) fn get(&self, key: &ReadKey) -> Option<Arc<CacheEntry>> {
         self.entries.get(key)
     }
 
-    pub(super) fn insert(&self, key: ReadKey, entry: Arc<Entry>) {
+    pub(super) fn insert(&self, key: ReadKey, entry: Arc<CacheEntry>) {
         let is_known = self.entries.contains_key(&key);
         self.entries.insert(key.clone(), entry);
         let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +108,7 @@ impl NearCache {
     }
 
     /// Every entry that is there, more or less, while others use the cache.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (ReadKey, Arc<Entry>)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ReadKey, Arc<CacheEntry>)> + '_ {
         self.entries.iter()
     }
 
@@ -113,8 +116,8 @@ impl NearCache {
     /// so it takes no longer in a large cache than in a small one, and finds what the sample has.
     pub(super) fn draw(
         &self,
-        is_wanted: impl Fn(&ReadKey, &Entry) -> bool,
-    ) -> Option<(ReadKey, Arc<Entry>)> {
+        is_wanted: impl Fn(&ReadKey, &CacheEntry) -> bool,
+    ) -> Option<(ReadKey, Arc<CacheEntry>)> {
         let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
         let mut at = (!sample.is_empty()).then(|| rand::random_range(0..sample.len()))?;
         for _ in 0..sample.len() {
@@ -150,9 +153,9 @@ mod tests {
         ReadKey::Challenge(ChallengeId::from(Uuid::from_u128(number)))
     }
 
-    fn entry(seq: u64) -> Arc<Entry> {
+    fn entry(seq: u64) -> Arc<CacheEntry> {
         let ttl = Duration::from_mins(10);
-        Arc::new(Entry {
+        Arc::new(CacheEntry {
             body: None,
             etag: Etag::of(None),
             stamp: Stamp { timeline: 1, seq },

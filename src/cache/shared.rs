@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::serialized::{Content, SerializedEntry};
+use super::entry::{Content, SerializedEntry};
 use crate::{
     domain::{Etag, FleetKey, Stamp},
     redis::{Link, LinkSettings, LinkState, MacKey, RedisServers, Script, first_word},
@@ -60,12 +60,12 @@ pub struct SharedCache {
 
 /// What a look into the shared cache gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Lookup {
+pub(super) enum SharedLookup {
     /// An entry at or above the floor, and how long Redis will still keep it.
     Hit(SerializedEntry, Duration),
     /// None: fill it, the lease is yours. What lies there may do as a stale answer.
     Fill {
-        lease: Lease,
+        lease: FillLease,
         stale: Option<SerializedEntry>,
     },
     /// None: another replica fills it, for at most so long.
@@ -79,7 +79,7 @@ pub(super) enum Lookup {
 
 /// The right to fill one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lease(Uuid);
+pub(super) struct FillLease(Uuid);
 
 impl SharedCache {
     /// Reads the URL and makes the pool. Connecting is left to its first users:
@@ -149,7 +149,7 @@ impl SharedCache {
     pub async fn try_writes(&self) -> bool {
         let trial = self.trial();
         let fill = async |key: String| match trial.get_or_lease(&key, Stamp::MAX).await {
-            Lookup::Fill { lease, .. } => {
+            SharedLookup::Fill { lease, .. } => {
                 let entry = SerializedEntry {
                     stamp: Stamp::default(),
                     etag: Etag([0; 8]),
@@ -160,8 +160,8 @@ impl SharedCache {
                 let removed = trial.link.change("DEL", &key, NO_ARGUMENTS).await;
                 put && removed.is_some()
             }
-            Lookup::Hit(..) | Lookup::Wait { .. } => true,
-            Lookup::Unavailable => false,
+            SharedLookup::Hit(..) | SharedLookup::Wait { .. } => true,
+            SharedLookup::Unavailable => false,
         };
         let fills = join_all(self.trial_keys().into_iter().map(fill)).await;
         self.link.tell_if_over();
@@ -194,14 +194,14 @@ impl SharedCache {
     ///
     /// A hit takes two plain commands: through a script, which may also take the lease, it costs
     /// Redis several times as much.
-    pub(super) async fn get(&self, key: &str, floor: Stamp) -> Lookup {
+    pub(super) async fn get(&self, key: &str, floor: Stamp) -> SharedLookup {
         let answers = self.look(key).await;
         match answers.map(|answers| self.found(key, answers)) {
             Some(Some((serialized, ttl))) if serialized.stamp >= floor => {
-                Lookup::Hit(serialized, ttl)
+                SharedLookup::Hit(serialized, ttl)
             }
             Some(_) => self.get_or_lease(key, floor).await,
-            None => Lookup::Unavailable,
+            None => SharedLookup::Unavailable,
         }
     }
 
@@ -217,9 +217,9 @@ impl SharedCache {
     }
 
     /// Looks `key` up and takes the lease if it is to be filled; see `lua/get.lua`.
-    pub(super) async fn get_or_lease(&self, key: &str, floor: Stamp) -> Lookup {
+    pub(super) async fn get_or_lease(&self, key: &str, floor: Stamp) -> SharedLookup {
         for _ in 0..2 {
-            let lease = Lease(Uuid::new_v4());
+            let lease = FillLease(Uuid::new_v4());
             let arguments = [
                 floor.to_string().into_bytes(),
                 lease.0.as_bytes().to_vec(),
@@ -234,14 +234,14 @@ impl SharedCache {
             // Another program's value, which looks newer than ours: delete it.
             self.link.change("DEL", key, NO_ARGUMENTS).await;
         }
-        Lookup::Unavailable
+        SharedLookup::Unavailable
     }
 
     /// Keeps an entry for `ttl` unless a newer one is there, and gives the lease back. Tells whether Redis answered.
     pub(super) async fn put(
         &self,
         key: &str,
-        lease: &Lease,
+        lease: &FillLease,
         entry: &SerializedEntry,
         ttl: Duration,
     ) -> bool {
@@ -251,11 +251,11 @@ impl SharedCache {
     }
 
     /// Gives the lease back without an entry.
-    pub(super) async fn release(&self, key: &str, lease: &Lease) {
+    pub(super) async fn release(&self, key: &str, lease: &FillLease) {
         self.settle(key, lease, 0, Vec::new()).await;
     }
 
-    async fn settle(&self, key: &str, lease: &Lease, ttl_ms: u128, entry: Vec<u8>) -> bool {
+    async fn settle(&self, key: &str, lease: &FillLease, ttl_ms: u128, entry: Vec<u8>) -> bool {
         let token = lease.0.as_bytes().to_vec();
         let arguments = [token, ttl_ms.to_string().into_bytes(), entry];
         // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
@@ -278,7 +278,7 @@ impl SharedCache {
     }
 
     /// Reads what `lua/get.lua` returned; `None` for an entry that is not ours, and for anything else.
-    fn lookup(&self, key: &str, answer: Value, lease: Lease) -> Option<Lookup> {
+    fn lookup(&self, key: &str, answer: Value, lease: FillLease) -> Option<SharedLookup> {
         let Value::Array(parts) = answer else {
             return None;
         };
@@ -291,12 +291,12 @@ impl SharedCache {
             Some(_) | None => Duration::ZERO,
         };
         match kind.as_ref() {
-            b"H" => entry.map(|entry| Lookup::Hit(entry, time)),
-            b"F" => Some(Lookup::Fill {
+            b"H" => entry.map(|entry| SharedLookup::Hit(entry, time)),
+            b"F" => Some(SharedLookup::Fill {
                 lease,
                 stale: entry,
             }),
-            b"W" => Some(Lookup::Wait {
+            b"W" => Some(SharedLookup::Wait {
                 at_most: time,
                 stale: entry,
             }),

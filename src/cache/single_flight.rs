@@ -14,16 +14,16 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::{entry::Entry, key::ReadKey};
-use crate::domain::{Error, Source};
+use super::entry::{CacheEntry, ReadKey};
+use crate::domain::{Error, Source, Unavailability};
 
 /// How a load ended.
-pub(super) type Outcome = Result<Loaded, LoadFailure>;
+pub(super) type LoadOutcome = Result<LoadedEntry, LoadFailure>;
 
 /// An entry that a load brought.
 #[derive(Clone, Debug)]
-pub(super) struct Loaded {
-    pub(super) entry: Arc<Entry>,
+pub(super) struct LoadedEntry {
+    pub(super) entry: Arc<CacheEntry>,
     pub(super) source: Source,
     /// When the reading statement was sent: a caller that called before this may take
     /// the entry, whatever was committed since. `None` when the entry came out of a cache.
@@ -34,52 +34,28 @@ pub(super) struct Loaded {
 /// if the catalog allows it.
 #[derive(Clone, Debug)]
 pub(super) struct LoadFailure {
-    why: FailureKind,
+    /// When callers without a copy may ask again, if the database does not answer, or not in time;
+    /// `None` for a fault of ours, or a load that ended without an outcome.
+    retry_after: Option<Duration>,
     /// What the shared cache has, if anything.
-    pub(super) stale: Option<Arc<Entry>>,
-}
-
-/// What callers without a copy are told of a load that failed.
-#[derive(Clone, Copy, Debug)]
-enum FailureKind {
-    /// The database does not answer, or not in time.
-    Unavailable { retry_after: Duration },
-    /// A fault of ours, or a load that ended without an outcome.
-    Internal,
+    pub(super) stale: Option<Arc<CacheEntry>>,
 }
 
 impl LoadFailure {
     /// The load failed with `error`.
-    pub(super) const fn of(error: &Error, stale: Option<Arc<Entry>>) -> Self {
-        let why = match error {
-            Error::Unavailable { retry_after, .. } => FailureKind::Unavailable {
-                retry_after: *retry_after,
-            },
-            Error::Invalid(_)
-            | Error::InvalidPageToken(_)
-            | Error::NotFound { .. }
-            | Error::UnknownTag(_)
-            | Error::Refused(_)
-            | Error::EditForbidden { .. }
-            | Error::UnknownControl { .. }
-            | Error::EtagMismatch { .. }
-            | Error::OtherEnvironment(_)
-            | Error::UnderWay(_)
-            | Error::Exhausted { .. }
-            | Error::Declined
-            | Error::NoTipsProvider
-            | Error::DeadlineExceeded
-            | Error::Internal { .. } => FailureKind::Internal,
+    pub(super) const fn of(error: &Error, stale: Option<Arc<CacheEntry>>) -> Self {
+        let retry_after = if let Error::Unavailable { retry_after, .. } = error {
+            Some(*retry_after)
+        } else {
+            None
         };
-        Self { why, stale }
+        Self { retry_after, stale }
     }
 
     /// The caller cannot wait for the load any longer.
     pub(super) const fn too_slow() -> Self {
         Self {
-            why: FailureKind::Unavailable {
-                retry_after: Duration::from_millis(100),
-            },
+            retry_after: Some(Duration::from_millis(100)),
             stale: None,
         }
     }
@@ -87,19 +63,19 @@ impl LoadFailure {
     /// The load ended without an outcome.
     const fn without_outcome() -> Self {
         Self {
-            why: FailureKind::Internal,
+            retry_after: None,
             stale: None,
         }
     }
 
     pub(super) fn into_error(self) -> Error {
-        match self.why {
-            FailureKind::Unavailable { retry_after } => Error::Unavailable {
-                why: crate::domain::Unavailability::Datastore,
+        match self.retry_after {
+            Some(retry_after) => Error::Unavailable {
+                why: Unavailability::Datastore,
                 retry_after,
                 source: None,
             },
-            FailureKind::Internal => Error::Internal {
+            None => Error::Internal {
                 context: "loading from the catalog",
                 source: None,
             },
@@ -108,7 +84,7 @@ impl LoadFailure {
 }
 
 /// With the near cache's hasher: keys are long, and every load hashes its key twice.
-type UnderWay = HashMap<ReadKey, watch::Receiver<Option<Outcome>>, DefaultHashBuilder>;
+type UnderWay = HashMap<ReadKey, watch::Receiver<Option<LoadOutcome>>, DefaultHashBuilder>;
 
 /// The loads under way, at most one for each key.
 #[derive(Debug, Default)]
@@ -120,13 +96,13 @@ pub(super) struct SingleFlight {
 #[derive(Debug)]
 pub(super) struct LoadGuard {
     key: ReadKey,
-    outcome: watch::Sender<Option<Outcome>>,
+    outcome: watch::Sender<Option<LoadOutcome>>,
     single_flight: Arc<SingleFlight>,
 }
 
 /// Waits for the outcome of one load.
 #[derive(Debug)]
-pub(super) struct LoadWaiter(watch::Receiver<Option<Outcome>>);
+pub(super) struct LoadWaiter(watch::Receiver<Option<LoadOutcome>>);
 
 impl SingleFlight {
     /// Joins the load of `key`, or starts one: then the caller gets the guard and must do the load.
@@ -158,7 +134,7 @@ impl LoadGuard {
     }
 
     /// Hands the outcome to all waiters. A caller that joins after this starts a new load.
-    pub(super) fn complete(self, outcome: Outcome) {
+    pub(super) fn complete(self, outcome: LoadOutcome) {
         self.single_flight.lock().remove(&self.key);
         self.outcome.send_replace(Some(outcome));
     }
@@ -176,7 +152,7 @@ impl Drop for LoadGuard {
 
 impl LoadWaiter {
     /// Waits until the load is completed.
-    pub(super) async fn outcome(mut self) -> Outcome {
+    pub(super) async fn outcome(mut self) -> LoadOutcome {
         match self.0.wait_for(Option::is_some).await {
             Ok(outcome) => outcome
                 .clone()

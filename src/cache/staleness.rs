@@ -5,10 +5,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     CacheStats, InvalidationState,
-    entry::Entry,
-    fault::{self, Fault},
-    key::ReadKey,
-    single_flight::{LoadFailure, Loaded},
+    entry::{CacheEntry, ReadKey},
+    single_flight::{LoadFailure, LoadedEntry},
 };
 use crate::domain::{
     Answer, Error, FieldViolation, Flag, Source, Switches, Unavailability, Version,
@@ -24,7 +22,7 @@ const FAR_COMMITS: u64 = 1_000_000;
 
 /// When a caller asked, and what it needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caller {
+pub(super) struct ReadRequest {
     /// When the call came in.
     pub(super) arrived: Instant,
     /// When `min_version` had been reached. A read sent after this is new enough for the caller.
@@ -58,8 +56,8 @@ impl Staleness {
     pub(super) async fn accept(
         &self,
         key: &ReadKey,
-        loaded: &Loaded,
-        caller: Caller,
+        loaded: &LoadedEntry,
+        caller: ReadRequest,
     ) -> Result<Option<Answer>, Error> {
         let entry = &loaded.entry;
         if let Some(version) = self.version_for(key, entry, caller)?
@@ -96,8 +94,8 @@ impl Staleness {
     fn version_for(
         &self,
         key: &ReadKey,
-        entry: &Entry,
-        caller: Caller,
+        entry: &CacheEntry,
+        caller: ReadRequest,
     ) -> Result<Option<Version>, Error> {
         let shown = self.invalidation.version_shown(key, entry);
         let Some(least) = caller.least else {
@@ -112,14 +110,14 @@ impl Staleness {
         &self,
         key: &ReadKey,
         failure: LoadFailure,
-        old: Option<Arc<Entry>>,
-        caller: Caller,
+        old: Option<Arc<CacheEntry>>,
+        caller: ReadRequest,
     ) -> Result<Answer, Error> {
         let copies = [
             (old, Source::NearCache),
             (failure.stale.clone(), Source::SharedCache),
         ];
-        let servable = |(copy, source): (Option<Arc<Entry>>, Source)| {
+        let servable = |(copy, source): (Option<Arc<CacheEntry>>, Source)| {
             let entry = copy?;
             self.may_serve_stale(key, &entry, caller)
                 .then_some((entry, source))
@@ -136,7 +134,12 @@ impl Staleness {
     }
 
     /// Whether the caller may get this copy, marked stale, where a load failed.
-    pub(super) fn may_serve_stale(&self, key: &ReadKey, entry: &Entry, caller: Caller) -> bool {
+    pub(super) fn may_serve_stale(
+        &self,
+        key: &ReadKey,
+        entry: &CacheEntry,
+        caller: ReadRequest,
+    ) -> bool {
         let is_young = entry.current_at.elapsed() <= self.stale_retention;
         let is_new_enough = matches!(self.version_for(key, entry, caller), Ok(Some(_)));
         let may_be_stale = self.switches.is_on(Flag::StaleWhileUnavailable);
@@ -145,7 +148,7 @@ impl Staleness {
 
     /// Returns when a caller who could have an older copy should not wait for a load any longer:
     /// the database is known to be lost, or the caller's time runs out.
-    pub(super) async fn patience(&self, caller: Caller) {
+    pub(super) async fn patience(&self, caller: ReadRequest) {
         let margin = caller.deadline.saturating_duration_since(Instant::now()) / 10;
         let lost = async {
             loop {
@@ -164,9 +167,9 @@ impl Staleness {
     pub(super) fn build_stale_answer(
         &self,
         key: &ReadKey,
-        entry: &Arc<Entry>,
+        entry: &Arc<CacheEntry>,
         source: Source,
-        caller: Caller,
+        caller: ReadRequest,
     ) -> Result<Option<Answer>, Error> {
         let known_for = self
             .invalidation
@@ -187,13 +190,10 @@ impl Staleness {
     ///
     /// [`Error::Unavailable`] when it is not in time; [`Error::Invalid`] when it never will be.
     pub(super) async fn wait_for(&self, version: Version, deadline: Instant) -> Result<(), Error> {
-        if fault::is(Fault::IgnoreTicket) {
-            return Ok(());
-        }
         // A little early, so that the caller hears why instead of running out of time.
         let called = Instant::now();
         let until = deadline - (deadline - called) / 10;
-        let is_known = self.invalidation.era().is_some();
+        let is_known = self.invalidation.known().is_some();
         if is_known && is_far(version, self.invalidation.version()) {
             return Err(not_reached(version));
         }

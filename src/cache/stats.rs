@@ -115,7 +115,7 @@ impl CacheStats {
     }
 
     /// All answers so far, and those of them that came from a cache.
-    fn answers(&self) -> Answers {
+    fn answers(&self) -> AnswerCounts {
         let misses = [
             &self.near_absent,
             &self.near_expired,
@@ -124,7 +124,7 @@ impl CacheStats {
         ];
         let misses: u64 = misses.map(Counter::get).iter().sum();
         let (near, shared) = (self.near_hits.get(), self.shared_hits.get());
-        Answers {
+        AnswerCounts {
             from_cache: near + shared.min(misses),
             all: near + misses,
         }
@@ -163,12 +163,12 @@ impl CacheStats {
 
 /// How many answers there were, and how many of them came from a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Answers {
+struct AnswerCounts {
     from_cache: u64,
     all: u64,
 }
 
-impl Answers {
+impl AnswerCounts {
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     fn ratio_since(self, earlier: Self) -> Option<f64> {
         let all = self.all.saturating_sub(earlier.all);
@@ -178,7 +178,7 @@ impl Answers {
 }
 
 #[derive(Debug)]
-struct AnswerWindow(RollingWindow<Answers>);
+struct AnswerWindow(RollingWindow<AnswerCounts>);
 
 impl Default for AnswerWindow {
     fn default() -> Self {
@@ -188,10 +188,10 @@ impl Default for AnswerWindow {
 
 impl AnswerWindow {
     /// The ratios up to now; of a process younger than a window, since its start.
-    fn ratios(&self, now: Answers) -> HitRatio {
+    fn ratios(&self, now: AnswerCounts) -> HitRatio {
         let over = |minutes| now.ratio_since(self.0.minutes_ago(minutes).unwrap_or_default());
         HitRatio {
-            since_start: now.ratio_since(Answers::default()),
+            since_start: now.ratio_since(AnswerCounts::default()),
             last_1m: over(1),
             last_5m: over(5),
             last_15m: over(15),
@@ -268,19 +268,19 @@ fn latency_of(counts: &[u64]) -> Latency {
 mod tests {
     use super::*;
 
-    fn noted(window: &AnswerWindow, answers: Answers, times: usize) {
+    fn noted(window: &AnswerWindow, answers: AnswerCounts, times: usize) {
         (0..times).for_each(|_| window.0.note(answers));
     }
 
     #[test]
     fn a_window_forgets_what_was_before_it() {
         let window = AnswerWindow::default();
-        let answers = Answers {
+        let answers = AnswerCounts {
             from_cache: 0,
             all: 100,
         };
         noted(&window, answers, 13);
-        let ratios = window.ratios(Answers {
+        let ratios = window.ratios(AnswerCounts {
             from_cache: 100,
             all: 200,
         });
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn without_answers_there_is_no_ratio() {
         let window = AnswerWindow::default();
-        let answers = Answers {
+        let answers = AnswerCounts {
             from_cache: 7,
             all: 7,
         };

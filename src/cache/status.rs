@@ -1,16 +1,19 @@
-//! Gathers what operators are shown of this replica's caches, in bounded time whatever its dependencies do.
+//! The status of this replica's caches: gathered in bounded time whatever its dependencies do, for operators, and for the
+//! registry of replicas, which the next poll takes it to ([`super::FeedTask`]). It is gathered beside the polls, because
+//! it asks Redis too: a replica that gathers slowly polls as ever.
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use bytes::Bytes;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{CachedCatalog, InvalidationState, SharedCache};
+use super::{CachedCatalog, InvalidationState};
 use crate::domain::{
     CacheMode, CacheStatus, CacheStatusSource, Clock, DatabaseProbe, DatabaseStatus, Flag,
-    NearStatus, SharedStatus, Tag, UnixMicros,
+    NearStatus, ReplicaId, ReplicaRegistry, ReplicaReport, SharedStatus, Tag, UnixMicros, Version,
 };
 
 /// No dependency is waited for longer than this.
@@ -19,36 +22,34 @@ const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 /// Shows operators how the caches of this replica do.
 pub struct CacheStatusReporter {
     catalog: Arc<CachedCatalog>,
-    invalidation: Arc<InvalidationState>,
-    shared: Option<Arc<SharedCache>>,
     database: Arc<dyn DatabaseProbe>,
     clock: Arc<dyn Clock>,
     started_at: UnixMicros,
 }
 
 impl CacheStatusReporter {
-    /// Looks at `catalog` and what it stands on.
+    /// Reports on `catalog` and what it depends on.
     #[must_use]
     pub fn new(
         catalog: Arc<CachedCatalog>,
-        invalidation: Arc<InvalidationState>,
-        shared: Option<Arc<SharedCache>>,
         database: Arc<dyn DatabaseProbe>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let started_at = clock.now();
         Self {
             catalog,
-            invalidation,
-            shared,
             database,
             clock,
             started_at,
         }
     }
 
+    fn invalidation(&self) -> &InvalidationState {
+        &self.catalog.loader.invalidation
+    }
+
     fn near(&self) -> NearStatus {
-        let (stats, near) = (self.catalog.stats(), &self.catalog.loader().near);
+        let (stats, near) = (self.catalog.stats(), &self.catalog.loader.near);
         let (entries, bytes) = near.size();
         NearStatus {
             entries: entries as u64,
@@ -65,7 +66,7 @@ impl CacheStatusReporter {
     }
 
     async fn shared(&self) -> Option<SharedStatus> {
-        let (stats, shared) = (self.catalog.stats(), self.shared.as_ref()?);
+        let (stats, shared) = (self.catalog.stats(), self.catalog.loader.shared.as_ref()?);
         let ping = timeout(ASK_TIMEOUT, shared.try_reads())
             .await
             .ok()
@@ -92,11 +93,11 @@ impl CacheStatusReporter {
         let (stats, pool) = (self.catalog.stats(), self.database.pool());
         let poll_us = stats.poll_us.load(Relaxed);
         DatabaseStatus {
-            available: !self.invalidation.is_lost() && !self.catalog.loads_fail(),
+            available: !self.invalidation().is_lost() && !self.catalog.loads_fail(),
             reads: stats.database_reads.get(),
             errors: stats.database_errors.get(),
             fills_superseded: stats.fills_superseded.get(),
-            ping: (poll_us > 0 && !self.invalidation.is_lost())
+            ping: (poll_us > 0 && !self.invalidation().is_lost())
                 .then(|| Duration::from_micros(poll_us)),
             pool_open: pool.open,
             pool_idle: pool.idle,
@@ -115,8 +116,8 @@ impl CacheStatusSource for CacheStatusReporter {
         CacheStatus {
             at: self.clock.now(),
             started_at: self.started_at,
-            version: self.invalidation.version(),
-            confirmation_age: self.invalidation.age(),
+            version: self.invalidation().version(),
+            confirmation_age: self.invalidation().age(),
             mode: match (database.available, redis_works) {
                 (false, _) => CacheMode::DatabaseLost,
                 (true, false) => CacheMode::RedisBypassed,
@@ -138,22 +139,112 @@ impl CacheStatusSource for CacheStatusReporter {
     }
 
     fn count(&self, tags: &[Tag]) -> u64 {
-        let entries = self.catalog.loader().near.iter();
+        let entries = self.catalog.loader.near.iter();
         entries
             .filter(|(key, _)| tags.iter().any(|tag| key.depends_on(*tag)))
             .count() as u64
     }
 
     fn drop_copies(&self, tags: &[Tag]) -> u64 {
-        let near = &self.catalog.loader().near;
+        let near = &self.catalog.loader.near;
         near.remove(|key| tags.iter().any(|tag| key.depends_on(*tag))) as u64
     }
 
     fn hurry(&self) {
-        self.invalidation.want_poll();
+        self.invalidation().want_poll();
     }
 
     fn max_staleness(&self) -> Duration {
-        self.invalidation.max_staleness()
+        self.invalidation().max_staleness()
+    }
+}
+
+/// Keeps this replica in the registry: has its status ready for the next poll, and takes it out at its end.
+pub struct ReplicaHeartbeat {
+    id: ReplicaId,
+    name: String,
+    registry: Arc<dyn ReplicaRegistry>,
+    invalidation: Arc<InvalidationState>,
+    reporter: Arc<dyn CacheStatusSource>,
+    encode: fn(&str, &CacheStatus) -> Bytes,
+    /// The status that no poll has taken along yet.
+    due: Mutex<Option<Bytes>>,
+}
+
+/// How often the replica reports its status.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// A replica that leaves waits no longer for the registry.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl ReplicaHeartbeat {
+    /// Registers `id` as `name`, with a status written by `encode`.
+    #[must_use]
+    pub fn new(
+        id: ReplicaId,
+        name: String,
+        registry: Arc<dyn ReplicaRegistry>,
+        invalidation: Arc<InvalidationState>,
+        reporter: Arc<dyn CacheStatusSource>,
+        encode: fn(&str, &CacheStatus) -> Bytes,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            registry,
+            invalidation,
+            reporter,
+            encode,
+            due: Mutex::default(),
+        }
+    }
+
+    /// The replica that is registered.
+    pub(super) fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// Gathers the status every second, for ever. A replica that is not registered polls at once with it.
+    pub async fn run(&self) {
+        let mut ticks = interval(REPORT_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.gather().await;
+            if !self.invalidation.is_registered() {
+                self.invalidation.want_poll();
+            }
+        }
+    }
+
+    /// Gathers the status for the next poll.
+    pub async fn gather(&self) {
+        let status = self.reporter.status().await;
+        let status = (self.encode)(&self.name, &status);
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    /// What the next poll takes along, for a replica that has applied `applied`.
+    pub(super) fn take_report(&self, applied: Version) -> Option<ReplicaReport> {
+        let status = self
+            .due
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()?;
+        Some(ReplicaReport {
+            id: self.id,
+            name: self.name.clone(),
+            applied,
+            status,
+        })
+    }
+
+    /// Forgets the replica, so that nobody waits for it.
+    pub async fn leave(&self) {
+        let left = timeout(LEAVE_TIMEOUT, self.registry.leave(self.id)).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::debug!(
+                "this replica could not leave the registry, which drops it after a minute"
+            );
+        }
     }
 }

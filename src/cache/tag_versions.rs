@@ -1,10 +1,7 @@
 //! Keeps the newest commit of every tag, and thereby decides whether an entry is valid. Pure: no I/O and no clock.
 use std::collections::HashMap;
 
-use super::{
-    fault::{self, Fault},
-    key::ReadKey,
-};
+use super::entry::ReadKey;
 use crate::domain::{Change, Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
 
 /// Which commit last touched what.
@@ -28,7 +25,7 @@ const TAGS_MAX: usize = 1 << 16;
 
 /// What one poll changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Applied {
+pub(super) enum ApplyOutcome {
     /// Nothing, or what was listed.
     InOrder,
     /// The list had gaps: everything from before counts as changed.
@@ -39,7 +36,7 @@ pub(super) enum Applied {
 
 /// What another replica's news changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Merged {
+pub(super) enum MergeOutcome {
     /// They are applied.
     Changes,
     /// All of it was known, or it is of another history.
@@ -49,12 +46,11 @@ pub(super) enum Merged {
 }
 
 impl TagVersions {
-    pub(super) fn apply(&mut self, page: &FeedPage) -> Applied {
+    pub(super) fn apply(&mut self, page: &FeedPage) -> ApplyOutcome {
         let same_history = self.era > 0
-            && (fault::is(Fault::IgnoreHistory)
-                || (page.database == self.database
-                    && page.head.timeline == self.applied.timeline
-                    && page.head.seq >= self.applied.seq));
+            && page.database == self.database
+            && page.head.timeline == self.applied.timeline
+            && page.head.seq >= self.applied.seq;
         if !same_history {
             let era = self.era + 1;
             *self = Self {
@@ -63,38 +59,32 @@ impl TagVersions {
                 ..Self::default()
             };
             self.forget_all_before(page.head);
-            return Applied::NewEra;
+            return ApplyOutcome::NewEra;
         }
         let changes = match &page.changes {
             Changes::All(changes) => changes,
-            Changes::Lost if fault::is(Fault::IgnoreLost) => &vec![],
             Changes::Lost => {
                 self.forget_all_before(page.head);
-                return Applied::Resynced;
+                return ApplyOutcome::Resynced;
             }
         };
         self.note_all(changes, page.head);
-        Applied::InOrder
+        ApplyOutcome::InOrder
     }
 
     /// Takes in what another replica found: it says nothing of the moment, but what it tells did happen.
-    pub(super) fn merge_news(&mut self, news: &News) -> Merged {
+    pub(super) fn merge_news(&mut self, news: &News) -> MergeOutcome {
         let is_ours = self.era > 0
             && news.head.database == self.database
             && news.head.stamp.timeline == self.applied.timeline;
         if !is_ours || news.head.stamp.seq <= self.applied.seq {
-            return Merged::Nothing;
+            return MergeOutcome::Nothing;
         }
         if news.after_seq > self.applied.seq {
-            return Merged::Gap;
+            return MergeOutcome::Gap;
         }
-        let changes: &[Change] = if fault::is(Fault::ForgetNews) {
-            &[]
-        } else {
-            &news.changes
-        };
-        self.note_all(changes, news.head.stamp);
-        Merged::Changes
+        self.note_all(&news.changes, news.head.stamp);
+        MergeOutcome::Changes
     }
 
     fn note_all(&mut self, changes: &[Change], head: Stamp) {

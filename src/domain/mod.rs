@@ -69,7 +69,7 @@ pub use ports::{
 pub use query::{ChallengePage, Cursor, ListQuery, PageSize};
 pub use run_budget::{RunBudget, Spent};
 pub use runtime_control::{
-    Configured, ControlKind, ControlRow, Environment, RowProblem, RuntimeControl, problems_of,
+    Configured, ControlKind, ControlProblem, ControlRow, Environment, RuntimeControl, problems_of,
 };
 pub use runtime_setting::{RuntimeSetting, RuntimeSettingDefinition};
 pub use switches::Switches;

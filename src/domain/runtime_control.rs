@@ -199,7 +199,7 @@ impl<R> ControlRow<R> {
 
 /// A row that does not do what its writer may think.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowProblem {
+pub struct ControlProblem {
     /// The name in the row.
     pub name: String,
     /// What is wrong.
@@ -210,12 +210,12 @@ pub struct RowProblem {
 
 /// All that is wrong with `rows`, whatever environment they are for.
 #[must_use]
-pub fn problems_of<C: RuntimeControl>(rows: &[ControlRow<C::Raw>]) -> Vec<RowProblem> {
+pub fn problems_of<C: RuntimeControl>(rows: &[ControlRow<C::Raw>]) -> Vec<ControlProblem> {
     let mut seen = HashSet::new();
     let mut problems = Vec::new();
     for row in rows {
         let mut note = |text: String, is_broken| {
-            problems.push(RowProblem {
+            problems.push(ControlProblem {
                 name: row.name.clone(),
                 text,
                 is_broken,

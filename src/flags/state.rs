@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 
 use super::evaluation::evaluate;
 use crate::domain::{
-    ControlRows, Environment, Evaluation, Flag, RowProblem, RuntimeSetting, StoredControl, Version,
-    problems_of,
+    ControlProblem, ControlRows, Environment, Evaluation, Flag, RuntimeSetting, StoredControl,
+    Version, problems_of,
 };
 
 /// How everything stands by the newest rows that were read.
@@ -15,7 +15,7 @@ pub(super) struct FlagState {
     pub(super) flags: Vec<Evaluation<Flag>>,
     pub(super) settings: Vec<Evaluation<RuntimeSetting>>,
     /// The problems of rows that were logged, so that each is logged once.
-    logged: BTreeSet<RowProblem>,
+    logged: BTreeSet<ControlProblem>,
 }
 
 impl FlagState {
@@ -43,8 +43,8 @@ impl FlagState {
     }
 
     /// Logs the rows that are newly wrong, and those that no longer are.
-    fn log(&mut self, problems: BTreeSet<RowProblem>) {
-        for RowProblem {
+    fn log(&mut self, problems: BTreeSet<ControlProblem>) {
+        for ControlProblem {
             name,
             text,
             is_broken,

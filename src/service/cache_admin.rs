@@ -10,14 +10,14 @@ use crate::domain::{
 
 /// What is asked to be invalidated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum InvalidationTarget {
     /// Everything that depends on a tag.
     Tag(Tag),
     /// These challenges.
     Challenges(Vec<ChallengeId>),
 }
 
-impl Target {
+impl InvalidationTarget {
     fn tags(&self) -> Vec<Tag> {
         match self {
             Self::Tag(tag) => vec![*tag],
@@ -60,7 +60,7 @@ pub enum Mode {
 /// Operations on the caches of the whole fleet.
 #[derive(Clone)]
 pub struct CacheAdminService {
-    inspector: Arc<dyn CacheStatusSource>,
+    reporter: Arc<dyn CacheStatusSource>,
     invalidator: Arc<dyn Invalidator>,
     registry: Arc<dyn ReplicaRegistry>,
     own: ReplicaId,
@@ -81,13 +81,13 @@ impl CacheAdminService {
     /// Acts for the replica `own`.
     #[must_use]
     pub fn new(
-        inspector: Arc<dyn CacheStatusSource>,
+        reporter: Arc<dyn CacheStatusSource>,
         invalidator: Arc<dyn Invalidator>,
         registry: Arc<dyn ReplicaRegistry>,
         own: ReplicaId,
     ) -> Self {
         Self {
-            inspector,
+            reporter,
             invalidator,
             registry,
             own,
@@ -104,12 +104,12 @@ impl CacheAdminService {
     /// was lost after the commit, that is told, and no receipt is given that names nobody.
     pub async fn invalidate(
         &self,
-        target: &Target,
+        target: &InvalidationTarget,
         hard: bool,
         mode: Mode,
     ) -> Result<Receipt, Error> {
         let (asked, tags) = (Instant::now(), target.tags());
-        let entries = self.inspector.count(&tags);
+        let entries = self.reporter.count(&tags);
         let mut receipt = Receipt {
             committed: None,
             acknowledged: Vec::new(),
@@ -128,12 +128,18 @@ impl CacheAdminService {
             let committed = timeout(COMMIT_TIMEOUT, committing).await;
             let committed =
                 committed.unwrap_or_else(|_| Err(Error::datastore("no answer in time")));
-            let committed = committed.map_err(|error| self.give_up(error, &receipt.tags, hard))?;
+            let why = |dropped: Option<u64>| {
+                let nothing = Unavailability::NothingInvalidated;
+                dropped.map_or(nothing, Unavailability::InvalidatedHereOnly)
+            };
+            let committed =
+                committed.map_err(|error| self.failed(error, &receipt.tags, hard, why))?;
             receipt.committed = Some(committed);
-            self.inspector.hurry();
+            self.reporter.hurry();
             if mode == Mode::Prove {
                 let proven = self.prove(committed, &mut receipt).await;
-                proven.map_err(|source| self.unproven(source, &receipt.tags, hard))?;
+                let why = Unavailability::InvalidationUnproven;
+                proven.map_err(|error| self.failed(error, &receipt.tags, hard, why))?;
             }
         }
         receipt.took = asked.elapsed();
@@ -151,8 +157,7 @@ impl CacheAdminService {
     ///
     /// What the registry said last, when it never told who is registered.
     async fn prove(&self, committed: Version, receipt: &mut Receipt) -> Result<(), Error> {
-        let fenced_at =
-            Instant::now() + self.inspector.max_staleness().mul_f64(1.01) + FENCE_MARGIN;
+        let fenced_at = Instant::now() + self.reporter.max_staleness().mul_f64(1.01) + FENCE_MARGIN;
         let mut last_known = Err(Error::datastore("no answer in time"));
         while let Ok(known) = timeout_at(fenced_at, self.registry.replicas()).await {
             // Whoever registered after an answer has seen the commit.
@@ -177,25 +182,34 @@ impl CacheAdminService {
         Ok(())
     }
 
-    /// What a caller is told whose invalidation failed with `error`.
-    fn give_up(&self, error: Error, tags: &[Tag], hard: bool) -> Error {
-        let dropped = hard.then(|| self.inspector.drop_copies(tags));
-        let why = dropped.map_or(
-            Unavailability::NothingInvalidated,
-            Unavailability::InvalidatedHereOnly,
-        );
-        as_unavailable(error, why)
-    }
-
-    /// What a caller is told whose invalidation is committed, when `error` kept its proof away.
-    fn unproven(&self, error: Error, tags: &[Tag], hard: bool) -> Error {
-        let dropped = hard.then(|| self.inspector.drop_copies(tags));
-        as_unavailable(error, Unavailability::InvalidationUnproven(dropped))
+    /// What a caller is told whose invalidation failed, or whose proof is missing. A hard one drops the entries of
+    /// this replica; `why` says what an unavailable database then means, by how many were dropped.
+    fn failed(
+        &self,
+        error: Error,
+        tags: &[Tag],
+        hard: bool,
+        why: impl FnOnce(Option<u64>) -> Unavailability,
+    ) -> Error {
+        let dropped = hard.then(|| self.reporter.drop_copies(tags));
+        let Error::Unavailable {
+            why: Unavailability::Datastore,
+            retry_after,
+            source,
+        } = error
+        else {
+            return error;
+        };
+        Error::Unavailable {
+            why: why(dropped),
+            retry_after,
+            source,
+        }
     }
 
     /// How the caches of this replica do.
     pub async fn status(&self) -> CacheStatus {
-        self.inspector.status().await
+        self.reporter.status().await
     }
 
     /// What the other replicas last told, and the names of those that have been silent for 3 s.
@@ -223,24 +237,7 @@ impl CacheAdminService {
     /// How old an answer may be and still be called fresh.
     #[must_use]
     pub fn max_staleness(&self) -> Duration {
-        self.inspector.max_staleness()
-    }
-}
-
-/// The error, when the database is away, with what that means to the caller.
-fn as_unavailable(error: Error, why: Unavailability) -> Error {
-    let Error::Unavailable {
-        why: Unavailability::Datastore,
-        retry_after,
-        source,
-    } = error
-    else {
-        return error;
-    };
-    Error::Unavailable {
-        why,
-        retry_after,
-        source,
+        self.reporter.max_staleness()
     }
 }
 
@@ -334,7 +331,7 @@ mod tests {
         let own = ReplicaId(uuid::Uuid::nil());
         let admin = CacheAdminService::new(lost.clone(), lost.clone(), lost, own);
         let asked = Instant::now();
-        let target = Target::Tag(Tag::Everything);
+        let target = InvalidationTarget::Tag(Tag::Everything);
         let refused = admin
             .invalidate(&target, true, Mode::Prove)
             .await

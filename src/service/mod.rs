@@ -13,7 +13,7 @@ mod tips;
 mod warm;
 
 pub use bulk::{DraftRow, ImportRequest, ImportRun};
-pub use cache_admin::{CacheAdminService, Mode, Receipt, Target};
+pub use cache_admin::{CacheAdminService, InvalidationTarget, Mode, Receipt};
 pub use catalog::CatalogService;
 pub use controls::{ControlChange, ControlsService, RowTarget, etag_of};
 pub use edit::{EditOutcome, EditService};

@@ -11,7 +11,9 @@ use super::{
 use crate::{
     domain::{ChallengeId, Error, FieldViolations, ListQuery, PageSize, Tag, Version},
     pb::admin::v1::{self as pb, cache_admin_server::CacheAdmin},
-    service::{CacheAdminService, Mode, Receipt, Target, WarmPlan, WarmProgress, WarmService},
+    service::{
+        CacheAdminService, InvalidationTarget, Mode, Receipt, WarmPlan, WarmProgress, WarmService,
+    },
 };
 
 /// The service `challenges.admin.v1.CacheAdmin`: decode, one call, encode.
@@ -140,19 +142,21 @@ fn both<A, B>(a: Result<A, Error>, b: Result<B, Error>) -> Result<(A, B), Error>
     }
 }
 
-fn target(request: &pb::InvalidateCacheRequest) -> Result<Target, Error> {
+fn target(request: &pb::InvalidateCacheRequest) -> Result<InvalidationTarget, Error> {
     let mut violations = FieldViolations::default();
     match &request.target {
         Some(pb::invalidate_cache_request::Target::Tag(tag)) => match tag.parse() {
             // No answer depends on that one.
             Ok(Tag::Flags) | Err(_) => Err(Error::UnknownTag(tag.chars().take(100).collect())),
-            Ok(tag) => Ok(Target::Tag(tag)),
+            Ok(tag) => Ok(InvalidationTarget::Tag(tag)),
         },
         Some(pb::invalidate_cache_request::Target::Challenges(named)) => violations
             .ids("challenges.ids", &named.ids, IDS_MAX)
-            .map(Target::Challenges)
+            .map(InvalidationTarget::Challenges)
             .ok_or(violations.into()),
-        Some(pb::invalidate_cache_request::Target::All(true)) => Ok(Target::Tag(Tag::Everything)),
+        Some(pb::invalidate_cache_request::Target::All(true)) => {
+            Ok(InvalidationTarget::Tag(Tag::Everything))
+        }
         Some(pb::invalidate_cache_request::Target::All(false)) | None => {
             let problem = "must be one of tag, challenges and all: nothing was invalidated";
             violations.note("target", problem);

@@ -34,11 +34,7 @@ impl Invalidator for Counting {
 async fn every_look_checks_an_entry_as_long_as_one_is_valid() {
     let fixture = Fixture::new();
     let invalidator = Arc::new(Counting::default());
-    let audit = Auditor::new(
-        Arc::clone(&fixture.catalog),
-        Arc::clone(&fixture.invalidation),
-        Arc::clone(&invalidator) as _,
-    );
+    let audit = Auditor::new(Arc::clone(&fixture.catalog), Arc::clone(&invalidator) as _);
     assert!(audit.check_one().await, "there is nothing to check");
     fixture.list_now().await;
     let ids = [7, 8].map(|id| ChallengeId::from(Uuid::from_u128(id)));
