@@ -13,7 +13,7 @@ use crate::{
     config::{DatabaseConfig, read_text_within},
     domain::UnixMicros,
     repository::{self, Datastore, Facts, MigrateSettings},
-    service::{HistoryPruning, seed as seeding},
+    service::{FleetTasks, HistoryPruning, seed as seeding},
 };
 
 /// A file of seeds is read whole; a larger catalog is imported.
@@ -121,8 +121,8 @@ pub async fn prune_history(
 ) -> Result<Option<u64>, Error> {
     let datastore = open(database).await?;
     let tasks = TaskTracker::new();
-    let (store, registry) = (Arc::clone(&datastore), Arc::clone(&datastore));
-    let pruning = HistoryPruning::new(store as _, registry as _, tasks.clone());
+    let fleet = FleetTasks::new(Arc::clone(&datastore) as _, tasks.clone());
+    let pruning = HistoryPruning::new(Arc::clone(&datastore) as _, fleet);
     let pruned = pruning.prune(older_than, is_trial, progress).await;
     tasks.close();
     tasks.wait().await;

@@ -19,8 +19,8 @@ use crate::{
     flags::{FlagSettings, FlagSnapshot, Refresher},
     repository::Datastore,
     service::{
-        CacheAdminService, CatalogService, ControlsService, EditService, HistoryMetrics,
-        HistoryPruning, WarmService,
+        CacheAdminService, CatalogService, ControlsService, EditService, FleetTasks,
+        HistoryMetrics, HistoryPruning, WarmService,
     },
     tips::TipService,
     transport::{
@@ -156,8 +156,8 @@ impl App {
         let audit = Auditor::new(catalog, datastore as _);
         self.run_until_stop(audit.run());
         if let Some(retention) = config.database.history_retention {
-            let (store, registry) = (Arc::clone(&self.datastore), Arc::clone(&self.datastore));
-            let pruning = HistoryPruning::new(store as _, registry as _, self.tasks.clone());
+            let fleet = FleetTasks::new(Arc::clone(&self.datastore) as _, self.tasks.clone());
+            let pruning = HistoryPruning::new(Arc::clone(&self.datastore) as _, fleet);
             self.run_until_stop(pruning.keep(retention, Arc::clone(&self.history)));
         }
     }
@@ -197,7 +197,8 @@ fn cache_admin(
 ) -> CacheAdminTransport {
     let registry: Arc<dyn ReplicaRegistry> = Arc::clone(datastore) as _;
     let catalog = Arc::clone(&caches.catalog);
-    let warmer = WarmService::new(catalog as _, registry.clone(), tasks.clone());
+    let fleet = FleetTasks::new(registry.clone(), tasks.clone());
+    let warmer = WarmService::new(catalog as _, fleet);
     let reporter = Arc::clone(&caches.reporter);
     let service = CacheAdminService::new(reporter, Arc::clone(datastore) as _, registry, own);
     CacheAdminTransport::new(service, warmer, name)

@@ -11,7 +11,7 @@ use crate::{
     llm::BundledPrompts,
     redis::{Link, LinkSettings, Listener, MacKey, RedisServers},
     repository::Datastore,
-    service::{CatalogService, GenerateTipsService, TipsService},
+    service::{CatalogService, FleetTasks, GenerateTipsService, TipsService},
     tips::{
         Abandoned, CallerLimits, Price, ProviderSpec, TipParts, TipRedis, TipService, TipSettings,
     },
@@ -67,8 +67,7 @@ impl Tips {
             Arc::clone(&tip_service) as _,
             service.clone(),
             Arc::clone(datastore) as _,
-            Arc::clone(datastore) as _,
-            tasks.clone(),
+            FleetTasks::new(Arc::clone(datastore) as _, tasks.clone()),
         );
         Ok(Self {
             tip_service,

@@ -2,10 +2,9 @@
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use tokio_util::task::TaskTracker;
 
-use super::{HistoryMetrics, task_lease::TaskLease};
-use crate::domain::{Error, HistoryStore, PruneStep, ReplicaRegistry};
+use super::{FleetTasks, HistoryMetrics};
+use crate::domain::{Error, HistoryStore, PruneStep};
 
 /// The name of the task that one in the fleet has.
 const TASK: &str = "prune history";
@@ -22,23 +21,14 @@ const LONG: Duration = Duration::from_hours(1);
 #[derive(Clone)]
 pub struct HistoryPruning {
     store: Arc<dyn HistoryStore>,
-    registry: Arc<dyn ReplicaRegistry>,
-    tasks: TaskTracker,
+    fleet: FleetTasks,
 }
 
 impl HistoryPruning {
-    /// Prunes the history of `store`, one in the fleet of `registry` at a time.
+    /// Prunes the history of `store`, one in the `fleet` at a time.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn HistoryStore>,
-        registry: Arc<dyn ReplicaRegistry>,
-        tasks: TaskTracker,
-    ) -> Self {
-        Self {
-            store,
-            registry,
-            tasks,
-        }
+    pub fn new(store: Arc<dyn HistoryStore>, fleet: FleetTasks) -> Self {
+        Self { store, fleet }
     }
 
     /// Forgets revisions that are older than `older_than`, or only counts them; tells `progress` after each
@@ -53,7 +43,7 @@ impl HistoryPruning {
         is_trial: bool,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Option<u64>, Error> {
-        let Some(lease) = TaskLease::take(TASK, &self.registry, &self.tasks).await? else {
+        let Some(lease) = self.fleet.take(TASK).await? else {
             return Ok(None);
         };
         let (mut removed, mut after, mut most) = (0, 0, MOST);

@@ -6,9 +6,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::domain::{KnownReplica, PrunedStep, ReplicaId};
+use crate::domain::{KnownReplica, PrunedStep, ReplicaId, ReplicaRegistry};
 
 /// A free task.
 struct Free;
@@ -63,7 +64,10 @@ impl HistoryStore for Slow {
 }
 
 fn pruning(store: &Arc<Slow>) -> HistoryPruning {
-    HistoryPruning::new(Arc::clone(store) as _, Arc::new(Free), TaskTracker::new())
+    HistoryPruning::new(
+        Arc::clone(store) as _,
+        FleetTasks::new(Arc::new(Free), TaskTracker::new()),
+    )
 }
 
 #[tokio::test]

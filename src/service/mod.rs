@@ -23,5 +23,6 @@ pub use generate::{
 };
 pub use history::HistoryPruning;
 pub use history_metrics::HistoryMetrics;
+pub use task_lease::FleetTasks;
 pub use tips::{TipEvents, TipTerms, TipsOfMany, TipsService};
 pub use warm::{WarmPlan, WarmProgress, WarmService, WarmTally};

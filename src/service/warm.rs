@@ -1,16 +1,15 @@
 //! Filling the caches beforehand.
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::stream::{self, Stream};
-use tokio_util::task::TaskTracker;
 
-use super::task_lease::TaskLease;
+use super::task_lease::{FleetTasks, TaskLease};
 use crate::domain::{
-    Answer, CatalogReader, ChallengeId, Error, FleetTask, ListQuery, ReadOptions, ReplicaRegistry,
-    Source,
+    Answer, CatalogReader, ChallengeId, Error, FleetTask, ListQuery, ReadOptions, Source,
 };
 
 /// What to load into the caches, beside the common queries.
@@ -23,7 +22,7 @@ pub struct WarmPlan {
 }
 
 /// How far warming is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WarmProgress {
     /// How many entries are done.
     pub done: usize,
@@ -52,8 +51,7 @@ pub struct WarmTally {
 #[derive(Clone)]
 pub struct WarmService {
     catalog: Arc<dyn CatalogReader>,
-    registry: Arc<dyn ReplicaRegistry>,
-    tasks: TaskTracker,
+    fleet: FleetTasks,
 }
 
 const TASK: &str = "warm";
@@ -63,18 +61,10 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 const CHUNK: usize = 100;
 
 impl WarmService {
-    /// Warms the caches before `catalog`; what outlives a call runs on `tasks`.
+    /// Warms the caches before `catalog`, one warmer in the `fleet` at a time.
     #[must_use]
-    pub fn new(
-        catalog: Arc<dyn CatalogReader>,
-        registry: Arc<dyn ReplicaRegistry>,
-        tasks: TaskTracker,
-    ) -> Self {
-        Self {
-            catalog,
-            registry,
-            tasks,
-        }
+    pub fn new(catalog: Arc<dyn CatalogReader>, fleet: FleetTasks) -> Self {
+        Self { catalog, fleet }
     }
 
     /// Starts warming; it goes on while the stream is read, and ends when it is dropped.
@@ -87,16 +77,18 @@ impl WarmService {
         &self,
         plan: WarmPlan,
     ) -> Result<impl Stream<Item = Result<WarmProgress, Error>> + Send + use<>, Error> {
-        let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
+        let lease = self.fleet.take(TASK).await?;
         let lease = lease.ok_or(Error::UnderWay(FleetTask::Warming))?;
         tracing::info!("warming the caches");
-        let run = Run {
+        let steps: VecDeque<_> = steps(plan).into();
+        let run = WarmRun {
             catalog: Arc::clone(&self.catalog),
             lease,
-            steps: steps(plan).into_iter().collect(),
-            total: 0,
-            progress: WarmTally::default(),
-            done: 0,
+            progress: WarmProgress {
+                total: steps.iter().map(WarmStep::len).sum(),
+                ..WarmProgress::default()
+            },
+            steps,
             started: Instant::now(),
         };
         Ok(run.stream())
@@ -143,19 +135,16 @@ fn steps(plan: WarmPlan) -> Vec<WarmStep> {
     lists.chain(chunks).collect()
 }
 
-struct Run {
+struct WarmRun {
     catalog: Arc<dyn CatalogReader>,
     lease: TaskLease,
-    steps: std::collections::VecDeque<WarmStep>,
-    total: usize,
-    done: usize,
-    progress: WarmTally,
+    steps: VecDeque<WarmStep>,
+    progress: WarmProgress,
     started: Instant,
 }
 
-impl Run {
-    fn stream(mut self) -> impl Stream<Item = Result<WarmProgress, Error>> + Send {
-        self.total = self.steps.iter().map(WarmStep::len).sum();
+impl WarmRun {
+    fn stream(self) -> impl Stream<Item = Result<WarmProgress, Error>> + Send {
         // One message before the first step and one after each; then the end.
         stream::try_unfold(Some((self, false)), |state| async move {
             let Some((mut run, started)) = state else {
@@ -188,25 +177,24 @@ impl Run {
         for answer in &answers {
             self.count(answer);
         }
-        self.done += step.len();
+        self.progress.done += step.len();
         Ok(())
     }
 
     fn count(&mut self, answer: &Answer) {
+        let tally = &mut self.progress.tally;
         match (answer.body.is_some(), answer.freshness.source) {
-            (false, _) => self.progress.absent += 1,
-            (true, Source::NearCache | Source::SharedCache) => self.progress.cached += 1,
-            (true, Source::Database) => self.progress.loaded += 1,
+            (false, _) => tally.absent += 1,
+            (true, Source::NearCache | Source::SharedCache) => tally.cached += 1,
+            (true, Source::Database) => tally.loaded += 1,
         }
     }
 
     fn report(&self) -> WarmProgress {
         WarmProgress {
-            done: self.done,
-            total: self.total,
             current: self.steps.front().map(WarmStep::name).unwrap_or_default(),
-            tally: self.progress,
             took: self.started.elapsed(),
+            ..self.progress.clone()
         }
     }
 }

@@ -23,8 +23,9 @@ use crate::{
         PersonaName, ReplicaId, ReplicaRegistry, ResumePoint, Tip, TipDone, TipEvent, TipEventKind,
         TipKey, TipRequest, TipSource, TipStreams, TipSubject,
     },
-    service::task_lease::TaskLease,
+    service::FleetTasks,
 };
+
 /// A free task.
 struct Free;
 
@@ -136,8 +137,8 @@ async fn run(streams: &Arc<TipService>, challenges: u128) -> Vec<GenerateProgres
         static_tip: None,
     };
     let subjects: Vec<_> = (0..challenges).map(subject).collect();
-    let registry: Arc<dyn ReplicaRegistry> = Arc::new(Free);
-    let lease = TaskLease::take("test", &registry, &TaskTracker::new()).await;
+    let fleet = FleetTasks::new(Arc::new(Free), TaskTracker::new());
+    let lease = fleet.take("test").await;
     let counts = RunCounts::of(subjects.len());
     let run = live::LiveRun::new(Arc::clone(streams) as _, &plan);
     let told = run.stream(subjects, pace, counts, lease.unwrap().unwrap());

@@ -36,9 +36,10 @@ pub enum TipOutcome {
 }
 
 /// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunEnd {
     /// Every challenge had its turn.
+    #[default]
     Complete,
     /// It was only to be told what would be done.
     Validated,
@@ -51,7 +52,7 @@ pub enum RunEnd {
 }
 
 /// What a run did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GenerateSummary {
     /// Why it ended.
     pub end: RunEnd,
@@ -77,33 +78,29 @@ pub struct GenerateSummary {
 #[derive(Debug)]
 pub(super) struct RunCounts {
     total: usize,
-    written: usize,
-    kept: usize,
-    failed: usize,
-    failures: Vec<(ChallengeId, Cow<'static, str>)>,
     started: Instant,
+    /// As far as it is known before the end.
+    summary: GenerateSummary,
 }
 
 impl RunCounts {
     pub(super) fn of(total: usize) -> Self {
         Self {
             total,
-            written: 0,
-            kept: 0,
-            failed: 0,
-            failures: Vec::new(),
             started: Instant::now(),
+            summary: GenerateSummary::default(),
         }
     }
 
     pub(super) fn count(&mut self, challenge: ChallengeId, outcome: &TipOutcome) {
+        let summary = &mut self.summary;
         match outcome {
-            TipOutcome::Written => self.written += 1,
-            TipOutcome::Kept => self.kept += 1,
+            TipOutcome::Written => summary.written += 1,
+            TipOutcome::Kept => summary.kept += 1,
             TipOutcome::Failed(cause) => {
-                self.failed += 1;
-                if self.failures.len() < NAMED_FAILURES {
-                    self.failures.push((challenge, cause.clone()));
+                summary.failed += 1;
+                if summary.failures.len() < NAMED_FAILURES {
+                    summary.failures.push((challenge, cause.clone()));
                 }
             }
         }
@@ -131,14 +128,11 @@ impl RunCounts {
     ) -> GenerateProgress {
         let summary = GenerateSummary {
             end,
-            written: self.written,
-            kept: self.kept,
-            failed: self.failed,
             untried: self.total.saturating_sub(self.done()),
-            failures: self.failures.clone(),
             spent,
             most_cost_micro_usd,
             took: self.started.elapsed(),
+            ..self.summary.clone()
         };
         GenerateProgress {
             summary: Some(Box::new(summary)),
@@ -147,6 +141,6 @@ impl RunCounts {
     }
 
     fn done(&self) -> usize {
-        self.written + self.kept + self.failed
+        self.summary.written + self.summary.kept + self.summary.failed
     }
 }

@@ -6,23 +6,19 @@ use futures_util::{
     future::ready,
     stream::{self, BoxStream},
 };
-use tokio_util::task::TaskTracker;
 
 use super::{
-    GeneratePlan, GenerateProgress, RunEnd, TipOutcome, live::LiveRun, progress::RunCounts, scope,
+    GeneratePlan, GenerateProgress, RunEnd, TipOutcome, live::LiveRun, progress::RunCounts,
 };
 use crate::{
-    domain::{
-        ChallengeRepository, Error, FleetTask, PersonaName, ReplicaRegistry, Spent, TipStreams,
-        TipSubject,
-    },
-    service::{TipsService, task_lease::TaskLease},
+    domain::{ChallengeRepository, Error, FleetTask, PersonaName, Spent, TipStreams, TipSubject},
+    service::{FleetTasks, TipsService, task_lease::TaskLease},
 };
 
 /// The name of the task that one run in the fleet has.
 const TASK: &str = "generate tips";
 /// So many questions for kept tips are under way at once.
-const LOOKS_AT_ONCE: usize = 8;
+const LOOKUPS_AT_ONCE: usize = 8;
 
 /// What a run tells.
 pub type Generating = BoxStream<'static, Result<GenerateProgress, Error>>;
@@ -33,27 +29,23 @@ pub struct GenerateTipsService {
     streams: Arc<dyn TipStreams>,
     tips: TipsService,
     challenges: Arc<dyn ChallengeRepository>,
-    registry: Arc<dyn ReplicaRegistry>,
-    tasks: TaskTracker,
+    fleet: FleetTasks,
 }
 
 impl GenerateTipsService {
-    /// Tips of `streams`, in the personas of `tips`, about `challenges`; what outlives a call runs on
-    /// `tasks`.
+    /// Tips of `streams`, in the personas of `tips`, about `challenges`; one run in the `fleet` at a time.
     #[must_use]
     pub fn new(
         streams: Arc<dyn TipStreams>,
         tips: TipsService,
         challenges: Arc<dyn ChallengeRepository>,
-        registry: Arc<dyn ReplicaRegistry>,
-        tasks: TaskTracker,
+        fleet: FleetTasks,
     ) -> Self {
         Self {
             streams,
             tips,
             challenges,
-            registry,
-            tasks,
+            fleet,
         }
     }
 
@@ -74,7 +66,7 @@ impl GenerateTipsService {
     /// too large, [`Error::UnderWay`] says that another run is at it, [`Error::NoTipsProvider`] that
     /// nobody could write; [`Error::Unavailable`] when the database does not answer.
     pub async fn start(&self, plan: GeneratePlan) -> Result<Generating, Error> {
-        let subjects = scope::subjects(&*self.challenges, &plan.scope).await?;
+        let subjects = plan.scope.subjects(&*self.challenges).await?;
         let most_cost = self.most_cost(&subjects, &plan);
         let counts = RunCounts::of(subjects.len());
         let first = counts.progress(None, None);
@@ -83,7 +75,7 @@ impl GenerateTipsService {
             stream::once(counted.map(Ok)).boxed()
         } else {
             let most_cost = most_cost.ok_or(Error::NoTipsProvider)?;
-            let lease = TaskLease::take(TASK, &self.registry, &self.tasks).await?;
+            let lease = self.fleet.take(TASK).await?;
             let lease = lease.ok_or(Error::UnderWay(FleetTask::Generating))?;
             tracing::info!(challenges = subjects.len(), most_cost, "generating tips");
             let running = self.clone().run(subjects, plan, counts, lease);
@@ -145,7 +137,7 @@ impl GenerateTipsService {
             let is_kept = cached.await.is_some();
             (subject, is_kept)
         });
-        let mut looks = stream::iter(looks).buffered(LOOKS_AT_ONCE);
+        let mut looks = stream::iter(looks).buffered(LOOKUPS_AT_ONCE);
         let mut missing = Vec::new();
         while let Some((subject, is_kept)) = looks.next().await {
             if is_kept {
