@@ -17,14 +17,17 @@ use super::{
     tag_versions::{ApplyOutcome, MergeOutcome},
 };
 use crate::{
-    domain::{ChangeFeed, Changes, Error, FeedPage, Hint, News, ReplicaReport, Tell, Version},
+    domain::{
+        Announcement, ChangeFeed, Changes, Error, FeedPage, Notification, ReplicaReport, Tell,
+        Version,
+    },
     telemetry::{Failing, FailureLog},
 };
 
-/// Keeps [`InvalidationState`] up to date: polls on a beat, and soon on a hint.
+/// Keeps [`InvalidationState`] up to date: polls at an interval, and soon after a notification.
 ///
 /// Start, normal work and catching up after a lost connection are the same statement, which also
-/// takes along what the replica tells the fleet.
+/// takes along what the replica reports.
 pub struct FeedTask {
     feed: Arc<dyn ChangeFeed>,
     invalidation: Arc<InvalidationState>,
@@ -36,7 +39,7 @@ pub struct FeedTask {
 
 /// Callers that wait for a poll share it when they come closer together than this.
 const LEAST_GAP: Duration = Duration::from_millis(1);
-/// One of the writers announces what several do: those that had not committed yet are looked for so much later.
+/// One of the writers notifies of what several do: those that had not committed yet are polled for so much later.
 const FOLLOW_UP: Duration = Duration::from_millis(30);
 /// After the first poll that failed; twice as long after each further one, up to the interval.
 const RETRY: Duration = Duration::from_millis(25);
@@ -48,11 +51,11 @@ const PRUNE_COMMITS: u64 = 5_000;
 /// How a poll went, for when the next one is due.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Polled {
-    /// Nothing more is to be expected before the next beat.
+    /// Nothing more is to be expected before the next interval.
     Done,
     /// Others may have committed unannounced.
     MoreMayFollow,
-    /// There is more, or somebody waits to be told.
+    /// There is more, or somebody waits for an acknowledgement.
     Continue,
     /// The database did not answer.
     Failed,
@@ -61,14 +64,14 @@ enum Polled {
 /// What polls leave for the next one.
 struct PollState {
     schedule: PollSchedule,
-    /// Whether somebody waits to be told that the replica has applied what it has.
+    /// Whether somebody waits for the acknowledgement of what the replica has applied.
     acknowledges: bool,
-    /// Takes what the other replicas are to be told.
-    found: mpsc::Sender<News>,
+    /// Takes what is to be announced to the other replicas.
+    found: mpsc::Sender<Announcement>,
 }
 
 impl FeedTask {
-    /// Polls `feed` every `interval`, a tenth more or less, with what `heartbeat` has to tell; counts in `stats`.
+    /// Polls `feed` every `interval`, a tenth more or less, with the reports of `heartbeat`; counts in `stats`.
     #[must_use]
     pub fn new(
         feed: Arc<dyn ChangeFeed>,
@@ -91,8 +94,8 @@ impl FeedTask {
     pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
         let flood = Arc::new(Notify::new());
         let prune = prune(Arc::clone(&self.feed), Arc::clone(&flood));
-        let (found, to_tell) = mpsc::channel(1);
-        let announce = announce(Arc::clone(&self.feed), to_tell);
+        let (found, to_announce) = mpsc::channel(1);
+        let announce = announce(Arc::clone(&self.feed), to_announce);
         tasks.spawn(stop.clone().run_until_cancelled_owned(prune));
         tasks.spawn(stop.clone().run_until_cancelled_owned(announce));
         tasks.spawn(
@@ -101,7 +104,7 @@ impl FeedTask {
         );
     }
 
-    async fn poll(self, flood: Arc<Notify>, found: mpsc::Sender<News>) {
+    async fn poll(self, flood: Arc<Notify>, found: mpsc::Sender<Announcement>) {
         let mut failures = 0;
         let mut state = PollState {
             schedule: PollSchedule::new(Instant::now()),
@@ -110,7 +113,7 @@ impl FeedTask {
         };
         let mut pruned_at = self.invalidation.version().stamp.seq;
         loop {
-            state.schedule.looked(Instant::now());
+            state.schedule.polled(Instant::now());
             let polled = self.poll_once(&mut state).await;
             let head = self.invalidation.version().stamp.seq;
             if head.saturating_sub(pruned_at) > PRUNE_COMMITS {
@@ -126,38 +129,39 @@ impl FeedTask {
                 continue;
             }
             sleep(LEAST_GAP).await;
-            self.wait(self.beat(polled, failures), &mut state).await;
+            self.wait(self.pause(polled, failures), &mut state).await;
         }
     }
 
-    /// Waits until the next poll is due: after `beat`, when a caller wants one, or at a hint as [`PollSchedule`] has it.
-    async fn wait(&self, beat: Duration, state: &mut PollState) {
+    /// Waits until the next poll is due: after `pause`, when a caller wants one, or after a notification as
+    /// [`PollSchedule`] has it.
+    async fn wait(&self, pause: Duration, state: &mut PollState) {
         let schedule = &mut state.schedule;
-        let beat = Instant::now() + beat;
+        let latest = Instant::now() + pause;
         loop {
-            let due = schedule.due().map_or(beat, |due| due.min(beat));
+            let due = schedule.due().map_or(latest, |due| due.min(latest));
             // The timer rounds up to its next millisecond.
             if due <= Instant::now() {
                 return;
             }
-            let hint = tokio::select! {
+            let notification = tokio::select! {
                 () = sleep_until(due) => return,
                 () = self.invalidation.poll_wanted() => return,
-                hint = self.feed.hint() => hint,
+                notification = self.feed.notified() => notification,
             };
             let now = Instant::now();
-            let news = match hint {
-                Hint::Look => {
-                    schedule.hint(now);
+            let announcement = match notification {
+                Notification::Commit => {
+                    schedule.notified(now);
                     continue;
                 }
-                Hint::News(news) => news,
+                Notification::Announced(announcement) => announcement,
             };
-            match self.invalidation.merge_news(&news) {
+            match self.invalidation.merge_announcement(&announcement) {
                 MergeOutcome::Changes => {
-                    self.stats.news.add(1);
-                    schedule.looked(now);
-                    if news.is_awaited {
+                    self.stats.announcements.add(1);
+                    schedule.polled(now);
+                    if announcement.is_awaited {
                         state.acknowledges = true;
                         return;
                     }
@@ -168,10 +172,10 @@ impl FeedTask {
         }
     }
 
-    /// How long to wait for a hint. A poll that failed for once, as the first after the process
+    /// How long to wait for a notification. A poll that failed for once, as the first after the process
     /// was stopped does, is made up for soon.
-    fn beat(&self, polled: Polled, failures: u32) -> Duration {
-        let beat = match polled {
+    fn pause(&self, polled: Polled, failures: u32) -> Duration {
+        let pause = match polled {
             Polled::Done | Polled::Continue => self.interval,
             Polled::MoreMayFollow => FOLLOW_UP.min(self.interval),
             Polled::Failed => {
@@ -179,10 +183,10 @@ impl FeedTask {
                 (RETRY * 2_u32.saturating_pow(before)).min(self.interval)
             }
         };
-        beat.mul_f64(rand::random_range(0.9..1.1))
+        pause.mul_f64(rand::random_range(0.9..1.1))
     }
 
-    /// One poll, which tells what is due, or acknowledges what somebody waits for.
+    /// One poll, which reports what is due, or acknowledges what somebody waits for.
     async fn poll_once(&self, state: &mut PollState) -> Polled {
         let sent = Instant::now();
         let applied = self.invalidation.version();
@@ -203,16 +207,16 @@ impl FeedTask {
                 let took_us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.stats.poll_us.store(took_us, Relaxed);
                 if let Some(place) = page.place {
-                    state.schedule.stand(place);
+                    state.schedule.set_place(place);
                 }
-                let polled = self.take_in(&page, sent);
+                let polled = self.apply(&page, sent);
                 // This poll registered the replica; only the next one can vouch for it.
                 let is_new_here = !page.registered && report.is_some();
                 if state.schedule.has_others()
-                    && let Some(news) = news(applied, page)
+                    && let Some(announcement) = announcement(applied, page)
                 {
                     // Replicas that miss this message poll for themselves.
-                    let _ = state.found.try_send(news);
+                    let _ = state.found.try_send(announcement);
                 }
                 if is_new_here && polled == Polled::Done {
                     Polled::Continue
@@ -241,7 +245,7 @@ impl FeedTask {
         }
     }
 
-    fn take_in(&self, page: &FeedPage, sent: Instant) -> Polled {
+    fn apply(&self, page: &FeedPage, sent: Instant) -> Polled {
         let before = self.invalidation.version();
         match self.invalidation.apply(page, sent) {
             ApplyOutcome::InOrder => {}
@@ -272,9 +276,9 @@ impl FeedTask {
     }
 }
 
-/// What a replica that had applied `before` can tell the others of `page`; nothing where nothing happened, or not
+/// What a replica that had applied `before` can announce of `page`; nothing where nothing happened, or not
 /// all of it is known.
-fn news(before: Version, page: FeedPage) -> Option<News> {
+fn announcement(before: Version, page: FeedPage) -> Option<Announcement> {
     let head = Version {
         database: page.database,
         stamp: page.head,
@@ -285,7 +289,7 @@ fn news(before: Version, page: FeedPage) -> Option<News> {
                 && head.stamp.timeline == before.stamp.timeline
                 && head.stamp.seq > before.stamp.seq =>
         {
-            Some(News {
+            Some(Announcement {
                 head,
                 after_seq: before.stamp.seq,
                 changes,
@@ -296,10 +300,10 @@ fn news(before: Version, page: FeedPage) -> Option<News> {
     }
 }
 
-/// Tells the other replicas what polls found.
-async fn announce(feed: Arc<dyn ChangeFeed>, mut to_tell: mpsc::Receiver<News>) {
-    while let Some(news) = to_tell.recv().await {
-        if let Err(error) = feed.announce(&news).await {
+/// Announces to the other replicas what polls found.
+async fn announce(feed: Arc<dyn ChangeFeed>, mut to_announce: mpsc::Receiver<Announcement>) {
+    while let Some(announcement) = to_announce.recv().await {
+        if let Err(error) = feed.announce(&announcement).await {
             tracing::debug!(%error, "the other replicas were not notified of a commit; each finds it by its own poll");
         }
     }

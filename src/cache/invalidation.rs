@@ -20,7 +20,7 @@ use super::{
     entry::{CacheEntry, ReadKey},
     tag_versions::{ApplyOutcome, MergeOutcome, TagVersions},
 };
-use crate::domain::{Changes, FeedPage, News, Stamp, Tag, Version};
+use crate::domain::{Announcement, Changes, FeedPage, Stamp, Tag, Version};
 
 /// What this replica knows of the catalog's changes, and since when.
 ///
@@ -119,9 +119,9 @@ impl InvalidationState {
     }
 
     /// Takes in what another replica found. It confirms nothing, as only a poll of one's own does.
-    pub(super) fn merge_news(&self, news: &News) -> MergeOutcome {
+    pub(super) fn merge_announcement(&self, announcement: &Announcement) -> MergeOutcome {
         let merged = self.update(|versions| {
-            let merged = versions.merge_news(news);
+            let merged = versions.merge_announcement(announcement);
             (merged, merged == MergeOutcome::Changes)
         });
         self.feed_state.send_modify(|_| {});
@@ -131,13 +131,13 @@ impl InvalidationState {
     /// Notes that a poll failed.
     pub(super) fn mark_disconnected(&self) {
         self.feed_state.send_if_modified(|feed_state| {
-            let (before, is_news) = match *feed_state {
+            let (before, is_changed) = match *feed_state {
                 FeedState::Never => (None, true),
                 FeedState::At(sent) => (Some(sent), true),
                 FeedState::Disconnected(sent) => (sent, false),
             };
             *feed_state = FeedState::Disconnected(before);
-            is_news
+            is_changed
         });
     }
 

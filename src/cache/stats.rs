@@ -75,7 +75,7 @@ counters! {
     stale_answers, "catalog_cache_stale_answers_total", "Answers marked stale.";
     audit_checked, "catalog_cache_audit_checks_total", "Cached entries that the audit compared with the database.";
     audit_violations, "catalog_cache_audit_violations_total", "Valid cached entries that differed from the database; must stay 0.";
-    news, "catalog_feed_news_total", "Changes received from another replica, so that this one needed no poll.";
+    announcements, "catalog_feed_news_total", "Changes received from another replica, so that this one needed no poll.";
     => labelled:
     /// Answers from the near cache that were fresh.
     near_hits,

@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 
 use super::entry::ReadKey;
-use crate::domain::{Change, Changes, DatabaseId, FeedPage, News, Stamp, Tag, Version};
+use crate::domain::{Announcement, Change, Changes, DatabaseId, FeedPage, Stamp, Tag, Version};
 
 /// Which commit last touched what.
 #[derive(Debug, Default)]
@@ -34,14 +34,14 @@ pub(super) enum ApplyOutcome {
     NewEra,
 }
 
-/// What another replica's news changed.
+/// What the announcement of another replica changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MergeOutcome {
     /// They are applied.
     Changes,
     /// All of it was known, or it is of another history.
     Nothing,
-    /// Something between what is known here and the news is not known.
+    /// Something between what is known here and the announcement is not known.
     Gap,
 }
 
@@ -73,17 +73,17 @@ impl TagVersions {
     }
 
     /// Takes in what another replica found: it says nothing of the moment, but what it tells did happen.
-    pub(super) fn merge_news(&mut self, news: &News) -> MergeOutcome {
+    pub(super) fn merge_announcement(&mut self, announcement: &Announcement) -> MergeOutcome {
         let is_ours = self.era > 0
-            && news.head.database == self.database
-            && news.head.stamp.timeline == self.applied.timeline;
-        if !is_ours || news.head.stamp.seq <= self.applied.seq {
+            && announcement.head.database == self.database
+            && announcement.head.stamp.timeline == self.applied.timeline;
+        if !is_ours || announcement.head.stamp.seq <= self.applied.seq {
             return MergeOutcome::Nothing;
         }
-        if news.after_seq > self.applied.seq {
+        if announcement.after_seq > self.applied.seq {
             return MergeOutcome::Gap;
         }
-        self.note_all(&news.changes, news.head.stamp);
+        self.note_all(&announcement.changes, announcement.head.stamp);
         MergeOutcome::Changes
     }
 

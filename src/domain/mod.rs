@@ -63,8 +63,8 @@ pub use fleet_key::FleetKey;
 pub use generic_tip::generic_tip;
 pub use history_store::{HistoryStore, PruneStep, PrunedStep};
 pub use ports::{
-    AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes, Clock,
-    FeedPage, Hint, News, Place, ReadOptions, Stamped, Tell,
+    Announcement, AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes,
+    Clock, FeedPage, FleetPlace, Notification, ReadOptions, Stamped, Tell,
 };
 pub use query::{ChallengePage, Cursor, ListQuery, PageSize};
 pub use run_budget::{RunBudget, Spent};

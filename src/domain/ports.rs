@@ -111,21 +111,21 @@ pub struct FeedPage {
     /// Whether others were writing when commits were numbered last: they may commit unannounced.
     pub others_write: bool,
     /// Where the replica stands in the fleet; told with its [`Tell::Status`] alone.
-    pub place: Option<Place>,
+    pub place: Option<FleetPlace>,
 }
 
 /// Where a replica stands among those that were heard of in the last seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FleetPlace {
     /// How many stand before it.
     pub before: u32,
     /// How many others there are.
     pub others: u32,
 }
 
-/// What one replica found in the log, for the others: then they need not look themselves.
+/// What the poll of one replica found, for the others: then they need not poll for it themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct Announcement {
     /// The last commit that is told of.
     pub head: Version,
     /// All that happened between this commit and `head` is told.
@@ -138,11 +138,11 @@ pub struct News {
 
 /// What a replica hears between its polls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
+pub enum Notification {
     /// Something may have been committed.
-    Look,
-    /// Another replica, or this one, has looked.
-    News(News),
+    Commit,
+    /// Another replica, or this one, has polled.
+    Announced(Announcement),
 }
 
 /// The ordered list of committed changes.
@@ -161,16 +161,16 @@ pub trait ChangeFeed: Send + Sync {
         tell: Tell<'_>,
     ) -> Result<FeedPage, Error>;
 
-    /// Waits until a poll may be worth it, or another replica tells what it found. A hint only: it
-    /// may come late, for nothing, or never; what it tells is true.
-    async fn hint(&self) -> Hint;
+    /// Waits until a poll may be worth it, or another replica announces what it found. It may come late, for
+    /// nothing, or never; what is announced is true.
+    async fn notified(&self) -> Notification;
 
     /// Tells the others what a poll found. They may not hear of it, as when it is too long.
     ///
     /// # Errors
     ///
     /// As [`Self::poll`].
-    async fn announce(&self, news: &News) -> Result<(), Error>;
+    async fn announce(&self, announcement: &Announcement) -> Result<(), Error>;
 
     /// Takes what has had its time out of the catalog, such as tips, which is a change like any
     /// other, and forgets changes that no replica can still need: a bounded number at once. Tells

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::sql_error::{DataError, data_error};
 use crate::domain::{
-    Change, Changes, DatabaseId, Error, FeedPage, KnownReplica, Place, ReplicaId, ReplicaReport,
-    Stamp, Tag, Version,
+    Change, Changes, DatabaseId, Error, FeedPage, FleetPlace, KnownReplica, ReplicaId,
+    ReplicaReport, Stamp, Tag, Version,
 };
 
 /// The most commits, and the most changes in them, that one poll returns one by one.
@@ -66,7 +66,7 @@ pub(super) fn feed_page<T>(
         registered: first.registered,
         is_awaited: rows.iter().any(|row| row.is_awaited == Some(true)),
         others_write: first.others_write,
-        place: place.map(|(before, others)| Place {
+        place: place.map(|(before, others)| FleetPlace {
             before: count(before),
             others: count(others),
         }),

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::fixture::{Fixture, options};
 use crate::cache::Auditor;
 use crate::domain::{
-    CatalogReader, ChallengeId, Changes, Error, FeedPage, Invalidation, Invalidator, Place, Tag,
-    Version,
+    CatalogReader, ChallengeId, Changes, Error, FeedPage, FleetPlace, Invalidation, Invalidator,
+    Tag, Version,
 };
 
 /// Counts what it is asked for.
@@ -55,7 +55,7 @@ async fn the_replicas_share_the_checks() {
     let every = Duration::from_secs(1);
     assert_eq!(fixture.invalidation.share(every), every);
     let page = FeedPage {
-        place: Some(Place {
+        place: Some(FleetPlace {
             before: 0,
             others: 9,
         }),

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 
 use super::PostgresStore;
 use crate::{
-    domain::{ChangeFeed, Error, FeedPage, Hint, News, ReplicaId, Tell, Version},
+    domain::{Announcement, ChangeFeed, Error, FeedPage, Notification, ReplicaId, Tell, Version},
     repository::row::{self, CHANGES_KEPT, FeedRow, MAX_COMMITS, MAX_PRUNED, signed},
 };
 
@@ -39,12 +39,12 @@ impl ChangeFeed for PostgresStore {
         row::feed_page(rows, after_seq, |tags| tags)
     }
 
-    async fn hint(&self) -> Hint {
+    async fn notified(&self) -> Notification {
         self.notifications.next().await
     }
 
-    async fn announce(&self, news: &News) -> Result<(), Error> {
-        let Some(payload) = self.notifications.payload(news) else {
+    async fn announce(&self, announcement: &Announcement) -> Result<(), Error> {
+        let Some(payload) = self.notifications.payload(announcement) else {
             return Ok(());
         };
         // This transaction writes nothing. NOTIFY takes a lock of the whole cluster at the commit; held by a

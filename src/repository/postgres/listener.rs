@@ -16,7 +16,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Queues received notifications, and [`crate::domain::Hint::Look`] whenever some may have been missed. Runs forever.
+/// Queues received notifications, and [`crate::domain::Notification::Commit`] whenever some may have been missed. Runs forever.
 pub(super) async fn listen(servers: &Servers, queue: &NotificationQueue) {
     let mut backoff = MIN_BACKOFF;
     loop {

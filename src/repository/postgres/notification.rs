@@ -9,7 +9,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Change, Hint, News, Tag},
+    domain::{Announcement, Change, Notification, Tag},
     repository::row,
 };
 
@@ -31,7 +31,7 @@ const MAX_BYTES: usize = 7_999;
 /// Derives the MAC key from the key of page tokens, so that no MAC is valid for both.
 const PURPOSE: &[u8] = b"challenges-catalog announcement 1";
 
-/// [`News`] as JSON.
+/// [`Announcement`] as JSON.
 #[derive(Serialize, Deserialize)]
 struct Text {
     database: String,
@@ -51,15 +51,15 @@ impl NotificationCodec {
     }
 
     /// The payload; `None` if it would be too long.
-    pub(super) fn encode(&self, news: &News) -> Option<String> {
+    pub(super) fn encode(&self, announcement: &Announcement) -> Option<String> {
         let change = |change: &Change| (change.seq, change.tag.to_string(), change.hard);
         let text = Text {
-            database: row::database_column(news.head.database),
-            timeline: news.head.stamp.timeline,
-            after: news.after_seq,
-            head: news.head.stamp.seq,
-            is_awaited: news.is_awaited,
-            changes: news.changes.iter().map(change).collect(),
+            database: row::database_column(announcement.head.database),
+            timeline: announcement.head.stamp.timeline,
+            after: announcement.after_seq,
+            head: announcement.head.stamp.seq,
+            is_awaited: announcement.is_awaited,
+            changes: announcement.changes.iter().map(change).collect(),
         };
         let text = serde_json::to_string(&text).ok()?;
         let mac = STANDARD_NO_PAD.encode(hmac::sign(&self.key, text.as_bytes()));
@@ -67,12 +67,13 @@ impl NotificationCodec {
         (payload.len() <= MAX_BYTES).then_some(payload)
     }
 
-    /// The news in `payload`, or [`Hint::Look`] if it is not from this fleet.
-    pub(super) fn decode(&self, payload: &str) -> Hint {
-        self.news(payload).map_or(Hint::Look, Hint::News)
+    /// The announcement in `payload`, or [`Notification::Commit`] if it is not from this fleet.
+    pub(super) fn decode(&self, payload: &str) -> Notification {
+        self.announcement(payload)
+            .map_or(Notification::Commit, Notification::Announced)
     }
 
-    fn news(&self, payload: &str) -> Option<News> {
+    fn announcement(&self, payload: &str) -> Option<Announcement> {
         let (mac, text) = payload
             .strip_prefix(PREFIX)?
             .strip_prefix(' ')?
@@ -86,7 +87,7 @@ impl NotificationCodec {
             tag: tag.parse().unwrap_or(Tag::Everything),
             hard,
         };
-        Some(News {
+        Some(Announcement {
             head: row::version(&text.database, timeline, head).ok()?,
             after_seq: text.after,
             changes: text.changes.into_iter().map(change).collect(),
@@ -100,14 +101,14 @@ mod tests {
     use super::*;
     use crate::domain::{DatabaseId, Difficulty, Stamp, Version};
 
-    fn news() -> News {
+    fn announcement() -> Announcement {
         let stamp = Stamp {
             timeline: 3,
             seq: 12,
         };
         let database = DatabaseId(0x0123_4567_89ab_cdef);
         let changed = |seq, tag, hard| Change { seq, tag, hard };
-        News {
+        Announcement {
             head: Version { database, stamp },
             after_seq: 10,
             changes: vec![
@@ -121,19 +122,24 @@ mod tests {
     #[test]
     fn news_read_back_as_they_were_written() {
         let codec = NotificationCodec::new(&[7; 32]);
-        let payload = codec.encode(&news()).unwrap();
-        assert_eq!(codec.decode(&payload), Hint::News(news()));
+        let payload = codec.encode(&announcement()).unwrap();
+        assert_eq!(
+            codec.decode(&payload),
+            Notification::Announced(announcement())
+        );
     }
 
     #[test]
     fn news_that_nobody_of_the_fleet_signed_are_a_hint_to_look() {
-        let payload = NotificationCodec::new(&[7; 32]).encode(&news()).unwrap();
+        let payload = NotificationCodec::new(&[7; 32])
+            .encode(&announcement())
+            .unwrap();
         let other = payload.replace("\"head\":12", "\"head\":13");
         let read = |payload: &str| NotificationCodec::new(&[7; 32]).decode(payload);
-        assert_eq!(read(&other), Hint::Look);
+        assert_eq!(read(&other), Notification::Commit);
         assert_eq!(
             NotificationCodec::new(&[8; 32]).decode(&payload),
-            Hint::Look
+            Notification::Commit
         );
         for payload in [
             "",
@@ -143,7 +149,7 @@ mod tests {
             "news2 a b",
             "news1 ! {}",
         ] {
-            assert_eq!(read(payload), Hint::Look, "{payload:?}");
+            assert_eq!(read(payload), Notification::Commit, "{payload:?}");
         }
     }
 
@@ -154,9 +160,9 @@ mod tests {
             tag: Tag::Everything,
             hard: false,
         };
-        let long = News {
+        let long = Announcement {
             changes: vec![change; 400],
-            ..news()
+            ..announcement()
         };
         assert_eq!(NotificationCodec::new(&[7; 32]).encode(&long), None);
     }

@@ -7,18 +7,18 @@ use std::{
 use tokio::sync::Notify;
 
 use super::notification::NotificationCodec;
-use crate::domain::{Hint, News};
+use crate::domain::{Announcement, Notification};
 
 /// Received notifications, in order, until the feed takes them.
 #[derive(Debug, Default)]
 pub(super) struct NotificationQueue {
     received: Notify,
-    waiting: Mutex<VecDeque<Hint>>,
+    waiting: Mutex<VecDeque<Notification>>,
     /// `None` until the key was read.
     codec: Mutex<Option<Arc<NotificationCodec>>>,
 }
 
-/// Beyond this length, the queue is replaced by one [`Hint::Look`].
+/// Beyond this length, the queue is replaced by one [`Notification::Commit`].
 const MAX_WAITING: usize = 64;
 
 impl NotificationQueue {
@@ -29,23 +29,23 @@ impl NotificationQueue {
 
     /// Queues a notification that something may have been committed.
     pub(super) fn push_look(&self) {
-        self.push(Hint::Look);
+        self.push(Notification::Commit);
     }
 
     /// Queues the notification with this payload.
     pub(super) fn push_payload(&self, payload: &str) {
         let codec = lock(&self.codec).clone();
-        self.push(codec.map_or(Hint::Look, |codec| codec.decode(payload)));
+        self.push(codec.map_or(Notification::Commit, |codec| codec.decode(payload)));
     }
 
-    /// The payload of a notification with `news`; `None` if there can be none, so that the other replicas have to poll.
-    pub(super) fn payload(&self, news: &News) -> Option<String> {
+    /// The payload of a notification with `announcement`; `None` if there can be none, so that the other replicas have to poll.
+    pub(super) fn payload(&self, announcement: &Announcement) -> Option<String> {
         let codec = lock(&self.codec).clone();
-        codec?.encode(news)
+        codec?.encode(announcement)
     }
 
     /// Waits for the next notification.
-    pub(super) async fn next(&self) -> Hint {
+    pub(super) async fn next(&self) -> Notification {
         loop {
             if let Some(hint) = lock(&self.waiting).pop_front() {
                 return hint;
@@ -54,12 +54,12 @@ impl NotificationQueue {
         }
     }
 
-    fn push(&self, hint: Hint) {
+    fn push(&self, hint: Notification) {
         let mut waiting = lock(&self.waiting);
         if waiting.len() >= MAX_WAITING {
             waiting.clear();
-            waiting.push_back(Hint::Look);
-        } else if hint != Hint::Look || waiting.back() != Some(&Hint::Look) {
+            waiting.push_back(Notification::Commit);
+        } else if hint != Notification::Commit || waiting.back() != Some(&Notification::Commit) {
             waiting.push_back(hint);
         }
         drop(waiting);

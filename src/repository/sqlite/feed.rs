@@ -3,7 +3,9 @@ use async_trait::async_trait;
 
 use super::SqliteStore;
 use crate::{
-    domain::{ChangeFeed, Error, FeedPage, Hint, News, ReplicaId, ReplicaReport, Tell},
+    domain::{
+        Announcement, ChangeFeed, Error, FeedPage, Notification, ReplicaId, ReplicaReport, Tell,
+    },
     repository::row::{self, CHANGES_KEPT, FeedRow, MAX_COMMITS, micros, signed},
 };
 
@@ -46,13 +48,13 @@ impl ChangeFeed for SqliteStore {
         row::feed_page(rows, after_seq, |tag| vec![tag])
     }
 
-    async fn hint(&self) -> Hint {
+    async fn notified(&self) -> Notification {
         self.changed.notified().await;
-        Hint::Look
+        Notification::Commit
     }
 
     /// Does nothing: there are no other replicas.
-    async fn announce(&self, _: &News) -> Result<(), Error> {
+    async fn announce(&self, _: &Announcement) -> Result<(), Error> {
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{Fault, is};
 use crate::domain::{
-    News, ChangeFeed, Changes, Error, FeedPage, Hint, ReplicaId, Stamp, Tell,
+    Announcement, ChangeFeed, Changes, Error, FeedPage, Notification, ReplicaId, Stamp, Tell,
 };
 
 /// Puts the faults of polls and notifications before the feed.
@@ -127,22 +127,22 @@ impl ChangeFeed for FaultyFeed {
         poll.await.map(|page| self.altered(page))
     }
 
-    async fn hint(&self) -> Hint {
-        let hint = self.inner.hint().await;
+    async fn notified(&self) -> Notification {
+        let notification = self.inner.notified().await;
         self.was_notified.store(true, SeqCst);
-        match hint {
-            Hint::News(news) if is(Fault::ForgetNews) => {
-                Hint::News(News {
+        match notification {
+            Notification::Announced(announcement) if is(Fault::ForgetNews) => {
+                Notification::Announced(Announcement {
                     changes: Vec::new(),
-                    ..news
+                    ..announcement
                 })
             }
-            hint @ (Hint::Look | Hint::News(_)) => hint,
+            notification @ (Notification::Commit | Notification::Announced(_)) => notification,
         }
     }
 
-    async fn announce(&self, news: &News) -> Result<(), Error> {
-        self.inner.announce(news).await
+    async fn announce(&self, announcement: &Announcement) -> Result<(), Error> {
+        self.inner.announce(announcement).await
     }
 
     async fn prune(&self) -> Result<bool, Error> {

@@ -174,7 +174,7 @@ pub async fn seq_numbers_rise_within_one_page(catalog: Catalog) {
 pub async fn a_write_of_our_own_hurries_the_next_poll(catalog: Catalog) {
     let new = challenge(1, "beginner", 10, "x");
     catalog.store.insert_missing(&[new]).await.unwrap();
-    let hint = tokio::time::timeout(Duration::from_secs(5), catalog.store.hint());
+    let hint = tokio::time::timeout(Duration::from_secs(5), catalog.store.notified());
     hint.await.unwrap();
 }
 

@@ -2,7 +2,7 @@
 use std::{sync::Arc, time::Duration};
 
 use challenges_catalog::{
-    domain::{Changes, Hint, News, Tell, Version},
+    domain::{Announcement, Changes, Notification, Tell, Version},
     repository::{Datastore, Location},
 };
 
@@ -56,7 +56,7 @@ impl Pair {
     }
 
     /// What there is to tell of a commit of another program.
-    async fn found(&self) -> News {
+    async fn found(&self) -> Announcement {
         let before = self.teller.poll(0, ANYONE, Tell::Nothing).await.unwrap();
         self.database.execute(INSERT).await;
         let after_seq = before.head.seq;
@@ -66,7 +66,7 @@ impl Pair {
             panic!("lost");
         };
         assert!(!changes.is_empty());
-        News {
+        Announcement {
             head: Version {
                 database: page.database,
                 stamp: page.head,
@@ -85,7 +85,7 @@ async fn what_one_replica_found_another_hears_of_as_it_was_found() {
         let found = pair.found().await;
         pair.teller.announce(&found).await.unwrap();
         loop {
-            if let Hint::News(news) = pair.listener.hint().await {
+            if let Notification::Announced(news) = pair.listener.notified().await {
                 assert_eq!(news, found);
                 break;
             }
@@ -108,7 +108,7 @@ async fn what_a_stranger_announces_is_never_believed() {
         // What the fleet itself says after that is the first that is believed.
         pair.teller.announce(&found).await.unwrap();
         loop {
-            if let Hint::News(news) = pair.listener.hint().await {
+            if let Notification::Announced(news) = pair.listener.notified().await {
                 assert_eq!(news, found);
                 break;
             }

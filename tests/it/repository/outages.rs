@@ -190,7 +190,7 @@ async fn a_commit_of_another_program_is_announced_and_again_after_the_link_was_c
     let store = migrated(&database).await;
     let listen = store.listen();
     let heard = async || {
-        let hint = tokio::time::timeout(SOON, store.hint());
+        let hint = tokio::time::timeout(SOON, store.notified());
         hint.await.expect("a hint");
     };
     let listeners = "SELECT count(*) FROM pg_stat_activity

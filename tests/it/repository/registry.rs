@@ -293,7 +293,7 @@ pub async fn an_invalidation_of_our_own_hurries_the_next_poll(catalog: Catalog) 
         .invalidate(&tags, Invalidation::default())
         .await
         .unwrap();
-    let hint = tokio::time::timeout(SOON, catalog.store.hint());
+    let hint = tokio::time::timeout(SOON, catalog.store.notified());
     hint.await.unwrap();
 }
 

@@ -70,7 +70,7 @@ async fn the_serving_role_reads_polls_listens_and_prunes() {
         tokio::select! {
             () = store.listen() => {}
             // The first notification says that it listens.
-            () = async { store.hint().await; owner.insert_missing(&[new]).await.unwrap(); store.hint().await; } => {}
+            () = async { store.notified().await; owner.insert_missing(&[new]).await.unwrap(); store.notified().await; } => {}
         }
     };
     tokio::time::timeout(Duration::from_secs(20), listen)
