@@ -16,7 +16,7 @@ use crate::{
     cache::{Auditor, CachedCatalog, FeedTask, InvalidationState, ReplicaHeartbeat, SharedCache},
     config::Config,
     domain::{ActiveControls, ChangeFeed, ReplicaId, ReplicaRegistry},
-    flags::{FlagSettings, FlagSnapshot, Refresher},
+    flags::{FlagSnapshot, Refresher},
     repository::Datastore,
     service::{
         CacheAdminService, CatalogService, ControlsService, EditService, FleetTasks,
@@ -53,14 +53,6 @@ pub(super) struct App {
     pub(super) stop: CancellationToken,
 }
 
-fn flags(config: &Config) -> FlagSnapshot {
-    FlagSnapshot::new(FlagSettings {
-        environment: config.controls.environment.clone(),
-        flags: config.controls.flags.clone(),
-        settings: config.controls.settings.clone(),
-    })
-}
-
 impl App {
     /// Builds all parts and starts the background work, which ends with [`Self::stop`].
     pub(super) async fn build(config: &Config) -> Result<Arc<Self>, Error> {
@@ -69,7 +61,7 @@ impl App {
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let redis = shared_redis(config, &datastore).await?;
         let encoder = Arc::new(ProtoEncoder::new(page_tokens.clone()));
-        let flags = Arc::new(flags(config));
+        let flags = Arc::new(FlagSnapshot::new(config.controls.clone()));
         let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
         let caches = Caches::build(config, &datastore, redis.as_ref(), bodies, switches, &tasks)?;

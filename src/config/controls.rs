@@ -4,18 +4,7 @@ use super::{
     reader::{Origin, Reader},
     setting::Setting,
 };
-use crate::domain::{Configured, Environment, Flag, FlagValue, RuntimeSetting};
-
-/// What holds where operators decided nothing by a row.
-#[derive(Clone, Debug)]
-pub struct ControlsConfig {
-    /// Whose rows count here, beside those for all environments.
-    pub environment: Option<Environment>,
-    /// Every flag.
-    pub flags: Vec<Configured<Flag>>,
-    /// Every setting that may be changed.
-    pub settings: Vec<Configured<RuntimeSetting>>,
-}
+use crate::domain::{Configured, Flag, FlagValue, RuntimeSetting};
 
 /// Every flag.
 pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {

@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    ControlsConfig, DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file,
+    DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file,
     problem::Problems,
     providers,
     reader::{Entry, Flags, Origin, Reader, ValueSources},
@@ -15,6 +15,7 @@ use super::{
     text::is_loopback,
     value::Value,
 };
+use crate::domain::ConfiguredControls;
 
 /// Every value in force, checked. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub struct Config {
     /// How tips are made, kept and limited.
     pub tips: TipsConfig,
     /// What holds where operators decided nothing anew.
-    pub controls: ControlsConfig,
+    pub controls: ConfiguredControls,
     /// The listener and its limits.
     pub server: ServerConfig,
     /// What is logged.
@@ -124,7 +125,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
             entry.shown = true.to_string();
         }
     }
-    let controls = ControlsConfig {
+    let controls = ConfiguredControls {
         environment: rows?.environment,
         flags: flags?,
         settings: controls::settings(reader, &cache, &tips),

@@ -27,7 +27,6 @@ mod value_kind;
 
 pub use bounded::{read_text, read_text_within};
 pub use client::ClientConfig;
-pub use controls::ControlsConfig;
 pub use database_url::DatabaseUrl;
 pub use describe::{in_force, markdown_table};
 pub use env_vars::EnvVars;

@@ -189,6 +189,17 @@ impl<C: RuntimeControl> Evaluation<C> {
     }
 }
 
+/// What holds on this replica where no row decides.
+#[derive(Clone, Debug)]
+pub struct ConfiguredControls {
+    /// Whose rows count here, beside those for all environments.
+    pub environment: Option<Environment>,
+    /// Every flag.
+    pub flags: Vec<Configured<Flag>>,
+    /// Every setting that may be changed.
+    pub settings: Vec<Configured<RuntimeSetting>>,
+}
+
 /// The controls of this replica.
 #[async_trait]
 pub trait ActiveControls: Send + Sync {

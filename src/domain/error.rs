@@ -1,5 +1,5 @@
 //! Why a call failed, whatever the technology that failed it.
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use super::{
     ControlKind, EditRefusal, Environment, Etag, FieldViolation, FieldViolations, Version,
@@ -143,6 +143,14 @@ impl Error {
             why: Unavailability::Datastore,
             retry_after: Duration::from_secs(1),
             source: Some(source.into()),
+        }
+    }
+
+    /// There are no challenges of these ids.
+    pub fn no_challenges(ids: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        Self::NotFound {
+            kind: "challenge",
+            ids: ids.into_iter().map(|id| id.to_string()).collect(),
         }
     }
 

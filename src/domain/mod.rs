@@ -44,8 +44,8 @@ pub use challenge_draft::{
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS, is_invisible};
 pub use content::{content_hash, finished};
 pub use control_store::{
-    ActiveControls, ControlDraft, ControlRows, ControlStore, DraftValue, Evaluation, StoredControl,
-    ValueSource,
+    ActiveControls, ConfiguredControls, ControlDraft, ControlRows, ControlStore, DraftValue,
+    Evaluation, StoredControl, ValueSource,
 };
 pub use draft_json::JsonFields;
 pub use edit::{

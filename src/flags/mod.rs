@@ -8,4 +8,4 @@ mod snapshot;
 mod state;
 
 pub use refresher::Refresher;
-pub use snapshot::{FlagSettings, FlagSnapshot};
+pub use snapshot::FlagSnapshot;

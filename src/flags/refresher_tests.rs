@@ -5,12 +5,9 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::{
-    domain::{
-        ActiveControls, Configured, ControlDraft, ControlKind, ControlRow, ControlRows, DatabaseId,
-        Flag, FlagValue, RawFlag, RuntimeSetting, Stamp, ValueSource, Version,
-    },
-    flags::FlagSettings,
+use crate::domain::{
+    ActiveControls, Configured, ConfiguredControls, ControlDraft, ControlKind, ControlRow,
+    ControlRows, DatabaseId, Flag, FlagValue, RawFlag, RuntimeSetting, Stamp, ValueSource, Version,
 };
 
 /// A table of flags that a test writes, and the feed that tells of it.
@@ -70,7 +67,7 @@ impl FakeTable {
 
     /// A snapshot that follows.
     fn snapshot(self: &Arc<Self>, tasks: &TaskTracker) -> Arc<FlagSnapshot> {
-        let snapshot = Arc::new(FlagSnapshot::new(FlagSettings {
+        let snapshot = Arc::new(FlagSnapshot::new(ConfiguredControls {
             environment: None,
             flags: Flag::ALL
                 .map(|control| Configured {

@@ -15,20 +15,9 @@ use tokio::{
 
 use super::state::FlagState;
 use crate::domain::{
-    ActiveControls, Configured, ControlRows, Environment, Evaluation, Flag, RuntimeSetting,
+    ActiveControls, ConfiguredControls, ControlRows, Environment, Evaluation, Flag, RuntimeSetting,
     Switches, Version,
 };
-
-/// What a snapshot starts from.
-#[derive(Clone, Debug)]
-pub struct FlagSettings {
-    /// Whose rows count here, beside those for all environments.
-    pub environment: Option<Environment>,
-    /// Every flag, as it stands without rows.
-    pub flags: Vec<Configured<Flag>>,
-    /// Every setting, as it stands without rows.
-    pub settings: Vec<Configured<RuntimeSetting>>,
-}
 
 /// How flags and settings stand on this replica.
 #[derive(Debug)]
@@ -50,12 +39,13 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(1);
 impl FlagSnapshot {
     /// Everything as configured, until rows are read.
     #[must_use]
-    pub fn new(settings: FlagSettings) -> Self {
-        let flags = settings.flags.into_iter().map(Evaluation::without_row);
-        let runtime_settings = settings.settings.into_iter().map(Evaluation::without_row);
-        let state = FlagState::new(flags.collect(), runtime_settings.collect());
+    pub fn new(configured: ConfiguredControls) -> Self {
+        let flags = configured.flags.into_iter().map(Evaluation::without_row);
+        let settings = configured.settings.into_iter();
+        let settings = settings.map(Evaluation::without_row);
+        let state = FlagState::new(flags.collect(), settings.collect());
         let snapshot = Self {
-            environment: settings.environment,
+            environment: configured.environment,
             switches: Arc::default(),
             state: RwLock::new(state),
             changes: watch::Sender::new(0),

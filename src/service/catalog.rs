@@ -118,14 +118,11 @@ fn all_there(
             source: None,
         });
     }
-    let absent: Vec<_> = absent.map(|(id, _)| id.to_string()).collect();
-    if absent.is_empty() {
+    let mut absent = absent.map(|(id, _)| *id).peekable();
+    if absent.peek().is_none() {
         Ok(())
     } else {
-        Err(Error::NotFound {
-            kind: "challenge",
-            ids: absent,
-        })
+        Err(Error::no_challenges(absent))
     }
 }
 

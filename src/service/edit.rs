@@ -5,8 +5,8 @@ use tokio::sync::Semaphore;
 
 use crate::domain::{
     AnswerEncoder, Challenge, ChallengeChange, ChallengeDraft, ChallengeEditor, ChallengeId,
-    ChallengeRepository, EditRefusal, EditStep, EditTerms, Edited, Error, Etag, FieldViolation,
-    NewChallenge, Operation, Revision, RevisionQuery, Version,
+    ChallengeRepository, Decide, EditRefusal, EditStep, EditTerms, Edited, Error, Etag,
+    FieldViolation, NewChallenge, Operation, Revision, RevisionQuery, Version,
 };
 
 /// So many imports and exports are in hand at once: each holds a connection to the database.
@@ -54,7 +54,7 @@ impl EditService {
     pub async fn get(&self, id: ChallengeId) -> Result<(Challenge, Etag, Version), Error> {
         let found = self.repository.find_many(&[id]).await?;
         let challenge = found.value.into_iter().next();
-        let challenge = challenge.ok_or_else(|| not_found(id))?;
+        let challenge = challenge.ok_or_else(|| Error::no_challenges([id]))?;
         let etag = self.etag(&challenge);
         Ok((challenge, etag, found.version))
     }
@@ -73,8 +73,7 @@ impl EditService {
                 created_at: None,
             }),
         };
-        let edited = self.editor.edit(id, terms, &decide).await?;
-        Ok(self.outcome("created", id, terms, edited))
+        self.edit("created", id, terms, &decide).await
     }
 
     /// Changes fields of a challenge, if it is the one that `seen` names.
@@ -93,8 +92,7 @@ impl EditService {
             let found = self.as_seen(id, found, seen)?;
             Ok(step(found, &change))
         };
-        let edited = self.editor.edit(id, terms, &decide).await?;
-        Ok(self.outcome("updated", id, terms, edited))
+        self.edit("updated", id, terms, &decide).await
     }
 
     /// Deletes a challenge, if it is the one that `seen` names.
@@ -112,8 +110,7 @@ impl EditService {
             self.as_seen(id, found, seen)?;
             Ok(EditStep::Delete)
         };
-        let edited = self.editor.edit(id, terms, &decide).await?;
-        Ok(self.outcome("deleted", id, terms, edited))
+        self.edit("deleted", id, terms, &decide).await
     }
 
     /// Makes a challenge what its revision `number` shows, if it is the one that `seen` names.
@@ -145,8 +142,7 @@ impl EditService {
                 created_at,
             }),
         };
-        let edited = self.editor.edit(id, terms, &decide).await?;
-        Ok(self.outcome("reverted", id, terms, edited))
+        self.edit("reverted", id, terms, &decide).await
     }
 
     /// States that challenges were in, the newest first.
@@ -188,7 +184,7 @@ impl EditService {
         found: Option<&'a Challenge>,
         seen: Option<Etag>,
     ) -> Result<&'a Challenge, Error> {
-        let found = found.ok_or_else(|| not_found(id))?;
+        let found = found.ok_or_else(|| Error::no_challenges([id]))?;
         let now = self.etag(found);
         match seen {
             Some(seen) if seen != now => Err(Error::Refused(EditRefusal::Changed(Some(now)))),
@@ -201,32 +197,24 @@ impl EditService {
         Etag::of(Some(&self.encoder.challenge(challenge)))
     }
 
-    fn outcome(
+    /// Edits a challenge as `decide` says, logs it as `what`, and tells what became of it.
+    async fn edit(
         &self,
         what: &'static str,
         id: ChallengeId,
         terms: &EditTerms,
-        edited: Edited,
-    ) -> EditOutcome {
-        if let Some(version) = edited.version {
+        decide: &Decide<'_>,
+    ) -> Result<EditOutcome, Error> {
+        let Edited { challenge, version } = self.editor.edit(id, terms, decide).await?;
+        if let Some(version) = version {
             let editor = terms.editor.as_str();
             tracing::info!(%id, editor, %version, "challenge {what}");
         }
-        let challenge = edited.challenge.map(|challenge| {
+        let challenge = challenge.map(|challenge| {
             let etag = self.etag(&challenge);
             (challenge, etag)
         });
-        EditOutcome {
-            challenge,
-            version: edited.version,
-        }
-    }
-}
-
-fn not_found(id: ChallengeId) -> Error {
-    Error::NotFound {
-        kind: "challenge",
-        ids: vec![id.to_string()],
+        Ok(EditOutcome { challenge, version })
     }
 }
 

@@ -65,12 +65,13 @@ async fn named(
     let mut by_id: HashMap<_, _> = subjects
         .map(|subject| (subject.challenge, subject))
         .collect();
-    let absent: Vec<_> = ids.iter().filter(|id| !by_id.contains_key(id)).collect();
+    let absent: Vec<_> = ids
+        .iter()
+        .copied()
+        .filter(|id| !by_id.contains_key(id))
+        .collect();
     if !absent.is_empty() {
-        return Err(Error::NotFound {
-            kind: "challenge",
-            ids: absent.into_iter().map(ToString::to_string).collect(),
-        });
+        return Err(Error::no_challenges(absent));
     }
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
 }
