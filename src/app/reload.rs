@@ -12,7 +12,7 @@ use tokio::{
 
 use super::writers::Writers;
 use crate::{
-    config::{Entry, LOG_FILTER, Loaded, Problems},
+    config::{EffectiveSetting, LOG_FILTER, Loaded, Problems},
     llm::SetupError,
     telemetry::LogFilter,
     tips::TipService,
@@ -26,7 +26,7 @@ pub type ReadSettings = Arc<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;
 pub(super) struct Reload {
     read: ReadSettings,
     log: LogFilter,
-    at_start: Vec<Entry>,
+    at_start: Vec<EffectiveSetting>,
     /// The tip writers and the service that calls them, once the server is built.
     tips: Option<(Arc<Writers>, Arc<TipService>)>,
     /// When keys were last read because a provider refused one.
@@ -152,9 +152,9 @@ impl Reload {
     }
 
     /// The changed settings that need a restart.
-    fn pending(&self, now: &[Entry]) -> Vec<String> {
-        let flag = |entry: &Entry| entry.setting.flag();
-        let was = |now: &&Entry| {
+    fn pending(&self, now: &[EffectiveSetting]) -> Vec<String> {
+        let flag = |entry: &EffectiveSetting| entry.setting.flag();
+        let was = |now: &&EffectiveSetting| {
             let before = self
                 .at_start
                 .iter()

@@ -1,6 +1,6 @@
 //! What holds where operators decided nothing by a row.
 use super::{
-    CacheConfig, SETTINGS, TipsConfig,
+    SETTINGS,
     reader::{Origin, Reader},
     setting::Setting,
 };
@@ -24,36 +24,18 @@ pub(super) fn flags(reader: &mut Reader<'_>) -> Option<Vec<Configured<Flag>>> {
     read.into_iter().collect()
 }
 
-/// Every setting that may be changed; their values were read with the others.
-pub(super) fn settings(
-    reader: &Reader<'_>,
-    cache: &CacheConfig,
-    tips: &TipsConfig,
-) -> Vec<Configured<RuntimeSetting>> {
-    let value = |control: RuntimeSetting| match control {
-        RuntimeSetting::CacheTtlMs => u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
-        RuntimeSetting::TipDailyBudgetMicroUsd => tips.daily_budget_micro_usd.unwrap_or(0),
-        RuntimeSetting::TipStreamsPerMinute => tips.streams_per_minute.into(),
-        RuntimeSetting::TipStreamsAtOnce => tips.streams_at_once as u64,
-        // Without a provider, what one would get.
-        RuntimeSetting::AnthropicRequestsPerMinute
-        | RuntimeSetting::AnthropicTokensPerMinute
-        | RuntimeSetting::OpenaiRequestsPerMinute
-        | RuntimeSetting::OpenaiTokensPerMinute => {
-            let setting = setting_of(control.definition().env);
-            let limit = setting.and_then(|setting| reader.value::<Option<u32>>(setting));
-            limit.flatten().unwrap_or(0).into()
-        }
-    };
-    let configured = |control: RuntimeSetting| {
-        let setting = setting_of(control.definition().env);
-        Configured {
+/// Every setting that may be changed; their values were read with the others. A provider's are there without it, too.
+pub(super) fn settings(reader: &Reader<'_>) -> Vec<Configured<RuntimeSetting>> {
+    let settings = RuntimeSetting::ALL.into_iter().filter_map(|control| {
+        let setting = setting_of(control.definition().env)?;
+        Some(Configured {
             control,
-            value: value(control),
-            is_given: setting.is_some_and(|setting| reader.origin(setting) != Origin::Default),
-        }
-    };
-    RuntimeSetting::ALL.map(configured).to_vec()
+            // The unit of its kind is that of the contract.
+            value: reader.number(setting),
+            is_given: reader.origin(setting) != Origin::Default,
+        })
+    });
+    settings.collect()
 }
 
 fn setting_of(env: &str) -> Option<&'static Setting> {

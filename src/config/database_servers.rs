@@ -1,7 +1,7 @@
 //! The servers of one PostgreSQL database, from one URL.
 use url::Url;
 
-use super::database_parameters::settled;
+use super::{database_parameters::settled, text::login_and_hosts};
 
 /// The servers of one database: a URL for each, never none, all alike but for host and port.
 #[derive(Clone)]
@@ -47,10 +47,7 @@ fn one_by_one(text: &str) -> Vec<String> {
     let Some((authority, tail)) = rest.split_at_checked(end) else {
         return whole();
     };
-    let (login, hosts) = match authority.rsplit_once('@') {
-        Some((login, hosts)) => (format!("{login}@"), hosts),
-        None => (String::new(), authority),
-    };
+    let (login, hosts) = login_and_hosts(authority);
     let hosts = hosts.split(',');
     hosts
         .map(|host| format!("{scheme}://{login}{host}{tail}"))

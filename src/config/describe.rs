@@ -3,12 +3,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{
-    Loaded,
-    reader::{Entry, Origin},
-    setting::Setting,
-    settings::all,
-};
+use super::{Loaded, setting::Setting, settings::all};
 
 /// The table of all settings for `docs/settings.md`, in Markdown, ending in a line break.
 #[must_use]
@@ -24,22 +19,7 @@ pub fn markdown_table() -> String {
 /// `config print --output json` writes. What operators change by rows is not known here.
 #[must_use]
 pub fn in_force(loaded: &Loaded) -> Value {
-    let settings: Vec<_> = loaded.entries.iter().map(entry).collect();
-    json!({ "settings": settings, "warnings": loaded.warnings })
-}
-
-fn entry(entry: &Entry) -> Value {
-    let (origin, variable) = match &entry.origin {
-        Origin::Flag => ("flag", None),
-        Origin::Environment(name) => ("environment", Some(name)),
-        Origin::File => ("file", None),
-        Origin::Default => ("default", None),
-    };
-    let mut value = json!({ "name": entry.setting.key(), "value": entry.shown, "origin": origin });
-    if let (Some(object), Some(variable)) = (value.as_object_mut(), variable) {
-        object.insert("variable".to_owned(), json!(variable));
-    }
-    value
+    json!({ "settings": loaded.entries, "warnings": loaded.warnings })
 }
 
 fn row(table: &mut String, setting: &Setting) {

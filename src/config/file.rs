@@ -12,18 +12,10 @@ pub(super) type FileValues = BTreeMap<String, String>;
 
 /// Reads the file at `path`, which `name` named.
 pub(super) fn read(name: &str, path: &str, known: &[Setting]) -> (FileValues, Vec<Problem>) {
-    let problem = |text| {
-        (
-            FileValues::new(),
-            vec![Problem {
-                name: name.to_owned(),
-                text,
-            }],
-        )
-    };
+    let name = name.to_owned();
     match read_text(Path::new(path)) {
         Ok(text) => parse(path, &text, known),
-        Err(text) => problem(text),
+        Err(text) => (FileValues::new(), vec![Problem { name, text }]),
     }
 }
 

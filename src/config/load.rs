@@ -5,7 +5,7 @@ use super::{
     DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file,
     problem::Problems,
     providers,
-    reader::{Entry, Flags, Origin, Reader, ValueSources},
+    reader::{EffectiveSetting, Flags, Origin, Reader, ValueSources},
     setting::{OWN, Setting, suggest},
     settings::{
         AUTO_MIGRATE, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN, DatabaseConfig,
@@ -44,7 +44,7 @@ pub struct Loaded {
     /// The values.
     pub config: Config,
     /// The values again, as people may see them and with who decided them, in the table's order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<EffectiveSetting>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -128,7 +128,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let controls = ConfiguredControls {
         environment: rows?.environment,
         flags: flags?,
-        settings: controls::settings(reader, &cache, &tips),
+        settings: controls::settings(reader),
     };
     Some(Config {
         database,

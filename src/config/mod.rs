@@ -34,7 +34,7 @@ pub use load::{Config, Loaded, load};
 pub use problem::{Problem, Problems};
 pub use provider::ProviderUrl;
 pub use providers::{ProviderConfig, ProviderLimits, ProvidersConfig};
-pub use reader::{Entry, Flags, Origin};
+pub use reader::{EffectiveSetting, Flags, Origin};
 pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;
 pub use setting::{Section, Setting};

@@ -2,7 +2,7 @@
 use std::fmt;
 
 /// Why one setting cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// The setting, as its reader wrote it: `--cache-ttl`, `CHALLENGES_CACHE_TTL` or `cache_ttl in catalog.toml`.
     pub name: String,

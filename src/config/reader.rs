@@ -25,7 +25,8 @@ pub(super) struct ValueSources<'a> {
 }
 
 /// Who decided a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "origin", content = "variable", rename_all = "lowercase")]
 pub enum Origin {
     /// The command line.
     Flag,
@@ -61,13 +62,16 @@ impl fmt::Display for Origin {
 }
 
 /// A setting's value in force.
-#[derive(Clone, Debug)]
-pub struct Entry {
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct EffectiveSetting {
     /// Which setting.
+    #[serde(rename = "name")]
     pub setting: &'static Setting,
     /// The value as people may see it: passwords blanked, empty when unset.
+    #[serde(rename = "value")]
     pub shown: String,
     /// Who decided it.
+    #[serde(flatten)]
     pub origin: Origin,
 }
 
@@ -133,7 +137,7 @@ pub(super) struct Reader<'a> {
     raw: BTreeMap<String, RawValue>,
     /// A default computed from other settings; `Setting::default` holds only its description.
     pub(super) special_default: Option<(&'static Setting, &'static str)>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<EffectiveSetting>,
     pub(super) problems: Vec<Problem>,
     /// What is allowed but probably not meant.
     pub(super) warnings: Vec<String>,
@@ -186,7 +190,7 @@ impl<'a> Reader<'a> {
                     let is_new = |warning: &String| !self.warnings.contains(warning);
                     self.warnings.extend(warning.filter(is_new));
                 }
-                self.entries.push(Entry {
+                self.entries.push(EffectiveSetting {
                     setting,
                     shown,
                     origin,
@@ -203,15 +207,21 @@ impl<'a> Reader<'a> {
 
     /// The same value once more, to compare it with others. None: there is no good one.
     pub(super) fn value<T: Value>(&self, setting: &Setting) -> Option<T> {
-        let text = match self.raw.get(&setting.flag()) {
-            Some(raw) => raw.text.clone(),
-            None => self
-                .sources
-                .given(setting)
-                .ok()?
-                .map_or(setting.default.to_owned(), |it| it.text),
-        };
-        parse(setting, &text).ok()
+        parse(setting, &self.text(setting)?).ok()
+    }
+
+    fn text(&self, setting: &Setting) -> Option<String> {
+        if let Some(raw) = self.raw.get(&setting.flag()) {
+            return Some(raw.text.clone());
+        }
+        let given = self.sources.given(setting).ok()?;
+        Some(given.map_or(setting.default.to_owned(), |it| it.text))
+    }
+
+    /// The number that `setting` has, in the unit of its kind; 0 without one.
+    pub(super) fn number(&self, setting: &Setting) -> u64 {
+        let text = self.text(setting).unwrap_or_default();
+        setting.kind.number(&text).unwrap_or_default()
     }
 
     /// Notes that the value of `setting` does not go with the others.

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{redact::redacted, secret_file::read_secret};
+use super::{redact::redacted, secret_file::read_secret, text::login_and_hosts};
 
 const KNOWN: &str = "use redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, \
                      redis-cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT] \
@@ -118,10 +118,7 @@ impl fmt::Debug for RedisUrl {
 
 fn cluster(scheme: &str, rest: &str) -> Result<RedisUrl, String> {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (credentials, hosts) = match rest.rsplit_once('@') {
-        Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
-        None => (String::new(), rest),
-    };
+    let (credentials, hosts) = login_and_hosts(rest);
     if hosts.contains('/') {
         return Err(
             "a cluster has no database numbers; leave out what follows the hosts".to_owned(),
@@ -140,10 +137,7 @@ const PRIMARY: &str = "primary";
 /// `[USER:PASSWORD@]HOST[:PORT],…/SERVICE[/DB][?sentinel_user=…&sentinel_password=…]`
 fn sentinel(scheme: &str, rest: &str) -> Result<RedisUrl, String> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (credentials, rest) = match rest.rsplit_once('@') {
-        Some((credentials, rest)) => (format!("{credentials}@"), rest),
-        None => (String::new(), rest),
-    };
+    let (credentials, rest) = login_and_hosts(rest);
     let (hosts, path) = rest
         .split_once('/')
         .filter(|(_, path)| !path.is_empty())
@@ -151,11 +145,11 @@ fn sentinel(scheme: &str, rest: &str) -> Result<RedisUrl, String> {
     let (service, database) = path.split_at(path.find('/').unwrap_or(path.len()));
     let primary = format!("{scheme}://{credentials}{PRIMARY}{database}");
     server(&primary)?;
-    let (mut user, mut password) = (String::new(), String::new());
+    let (mut user, mut password) = ("", "");
     for part in query.split('&').filter(|part| !part.is_empty()) {
         match part.split_once('=') {
-            Some(("sentinel_user", value)) => value.clone_into(&mut user),
-            Some(("sentinel_password", value)) => value.clone_into(&mut password),
+            Some(("sentinel_user", value)) => user = value,
+            Some(("sentinel_password", value)) => password = value,
             Some(_) | None => {
                 return Err(format!(
                     "takes no parameter but sentinel_user and sentinel_password; {ENCODE}"

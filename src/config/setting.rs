@@ -1,4 +1,5 @@
 //! What is known of a setting before it has a value, and the names that follow from its own.
+use serde::{Serialize, Serializer};
 use strsim::levenshtein;
 
 use super::value_kind::ValueKind;
@@ -194,6 +195,13 @@ impl Setting {
         let files = files.map(|(name, _)| (format!("{name}_FILE"), true));
         variables.extend(files.filter(|_| self.secret));
         variables
+    }
+}
+
+/// By its key.
+impl Serialize for Setting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.key())
     }
 }
 

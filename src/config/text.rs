@@ -31,6 +31,14 @@ pub(super) fn is_loopback(addr: SocketAddr) -> bool {
     addr.ip().to_canonical().is_loopback()
 }
 
+/// The user and the password with their `@`, empty without them; and what stands behind.
+pub(super) fn login_and_hosts(authority: &str) -> (&str, &str) {
+    let behind = authority.rfind('@').map_or(0, |at| at + 1);
+    authority
+        .split_at_checked(behind)
+        .unwrap_or(("", authority))
+}
+
 /// The text of a file of certificates; whether they are good is for TLS to say.
 pub(super) fn certificates(path: &str) -> Result<String, String> {
     let text = read_text(Path::new(path))?;

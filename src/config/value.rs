@@ -149,15 +149,28 @@ words! {
     }
 }
 
-/// Any text; what is asked of it stands with the setting.
-impl Value for String {
-    fn parse(_: &Setting, text: &str) -> Result<Self, String> {
-        Ok(text.to_owned())
-    }
+/// Types that are shown as their own text.
+macro_rules! shown_as_they_are {
+    ($($value:ty: $parse:expr;)+) => { $(
+        impl Value for $value {
+            fn parse(_: &Setting, text: &str) -> Result<Self, String> {
+                ($parse)(text)
+            }
 
-    fn show(&self, _: &Setting) -> String {
-        self.clone()
-    }
+            fn show(&self, _: &Setting) -> String {
+                self.to_string()
+            }
+        }
+    )+ };
+}
+shown_as_they_are! {
+    // What is asked of a text stands with the setting.
+    String: |text: &str| Ok(text.to_owned());
+    SocketAddr: text::listen_addr;
+    DatabaseUrl: DatabaseUrl::parse;
+    RedisUrl: RedisUrl::parse;
+    ProviderUrl: ProviderUrl::parse;
+    Environment: environment;
 }
 
 impl Value for PathBuf {
@@ -169,31 +182,6 @@ impl Value for PathBuf {
         self.display().to_string()
     }
 }
-
-impl Value for SocketAddr {
-    fn parse(_: &Setting, text: &str) -> Result<Self, String> {
-        text::listen_addr(text)
-    }
-
-    fn show(&self, _: &Setting) -> String {
-        self.to_string()
-    }
-}
-
-macro_rules! urls {
-    ($($url:ty)+) => { $(
-        impl Value for $url {
-            fn parse(_: &Setting, text: &str) -> Result<Self, String> {
-                Self::parse(text)
-            }
-
-            fn show(&self, _: &Setting) -> String {
-                self.to_string()
-            }
-        }
-    )+ };
-}
-urls!(DatabaseUrl RedisUrl ProviderUrl);
 
 impl Value for SecretString {
     fn parse(_: &Setting, text: &str) -> Result<Self, String> {
@@ -262,18 +250,12 @@ impl Value for Vec<Locale> {
     }
 }
 
-impl Value for Environment {
-    fn parse(_: &Setting, text: &str) -> Result<Self, String> {
-        match Self::parse(text)? {
-            name if name == Self::all() => {
-                Err("must be the name of one environment; rows for all count without it".to_owned())
-            }
-            name => Ok(name),
+fn environment(text: &str) -> Result<Environment, String> {
+    match Environment::parse(text)? {
+        name if name == Environment::all() => {
+            Err("must be the name of one environment; rows for all count without it".to_owned())
         }
-    }
-
-    fn show(&self, _: &Setting) -> String {
-        self.to_string()
+        name => Ok(name),
     }
 }
 

@@ -70,29 +70,20 @@ impl ValueKind {
     ///
     /// What was expected instead.
     pub fn number(self, text: &str) -> Result<u64, String> {
-        let (value, min, max) = match self {
-            Self::Count(min, max) => (unit::count(text)?, min, max),
-            Self::Duration(min, max) => (unit::duration(text)?, min, max),
-            Self::Bytes(min, max) => (unit::bytes(text)?, min, max),
-            Self::Money(min, max) => (unit::money(text)?, min, max),
+        let (value, min, max, of_bare) = match self {
+            Self::Count(min, max) => (unit::count(text)?, min, max, ""),
+            Self::Duration(min, max) => (unit::duration(text)?, min, max, "seconds"),
+            Self::Bytes(min, max) => (unit::bytes(text)?, min, max, ""),
+            Self::Money(min, max) => (unit::money(text)?, min, max, "millionths of a US dollar"),
             Self::Text { .. } | Self::Switch => return Err("is no number".to_owned()),
         };
         if (min..=max).contains(&value) {
             return Ok(value);
         }
-        let hint = match self {
-            Self::Duration(..) if unit::is_bare(text) => " (a number without a unit is seconds)",
-            Self::Money(..) if unit::is_bare(text) => {
-                " (a number without a unit is millionths of a US dollar)"
-            }
-            Self::Text { .. }
-            | Self::Switch
-            | Self::Count(..)
-            | Self::Duration(..)
-            | Self::Bytes(..)
-            | Self::Money(..) => "",
-        };
-        Err(format!("must be {}, not {text}{hint}", self.range()))
+        let is_ambiguous = unit::is_bare(text) && !of_bare.is_empty();
+        let remark = is_ambiguous.then(|| format!(" (a number without a unit is {of_bare})"));
+        let remark = remark.unwrap_or_default();
+        Err(format!("must be {}, not {text}{remark}", self.range()))
     }
 
     /// Such a number as people write it: with the largest unit that there is a whole one of.
