@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    invalid_rows::{InvalidRow, RowProblem},
+    invalid_rows::{InvalidRow, InvalidRowLog, InvalidRowProblem},
     raw_text::RawText,
     row::{self, unsigned},
     sql_error::data_error,
@@ -102,13 +102,13 @@ pub(super) struct PageRow {
 
 /// The valid and the invalid rows of a read.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ValidatedRows {
     pub(super) challenges: Vec<Challenge>,
     pub(super) invalid: Vec<InvalidRow>,
 }
 
 /// The result of reading a page.
-pub(super) enum PageRead {
+enum PageRead {
     /// The page, and the rows that were left out of it.
     Complete(Stamped<ChallengePage>, Vec<InvalidRow>),
     /// Too many rows were left out, and others follow: read again with this limit.
@@ -119,10 +119,10 @@ pub(super) enum PageRead {
 const MAX_ROWS: usize = 20_000;
 
 /// Makes a page of `size` out of `rows`, which were read with `limit`, and `limit` exceeds `size`.
-pub(super) fn page(rows: Vec<PageRow>, size: usize, limit: i64) -> Result<PageRead, Error> {
+fn page(rows: Vec<PageRow>, size: usize, limit: i64) -> Result<PageRead, Error> {
     let total = rows.first().map_or(0, |row| row.total_count);
     let Stamped { version, value } = read(rows.into_iter().map(|row| row.stamped).collect())?;
-    let Found {
+    let ValidatedRows {
         mut challenges,
         invalid,
     } = value;
@@ -144,10 +144,10 @@ pub(super) fn page(rows: Vec<PageRow>, size: usize, limit: i64) -> Result<PageRe
 }
 
 /// Converts `rows`, which are never empty, because a read that finds nothing still returns its stamp.
-pub(super) fn read(rows: Vec<StampedRow>) -> Result<Stamped<Found>, Error> {
+pub(super) fn read(rows: Vec<StampedRow>) -> Result<Stamped<ValidatedRows>, Error> {
     let first = rows.first().ok_or_else(|| data_error("no stamp"))?;
     let version = row::version(&first.database, first.timeline, first.seq)?;
-    let mut value = Found::default();
+    let mut value = ValidatedRows::default();
     for row in rows {
         let Some(id) = row.challenge.id.as_ref().map(RawText::lossy) else {
             continue;
@@ -160,22 +160,63 @@ pub(super) fn read(rows: Vec<StampedRow>) -> Result<Stamped<Found>, Error> {
     Ok(Stamped { version, value })
 }
 
+/// The challenges of a read that are valid; the others are logged.
+pub(super) fn valid(
+    rows: Vec<StampedRow>,
+    log: &InvalidRowLog,
+) -> Result<Stamped<Vec<Challenge>>, Error> {
+    let Stamped { version, value } = read(rows)?;
+    log.log_challenges(value.invalid);
+    Ok(Stamped {
+        version,
+        value: value.challenges,
+    })
+}
+
+/// Reads the page of `query` by `fetch`, again and with more rows while too many of them are invalid; those are logged.
+pub(super) async fn read_page<F>(
+    query: &ListQuery,
+    log: &InvalidRowLog,
+    fetch: impl Fn(ListRange) -> F,
+) -> Result<Stamped<ChallengePage>, Error>
+where
+    F: Future<Output = Result<Vec<PageRow>, Error>>,
+{
+    let mut limit = i64::from(query.page_size.get()) + 1;
+    loop {
+        let range = ListRange {
+            limit,
+            ..query.into()
+        };
+        let rows = fetch(range).await?;
+        match page(rows, query.page_size.get().into(), limit)? {
+            PageRead::Complete(page, invalid) => {
+                log.log_challenges(invalid);
+                return Ok(page);
+            }
+            PageRead::Retry(wider) => limit = wider,
+        }
+    }
+}
+
 /// The challenge of a read by one id; `None` if there is no such row or it is invalid.
 pub(super) fn read_one(rows: Vec<StampedRow>) -> Result<Option<Challenge>, Error> {
     Ok(read(rows)?.value.challenges.pop())
 }
 
-fn challenge(row: ChallengeRow) -> Result<Challenge, RowProblem> {
+fn challenge(row: ChallengeRow) -> Result<Challenge, InvalidRowProblem> {
     let optional = |text: Option<RawText>, column| {
-        let text = text.map(|text| text.into_string().ok_or(RowProblem::NotUtf8(column)));
+        let text = text.map(|text| text.into_string().ok_or(InvalidRowProblem::NotUtf8(column)));
         text.transpose()
     };
     let utf8 = |text, column| optional(text, column).map(Option::unwrap_or_default);
-    let id = ChallengeId::parse(&utf8(row.id, "id")?).map_err(|_| RowProblem::Id)?;
+    let id = ChallengeId::parse(&utf8(row.id, "id")?).map_err(|_| InvalidRowProblem::Id)?;
     let difficulty = utf8(row.difficulty, "difficulty")?;
-    let difficulty: Difficulty = difficulty.parse().map_err(|_| RowProblem::Difficulty)?;
+    let difficulty: Difficulty = difficulty
+        .parse()
+        .map_err(|_| InvalidRowProblem::Difficulty)?;
     if let Some(column) = row.too_long {
-        return Err(RowProblem::TooLong(column));
+        return Err(InvalidRowProblem::TooLong(column));
     }
     let title = utf8(row.title, "title")?;
     let description = utf8(row.description, "description")?;
@@ -189,7 +230,7 @@ fn challenge(row: ChallengeRow) -> Result<Challenge, RowProblem> {
         difficulty,
         title,
         description,
-        points: i32::try_from(row.points.unwrap_or(10)).map_err(|_| RowProblem::Points)?,
+        points: i32::try_from(row.points.unwrap_or(10)).map_err(|_| InvalidRowProblem::Points)?,
         tips: optional(row.tips, "tips")?,
         written_tip,
         created_at: row.created_at.map(UnixMicros),

@@ -1,6 +1,6 @@
 //! The rows of flags and runtime settings, as both engines return them.
 use super::{
-    invalid_rows::{InvalidRow, RowProblem},
+    invalid_rows::{InvalidRow, InvalidRowLog, InvalidRowProblem},
     raw_text::RawText,
     row,
     sql_error::data_error,
@@ -45,6 +45,13 @@ pub(super) fn names() -> Vec<&'static str> {
     flags.chain(settings).collect()
 }
 
+/// As [`controls`]; the rows that are not shown in full are logged.
+pub(super) fn logged(rows: Vec<RawControlRow>, log: &InvalidRowLog) -> Result<ControlRows, Error> {
+    let found = controls(rows)?;
+    log.log_controls(found.invalid);
+    Ok(found.rows)
+}
+
 /// Sorts the rows by table.
 pub(super) fn controls(rows: Vec<RawControlRow>) -> Result<FoundControls, Error> {
     let no_state = || data_error("the change log has no state");
@@ -62,7 +69,7 @@ pub(super) fn controls(rows: Vec<RawControlRow>) -> Result<FoundControls, Error>
             let name = row.name.as_ref().map(RawText::lossy).unwrap_or_default();
             invalid.push(InvalidRow {
                 id: format!("{} {name}", kind.as_str()),
-                problem: RowProblem::NoFingerprint,
+                problem: InvalidRowProblem::NoFingerprint,
             });
         }
         match kind {

@@ -3,7 +3,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{MigrationError, MigrationReport, MigrationRow, Report, postgres, sqlite};
+use super::{MigrationError, MigrationReport, MigrationRow, VerifyReport, postgres, sqlite};
 use crate::domain::{
     ChallengeEditor, ChallengeRepository, ChangeFeed, ControlStore, DatabaseProbe, Error,
     HistoryStore, Invalidator, ReplicaRegistry, TipStore,
@@ -189,7 +189,7 @@ pub async fn migration_status(location: Location<'_>) -> Result<Vec<MigrationRow
 pub async fn verify(
     location: Location<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Report, MigrationError> {
+) -> Result<VerifyReport, MigrationError> {
     match location {
         Location::Postgres(url) => postgres::verify(url, progress).await,
         Location::Sqlite(path) => sqlite::verify(path, progress).await,

@@ -148,28 +148,25 @@ impl From<ConflictRow> for RowConflict {
     }
 }
 
-/// The outcome of each row of an import, from one letter for each.
-pub(super) fn outcomes(letters: &str) -> Result<Vec<RowOutcome>, Error> {
-    let outcome = |letter| match letter {
-        'c' => Ok(RowOutcome::Created),
-        'u' => Ok(RowOutcome::Updated),
-        'n' => Ok(RowOutcome::Unchanged),
-        other => Err(data_error(format!("outcome {other:?}"))),
-    };
-    letters.chars().map(outcome).collect()
-}
-
-/// Row counts of an import, by outcome.
-pub(super) fn tally(outcomes: &[RowOutcome]) -> ImportTally {
+/// The result of an import before its commit, from one letter for each row.
+pub(super) fn imported(letters: &str) -> Result<Imported, Error> {
     let mut tally = ImportTally::default();
-    for outcome in outcomes {
-        match outcome {
-            RowOutcome::Created => tally.created += 1,
-            RowOutcome::Updated => tally.updated += 1,
-            RowOutcome::Unchanged => tally.unchanged += 1,
-        }
-    }
-    tally
+    let outcomes = letters.chars().map(|letter| {
+        let (outcome, count) = match letter {
+            'c' => (RowOutcome::Created, &mut tally.created),
+            'u' => (RowOutcome::Updated, &mut tally.updated),
+            'n' => (RowOutcome::Unchanged, &mut tally.unchanged),
+            other => return Err(data_error(format!("outcome {other:?}"))),
+        };
+        *count += 1;
+        Ok(outcome)
+    });
+    let outcomes = outcomes.collect::<Result<_, _>>()?;
+    Ok(Imported {
+        tally,
+        outcomes,
+        version: None,
+    })
 }
 
 /// The counts of a tally as column values, in the order that [`imported_before`] reads.

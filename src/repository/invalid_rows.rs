@@ -11,7 +11,7 @@ pub(super) const MAX_TEXT_BYTES: usize = 256 << 10;
 
 /// Why a row cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum RowProblem {
+pub(super) enum InvalidRowProblem {
     Id,
     Difficulty,
     Points,
@@ -25,7 +25,7 @@ pub(super) enum RowProblem {
     Unreadable(String),
 }
 
-impl fmt::Display for RowProblem {
+impl fmt::Display for InvalidRowProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Points => f.write_str("points are not within 32 bits"),
@@ -49,7 +49,7 @@ impl fmt::Display for RowProblem {
 pub(super) struct InvalidRow {
     /// Its id, or the text in place of one.
     pub(super) id: String,
-    pub(super) problem: RowProblem,
+    pub(super) problem: InvalidRowProblem,
 }
 
 /// Logs each invalid row once per problem, up to [`MAX_LOGGED`] rows; `verify` lists all of them.
@@ -116,7 +116,7 @@ enum LogDecision {
 mod tests {
     use super::*;
 
-    fn invalid(number: usize, problem: RowProblem) -> InvalidRow {
+    fn invalid(number: usize, problem: InvalidRowProblem) -> InvalidRow {
         InvalidRow {
             id: number.to_string(),
             problem,
@@ -127,10 +127,10 @@ mod tests {
     fn a_row_is_logged_once_for_each_reason() {
         let log = InvalidRowLog::default();
         let rows = [
-            invalid(1, RowProblem::Points),
-            invalid(1, RowProblem::Points),
-            invalid(1, RowProblem::Id),
-            invalid(2, RowProblem::Points),
+            invalid(1, InvalidRowProblem::Points),
+            invalid(1, InvalidRowProblem::Points),
+            invalid(1, InvalidRowProblem::Id),
+            invalid(2, InvalidRowProblem::Points),
         ];
         let decisions = rows.map(|row| log.remember(row));
         assert_eq!(
@@ -148,7 +148,7 @@ mod tests {
     fn beyond_a_thousand_rows_nothing_more_is_remembered() {
         let log = InvalidRowLog::default();
         let decisions: Vec<_> = (0..2_000)
-            .map(|number| log.remember(invalid(number, RowProblem::Id)))
+            .map(|number| log.remember(invalid(number, InvalidRowProblem::Id)))
             .collect();
         let count = |decision| decisions.iter().filter(|made| **made == decision).count();
         assert_eq!(

@@ -190,13 +190,13 @@ fn lines(differences: &[TableDifference]) -> String {
 
 /// A row of the table of applied migrations.
 #[derive(sqlx::FromRow)]
-pub(super) struct Applied {
+pub(super) struct AppliedMigration {
     pub(super) version: i64,
     pub(super) applied_at: i64,
 }
 
 /// Every migration of this build, with the time of those in `applied`.
-pub(super) fn status(migrator: &Migrator, applied: &[Applied]) -> Vec<MigrationRow> {
+pub(super) fn status(migrator: &Migrator, applied: &[AppliedMigration]) -> Vec<MigrationRow> {
     migrator
         .iter()
         .map(|migration| MigrationRow {

@@ -21,4 +21,4 @@ pub use datastore::{
     migration_status, open, verify,
 };
 pub use migration::{MigrationError, MigrationReport, MigrationRow, TableDifference};
-pub use report::{Counts, Facts, Finding, Report, Severity};
+pub use report::{ChallengeCounts, Facts, Finding, Severity, VerifyReport};

@@ -38,7 +38,7 @@ pub struct Finding {
 
 /// Row counts of challenges, by difficulty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
+pub struct ChallengeCounts {
     /// All rows.
     pub total: u64,
     /// Rows of difficulty beginner.
@@ -61,21 +61,21 @@ pub struct Facts {
     /// The newest migration applied; 0 for none.
     pub schema_version: i64,
     /// `None` when the table cannot be read.
-    pub challenges: Option<Counts>,
+    pub challenges: Option<ChallengeCounts>,
     /// How full the notification queue is, 0 to 1; `None` on SQLite.
     pub notify_queue_usage: Option<f64>,
 }
 
 /// The result of `verify`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// Properties of the database.
     pub facts: Facts,
     /// Problems and notes, the worst first.
     pub findings: Vec<Finding>,
 }
 
-impl Report {
+impl VerifyReport {
     /// The worst severity; `None` without findings.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {

@@ -3,9 +3,9 @@
 use strsim::levenshtein;
 
 use super::{
-    Counts, Report,
+    ChallengeCounts, VerifyReport,
     control_row::{self, RawControlRow},
-    invalid_rows::{InvalidRow, RowProblem},
+    invalid_rows::{InvalidRow, InvalidRowProblem},
     raw_text::RawText,
 };
 use crate::domain::{
@@ -121,7 +121,7 @@ impl RuleViolations {
     }
 
     /// Adds a warning for each field.
-    pub(super) fn report(&self, report: &mut Report) {
+    pub(super) fn report(&self, report: &mut VerifyReport) {
         for ((field, problem), rows) in FIELDS.into_iter().zip(&self.0) {
             if rows.count > 0 {
                 report.warn("rows", format!("{field} {problem}: {}", rows.text()));
@@ -132,7 +132,7 @@ impl RuleViolations {
 
 /// The rows that reads leave out, by problem.
 #[derive(Default)]
-pub(super) struct InvalidRowSummary(Vec<(RowProblem, NamedRows)>);
+pub(super) struct InvalidRowSummary(Vec<(InvalidRowProblem, NamedRows)>);
 
 /// How many problems are told apart: those of the database can be as many as the rows.
 const MAX_PROBLEMS: usize = 20;
@@ -154,7 +154,7 @@ impl InvalidRowSummary {
     }
 
     /// Adds an error for each problem.
-    pub(super) fn report(mut self, report: &mut Report) {
+    pub(super) fn report(mut self, report: &mut VerifyReport) {
         self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (problem, rows) in self.0 {
             let text = format!(
@@ -167,8 +167,8 @@ impl InvalidRowSummary {
 }
 
 /// Adds the counts, and what is unusual about them; returns the number of rows.
-pub(super) fn report_counts(report: &mut Report, difficulties: &[DifficultyCounts]) -> u64 {
-    let mut counts = Counts::default();
+pub(super) fn report_counts(report: &mut VerifyReport, difficulties: &[DifficultyCounts]) -> u64 {
+    let mut counts = ChallengeCounts::default();
     for one in difficulties {
         let rows = one.rows.unsigned_abs();
         counts.total += rows;
@@ -210,14 +210,17 @@ pub(super) fn report_counts(report: &mut Report, difficulties: &[DifficultyCount
 }
 
 /// Adds an error for a list that cannot be read.
-pub(super) fn report_list(report: &mut Report, query: &ListQuery, problem: &str) {
+pub(super) fn report_list(report: &mut VerifyReport, query: &ListQuery, problem: &str) {
     let which = query.difficulty.map_or("all", |only| only.as_str());
     let text = format!("the list of {which} challenges fails: {problem}");
     report.error("rows", text);
 }
 
 /// Adds what is wrong with the rows of flags and settings, or why they cannot be read.
-pub(super) fn report_controls(report: &mut Report, rows: Result<Vec<RawControlRow>, sqlx::Error>) {
+pub(super) fn report_controls(
+    report: &mut VerifyReport,
+    rows: Result<Vec<RawControlRow>, sqlx::Error>,
+) {
     let found = match rows.map(control_row::controls) {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return report.error("flags", error.to_string()),
@@ -233,7 +236,10 @@ pub(super) fn report_controls(report: &mut Report, rows: Result<Vec<RawControlRo
 }
 
 /// Notes each name of a row that is nearly that of a flag. The table may belong to others, whose names mean nothing here.
-pub(super) fn report_near_names(report: &mut Report, names: impl IntoIterator<Item = String>) {
+pub(super) fn report_near_names(
+    report: &mut VerifyReport,
+    names: impl IntoIterator<Item = String>,
+) {
     for name in names {
         let known = Flag::EACH.iter().map(|flag| flag.name());
         let nearest = known.min_by_key(|known| levenshtein(&name, known));
@@ -245,7 +251,7 @@ pub(super) fn report_near_names(report: &mut Report, names: impl IntoIterator<It
     }
 }
 
-fn report_kind<C: RuntimeControl>(report: &mut Report, rows: &[ControlRow<C::Raw>]) {
+fn report_kind<C: RuntimeControl>(report: &mut VerifyReport, rows: &[ControlRow<C::Raw>]) {
     for problem in problems_of::<C>(rows) {
         let subject = format!("{} {}", C::KIND.as_str(), problem.name);
         if problem.is_broken {

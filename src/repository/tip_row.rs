@@ -63,6 +63,50 @@ fn hash(bytes: &[u8]) -> Result<[u8; 32], Error> {
     <[u8; 32]>::try_from(bytes).map_err(|_| data_error(format!("a hash of {} bytes", bytes.len())))
 }
 
+/// Binds a tip in the order that the statements of both engines have; `$challenge` is the id as the engine stores it.
+macro_rules! bind_tip {
+    ($query:expr, $tip:expr, $origin:expr, $challenge:expr) => {
+        $query
+            .bind($tip.key.0.to_vec())
+            .bind($challenge)
+            .bind($origin.content.to_vec())
+            .bind($origin.locale.to_string())
+            .bind($origin.persona.to_string())
+            .bind($origin.prompt_version.clone())
+            .bind(signed($tip.epoch.0))
+            .bind($tip.text.clone())
+            .bind($tip.sha256.to_vec())
+            .bind($tip.provider.clone())
+            .bind($tip.model.clone())
+            .bind($tip.stop.as_str())
+            .bind(signed($tip.usage.input_tokens))
+            .bind(signed($tip.usage.output_tokens))
+            .bind($tip.usage.is_estimated)
+            .bind($tip.created_at.0)
+            .bind($tip.expires_at.0)
+            .bind($origin.shown)
+    };
+}
+pub(super) use bind_tip;
+
+/// As [`bind_tip`], for the record of an attempt.
+macro_rules! bind_attempt {
+    ($query:expr, $attempt:expr) => {
+        $query
+            .bind($attempt.ended_at.0)
+            .bind($attempt.key.0.to_vec())
+            .bind(signed($attempt.epoch.0))
+            .bind($attempt.provider.clone())
+            .bind($attempt.model.clone())
+            .bind($attempt.outcome.clone())
+            .bind(signed($attempt.usage.input_tokens))
+            .bind(signed($attempt.usage.output_tokens))
+            .bind($attempt.usage.is_estimated)
+            .bind(signed($attempt.cost_micro_usd))
+    };
+}
+pub(super) use bind_attempt;
+
 /// Refuses a tip that no store accepts: its text is empty or too long, or a text contains NUL, which
 /// PostgreSQL cannot store.
 pub(super) fn check_tip(tip: &Tip) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use crate::{
         Stamped,
     },
     repository::{
-        challenge_row::{self, ListRange, PageRead, PageRow, StampedRow},
+        challenge_row::{self, ListRange, PageRow, StampedRow},
         row::signed,
     },
 };
@@ -48,20 +48,13 @@ impl ChallengeRepository for PostgresStore {
         query: &ListQuery,
         total_count: Option<u64>,
     ) -> Result<Stamped<ChallengePage>, Error> {
-        let mut range = ListRange::from(query);
-        loop {
+        let fetch = |range| async move {
             let read = || list(&range, total_count);
-            let context = "listing challenges";
             let has_unnumbered = |row: &PageRow| row.stamped.has_unnumbered;
-            let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
-            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Complete(page, invalid) => {
-                    self.invalid_rows.log_challenges(invalid);
-                    return Ok(page);
-                }
-                PageRead::Retry(limit) => range.limit = limit,
-            }
-        }
+            self.fetch_numbered("listing challenges", read, has_unnumbered)
+                .await
+        };
+        challenge_row::read_page(query, &self.invalid_rows, fetch).await
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
@@ -70,12 +63,7 @@ impl ChallengeRepository for PostgresStore {
         let context = "finding challenges";
         let has_unnumbered = |row: &StampedRow| row.has_unnumbered;
         let rows = self.fetch_numbered(context, read, has_unnumbered).await?;
-        let Stamped { version, value } = challenge_row::read(rows)?;
-        self.invalid_rows.log_challenges(value.invalid);
-        Ok(Stamped {
-            version,
-            value: value.challenges,
-        })
+        challenge_row::valid(rows, &self.invalid_rows)
     }
 
     async fn insert_missing(&self, challenges: &[NewChallenge]) -> Result<u64, Error> {

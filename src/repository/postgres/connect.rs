@@ -12,7 +12,7 @@ use crate::repository::MigrationError;
 
 /// Connects to a server that accepts writes, with a session of its own, for a command that writes.
 pub(super) async fn connect(urls: &str) -> Result<PgConnection, MigrationError> {
-    let found = Found::search(&server_address::parse(urls)?).await?;
+    let found = FoundServer::search(&server_address::parse(urls)?).await?;
     let (_, session) = found.writable()?;
     set_up(session).await
 }
@@ -22,9 +22,11 @@ pub(super) async fn connect(urls: &str) -> Result<PgConnection, MigrationError> 
 pub(super) async fn connect_to_read(
     urls: &str,
 ) -> Result<(PgConnection, Option<ServerError>), MigrationError> {
-    match Found::search(&server_address::parse(urls)?).await? {
-        Found::Writable(_, session) => Ok((set_up(session).await?, None)),
-        Found::NotWritable(session, problem, _) => Ok((set_up(session).await?, Some(problem))),
+    match FoundServer::search(&server_address::parse(urls)?).await? {
+        FoundServer::Writable(_, session) => Ok((set_up(session).await?, None)),
+        FoundServer::NotWritable(session, problem, _) => {
+            Ok((set_up(session).await?, Some(problem)))
+        }
     }
 }
 
@@ -33,7 +35,7 @@ pub(super) async fn connect_to_read(
 pub(super) async fn connect_to_one(
     servers: &[Server],
 ) -> Result<(usize, PgConnection), MigrationError> {
-    let (index, session) = Found::search(servers).await?.writable()?;
+    let (index, session) = FoundServer::search(servers).await?.writable()?;
     let mut connection = session.connection;
     if session.is_shared {
         sqlx::raw_sql("BEGIN")
@@ -78,14 +80,14 @@ pub(super) async fn set_timeout(
 }
 
 /// The result of asking the servers one after the other.
-enum Found {
+enum FoundServer {
     /// The server at this index accepts writes.
     Writable(usize, Session),
     /// No server accepts writes; this is the first that answers, with the errors of all.
     NotWritable(Session, ServerError, NoUsableServer),
 }
 
-impl Found {
+impl FoundServer {
     async fn search(servers: &[Server]) -> Result<Self, MigrationError> {
         let (mut usable, mut problems, mut last) = (None, Vec::new(), None);
         for (index, server) in servers.iter().enumerate() {

@@ -16,9 +16,7 @@ impl ControlStore for PostgresStore {
         let rows = self
             .fetch_from_primary(&self.pool, "reading the flags", read)
             .await?;
-        let found = control_row::controls(rows)?;
-        self.invalid_rows.log_controls(found.invalid);
-        Ok(found.rows)
+        control_row::logged(rows, &self.invalid_rows)
     }
 
     async fn put(

@@ -60,7 +60,7 @@ impl DatabaseProbe for PostgresStore {
         PoolState {
             open,
             idle: self.pool.idle().min(open),
-            max: self.pool.limits().max,
+            max: self.pool.settings().max_connections,
         }
     }
 }

@@ -78,9 +78,9 @@ impl Transaction {
             .bind(created_at.map(|at| at.0));
         let inserted: Result<Vec<()>, _> = self.fetch(insert).await;
         inserted.map(drop).map_err(|error| {
-            let told = error.as_database_error();
+            let answered = error.as_database_error();
             // Another writer was first: locking a row that does not exist yet does not stop others.
-            if told.is_some_and(DatabaseError::is_unique_violation) {
+            if answered.is_some_and(DatabaseError::is_unique_violation) {
                 return Error::Refused(EditRefusal::Exists(new.id));
             }
             edit_error("adding a challenge")(error)
@@ -163,9 +163,12 @@ impl PostgresStore {
 
 /// An error of COMMIT: a foreign key that is checked only there, or a connection that broke before the answer.
 fn commit_error(id: Option<ChallengeId>, error: sqlx::Error) -> Error {
-    let told = error.as_database_error();
-    if let (Some(id), Some(told)) = (id, told.filter(|told| told.is_foreign_key_violation())) {
-        let table = told.table().unwrap_or("unknown").to_owned();
+    let answered = error.as_database_error();
+    if let (Some(id), Some(answered)) = (
+        id,
+        answered.filter(|answered| answered.is_foreign_key_violation()),
+    ) {
+        let table = answered.table().unwrap_or("unknown").to_owned();
         return Error::Refused(EditRefusal::InUse { id, table });
     }
     // These classes of codes end the session; but a statement that reached its time limit was not carried out.

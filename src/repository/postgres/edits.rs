@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{
-    PostgresStore, edit_transaction::Request, error_codes::is_connection_lost, export::Export,
-    import::Import, store::GRACE, transaction::Transaction,
+    PostgresStore, edit_transaction::Request, error_codes::is_connection_lost,
+    export::PostgresExport, import::PostgresImport, store::GRACE, transaction::Transaction,
 };
 use crate::{
     domain::{
@@ -69,11 +69,11 @@ impl ChallengeEditor for PostgresStore {
     }
 
     async fn import(&self, patience: Duration) -> Result<Box<dyn Importing>, Error> {
-        Ok(Box::new(Import::begin(self, patience).await?))
+        Ok(Box::new(PostgresImport::begin(self, patience).await?))
     }
 
     async fn export(&self, patience: Duration) -> Result<Box<dyn Exporting>, Error> {
-        Ok(Box::new(Export::begin(self, patience).await?))
+        Ok(Box::new(PostgresExport::begin(self, patience).await?))
     }
 }
 

@@ -58,13 +58,13 @@ pub(super) fn is_connection_lost(error: &Error) -> bool {
 
 /// Why connecting failed, in words that say where to look. Contains no password.
 pub(super) fn connect_cause(error: &sqlx::Error) -> String {
-    if let Some(told) = error.as_database_error() {
+    if let Some(answered) = error.as_database_error() {
         let who = if is_login_refused(error) {
             "it refuses the login"
         } else {
             "it says"
         };
-        return format!("{who}: {}", told.message());
+        return format!("{who}: {}", answered.message());
     }
     if let sqlx::Error::Tls(cause) = error {
         return format!("no TLS can be agreed on: {cause}");

@@ -8,14 +8,14 @@ use super::{PostgresStore, error_codes::statement_error, transaction::Transactio
 use crate::{
     domain::{Challenge, Error, Exporting, Version},
     repository::{
-        challenge_row::{self, Found, StampedRow},
+        challenge_row::{self, StampedRow},
         edit_row::{self, EXPORT_PAGE},
         invalid_rows::InvalidRowLog,
     },
 };
 
 /// An export: a transaction whose statements all see the same state.
-pub(super) struct Export {
+pub(super) struct PostgresExport {
     transaction: Transaction,
     version: Version,
     after: Option<Uuid>,
@@ -25,7 +25,7 @@ pub(super) struct Export {
 
 const CONTEXT: &str = "exporting challenges";
 
-impl Export {
+impl PostgresExport {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
         let mut transaction = store.begin_snapshot(CONTEXT).await?;
         let begun = async {
@@ -45,7 +45,7 @@ impl Export {
 }
 
 #[async_trait]
-impl Exporting for Export {
+impl Exporting for PostgresExport {
     fn version(&self) -> Version {
         self.version
     }
@@ -61,11 +61,7 @@ impl Exporting for Export {
                 Some(last) => self.after = Uuid::try_parse(&last.lossy()).ok(),
                 None => self.is_over = true,
             }
-            let Found {
-                challenges,
-                invalid,
-            } = challenge_row::read(rows)?.value;
-            self.invalid_rows.log_challenges(invalid);
+            let challenges = challenge_row::valid(rows, &self.invalid_rows)?.value;
             if !challenges.is_empty() {
                 return Ok(challenges);
             }

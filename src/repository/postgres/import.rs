@@ -6,14 +6,12 @@ use uuid::Uuid;
 
 use super::{PostgresStore, error_codes::edit_error, transaction::Transaction};
 use crate::{
-    domain::{
-        EditTerms, Error, ImportEnd, ImportMode, ImportRow, Imported, Importing, NewChallenge,
-    },
+    domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Importing, NewChallenge},
     repository::edit_row::{self, ConflictRow, tip_of},
 };
 
 /// An import under way.
-pub(super) struct Import {
+pub(super) struct PostgresImport {
     /// Commits the transaction and reads its version.
     store: PostgresStore,
     transaction: Transaction,
@@ -21,7 +19,7 @@ pub(super) struct Import {
     staged: i64,
 }
 
-impl Import {
+impl PostgresImport {
     pub(super) async fn begin(store: &PostgresStore, patience: Duration) -> Result<Self, Error> {
         let context = "beginning an import";
         let mut transaction = store.begin(context).await?;
@@ -37,7 +35,7 @@ impl Import {
 }
 
 #[async_trait]
-impl Importing for Import {
+impl Importing for PostgresImport {
     async fn add(&mut self, rows: Vec<ImportRow>) -> Result<(), Error> {
         let column = |of: fn(&NewChallenge) -> &str| -> Vec<&str> {
             rows.iter().map(|row| of(&row.challenge)).collect()
@@ -91,22 +89,15 @@ impl Importing for Import {
             .bind(is_new);
         let written = self.transaction.fetch_one(write).await;
         let (letters,): (String,) = written.map_err(edit_error("writing an import"))?;
-        let outcomes = edit_row::outcomes(&letters)?;
-        let tally = edit_row::tally(&outcomes);
-        let version = if terms.validate_only {
-            None
-        } else {
+        let mut imported = edit_row::imported(&letters)?;
+        if !terms.validate_only {
             let Self {
                 store, transaction, ..
             } = *self;
-            let counts = edit_row::counts(tally).to_vec();
+            let counts = edit_row::counts(imported.tally).to_vec();
             let done = store.commit_edit(transaction, terms, None, Some(counts));
-            Some(done.await?)
-        };
-        Ok(ImportEnd::Done(Imported {
-            tally,
-            outcomes,
-            version,
-        }))
+            imported.version = Some(done.await?);
+        }
+        Ok(ImportEnd::Done(imported))
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::repository::{
     MigrateSettings, MigrationError, MigrationReport, MigrationRow,
-    migration::{self, Applied},
+    migration::{self, AppliedMigration},
 };
 
 /// The migration that creates or adopts the table of feature flags.
@@ -33,7 +33,7 @@ pub(crate) async fn migrate_up(
     let mut connection = connect(url).await?;
     schema_check::check_encoding(&mut connection).await?;
     // Before the lock, so that a refused migration does not leave the table of the lock behind.
-    Found::check(&mut connection).await?;
+    AdoptableTables::check(&mut connection).await?;
     let lock = MigrationLock::take(url, settings).await?;
     let report = migrate(&mut connection, settings).await;
     lock.release().await;
@@ -45,7 +45,7 @@ async fn migrate(
     settings: &MigrateSettings,
 ) -> Result<MigrationReport, MigrationError> {
     // Again, because another process may have migrated meanwhile.
-    let found = Found::check(connection).await?;
+    let found = AdoptableTables::check(connection).await?;
     let limit = settings.lock_timeout.min(max_lock_wait(connection).await?);
     set_timeout(connection, "lock_timeout", limit).await?;
     // The role's own limit must not end a migration.
@@ -80,12 +80,12 @@ async fn migrate(
 }
 
 /// Which of the tables that can be adopted exist.
-struct Found {
+struct AdoptableTables {
     challenges: bool,
     flags: bool,
 }
 
-impl Found {
+impl AdoptableTables {
     /// Checks that everything can be migrated. Changes nothing.
     async fn check(connection: &mut PgConnection) -> Result<Self, MigrationError> {
         let challenges = schema_check::is_adoptable(connection, schema_check::CHALLENGES).await?;
@@ -123,7 +123,7 @@ pub(super) async fn status(
         FROM challenges_catalog.migration
         WHERE success
         ORDER BY version";
-    let applied: Vec<Applied> = if exists {
+    let applied: Vec<AppliedMigration> = if exists {
         let rows = sqlx::query_as(read)
             .persistent(false)
             .fetch_all(connection)
@@ -178,21 +178,13 @@ async fn transfer_ownership(
     connection: &mut PgConnection,
     attempts: u32,
 ) -> Result<(), MigrationError> {
-    for attempt in 1..=attempts {
-        let done = sqlx::raw_sql(include_str!("sql/transfer_ownership.sql"))
-            .execute(&mut *connection)
-            .await;
-        match done {
-            Err(error) if is_lock_conflict(&error) => pause(attempt).await,
-            other => {
-                let doing = MigrationError::failed(
-                    "transferring the ownership of schema challenges_catalog",
-                );
-                return other.map(drop).map_err(doing);
-            }
-        }
-    }
-    Err(MigrationError::Busy(attempts))
+    let transfer = async |connection: &mut PgConnection| {
+        let transfer = sqlx::raw_sql(include_str!("sql/transfer_ownership.sql"));
+        transfer.execute(connection).await
+    };
+    let done = unlocked(connection, attempts, is_lock_conflict, transfer).await?;
+    let doing = "transferring the ownership of schema challenges_catalog";
+    done.map(drop).map_err(MigrationError::failed(doing))
 }
 
 /// Repairs triggers that something disabled or changed; returns a note if it did.
@@ -200,22 +192,14 @@ async fn repair_triggers(
     connection: &mut PgConnection,
     attempts: u32,
 ) -> Result<Option<String>, MigrationError> {
-    for attempt in 1..=attempts {
-        match repair_once(connection).await {
-            Err(error) if is_lock_conflict(&error) => pause(attempt).await,
-            other => {
-                let names = other.map_err(MigrationError::failed("repairing triggers"))?;
-                return Ok((!names.is_empty()).then(|| {
-                    format!(
-                        "repaired the triggers {}: all rows count as changed now, because changes while they were off \
-                         went unnoticed",
-                        names.join(", ")
-                    )
-                }));
-            }
-        }
-    }
-    Err(MigrationError::Busy(attempts))
+    let names = unlocked(connection, attempts, is_lock_conflict, repair_once).await?;
+    let names = names.map_err(MigrationError::failed("repairing triggers"))?;
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "repaired the triggers {}: all rows count as changed now, because changes while they were off went unnoticed",
+            names.join(", ")
+        )
+    }))
 }
 
 /// Returns the names of the repaired triggers.
@@ -234,19 +218,33 @@ async fn repair_once(connection: &mut PgConnection) -> Result<Vec<String>, sqlx:
 /// Applies each migration in one transaction. If a table is locked, the transaction is rolled back and tried again.
 async fn apply(connection: &mut PgConnection, attempts: u32) -> Result<(), MigrationError> {
     let migrator = migrator();
-    for attempt in 1..=attempts {
-        let done = migrator.run_direct(None, &mut *connection, false).await;
-        match done {
-            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
-                if is_lock_conflict(&error) || is_cancelled(&error) => {}
-            other => return other.map_err(Into::into),
+    let run = async |connection: &mut PgConnection| {
+        migrator.run_direct(None, &mut *connection, false).await
+    };
+    let is_locked = |error: &MigrateError| {
+        if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+            return is_lock_conflict(error) || is_cancelled(error);
         }
-        pause(attempt).await;
-    }
-    Err(MigrationError::Busy(attempts))
+        false
+    };
+    let done = unlocked(connection, attempts, is_locked, run).await?;
+    done.map_err(Into::into)
 }
 
-/// Gives other users of the table the time that they had to wait, and more with each attempt.
-async fn pause(attempt: u32) {
-    sleep((Duration::from_millis(200) * attempt).min(MAX_PAUSE)).await;
+/// Runs `step`, again while others have locked a table that it needs: after a pause that gives them the time that they
+/// had to wait, and more with each attempt.
+async fn unlocked<T, E>(
+    connection: &mut PgConnection,
+    attempts: u32,
+    is_locked: fn(&E) -> bool,
+    step: impl AsyncFn(&mut PgConnection) -> Result<T, E>,
+) -> Result<Result<T, E>, MigrationError> {
+    for attempt in 1..=attempts {
+        match step(connection).await {
+            Err(error) if is_locked(&error) => {}
+            done => return Ok(done),
+        }
+        sleep((Duration::from_millis(200) * attempt).min(MAX_PAUSE)).await;
+    }
+    Err(MigrationError::Busy(attempts))
 }

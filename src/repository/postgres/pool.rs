@@ -25,6 +25,7 @@ use super::{
     servers::{OpenError, Servers},
     session::{ConnectionTimes, Session},
 };
+use crate::repository::PoolSettings;
 
 /// A connection that was idle for this long is pinged before it is used.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
@@ -33,21 +34,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// How long closing the pool waits for connections in use, and for the server.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The limits of a pool.
-#[derive(Clone)]
-pub(super) struct PoolLimits {
-    /// How many connections are kept open.
-    pub(super) min: u32,
-    /// The most connections.
-    pub(super) max: u32,
-    /// How long to wait for a free connection, and as long again for a new one.
-    pub(super) acquire_timeout: Duration,
-    /// An older connection is replaced when it is taken or returned.
-    pub(super) max_lifetime: Duration,
-    /// A connection idle for longer is closed, down to `min`, when others are returned.
-    pub(super) idle_timeout: Duration,
-}
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -77,11 +63,11 @@ impl From<OpenError> for AcquireError {
 
 /// Connections for one purpose. A clone shares them.
 #[derive(Clone)]
-pub(super) struct Pool(Arc<Inner>);
+pub(super) struct Pool(Arc<PoolInner>);
 
-struct Inner {
+struct PoolInner {
     servers: Arc<Servers>,
-    limits: PoolLimits,
+    settings: PoolSettings,
     /// One for each connection that is in use or being opened.
     permits: Arc<Semaphore>,
     /// The most recently used connection is last, and is taken first.
@@ -93,12 +79,12 @@ struct Inner {
 }
 
 impl Pool {
-    pub(super) fn new(servers: Arc<Servers>, limits: PoolLimits) -> Self {
-        let permits = usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS);
-        Self(Arc::new(Inner {
+    pub(super) fn new(servers: Arc<Servers>, settings: PoolSettings) -> Self {
+        let permits = usize::try_from(settings.max_connections).unwrap_or(Semaphore::MAX_PERMITS);
+        Self(Arc::new(PoolInner {
             servers,
             permits: Arc::new(Semaphore::new(permits)),
-            limits,
+            settings,
             idle: Mutex::default(),
             open: Arc::default(),
             is_filling: AtomicBool::new(false),
@@ -107,12 +93,8 @@ impl Pool {
         }))
     }
 
-    /// Takes a connection to a server that accepts writes.
-    pub(super) async fn acquire(&self) -> Result<PooledConnection, AcquireError> {
-        self.acquire_within(self.0.limits.acquire_timeout).await
-    }
-
-    async fn acquire_within(&self, limit: Duration) -> Result<PooledConnection, AcquireError> {
+    /// Takes a connection to a server that accepts writes; waits for `limit`, and as long again for a new one.
+    pub(super) async fn acquire(&self, limit: Duration) -> Result<PooledConnection, AcquireError> {
         let mut permit = self.permit(limit).await?;
         let mut deadline = None;
         loop {
@@ -134,12 +116,11 @@ impl Pool {
         }
     }
 
-    /// Opens a new connection, when the pooled ones may be broken.
-    pub(super) async fn acquire_new(&self) -> Result<PooledConnection, AcquireError> {
-        self.acquire_new_within(self.0.limits.acquire_timeout).await
-    }
-
-    async fn acquire_new_within(&self, limit: Duration) -> Result<PooledConnection, AcquireError> {
+    /// As [`Self::acquire`], but a new connection, when the pooled ones may be broken.
+    pub(super) async fn acquire_new(
+        &self,
+        limit: Duration,
+    ) -> Result<PooledConnection, AcquireError> {
         let permit = self.permit(limit).await?;
         let connecting = self.connect(permit, limit, Instant::now() + limit);
         Ok(connecting.await?)
@@ -148,8 +129,8 @@ impl Pool {
     /// Opens the connections that are kept open, within the time that connecting may take.
     pub(super) async fn fill(&self) -> Result<(), AcquireError> {
         let limit = self.0.servers.connect_timeout();
-        let first = self.acquire_within(limit).await?;
-        let others = (1..self.0.limits.min).map(|_| self.acquire_new_within(limit));
+        let first = self.acquire(limit).await?;
+        let others = (1..self.0.settings.min_connections).map(|_| self.acquire_new(limit));
         let others = join_all(others).await;
         first.give_back();
         for connection in others {
@@ -175,8 +156,8 @@ impl Pool {
         u32::try_from(self.idle_list().len()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn limits(&self) -> &PoolLimits {
-        &self.0.limits
+    pub(super) fn settings(&self) -> &PoolSettings {
+        &self.0.settings
     }
 
     /// Closes every connection, after a short wait for those in use.
@@ -187,7 +168,11 @@ impl Pool {
         let goodbyes = idle.into_iter().map(|one| one.session.connection.close());
         let in_use = async {
             self.0.tasks.wait().await;
-            self.0.permits.acquire_many(self.0.limits.max).await.is_ok()
+            self.0
+                .permits
+                .acquire_many(self.0.settings.max_connections)
+                .await
+                .is_ok()
         };
         let closing = join(join_all(goodbyes), in_use);
         timeout(CLOSE_TIMEOUT, closing).await.ok();
@@ -211,7 +196,7 @@ impl Pool {
         }
         AcquireError::Busy {
             open: self.open(),
-            max: self.0.limits.max,
+            max: self.0.settings.max_connections,
             waited: limit,
         }
     }
@@ -255,7 +240,7 @@ impl Pool {
     }
 
     fn is_expired(&self, connection: &OpenConnection) -> bool {
-        connection.times.opened_at.elapsed() > self.0.limits.max_lifetime
+        connection.times.opened_at.elapsed() > self.0.settings.max_lifetime
             || self.0.servers.is_abandoned(connection.times)
     }
 
@@ -320,12 +305,12 @@ impl Pool {
 
     /// Opens connections in the background while there are fewer than the minimum.
     fn keep_min(&self) {
-        if self.open() >= self.0.limits.min || self.0.is_filling.swap(true, Relaxed) {
+        if self.open() >= self.0.settings.min_connections || self.0.is_filling.swap(true, Relaxed) {
             return;
         }
         let (pool, stop) = (self.clone(), self.0.stop.clone());
         let work = async move {
-            while pool.open() < pool.0.limits.min
+            while pool.open() < pool.0.settings.min_connections
                 && let Ok(permit) = Arc::clone(&pool.0.permits).try_acquire_owned()
                 && pool.idle_list().len() <= pool.0.permits.available_permits()
                 && let Ok(Some(session)) = pool.0.servers.connect(|| true).await
@@ -346,10 +331,10 @@ impl Pool {
         }
         let mut idle = self.idle_list();
         // The first one is the one idle for longest.
-        let is_spare = self.open() > self.0.limits.min
+        let is_spare = self.open() > self.0.settings.min_connections
             && idle
                 .first()
-                .is_some_and(|first| first.times.heard_at.elapsed() > self.0.limits.idle_timeout);
+                .is_some_and(|first| first.times.heard_at.elapsed() > self.0.settings.idle_timeout);
         if is_spare {
             idle.remove(0);
         }

@@ -17,7 +17,7 @@ pub(super) struct AdoptedTable {
 #[derive(Clone, Copy, Debug)]
 struct RequiredColumn {
     name: &'static str,
-    kind: Kind,
+    kind: ColumnKind,
     /// Whether it must be NOT NULL; `None` for either.
     not_null: Option<bool>,
     /// Whether it must exist; otherwise a migration adds it.
@@ -25,35 +25,40 @@ struct RequiredColumn {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum ColumnKind {
     Exactly(&'static str),
     /// Any text type.
     AnyText,
 }
 
-const TIME: Kind = Kind::Exactly("timestamp with time zone");
+const TIME: ColumnKind = ColumnKind::Exactly("timestamp with time zone");
 
 /// The challenges table.
 pub(super) const CHALLENGES: AdoptedTable = AdoptedTable {
     name: "approach_challenges",
     columns: &[
-        wanted("id", Kind::Exactly("uuid"), Some(true), true),
+        wanted("id", ColumnKind::Exactly("uuid"), Some(true), true),
         wanted(
             "difficulty",
-            Kind::Exactly("character varying(50)"),
+            ColumnKind::Exactly("character varying(50)"),
             Some(true),
             true,
         ),
         wanted(
             "title",
-            Kind::Exactly("character varying(200)"),
+            ColumnKind::Exactly("character varying(200)"),
             Some(true),
             true,
         ),
-        wanted("description", Kind::Exactly("text"), Some(false), true),
-        wanted("points", Kind::Exactly("integer"), Some(false), true),
+        wanted(
+            "description",
+            ColumnKind::Exactly("text"),
+            Some(false),
+            true,
+        ),
+        wanted("points", ColumnKind::Exactly("integer"), Some(false), true),
         wanted("created_at", TIME, Some(false), true),
-        wanted("tips", Kind::Exactly("text"), Some(false), false),
+        wanted("tips", ColumnKind::Exactly("text"), Some(false), false),
         wanted("updated_at", TIME, Some(false), false),
     ],
     key: Some("id"),
@@ -63,22 +68,27 @@ pub(super) const CHALLENGES: AdoptedTable = AdoptedTable {
 pub(super) const FLAGS: AdoptedTable = AdoptedTable {
     name: "feature_flags",
     columns: &[
-        wanted("name", Kind::AnyText, None, true),
-        wanted("enabled", Kind::Exactly("boolean"), None, true),
-        wanted("description", Kind::AnyText, Some(false), false),
-        wanted("environment", Kind::AnyText, None, false),
-        wanted("rollout_percentage", Kind::Exactly("integer"), None, false),
+        wanted("name", ColumnKind::AnyText, None, true),
+        wanted("enabled", ColumnKind::Exactly("boolean"), None, true),
+        wanted("description", ColumnKind::AnyText, Some(false), false),
+        wanted("environment", ColumnKind::AnyText, None, false),
+        wanted(
+            "rollout_percentage",
+            ColumnKind::Exactly("integer"),
+            None,
+            false,
+        ),
         wanted("created_at", TIME, None, false),
         wanted("updated_at", TIME, None, false),
-        wanted("created_by", Kind::AnyText, Some(false), false),
-        wanted("updated_by", Kind::AnyText, Some(false), false),
+        wanted("created_by", ColumnKind::AnyText, Some(false), false),
+        wanted("updated_by", ColumnKind::AnyText, Some(false), false),
     ],
     key: None,
 };
 
 const fn wanted(
     name: &'static str,
-    kind: Kind,
+    kind: ColumnKind,
     not_null: Option<bool>,
     is_required: bool,
 ) -> RequiredColumn {
@@ -90,8 +100,9 @@ const fn wanted(
     }
 }
 
+/// A table that exists.
 #[derive(sqlx::FromRow)]
-struct Table {
+pub(super) struct Table {
     kind: String,
     owner: String,
     role: String,
@@ -132,10 +143,9 @@ pub(super) async fn is_adoptable(
     connection: &mut PgConnection,
     adopted: AdoptedTable,
 ) -> Result<bool, MigrationError> {
-    let Some(table) = table(&mut *connection, adopted).await? else {
+    let Some((table, differences)) = compare(connection, adopted).await? else {
         return Ok(false);
     };
-    let differences = differences(adopted, &table, &columns(connection, adopted).await?);
     if !differences.is_empty() {
         return Err(MigrationError::TableMismatch {
             table: adopted.name,
@@ -152,38 +162,27 @@ pub(super) async fn is_adoptable(
     Ok(true)
 }
 
-/// The differences between the table and the one that the service needs; `None` when it is missing.
+/// The table, and its differences from the one that the service needs; `None` when it is missing.
 pub(super) async fn compare(
     connection: &mut PgConnection,
     adopted: AdoptedTable,
-) -> Result<Option<Vec<TableDifference>>, MigrationError> {
-    let Some(table) = table(&mut *connection, adopted).await? else {
+) -> Result<Option<(Table, Vec<TableDifference>)>, MigrationError> {
+    let doing = || MigrationError::failed("reading an adopted table");
+    let table: Option<Table> = sqlx::query_as(include_str!("sql/adopted_table.sql"))
+        .bind(adopted.name)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(doing())?;
+    let Some(table) = table else {
         return Ok(None);
     };
-    let columns = columns(connection, adopted).await?;
-    Ok(Some(differences(adopted, &table, &columns)))
-}
-
-async fn table(
-    connection: &mut PgConnection,
-    adopted: AdoptedTable,
-) -> Result<Option<Table>, MigrationError> {
-    sqlx::query_as(include_str!("sql/adopted_table.sql"))
-        .bind(adopted.name)
-        .fetch_optional(connection)
-        .await
-        .map_err(MigrationError::failed("reading an adopted table"))
-}
-
-async fn columns(
-    connection: &mut PgConnection,
-    adopted: AdoptedTable,
-) -> Result<Vec<Column>, MigrationError> {
-    sqlx::query_as(include_str!("sql/adopted_columns.sql"))
+    let columns: Vec<Column> = sqlx::query_as(include_str!("sql/adopted_columns.sql"))
         .bind(adopted.name)
         .fetch_all(connection)
         .await
-        .map_err(MigrationError::failed("reading an adopted table"))
+        .map_err(doing())?;
+    let differences = differences(adopted, &table, &columns);
+    Ok(Some((table, differences)))
 }
 
 fn differences(adopted: AdoptedTable, table: &Table, columns: &[Column]) -> Vec<TableDifference> {
@@ -219,8 +218,10 @@ fn differences(adopted: AdoptedTable, table: &Table, columns: &[Column]) -> Vec<
 impl RequiredColumn {
     fn matches(&self, column: &Column) -> bool {
         let is_of_kind = match self.kind {
-            Kind::Exactly(kind) => column.kind == kind,
-            Kind::AnyText => column.kind == "text" || column.kind.starts_with("character varying"),
+            ColumnKind::Exactly(kind) => column.kind == kind,
+            ColumnKind::AnyText => {
+                column.kind == "text" || column.kind.starts_with("character varying")
+            }
         };
         let may_be_null = self
             .not_null
@@ -230,8 +231,8 @@ impl RequiredColumn {
 
     fn describe(&self) -> String {
         let kind = match self.kind {
-            Kind::Exactly(kind) => kind,
-            Kind::AnyText => "text",
+            ColumnKind::Exactly(kind) => kind,
+            ColumnKind::AnyText => "text",
         };
         match self.not_null {
             Some(not_null) => describe(kind, not_null, false),

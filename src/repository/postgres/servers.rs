@@ -39,7 +39,7 @@ pub(super) struct Servers {
     pub(super) statement_timeout: Duration,
     /// Where the addresses can be read again.
     source: OnceLock<AddressSource>,
-    state: Mutex<State>,
+    state: Mutex<SearchState>,
     /// One caller at a time searches; the others take its result.
     search: Semaphore,
     /// Wakes callers that wait for an answer on a stale connection.
@@ -76,7 +76,7 @@ impl StaleConnections {
     }
 }
 
-struct State {
+struct SearchState {
     /// The index of the server in use.
     used: usize,
     /// The index where the next search begins.
@@ -109,7 +109,7 @@ impl Servers {
     pub(super) fn parse(urls: &str, statement_timeout: Duration) -> Result<Self, MigrationError> {
         let list = server_address::parse(urls)?;
         Ok(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(SearchState {
                 used: 0,
                 next: 0,
                 is_doubtful: true,
@@ -383,7 +383,7 @@ impl Servers {
         (index + 1).checked_rem(self.list.len()).unwrap_or(0)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SearchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

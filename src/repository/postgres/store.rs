@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::{
     error_codes::{ConnectionState, is_read_only_error, statement_error},
     notification_queue::NotificationQueue,
-    pool::{Pool, PoolLimits, PooledConnection},
+    pool::{Pool, PooledConnection},
     server_error::{NoUsableServer, ServerError, ServerState},
     servers::Servers,
     session::{ConnectionTimes, milliseconds},
@@ -71,15 +71,14 @@ impl PostgresStore {
     /// [`MigrationError::Url`], which never repeats the address.
     pub(crate) fn open(urls: &str, settings: &PoolSettings) -> Result<Self, MigrationError> {
         let servers = Arc::new(Servers::parse(urls, settings.statement_timeout)?);
-        let pool = |min, max, acquire_timeout| {
-            let limits = PoolLimits {
-                min,
-                max,
+        let pool = |min_connections, max_connections, acquire_timeout| {
+            let settings = PoolSettings {
+                min_connections,
+                max_connections,
                 acquire_timeout,
-                max_lifetime: settings.max_lifetime,
-                idle_timeout: settings.idle_timeout,
+                ..settings.clone()
             };
-            Pool::new(Arc::clone(&servers), limits)
+            Pool::new(Arc::clone(&servers), settings)
         };
         let limit = settings.acquire_timeout;
         Ok(Self {
@@ -106,10 +105,11 @@ impl PostgresStore {
         pool: &Pool,
         is_new: bool,
     ) -> Result<PooledConnection, Error> {
+        let limit = pool.settings().acquire_timeout;
         let connection = if is_new {
-            pool.acquire_new().await
+            pool.acquire_new(limit).await
         } else {
-            pool.acquire().await
+            pool.acquire(limit).await
         };
         connection.map_err(Error::datastore)
     }

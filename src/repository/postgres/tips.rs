@@ -10,7 +10,7 @@ use crate::{
     },
     repository::{
         row::{MAX_PRUNED, signed},
-        tip_row::{self, ATTEMPTS_KEPT, TIPS_KEPT, TipRow},
+        tip_row::{self, ATTEMPTS_KEPT, TIPS_KEPT, TipRow, bind_attempt, bind_tip},
     },
 };
 
@@ -42,25 +42,8 @@ impl TipStore for PostgresStore {
     async fn save(&self, tip: &Tip, origin: &TipOrigin) -> Result<bool, Error> {
         tip_row::check_tip(tip)?;
         let call = || {
-            sqlx::query_as(include_str!("sql/keep_tip.sql"))
-                .bind(tip.key.0)
-                .bind(origin.challenge.uuid())
-                .bind(origin.content)
-                .bind(origin.locale.to_string())
-                .bind(origin.persona.to_string())
-                .bind(origin.prompt_version.clone())
-                .bind(signed(tip.epoch.0))
-                .bind(tip.text.clone())
-                .bind(tip.sha256)
-                .bind(tip.provider.clone())
-                .bind(tip.model.clone())
-                .bind(tip.stop.as_str())
-                .bind(signed(tip.usage.input_tokens))
-                .bind(signed(tip.usage.output_tokens))
-                .bind(tip.usage.is_estimated)
-                .bind(tip.created_at.0)
-                .bind(tip.expires_at.0)
-                .bind(origin.shown)
+            let keep = sqlx::query_as(include_str!("sql/keep_tip.sql"));
+            bind_tip!(keep, tip, origin, origin.challenge.uuid())
         };
         let is_kept = self.fetch_one("keeping a tip", call).await?;
         self.notifications.push_look();
@@ -79,17 +62,8 @@ impl TipStore for PostgresStore {
     async fn record(&self, attempt: &AttemptRecord) -> Result<(), Error> {
         tip_row::check_attempt(attempt)?;
         let call = || {
-            sqlx::query_as(include_str!("sql/note_attempt.sql"))
-                .bind(attempt.ended_at.0)
-                .bind(attempt.key.0)
-                .bind(signed(attempt.epoch.0))
-                .bind(attempt.provider.clone())
-                .bind(attempt.model.clone())
-                .bind(attempt.outcome.clone())
-                .bind(signed(attempt.usage.input_tokens))
-                .bind(signed(attempt.usage.output_tokens))
-                .bind(attempt.usage.is_estimated)
-                .bind(signed(attempt.cost_micro_usd))
+            let note = sqlx::query_as(include_str!("sql/note_attempt.sql"));
+            bind_attempt!(note, attempt)
         };
         self.call("noting an attempt", call).await
     }

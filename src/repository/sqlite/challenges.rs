@@ -8,7 +8,7 @@ use crate::{
         Stamped,
     },
     repository::{
-        challenge_row::{self, ListRange, PageRead, PageRow, StampedRow},
+        challenge_row::{self, ListRange, PageRow, StampedRow},
         row::signed,
     },
 };
@@ -40,30 +40,18 @@ impl ChallengeRepository for SqliteStore {
         query: &ListQuery,
         total_count: Option<u64>,
     ) -> Result<Stamped<ChallengePage>, Error> {
-        let mut range = ListRange::from(query);
-        loop {
+        let fetch = |range| async move {
             let read = list(&range, total_count);
-            let rows = self.fetch(&self.pool, "listing challenges", read).await?;
-            match challenge_row::page(rows, query.page_size.get().into(), range.limit)? {
-                PageRead::Complete(page, invalid) => {
-                    self.invalid_rows.log_challenges(invalid);
-                    return Ok(page);
-                }
-                PageRead::Retry(limit) => range.limit = limit,
-            }
-        }
+            self.fetch(&self.pool, "listing challenges", read).await
+        };
+        challenge_row::read_page(query, &self.invalid_rows, fetch).await
     }
 
     async fn find_many(&self, ids: &[ChallengeId]) -> Result<Stamped<Vec<Challenge>>, Error> {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
         let read = find_many(&ids);
         let rows = self.fetch(&self.pool, "finding challenges", read).await?;
-        let Stamped { version, value } = challenge_row::read(rows)?;
-        self.invalid_rows.log_challenges(value.invalid);
-        Ok(Stamped {
-            version,
-            value: value.challenges,
-        })
+        challenge_row::valid(rows, &self.invalid_rows)
     }
 
     async fn insert_missing(&self, challenges: &[NewChallenge]) -> Result<u64, Error> {

@@ -17,9 +17,7 @@ impl ControlStore for SqliteStore {
         let names = serde_json::json!(control_row::names()).to_string();
         let read = sqlx::query_as(include_str!("sql/controls.sql")).bind(names);
         let rows = self.fetch(&self.pool, "reading the flags", read).await?;
-        let found = control_row::controls(rows)?;
-        self.invalid_rows.log_controls(found.invalid);
-        Ok(found.rows)
+        control_row::logged(rows, &self.invalid_rows)
     }
 
     async fn put(

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{SqliteStore, export::Export, import::Import};
+use super::{SqliteStore, export::SqliteExport, import::SqliteImport};
 use crate::{
     domain::{
         Challenge, ChallengeChange, ChallengeEditor, ChallengeId, ChallengeRepository, Decide,
@@ -65,11 +65,11 @@ impl ChallengeEditor for SqliteStore {
     }
 
     async fn import(&self, _: Duration) -> Result<Box<dyn Importing>, Error> {
-        Ok(Box::new(Import::begin(self).await?))
+        Ok(Box::new(SqliteImport::begin(self).await?))
     }
 
     async fn export(&self, _: Duration) -> Result<Box<dyn Exporting>, Error> {
-        Ok(Box::new(Export::begin(self).await?))
+        Ok(Box::new(SqliteExport::begin(self).await?))
     }
 }
 

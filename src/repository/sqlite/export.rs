@@ -6,13 +6,13 @@ use super::SqliteStore;
 use crate::{
     domain::{Challenge, Error, Exporting, Version},
     repository::{
-        challenge_row::{self, Found, StampedRow},
+        challenge_row::{self, StampedRow},
         edit_row::{self, EXPORT_PAGE, VersionRow},
     },
 };
 
 /// An export: a transaction that only reads, so its statements all see the same state.
-pub(super) struct Export {
+pub(super) struct SqliteExport {
     store: SqliteStore,
     transaction: Transaction<'static, Sqlite>,
     version: Version,
@@ -22,7 +22,7 @@ pub(super) struct Export {
 
 const CONTEXT: &str = "exporting challenges";
 
-impl Export {
+impl SqliteExport {
     pub(super) async fn begin(store: &SqliteStore) -> Result<Self, Error> {
         let mut transaction = store.within(CONTEXT, store.pool.begin()).await?;
         // The snapshot is taken by the first read.
@@ -40,7 +40,7 @@ impl Export {
 }
 
 #[async_trait]
-impl Exporting for Export {
+impl Exporting for SqliteExport {
     fn version(&self) -> Version {
         self.version
     }
@@ -56,11 +56,7 @@ impl Exporting for Export {
                 return Ok(Vec::new());
             };
             self.after = last.as_bytes().to_vec();
-            let Found {
-                challenges,
-                invalid,
-            } = challenge_row::read(rows)?.value;
-            self.store.invalid_rows.log_challenges(invalid);
+            let challenges = challenge_row::valid(rows, &self.store.invalid_rows)?.value;
             if !challenges.is_empty() {
                 return Ok(challenges);
             }

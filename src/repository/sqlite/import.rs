@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{SqliteStore, connect::is_outage};
 use crate::{
-    domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Imported, Importing},
+    domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Importing},
     repository::{
         edit_row::{self, ConflictRow, tip_of},
         sql_error::to_domain_error,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An import under way.
-pub(super) struct Import {
+pub(super) struct SqliteImport {
     store: SqliteStore,
     connection: SqliteConnection,
 }
@@ -24,7 +24,7 @@ fn statement_error(error: sqlx::Error) -> Error {
     to_domain_error("importing challenges", error, is_outage)
 }
 
-impl Import {
+impl SqliteImport {
     pub(super) async fn begin(store: &SqliteStore) -> Result<Self, Error> {
         let options = Arc::unwrap_or_clone(store.pool.connect_options());
         let mut connection = SqliteConnection::connect_with(&options)
@@ -42,7 +42,7 @@ impl Import {
 }
 
 #[async_trait]
-impl Importing for Import {
+impl Importing for SqliteImport {
     async fn add(&mut self, rows: Vec<ImportRow>) -> Result<(), Error> {
         let adding = async {
             let mut transaction = self.connection.begin().await?;
@@ -102,19 +102,12 @@ impl Importing for Import {
             .execute(&mut *transaction)
             .await
             .map_err(statement_error)?;
-        let outcomes = edit_row::outcomes(&letters)?;
-        let tally = edit_row::tally(&outcomes);
-        let version = if terms.validate_only {
-            None
-        } else {
-            let counts = serde_json::json!(edit_row::counts(tally)).to_string();
+        let mut imported = edit_row::imported(&letters)?;
+        if !terms.validate_only {
+            let counts = serde_json::json!(edit_row::counts(imported.tally)).to_string();
             let done = store.commit_edit(transaction, terms, None, Some(counts));
-            Some(done.await?)
-        };
-        Ok(ImportEnd::Done(Imported {
-            tally,
-            outcomes,
-            version,
-        }))
+            imported.version = Some(done.await?);
+        }
+        Ok(ImportEnd::Done(imported))
     }
 }

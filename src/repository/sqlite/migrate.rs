@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 use super::connect::connect;
 use crate::repository::{
     MigrationError, MigrationReport, MigrationRow,
-    migration::{self, Applied},
+    migration::{self, AppliedMigration},
 };
 
 /// Creates the file where it is missing, and applies the pending migrations in one transaction.
@@ -54,7 +54,7 @@ pub(super) async fn status(
         FROM catalog_migration
         WHERE success
         ORDER BY version";
-    let applied: Vec<Applied> = if exists {
+    let applied: Vec<AppliedMigration> = if exists {
         let rows = sqlx::query_as(read).fetch_all(connection).await;
         rows.map_err(doing())?
     } else {

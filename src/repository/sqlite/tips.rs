@@ -11,7 +11,7 @@ use crate::{
     },
     repository::{
         row::{MAX_PRUNED, micros, signed},
-        tip_row::{self, ATTEMPTS_KEPT, TIPS_KEPT, TipRow},
+        tip_row::{self, ATTEMPTS_KEPT, TIPS_KEPT, TipRow, bind_attempt, bind_tip},
     },
 };
 
@@ -43,27 +43,10 @@ impl TipStore for SqliteStore {
     async fn save(&self, tip: &Tip, origin: &TipOrigin) -> Result<bool, Error> {
         tip_row::check_tip(tip)?;
         let work = async |connection: &mut _| {
-            let done = sqlx::query(include_str!("sql/keep_tip.sql"))
-                .bind(tip.key.0.as_slice())
-                .bind(origin.challenge.uuid().hyphenated())
-                .bind(origin.content.as_slice())
-                .bind(origin.locale.as_str())
-                .bind(origin.persona.as_str())
-                .bind(origin.prompt_version.as_str())
-                .bind(signed(tip.epoch.0))
-                .bind(tip.text.as_str())
-                .bind(tip.sha256.as_slice())
-                .bind(tip.provider.as_str())
-                .bind(tip.model.as_str())
-                .bind(tip.stop.as_str())
-                .bind(signed(tip.usage.input_tokens))
-                .bind(signed(tip.usage.output_tokens))
-                .bind(tip.usage.is_estimated)
-                .bind(tip.created_at.0)
-                .bind(tip.expires_at.0)
-                .bind(origin.shown)
-                .execute(&mut *connection)
-                .await?;
+            let keep = sqlx::query(include_str!("sql/keep_tip.sql"));
+            let challenge = origin.challenge.uuid().hyphenated();
+            let keep = bind_tip!(keep, tip, origin, challenge);
+            let done = keep.execute(&mut *connection).await?;
             let kept = done.rows_affected() > 0;
             if kept && origin.shown {
                 show_due(connection).await?;
@@ -83,18 +66,8 @@ impl TipStore for SqliteStore {
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<(), Error> {
         tip_row::check_attempt(attempt)?;
-        let work = sqlx::query(include_str!("sql/note_attempt.sql"))
-            .bind(attempt.ended_at.0)
-            .bind(attempt.key.0.as_slice())
-            .bind(signed(attempt.epoch.0))
-            .bind(attempt.provider.as_str())
-            .bind(attempt.model.as_str())
-            .bind(attempt.outcome.as_str())
-            .bind(signed(attempt.usage.input_tokens))
-            .bind(signed(attempt.usage.output_tokens))
-            .bind(attempt.usage.is_estimated)
-            .bind(signed(attempt.cost_micro_usd))
-            .execute(&self.pool);
+        let note = sqlx::query(include_str!("sql/note_attempt.sql"));
+        let work = bind_attempt!(note, attempt).execute(&self.pool);
         self.within("noting an attempt", work).await.map(drop)
     }
 }

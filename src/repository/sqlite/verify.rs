@@ -11,10 +11,10 @@ use super::{
 use crate::{
     domain::{ChallengeId, ListQuery},
     repository::{
-        MigrationError, Report,
+        MigrationError, VerifyReport,
         challenge_row::{self, ListRange},
         control_row,
-        invalid_rows::{InvalidRow, RowProblem},
+        invalid_rows::{InvalidRow, InvalidRowProblem},
         raw_text::RawText,
         report::VerifyProgress,
         row_checks::{
@@ -49,25 +49,25 @@ const GUARDS: [&str; 3] = [
 ];
 
 /// The checks, the connection that they use, and their report.
-struct Verifier {
+struct SqliteVerifier {
     connection: SqliteConnection,
-    report: Report,
+    report: VerifyReport,
 }
 
 /// Runs all checks.
 pub(crate) async fn verify(
     path: &Path,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Report, MigrationError> {
-    let mut verifier = Verifier {
+) -> Result<VerifyReport, MigrationError> {
+    let mut verifier = SqliteVerifier {
         connection: connect(path, false).await?,
-        report: Report::default(),
+        report: VerifyReport::default(),
     };
     verifier.run(progress).await?;
     Ok(verifier.report.sorted())
 }
 
-impl Verifier {
+impl SqliteVerifier {
     async fn run(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), MigrationError> {
         let version = self.texts("reading the version", "SELECT sqlite_version()");
         self.report.facts.engine = format!("SQLite {}", version.await?.concat());
@@ -188,7 +188,7 @@ impl Verifier {
                 .partition(|id| ChallengeId::parse(id).is_ok());
             let invalid = invalid.into_iter().map(|id| InvalidRow {
                 id,
-                problem: RowProblem::Id,
+                problem: InvalidRowProblem::Id,
             });
             left_out.add(invalid.collect());
             let problem = match find_many(&valid).fetch_all(&mut self.connection).await {

@@ -94,7 +94,7 @@ impl Catalog {
             .unwrap()
     }
 
-    pub async fn verify(&self) -> repository::Report {
+    pub async fn verify(&self) -> repository::VerifyReport {
         self.with_location(async |location| repository::verify(location, &|_, _| ()).await)
             .await
             .unwrap()

@@ -1,6 +1,6 @@
 //! `verify` finds what could make answers wrong, and nothing where nothing is.
 use challenges_catalog::repository::{
-    Counts, Location, MigrateSettings, Report, Severity, migrate_up, verify,
+    ChallengeCounts, Location, MigrateSettings, Severity, VerifyReport, migrate_up, verify,
 };
 
 use super::fixture::{Catalog, challenge};
@@ -19,17 +19,17 @@ pub async fn migrated() -> Database {
     database
 }
 
-pub async fn report(database: &Database) -> Report {
+pub async fn report(database: &Database) -> VerifyReport {
     report_at(&database.url()).await
 }
 
-async fn report_at(url: &str) -> Report {
+async fn report_at(url: &str) -> VerifyReport {
     let report = verify(Location::Postgres(url), &|_, _| ()).await;
     report.unwrap()
 }
 
 /// The findings in one line each.
-pub fn lines(report: &Report) -> Vec<String> {
+pub fn lines(report: &VerifyReport) -> Vec<String> {
     let findings = report.findings.iter();
     let lines = findings.map(|one| format!("{} {}: {}", one.severity, one.subject, one.text));
     lines.collect()
@@ -54,11 +54,11 @@ async fn a_sound_catalog_has_no_findings(catalog: Catalog) {
     assert_eq!(lines(&report), Vec::<String>::new());
     assert_eq!(report.worst(), None);
     assert_eq!(report.facts.schema_version, 15);
-    let counts = Counts {
+    let counts = ChallengeCounts {
         total: 2,
         beginner: 1,
         advanced: 1,
-        ..Counts::default()
+        ..ChallengeCounts::default()
     };
     assert_eq!(report.facts.challenges, Some(counts));
     let json = serde_json::to_value(&report).unwrap();

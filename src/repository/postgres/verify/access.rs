@@ -2,14 +2,14 @@
 //! writes.
 use sqlx::FromRow;
 
-use super::verifier::Verifier;
+use super::verifier::PostgresVerifier;
 use crate::repository::{MigrationError, postgres::ownership};
 
 /// Where logical replication of the catalog's rows is explained.
 const REPLICATION_GUIDE: &str = "see migrations/README.md, Logical replication";
 
 #[derive(FromRow)]
-struct Reading {
+struct ReadingRights {
     may_select: bool,
     policies: String,
 }
@@ -36,11 +36,11 @@ struct Replication {
     tables: String,
 }
 
-impl Verifier {
+impl PostgresVerifier {
     /// Whether this role sees the rows.
     pub(super) async fn check_reading(&mut self) -> Result<(), MigrationError> {
         let read = include_str!("../sql/verify_reading.sql");
-        let found: Vec<Reading> = self.fetch("reading rights", read).await?;
+        let found: Vec<ReadingRights> = self.fetch("reading rights", read).await?;
         for reading in found {
             if !reading.may_select {
                 let text = "this role may not read public.approach_challenges: apply migrations/grants.sql";

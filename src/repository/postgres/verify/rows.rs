@@ -2,14 +2,14 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::verifier::Verifier;
+use super::verifier::PostgresVerifier;
 use crate::{
     domain::ListQuery,
     repository::{
         MigrationError,
         challenge_row::{self, ListRange, PageRow, StampedRow},
         control_row,
-        invalid_rows::{InvalidRow, RowProblem},
+        invalid_rows::{InvalidRow, InvalidRowProblem},
         postgres::challenges::{find_many, list},
         report::VerifyProgress,
         row_checks::{
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-impl Verifier {
+impl PostgresVerifier {
     /// Counts the rows, and checks them page by page by the rules for edits. `None` if this role may not read them.
     pub(super) async fn check_rows<'a>(
         &mut self,
@@ -186,7 +186,7 @@ async fn read_one(
         Ok(invalid) => invalid,
         Err(problem) => vec![InvalidRow {
             id: id.to_string(),
-            problem: RowProblem::Unreadable(problem.text),
+            problem: InvalidRowProblem::Unreadable(problem.text),
         }],
     })
 }

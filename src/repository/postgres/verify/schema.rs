@@ -1,7 +1,7 @@
 //! Checks of the schema: adopted tables, migrations, constraints and the index.
 use sqlx::FromRow;
 
-use super::verifier::Verifier;
+use super::verifier::PostgresVerifier;
 use crate::repository::{
     MigrationError,
     postgres::{
@@ -17,14 +17,15 @@ struct Constraints {
     is_partition: bool,
 }
 
-impl Verifier {
+impl PostgresVerifier {
     /// Reports in what a table differs from the one that the service needs; returns whether it can be checked further.
     pub(super) async fn check_table(
         &mut self,
         adopted: AdoptedTable,
     ) -> Result<bool, MigrationError> {
         let subject = format!("public.{}", adopted.name);
-        let Some(differences) = schema_check::compare(&mut self.connection, adopted).await? else {
+        let compared = schema_check::compare(&mut self.connection, adopted).await?;
+        let Some((_, differences)) = compared else {
             let text = "there is no such table: run `challenges-catalog migrate up`";
             self.report.error(subject, text);
             return Ok(false);

@@ -1,9 +1,9 @@
 //! Checks of triggers: present, enabled for every session, and able to work for any writer.
 use sqlx::FromRow;
 
-use super::verifier::Verifier;
+use super::verifier::PostgresVerifier;
 use crate::repository::{
-    MigrationError, Report,
+    MigrationError, VerifyReport,
     postgres::event_triggers::{self, EventTrigger},
 };
 
@@ -93,7 +93,7 @@ struct Trigger {
     can_log: bool,
 }
 
-impl Verifier {
+impl PostgresVerifier {
     pub(super) async fn check_triggers(&mut self) -> Result<(), MigrationError> {
         let doing = "reading triggers";
         let read = include_str!("../sql/verify_triggers.sql");
@@ -129,7 +129,7 @@ impl Verifier {
     }
 }
 
-fn check(report: &mut Report, subject: &str, trigger: &Trigger, fires: Fires, harm: Harm) {
+fn check(report: &mut VerifyReport, subject: &str, trigger: &Trigger, fires: Fires, harm: Harm) {
     let enabled = trigger.enabled.as_str();
     if enabled == "D" {
         let text = format!("it is disabled: {}; `migrate up` mends it", harm.always);

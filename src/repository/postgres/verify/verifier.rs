@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{FromRow, PgConnection, postgres::PgRow};
 
 use crate::repository::{
-    MigrationError, Report,
+    MigrationError, VerifyReport,
     postgres::{
         connect::{connect_to_read, set_timeout},
         schema_check,
@@ -17,21 +17,21 @@ use crate::repository::{
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The checks, the connection that they use, and their report.
-pub(super) struct Verifier {
+pub(super) struct PostgresVerifier {
     pub(super) connection: PgConnection,
-    pub(super) report: Report,
+    pub(super) report: VerifyReport,
 }
 
 /// Runs all checks.
 pub(in crate::repository) async fn verify(
     url: &str,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Report, MigrationError> {
+) -> Result<VerifyReport, MigrationError> {
     let (mut connection, problem) = connect_to_read(url).await?;
     set_timeout(&mut connection, "statement_timeout", STATEMENT_TIMEOUT).await?;
-    let mut verifier = Verifier {
+    let mut verifier = PostgresVerifier {
         connection,
-        report: Report::default(),
+        report: VerifyReport::default(),
     };
     if let Some(problem) = problem {
         verifier.report_not_writable(&problem);
@@ -41,14 +41,14 @@ pub(in crate::repository) async fn verify(
 }
 
 #[derive(FromRow)]
-struct Server {
+struct ServerSettings {
     version: String,
     role: String,
     queue: f64,
     prepared: String,
 }
 
-impl Verifier {
+impl PostgresVerifier {
     async fn run(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), MigrationError> {
         self.check_server().await?;
         let mut rows = None;
@@ -107,7 +107,8 @@ impl Verifier {
         if let Err(error) = schema_check::check_encoding(&mut self.connection).await {
             self.report.error("database", error.to_string());
         }
-        let servers: Vec<Server> = self.fetch("reading the server's settings", read).await?;
+        let servers: Vec<ServerSettings> =
+            self.fetch("reading the server's settings", read).await?;
         let report = &mut self.report;
         for server in servers {
             report.facts.engine = format!("PostgreSQL {}", server.version);
