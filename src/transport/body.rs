@@ -102,7 +102,7 @@ impl Body for ResponseBody {
             Self::Ready { message, trailers } => message.is_none() && trailers.is_none(),
             Self::Streamed(messages) => messages.is_over(),
             Self::Generated(body) => body.is_end_stream(),
-            Self::Metered(body) => body.is_over(),
+            Self::Metered(metered) => metered.body.is_end_stream(),
         }
     }
 
@@ -111,7 +111,7 @@ impl Body for ResponseBody {
         match self {
             Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
             Self::Generated(body) => body.size_hint(),
-            Self::Metered(body) => body.size_hint(),
+            Self::Metered(metered) => metered.body.size_hint(),
         }
     }
 }
@@ -121,7 +121,7 @@ pub(super) struct StreamLimits {
     /// One of the streams that may be open at once.
     pub(super) permit: OwnedSemaphorePermit,
     /// This replica shuts down: its callers must continue elsewhere.
-    pub(super) leaving: CancellationToken,
+    pub(super) shutdown: CancellationToken,
     /// Operators may switch off what is streamed, if this is there.
     pub(super) gate: Option<FeatureGate>,
 }
@@ -139,12 +139,12 @@ pub struct StreamBody {
     call: RequestContext,
     /// The tracing span for code that produces the messages.
     span: Span,
-    next: Next,
+    next: NextFrame,
     _permit: OwnedSemaphorePermit,
 }
 
 /// What is to be sent.
-enum Next {
+enum NextFrame {
     Messages,
     Trailers(HeaderMap),
     Nothing,
@@ -154,33 +154,33 @@ impl StreamBody {
     pub(super) fn new(messages: Chunks, call: &RequestContext, limits: StreamLimits) -> Self {
         Self {
             messages,
-            forced_end: wait_for_stream_end(call, limits.leaving, limits.gate).boxed(),
+            forced_end: wait_for_stream_end(call, limits.shutdown, limits.gate).boxed(),
             call: call.clone(),
             span: call.span(),
-            next: Next::Messages,
+            next: NextFrame::Messages,
             _permit: limits.permit,
         }
     }
 
     /// The next piece, or the trailers.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
-        match std::mem::replace(&mut self.next, Next::Nothing) {
-            Next::Messages => {
+        match std::mem::replace(&mut self.next, NextFrame::Nothing) {
+            NextFrame::Messages => {
                 let piece = ready!(self.poll_piece(cx));
                 Poll::Ready(Some(piece))
             }
-            Next::Trailers(trailers) => Poll::Ready(Some(Frame::trailers(trailers))),
-            Next::Nothing => Poll::Ready(None),
+            NextFrame::Trailers(trailers) => Poll::Ready(Some(Frame::trailers(trailers))),
+            NextFrame::Nothing => Poll::Ready(None),
         }
     }
 
     /// Whether all was sent.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.next, Next::Nothing)
+        matches!(self.next, NextFrame::Nothing)
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Frame<Bytes>> {
-        self.next = Next::Messages;
+        self.next = NextFrame::Messages;
         let mut piece = BytesMut::new();
         let end = loop {
             match self.poll_message(cx) {
@@ -202,10 +202,10 @@ impl StreamBody {
         };
         let trailers = end.map(|status| self.end(&status));
         if piece.is_empty() {
-            self.next = Next::Nothing;
+            self.next = NextFrame::Nothing;
             return Poll::Ready(Frame::trailers(trailers.unwrap_or_default()));
         }
-        self.next = trailers.map_or(Next::Messages, Next::Trailers);
+        self.next = trailers.map_or(NextFrame::Messages, NextFrame::Trailers);
         Poll::Ready(Frame::data(piece.freeze()))
     }
 
@@ -236,7 +236,7 @@ impl StreamBody {
 /// Waits until something other than its messages ends a stream: shutdown, a closed gate or the deadline.
 fn wait_for_stream_end(
     call: &RequestContext,
-    leaving: CancellationToken,
+    shutdown: CancellationToken,
     gate: Option<FeatureGate>,
 ) -> impl Future<Output = Status> + use<> {
     let deadline = Instant::from_std(call.deadline);
@@ -248,7 +248,7 @@ fn wait_for_stream_end(
             }
         };
         tokio::select! {
-            () = leaving.cancelled() => status::shutting_down(),
+            () = shutdown.cancelled() => status::shutting_down(),
             status = closed => status,
             () = sleep_until(deadline) => status::deadline_exceeded(),
         }
@@ -304,16 +304,6 @@ impl MeteredBody {
             self.open.end(code);
         }
         polled
-    }
-
-    /// Whether all was sent.
-    pub(super) fn is_over(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    /// What is known of the length.
-    pub(super) fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -31,23 +31,23 @@ fn said(text: &str) -> TipDelta {
 /// A body of these messages, for a call that may take a minute.
 struct Scene {
     body: ResponseBody,
-    leaving: CancellationToken,
+    shutdown: CancellationToken,
     permits: Arc<Semaphore>,
 }
 
 impl Scene {
     fn new(messages: impl Stream<Item = Sent> + Send + 'static) -> Self {
         let call = RequestContext::start(&Request::new(()), Duration::from_mins(1), None);
-        let (leaving, permits) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
+        let (shutdown, permits) = (CancellationToken::new(), Arc::new(Semaphore::new(1)));
         let limits = StreamLimits {
             permit: Arc::clone(&permits).try_acquire_owned().unwrap(),
-            leaving: leaving.clone(),
+            shutdown: shutdown.clone(),
             gate: Some(FeatureGate::new(Arc::default(), watch::channel(0).1)),
         };
         let body = StreamBody::new(encoded(messages.boxed(), &call), &call, limits);
         Self {
             body: ResponseBody::Streamed(Box::new(body)),
-            leaving,
+            shutdown,
             permits,
         }
     }
@@ -118,7 +118,7 @@ async fn a_stream_that_waits_ends_with_the_time_of_its_call() {
 #[tokio::test]
 async fn a_replica_that_leaves_ends_its_streams() {
     let mut scene = Scene::new(stream::pending());
-    scene.leaving.cancel();
+    scene.shutdown.cancel();
     let status = scene.end().await;
     assert_eq!(status.code(), tonic::Code::Unavailable);
     assert_eq!(

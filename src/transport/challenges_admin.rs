@@ -94,14 +94,9 @@ impl ChallengesAdmin for ChallengesAdminTransport {
     ) -> Result<Response<pb::CreateChallengeResponse>, Status> {
         let (request, headers, call) = parts(request)?;
         let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("create", &request));
-        let terms = terms(
-            &mut violations,
-            named,
-            request.validate_only,
-            &headers,
-            &call,
-        );
+        let named = (&*request.request_id, payload("create", &request));
+        let edit = (named, request.validate_only);
+        let terms = terms(&mut violations, edit, &headers, &call);
         let mut message = request.challenge.unwrap_or_default();
         if message.id.is_empty() {
             message.id = Uuid::new_v4().to_string();
@@ -124,14 +119,9 @@ impl ChallengesAdmin for ChallengesAdminTransport {
     ) -> Result<Response<pb::UpdateChallengeResponse>, Status> {
         let (request, headers, call) = parts(request)?;
         let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("update", &request));
-        let terms = terms(
-            &mut violations,
-            named,
-            request.validate_only,
-            &headers,
-            &call,
-        );
+        let named = (&*request.request_id, payload("update", &request));
+        let edit = (named, request.validate_only);
+        let terms = terms(&mut violations, edit, &headers, &call);
         let message = request.challenge.unwrap_or_default();
         let seen = violations.field("etag", read_etag(&request.etag));
         let inner = violations.field("challenge.etag", read_etag(&message.etag));
@@ -159,14 +149,9 @@ impl ChallengesAdmin for ChallengesAdminTransport {
     ) -> Result<Response<pb::DeleteChallengeResponse>, Status> {
         let (request, headers, call) = parts(request)?;
         let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("delete", &request));
-        let terms = terms(
-            &mut violations,
-            named,
-            request.validate_only,
-            &headers,
-            &call,
-        );
+        let named = (&*request.request_id, payload("delete", &request));
+        let edit = (named, request.validate_only);
+        let terms = terms(&mut violations, edit, &headers, &call);
         let seen = violations.field("etag", read_etag(&request.etag));
         let id = violations.field("id", ChallengeId::parse(&request.id));
         let (Some(terms), Some(seen), Some(id)) = (terms, seen, id) else {
@@ -183,14 +168,9 @@ impl ChallengesAdmin for ChallengesAdminTransport {
     ) -> Result<Response<pb::RevertChallengeResponse>, Status> {
         let (request, headers, call) = parts(request)?;
         let mut violations = FieldViolations::default();
-        let named = (request.request_id.as_str(), payload("revert", &request));
-        let terms = terms(
-            &mut violations,
-            named,
-            request.validate_only,
-            &headers,
-            &call,
-        );
+        let named = (&*request.request_id, payload("revert", &request));
+        let edit = (named, request.validate_only);
+        let terms = terms(&mut violations, edit, &headers, &call);
         let seen = violations.field("etag", read_etag(&request.etag));
         let id = violations.field("id", ChallengeId::parse(&request.id));
         let number = Some(request.revision).filter(|number| *number > 0);
@@ -273,8 +253,7 @@ fn payload(what: &str, request: &impl Message) -> [u8; 32] {
 
 fn terms(
     violations: &mut FieldViolations,
-    (request_id, payload): (&str, [u8; 32]),
-    validate_only: bool,
+    ((request_id, payload), validate_only): ((&str, [u8; 32]), bool),
     headers: &HeaderMap,
     call: &RequestContext,
 ) -> Option<EditTerms> {

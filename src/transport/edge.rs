@@ -49,14 +49,14 @@ pub struct EdgeSettings {
 /// its method, and answers even when the method's code panics.
 #[derive(Clone)]
 pub struct Edge {
-    inner: Arc<Inner>,
+    inner: Arc<EdgeInner>,
     /// Whose connection this one serves.
     peer: Option<IpAddr>,
     /// Set on overflow connections: only health is served; any other call closes them.
     overflow: Option<CancellationToken>,
 }
 
-struct Inner {
+struct EdgeInner {
     catalog: CatalogTransport,
     tips: TipsTransport,
     generated: GeneratedServices,
@@ -64,7 +64,7 @@ struct Inner {
     settings: EdgeSettings,
     bodies: RequestBodies,
     streams: Arc<Semaphore>,
-    leaving: CancellationToken,
+    shutdown: CancellationToken,
     stats: Arc<RpcStats>,
 }
 
@@ -72,7 +72,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infalli
 
 impl Edge {
     /// Serves the catalog and its tips, which are let in by `gate`, and `generated`. Streams end when `gate` is
-    /// closed, and when `leaving` is cancelled.
+    /// closed, and when `shutdown` is cancelled.
     #[must_use]
     pub fn new(
         catalog: CatalogTransport,
@@ -80,9 +80,9 @@ impl Edge {
         generated: GeneratedServices,
         gate: FeatureGate,
         settings: EdgeSettings,
-        leaving: CancellationToken,
+        shutdown: CancellationToken,
     ) -> Self {
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(EdgeInner {
             catalog,
             tips,
             generated,
@@ -90,7 +90,7 @@ impl Edge {
             bodies: RequestBodies::new(settings.max_message_bytes),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
-            leaving,
+            shutdown,
             stats: Arc::default(),
         });
         Self {
@@ -127,7 +127,7 @@ impl Edge {
     }
 }
 
-impl Inner {
+impl EdgeInner {
     async fn answer<B>(
         self: Arc<Self>,
         request: Request<B>,
@@ -198,7 +198,7 @@ impl Inner {
             Kind::StreamTipsBatch => Box::pin(self.tips(request, call, TipsTransport::batch)).await,
             Kind::Reflection => {
                 let reflection = &self.generated.reflection;
-                reflection.answer(request, call, &self.bodies, &self.leaving)
+                reflection.answer(request, call, &self.bodies, &self.shutdown)
             }
             Kind::Generated | Kind::GeneratedUpload => {
                 let limits = || self.stream_limits(None);
@@ -263,7 +263,7 @@ impl Inner {
         let permit = permit.map_err(|_| status::overloaded("too many streams are open"))?;
         Ok(StreamLimits {
             permit,
-            leaving: self.leaving.clone(),
+            shutdown: self.shutdown.clone(),
             gate,
         })
     }

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyStream, Full};
-use prost::DecodeError;
+use prost_reflect::DescriptorError;
 use tonic::{Code, Status, service::Routes};
 use tower::ServiceExt;
 
@@ -53,7 +53,7 @@ impl GeneratedServices {
         cache: CacheAdminTransport,
         tips: TipsAdminTransport,
         controls: ControlsTransport,
-    ) -> Result<Self, DecodeError> {
+    ) -> Result<Self, DescriptorError> {
         let reflection = Reflection::of(&[
             crate::pb::DESCRIPTORS,
             tonic_types::pb::FILE_DESCRIPTOR_SET,
@@ -89,8 +89,8 @@ impl GeneratedServices {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let answer = in_time(call, self.route(request, method, call, bodies, limits)).await;
-        match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
+        let answer = self.route(request, method, call, bodies, limits);
+        match in_time(call, answer).await {
             Ok(mut response) => {
                 let request_id = call.request_id.clone();
                 response.headers_mut().insert(REQUEST_ID, request_id);

@@ -29,7 +29,7 @@ pub struct Health {
     /// What was said last of each name.
     said: Arc<Mutex<BTreeMap<String, bool>>>,
     /// From here on the replica is never ready again.
-    leaving: Arc<AtomicBool>,
+    is_leaving: Arc<AtomicBool>,
     /// Whether operators let calls to the catalog in.
     is_open: Arc<AtomicBool>,
 }
@@ -54,7 +54,7 @@ impl Health {
         let health = Self {
             reporter: HealthReporter::new(),
             said: Arc::default(),
-            leaving: Arc::default(),
+            is_leaving: Arc::default(),
             is_open: Arc::new(AtomicBool::new(true)),
         };
         health.set("liveness", true).await;
@@ -144,14 +144,14 @@ impl Health {
             self.set(name, ready && is_open).await;
         }
         // Looked at last: whoever leaves meanwhile has the last word.
-        if ready && self.leaving.load(SeqCst) {
+        if ready && self.is_leaving.load(SeqCst) {
             self.not_ready().await;
         }
     }
 
     /// Says that calls should go elsewhere, for good.
     pub async fn leave(&self) {
-        self.leaving.store(true, SeqCst);
+        self.is_leaving.store(true, SeqCst);
         self.not_ready().await;
     }
 

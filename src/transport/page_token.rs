@@ -1,6 +1,4 @@
 //! Opaque tokens that lead from one page of a list to the next.
-use std::fmt;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{digest, hmac};
 use uuid::Uuid;
@@ -13,23 +11,16 @@ use crate::domain::{Cursor, Difficulty, Error, ListQuery};
 /// it belongs to, the place where the next page starts, and a MAC. The size of a
 /// page may change from one to the next, as AIP-158 has it. So it works
 /// on every replica of one catalog, and nowhere else, and nobody can make one up.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct PageTokens {
+    /// Its `Debug` shows the algorithm and nothing else.
     key: hmac::Key,
-}
-
-impl fmt::Debug for PageTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PageTokens([REDACTED])")
-    }
 }
 
 /// Tells these tokens from those of histories, and from those of other forms.
 const KIND: u8 = 4;
 /// Half of the MAC: 128 bits are enough against guessing, and the token stays short.
 const MAC_LEN: usize = 16;
-/// kind, filters, difficulty, points, id
-const FIXED_LEN: usize = 1 + 4 + 1 + 4 + 16;
 
 impl PageTokens {
     /// Signs with `key`, which all replicas of one catalog share.
@@ -48,24 +39,45 @@ impl PageTokens {
             title,
             id,
         } = cursor;
-        let mut token = vec![KIND];
-        token.extend(filters(query));
-        token.push(rank(*difficulty));
-        token.extend(points.to_be_bytes());
-        token.extend(id.uuid().as_bytes());
-        token.extend(title.as_bytes());
-        self.seal(token)
+        let mut content = filters(query).to_vec();
+        content.push(rank(*difficulty));
+        content.extend(points.to_be_bytes());
+        content.extend(id.uuid().as_bytes());
+        content.extend(title.as_bytes());
+        self.seal(KIND, &content)
     }
 
-    /// The token that carries `content`, whose first byte tells what it is.
-    pub(super) fn seal(&self, mut content: Vec<u8>) -> String {
-        let mac = hmac::sign(&self.key, &content);
-        content.extend(mac.as_ref().iter().take(MAC_LEN));
-        URL_SAFE_NO_PAD.encode(content)
+    /// The token of this kind that carries `content`.
+    pub(super) fn seal(&self, kind: u8, content: &[u8]) -> String {
+        let mut token = [&[kind], content].concat();
+        let mac = hmac::sign(&self.key, &token);
+        token.extend(mac.as_ref().iter().take(MAC_LEN));
+        URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// What [`Self::seal`] was given; `None` unless it was.
-    pub(super) fn open(&self, token: &str) -> Option<Vec<u8>> {
+    /// What [`Self::seal`] was given, read by `read`; `None` for an empty token, which stands for the first page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPageToken`] unless it is of this kind, was made here, and `read` can read it.
+    pub(super) fn open<T>(
+        &self,
+        kind: u8,
+        token: &str,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let content = self.signed(token);
+        let content = content.as_deref().and_then(<[u8]>::split_first);
+        let content = content.filter(|(of_kind, _)| **of_kind == kind);
+        let value = content.and_then(|(_, content)| read(content));
+        let damaged = Error::InvalidPageToken("is damaged, or was not issued by this catalog");
+        value.map(Some).ok_or(damaged)
+    }
+
+    fn signed(&self, token: &str) -> Option<Vec<u8>> {
         let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let mac = bytes.split_off(bytes.len().checked_sub(MAC_LEN)?);
         let right = hmac::sign(&self.key, &bytes);
@@ -83,32 +95,29 @@ impl PageTokens {
     ///
     /// [`Error::InvalidPageToken`] unless it was made here for the filters of `query`.
     pub(super) fn read(&self, token: &str, query: &ListQuery) -> Result<Option<Cursor>, Error> {
-        if token.is_empty() {
-            return Ok(None);
-        }
-        let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
-        let signed = self.open(token).ok_or_else(damaged)?;
-        let (fixed, title) = signed.split_at_checked(FIXED_LEN).ok_or_else(damaged)?;
-        let [KIND, a, b, c, d, difficulty, rest @ ..] = fixed else {
-            return Err(damaged());
-        };
-        let (points, id) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        if [*a, *b, *c, *d] != filters(query) {
-            return Err(Error::InvalidPageToken(
+        match self.open(KIND, token, cursor)? {
+            Some((of, _)) if of != filters(query) => Err(Error::InvalidPageToken(
                 "was issued for other filters; repeat those of the page before",
-            ));
+            )),
+            opened => Ok(opened.map(|(_, cursor)| cursor)),
         }
-        let by_rank = |known: &Difficulty| rank(*known) == *difficulty;
-        Ok(Some(Cursor {
-            difficulty: Difficulty::ALL
-                .into_iter()
-                .find(by_rank)
-                .ok_or_else(damaged)?,
-            points: i32::from_be_bytes(*points),
-            title: String::from_utf8(title.to_vec()).map_err(|_| damaged())?,
-            id: Uuid::from_slice(id).map_err(|_| damaged())?.into(),
-        }))
     }
+}
+
+/// The filters and the place that a token carries.
+fn cursor(content: &[u8]) -> Option<([u8; 4], Cursor)> {
+    let (filters, rest) = content.split_first_chunk()?;
+    let (difficulty, rest) = rest.split_first()?;
+    let (points, rest) = rest.split_first_chunk()?;
+    let (id, title) = rest.split_first_chunk()?;
+    let mut difficulties = Difficulty::ALL.into_iter();
+    let cursor = Cursor {
+        difficulty: difficulties.find(|known| rank(*known) == *difficulty)?,
+        points: i32::from_be_bytes(*points),
+        title: String::from_utf8(title.to_vec()).ok()?,
+        id: Uuid::from_bytes(*id).into(),
+    };
+    Some((*filters, cursor))
 }
 
 /// The beginning of a hash of the filters.

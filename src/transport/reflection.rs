@@ -2,17 +2,13 @@
 //!
 //! A question that has no answer is answered so, and the stream goes on: clients ask on one stream
 //! for all that they want to know. Its messages are those of both versions, v1 and v1alpha.
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body::Body;
-use prost::{DecodeError, Message};
-use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    OneofDescriptorProto,
-};
+use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -40,24 +36,8 @@ const IDLE: Duration = Duration::from_mins(1);
 
 /// Answers questions about descriptors.
 pub(super) struct Reflection {
-    index: Arc<Index>,
+    contract: Arc<DescriptorPool>,
     streams: Arc<Semaphore>,
-}
-
-/// The files of the contract, as they were compiled in, found by all that they tell of.
-#[derive(Default)]
-struct Index {
-    services: Vec<String>,
-    files: BTreeMap<String, Bytes>,
-    symbols: BTreeMap<String, Bytes>,
-}
-
-/// A set of files, each left as it is: decoded and encoded again it would lose options that are
-/// not known here.
-#[derive(Clone, PartialEq, Message)]
-struct Files {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    file: Vec<Bytes>,
 }
 
 impl Reflection {
@@ -66,16 +46,13 @@ impl Reflection {
     /// # Errors
     ///
     /// When one of them cannot be read.
-    pub(super) fn of(sets: &[&'static [u8]]) -> Result<Self, DecodeError> {
-        let mut index = Index::default();
+    pub(super) fn of(sets: &[&'static [u8]]) -> Result<Self, DescriptorError> {
+        let mut contract = DescriptorPool::new();
         for set in sets {
-            for file in Files::decode(*set)?.file {
-                index.add(&FileDescriptorProto::decode(file.clone())?, &file);
-            }
+            contract.decode_file_descriptor_set(*set)?;
         }
-        index.services.sort_unstable();
         Ok(Self {
-            index: Arc::new(index),
+            contract: Arc::new(contract),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         })
     }
@@ -86,7 +63,7 @@ impl Reflection {
         request: Request<B>,
         call: &RequestContext,
         bodies: &RequestBodies,
-        leaving: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -97,21 +74,21 @@ impl Reflection {
         };
         let limits = StreamLimits {
             permit,
-            leaving: leaving.clone(),
+            shutdown: shutdown.clone(),
             gate: None,
         };
         let (head, body) = request.into_parts();
         let questions = Upload::new(body, head.headers, bodies, call);
-        let index = Arc::clone(&self.index);
-        let answers = stream::try_unfold((questions, index), next_answer);
+        let contract = Arc::clone(&self.contract);
+        let answers = stream::try_unfold((questions, contract), next_answer);
         open(answers.boxed(), call, limits)
     }
 }
 
-type Questions<B> = (Upload<B>, Arc<Index>);
+type Questions<B> = (Upload<B>, Arc<DescriptorPool>);
 
 async fn next_answer<B>(
-    (mut questions, index): Questions<B>,
+    (mut questions, contract): Questions<B>,
 ) -> Result<Option<(Bytes, Questions<B>)>, Status>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -121,108 +98,77 @@ where
         return Ok(None);
     }
     let question = questions.next().await?;
-    let answer = question.map(|question| framed(&index.answer(question)));
-    Ok(answer.map(|answer| (answer, (questions, index))))
+    let answer = question.map(|question| framed(&answer(&contract, question)));
+    Ok(answer.map(|answer| (answer, (questions, contract))))
 }
 
-impl Index {
-    fn add(&mut self, file: &FileDescriptorProto, raw: &Bytes) {
-        if self
-            .files
-            .insert(file.name().to_owned(), raw.clone())
-            .is_some()
-        {
-            return;
+fn answer(
+    contract: &DescriptorPool,
+    question: ServerReflectionRequest,
+) -> ServerReflectionResponse {
+    let answer = match &question.message_request {
+        Some(MessageRequest::ListServices(_)) => {
+            let services = contract.services();
+            let mut names: Vec<_> = services.map(|it| it.full_name().to_owned()).collect();
+            names.sort_unstable();
+            let service = names.into_iter().map(|name| ServiceResponse { name });
+            let service = service.collect();
+            MessageResponse::ListServicesResponse(ListServiceResponse { service })
         }
-        let package = file.package();
-        for message in &file.message_type {
-            self.add_message(package, message, raw);
+        Some(MessageRequest::FileByFilename(name)) => {
+            found("file", name, contract.get_file_by_name(name))
         }
-        for values in &file.enum_type {
-            self.add_enum(package, values, raw);
+        Some(MessageRequest::FileContainingSymbol(name)) => {
+            found("symbol", name, defining_file(contract, name))
         }
-        for service in &file.service {
-            let name = within(package, service.name());
-            for method in &service.method {
-                self.add_symbol(within(&name, method.name()), raw);
-            }
-            self.services.push(name.clone());
-            self.add_symbol(name, raw);
+        // The contract has no extensions.
+        Some(MessageRequest::FileContainingExtension(asked)) => {
+            found("extension of", &asked.containing_type, None)
         }
-    }
-
-    fn add_message(&mut self, scope: &str, message: &DescriptorProto, raw: &Bytes) {
-        let name = within(scope, message.name());
-        for nested in &message.nested_type {
-            self.add_message(&name, nested, raw);
+        Some(MessageRequest::AllExtensionNumbersOfType(name)) => {
+            let base_type_name = name.clone();
+            MessageResponse::AllExtensionNumbersResponse(ExtensionNumberResponse {
+                base_type_name,
+                extension_number: Vec::new(),
+            })
         }
-        for values in &message.enum_type {
-            self.add_enum(&name, values, raw);
-        }
-        let fields = message.field.iter().map(FieldDescriptorProto::name);
-        let oneofs = message.oneof_decl.iter().map(OneofDescriptorProto::name);
-        for part in fields.chain(oneofs) {
-            self.add_symbol(within(&name, part), raw);
-        }
-        self.add_symbol(name, raw);
-    }
-
-    /// The values of an enum are named beside it, not within.
-    fn add_enum(&mut self, scope: &str, values: &EnumDescriptorProto, raw: &Bytes) {
-        for value in &values.value {
-            self.add_symbol(within(scope, value.name()), raw);
-        }
-        self.add_symbol(within(scope, values.name()), raw);
-    }
-
-    fn add_symbol(&mut self, name: String, raw: &Bytes) {
-        self.symbols.insert(name, raw.clone());
-    }
-
-    fn answer(&self, question: ServerReflectionRequest) -> ServerReflectionResponse {
-        let answer = match &question.message_request {
-            Some(MessageRequest::ListServices(_)) => {
-                let services = self.services.iter().cloned();
-                let service = services.map(|name| ServiceResponse { name }).collect();
-                MessageResponse::ListServicesResponse(ListServiceResponse { service })
-            }
-            Some(MessageRequest::FileByFilename(name)) => found("file", name, self.files.get(name)),
-            Some(MessageRequest::FileContainingSymbol(name)) => {
-                found("symbol", name, self.symbols.get(name))
-            }
-            // The contract has no extensions.
-            Some(MessageRequest::FileContainingExtension(asked)) => {
-                found("extension of", &asked.containing_type, None)
-            }
-            Some(MessageRequest::AllExtensionNumbersOfType(name)) => {
-                let base_type_name = name.clone();
-                MessageResponse::AllExtensionNumbersResponse(ExtensionNumberResponse {
-                    base_type_name,
-                    extension_number: Vec::new(),
-                })
-            }
-            None => failed(Code::InvalidArgument, "the question is missing".to_owned()),
-        };
-        ServerReflectionResponse {
-            valid_host: question.host.clone(),
-            original_request: Some(question),
-            message_response: Some(answer),
-        }
+        None => failed(Code::InvalidArgument, "the question is missing".to_owned()),
+    };
+    ServerReflectionResponse {
+        valid_host: question.host.clone(),
+        original_request: Some(question),
+        message_response: Some(answer),
     }
 }
 
-fn within(scope: &str, name: &str) -> String {
-    if scope.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{scope}.{name}")
-    }
+/// The file that defines a message, an enum, a service, or a part of one.
+fn defining_file(contract: &DescriptorPool, symbol: &str) -> Option<FileDescriptor> {
+    let is = |name: &str| name == symbol;
+    let message = contract.all_messages().find(|message| {
+        is(message.full_name())
+            || message.fields().any(|field| is(field.full_name()))
+            || message.oneofs().any(|oneof| is(oneof.full_name()))
+    });
+    let values = || {
+        contract.all_enums().find(|values| {
+            is(values.full_name()) || values.values().any(|value| is(value.full_name()))
+        })
+    };
+    let service = || {
+        contract.services().find(|service| {
+            is(service.full_name()) || service.methods().any(|method| is(method.full_name()))
+        })
+    };
+    let file = message.map(|message| message.parent_file());
+    file.or_else(|| Some(values()?.parent_file()))
+        .or_else(|| Some(service()?.parent_file()))
 }
 
-fn found(what: &str, name: &str, file: Option<&Bytes>) -> MessageResponse {
+fn found(what: &str, name: &str, file: Option<FileDescriptor>) -> MessageResponse {
     match file {
+        // Encoded by the pool, which keeps options that are not known here.
         Some(file) => MessageResponse::FileDescriptorResponse(FileDescriptorResponse {
-            file_descriptor_proto: vec![file.to_vec()],
+            file_descriptor_proto: vec![file.encode_to_vec()],
         }),
         None => failed(Code::NotFound, format!("there is no {what} {name}")),
     }

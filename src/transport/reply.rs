@@ -144,11 +144,8 @@ fn etag_of(answers: &[Answer]) -> Etag {
     for answer in answers {
         names.update(&answer.etag.0);
     }
-    let mut name = [0; 8];
-    name.iter_mut()
-        .zip(names.finish().as_ref())
-        .for_each(|(to, from)| *to = *from);
-    Etag(name)
+    let name = names.finish();
+    Etag(name.as_ref().first_chunk().copied().unwrap_or_default())
 }
 
 /// Whether an `if_none_match` names `etag`: a list as in HTTP, compared weakly, or `*`.

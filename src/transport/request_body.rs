@@ -106,27 +106,26 @@ impl RequestBodies {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (mut all, mut share) = (Received::Nothing, Share::default());
+        let (mut all, mut share) = (Bytes::new(), Share::default());
         let mut deadline = Deadline::of(call);
         while let Some(data) = self.next(&mut body, &mut share, &mut deadline).await? {
-            all = all.and(data);
+            all = joined(all, data);
             // The prefix tells the length early: an oversized message is refused before it is complete.
-            if all.announced().max(all.len().saturating_sub(PREFIX_LEN)) > self.limit_bytes {
+            if announced(&all).max(all.len().saturating_sub(PREFIX_LEN)) > self.limit_bytes {
                 return Err(status::message_too_large(self.limit_bytes));
             }
             self.hold(&mut share, all.len())?;
         }
         // It is not waited for any more, however long its call takes.
         share.place = None;
-        let message = all.into_bytes();
-        let Some(prefix) = message.first_chunk::<PREFIX_LEN>() else {
+        let Some(prefix) = all.first_chunk::<PREFIX_LEN>() else {
             return Err(status::malformed("it ends before the message's length"));
         };
         let length = self.length_of(*prefix, headers)?;
-        if length != message.len() - PREFIX_LEN {
+        if length != all.len() - PREFIX_LEN {
             return Err(status::malformed("it is shorter or longer than it says"));
         }
-        Ok((message, share))
+        Ok((all, share))
     }
 
     /// The next data of a body; `None` at its end. What is not there yet is waited for with a place,
@@ -219,55 +218,21 @@ pub(super) fn data_of<E>(frame: Option<Result<Frame<Bytes>, E>>) -> Option<Resul
     })
 }
 
-/// What came so far. Nearly every request is one piece, which is then not copied.
-enum Received {
-    Nothing,
-    One(Bytes),
-    Many(BytesMut),
+/// What came so far, and what came now. Nearly every request is one piece, which is then not copied.
+fn joined(all: Bytes, data: Bytes) -> Bytes {
+    if all.is_empty() {
+        return data;
+    }
+    let mut all = BytesMut::from(all);
+    all.extend_from_slice(&data);
+    all.freeze()
 }
 
-impl Received {
-    fn and(self, data: Bytes) -> Self {
-        match self {
-            Self::Nothing => Self::One(data),
-            Self::One(first) => {
-                let mut many = BytesMut::from(first);
-                many.extend_from_slice(&data);
-                Self::Many(many)
-            }
-            Self::Many(mut many) => {
-                many.extend_from_slice(&data);
-                Self::Many(many)
-            }
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Nothing => &[],
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    /// The length that the prefix announces; 0 while it is incomplete.
-    fn announced(&self) -> usize {
-        let length = self.as_slice().get(1..PREFIX_LEN);
-        let length = length
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u32::from_be_bytes);
-        usize::try_from(length).unwrap_or(usize::MAX)
-    }
-
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Nothing => Bytes::new(),
-            Self::One(one) => one,
-            Self::Many(many) => many.freeze(),
-        }
-    }
+/// The length that the prefix announces; 0 while it is incomplete.
+fn announced(all: &[u8]) -> usize {
+    let length = all.get(1..PREFIX_LEN);
+    let length = length
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_be_bytes);
+    usize::try_from(length).unwrap_or(usize::MAX)
 }

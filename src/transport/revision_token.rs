@@ -9,10 +9,11 @@ const KIND: u8 = 2;
 
 /// The token for the revisions before `number`, of one challenge or of all.
 pub(super) fn make(tokens: &PageTokens, challenge: Option<ChallengeId>, number: i64) -> String {
-    let mut content = vec![KIND];
-    content.extend(filter(challenge).as_bytes());
-    content.extend(number.to_be_bytes());
-    tokens.seal(content)
+    let filter = filter(challenge);
+    tokens.seal(
+        KIND,
+        &[filter.as_bytes(), &number.to_be_bytes()[..]].concat(),
+    )
 }
 
 /// Before which number the page of `token` starts; `None` for the first.
@@ -25,22 +26,16 @@ pub(super) fn read(
     challenge: Option<ChallengeId>,
     token: &str,
 ) -> Result<Option<i64>, Error> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let damaged = || Error::InvalidPageToken("is damaged, or was not issued by this catalog");
-    let content = tokens.open(token).ok_or_else(damaged)?;
-    let [KIND, rest @ ..] = content.as_slice() else {
-        return Err(damaged());
-    };
-    let (of, number) = rest.split_first_chunk::<16>().ok_or_else(damaged)?;
-    if Uuid::from_bytes(*of) != filter(challenge) {
-        return Err(Error::InvalidPageToken(
+    let content = tokens.open(KIND, token, |content| {
+        let (of, number) = content.split_first_chunk()?;
+        Some((Uuid::from_bytes(*of), number.try_into().ok()?))
+    });
+    match content? {
+        Some((of, _)) if of != filter(challenge) => Err(Error::InvalidPageToken(
             "was issued for another challenge_id; repeat that of the page before",
-        ));
+        )),
+        content => Ok(content.map(|(_, number)| i64::from_be_bytes(number))),
     }
-    let number = number.try_into().map_err(|_| damaged())?;
-    Ok(Some(i64::from_be_bytes(number)))
 }
 
 /// All ones stands for all challenges: no row has it, because it is no UUID of any version.

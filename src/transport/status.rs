@@ -27,66 +27,53 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The one place where an error becomes a status. Logs faults and outages, once.
 pub(super) fn to_status(error: &Error, request_id: &str) -> Status {
-    match error {
-        Error::Invalid(violations) => invalid(violations, error.to_string()),
+    log_failed(error);
+    let (code, details) = match error {
+        Error::Invalid(violations) => (Code::InvalidArgument, invalid(violations)),
         Error::InvalidPageToken(problem) => {
             let mut details = info(ErrorReason::InvalidPageToken, []);
             details.add_bad_request_violation("page_token", *problem);
-            Status::with_error_details(Code::InvalidArgument, error.to_string(), details)
+            (Code::InvalidArgument, details)
         }
-        Error::NotFound { kind, ids } => not_found(kind, ids, error.to_string()),
-        Error::UnknownControl { kind, name, .. } => unknown_control(*kind, name, error.to_string()),
-        Error::EtagMismatch { current } => {
-            let details = etag_mismatch(Some(*current));
-            Status::with_error_details(Code::Aborted, error.to_string(), details)
-        }
+        Error::NotFound { kind, ids } => return not_found(kind, ids, error.to_string()),
+        Error::UnknownControl { kind, name, .. } => (Code::NotFound, unknown_control(*kind, name)),
+        Error::EtagMismatch { current } => (Code::Aborted, etag_mismatch(Some(*current))),
         Error::OtherEnvironment(environment) => {
-            let environment = environment.to_string();
-            let reason = ErrorReason::FlagOfOtherEnvironment;
-            let details = info(reason, [("environment", environment)]);
-            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
+            let environment = [("environment", environment.to_string())];
+            let details = info(ErrorReason::FlagOfOtherEnvironment, environment);
+            (Code::FailedPrecondition, details)
         }
         Error::UnknownTag(tag) => {
             let mut details = info(ErrorReason::TagUnknown, []);
             details.set_resource_info("cache tag", tag, "", "there is no such tag");
-            Status::with_error_details(Code::NotFound, error.to_string(), details)
+            (Code::NotFound, details)
         }
         Error::Refused(refusal) => refused(refusal),
-        Error::EditForbidden { .. } => {
-            log_failed(error);
-            failed_precondition(ErrorReason::EditForbidden, error)
+        Error::EditForbidden { .. } => failed_precondition(ErrorReason::EditForbidden),
+        Error::Declined => failed_precondition(ErrorReason::TipDeclined),
+        Error::NoTipsProvider => failed_precondition(ErrorReason::NoTipsProvider),
+        Error::UnderWay(FleetTask::Warming) => {
+            (Code::Aborted, info(ErrorReason::WarmingAlready, []))
         }
-        Error::UnderWay(chore) => {
-            let reason = match chore {
-                FleetTask::Warming => ErrorReason::WarmingAlready,
-                FleetTask::Generating => ErrorReason::GeneratingAlready,
-            };
-            let details = info(reason, []);
-            Status::with_error_details(Code::Aborted, error.to_string(), details)
+        Error::UnderWay(FleetTask::Generating) => {
+            (Code::Aborted, info(ErrorReason::GeneratingAlready, []))
         }
         Error::Unavailable {
             why, retry_after, ..
-        } => {
-            log_failed(error);
-            unavailable(*why, error.to_string(), *retry_after)
+        } => return unavailable(*why, error.to_string(), *retry_after),
+        Error::Exhausted { retry_after, .. } => {
+            let details = info(ErrorReason::RateLimited, []);
+            let message = error.to_string();
+            return retry_later(Code::ResourceExhausted, message, details, *retry_after);
         }
-        Error::Exhausted { retry_after, .. } => exhausted(error.to_string(), *retry_after),
-        Error::Declined => failed_precondition(ErrorReason::TipDeclined, error),
-        Error::NoTipsProvider => failed_precondition(ErrorReason::NoTipsProvider, error),
-        Error::DeadlineExceeded => deadline_exceeded(),
-        Error::Internal { .. } => {
-            log_failed(error);
-            internal(request_id)
-        }
-    }
+        Error::DeadlineExceeded => return deadline_exceeded(),
+        Error::Internal { .. } => return internal(request_id),
+    };
+    Status::with_error_details(code, error.to_string(), details)
 }
 
-fn failed_precondition(reason: ErrorReason, error: &Error) -> Status {
-    Status::with_error_details(
-        Code::FailedPrecondition,
-        error.to_string(),
-        info(reason, []),
-    )
+fn failed_precondition(reason: ErrorReason) -> (Code, ErrorDetails) {
+    (Code::FailedPrecondition, info(reason, []))
 }
 
 /// Names each id in a detail of its own, as many as the message names.
@@ -101,26 +88,26 @@ fn not_found(kind: &str, ids: &[String], message: String) -> Status {
     )
 }
 
-fn unknown_control(kind: ControlKind, name: &str, message: String) -> Status {
+fn unknown_control(kind: ControlKind, name: &str) -> ErrorDetails {
     let reason = match kind {
         ControlKind::Flag => ErrorReason::FeatureFlagNotFound,
         ControlKind::Setting => ErrorReason::RuntimeSettingNotFound,
     };
     let mut details = info(reason, []);
     details.set_resource_info(kind.as_str(), name, "", "there is none of this name");
-    Status::with_error_details(Code::NotFound, message, details)
+    details
 }
 
-fn invalid(violations: &[FieldViolation], message: String) -> Status {
+fn invalid(violations: &[FieldViolation]) -> ErrorDetails {
     let mut details = info(ErrorReason::InvalidFields, []);
     for violation in violations.iter().take(NAMED_MAX) {
         details.add_bad_request_violation(&violation.field, &violation.problem);
     }
-    Status::with_error_details(Code::InvalidArgument, message, details)
+    details
 }
 
 fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> Status {
-    let mut details = match why {
+    let details = match why {
         Unavailability::Datastore
         | Unavailability::NothingInvalidated
         | Unavailability::InvalidatedHereOnly(_)
@@ -135,11 +122,24 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
     };
     // Callers that failed together must not come back together.
     let retry_after = retry_after.mul_f64(rand::random_range(1.0..1.5));
-    details.set_retry_info(Some(retry_after));
-    let mut status = Status::with_error_details(Code::Unavailable, message, details);
-    status
-        .metadata_mut()
-        .insert(PUSHBACK, pushback(retry_after));
+    retry_later(Code::Unavailable, message, details, retry_after)
+}
+
+/// A status that asks for a pause before the next try: in its details, and where a client's built-in retry looks.
+fn retry_later(
+    code: Code,
+    message: impl Into<String>,
+    mut details: ErrorDetails,
+    pause: Duration,
+) -> Status {
+    details.set_retry_info(Some(pause));
+    let status = Status::with_error_details(code, message, details);
+    let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+    with_metadata(status, PUSHBACK, millis.into())
+}
+
+fn with_metadata(mut status: Status, name: &'static str, value: MetadataValue<Ascii>) -> Status {
+    status.metadata_mut().insert(name, value);
     status
 }
 
@@ -149,8 +149,8 @@ fn etag_mismatch(current: Option<Etag>) -> ErrorDetails {
     info(ErrorReason::EtagMismatch, [("current_etag", current)])
 }
 
-fn refused(refusal: &EditRefusal) -> Status {
-    let (code, details) = match refusal {
+fn refused(refusal: &EditRefusal) -> (Code, ErrorDetails) {
+    match refusal {
         EditRefusal::Exists(id) => {
             let mut details = info(ErrorReason::ChallengeExists, []);
             details.set_resource_info("challenge", id.to_string(), "", "it is in the catalog");
@@ -178,22 +178,7 @@ fn refused(refusal: &EditRefusal) -> Status {
             details.set_resource_info("revision", number.to_string(), "", problem);
             (Code::NotFound, details)
         }
-    };
-    Status::with_error_details(code, refusal.to_string(), details)
-}
-
-fn exhausted(message: String, retry_after: Duration) -> Status {
-    let mut details = info(ErrorReason::RateLimited, []);
-    details.set_retry_info(Some(retry_after));
-    let mut status = Status::with_error_details(Code::ResourceExhausted, message, details);
-    status
-        .metadata_mut()
-        .insert(PUSHBACK, pushback(retry_after));
-    status
-}
-
-fn pushback(pause: Duration) -> MetadataValue<Ascii> {
-    MetadataValue::from(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// The time for a call is over.
@@ -204,13 +189,9 @@ pub(super) fn deadline_exceeded() -> Status {
 
 /// This replica leaves, and with it the stream: others go on with it at once.
 pub(super) fn shutting_down() -> Status {
-    let mut details = info(ErrorReason::ShuttingDown, []);
-    details.set_retry_info(Some(Duration::ZERO));
+    let details = info(ErrorReason::ShuttingDown, []);
     let message = "this replica is shutting down; go on elsewhere with the last resume_token";
-    let mut status = Status::with_error_details(Code::Unavailable, message, details);
-    let pushback = MetadataValue::from(0_u64);
-    status.metadata_mut().insert(PUSHBACK, pushback);
-    status
+    retry_later(Code::Unavailable, message, details, Duration::ZERO)
 }
 
 /// Operators switched this off: elsewhere and later it is off too, until they switch it on.
@@ -221,10 +202,9 @@ pub(super) fn feature_disabled(flag: Flag) -> Status {
         [("feature_flag", name.to_owned())],
     );
     let message = format!("switched off by its operators: feature flag {name}");
-    let mut status = Status::with_error_details(Code::Unavailable, message, details);
-    let never = MetadataValue::from(-1_i64);
-    status.metadata_mut().insert(PUSHBACK, never);
-    status
+    let status = Status::with_error_details(Code::Unavailable, message, details);
+    // Never.
+    with_metadata(status, PUSHBACK, MetadataValue::from(-1_i64))
 }
 
 /// What became of one tip of several, in a message instead of a status.
@@ -309,12 +289,9 @@ pub(super) fn unknown_method(path: &str) -> Status {
 pub(super) fn compressed() -> Status {
     let details = info(ErrorReason::MalformedMessage, []);
     let message = "compressed requests are not read here; send identity";
-    let mut status = Status::with_error_details(Code::Unimplemented, message, details);
+    let status = Status::with_error_details(Code::Unimplemented, message, details);
     let identity = MetadataValue::from_static("identity");
-    status
-        .metadata_mut()
-        .insert("grpc-accept-encoding", identity);
-    status
+    with_metadata(status, "grpc-accept-encoding", identity)
 }
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {
@@ -325,11 +302,8 @@ fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> E
 fn reason_info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorInfo {
     let name = reason.as_str_name();
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
-    let metadata: HashMap<String, String> = metadata
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    ErrorInfo::new(name, DOMAIN, metadata)
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+    ErrorInfo::new(name, DOMAIN, HashMap::from(metadata))
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use super::{
     context::{REQUEST_ID, RequestContext},
     reply::framed,
     request_body::RequestBodies,
-    status,
     unary::{in_time, refuse},
 };
 use crate::domain::Error;
@@ -42,8 +41,7 @@ where
         let limits = limits()?;
         Ok((handle(message, &head.headers).await?, limits))
     };
-    let begun = in_time(call, begun).await;
-    match begun.unwrap_or_else(|| Err(status::deadline_exceeded())) {
+    match in_time(call, begun).await {
         Ok((messages, limits)) => open(encoded(messages, call), call, limits),
         Err(status) => refuse(&status, call),
     }

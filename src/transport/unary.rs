@@ -40,24 +40,24 @@ where
         let (message, _share) = bodies.read(body, &head.headers, call).await?;
         handle(message, &head.headers).await
     };
-    let answer = in_time(call, answer).await;
-    match answer.unwrap_or_else(|| Err(status::deadline_exceeded())) {
+    match in_time(call, answer).await {
         Ok(reply) => ok(reply, call),
         Err(status) => refuse(&status, call),
     }
 }
 
 /// What `work` gives before the call's time is over. What is ready at once needs no timer.
-pub(super) async fn in_time<T>(call: &RequestContext, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn in_time<T>(
+    call: &RequestContext,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
     let mut work = pin!(work);
     let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
-    match first {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => {
-            let deadline = Instant::from_std(call.deadline);
-            timeout_at(deadline, work).await.ok()
-        }
-    }
+    let Poll::Ready(done) = first else {
+        let done = timeout_at(Instant::from_std(call.deadline), work).await;
+        return done.unwrap_or_else(|_| Err(status::deadline_exceeded()));
+    };
+    done
 }
 
 /// Sends the answer.
