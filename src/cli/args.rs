@@ -6,6 +6,14 @@ use clap::{
     builder::{PossibleValue, TypedValueParser},
 };
 
+/// A command that only has commands of its own.
+pub(super) fn group(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+}
+
 /// `--name VALUE`.
 pub(super) fn option(name: &'static str, value_name: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value_name)

@@ -45,12 +45,14 @@ pub(super) fn call<T>(
     config: &ClientConfig,
     ask: impl AsyncFnOnce(Channel) -> Result<Response<T>, Status>,
 ) -> Result<T, Failure> {
-    runtime::command()?.block_on(async {
-        let answer = ask(connect(config).await?).await;
-        answer
-            .map(Response::into_inner)
-            .map_err(|status| refused(&status))
-    })
+    runtime::command()?.block_on(async { answer(ask(connect(config).await?).await) })
+}
+
+/// What the server answered, or what it said instead.
+pub(super) fn answer<T>(answer: Result<Response<T>, Status>) -> Result<T, Failure> {
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| refused(&status))
 }
 
 /// Waits until a call that answers bit by bit begins to; silence is a fault.
@@ -58,10 +60,7 @@ pub(super) async fn begun<T>(
     config: &ClientConfig,
     call: impl Future<Output = Result<Response<Streaming<T>>, Status>>,
 ) -> Result<Streaming<T>, Failure> {
-    let answer = timeout(config.timeout, call).await.map_err(|_| silent())?;
-    answer
-        .map(Response::into_inner)
-        .map_err(|status| refused(&status))
+    answer(timeout(config.timeout, call).await.map_err(|_| silent())?)
 }
 
 /// The next message of such an answer, if there is one; a longer silence than `patience` is a fault.

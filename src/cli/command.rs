@@ -6,7 +6,7 @@ use clap_complete::env::Shells;
 
 use super::{
     admin,
-    args::{option, switch, whole},
+    args::{group, option, switch, whole},
     history, id, output, settings, tips,
 };
 use crate::domain::{Difficulty, PageSize};
@@ -71,10 +71,7 @@ fn migrate() -> Command {
     let status = Command::new("status")
         .about("Shows what is applied and what is missing")
         .after_help("Exit codes: 0 nothing is pending, 1 something is, or it cannot be told, 2 wrong usage.");
-    Command::new("migrate")
-        .about("Brings the database to this version's schema")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+    group("migrate", "Brings the database to this version's schema")
         .subcommands([up, status].map(|sub| sub.args(settings::database_args()).arg(output::arg())))
 }
 
@@ -110,14 +107,9 @@ fn config() -> Command {
     let redis_acl = Command::new("redis-acl").about(
         "Prints the rules of a Redis user with the rights that a server of REDIS_URL needs, and no more",
     );
-    Command::new("config")
-        .about("Checks or shows the settings")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommands(
-            [check, print, redis_acl]
-                .map(|sub| sub.args(settings::serve_args()).arg(output::arg())),
-        )
+    let verbs = [check, print, redis_acl];
+    group("config", "Checks or shows the settings")
+        .subcommands(verbs.map(|verb| verb.args(settings::serve_args()).arg(output::arg())))
 }
 
 fn health() -> Command {
@@ -131,8 +123,8 @@ fn health() -> Command {
     );
     Command::new("health")
         .about("Asks a running server whether it serves, as a Kubernetes probe does")
-        .args([service, watch, output::arg()])
-        .args(settings::client_args())
+        .args([service, watch])
+        .args(settings::call_args())
         .after_help(
             "Examples:\n  \
              # an exec probe\n  \
@@ -155,8 +147,8 @@ fn list() -> Command {
     let all = switch("all", "Follows the pages to the end");
     Command::new("list")
         .about("Lists challenges of a running server")
-        .args([difficulty, page_size, all, output::arg()])
-        .args(settings::client_args())
+        .args([difficulty, page_size, all])
+        .args(settings::call_args())
         .after_help(
             "Examples:\n  \
              # a table on a terminal\n  \
@@ -171,12 +163,12 @@ fn list() -> Command {
 fn get() -> Command {
     Command::new("get")
         .about("Shows one challenge of a running server")
-        .args([id::arg(), output::arg()])
-        .args(settings::client_args())
+        .arg(id::arg())
+        .args(settings::call_args())
 }
 
 fn tips() -> Command {
-    tips::command().args(settings::client_args()).after_help(
+    tips::command().args(settings::call_args()).after_help(
         "Examples:\n  \
              # the text as it comes, then its source and how long it took\n  \
              challenges-catalog tips 7368dad2-43a3-4359-95c9-2405f700f00e\n  \

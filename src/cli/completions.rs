@@ -130,12 +130,7 @@ fn with_shared(command: Command) -> Command {
         return command;
     }
     command
-        .arg(output::arg().hide(true))
-        .args(
-            settings::client_args()
-                .into_iter()
-                .map(|arg| arg.hide(true)),
-        )
+        .args(settings::call_args().into_iter().map(|arg| arg.hide(true)))
         .mut_subcommands(with_shared)
 }
 

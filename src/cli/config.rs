@@ -65,11 +65,6 @@ fn check(output: Output, loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn refuse(output: Output, problems: &Problems) -> Result<(), Failure> {
-    let problems: Vec<_> = problems
-        .0
-        .iter()
-        .map(|problem| json!({ "name": problem.name, "text": problem.text }))
-        .collect();
-    output.data(&json!({ "ok": false, "problems": problems, "warnings": [] }))?;
+    output.data(&json!({ "ok": false, "problems": problems.0, "warnings": [] }))?;
     Err(Failure::quiet(2))
 }

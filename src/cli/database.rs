@@ -41,10 +41,10 @@ pub(super) fn migrate(matches: &ArgMatches, environment: &EnvVars) -> Result<(),
     if output.is_data() {
         return output.data(&migrated);
     }
-    tell(&migrated)
+    show_migrated(&migrated)
 }
 
-fn tell(migrated: &Migrated) -> Result<(), Failure> {
+fn show_migrated(migrated: &Migrated) -> Result<(), Failure> {
     if migrated.adopted {
         output::line("adopted the table approach_challenges that was there")?;
     }

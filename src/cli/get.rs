@@ -1,7 +1,7 @@
 //! `get ID`.
 use clap::ArgMatches;
 
-use super::{client, failure::Failure, id, json::json, output::Output, screen, settings, view};
+use super::{client, failure::Failure, id, json::json, output::Output, settings, view};
 use crate::{
     config::EnvVars,
     pb::{
@@ -24,10 +24,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
             .get_challenge(request)
             .await
     })?;
-    let warning = view::warning(answer.freshness.as_ref());
-    if let (Some(warning), false) = (warning, output.is_table()) {
-        screen::remark(&warning, environment);
-    }
+    view::warn(answer.freshness.as_ref(), output, environment);
     if output.is_data() {
         return output.data(&json(&answer)?);
     }
@@ -44,7 +41,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         update_time: challenge.update_time,
         etag: answer.etag,
     };
-    output.whole_rows(["FIELD", "VALUE"], view::rows(&challenge))?;
+    output.pairs(["FIELD", "VALUE"], view::rows(&challenge))?;
     match answer.freshness {
         Some(freshness) if output.is_table() => {
             output.text(&format!("\n{}", view::summary(&freshness)))

@@ -5,7 +5,7 @@ use clap::{ArgMatches, Command};
 use serde_json::json;
 
 use super::{
-    args::{option, switch},
+    args::{group, option, switch},
     confirm, database,
     failure::Failure,
     output::{self, Output},
@@ -38,11 +38,8 @@ pub(super) fn command() -> Command {
              challenges-catalog history prune --older-than 365d --yes\n\n\
              Works in short steps, beside everything else; Ctrl-C ends it, and what is gone stays gone.\n\
              Exit codes: 0 done; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.");
-    Command::new("history")
-        .about("Shortens the history of changes, which `admin challenges history` shows")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(prune)
+    let about = "Shortens the history of changes, which `admin challenges history` shows";
+    group("history", about).subcommand(prune)
 }
 
 /// Does what the command says.

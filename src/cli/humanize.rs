@@ -1,14 +1,14 @@
 //! Figures for people.
 use std::time::{Duration, SystemTime};
 
-use prost_types::{Duration as Told, Timestamp};
+use prost_types::{Duration as ProtoDuration, Timestamp};
 
 /// What stands where nothing is known.
 pub(super) const NONE: &str = "–";
 
 /// Such as `12 µs`, `3.4 ms`, `1.2 s` or `5 min`.
-pub(super) fn time(told: Option<&Told>) -> String {
-    let time = told.and_then(|told| Duration::try_from(*told).ok());
+pub(super) fn time(length: Option<&ProtoDuration>) -> String {
+    let time = length.and_then(|length| Duration::try_from(*length).ok());
     seconds(time.map(|time| time.as_secs_f64()))
 }
 
@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn figures_have_the_unit_that_suits_them() {
-        let told = |nanos: i64| {
+        let shown = |nanos: i64| {
             let time = Duration::from_nanos(nanos.unsigned_abs());
-            super::time(Told::try_from(time).ok().as_ref())
+            super::time(ProtoDuration::try_from(time).ok().as_ref())
         };
-        assert_eq!(told(12_000), "12 µs");
-        assert_eq!(told(3_400_000), "3.4 ms");
-        assert_eq!(told(1_250_000_000), "1.2 s");
-        assert_eq!(told(125_000_000_000), "2 min");
+        assert_eq!(shown(12_000), "12 µs");
+        assert_eq!(shown(3_400_000), "3.4 ms");
+        assert_eq!(shown(1_250_000_000), "1.2 s");
+        assert_eq!(shown(125_000_000_000), "2 min");
         assert_eq!(super::time(None), NONE);
         assert_eq!((bytes(0), bytes(1_536)), ("0 B".into(), "1.5 KiB".into()));
         assert_eq!(percent(Some(0.993)), "99.3 %");

@@ -79,7 +79,7 @@ pub(super) fn all_whole(
         return Ok(typed);
     }
     let found = beginning_with(config, &short, usize::MAX);
-    let Found {
+    let FoundIds {
         ids: found,
         is_stale,
     } = runtime::command()?.block_on(found)?;
@@ -120,7 +120,7 @@ pub(super) fn all_whole(
 
 /// What a look for ids found.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct FoundIds {
     /// Each id with its challenge's title.
     pub(super) ids: Vec<(String, String)>,
     /// Whether a page of it may be old, so that a challenge that is not in it may be there.
@@ -133,7 +133,7 @@ pub(super) async fn beginning_with(
     config: &ClientConfig,
     beginnings: &[String],
     most: usize,
-) -> Result<Found, Failure> {
+) -> Result<FoundIds, Failure> {
     let looked_up = timeout(config.timeout, look_up(config, beginnings, most)).await;
     looked_up.unwrap_or_else(|_| {
         let timeout = config.timeout;
@@ -148,20 +148,16 @@ async fn look_up(
     config: &ClientConfig,
     beginnings: &[String],
     most: usize,
-) -> Result<Found, Failure> {
+) -> Result<FoundIds, Failure> {
     let mut catalog = ChallengesCatalogClient::new(client::connect(config).await?);
     let mut request = ListChallengesRequest {
         page_size: PageSize::MAX.get().into(),
         ..Default::default()
     };
-    let mut found = Found::default();
+    let mut found = FoundIds::default();
     loop {
-        let answer = catalog
-            .list_challenges(client::request(config, request.clone()))
-            .await;
-        let page = answer
-            .map_err(|status| client::refused(&status))?
-            .into_inner();
+        let asked = client::request(config, request.clone());
+        let page = client::answer(catalog.list_challenges(asked).await)?;
         found.is_stale |= page.freshness.is_some_and(|freshness| freshness.stale);
         let challenges = page.challenges.into_iter();
         let challenges = challenges.map(|it| (clean(&it.id), clean(&it.title)));

@@ -1,6 +1,6 @@
 //! `list`.
 use clap::ArgMatches;
-use tonic::{Response, transport::Channel};
+use tonic::transport::Channel;
 
 use super::{
     client,
@@ -8,7 +8,7 @@ use super::{
     failure::Failure,
     json::json,
     output::Output,
-    runtime, screen, settings,
+    runtime, settings,
     view::{self, difficulty, difficulty_of},
 };
 use crate::{
@@ -84,12 +84,8 @@ async fn page(
     catalog: &mut ChallengesCatalogClient<Channel>,
     request: &ListChallengesRequest,
 ) -> Result<ListChallengesResponse, Failure> {
-    let answer = catalog
-        .list_challenges(client::request(config, request.clone()))
-        .await;
-    answer
-        .map(Response::into_inner)
-        .map_err(|status| client::refused(&status))
+    let request = client::request(config, request.clone());
+    client::answer(catalog.list_challenges(request).await)
 }
 
 fn show(
@@ -97,10 +93,7 @@ fn show(
     environment: &EnvVars,
     list: &ListChallengesResponse,
 ) -> Result<(), Failure> {
-    let warning = view::warning(list.freshness.as_ref());
-    if let (Some(warning), false) = (warning, output.is_table()) {
-        screen::remark(&warning, environment);
-    }
+    view::warn(list.freshness.as_ref(), output, environment);
     if output.is_data() {
         return output.data(&json(list)?);
     }

@@ -21,14 +21,9 @@ enum Shape {
     Table,
     /// Tab-separated lines without a heading.
     Plain,
-    /// For programs.
-    Data(Format),
-}
-
-/// How programs are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+    /// JSON, for programs.
     Json,
+    /// YAML, for programs.
     Yaml,
 }
 
@@ -68,8 +63,8 @@ impl Output {
     pub(super) fn new(matches: &ArgMatches, environment: &EnvVars) -> Self {
         let is_terminal = stdout().is_terminal();
         let shape = match matches.get_one::<String>("output").map(String::as_str) {
-            Some("json") => Shape::Data(Format::Json),
-            Some("yaml") => Shape::Data(Format::Yaml),
+            Some("json") => Shape::Json,
+            Some("yaml") => Shape::Yaml,
             Some(_) => Shape::Table,
             None if is_terminal => Shape::Table,
             None => Shape::Plain,
@@ -86,7 +81,7 @@ impl Output {
 
     /// True when programs read, who want every field and nothing else.
     pub(super) fn is_data(self) -> bool {
-        matches!(self.shape, Shape::Data(_))
+        matches!(self.shape, Shape::Json | Shape::Yaml)
     }
 
     /// True when people read along, who like a heading and a summary.
@@ -132,6 +127,16 @@ impl Output {
         lines(&self.laid_out(headings, rows, Overflow::Wrap))
     }
 
+    /// As [`Self::whole_rows`], for names with their values.
+    pub(super) fn pairs(
+        self,
+        headings: [&str; 2],
+        pairs: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<(), Failure> {
+        let rows = pairs.into_iter();
+        self.whole_rows(headings, rows.map(|(name, value)| [name.to_owned(), value]))
+    }
+
     fn laid_out<const N: usize>(
         self,
         headings: [&str; N],
@@ -155,7 +160,7 @@ impl Output {
 
     /// Writes the one answer for a program: JSON is indented, so that people can read it too.
     pub(super) fn data(self, value: &impl Serialize) -> Result<(), Failure> {
-        if self.shape == Shape::Data(Format::Yaml) {
+        if self.shape == Shape::Yaml {
             return line(yaml(value)?.trim_end());
         }
         line(&escape::json(&written(serde_json::to_string_pretty(
@@ -166,7 +171,7 @@ impl Output {
     /// Writes one of many answers for a program: JSON on a line of its own, or a document of a
     /// stream of YAML.
     pub(super) fn data_item(self, value: &impl Serialize) -> Result<(), Failure> {
-        if self.shape == Shape::Data(Format::Yaml) {
+        if self.shape == Shape::Yaml {
             return line(&format!("---\n{}", yaml(value)?.trim_end()));
         }
         line(&escape::json(&written(serde_json::to_string(value))?))

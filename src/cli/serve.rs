@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::{self, Greet},
     config::{Config, EnvVars, LogConfig, LogFormat, load},
-    telemetry::{self, Format, LogFilter, LogQueue},
+    telemetry::{self, LineFormat, LogFilter, LogQueue},
 };
 
 /// Serves until told to stop.
@@ -37,17 +37,17 @@ pub(super) fn run(
     }
     let (flags, again) = (settings::flags(matches), environment.clone());
     let read_again = Arc::new(move || load(&flags, &again));
-    let is_seen = matches!(format, Format::Text { .. }) && stderr().is_terminal();
+    let is_seen = matches!(format, LineFormat::Text { .. }) && stderr().is_terminal();
     let greet = is_seen.then(|| greeting(&loaded.config, program, log.clone(), environment));
     let work = app::serve(loaded, (log.clone(), filter), read_again, greet);
     let served = runtime::serve(work)?;
     served.map_err(|error| {
         match format {
             // What collects JSON lines must be able to read the last one too.
-            Format::Json => {
+            LineFormat::Json => {
                 tracing::error!(error = chain(error.as_ref()), "the server cannot run");
             }
-            Format::Text { .. } => {
+            LineFormat::Text { .. } => {
                 let failure = Failure::caused("the server cannot run", error.as_ref());
                 // By way of the log, whose reader is not waited for; it takes everything.
                 let _ = writeln!(log, "{}", failure.text(environment));
@@ -76,7 +76,7 @@ pub(super) fn start_log<W>(
     filter: &str,
     environment: &EnvVars,
     writer: W,
-) -> Result<(Format, LogFilter), Failure>
+) -> Result<(LineFormat, LogFilter), Failure>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -84,8 +84,8 @@ where
     let terminal = screen != Screen::None;
     let color = screen.has_color(environment);
     let format = match (log.format, terminal) {
-        (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
-        (LogFormat::Text, _) | (LogFormat::Auto, true) => Format::Text { color },
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => LineFormat::Json,
+        (LogFormat::Text, _) | (LogFormat::Auto, true) => LineFormat::Text { color },
     };
     let filter = telemetry::init(filter, format, writer);
     let filter = filter.map_err(|error| Failure::caused(CANNOT_LOG, &error))?;

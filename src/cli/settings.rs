@@ -5,7 +5,7 @@ use super::{
     args::suggest,
     escape::clean,
     failure::{Failure, SERVE_HELP},
-    screen,
+    output, screen,
 };
 use crate::config::{
     CLIENT_SETTINGS, CONFIG_FILE, ClientConfig, EnvVars, Flags, Loaded, SETTINGS, Section, Setting,
@@ -22,9 +22,10 @@ pub(super) fn database_args() -> Vec<Arg> {
     args(|section| matches!(section, Section::Database | Section::Log))
 }
 
-/// The settings of commands that call a server.
-pub(super) fn client_args() -> Vec<Arg> {
-    CLIENT_SETTINGS.iter().map(arg).collect()
+/// What commands that call a server take: `--output`, and how the server is reached.
+pub(super) fn call_args() -> Vec<Arg> {
+    let settings = CLIENT_SETTINGS.iter().map(arg);
+    std::iter::once(output::arg()).chain(settings).collect()
 }
 
 /// The settings in force for a command of the server's side.

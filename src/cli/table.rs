@@ -26,10 +26,10 @@ pub(super) fn table<const N: usize>(
     width: Option<usize>,
     overflow: Overflow,
 ) -> String {
-    let mut columns = headings.map(|heading| vec![Cell::of(heading)]);
+    let mut columns = headings.map(|heading| vec![TableCell::of(heading)]);
     for row in rows {
         for (column, text) in columns.iter_mut().zip(row) {
-            column.push(Cell::of(&text));
+            column.push(TableCell::of(&text));
         }
     }
     if let Some(width) = width
@@ -68,12 +68,12 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
 }
 
 /// A cell's text, in lines once it is wrapped, and the colour around it.
-struct Cell {
+struct TableCell {
     paint: String,
     lines: Vec<String>,
 }
 
-impl Cell {
+impl TableCell {
     /// Text of others has no escape character, so one is that of a colour.
     fn of(text: &str) -> Self {
         let painted = text
@@ -106,7 +106,7 @@ impl Cell {
 }
 
 /// A heading, and the cells below it.
-type Column = Vec<Cell>;
+type Column = Vec<TableCell>;
 
 fn column_width(column: &Column) -> usize {
     let lines = column.iter().flat_map(|cell| &cell.lines);
@@ -120,7 +120,7 @@ fn row_width(columns: &[Column]) -> usize {
 
 /// Shortens a column of ids, as far as none is taken for another.
 fn shorten_ids(column: &mut Column) {
-    let ids: BTreeSet<_> = column.iter().skip(1).map(Cell::text).collect();
+    let ids: BTreeSet<_> = column.iter().skip(1).map(TableCell::text).collect();
     if !ids.iter().all(|id| uuid::Uuid::try_parse(id).is_ok()) {
         return;
     }

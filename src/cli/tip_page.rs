@@ -30,7 +30,7 @@ pub(super) struct TipPage<'a> {
     first_text: Option<Duration>,
     text: String,
     /// What has room for the next word, on a terminal.
-    line: Line,
+    line: WrappingLine,
     is_done: bool,
 }
 
@@ -42,7 +42,7 @@ impl<'a> TipPage<'a> {
             asked,
             first_text: None,
             text: String::new(),
-            line: Line::of(output.width()),
+            line: WrappingLine::of(output.width()),
             is_done: false,
         }
     }
@@ -63,7 +63,7 @@ impl<'a> TipPage<'a> {
                     output::piece(&self.line.rest())?;
                     let notice = self.output.paint(Color::Yellow, notice(reset));
                     output::line(&format!("\n\n[{notice}]\n"))?;
-                    self.line = Line::of(self.output.width());
+                    self.line = WrappingLine::of(self.output.width());
                 }
             }
             Some(Event::Done(done)) => {
@@ -157,13 +157,13 @@ fn times(first_text: Option<Duration>, total: Duration) -> String {
 
 /// A line of a terminal that fills while text comes: a word is held back until its end is known, so
 /// that none is broken in two.
-struct Line {
+struct WrappingLine {
     width: Option<usize>,
     column: usize,
     word: String,
 }
 
-impl Line {
+impl WrappingLine {
     fn of(width: Option<usize>) -> Self {
         Self {
             width,
@@ -210,11 +210,11 @@ mod tests {
 
     #[test]
     fn a_tip_breaks_between_words_however_it_comes() {
-        let mut line = Line::of(Some(10));
+        let mut line = WrappingLine::of(Some(10));
         let pieces = ["One tw", "o thr", "ee four\nfi", "ve"].map(|piece| line.take(piece));
         assert_eq!(pieces, ["One ", "two ", "\nthree four\n", ""]);
         assert_eq!(line.rest(), "five");
-        assert_eq!(Line::of(None).take("One tw"), "One tw");
+        assert_eq!(WrappingLine::of(None).take("One tw"), "One tw");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     failure::Failure,
     id,
     json::json,
-    output::{self, Output},
+    output::Output,
     runtime, settings,
     tip_page::TipPage,
 };
@@ -37,7 +37,7 @@ pub(super) fn command() -> Command {
         .about("Shows a tip for one challenge as a running server writes it")
         .arg(id::arg())
         .args(wording())
-        .args([mode, output::arg()])
+        .arg(mode)
 }
 
 /// `--locale` and `--persona`.

@@ -65,13 +65,8 @@ fn show(output: Output, report: &Report) -> Result<(), Failure> {
     }
     output::line("")?;
     let findings = report.findings.iter().map(|finding| {
-        let severity = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
         [
-            severity.to_owned(),
+            finding.severity.to_string(),
             clean(&finding.subject),
             clean(&finding.text),
         ]

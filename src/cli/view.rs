@@ -1,6 +1,7 @@
 //! Challenges and the freshness of answers, for people.
-use super::{escape::clean, humanize, json::word};
+use super::{escape::clean, humanize, json::word, output::Output, screen};
 use crate::{
+    config::EnvVars,
     domain::Difficulty as Named,
     pb::{admin::v1::EditedChallenge, catalog::v1 as pb},
 };
@@ -17,15 +18,16 @@ pub(super) fn summary(freshness: &pb::Freshness) -> String {
     format!("from {source}{age}\nversion {}", clean(&freshness.version))
 }
 
-/// What must not be overlooked of an answer, if there is anything.
-pub(super) fn warning(freshness: Option<&pb::Freshness>) -> Option<String> {
-    let freshness = freshness.filter(|freshness| freshness.stale)?;
-    let age = freshness.staleness_bound.as_ref();
-    let age = age.map(|bound| format!(", {} old or more", humanize::time(Some(bound))));
-    let age = age.unwrap_or_default();
-    Some(format!(
-        "warning: a stale copy{age}: the server cannot read its database"
-    ))
+/// Warns of a stale answer, where the answer is shown without its [`summary`].
+pub(super) fn warn(freshness: Option<&pb::Freshness>, output: Output, environment: &EnvVars) {
+    let stale = freshness.filter(|freshness| freshness.stale && !output.is_table());
+    if let Some(freshness) = stale {
+        let age = freshness.staleness_bound.as_ref();
+        let age = age.map(|bound| format!(", {} old or more", humanize::time(Some(bound))));
+        let age = age.unwrap_or_default();
+        let warning = format!("warning: a stale copy{age}: the server cannot read its database");
+        screen::remark(&warning, environment);
+    }
 }
 
 /// Takes in how fresh another page of the same list is: together they are as fresh as the worse.
@@ -49,7 +51,7 @@ pub(super) fn difficulty_of(typed: Option<&String>) -> pb::Difficulty {
 }
 
 /// A challenge as its editors see it, in a row for each field that has something.
-pub(super) fn rows(challenge: &EditedChallenge) -> impl Iterator<Item = [String; 2]> {
+pub(super) fn rows(challenge: &EditedChallenge) -> impl Iterator<Item = (&'static str, String)> {
     let rows = [
         ("id", Some(challenge.id.clone())),
         ("difficulty", Some(difficulty(challenge.difficulty()))),
@@ -68,5 +70,5 @@ pub(super) fn rows(challenge: &EditedChallenge) -> impl Iterator<Item = [String;
         ("etag", Some(challenge.etag.clone())),
     ];
     let rows = rows.into_iter();
-    rows.filter_map(|(name, value)| Some([name.to_owned(), clean(&value?)]))
+    rows.filter_map(|(name, value)| Some((name, clean(&value?))))
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 pub struct FailureLog {
     /// Looked at first by all that works.
     is_failing: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<FailureState>,
 }
 
 /// What a line has to say of a failure that lasts.
@@ -31,7 +31,7 @@ pub struct Failing {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FailureState {
     since: Option<Instant>,
     /// Whether the log has the beginning of this failure.
     is_told: bool,
@@ -70,12 +70,12 @@ impl FailureLog {
         self.is_failing.load(Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FailureState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl FailureState {
     fn failed(&mut self, now: Instant) -> Option<Failing> {
         (self.failures, self.all) = (self.failures + 1, self.all + 1);
         let since = *self.since.get_or_insert(now);
@@ -111,7 +111,7 @@ impl State {
 #[derive(Debug, Default)]
 pub struct LineLimit(Mutex<Window>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Window {
     began: Option<Instant>,
     lines: u32,
@@ -125,7 +125,11 @@ impl LineLimit {
     /// Nothing was told yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Mutex::new(Window::EMPTY))
+        Self(Mutex::new(Window {
+            began: None,
+            lines: 0,
+            left_out: 0,
+        }))
     }
 
     /// Whether the line may be told, and then how many were not since the line before; for the
@@ -136,19 +140,7 @@ impl LineLimit {
     }
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        Self::EMPTY
-    }
-}
-
 impl Window {
-    const EMPTY: Self = Self {
-        began: None,
-        lines: 0,
-        left_out: 0,
-    };
-
     fn admit(&mut self, now: Instant) -> Option<u64> {
         let is_over = self
             .began
@@ -175,7 +167,7 @@ mod tests {
 
     /// What the log has of attempts that end so, at these seconds: failures and seconds of each line.
     fn told(attempts: &[(u64, bool)]) -> Vec<Option<(u64, u64)>> {
-        let (mut state, start) = (State::default(), Instant::now());
+        let (mut state, start) = (FailureState::default(), Instant::now());
         let attempts = attempts.iter();
         let line = |(at, works): &(u64, bool)| {
             let now = start + seconds(*at);
@@ -239,7 +231,7 @@ mod tests {
 
     #[test]
     fn ten_lines_in_ten_seconds_are_let_through_and_the_next_tells_of_the_others() {
-        let (mut window, start) = (Window::EMPTY, Instant::now());
+        let (mut window, start) = (Window::default(), Instant::now());
         for _ in 0..10 {
             assert_eq!(window.admit(start), Some(0));
         }

@@ -19,7 +19,7 @@ use tracing_subscriber::{
 pub(super) struct FlatJson;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct JsonLine<'a> {
     timestamp: String,
     level: &'a str,
     target: &'a str,
@@ -65,7 +65,7 @@ where
         fields.retain(|name, _| !OWN.contains(&name.as_str()) && !name.starts_with("log."));
 
         let metadata = event.metadata();
-        let line = Line {
+        let line = JsonLine {
             timestamp: now()?,
             level: metadata.level().as_str(),
             target: metadata.target(),

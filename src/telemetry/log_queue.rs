@@ -25,11 +25,11 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Takes log lines: each `write` is one line. Clones are the same queue.
 #[derive(Clone, Default)]
-pub struct LogQueue(Arc<Shared>);
+pub struct LogQueue(Arc<SharedQueue>);
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedQueue {
+    state: Mutex<QueueState>,
     /// There is something to write.
     filled: Condvar,
     /// All is written.
@@ -38,14 +38,14 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
-    waiting: Lines,
+struct QueueState {
+    waiting: LineBuffer,
     is_writing: bool,
 }
 
 /// Lines, one behind the other.
 #[derive(Default)]
-struct Lines {
+struct LineBuffer {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -53,29 +53,29 @@ struct Lines {
 /// Lines that were lost, as far as the log has it.
 #[derive(Default)]
 struct Losses {
-    told: u64,
+    reported: u64,
     problem: Option<String>,
 }
 
 impl Losses {
     /// Tells of those beyond the ones before, where `lost` are all.
-    fn tell(&mut self, lost: u64) {
-        if lost > self.told {
+    fn report(&mut self, lost: u64) {
+        if lost > self.reported {
             let problem = self.problem.take();
             tracing::warn!(
                 component = "log",
-                lines = lost - self.told,
+                lines = lost - self.reported,
                 problem = problem.unwrap_or_else(|| "they were read too slowly".to_owned()),
                 "log lines were lost; they went to no other place"
             );
-            self.told = lost;
+            self.reported = lost;
         }
     }
 }
 
 /// Gives what still waits a moment to be written when it is dropped, and not more.
 #[must_use = "what was logged last is lost without it"]
-pub struct LogGuard(LogQueue);
+pub struct LogFlushGuard(LogQueue);
 
 impl LogQueue {
     /// A queue that a thread writes to standard error, to the end of the process.
@@ -98,8 +98,8 @@ impl LogQueue {
     }
 
     /// What waits for the last lines when the process ends.
-    pub fn guard(&self) -> LogGuard {
-        LogGuard(self.clone())
+    pub fn guard(&self) -> LogFlushGuard {
+        LogFlushGuard(self.clone())
     }
 
     /// Writes how many lines were lost.
@@ -111,7 +111,7 @@ impl LogQueue {
         .sample(&[], self.0.lost.get());
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,13 +128,13 @@ impl LogQueue {
 
     /// Writes for ever, and tells of what was lost as soon as lines arrive again.
     fn write_to(&self, sink: &mut Sink<impl Write>) {
-        let (mut lines, mut losses) = (Lines::default(), Losses::default());
+        let (mut lines, mut losses) = (LineBuffer::default(), Losses::default());
         let mut are_written = true;
         loop {
             self.take(&mut lines);
             // Where there was none before, there is room for it now.
             if are_written {
-                losses.tell(self.0.lost.get());
+                losses.report(self.0.lost.get());
             }
             are_written = true;
             for line in lines.iter() {
@@ -145,7 +145,7 @@ impl LogQueue {
                 }
             }
             if are_written && self.has_room() {
-                losses.tell(self.0.lost.get());
+                losses.report(self.0.lost.get());
             }
         }
     }
@@ -155,7 +155,7 @@ impl LogQueue {
     }
 
     /// Waits for lines, and takes all that there are.
-    fn take(&self, lines: &mut Lines) {
+    fn take(&self, lines: &mut LineBuffer) {
         lines.clear();
         let mut state = self.lock();
         state.is_writing = false;
@@ -172,7 +172,7 @@ impl LogQueue {
     }
 
     fn wait_until_empty(&self, at_most: Duration) {
-        let is_busy = |state: &mut State| state.is_writing || !state.waiting.ends.is_empty();
+        let is_busy = |state: &mut QueueState| state.is_writing || !state.waiting.ends.is_empty();
         // Whoever does not read in time is not waited for.
         let _ = self
             .0
@@ -181,7 +181,7 @@ impl LogQueue {
     }
 }
 
-impl Drop for LogGuard {
+impl Drop for LogFlushGuard {
     fn drop(&mut self) {
         self.0.wait_until_empty(LAST_WORDS);
     }
@@ -206,7 +206,7 @@ impl Write for LogQueue {
     }
 }
 
-impl Lines {
+impl LineBuffer {
     fn put(&mut self, line: &[u8]) {
         self.bytes.extend_from_slice(line);
         self.ends.push(self.bytes.len());

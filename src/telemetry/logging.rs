@@ -18,7 +18,7 @@ use super::{LineLimit, json::FlatJson};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LineFormat {
     /// Lines for people; coloured on request.
     Text {
         /// Whether to write ANSI colours.
@@ -47,7 +47,7 @@ pub enum InitError {
 /// # Errors
 ///
 /// A filter that is not understood, or a second call.
-pub fn init<W>(filter: &str, format: Format, writer: W) -> Result<LogFilter, InitError>
+pub fn init<W>(filter: &str, format: LineFormat, writer: W) -> Result<LogFilter, InitError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -105,7 +105,7 @@ const QUIET: &str =
 
 fn subscriber<W>(
     filter: impl Layer<Registry> + Send + Sync,
-    format: Format,
+    format: LineFormat,
     writer: W,
 ) -> impl Subscriber + Send + Sync + 'static
 where
@@ -114,8 +114,8 @@ where
     // What cannot be formatted would be told to standard error, past the writer.
     let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = match format {
-        Format::Text { color } => lines.with_ansi(color).boxed(),
-        Format::Json => lines
+        LineFormat::Text { color } => lines.with_ansi(color).boxed(),
+        LineFormat::Json => lines
             .with_ansi(false)
             .fmt_fields(JsonFields::new())
             .event_format(FlatJson)

@@ -21,7 +21,7 @@ impl Write for Lines {
     }
 }
 
-fn written(format: Format, log: impl FnOnce()) -> String {
+fn written(format: LineFormat, log: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     with_default(
@@ -41,7 +41,7 @@ fn nested_call() {
 
 #[test]
 fn json_is_one_flat_object_a_line_with_the_fields_of_all_spans() {
-    let text = written(Format::Json, nested_call);
+    let text = written(LineFormat::Json, nested_call);
     assert_eq!(text.lines().count(), 1, "{text}");
     let line: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(line["request_id"], "abc");
@@ -58,28 +58,28 @@ fn json_is_one_flat_object_a_line_with_the_fields_of_all_spans() {
 
 #[test]
 fn text_shows_the_fields_of_all_spans_and_no_colour_unless_asked() {
-    let text = written(Format::Text { color: false }, nested_call);
+    let text = written(LineFormat::Text { color: false }, nested_call);
     assert!(
         text.contains("request_id=\"abc\"") && !text.contains('\u{1b}'),
         "{text}"
     );
-    let text = written(Format::Text { color: true }, nested_call);
+    let text = written(LineFormat::Text { color: true }, nested_call);
     assert!(text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
 fn a_second_start_is_an_error_and_no_panic() {
-    let results = [(); 2].map(|()| init("off", Format::Json, io::stderr));
+    let results = [(); 2].map(|()| init("off", LineFormat::Json, io::stderr));
     assert!(results[1].is_err());
     assert!(matches!(
-        init("a=b=c", Format::Json, io::stderr),
+        init("a=b=c", LineFormat::Json, io::stderr),
         Err(InitError::Filter(_))
     ));
 }
 
 #[test]
 fn a_panic_is_a_line_of_the_log() {
-    let text = written(Format::Json, || {
+    let text = written(LineFormat::Json, || {
         let before = panic::take_hook();
         log_panics();
         let caught = panic::catch_unwind(|| panic!("for a test"));

@@ -1,6 +1,8 @@
 //! Reads from `/proc` what this process uses of CPU, memory and descriptors, for the page of metrics.
 use std::fs;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::Page;
 
 /// The kernel tells times in hundredths of a second to programs, whatever its own clock does
@@ -42,7 +44,7 @@ pub fn process_metrics(page: &mut Page) {
         page.gauge("process_open_fds", "Open file descriptors.")
             .sample(&[], open);
     }
-    if let Some(most) = most_files() {
+    if let Some(most) = getrlimit(Resource::Nofile).current {
         page.gauge(
             "process_max_fds",
             "The most file descriptors that may be open.",
@@ -93,14 +95,6 @@ fn memory() -> Option<[u64; 2]> {
         Some(kibibytes << 10)
     };
     Some([bytes("VmRSS:")?, bytes("VmSize:")?])
-}
-
-fn most_files() -> Option<u64> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

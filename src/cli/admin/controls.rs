@@ -7,13 +7,13 @@ use tonic::{Request, Response, Status};
 use super::setting_value::{full_name, number, shown};
 use crate::{
     cli::{
-        args::{given, option, suggest, text, whole},
+        args::{given, group, option, suggest, text, whole},
         author::{self, Author},
         client,
         escape::clean,
         failure::Failure,
         json::json,
-        output::{self, Color, Output},
+        output::{Color, Output},
         screen, settings,
     },
     config::{ClientConfig, EnvVars},
@@ -112,24 +112,18 @@ fn family(names: &'static str, about: &'static str, name: &Arg, set: Command) ->
             "Takes out a {one}'s row: what counts next holds again"
         ))
         .args([name.clone(), environment(whose), etag, author::arg()]);
-    Command::new(names)
-        .about(about)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommands(
-            [list, get, set, unset]
-                .map(|verb| verb.arg(output::arg()).args(settings::client_args())),
-        )
+    group(names, about)
+        .subcommands([list, get, set, unset].map(|verb| verb.args(settings::call_args())))
 }
 
 /// How a command reaches the server, in whose name.
-struct Caller {
+struct SigningClient {
     output: Output,
     config: ClientConfig,
     author: Author,
 }
 
-impl Caller {
+impl SigningClient {
     fn of(matches: &ArgMatches, environment: &EnvVars) -> Result<Self, Failure> {
         Ok(Self {
             output: Output::new(matches, environment),
@@ -151,7 +145,7 @@ pub(super) fn run_flags(matches: &ArgMatches, environment: &EnvVars) -> Result<(
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
     };
-    let caller = Caller::of(matches, environment)?;
+    let caller = SigningClient::of(matches, environment)?;
     let one = |flag: Option<FeatureFlag>, version| ListFeatureFlagsResponse {
         flags: flag.into_iter().collect(),
         version,
@@ -208,7 +202,7 @@ pub(super) fn run_settings(matches: &ArgMatches, environment: &EnvVars) -> Resul
     let Some((verb, matches)) = matches.subcommand() else {
         return Err(Failure::quiet(2));
     };
-    let caller = Caller::of(matches, environment)?;
+    let caller = SigningClient::of(matches, environment)?;
     let one = |setting: Option<RuntimeSetting>, version| ListRuntimeSettingsResponse {
         settings: setting.into_iter().collect(),
         version,
@@ -317,7 +311,7 @@ const FIELDS: [(&str, &str); 10] = [
 fn show<M: Message + Name>(
     output: Output,
     answer: &M,
-    kind: &str,
+    kind: &'static str,
     is_list: bool,
 ) -> Result<(), Failure> {
     let answer = json(answer)?;
@@ -361,11 +355,8 @@ fn show<M: Message + Name>(
     }
     rows.extend(FIELDS.map(|(heading, name)| (heading, text(name))));
     rows.push(("version", text_of(output, &answer, "version")));
-    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    output.whole_rows(
-        ["FIELD", "VALUE"],
-        rows.map(|(name, value)| [name.to_owned(), value]),
-    )
+    rows.retain(|(_, value)| !value.is_empty());
+    output.pairs(["FIELD", "VALUE"], rows)
 }
 
 /// The text of a field; empty where there is none. Numbers have their unit for people, and are bare for programs.

@@ -2,18 +2,16 @@
 use clap::{ArgMatches, Command};
 
 use super::{cache, challenges, controls, tips};
-use crate::{cli::failure::Failure, config::EnvVars};
+use crate::{
+    cli::{args::group, failure::Failure},
+    config::EnvVars,
+};
 
 /// `admin`, with every family.
 pub(in crate::cli) fn command() -> Command {
-    Command::new("admin")
-        .about("Operates a running fleet")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(cache::command())
-        .subcommand(challenges::command())
-        .subcommand(controls::flags())
-        .subcommand(controls::runtime_settings())
+    group("admin", "Operates a running fleet")
+        .subcommands([cache::command(), challenges::command()])
+        .subcommands([controls::flags(), controls::runtime_settings()])
         .subcommand(tips::command())
 }
 

@@ -4,7 +4,7 @@ use tonic::Streaming;
 
 use crate::{
     cli::{
-        args::{option, switch, text, whole},
+        args::{group, option, switch, text, whole},
         client,
         escape::clean,
         failure::Failure,
@@ -30,12 +30,11 @@ use crate::{
 
 /// `admin tips` with its commands.
 pub(super) fn command() -> Command {
-    Command::new("tips")
-        .about("Has tips written beforehand, and providers asked again")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(generate())
-        .subcommand(resume())
+    group(
+        "tips",
+        "Has tips written beforehand, and providers asked again",
+    )
+    .subcommands([generate(), resume()])
 }
 
 fn generate() -> Command {
@@ -53,7 +52,7 @@ fn generate() -> Command {
         .args([ids, difficulty, switch("all", "All challenges")])
         .group(scope.required(true))
         .args(terms())
-        .args(settings::client_args())
+        .args(settings::call_args())
         .after_help(
             "Stopping the command ends the run; what was written stays. \
              The same command again goes on with what is missing.",
@@ -63,8 +62,7 @@ fn generate() -> Command {
 fn resume() -> Command {
     Command::new("resume")
         .about("Lets orders go to providers again that asked for a pause, failed, or refused a key")
-        .arg(output::arg())
-        .args(settings::client_args())
+        .args(settings::call_args())
         .after_help(
             "All replicas do so within seconds, by way of Redis; without Redis only the one that is asked. \
              A provider that still refuses is left alone again after one order.",
@@ -73,7 +71,7 @@ fn resume() -> Command {
 
 const BUDGET: ValueKind = ValueKind::Money(1, i64::MAX.unsigned_abs());
 
-fn terms() -> [Arg; 7] {
+fn terms() -> [Arg; 6] {
     let pace = option("tips-per-minute", "NUMBER")
         .value_parser(whole::<i32>(1..=600))
         .help("How many tips are begun in a minute, 1 to 600; default: 30");
@@ -91,7 +89,6 @@ fn terms() -> [Arg; 7] {
             "validate-only",
             "Only tells how many would be written, and the most that may cost",
         ),
-        output::arg(),
     ]
 }
 
@@ -186,7 +183,7 @@ fn show(output: Output, message: &BatchGenerateTipsResponse) -> Result<(), Failu
         output::line(line.trim_end())?;
     }
     match &message.summary {
-        Some(summary) => output.whole_rows(["SUMMARY", ""], summary_rows(summary)),
+        Some(summary) => output.pairs(["SUMMARY", ""], summary_rows(summary)),
         None => Ok(()),
     }
 }
@@ -203,31 +200,28 @@ fn reason(tip: &GeneratedTip) -> String {
 }
 
 /// The sums, for people.
-fn summary_rows(summary: &BatchGenerateTipsSummary) -> Vec<[String; 2]> {
+fn summary_rows(summary: &BatchGenerateTipsSummary) -> Vec<(&'static str, String)> {
     let usage = summary.usage.unwrap_or_default();
     let estimated = if usage.estimated { ", estimated" } else { "" };
-    let row = |name: &str, value: String| [name.to_owned(), value];
+    let tokens = format!(
+        "{} read, {} written{estimated}",
+        usage.input_tokens, usage.output_tokens
+    );
     let mut rows = vec![
-        row("end", word(summary.end().as_str_name(), "GENERATION_END_")),
-        row("written", summary.written.to_string()),
-        row("kept", summary.kept.to_string()),
-        row("failed", summary.failed.to_string()),
-        row("untried", summary.untried.to_string()),
-        row("attempts", summary.attempts.to_string()),
-        row(
-            "tokens",
-            format!(
-                "{} read, {} written{estimated}",
-                usage.input_tokens, usage.output_tokens
-            ),
-        ),
-        row("cost", dollars(summary.cost_micro_usd)),
+        ("end", word(summary.end().as_str_name(), "GENERATION_END_")),
+        ("written", summary.written.to_string()),
+        ("kept", summary.kept.to_string()),
+        ("failed", summary.failed.to_string()),
+        ("untried", summary.untried.to_string()),
+        ("attempts", summary.attempts.to_string()),
+        ("tokens", tokens),
+        ("cost", dollars(summary.cost_micro_usd)),
     ];
     if summary.most_cost_micro_usd > 0 {
-        rows.push(row("most cost", dollars(summary.most_cost_micro_usd)));
+        rows.push(("most cost", dollars(summary.most_cost_micro_usd)));
     }
     if let Some(took) = summary.took {
-        rows.push(row("took", time(Some(&took))));
+        rows.push(("took", time(Some(&took))));
     }
     rows
 }
@@ -278,6 +272,6 @@ mod tests {
             ..Default::default()
         };
         let rows = summary_rows(&summary);
-        assert!(rows.contains(&["cost".to_owned(), "$1.200034".to_owned()]));
+        assert!(rows.contains(&("cost", "$1.200034".to_owned())));
     }
 }

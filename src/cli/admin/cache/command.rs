@@ -6,9 +6,9 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use super::{invalidate, status, warm, watch};
 use crate::{
     cli::{
-        args::{option, suggest, switch},
+        args::{group, option, suggest, switch},
         failure::Failure,
-        id, output, settings,
+        id, settings,
     },
     config::{EnvVars, ValueKind},
     domain::Tag,
@@ -19,11 +19,8 @@ const INTERVALS: [u64; 2] = [100, 3_600_000];
 
 /// `cache` and its verbs.
 pub(in crate::cli::admin) fn command() -> Command {
-    Command::new("cache")
-        .about("Looks at the caches of a fleet, empties them with proof, fills them")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommands([status_command(), invalidate_command(), warm_command()])
+    let about = "Looks at the caches of a fleet, empties them with proof, fills them";
+    group("cache", about).subcommands([status_command(), invalidate_command(), warm_command()])
 }
 
 /// Does what stands behind `admin cache`.
@@ -54,9 +51,8 @@ fn status_command() -> Command {
                 "Goes on until Ctrl-C: a small dashboard, or a line for each look in a pipe",
             ),
             interval,
-            output::arg(),
         ])
-        .args(settings::client_args())
+        .args(settings::call_args())
         .after_help("Examples:\n  \
              # one row a replica\n  \
              challenges-catalog admin cache status --all\n  \
@@ -94,10 +90,9 @@ fn invalidate_command() -> Command {
             switch("validate-only", "Only counts what the server would drop"),
             switch("no-wait", "Comes back without waiting for the replicas"),
             switch("yes", "Does not ask; needed in scripts"),
-            output::arg(),
         ])
         .group(ArgGroup::new("what").args(["tag", "id", "all"]).required(true))
-        .args(settings::client_args())
+        .args(settings::call_args())
         .after_help("Examples:\n  \
              # after it no replica calls an older copy fresh\n  \
              challenges-catalog admin cache invalidate --tag difficulty:beginner\n  \
@@ -117,8 +112,8 @@ fn warm_command() -> Command {
         .help("First pages beside the common ones, such as beginner:10 or all");
     Command::new("warm")
         .about("Loads what nearly all callers ask into the caches, and what else is named")
-        .args([list, ids("Challenges to load as well"), output::arg()])
-        .args(settings::client_args())
+        .args([list, ids("Challenges to load as well")])
+        .args(settings::call_args())
         .after_help(
             "Examples:\n  \
              # with a progress bar on a terminal\n  \

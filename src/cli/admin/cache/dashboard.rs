@@ -1,4 +1,4 @@
-//! What `admin cache status --watch` shows: rates and ratios between two looks at all replicas.
+//! What `admin cache status --watch` shows: rates and ratios between two samples at all replicas.
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -14,21 +14,21 @@ use crate::{
     pb::admin::v1::{GetCacheStatusResponse, ReplicaCacheStatus},
 };
 
-/// What a dashboard shows: the last look, and how it came there. Pure: it asks no clock.
+/// What a dashboard shows: the last sample, and how it came there. Pure: it asks no clock.
 #[derive(Debug, Default)]
 pub(super) struct Dashboard {
-    before: BTreeMap<String, Answers>,
+    before: BTreeMap<String, AnswerCounts>,
     /// The newest last.
-    looks: VecDeque<Look>,
+    samples: VecDeque<Sample>,
     status: GetCacheStatusResponse,
 }
 
 /// As many bars as a sparkline has.
-const LOOKS: usize = 60;
+const SAMPLES: usize = 60;
 
-/// What happened between two looks, over all replicas.
+/// What happened between two samples, over all replicas.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Look {
+pub(super) struct Sample {
     /// Answers in a second.
     pub(super) rate: f64,
     /// Those of them that came from a cache, 0 to 1; `None` without any answer.
@@ -39,12 +39,12 @@ pub(super) struct Look {
 
 /// The counters of one replica.
 #[derive(Clone, Copy, Debug, Default)]
-struct Answers {
+struct AnswerCounts {
     all: i64,
     from_cache: i64,
 }
 
-impl Answers {
+impl AnswerCounts {
     fn of(status: &ReplicaCacheStatus) -> Self {
         let near = status.near.unwrap_or_default();
         let misses = near.misses_absent
@@ -60,14 +60,18 @@ impl Answers {
 }
 
 impl Dashboard {
-    /// Takes in what was told `since` the last look; the first one has nothing to compare with.
+    /// Takes in what was told `since` the last sample; the first one has nothing to compare with.
     #[expect(clippy::cast_precision_loss, reason = "numbers for people")]
-    pub(super) fn take(&mut self, status: GetCacheStatusResponse, since: Duration) -> Option<Look> {
+    pub(super) fn take(
+        &mut self,
+        status: GetCacheStatusResponse,
+        since: Duration,
+    ) -> Option<Sample> {
         let is_first = self.before.is_empty();
         let (mut all, mut from_cache) = (0, 0);
         let mut now = BTreeMap::new();
         for replica in &status.replicas {
-            let answers = Answers::of(replica);
+            let answers = AnswerCounts::of(replica);
             if let Some(before) = self.before.get(&replica.replica) {
                 all += (answers.all - before.all).max(0);
                 from_cache += (answers.from_cache - before.from_cache).max(0);
@@ -78,16 +82,16 @@ impl Dashboard {
         if is_first {
             return None;
         }
-        let look = Look {
+        let sample = Sample {
             rate: all as f64 / since.as_secs_f64().max(f64::EPSILON),
             hit_ratio: (all > 0).then(|| from_cache as f64 / all as f64),
             p99_secs: self.p99_secs(),
         };
-        self.looks.push_back(look);
-        if self.looks.len() > LOOKS {
-            self.looks.pop_front();
+        self.samples.push_back(sample);
+        if self.samples.len() > SAMPLES {
+            self.samples.pop_front();
         }
-        Some(look)
+        Some(sample)
     }
 
     fn p99_secs(&self) -> Option<f64> {
@@ -99,16 +103,20 @@ impl Dashboard {
 
     /// The dashboard, line by line.
     pub(super) fn lines(&self, output: Output) -> Vec<String> {
-        let last = self.looks.back();
-        let ratio = percent(last.and_then(|look| look.hit_ratio));
-        let rate = last.map_or(NONE.to_owned(), |look| format!("{:.0}/s", look.rate));
-        let highest = self.looks.iter().map(|look| look.rate).fold(0.0, f64::max);
-        let ratios = sparkline(self.looks.iter().map(|look| look.hit_ratio), 1.0);
-        let rates = sparkline(self.looks.iter().map(|look| Some(look.rate)), highest);
-        let p99 = last.and_then(|look| look.p99_secs);
-        let longest = self.looks.iter().filter_map(|look| look.p99_secs);
+        let last = self.samples.back();
+        let ratio = percent(last.and_then(|sample| sample.hit_ratio));
+        let rate = last.map_or(NONE.to_owned(), |sample| format!("{:.0}/s", sample.rate));
+        let highest = self
+            .samples
+            .iter()
+            .map(|sample| sample.rate)
+            .fold(0.0, f64::max);
+        let ratios = sparkline(self.samples.iter().map(|sample| sample.hit_ratio), 1.0);
+        let rates = sparkline(self.samples.iter().map(|sample| Some(sample.rate)), highest);
+        let p99 = last.and_then(|sample| sample.p99_secs);
+        let longest = self.samples.iter().filter_map(|sample| sample.p99_secs);
         let longest = longest.fold(0.0, f64::max);
-        let p99s = sparkline(self.looks.iter().map(|look| look.p99_secs), longest);
+        let p99s = sparkline(self.samples.iter().map(|sample| sample.p99_secs), longest);
         let mut lines = vec![
             format!(
                 "hit ratio {ratio:>9}  {}",
@@ -163,10 +171,10 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(dashboard.take(told(&[("a", 1_000, 0, 0)]), second), None);
         let both = told(&[("a", 1_080, 20, 10), ("b", 5_000, 0, 0)]);
-        let look = dashboard.take(both, 2 * second).unwrap();
-        assert!((look.rate - 50.0).abs() < 1e-9);
-        assert_eq!(look.hit_ratio, Some(0.9), "a newcomer has no past");
-        let look = dashboard.take(told(&[("b", 5_000, 0, 0)]), second).unwrap();
-        assert_eq!((look.rate, look.hit_ratio), (0.0, None));
+        let sample = dashboard.take(both, 2 * second).unwrap();
+        assert!((sample.rate - 50.0).abs() < 1e-9);
+        assert_eq!(sample.hit_ratio, Some(0.9), "a newcomer has no past");
+        let sample = dashboard.take(told(&[("b", 5_000, 0, 0)]), second).unwrap();
+        assert_eq!((sample.rate, sample.hit_ratio), (0.0, None));
     }
 }

@@ -86,18 +86,12 @@ fn show(
     if !request.validate_only && request.wait() != InvalidationWait::None {
         rows.push(("acknowledged", names(&receipt.acknowledged)));
     }
-    if !receipt.fenced.is_empty() {
-        let fenced = names(&receipt.fenced);
-        rows.push(("fenced", output.paint(Color::Yellow, &fenced)));
+    for (name, replicas) in [("fenced", &receipt.fenced), ("unproven", &receipt.unproven)] {
+        if !replicas.is_empty() {
+            rows.push((name, output.paint(Color::Yellow, &names(replicas))));
+        }
     }
-    if !receipt.unproven.is_empty() {
-        let unproven = names(&receipt.unproven);
-        rows.push(("unproven", output.paint(Color::Yellow, &unproven)));
-    }
-    let rows = rows
-        .into_iter()
-        .map(|(name, value)| [name.to_owned(), value]);
-    output.whole_rows(["FIELD", "VALUE"], rows)?;
+    output.pairs(["FIELD", "VALUE"], rows)?;
     if output.is_table() {
         output.text(&format!("\n{}", verdict(request, receipt)))?;
     }

@@ -47,7 +47,7 @@ fn show(output: Output, status: &GetCacheStatusResponse, all: bool) -> Result<()
         return output.data(&json(status)?);
     }
     match (&status.replicas[..], all) {
-        ([one], false) => output.whole_rows(["FIELD", "VALUE"], fields(output, one)),
+        ([one], false) => output.pairs(["FIELD", "VALUE"], fields(output, one)),
         (replicas, _) => output.rows(HEADINGS, replicas.iter().map(|one| row(output, one))),
     }?;
     for name in &status.silent {
@@ -64,12 +64,8 @@ pub(super) async fn ask(
     all: bool,
 ) -> Result<GetCacheStatusResponse, Failure> {
     let request = GetCacheStatusRequest { all_replicas: all };
-    let answer = admin
-        .get_cache_status(client::request(config, request))
-        .await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| client::refused(&status))
+    let request = client::request(config, request);
+    client::answer(admin.get_cache_status(request).await)
 }
 
 /// Of [`row`].
@@ -114,7 +110,7 @@ fn mode(output: Output, status: &ReplicaCacheStatus) -> String {
 }
 
 /// Everything about one replica.
-fn fields(output: Output, status: &ReplicaCacheStatus) -> Vec<[String; 2]> {
+fn fields(output: Output, status: &ReplicaCacheStatus) -> Vec<(&'static str, String)> {
     let confirmed = format!("{} ago", time(status.confirmation_age.as_ref()));
     let mut rows = vec![
         ("replica", clean(&status.replica)),
@@ -128,8 +124,7 @@ fn fields(output: Output, status: &ReplicaCacheStatus) -> Vec<[String; 2]> {
     if !status.last_error.is_empty() {
         rows.push(("last error", clean(&status.last_error)));
     }
-    let rows = rows.into_iter();
-    rows.map(|(name, value)| [name.to_owned(), value]).collect()
+    rows
 }
 
 /// What was asked, and how long it took.

@@ -34,8 +34,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         let warmed = async {
             let mut admin = CacheAdminClient::new(client::connect(&config).await?);
             let call = admin.warm_cache(client::streamed(&config, request));
-            let told = client::begun(&config, call).await?;
-            follow(output, environment, &config, told).await
+            let messages = client::begun(&config, call).await?;
+            follow(output, environment, &config, messages).await
         };
         tokio::select! {
             warmed = warmed => warmed,
@@ -74,11 +74,11 @@ async fn follow(
     output: Output,
     environment: &EnvVars,
     config: &ClientConfig,
-    mut told: Streaming<WarmCacheResponse>,
+    mut messages: Streaming<WarmCacheResponse>,
 ) -> Result<(), Failure> {
     let mut progress = Progress::new("warming", environment);
     loop {
-        let Some(message) = client::next(config.timeout, &mut told).await? else {
+        let Some(message) = client::next(config.timeout, &mut messages).await? else {
             return Err(Failure::failed(
                 "the server ended the call before all was loaded",
             ));

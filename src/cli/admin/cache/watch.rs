@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    dashboard::{Dashboard, Look},
+    dashboard::{Dashboard, Sample},
     status::{ask, others_unknown},
 };
 use crate::{
@@ -59,25 +59,25 @@ async fn watch(
     let mut admin = CacheAdminClient::new(client::connect(config).await?);
     let mut beat = interval(every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut view = View::new(output)?;
-    let mut looked = Instant::now();
+    let mut view = WatchScreen::new(output)?;
+    let mut asked_at = Instant::now();
     loop {
         beat.tick().await;
         let status = ask(config, &mut admin, all).await;
-        let since = looked.elapsed();
-        looked = Instant::now();
+        let since = asked_at.elapsed();
+        asked_at = Instant::now();
         view.show(status, since)?;
     }
 }
 
 /// Where the looks are shown; the screen is as it was when this is dropped.
-struct View {
+struct WatchScreen {
     output: Output,
     dashboard: Dashboard,
     has_screen: bool,
 }
 
-impl View {
+impl WatchScreen {
     fn new(output: Output) -> Result<Self, Failure> {
         let has_screen = output.is_screen();
         if has_screen {
@@ -107,9 +107,9 @@ impl View {
                     Some(_) => "unknown".to_owned(),
                     None => status.silent.len().to_string(),
                 };
-                let look = self.dashboard.take(status, since);
+                let sample = self.dashboard.take(status, since);
                 if !self.has_screen {
-                    return output::line(&plain(look, replicas, silent));
+                    return output::line(&plain(sample, replicas, silent));
                 }
                 None
             }
@@ -131,7 +131,7 @@ impl View {
     }
 }
 
-impl Drop for View {
+impl Drop for WatchScreen {
     fn drop(&mut self) {
         if self.has_screen {
             // Nobody is left to be told when the terminal is gone.
@@ -141,9 +141,9 @@ impl Drop for View {
 }
 
 /// Rate, hit ratio, replicas that answered and that were silent, parted by tabs.
-fn plain(look: Option<Look>, replicas: usize, silent: String) -> String {
-    let rate = look.map_or(NONE.to_owned(), |look| format!("{:.1}", look.rate));
-    let ratio = look.and_then(|look| look.hit_ratio);
+fn plain(sample: Option<Sample>, replicas: usize, silent: String) -> String {
+    let rate = sample.map_or(NONE.to_owned(), |sample| format!("{:.1}", sample.rate));
+    let ratio = sample.and_then(|sample| sample.hit_ratio);
     let ratio = ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.4}"));
     [rate, ratio, replicas.to_string(), silent].join("\t")
 }

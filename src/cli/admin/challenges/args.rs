@@ -8,7 +8,7 @@ use crate::{
         author::{self, Author},
         client,
         failure::Failure,
-        id, settings,
+        settings,
     },
     config::{ClientConfig, EnvVars},
     domain::{CHALLENGE_FIELDS, Difficulty, RequestId},
@@ -60,13 +60,8 @@ pub(super) fn yes() -> Arg {
     switch("yes", "Does not ask")
 }
 
-/// The challenge that was named, by its whole id.
-pub(super) fn challenge_id(matches: &ArgMatches, config: &ClientConfig) -> Result<String, Failure> {
-    id::whole(config, matches)
-}
-
 /// How an edit reaches the server.
-pub(super) struct Terms {
+pub(super) struct EditOptions {
     /// Where the server is.
     pub(super) config: ClientConfig,
     /// The edit's name: what was given, or one of its own.
@@ -76,7 +71,7 @@ pub(super) struct Terms {
     author: Author,
 }
 
-impl Terms {
+impl EditOptions {
     /// What was typed.
     pub(super) fn of(matches: &ArgMatches, environment: &EnvVars) -> Result<Self, Failure> {
         let request_id = match text(matches, "request-id") {

@@ -6,9 +6,9 @@ use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use super::{args, edit, export, history, import};
 use crate::{
     cli::{
-        args::{option, switch, whole},
+        args::{group, option, switch, whole},
         failure::Failure,
-        id, output, settings,
+        id, settings,
     },
     config::EnvVars,
     domain::{CHALLENGE_FIELDS, ChallengeId},
@@ -16,10 +16,7 @@ use crate::{
 
 /// `admin challenges`.
 pub(in crate::cli::admin) fn command() -> Command {
-    Command::new("challenges")
-        .about("Edits the catalog")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+    group("challenges", "Edits the catalog")
         .subcommands([create(), update(), delete(), revert(), history()])
         .subcommands([import(), export()])
 }
@@ -56,8 +53,7 @@ fn create() -> Command {
         .arg(id)
         .args(args::fields().map(needed))
         .args(args::terms())
-        .arg(output::arg())
-        .args(settings::client_args())
+        .args(settings::call_args())
 }
 
 fn update() -> Command {
@@ -72,8 +68,7 @@ fn update() -> Command {
         .group(any_field)
         .arg(args::etag())
         .args(args::terms())
-        .arg(output::arg())
-        .args(settings::client_args())
+        .args(settings::call_args())
 }
 
 fn delete() -> Command {
@@ -81,8 +76,7 @@ fn delete() -> Command {
         .about("Deletes a challenge; `revert` brings it back")
         .args([id::arg(), args::etag(), args::yes()])
         .args(args::terms())
-        .arg(output::arg())
-        .args(settings::client_args())
+        .args(settings::call_args())
         .after_help("Exit codes: 0 done; 1 failed, or answered no; 2 wrong usage, or nobody to ask and no --yes.")
 }
 
@@ -96,8 +90,7 @@ fn revert() -> Command {
         .about("Makes a challenge what it was at a revision, deleted or not")
         .args([id::arg(), revision, args::etag()])
         .args(args::terms())
-        .arg(output::arg())
-        .args(settings::client_args())
+        .args(settings::call_args())
 }
 
 fn history() -> Command {
@@ -110,8 +103,8 @@ fn history() -> Command {
         .help("How many changes to show");
     Command::new("history")
         .about("Shows who changed what and when, the newest first")
-        .args([id, limit, output::arg()])
-        .args(settings::client_args())
+        .args([id, limit])
+        .args(settings::call_args())
         .after_help("`history prune` shortens it, and so does a server's history-retention.")
 }
 
@@ -129,8 +122,7 @@ fn import() -> Command {
         .about("Adds or changes many challenges: all of the file, or nothing")
         .args([file, upsert])
         .args(args::terms())
-        .arg(output::arg())
-        .args(settings::client_args())
+        .args(settings::call_args())
         .after_help(
             "Fields: id, difficulty, title, points; description and tips may be left out.\n\
              Nothing is changed when any row is wrong, or when the command is ended by Ctrl-C.",
@@ -145,10 +137,9 @@ fn export() -> Command {
     Command::new("export")
         .about("Writes all challenges of one moment, in the form that `import` takes")
         .arg(file)
-        .arg(
-            output::arg()
-                .value_parser(["json"])
-                .help("JSON, which is its only format"),
-        )
-        .args(settings::client_args())
+        .args(settings::call_args())
+        .mut_arg("output", |output| {
+            let output = output.value_parser(["json"]);
+            output.help("JSON, which is its only format")
+        })
 }

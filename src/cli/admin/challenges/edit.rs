@@ -1,15 +1,16 @@
 //! `create`, `update`, `delete` and `revert`: one challenge at a time.
 use clap::ArgMatches;
 use prost_types::FieldMask;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Request, Response, Status, transport::Channel};
 
-use super::args::{self, Terms};
+use super::args::{self, EditOptions};
 use crate::{
     cli::{
         args::{given, text},
         client, confirm,
         escape::clean,
         failure::Failure,
+        id,
         json::json,
         output::Output,
         runtime,
@@ -26,21 +27,19 @@ type Client = ChallengesAdminClient<Channel>;
 
 /// `create`.
 pub(super) fn create(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
-    let terms = Terms::of(matches, environment)?;
+    let terms = EditOptions::of(matches, environment)?;
     let message = pb::CreateChallengeRequest {
         challenge: Some(edited(matches, &terms)?),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
-    let answer = asked(&terms, async |mut client: Client| {
-        client.create_challenge(terms.quick_request(message)).await
-    })?;
+    let answer = asked(&terms, message, Client::create_challenge)?;
     show(matches, environment, answer.challenge, &answer.version)
 }
 
 /// `update`.
 pub(super) fn update(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
-    let terms = Terms::of(matches, environment)?;
+    let terms = EditOptions::of(matches, environment)?;
     let message = pb::UpdateChallengeRequest {
         challenge: Some(edited(matches, &terms)?),
         update_mask: Some(FieldMask {
@@ -50,37 +49,33 @@ pub(super) fn update(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
-    let answer = asked(&terms, async |mut client: Client| {
-        client.update_challenge(terms.quick_request(message)).await
-    })?;
+    let answer = asked(&terms, message, Client::update_challenge)?;
     show(matches, environment, answer.challenge, &answer.version)
 }
 
 /// `revert`.
 pub(super) fn revert(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
-    let terms = Terms::of(matches, environment)?;
+    let terms = EditOptions::of(matches, environment)?;
     let message = pb::RevertChallengeRequest {
-        id: args::challenge_id(matches, &terms.config)?,
+        id: id::whole(&terms.config, matches)?,
         revision: matches.get_one::<i64>("revision").copied().unwrap_or(0),
         etag: text(matches, "etag"),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
-    let answer = asked(&terms, async |mut client: Client| {
-        client.revert_challenge(terms.quick_request(message)).await
-    })?;
+    let answer = asked(&terms, message, Client::revert_challenge)?;
     show(matches, environment, answer.challenge, &answer.version)
 }
 
 /// `delete`: whoever is asked sees what it is, and deletes that and nothing else.
 pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
-    let terms = Terms::of(matches, environment)?;
-    let id = args::challenge_id(matches, &terms.config)?;
+    let terms = EditOptions::of(matches, environment)?;
+    let id = id::whole(&terms.config, matches)?;
     let mut etag = text(matches, "etag");
     let is_sure = matches.get_flag("yes") || terms.validate_only;
     if !is_sure {
-        let (title, seen) = look(&terms, &id)?;
+        let (title, seen) = title_and_etag(&terms, &id)?;
         let what = format!("This deletes {title:?} ({id}).");
         confirm::confirm(&what, "--validate-only checks whether it could be deleted")?;
         if etag.is_empty() {
@@ -93,9 +88,7 @@ pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
-    let answer = asked(&terms, async |mut client: Client| {
-        client.delete_challenge(terms.quick_request(message)).await
-    })?;
+    let answer = asked(&terms, message, Client::delete_challenge)?;
     if output.is_data() {
         return output.data(&serde_json::json!({ "id": id, "version": answer.version }));
     }
@@ -106,7 +99,7 @@ pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
 }
 
 /// The title and the etag of what is to be deleted.
-fn look(terms: &Terms, id: &str) -> Result<(String, String), Failure> {
+fn title_and_etag(terms: &EditOptions, id: &str) -> Result<(String, String), Failure> {
     let request = GetChallengeRequest {
         id: id.to_owned(),
         ..Default::default()
@@ -122,10 +115,10 @@ fn look(terms: &Terms, id: &str) -> Result<(String, String), Failure> {
 }
 
 /// The fields that were typed.
-fn edited(matches: &ArgMatches, terms: &Terms) -> Result<pb::EditedChallenge, Failure> {
+fn edited(matches: &ArgMatches, terms: &EditOptions) -> Result<pb::EditedChallenge, Failure> {
     let difficulty = difficulty_of(matches.get_one("difficulty"));
     Ok(pb::EditedChallenge {
-        id: args::challenge_id(matches, &terms.config)?,
+        id: id::whole(&terms.config, matches)?,
         difficulty: difficulty.into(),
         title: text(matches, "title"),
         description: given(matches, "description"),
@@ -136,19 +129,21 @@ fn edited(matches: &ArgMatches, terms: &Terms) -> Result<pb::EditedChallenge, Fa
 }
 
 /// Connects and asks.
-fn asked<T>(
-    terms: &Terms,
-    ask: impl AsyncFnOnce(Client) -> Result<tonic::Response<T>, Status>,
+fn asked<M, T>(
+    terms: &EditOptions,
+    message: M,
+    method: impl AsyncFnOnce(&mut Client, Request<M>) -> Result<Response<T>, Status>,
 ) -> Result<T, Failure> {
     let answer = runtime::command()?.block_on(async {
-        let client = ChallengesAdminClient::new(client::connect(&terms.config).await?);
-        ask(client).await.map_err(|status| refused(terms, &status))
+        let mut client = ChallengesAdminClient::new(client::connect(&terms.config).await?);
+        let answer = method(&mut client, terms.quick_request(message)).await;
+        answer.map_err(|status| refused(terms, &status))
     })?;
     Ok(answer.into_inner())
 }
 
 /// What the server answered instead, and how to make the edit again where it may have been made.
-pub(super) fn refused(terms: &Terms, status: &Status) -> Failure {
+pub(super) fn refused(terms: &EditOptions, status: &Status) -> Failure {
     let failure = client::refused(status);
     let may_be_done = matches!(
         status.code(),
@@ -176,7 +171,7 @@ fn show(
         return output.data(&json(&answer)?);
     }
     let rows = answer.challenge.iter().flat_map(view::rows);
-    output.whole_rows(["FIELD", "VALUE"], rows)?;
+    output.pairs(["FIELD", "VALUE"], rows)?;
     match answer.version.as_str() {
         _ if !output.is_table() => Ok(()),
         "" => output.text("\nnothing was changed: this is what it would be"),

@@ -33,7 +33,7 @@ pub(super) struct FileRow {
 }
 
 /// An object as it stands in the file.
-struct Object {
+struct JsonObject {
     /// Where it begins; both count from 1, and columns are bytes.
     line: u64,
     column: u64,
@@ -42,7 +42,7 @@ struct Object {
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ParsePosition {
     Start,
     /// One after another.
     Among,
@@ -62,7 +62,7 @@ pub(super) struct ChallengeFile<R> {
     line: u64,
     /// How many bytes of the line were read.
     column: u64,
-    place: Place,
+    place: ParsePosition,
     /// How many bytes were read.
     pub(super) bytes: u64,
 }
@@ -73,7 +73,7 @@ impl<R: BufRead> ChallengeFile<R> {
             input,
             line: 1,
             column: 0,
-            place: Place::Start,
+            place: ParsePosition::Start,
             bytes: 0,
         }
     }
@@ -85,7 +85,7 @@ impl<R: BufRead> ChallengeFile<R> {
     ///
     /// Every problem of the challenge; a broken file has no next.
     pub(super) fn next(&mut self) -> Result<Option<FileRow>, Vec<LineProblem>> {
-        let Some(Object {
+        let Some(JsonObject {
             line,
             column,
             bytes,
@@ -107,11 +107,11 @@ impl<R: BufRead> ChallengeFile<R> {
 
     /// Whether nothing more can be read.
     pub(super) fn is_over(&self) -> bool {
-        self.place == Place::End
+        self.place == ParsePosition::End
     }
 
     /// The next object.
-    fn next_object(&mut self) -> Result<Option<Object>, LineProblem> {
+    fn next_object(&mut self) -> Result<Option<JsonObject>, LineProblem> {
         loop {
             let Some(byte) = self.next_byte()? else {
                 return self.end();
@@ -119,16 +119,18 @@ impl<R: BufRead> ChallengeFile<R> {
             self.place = match (self.place, byte) {
                 (place, b' ' | b'\t' | b'\r' | b'\n') => place,
                 // A byte order mark.
-                (Place::Start, 0xef | 0xbb | 0xbf) => Place::Start,
-                (Place::Start, b'[') => Place::InList { is_first: true },
-                (Place::InList { is_first: true } | Place::Behind, b']') => Place::End,
-                (Place::Behind, b',') => Place::InList { is_first: false },
-                (Place::Start | Place::Among, b'{') => {
-                    self.place = Place::Among;
+                (ParsePosition::Start, 0xef | 0xbb | 0xbf) => ParsePosition::Start,
+                (ParsePosition::Start, b'[') => ParsePosition::InList { is_first: true },
+                (ParsePosition::InList { is_first: true } | ParsePosition::Behind, b']') => {
+                    ParsePosition::End
+                }
+                (ParsePosition::Behind, b',') => ParsePosition::InList { is_first: false },
+                (ParsePosition::Start | ParsePosition::Among, b'{') => {
+                    self.place = ParsePosition::Among;
                     return self.object().map(Some);
                 }
-                (Place::InList { .. }, b'{') => {
-                    self.place = Place::Behind;
+                (ParsePosition::InList { .. }, b'{') => {
+                    self.place = ParsePosition::Behind;
                     return self.object().map(Some);
                 }
                 (place, byte) => return Err(self.unexpected(place, byte)),
@@ -136,42 +138,42 @@ impl<R: BufRead> ChallengeFile<R> {
         }
     }
 
-    fn end(&mut self) -> Result<Option<Object>, LineProblem> {
-        let place = std::mem::replace(&mut self.place, Place::End);
+    fn end(&mut self) -> Result<Option<JsonObject>, LineProblem> {
+        let place = std::mem::replace(&mut self.place, ParsePosition::End);
         match place {
-            Place::Start | Place::Among | Place::End => Ok(None),
-            Place::InList { .. } | Place::Behind => {
+            ParsePosition::Start | ParsePosition::Among | ParsePosition::End => Ok(None),
+            ParsePosition::InList { .. } | ParsePosition::Behind => {
                 Err(at(self.line, "the list does not end: is the file whole?"))
             }
         }
     }
 
-    fn unexpected(&mut self, place: Place, byte: u8) -> LineProblem {
-        self.place = Place::End;
+    fn unexpected(&mut self, place: ParsePosition, byte: u8) -> LineProblem {
+        self.place = ParsePosition::End;
         let expected = match place {
-            Place::Start => "a list of challenges, or a challenge in { }",
-            Place::Among | Place::InList { .. } => "a challenge in { }",
-            Place::Behind => "a comma or the end of the list",
-            Place::End => "nothing more",
+            ParsePosition::Start => "a list of challenges, or a challenge in { }",
+            ParsePosition::Among | ParsePosition::InList { .. } => "a challenge in { }",
+            ParsePosition::Behind => "a comma or the end of the list",
+            ParsePosition::End => "nothing more",
         };
         let found = char::from(byte);
         at(self.line, &format!("expected {expected}, not {found:?}"))
     }
 
     /// The rest of an object, whose brace was read.
-    fn object(&mut self) -> Result<Object, LineProblem> {
+    fn object(&mut self) -> Result<JsonObject, LineProblem> {
         let (begins, column) = (self.line, self.column);
         let (mut object, mut depth) = (vec![b'{'], 1_u32);
         let (mut is_text, mut is_escaped) = (false, false);
         while depth > 0 {
             let Some(byte) = self.next_byte()? else {
-                self.place = Place::End;
+                self.place = ParsePosition::End;
                 let problem = "the challenge that begins here does not end: is the file whole?";
                 return Err(at(begins, problem));
             };
             object.push(byte);
             if object.len() > OBJECT_MAX {
-                self.place = Place::End;
+                self.place = ParsePosition::End;
                 let problem = format!("the challenge that begins here has over {OBJECT_MAX} bytes");
                 return Err(at(begins, &problem));
             }
@@ -184,7 +186,7 @@ impl<R: BufRead> ChallengeFile<R> {
                 _ => {}
             }
         }
-        Ok(Object {
+        Ok(JsonObject {
             line: begins,
             column,
             bytes: object,
@@ -194,7 +196,7 @@ impl<R: BufRead> ChallengeFile<R> {
     fn next_byte(&mut self) -> Result<Option<u8>, LineProblem> {
         let read = self.input.fill_buf().map(|bytes| bytes.first().copied());
         let byte = read.map_err(|error| {
-            self.place = Place::End;
+            self.place = ParsePosition::End;
             at(self.line, &format!("cannot be read: {error}"))
         })?;
         if let Some(byte) = byte {

@@ -1,13 +1,13 @@
 //! `history`.
 use clap::ArgMatches;
 
-use super::args;
 use crate::{
     cli::{
         client,
         escape::clean,
         failure::Failure,
         humanize::ago,
+        id,
         json::{json, word},
         output::{self, Color, Output},
         runtime, settings,
@@ -27,7 +27,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(PAGE_MAX);
-    let id = args::challenge_id(matches, &config)?;
+    let id = id::whole(&config, matches)?;
     let mut history = runtime::command()?.block_on(ask(&config, id, limit))?;
     for revision in &mut history.revisions {
         // An address says that it is one; all else is a name.
@@ -52,8 +52,7 @@ async fn ask(
     while left > 0 {
         request.page_size = i32::try_from(left.min(PAGE_MAX)).unwrap_or(0);
         let answer = client.list_challenge_revisions(client::request(config, request.clone()));
-        let answer = answer.await.map_err(|status| client::refused(&status))?;
-        let answer = answer.into_inner();
+        let answer = client::answer(answer.await)?;
         left = left.saturating_sub(left.min(PAGE_MAX));
         found.revisions.extend(answer.revisions);
         found.older_pruned = answer.older_pruned;

@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use tonic::{Code, Status};
 
 use super::{
-    args::Terms,
+    args::EditOptions,
     edit::refused,
     file::ChallengeFile,
     upload::{FileProblems, messages},
@@ -35,7 +35,7 @@ use crate::{
 /// writes nothing before it has heard the end of the file.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
-    let terms = Terms::of(matches, environment)?;
+    let terms = EditOptions::of(matches, environment)?;
     let mode = if matches.get_flag("upsert") {
         ImportMode::Upsert
     } else {
@@ -80,7 +80,7 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> 
 
 fn wrong_file(problems: &FileProblems) -> Failure {
     let failure = Failure::failed(UNUSABLE);
-    let failure = problems.told.iter().fold(failure, |failure, problem| {
+    let failure = problems.first.iter().fold(failure, |failure, problem| {
         failure.with_line(clean(&problem.to_string()))
     });
     if problems.has_more {
@@ -90,7 +90,7 @@ fn wrong_file(problems: &FileProblems) -> Failure {
 }
 
 /// The server names rows and modes as its contract does; people count lines and type flags.
-fn refused_import(terms: &Terms, status: &Status) -> Failure {
+fn refused_import(terms: &EditOptions, status: &Status) -> Failure {
     let in_words = |text: String| {
         let text = text.replace("rows[", "line ").replace("].", ", ");
         text.replace("the mode upsert", "--upsert")

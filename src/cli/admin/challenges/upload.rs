@@ -24,7 +24,7 @@ const PROBLEMS_MAX: usize = 20;
 #[derive(Debug)]
 pub(super) struct FileProblems {
     /// The first of them.
-    pub(super) told: Vec<LineProblem>,
+    pub(super) first: Vec<LineProblem>,
     /// Whether there are others.
     pub(super) has_more: bool,
 }
@@ -41,8 +41,8 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
     impl Stream<Item = ImportChallengesRequest> + Send,
     oneshot::Receiver<FileProblems>,
 ) {
-    let (told, problems) = oneshot::channel();
-    let source = Source {
+    let (sender, problems) = oneshot::channel();
+    let source = MessageSource {
         file,
         options: Some(options),
         next: None,
@@ -50,13 +50,13 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
         progress,
         sent: 0,
     };
-    let messages = stream::unfold((source, Some(told)), async |(mut source, mut told)| {
+    let messages = stream::unfold((source, Some(sender)), async |(mut source, mut sender)| {
         match source.message() {
-            Ok(message) => message.map(|message| (message, (source, told))),
+            Ok(message) => message.map(|message| (message, (source, sender))),
             Err(problems) => {
-                if let Some(told) = told.take() {
+                if let Some(sender) = sender.take() {
                     // Nobody listens when the call is over, and then nobody needs to.
-                    let _ = told.send(problems);
+                    let _ = sender.send(problems);
                 }
                 std::future::pending().await
             }
@@ -65,7 +65,7 @@ pub(super) fn messages<R: BufRead + Send + 'static>(
     (messages.boxed(), problems)
 }
 
-struct Source<R> {
+struct MessageSource<R> {
     file: ChallengeFile<R>,
     /// Goes with the first message.
     options: Option<ImportOptions>,
@@ -76,7 +76,7 @@ struct Source<R> {
     sent: usize,
 }
 
-impl<R: BufRead> Source<R> {
+impl<R: BufRead> MessageSource<R> {
     fn message(&mut self) -> Result<Option<ImportChallengesRequest>, FileProblems> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while rows.len() < MESSAGE_ROWS {
@@ -112,17 +112,17 @@ impl<R: BufRead> Source<R> {
     }
 
     /// Looks through the rest of the file, so that all that is wrong is told at once.
-    fn all_problems(&mut self, mut told: Vec<LineProblem>) -> FileProblems {
-        while told.len() <= PROBLEMS_MAX && !self.file.is_over() {
+    fn all_problems(&mut self, mut first: Vec<LineProblem>) -> FileProblems {
+        while first.len() <= PROBLEMS_MAX && !self.file.is_over() {
             match self.file.next() {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(more) => told.extend(more),
+                Err(more) => first.extend(more),
             }
         }
-        let has_more = told.len() > PROBLEMS_MAX;
-        told.truncate(PROBLEMS_MAX);
-        FileProblems { told, has_more }
+        let has_more = first.len() > PROBLEMS_MAX;
+        first.truncate(PROBLEMS_MAX);
+        FileProblems { first, has_more }
     }
 }
 
