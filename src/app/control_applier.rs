@@ -8,6 +8,7 @@ use super::{compose::App, tips::caller_limits};
 use crate::{
     config::Config,
     domain::{ActiveControls, Evaluation, Flag, RuntimeSetting, Switches},
+    llm::ProviderProtocol,
     tips::{ProviderQuota, TipLimits},
     transport::Feature,
 };
@@ -17,7 +18,7 @@ pub(super) struct ControlApplier {
     app: Arc<App>,
     changes: watch::Receiver<u64>,
     /// The configured providers, in their order.
-    providers: Vec<Provider>,
+    providers: Vec<ProviderProtocol>,
     /// Last reported state by flag; an unchanged state is not reported again, because that wakes every
     /// health watcher.
     reported_features: HashMap<Flag, Feature>,
@@ -25,19 +26,12 @@ pub(super) struct ControlApplier {
     reported_settings: HashMap<RuntimeSetting, bool>,
 }
 
-/// A provider whose limits are runtime settings.
-#[derive(Clone, Copy, Debug)]
-enum Provider {
-    Anthropic,
-    Openai,
-}
-
 impl ControlApplier {
     pub(super) fn new(app: &Arc<App>, config: &Config) -> Self {
         let anthropic = config.providers.anthropic.as_ref();
         let openai = config.providers.openai.as_ref();
-        let anthropic = anthropic.map(|_| Provider::Anthropic);
-        let openai = openai.map(|_| Provider::Openai);
+        let anthropic = anthropic.map(|_| ProviderProtocol::Anthropic);
+        let openai = openai.map(|_| ProviderProtocol::OpenAi);
         Self {
             app: Arc::clone(app),
             changes: app.flags.changes(),
@@ -112,13 +106,13 @@ fn feature(evaluation: &Evaluation<Flag>) -> Feature {
     }
 }
 
-fn quota(provider: Provider, value: impl Fn(RuntimeSetting) -> u64) -> ProviderQuota {
+fn quota(provider: ProviderProtocol, value: impl Fn(RuntimeSetting) -> u64) -> ProviderQuota {
     let (requests, tokens) = match provider {
-        Provider::Anthropic => (
+        ProviderProtocol::Anthropic => (
             RuntimeSetting::AnthropicRequestsPerMinute,
             RuntimeSetting::AnthropicTokensPerMinute,
         ),
-        Provider::Openai => (
+        ProviderProtocol::OpenAi => (
             RuntimeSetting::OpenaiRequestsPerMinute,
             RuntimeSetting::OpenaiTokensPerMinute,
         ),

@@ -7,13 +7,13 @@ use super::{clock::SystemClock, error::Error};
 use crate::{
     config::{Config, ProviderConfig, ProvidersConfig, TokenLimitField},
     domain::{Clock, TipWriter},
-    llm::{AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError, TimeLimits, TokenLimit},
+    llm::{ProviderProtocol, ProviderSettings, ProviderWriter, SetupError, TimeLimits, TokenLimit},
 };
 
 /// The writers of the configured providers.
 pub(super) struct Writers {
-    pub(super) anthropic: Option<Arc<AnthropicWriter>>,
-    pub(super) openai: Option<Arc<OpenAiWriter>>,
+    pub(super) anthropic: Option<Arc<ProviderWriter>>,
+    pub(super) openai: Option<Arc<ProviderWriter>>,
     /// The providers as configured at the start; their addresses never change.
     at_start: ProvidersConfig,
     /// Notified whenever a provider refuses its key.
@@ -27,12 +27,14 @@ impl Writers {
         let denied = Arc::new(Notify::new());
         let anthropic = config.providers.anthropic.as_ref().map(|provider| {
             let settings = provider_settings(provider, config, &denied);
-            let made = AnthropicWriter::new(&settings, Arc::clone(&clock)).map(Arc::new);
+            let protocol = ProviderProtocol::Anthropic;
+            let made = ProviderWriter::new(protocol, &settings, Arc::clone(&clock)).map(Arc::new);
             made.map_err(|error| format!("Anthropic cannot write tips: {error}"))
         });
         let openai = config.providers.openai.as_ref().map(|provider| {
             let settings = provider_settings(provider, config, &denied);
-            let made = OpenAiWriter::new(&settings, Arc::clone(&clock)).map(Arc::new);
+            let protocol = ProviderProtocol::OpenAi;
+            let made = ProviderWriter::new(protocol, &settings, Arc::clone(&clock)).map(Arc::new);
             made.map_err(|error| format!("{} cannot write tips: {error}", provider.base_url))
         });
         Ok(Self {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{FailureKind, StreamEvent, Usage, WriteFailure};
 
-/// Sends `order` and decodes the answer. Nothing happens before the stream is read; dropping it
+/// Sends `request` and decodes the answer. Nothing happens before the stream is read; dropping it
 /// closes the connection.
 pub(super) fn write(
     endpoint: Endpoint,
@@ -31,7 +31,7 @@ async fn open<D: Decoder>(
     let limits = endpoint.limits();
     let deadlines = Deadlines::from_now(limits);
     let sent = deadlines.hold(endpoint.send(request.body)).await;
-    // Whether a provider that is too slow to answer counts the order is not known.
+    // Whether a provider that is too slow to answer charges for the request is not known.
     let sent = sent.map_err(|error| error.into_failure(None, decoder.usage()))?;
     let (head, body) = sent.map_err(|error| error.into_failure(None, Usage::default()))?;
     if head.status == StatusCode::OK {
@@ -49,7 +49,7 @@ async fn open<D: Decoder>(
         endpoint.note_denial();
     }
     if is_learnt {
-        // Without the field it is another order.
+        // Without the field it is another request.
         failure.should_retry = Some(true);
     }
     Err(failure)
@@ -63,7 +63,7 @@ pub(super) fn read<D: Decoder>(
     decoder: D,
     attempt_id: Option<String>,
 ) -> impl Stream<Item = Result<StreamEvent, WriteFailure>> + Send {
-    let reading = Reading {
+    let reader = AnswerReader {
         events: sse::events(body, limits.idle).boxed(),
         deadlines,
         decoder,
@@ -71,13 +71,13 @@ pub(super) fn read<D: Decoder>(
         attempt_id,
         has_ended: false,
     };
-    stream::try_unfold(reading, |mut reading| async move {
-        let writing = reading.next().await?;
-        Ok(writing.map(|writing| (writing, reading)))
+    stream::try_unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Ok(event.map(|event| (event, reader)))
     })
 }
 
-struct Reading<D> {
+struct AnswerReader<D> {
     events: BoxStream<'static, Result<String, ProtocolError>>,
     deadlines: Deadlines,
     decoder: D,
@@ -86,15 +86,15 @@ struct Reading<D> {
     has_ended: bool,
 }
 
-impl<D: Decoder> Reading<D> {
+impl<D: Decoder> AnswerReader<D> {
     async fn next(&mut self) -> Result<Option<StreamEvent>, WriteFailure> {
         while self.decoded.is_empty() && !self.has_ended {
             if let Err(error) = self.read_event().await {
                 self.forgive(error)?;
             }
         }
-        let mut writing = self.decoded.pop_front();
-        match &mut writing {
+        let mut event = self.decoded.pop_front();
+        match &mut event {
             Some(StreamEvent::Accepted { attempt_id, .. }) => {
                 // The header's name is the one that a provider's support asks for.
                 self.attempt_id = self.attempt_id.take().or(attempt_id.take());
@@ -104,7 +104,7 @@ impl<D: Decoder> Reading<D> {
             Some(StreamEvent::Ended(_)) => self.has_ended = true,
             Some(StreamEvent::Alive | StreamEvent::TakenBack) | None => {}
         }
-        Ok(writing)
+        Ok(event)
     }
 
     /// An answer that breaks when all its text was there is whole.
@@ -124,7 +124,7 @@ impl<D: Decoder> Reading<D> {
     }
 }
 
-/// Whether it is the answer that broke, and not the provider that told of an error.
+/// Whether the answer broke, and the provider did not report an error.
 fn is_break(kind: FailureKind) -> bool {
     match kind {
         FailureKind::TooSlow

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::domain::{Clock, FailureKind, UnixMicros};
 
-/// Connections that wait for the next order, at most.
+/// Connections that wait for the next request, at most.
 const IDLE_CONNECTIONS: usize = 16;
 
 /// The bytes of an answer, as they come.
@@ -37,7 +37,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Where orders go: `path` behind the base URL, with `headers` and those that every order has.
+    /// Requests go to `path` behind the base URL, with `headers` and those that every request has.
     /// Nothing is connected yet.
     pub(super) fn new(
         settings: &ProviderSettings,
@@ -57,7 +57,7 @@ impl Endpoint {
         })
     }
 
-    /// From now on orders go out with `headers`, and those that every order has; tells whether they
+    /// From now on requests go out with `headers`, and those that every request has; returns whether they
     /// differ from those before.
     pub(super) fn renew(&self, headers: HeaderMap) -> bool {
         let headers = with_formats(headers);
@@ -87,7 +87,7 @@ impl Endpoint {
         self.denied.notify_one();
     }
 
-    /// Sends one order, and waits for the head of the answer. The connection ends with the body.
+    /// Sends one request, and waits for the head of the answer. The connection ends with the body.
     pub(super) async fn send(&self, request: Vec<u8>) -> Result<(Head, Body), ProtocolError> {
         let sent = self.client.post(self.url.clone()).headers(self.headers());
         let sent = sent.body(request).send().await;
@@ -125,7 +125,7 @@ fn body(response: Response) -> Body {
         .boxed()
 }
 
-/// A client that does what it is told and no more: no redirect, no second try, no decompression. It goes
+/// A client that sends one request and no more: no redirect, no second try, no decompression. It goes
 /// through the proxies that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name in the environment, as every
 /// program on the machine does.
 fn client(url: &Url, limits: TimeLimits) -> Result<Client, SetupError> {
@@ -141,7 +141,7 @@ fn client(url: &Url, limits: TimeLimits) -> Result<Client, SetupError> {
 }
 
 /// TLS with the one crypto provider of the program and the certificates that the machine trusts.
-/// Handed over ready, because the client would otherwise look for a provider that somebody
+/// Handed over ready, because the client would otherwise look for a provider that is
 /// installed for the whole process, and panic without.
 fn tls(url: &Url) -> Result<ClientConfig, SetupError> {
     let mut roots = RootCertStore::empty();
@@ -176,6 +176,6 @@ fn protocol_error(kind: FailureKind, error: &reqwest::Error) -> ProtocolError {
     let detail = causes().last().map(ToString::to_string);
     ProtocolError::new(
         kind,
-        detail.unwrap_or_else(|| "the order failed".to_owned()),
+        detail.unwrap_or_else(|| "the request failed".to_owned()),
     )
 }

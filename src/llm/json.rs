@@ -17,7 +17,7 @@ pub(super) fn parse(data: &str) -> Result<Value, ProtocolError> {
     object.is_object().then_some(object).ok_or_else(no_object)
 }
 
-/// A number that tells something beside the text; one that cannot be read is not told.
+/// A number beside the text; `None` for one that cannot be read.
 pub(super) fn count(object: &Value, name: &str) -> Option<u64> {
     object.get(name)?.as_u64()
 }
@@ -66,6 +66,17 @@ fn string(content: Option<&Value>) -> Result<&str, ProtocolError> {
             "a text that is no string",
         )),
     }
+}
+
+/// The longest name that is believed, in bytes.
+const NAME_BYTES: usize = 128;
+
+/// A provider's name for an attempt or a model, if it looks like one: it goes into logs and
+/// records, so it must be short, and must not be able to forge a line of either.
+pub(super) fn name(text: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@".contains(&byte);
+    let is_name = (1..=NAME_BYTES).contains(&text.len()) && text.bytes().all(is_plain);
+    is_name.then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -121,10 +132,20 @@ mod tests {
 
     #[test]
     fn an_empty_reason_is_none_and_one_that_is_no_word_is_not_believed() {
-        let told = |value| reason(&json!({"r": value}), "r");
-        assert_eq!(told(json!("stop")).unwrap().as_deref(), Some("stop"));
-        assert_eq!(told(json!("")).unwrap(), None);
-        assert_eq!(told(json!(null)).unwrap(), None);
-        assert!(told(json!(1)).is_err());
+        let read = |value| reason(&json!({"r": value}), "r");
+        assert_eq!(read(json!("stop")).unwrap().as_deref(), Some("stop"));
+        assert_eq!(read(json!("")).unwrap(), None);
+        assert_eq!(read(json!(null)).unwrap(), None);
+        assert!(read(json!(1)).is_err());
+    }
+
+    #[test]
+    fn a_name_is_short_and_plain() {
+        for text in ["req_011C-a.b:c", "meta-llama/Llama-3.1-8B@fp8"] {
+            assert_eq!(name(text).as_deref(), Some(text));
+        }
+        for text in ["", "a b", "a\nb", "{\"a\":1}", "é", &"x".repeat(129)] {
+            assert_eq!(name(text), None, "{text}");
+        }
     }
 }

@@ -79,19 +79,19 @@ pub(super) fn of_status(status: u16) -> FailureKind {
     }
 }
 
-/// What an event, or an answer with the status 200, means if it tells of an error: that status
+/// What an event, or an answer with the status 200, means if it reports an error: that status
 /// says nothing.
 pub(super) fn within(event: &Value) -> Option<ProtocolError> {
-    let (kind, word) = told(event)?;
+    let (kind, word) = reported(event)?;
     Some(ProtocolError::new(
         kind,
         format!("within the answer: {word}"),
     ))
 }
 
-/// The error that an event or the body of an answer tells of, if it does: in a field `error`, or
+/// The error that an event or the body of an answer reports, if it does: in a field `error`, or
 /// itself one, by its name or for want of anything but a code and a message.
-pub(super) fn told(event: &Value) -> Option<(FailureKind, &'static str)> {
+pub(super) fn reported(event: &Value) -> Option<(FailureKind, &'static str)> {
     let has = |name| event.get(name).is_some_and(says_something);
     let is = |name| event.get(name).and_then(Value::as_str) == Some("error");
     let explains = ["message", "detail", "details"].into_iter().any(has);
@@ -158,7 +158,7 @@ impl ProviderError<'_> {
     }
 
     /// Its own word, though not one that is known: letters only, so that it is neither a key nor
-    /// what somebody wrote.
+    /// text of another author.
     pub(super) fn own_word(&self) -> Option<&str> {
         let words = [self.at("/type"), self.at("/code"), self.at("/status")];
         let is_word = |word: &&str| {
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn an_error_is_seen_in_every_shape_and_an_empty_field_is_none() {
-        let kind = |event: Value| told(&event).map(|(kind, _)| kind);
+        let kind = |event: Value| reported(&event).map(|(kind, _)| kind);
         let rejected = Some(FailureKind::Rejected);
         let unknown = Some(FailureKind::ServerFault);
         for (event, expected) in [

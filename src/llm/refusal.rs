@@ -7,8 +7,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    json,
-    name::name,
+    json::{self, name},
     protocol_error::ProtocolError,
     provider_error::{self, ProviderError},
     retry_after::{retry_after, should_retry},
@@ -49,23 +48,23 @@ impl Head {
         body: impl Stream<Item = Result<B, ProtocolError>>,
         now: UnixMicros,
     ) -> WriteFailure {
-        let (told, error) = if self.status.is_success() {
+        let (problem, error) = if self.status.is_success() {
             let what = format!("a success of another kind, {}", self.status.as_u16());
             (ProtocolError::new(FailureKind::Malformed, what), None)
         } else {
             let error = error_in(&first_of(body).await);
-            (self.told(error.as_ref()), error)
+            (self.problem(error.as_ref()), error)
         };
         WriteFailure {
-            retry_after: retry_after(told.kind, &self.headers, error.as_ref(), now),
+            retry_after: retry_after(problem.kind, &self.headers, error.as_ref(), now),
             should_retry: should_retry(&self.headers),
-            ..told.into_failure(self.attempt_id(), Usage::default())
+            ..problem.into_failure(self.attempt_id(), Usage::default())
         }
     }
 
     /// By the status, unless the body says that the money is spent, or, for a bad request, that it is
-    /// the key or the model: no order will do better then.
-    fn told(&self, error: Option<&Value>) -> ProtocolError {
+    /// the key or the model: no request will succeed then.
+    fn problem(&self, error: Option<&Value>) -> ProtocolError {
         let status = self.status.as_u16();
         let fault = error.map(ProviderError);
         let known = fault.as_ref().and_then(ProviderError::kind);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{ProviderSettings, TokenLimit};
 
-/// A field of an order that not every server takes.
+/// A field of a request that not every server takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     MaxTokens,
@@ -25,7 +25,7 @@ impl Field {
     }
 }
 
-/// One order, ready to go out.
+/// One request, ready to be sent.
 pub(super) struct HttpRequest {
     pub(super) body: Vec<u8>,
     /// Which of the fields it has that not every server takes.
@@ -34,13 +34,13 @@ pub(super) struct HttpRequest {
     pub(super) fields: RequestFields,
 }
 
-/// Which of these fields orders to one provider have: as the settings say, and where they leave it
+/// Which of these fields requests to one provider have: as the settings say, and where they leave it
 /// open, without those that the provider has refused by name. That is remembered until the process ends.
 #[derive(Clone, Debug)]
-pub(super) struct RequestFields(Arc<Inner>);
+pub(super) struct RequestFields(Arc<FieldChoice>);
 
 #[derive(Debug)]
-struct Inner {
+struct FieldChoice {
     token_limit: Option<TokenLimit>,
     stream_usage: Option<bool>,
     has_temperature: bool,
@@ -49,7 +49,7 @@ struct Inner {
 
 impl RequestFields {
     pub(super) fn new(settings: &ProviderSettings) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(FieldChoice {
             token_limit: settings.token_limit,
             stream_usage: settings.stream_usage,
             has_temperature: settings.temperature().is_some(),
@@ -57,7 +57,7 @@ impl RequestFields {
         }))
     }
 
-    /// Those of an order that goes out now, as `OpenAI`'s protocol has them.
+    /// The fields of a request that is sent now, as `OpenAI`'s protocol has them.
     pub(super) fn now(&self) -> Vec<Field> {
         self.among(&self.refused())
     }
@@ -84,12 +84,12 @@ impl RequestFields {
         .collect()
     }
 
-    /// Takes in what a provider answered to an order with the fields `sent`; tells whether the next
-    /// order leaves one out that it refused.
+    /// Takes in what a provider answered to a request with the fields `sent`; returns whether the next
+    /// request leaves one out that it refused.
     pub(super) fn learn(&self, sent: &[Field], answer: &[u8]) -> bool {
-        let told = String::from_utf8_lossy(answer).into_owned();
-        let told = serde_json::from_slice(answer).unwrap_or(Value::String(told));
-        let named = sent.iter().filter(|field| names(&told, field.name()));
+        let text = String::from_utf8_lossy(answer).into_owned();
+        let error = serde_json::from_slice(answer).unwrap_or(Value::String(text));
+        let named = sent.iter().filter(|field| names(&error, field.name()));
         let mut refused = self.refused();
         let mut is_changed = false;
         for field in named {
@@ -118,14 +118,14 @@ impl RequestFields {
     }
 }
 
-/// Whether an error is about a field. What it repeats of our order is left out.
+/// Whether an error is about a field. What it repeats of our request is left out.
 fn names(error: &Value, field: &str) -> bool {
     match error {
         Value::String(text) => is_named_in(text, field),
         Value::Array(values) => values.iter().any(|value| names(value, field)),
         Value::Object(entries) => {
-            let mut told = entries.iter().filter(|(key, _)| *key != "input");
-            told.any(|(_, value)| names(value, field))
+            let mut others = entries.iter().filter(|(key, _)| *key != "input");
+            others.any(|(_, value)| names(value, field))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn fields(token_limit: Option<TokenLimit>, has_temperature: bool) -> RequestFields {
-        RequestFields(Arc::new(Inner {
+        RequestFields(Arc::new(FieldChoice {
             token_limit,
             stream_usage: None,
             has_temperature,
@@ -159,7 +159,7 @@ mod tests {
         }))
     }
 
-    /// What the next order has after this answer, if it differs.
+    /// The fields of the next request after this answer, if it differs.
     fn after(answer: &str) -> Option<Vec<Field>> {
         let fields = fields(None, true);
         let sent = fields.now();

@@ -8,7 +8,7 @@ use crate::domain::{FailureKind, UnixMicros};
 
 /// A limit may count by the day, so it may be a day until there is room.
 const LONGEST_LIMITED: Duration = Duration::from_hours(24);
-/// Whoever is unwell does not know for how long: after a minute one order finds out.
+/// A provider that fails does not know for how long: after a minute one request probes it.
 const LONGEST_UNWELL: Duration = Duration::from_mins(1);
 /// Not in the standard; the providers' own clients read it first.
 const MILLIS: &str = "retry-after-ms";
@@ -104,7 +104,7 @@ fn in_headers(headers: &HeaderMap, sent: SystemTime) -> Option<Duration> {
     until.duration_since(sent).ok()
 }
 
-/// When the last of the limits that are used up is full again. One that tells not what remains is
+/// When the last of the limits that are used up is full again. One without a header for what remains is
 /// taken for used up.
 fn buckets<'a>(value: impl Fn(&str) -> Option<&'a str>, sent: SystemTime) -> Option<Duration> {
     let waits = BUCKETS.iter().filter_map(|[remaining, reset]| {
@@ -136,38 +136,23 @@ fn until(reset: &str, sent: SystemTime) -> Option<Duration> {
     if let Ok(at) = humantime::parse_rfc3339(reset) {
         return at.duration_since(sent).ok();
     }
-    go_duration(reset)
+    duration(reset)
 }
 
-/// A duration as Go writes it, such as `1h2m3.5s`, `6m0s` and `20ms`.
-fn go_duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, f64); 6] = [
-        ("ns", 1e-9),
-        ("us", 1e-6),
-        ("ms", 1e-3),
-        ("h", 3_600.0),
-        ("m", 60.0),
-        ("s", 1.0),
-    ];
-    let (mut rest, mut sum) = (text, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let (number, unit) = rest.split_at_checked(digits)?;
-        let (name, worth) = UNITS.iter().find(|(name, _)| unit.starts_with(name))?;
-        sum += number.parse::<f64>().ok()? * worth;
-        rest = unit.get(name.len()..)?;
-    }
-    seconds(sum)
+/// A duration with units, such as `1h2m3.5s`, `6m0s` and `20ms`.
+fn duration(text: &str) -> Option<Duration> {
+    let duration = humantime::parse_duration(text).ok()?;
+    Some(duration.min(LONGEST_LIMITED))
 }
 
 /// What Google's error details have: `{"@type": "…RetryInfo", "retryDelay": "17s"}`.
 fn retry_delay(error: &Value) -> Option<Duration> {
     let mut details = error.get("details")?.as_array()?.iter();
     let delay = details.find_map(|detail| detail.get("retryDelay")?.as_str())?;
-    go_duration(delay)
+    duration(delay)
 }
 
-/// What the answer says under this name, or what a gateway passes on of whoever is behind it.
+/// What the answer says under this name, or what a gateway passes on of the provider behind it.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let passed_on = || headers.get(format!("{PASSED_ON}{name}"));
     headers.get(name).or_else(passed_on)?.to_str().ok()

@@ -1,4 +1,4 @@
-//! What an adapter of a provider is told at the start.
+//! The settings of a provider's adapter.
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +19,7 @@ pub struct ProviderSettings {
     pub key: Option<SecretString>,
     /// For Anthropic's protocol: what is sent as a bearer token, as gateways want it.
     pub auth_token: Option<SecretString>,
-    /// Headers that every order has besides; they win over ours.
+    /// Headers that every request has besides; they win over ours.
     pub extra_headers: Vec<(String, SecretString)>,
     /// The model, as the provider names it.
     pub model: String,
@@ -30,11 +30,11 @@ pub struct ProviderSettings {
     pub max_output_tokens: u32,
     /// For `OpenAI`'s protocol: how the limit of tokens is called; `None` to find it out.
     pub token_limit: Option<TokenLimit>,
-    /// For `OpenAI`'s protocol: whether orders ask for what they cost; `None` to find out whether they may.
+    /// For `OpenAI`'s protocol: whether requests ask for token counts; `None` to find out whether they may.
     pub stream_usage: Option<bool>,
     /// How long an attempt may take.
     pub limits: TimeLimits,
-    /// Told each time that the provider refuses the key.
+    /// Notified each time that the provider refuses the key.
     pub denied: Arc<Notify>,
 }
 
@@ -80,6 +80,11 @@ pub(super) fn secret(value: &str) -> Result<HeaderValue, SetupError> {
     Ok(value)
 }
 
+/// The value of the header `authorization` for a token.
+pub(super) fn bearer(token: &SecretString) -> Result<HeaderValue, SetupError> {
+    secret(&format!("Bearer {}", token.expose_secret()))
+}
+
 /// Why no writer could be made. Never holds the key.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -89,7 +94,7 @@ pub enum SetupError {
     /// The name of a header is none.
     #[error("a header's name has characters that cannot be sent")]
     Header,
-    /// The machine trusts nobody, so no `https` provider can be believed.
+    /// The machine has no trusted certificates, so no `https` provider can be verified.
     #[error("no trusted certificates were found on this machine, which https needs")]
     NoRoots,
     /// TLS or the HTTP client could not be set up.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 /// JSON writes a character beyond the first 65 536 as two escapes, the halves of a surrogate pair.
 /// Gateways that cut a text by UTF-16 units put one half at the end of a piece and the other at the
 /// beginning of the next. A half alone is no character, so until it is joined one of these stands
-/// for it: the last of a range that is for private use, where nobody has put anything.
+/// for it: the last of a range that is for private use, which is unassigned.
 const STAND_INS: u32 = 0x10_F800;
 const HALVES: u32 = 0xD800;
 const LOW_HALVES: u32 = 0xDC00;

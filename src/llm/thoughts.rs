@@ -31,7 +31,7 @@ pub(super) struct ThinkingHabit(Arc<AtomicBool>);
 #[derive(Debug)]
 pub(super) struct ThoughtFilter {
     habit: ThinkingHabit,
-    state: State,
+    state: FilterState,
     /// What is not decided yet: the beginning of a text, or of a tag.
     held: String,
     /// Text that may turn out to be thoughts.
@@ -39,7 +39,7 @@ pub(super) struct ThoughtFilter {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FilterState {
     /// Before the first word.
     Start,
     /// Between the tags.
@@ -61,7 +61,7 @@ impl ThoughtFilter {
     pub(super) fn new(habit: &ThinkingHabit) -> Self {
         Self {
             habit: habit.clone(),
-            state: State::Start,
+            state: FilterState::Start,
             held: String::new(),
             withheld: habit.0.load(Relaxed).then(String::new),
         }
@@ -79,8 +79,8 @@ impl ThoughtFilter {
     pub(super) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
         let text = match self.state {
-            State::Start | State::Text => held,
-            State::Thoughts => String::new(),
+            FilterState::Start | FilterState::Text => held,
+            FilterState::Thoughts => String::new(),
         };
         self.withheld.take().unwrap_or_default() + &text
     }
@@ -88,9 +88,9 @@ impl ThoughtFilter {
     /// Decides as much as can be decided at once; false when that needs more text.
     fn step(&mut self, filtered: &mut Filtered) -> bool {
         match self.state {
-            State::Start => self.start(),
-            State::Thoughts => self.skip_thoughts(),
-            State::Text => self.pass_text(filtered),
+            FilterState::Start => self.start(),
+            FilterState::Thoughts => self.skip_thoughts(),
+            FilterState::Text => self.pass_text(filtered),
         }
     }
 
@@ -99,12 +99,12 @@ impl ThoughtFilter {
         let held = self.held.to_ascii_lowercase();
         if let Some([open, _]) = TAGS.iter().find(|[open, _]| held.starts_with(open)) {
             self.held.drain(..open.len());
-            self.state = State::Thoughts;
+            self.state = FilterState::Thoughts;
             return true;
         }
         let is_decided = !TAGS.iter().any(|[open, _]| open.starts_with(&held));
         if is_decided {
-            self.state = State::Text;
+            self.state = FilterState::Text;
         }
         is_decided
     }
@@ -112,7 +112,7 @@ impl ThoughtFilter {
     fn skip_thoughts(&mut self) -> bool {
         if let Some(end) = end_of_thoughts(&self.held) {
             self.held.drain(..end);
-            self.state = State::Start;
+            self.state = FilterState::Start;
             self.withheld = None;
             return true;
         }
@@ -124,7 +124,7 @@ impl ThoughtFilter {
     fn pass_text(&mut self, filtered: &mut Filtered) -> bool {
         if let Some(end) = end_of_thoughts(&self.held) {
             self.held.drain(..end);
-            self.state = State::Start;
+            self.state = FilterState::Start;
             // What was withheld needs not be taken back.
             filtered.takes_back |= self.withheld.take().is_none();
             filtered.text.clear();

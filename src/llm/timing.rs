@@ -12,7 +12,7 @@ use crate::domain::FailureKind;
 pub struct TimeLimits {
     /// To connect.
     pub connect: Duration,
-    /// From the order to the first text.
+    /// From the request to the first text.
     pub first_text: Duration,
     /// Between any two reads of the answer's body.
     pub idle: Duration,

@@ -1,4 +1,4 @@
-//! Counts the tokens of an attempt, told or estimated.
+//! Counts the tokens of an attempt, as reported by the provider or estimated.
 use std::collections::VecDeque;
 
 use super::{
@@ -17,8 +17,8 @@ pub(super) struct UsageCounter {
     sent_bytes: u64,
     /// With thoughts, which are paid for as well.
     text_bytes: u64,
-    told_input: Option<u64>,
-    told_output: Option<u64>,
+    reported_input: Option<u64>,
+    reported_output: Option<u64>,
     is_final: bool,
 }
 
@@ -31,40 +31,40 @@ impl UsageCounter {
             has_text: false,
             sent_bytes: length(&prompt.system) + length(&prompt.user),
             text_bytes: 0,
-            told_input: None,
-            told_output: None,
+            reported_input: None,
+            reported_output: None,
             is_final: false,
         }
     }
 
     /// Adds what a piece of text means. White space before the first word is left out, so that a
     /// tip that is nothing else is empty, and the first text is one that a reader sees.
-    pub(super) fn text(&mut self, piece: &str, writings: &mut VecDeque<StreamEvent>) {
+    pub(super) fn text(&mut self, piece: &str, events: &mut VecDeque<StreamEvent>) {
         let piece = self.halves.join(piece);
         self.text_bytes = self.text_bytes.saturating_add(length(&piece));
         let filtered = self.thoughts.take(&piece);
         if filtered.takes_back && self.has_text {
             self.has_text = false;
-            writings.push_back(StreamEvent::TakenBack);
+            events.push_back(StreamEvent::TakenBack);
         }
         if filtered.text.is_empty() {
-            writings.push_back(StreamEvent::Alive);
+            events.push_back(StreamEvent::Alive);
         } else {
-            self.show(filtered.text, writings);
+            self.show(filtered.text, events);
         }
     }
 
     /// Takes the end of the text, and adds what was held of it.
-    pub(super) fn finish_text(&mut self, writings: &mut VecDeque<StreamEvent>) {
+    pub(super) fn finish_text(&mut self, events: &mut VecDeque<StreamEvent>) {
         let rest = self.thoughts.finish();
         if !rest.is_empty() {
-            self.show(rest, writings);
+            self.show(rest, events);
         }
     }
 
-    fn show(&mut self, text: String, writings: &mut VecDeque<StreamEvent>) {
+    fn show(&mut self, text: String, events: &mut VecDeque<StreamEvent>) {
         self.has_text = true;
-        writings.push_back(StreamEvent::Text(text));
+        events.push_back(StreamEvent::Text(text));
     }
 
     pub(super) fn has_text(&self) -> bool {
@@ -72,21 +72,21 @@ impl UsageCounter {
     }
 
     /// Tokens read, as the provider counts them so far; nothing where it does not say. Gateways
-    /// that do not know say zero, which no order and no text costs.
-    pub(super) fn tell_input(&mut self, tokens: Option<u64>) {
-        self.told_input = tokens
+    /// that do not know say zero, which no request and no text costs.
+    pub(super) fn report_input(&mut self, tokens: Option<u64>) {
+        self.reported_input = tokens
             .filter(|tokens| is_plausible(*tokens))
-            .or(self.told_input);
+            .or(self.reported_input);
     }
 
     /// Tokens written, likewise.
-    pub(super) fn tell_output(&mut self, tokens: Option<u64>) {
-        self.told_output = tokens
+    pub(super) fn report_output(&mut self, tokens: Option<u64>) {
+        self.reported_output = tokens
             .filter(|tokens| is_plausible(*tokens))
-            .or(self.told_output);
+            .or(self.reported_output);
     }
 
-    /// What was told last is what it all cost.
+    /// What was reported last is the cost of the whole attempt.
     pub(super) fn close(&mut self) {
         self.is_final = true;
     }
@@ -95,21 +95,21 @@ impl UsageCounter {
         self.is_final
     }
 
-    /// What it cost: as told, or guessed where the end of it was not told. Each side is guessed
-    /// by [`Usage::estimated`], and never below what was told.
+    /// What it cost: as reported, or estimated where no final number was reported. Each side is estimated
+    /// by [`Usage::estimated`], and never below what was reported.
     pub(super) fn usage(&self) -> Usage {
         let guess = Usage::estimated(self.sent_bytes, self.text_bytes);
-        let told = self.is_final.then_some(self.told_output).flatten();
+        let reported = self.is_final.then_some(self.reported_output).flatten();
         Usage {
-            input_tokens: self.told_input.unwrap_or(guess.input_tokens),
-            output_tokens: told
-                .unwrap_or_else(|| guess.output_tokens.max(self.told_output.unwrap_or(0))),
-            is_estimated: self.told_input.is_none() || told.is_none(),
+            input_tokens: self.reported_input.unwrap_or(guess.input_tokens),
+            output_tokens: reported
+                .unwrap_or_else(|| guess.output_tokens.max(self.reported_output.unwrap_or(0))),
+            is_estimated: self.reported_input.is_none() || reported.is_none(),
         }
     }
 }
 
-/// Zero is what gateways say that do not know. No order of ours comes near the most, which no model reads or writes at
+/// Zero is what gateways say that do not know. No request of ours comes near the most, which no model reads or writes at
 /// once: a number beyond it would take the money of the day for what nobody charged.
 const fn is_plausible(tokens: u64) -> bool {
     0 < tokens && tokens <= 10_000_000
@@ -132,17 +132,17 @@ mod tests {
     }
 
     fn read(counter: &mut UsageCounter, piece: &str) -> StreamEvent {
-        let mut writings = VecDeque::new();
-        counter.text(piece, &mut writings);
-        assert_eq!(writings.len(), 1);
-        writings.pop_front().unwrap()
+        let mut events = VecDeque::new();
+        counter.text(piece, &mut events);
+        assert_eq!(events.len(), 1);
+        events.pop_front().unwrap()
     }
 
     #[test]
     fn a_count_that_no_model_reaches_is_not_believed() {
         let mut counter = counter();
-        counter.tell_input(Some(1_000_000_000_000_000_000));
-        counter.tell_output(Some(10_000_001));
+        counter.report_input(Some(1_000_000_000_000_000_000));
+        counter.report_output(Some(10_000_001));
         read(&mut counter, "12345678");
         counter.close();
         assert_eq!(counter.usage(), Usage::estimated(12, 8));
@@ -168,14 +168,14 @@ mod tests {
     fn what_is_not_told_is_guessed_and_said_to_be() {
         let mut counter = counter();
         assert_eq!(counter.usage(), Usage::estimated(12, 0));
-        counter.tell_input(Some(5));
-        counter.tell_output(Some(1));
+        counter.report_input(Some(5));
+        counter.report_output(Some(1));
         read(&mut counter, "123456789");
         let usage = counter.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (5, 3));
         assert!(usage.is_estimated);
-        counter.tell_input(None);
-        counter.tell_output(Some(2));
+        counter.report_input(None);
+        counter.report_output(Some(2));
         counter.close();
         let usage = counter.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (5, 2));
@@ -186,19 +186,19 @@ mod tests {
     fn zero_is_not_told_and_thoughts_are_paid_for() {
         let mut counter = counter();
         read(&mut counter, "<think>12345");
-        counter.tell_input(Some(0));
-        counter.tell_output(Some(0));
+        counter.report_input(Some(0));
+        counter.report_output(Some(0));
         counter.close();
         assert_eq!(counter.usage(), Usage::estimated(12, 12));
     }
 
     #[test]
     fn text_that_turns_out_to_be_thoughts_is_taken_back() {
-        let (mut counter, mut writings) = (counter(), VecDeque::new());
+        let (mut counter, mut events) = (counter(), VecDeque::new());
         for piece in ["Why not?", "</think>", "Be", " kind.</th"] {
-            counter.text(piece, &mut writings);
+            counter.text(piece, &mut events);
         }
-        counter.finish_text(&mut writings);
+        counter.finish_text(&mut events);
         let text = |text: &str| StreamEvent::Text(text.to_owned());
         let expected = [
             text("Why not?"),
@@ -208,6 +208,6 @@ mod tests {
             text(" kind."),
             text("</th"),
         ];
-        assert_eq!(writings, expected);
+        assert_eq!(events, expected);
     }
 }

@@ -3,22 +3,20 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::counts::Counts;
 use crate::{
     domain::{Completion, FailureKind, StreamEvent, Usage},
     llm::{
-        decoder::Decoder,
-        json::{self, count, reason, word},
-        name::name,
+        decoder::{Decoder, meaning_of_stop},
+        json::{self, count, name, reason, word},
         protocol_error::ProtocolError,
-        provider_error, stop,
+        provider_error,
         usage_counter::UsageCounter,
     },
 };
 
 /// Understands one message.
 ///
-/// It is whole once a reason to stop was told: that comes after all text. That the body ended
+/// It is whole once a reason to stop came: that follows all text. That the body ended
 /// proves nothing: connections are cut cleanly, too.
 pub(in crate::llm) struct MessageDecoder {
     counter: UsageCounter,
@@ -42,13 +40,13 @@ impl MessageDecoder {
         }
     }
 
-    fn count(&mut self, counts: Counts) {
-        self.counter.tell_input(counts.input);
-        self.counter.tell_output(counts.output);
+    fn count(&mut self, counts: TokenCounts) {
+        self.counter.report_input(counts.input);
+        self.counter.report_output(counts.output);
     }
 
     /// The start of the message, which comes first and once: texts of two are not one tip. Some
-    /// gateways tell of the same one twice.
+    /// gateways send the same one twice.
     fn begin(&mut self, message: &Value) -> Result<StreamEvent, ProtocolError> {
         let id = word(message, "id").and_then(name);
         if self.has_begun && self.id.is_some() && self.id == id {
@@ -60,7 +58,7 @@ impl MessageDecoder {
         }
         self.has_begun = true;
         self.id.clone_from(&id);
-        self.count(Counts::of(message));
+        self.count(TokenCounts::of(message));
         if let Some(model) = word(message, "model").and_then(name) {
             self.model = model;
         }
@@ -77,7 +75,7 @@ impl MessageDecoder {
         &mut self,
         event: &Value,
         (part, kind): (&str, &str),
-        writings: &mut VecDeque<StreamEvent>,
+        events: &mut VecDeque<StreamEvent>,
     ) -> Result<(), ProtocolError> {
         let part = event
             .get(part)
@@ -91,14 +89,14 @@ impl MessageDecoder {
             }
             (self.block, self.has_begun) = (block, true);
         }
-        self.counter.text(&piece, writings);
+        self.counter.text(&piece, events);
         Ok(())
     }
 
-    /// Notes why the message stopped, if `told` says so, and what `counted` says that it cost.
-    fn note_stop(&mut self, told: Option<&Value>, counted: &Value) -> Result<(), ProtocolError> {
-        let reason = told.map_or(Ok(None), |told| reason(told, "stop_reason"))?;
-        let counts = Counts::of(counted);
+    /// Notes why the message stopped, if `delta` says so, and the token counts of `counted`.
+    fn note_stop(&mut self, delta: Option<&Value>, counted: &Value) -> Result<(), ProtocolError> {
+        let reason = delta.map_or(Ok(None), |delta| reason(delta, "stop_reason"))?;
+        let counts = TokenCounts::of(counted);
         self.count(counts);
         if reason.is_some() && counts.output.is_some() {
             self.counter.close();
@@ -111,19 +109,19 @@ impl MessageDecoder {
     fn whole(
         &mut self,
         message: &Value,
-        writings: &mut VecDeque<StreamEvent>,
+        events: &mut VecDeque<StreamEvent>,
     ) -> Result<(), ProtocolError> {
         let text = json::text(message.get("content"))?;
         let accepted = self.begin(message)?;
         self.note_stop(Some(message), message)?;
-        writings.push_back(accepted);
-        self.counter.text(&text, writings);
+        events.push_back(accepted);
+        self.counter.text(&text, events);
         Ok(())
     }
 
     fn end(
         &mut self,
-        writings: &mut VecDeque<StreamEvent>,
+        events: &mut VecDeque<StreamEvent>,
         without_reason: FailureKind,
     ) -> Result<(), ProtocolError> {
         let Some(reason) = self.stop_reason.as_deref() else {
@@ -133,12 +131,12 @@ impl MessageDecoder {
         let mut rest = VecDeque::new();
         self.counter.finish_text(&mut rest);
         let ending = Completion {
-            stop: stop::meaning(reason, self.counter.has_text())?,
+            stop: meaning_of_stop(reason, self.counter.has_text())?,
             usage: self.counter.usage(),
             model: self.model.clone(),
         };
-        writings.append(&mut rest);
-        writings.push_back(StreamEvent::Ended(ending));
+        events.append(&mut rest);
+        events.push_back(StreamEvent::Ended(ending));
         Ok(())
     }
 }
@@ -147,7 +145,7 @@ impl Decoder for MessageDecoder {
     fn decode(
         &mut self,
         data: &str,
-        writings: &mut VecDeque<StreamEvent>,
+        events: &mut VecDeque<StreamEvent>,
     ) -> Result<(), ProtocolError> {
         let event = json::parse(data)?;
         if let Some(error) = provider_error::within(&event) {
@@ -155,26 +153,26 @@ impl Decoder for MessageDecoder {
         }
         match word(&event, "type") {
             Some("message_start") => {
-                writings.push_back(self.begin(event.get("message").unwrap_or(&Value::Null))?);
+                events.push_back(self.begin(event.get("message").unwrap_or(&Value::Null))?);
             }
             Some("content_block_start") => {
-                self.block(&event, ("content_block", "text"), writings)?;
+                self.block(&event, ("content_block", "text"), events)?;
             }
-            Some("content_block_delta") => self.block(&event, ("delta", "text_delta"), writings)?,
+            Some("content_block_delta") => self.block(&event, ("delta", "text_delta"), events)?,
             Some("message_delta") => {
                 self.note_stop(event.get("delta"), &event)?;
-                writings.push_back(StreamEvent::Alive);
+                events.push_back(StreamEvent::Alive);
             }
-            Some("message_stop") => self.end(writings, FailureKind::Malformed)?,
-            Some("message") => self.whole(&event, writings)?,
+            Some("message_stop") => self.end(events, FailureKind::Malformed)?,
+            Some("message") => self.whole(&event, events)?,
             // New types are added without a new version of the protocol, and are to be ignored.
-            Some(_) | None => writings.push_back(StreamEvent::Alive),
+            Some(_) | None => events.push_back(StreamEvent::Alive),
         }
         Ok(())
     }
 
-    fn close(&mut self, writings: &mut VecDeque<StreamEvent>) -> Result<(), ProtocolError> {
-        self.end(writings, FailureKind::Truncated)
+    fn close(&mut self, events: &mut VecDeque<StreamEvent>) -> Result<(), ProtocolError> {
+        self.end(events, FailureKind::Truncated)
     }
 
     fn is_complete(&self) -> bool {
@@ -183,5 +181,30 @@ impl Decoder for MessageDecoder {
 
     fn usage(&self) -> Usage {
         self.counter.usage()
+    }
+}
+
+/// Tokens, counted from the start of the message; any may be missing, or be no number.
+#[derive(Clone, Copy, Debug, Default)]
+struct TokenCounts {
+    /// All that was read: what the provider's cache took and gave is counted apart.
+    input: Option<u64>,
+    output: Option<u64>,
+}
+
+impl TokenCounts {
+    /// What a message, or an event, says under `usage`.
+    fn of(message: &Value) -> Self {
+        let Some(usage) = message.get("usage") else {
+            return Self::default();
+        };
+        let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"];
+        let cached = cached.into_iter().filter_map(|name| count(usage, name));
+        let cached = cached.fold(0, u64::saturating_add);
+        let fresh = count(usage, "input_tokens");
+        Self {
+            input: fresh.map(|fresh| fresh.saturating_add(cached)),
+            output: count(usage, "output_tokens"),
+        }
     }
 }

@@ -1,12 +1,10 @@
 //! Anthropic's Messages API as streamed events (platform.claude.com/docs/en/build-with-claude/streaming).
-mod counts;
 mod decoder;
 #[cfg(test)]
 mod decoder_tests;
 #[cfg(test)]
 mod gateway_tests;
-mod writer;
+mod request;
 
-#[cfg(test)]
 pub(super) use decoder::MessageDecoder;
-pub use writer::AnthropicWriter;
+pub(super) use request::{body, headers};

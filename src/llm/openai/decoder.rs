@@ -6,11 +6,10 @@ use serde_json::Value;
 use crate::{
     domain::{Completion, FailureKind, Stop, StreamEvent, Usage},
     llm::{
-        decoder::Decoder,
-        json::{self, count, reason, word},
-        name::name,
+        decoder::{Decoder, meaning_of_stop},
+        json::{self, count, name, reason, word},
         protocol_error::ProtocolError,
-        provider_error, stop,
+        provider_error,
         usage_counter::UsageCounter,
     },
 };
@@ -20,7 +19,7 @@ const DONE: &str = "[DONE]";
 
 /// Understands one completion.
 ///
-/// It is whole when a reason to finish was told. Reading goes on up to `[DONE]`, or to the end of
+/// It is whole when a reason to finish came. Reading goes on up to `[DONE]`, or to the end of
 /// the body, which is all that some servers send: what it cost comes later.
 pub(in crate::llm) struct ChatDecoder {
     counter: UsageCounter,
@@ -42,20 +41,20 @@ impl ChatDecoder {
         }
     }
 
-    fn accept(&mut self, event: &Value, writings: &mut VecDeque<StreamEvent>) {
+    fn accept(&mut self, event: &Value, events: &mut VecDeque<StreamEvent>) {
         if let Some(model) = word(event, "model").and_then(name) {
             self.model = model;
         }
         if !self.was_accepted {
             self.was_accepted = true;
-            writings.push_back(StreamEvent::Accepted {
+            events.push_back(StreamEvent::Accepted {
                 attempt_id: word(event, "id").and_then(name),
                 usage: self.counter.usage(),
             });
         }
     }
 
-    /// Notes why it finished, if `choice` says so, and tells its text. A whole answer has a message
+    /// Notes why it finished, if `choice` says so, and returns its text. A whole answer has a message
     /// where a stream has a delta.
     fn choose(&mut self, choice: &Value) -> Result<String, ProtocolError> {
         let message = choice.get("delta").or_else(|| choice.get("message"));
@@ -69,8 +68,8 @@ impl ChatDecoder {
 
     fn count(&mut self, usage: &Value) {
         let output = count(usage, "completion_tokens");
-        self.counter.tell_input(count(usage, "prompt_tokens"));
-        self.counter.tell_output(output);
+        self.counter.report_input(count(usage, "prompt_tokens"));
+        self.counter.report_output(output);
         // Some servers count along; the last count is that of the whole answer.
         if self.finish_reason.is_some() && output.is_some() {
             self.counter.close();
@@ -82,7 +81,7 @@ impl ChatDecoder {
             let detail = "the answer ended without a reason to finish";
             return Err(ProtocolError::new(FailureKind::Truncated, detail));
         };
-        match stop::meaning(reason, self.counter.has_text()) {
+        match meaning_of_stop(reason, self.counter.has_text()) {
             Ok(_) if self.has_declined => Err(declined()),
             Err(error) if self.has_declined && error.kind == FailureKind::Empty => Err(declined()),
             verdict => verdict,
@@ -111,10 +110,10 @@ impl Decoder for ChatDecoder {
     fn decode(
         &mut self,
         data: &str,
-        writings: &mut VecDeque<StreamEvent>,
+        events: &mut VecDeque<StreamEvent>,
     ) -> Result<(), ProtocolError> {
         if data.trim() == DONE {
-            return self.close(writings);
+            return self.close(events);
         }
         let event = json::parse(data)?;
         let choice = choice_of(&event);
@@ -125,15 +124,15 @@ impl Decoder for ChatDecoder {
             return Err(error);
         }
         let text = choice.map_or(Ok(String::new()), |choice| self.choose(choice))?;
-        self.accept(&event, writings);
-        self.counter.text(&text, writings);
+        self.accept(&event, events);
+        self.counter.text(&text, events);
         if let Some(usage) = event.get("usage") {
             self.count(usage);
         }
         Ok(())
     }
 
-    fn close(&mut self, writings: &mut VecDeque<StreamEvent>) -> Result<(), ProtocolError> {
+    fn close(&mut self, events: &mut VecDeque<StreamEvent>) -> Result<(), ProtocolError> {
         let mut rest = VecDeque::new();
         if self.finish_reason.is_some() {
             self.counter.finish_text(&mut rest);
@@ -143,8 +142,8 @@ impl Decoder for ChatDecoder {
             usage: self.counter.usage(),
             model: self.model.clone(),
         };
-        writings.append(&mut rest);
-        writings.push_back(StreamEvent::Ended(ending));
+        events.append(&mut rest);
+        events.push_back(StreamEvent::Ended(ending));
         Ok(())
     }
 

@@ -5,8 +5,7 @@ mod decoder;
 mod decoder_tests;
 #[cfg(test)]
 mod gateway_tests;
-mod writer;
+mod request;
 
-#[cfg(test)]
 pub(super) use decoder::ChatDecoder;
-pub use writer::OpenAiWriter;
+pub(super) use request::{body, headers};

@@ -5,7 +5,7 @@ use challenges_catalog::{
     domain::{
         Clock, Completion, FailureKind, Prompt, StreamEvent, TipWriter, UnixMicros, WriteFailure,
     },
-    llm::{AnthropicWriter, OpenAiWriter, ProviderSettings, TimeLimits},
+    llm::{ProviderProtocol, ProviderSettings, ProviderWriter, TimeLimits},
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -91,10 +91,11 @@ impl Attempt {
 
 impl Protocol {
     pub fn writer(self, settings: &ProviderSettings) -> Arc<dyn TipWriter> {
-        match self {
-            Self::Anthropic => Arc::new(AnthropicWriter::new(settings, clock()).unwrap()),
-            Self::OpenAi => Arc::new(OpenAiWriter::new(settings, clock()).unwrap()),
-        }
+        let protocol = match self {
+            Self::Anthropic => ProviderProtocol::Anthropic,
+            Self::OpenAi => ProviderProtocol::OpenAi,
+        };
+        Arc::new(ProviderWriter::new(protocol, settings, clock()).unwrap())
     }
 
     /// One attempt with a server that plays the script.

@@ -1,7 +1,7 @@
 //! What a provider is sent, and what nobody else is.
 use challenges_catalog::{
     domain::FailureKind,
-    llm::{AnthropicWriter, OpenAiWriter, ProviderSettings, SetupError},
+    llm::{ProviderProtocol, ProviderSettings, ProviderWriter, SetupError},
 };
 use serde_json::{Value, json};
 
@@ -115,9 +115,9 @@ fn a_key_that_cannot_be_sent_is_refused_and_not_repeated() {
         ..settings("http://127.0.0.1:1")
     };
     assert!(!format!("{settings:?}").contains(KEY));
-    let anthropic = AnthropicWriter::new(&settings, clock()).err().unwrap();
-    let openai = OpenAiWriter::new(&settings, clock()).err().unwrap();
-    for error in [anthropic, openai] {
+    for protocol in [ProviderProtocol::Anthropic, ProviderProtocol::OpenAi] {
+        let made = ProviderWriter::new(protocol, &settings, clock());
+        let error = made.err().unwrap();
         assert!(matches!(error, SetupError::Key), "{error:?}");
         assert!(!format!("{error} {error:?}").contains(KEY));
     }
@@ -133,7 +133,7 @@ async fn nothing_is_sent_to_a_server_that_cannot_prove_who_it_is() {
         ..settings.limits
     };
     let settings = ProviderSettings { limits, ..settings };
-    match AnthropicWriter::new(&settings, clock()) {
+    match ProviderWriter::new(ProviderProtocol::Anthropic, &settings, clock()) {
         Ok(writer) => assert_eq!(write(&writer).await.kind(), FailureKind::Connect),
         Err(error) => assert!(matches!(error, SetupError::NoRoots), "{error:?}"),
     }
