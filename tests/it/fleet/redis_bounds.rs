@@ -2,9 +2,15 @@
 use std::time::Duration;
 
 use bb8_redis::redis::cmd;
-use challenges_catalog::pb::catalog::v1::{Difficulty, GetChallengeRequest};
+use challenges_catalog::pb::{
+    admin::v1::{
+        InvalidateCacheRequest, cache_admin_client::CacheAdminClient,
+        invalidate_cache_request::Target,
+    },
+    catalog::v1::{Difficulty, GetChallengeRequest},
+};
 use futures_util::{StreamExt, stream};
-use tonic::Code;
+use tonic::{Code, transport::Channel};
 use uuid::Uuid;
 
 use crate::support::{
@@ -128,4 +134,41 @@ async fn a_lease_that_ends_too_far_ahead_keeps_nobody_waiting() {
         .await;
     }
     assert!(!replica.log().contains("another replica fills"));
+}
+
+/// A load takes the lease while the entry that it replaces may expire at any moment.
+#[tokio::test]
+async fn a_lease_outlives_the_outdated_entry_that_it_is_to_replace() {
+    let fleet = Fleet::start(1).await;
+    let replica = &fleet.replicas[0];
+    list(replica, Difficulty::Beginner, 33).await.unwrap();
+    let known = || keys(&fleet, "catalog:*:list:beginner:33}");
+    eventually("the fill arrives", PATIENCE, async || !known().is_empty()).await;
+    let entry = &known()[0];
+    let lease = format!("{entry}:lease");
+    let exists = |key: &str| fleet.redis.ask::<bool>(cmd("EXISTS").arg(key));
+    assert!(!exists(&lease));
+
+    let mut lock = fleet.database.connect().await;
+    let hold = "BEGIN; LOCK TABLE approach_challenges IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(hold).execute(&mut lock).await.unwrap();
+    let endpoint = Channel::from_shared(format!("http://{}", replica.addr())).unwrap();
+    let everything = InvalidateCacheRequest {
+        target: Some(Target::All(true)),
+        ..Default::default()
+    };
+    CacheAdminClient::new(endpoint.connect().await.unwrap())
+        .invalidate_cache(everything)
+        .await
+        .unwrap();
+
+    let expiry = async {
+        eventually("the load has a lease", PATIENCE, async || exists(&lease)).await;
+        fleet.redis.ask::<()>(cmd("PEXPIRE").arg(entry).arg(1));
+        eventually("the entry expires", PATIENCE, async || !exists(entry)).await;
+        assert!(exists(&lease), "it died with the entry");
+        sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(list(replica, Difficulty::Beginner, 33), expiry);
+    answer.unwrap();
 }
