@@ -72,7 +72,7 @@ impl HealthMonitor {
                 }
             }
             if app.tip_service.has_writers() {
-                let resumed = timeout(CHECK_TIMEOUT, app.tip_service.look_for_resume());
+                let resumed = timeout(CHECK_TIMEOUT, app.tip_service.poll_resume());
                 // Without an answer in time, the next check asks again.
                 resumed.await.ok();
                 // The breakers count failures themselves, so this makes no call.

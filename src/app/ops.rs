@@ -41,7 +41,7 @@ fn metrics(app: &App, connections: &Connections, log: &LogQueue) -> String {
     connections.collect(&mut page);
     app.catalog.collect(&mut page);
     pool(app.datastore.pool(), &mut page);
-    redis_links(app, &mut page);
+    redis_clients(app, &mut page);
     app.probe.collect(&mut page);
     app.history.collect(&mut page);
     app.tip_service.collect(&mut page);
@@ -63,12 +63,15 @@ fn replica(app: &App, page: &mut Page) {
     }
 }
 
-fn redis_links(app: &App, page: &mut Page) {
-    let cache = app.shared.as_ref().map(|shared| ("cache", shared.link()));
-    let tips = app.tip_service.link().map(|link| ("tips", link));
-    let links: Vec<_> = cache.into_iter().chain(tips).collect();
-    if !links.is_empty() {
-        redis::collect(&links, page);
+fn redis_clients(app: &App, page: &mut Page) {
+    let cache = app
+        .shared
+        .as_ref()
+        .map(|shared| ("cache", shared.redis_state()));
+    let tips = app.tip_service.redis_state().map(|state| ("tips", state));
+    let clients: Vec<_> = cache.into_iter().chain(tips).collect();
+    if !clients.is_empty() {
+        redis::collect(&clients, page);
     }
 }
 

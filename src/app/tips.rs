@@ -9,11 +9,12 @@ use crate::{
     config::{AbandonedTips, Config, ProviderLimits, TipRefresh, TipsConfig},
     domain::{FleetKey, PromptBook, Switches, TipWriter},
     llm::BundledPrompts,
-    redis::{Link, LinkSettings, Listener, MacKey, RedisServers},
+    redis::{Listener, MacKey, RedisClient, RedisClientSettings, RedisServers},
     repository::Datastore,
     service::{CatalogService, FleetTasks, GenerateTipsService, TipsService},
     tips::{
-        Abandoned, CallerLimits, Price, ProviderSpec, TipParts, TipRedis, TipService, TipSettings,
+        Abandoned, CallerLimits, Price, ProviderQuota, ProviderSpec, TipParts, TipRedis,
+        TipService, TipSettings,
     },
     transport::{RefreshBy, TipsTransport},
 };
@@ -91,7 +92,7 @@ pub(super) fn tip_redis(
     let Some((servers, key)) = redis else {
         return Ok(None);
     };
-    let link = Link::connect(&LinkSettings {
+    let client = RedisClient::connect(&RedisClientSettings {
         name: "tips",
         servers: servers.clone(),
         timeout: config.redis.timeout.max(PATIENCE),
@@ -100,7 +101,7 @@ pub(super) fn tip_redis(
     let listener = Listener::new(servers.clone(), config.redis.timeout);
     let invalidation = Arc::clone(invalidation);
     Ok(Some(TipRedis {
-        link: Arc::new(link),
+        client: Arc::new(client),
         listener: Arc::new(listener),
         database: Arc::new(move || invalidation.version().database),
         mac: MacKey::new(key.bytes()),
@@ -132,8 +133,10 @@ fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> ProviderSpec 
             input: limits.input_price,
             output: limits.output_price,
         },
-        requests_per_minute: limits.requests_per_minute,
-        tokens_per_minute: limits.tokens_per_minute,
+        quota: ProviderQuota {
+            requests_per_minute: limits.requests_per_minute,
+            tokens_per_minute: limits.tokens_per_minute,
+        },
     }
 }
 
@@ -158,7 +161,7 @@ fn settings(config: &Config, switches: &Arc<Switches>) -> TipSettings {
         },
         caller: caller_limits(tips.streams_per_minute, tips.streams_at_once),
         daily_budget_micro_usd: tips.daily_budget_micro_usd,
-        orders_at_once: tips.orders_at_once,
+        requests_at_once: tips.orders_at_once,
         replicas: tips.replicas,
         switches: Arc::clone(switches),
         ..TipSettings::default()

@@ -13,7 +13,10 @@ use uuid::Uuid;
 use super::entry::{Content, SerializedEntry};
 use crate::{
     domain::{Etag, FleetKey, Stamp},
-    redis::{Link, LinkSettings, LinkState, MacKey, RedisServers, Script, first_word},
+    redis::{
+        MacKey, RedisClient, RedisClientSettings, RedisClientState, RedisServers, Script,
+        first_word,
+    },
 };
 
 static GET: LazyLock<Script> = LazyLock::new(|| {
@@ -52,7 +55,7 @@ pub struct SharedSettings {
 
 /// The cache that the replicas share. Losing it, or what it holds, costs misses only.
 pub struct SharedCache {
-    link: Link,
+    client: RedisClient,
     lease: Duration,
     mac: MacKey,
     absences: AbsenceLimit,
@@ -89,14 +92,14 @@ impl SharedCache {
     ///
     /// A sentence when the URL is not one.
     pub fn connect(settings: &SharedSettings) -> Result<Self, String> {
-        let link = Link::connect(&LinkSettings {
+        let client = RedisClient::connect(&RedisClientSettings {
             name: "shared cache",
             servers: settings.servers.clone(),
             timeout: settings.timeout,
             connections: settings.connections,
         })?;
         Ok(Self {
-            link,
+            client,
             lease: settings.lease,
             mac: MacKey::new(settings.key.bytes()),
             absences: AbsenceLimit::default(),
@@ -116,19 +119,19 @@ impl SharedCache {
     /// Whether a read or write breaker is open.
     #[must_use]
     pub fn is_bypassed(&self) -> bool {
-        self.link.is_bypassed()
+        self.client.has_open_breaker()
     }
 
     /// Breaker states and counters of the connections.
     #[must_use]
-    pub fn link(&self) -> LinkState {
-        self.link.state()
+    pub fn redis_state(&self) -> RedisClientState {
+        self.client.state()
     }
 
     /// The same cache for health checks: its breakers refuse none of their commands.
     fn trial(&self) -> Self {
         Self {
-            link: self.link.trial(),
+            client: self.client.for_health_check(),
             lease: self.lease,
             mac: self.mac.clone(),
             absences: AbsenceLimit::default(),
@@ -141,7 +144,7 @@ impl SharedCache {
         let look = async |key: String| Some(trial.look(&key).await.map(drop)?);
         let looks = join_all(self.trial_keys().iter().map(|key| look(key.clone()))).await;
         let is_answered = looks.iter().all(Option::is_some);
-        self.link.tell_if_over();
+        self.client.log_recovery();
         is_answered.then(|| started.elapsed())
     }
 
@@ -157,23 +160,23 @@ impl SharedCache {
                     content: Content::Nothing,
                 };
                 let put = trial.put(&key, &lease, &entry, TRIAL_LIFE).await;
-                let removed = trial.link.change("DEL", &key, NO_ARGUMENTS).await;
+                let removed = trial.client.write("DEL", &key, NO_ARGUMENTS).await;
                 put && removed.is_some()
             }
             SharedLookup::Hit(..) | SharedLookup::Wait { .. } => true,
             SharedLookup::Unavailable => false,
         };
         let fills = join_all(self.trial_keys().into_iter().map(fill)).await;
-        self.link.tell_if_over();
+        self.client.log_recovery();
         fills.into_iter().all(|is_taken| is_taken)
     }
 
     /// Unused keys for health checks: one, and one for each part while a breaker is open.
     fn trial_keys(&self) -> Vec<String> {
         let any = || format!("catalog:try:{{{}}}", Uuid::new_v4());
-        let in_parts = self.link.parts_to_try().filter_map(|part| {
+        let in_parts = self.client.ranges_to_probe().filter_map(|part| {
             let mut keys = std::iter::repeat_with(any).take(TRIES_A_PART);
-            keys.find(|key| self.link.is_in(part, key))
+            keys.find(|key| self.client.is_in_range(part, key))
         });
         std::iter::once(any()).chain(in_parts).collect()
     }
@@ -181,7 +184,7 @@ impl SharedCache {
     /// The bytes of memory that Redis uses, and the most that it may use (0 for
     /// no limit); of a cluster, all nodes together. `None` when it does not tell.
     pub async fn memory(&self) -> Option<(u64, u64)> {
-        let answer = self.link.info("memory").await?;
+        let answer = self.client.info("memory").await?;
         if let Value::Map(nodes) = answer {
             let of_nodes = nodes.into_iter().filter_map(|(_, node)| memory_of(node));
             Some(of_nodes.fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1)))
@@ -213,7 +216,7 @@ impl SharedCache {
             .arg(key)
             .arg(0)
             .arg(SerializedEntry::MAX_BYTES);
-        self.link.ask_all(key, look).await
+        self.client.read_all(key, look).await
     }
 
     /// Looks `key` up and takes the lease if it is to be filled; see `lua/get.lua`.
@@ -226,13 +229,13 @@ impl SharedCache {
                 self.lease.as_millis().to_string().into_bytes(),
                 SerializedEntry::MAX_BYTES.to_string().into_bytes(),
             ];
-            let answer = self.link.eval(&GET, &with_lease(key), &arguments).await;
+            let answer = self.client.eval(&GET, &with_lease(key), &arguments).await;
             let Some(answer) = answer else { break };
             if let Some(lookup) = self.lookup(key, answer, lease) {
                 return lookup;
             }
             // Another program's value, which looks newer than ours: delete it.
-            self.link.change("DEL", key, NO_ARGUMENTS).await;
+            self.client.write("DEL", key, NO_ARGUMENTS).await;
         }
         SharedLookup::Unavailable
     }
@@ -259,7 +262,7 @@ impl SharedCache {
         let token = lease.0.as_bytes().to_vec();
         let arguments = [token, ttl_ms.to_string().into_bytes(), entry];
         // Whether it was kept is no matter: an entry that lost to a newer one is not missed.
-        let settled = self.link.eval(&PUT, &with_lease(key), &arguments).await;
+        let settled = self.client.eval(&PUT, &with_lease(key), &arguments).await;
         settled.is_some()
     }
 
@@ -272,7 +275,7 @@ impl SharedCache {
         // Our entries always have a time to live and a body. PTTL is -2 for a key that does not exist.
         let serialized = SerializedEntry::read(&entry, key, &self.mac).filter(|_| ttl_ms >= 0);
         if serialized.is_none() && ttl_ms != -2 {
-            self.link.note_foreign_entry(key);
+            self.client.count_foreign_entry(key);
         }
         Some((serialized?, millis(ttl_ms)))
     }

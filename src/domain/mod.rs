@@ -67,7 +67,7 @@ pub use ports::{
     Clock, FeedPage, FleetPlace, Notification, ReadOptions, Stamped, Tell,
 };
 pub use query::{ChallengePage, Cursor, ListQuery, PageSize};
-pub use run_budget::{RunBudget, Spent};
+pub use run_budget::{RunBudget, RunReservation, Spent};
 pub use runtime_control::{
     Configured, ControlKind, ControlProblem, ControlRow, Environment, RuntimeControl, problems_of,
 };

@@ -1,5 +1,5 @@
 //! The money that one run of generating tips may spend.
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Usage;
 
@@ -8,11 +8,11 @@ use super::Usage;
 #[derive(Debug, Default)]
 pub struct RunBudget {
     cap_micro_usd: Option<u64>,
-    book: Mutex<Book>,
+    sums: Mutex<RunSums>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct RunSums {
     spent: Spent,
     reserved: u64,
     has_refused: bool,
@@ -29,58 +29,69 @@ pub struct Spent {
     pub cost_micro_usd: u64,
 }
 
+/// What is reserved for one attempt. Dropped, it is given back.
+#[derive(Debug)]
+#[must_use]
+pub struct RunReservation {
+    budget: Arc<RunBudget>,
+    micro_usd: u64,
+}
+
 impl RunBudget {
-    /// An account from which at most so much may be taken, in millionths of a US dollar; `None` for
-    /// any amount.
+    /// A budget of at most so much, in millionths of a US dollar; `None` for any amount.
     #[must_use]
     pub fn with_cap(cap_micro_usd: Option<u64>) -> Self {
         Self {
             cap_micro_usd,
-            book: Mutex::default(),
+            sums: Mutex::default(),
         }
     }
 
-    /// Takes the most that an attempt may cost; false when there is not so much left.
+    /// Reserves the most that an attempt may cost; `None` when not so much is left.
     #[must_use]
-    pub fn reserve(&self, micro_usd: u64) -> bool {
-        let mut book = self.book();
-        let taken = book.spent.cost_micro_usd.saturating_add(book.reserved);
+    pub fn reserve(self: &Arc<Self>, micro_usd: u64) -> Option<RunReservation> {
+        let mut sums = self.sums();
+        let taken = sums.spent.cost_micro_usd.saturating_add(sums.reserved);
         let after = taken.saturating_add(micro_usd);
         if self.cap_micro_usd.is_some_and(|cap| after > cap) {
-            book.has_refused = true;
-            return false;
+            sums.has_refused = true;
+            return None;
         }
-        book.reserved = book.reserved.saturating_add(micro_usd);
-        true
-    }
-
-    /// Gives back what was reserved for an attempt that was not made.
-    pub fn give_back(&self, reserved_micro_usd: u64) {
-        let mut book = self.book();
-        book.reserved = book.reserved.saturating_sub(reserved_micro_usd);
-    }
-
-    /// Records an attempt that was made, in place of what was reserved for it.
-    pub fn record(&self, reserved_micro_usd: u64, usage: Usage, cost_micro_usd: u64) {
-        let mut book = self.book();
-        book.reserved = book.reserved.saturating_sub(reserved_micro_usd);
-        book.spent.add(usage, cost_micro_usd);
+        sums.reserved = sums.reserved.saturating_add(micro_usd);
+        Some(RunReservation {
+            budget: Arc::clone(self),
+            micro_usd,
+        })
     }
 
     /// What was spent so far, without what is reserved.
     #[must_use]
     pub fn spent(&self) -> Spent {
-        self.book().spent
+        self.sums().spent
     }
 
-    /// Whether an attempt was not made for want of money in this account.
+    /// Whether an attempt was not made because the rest of this budget was too small.
     #[must_use]
     pub fn has_refused(&self) -> bool {
-        self.book().has_refused
+        self.sums().has_refused
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sums(&self) -> MutexGuard<'_, RunSums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunReservation {
+    /// Records the attempt that was made, in place of what was reserved for it.
+    pub fn record(self, usage: Usage, cost_micro_usd: u64) {
+        self.budget.sums().spent.add(usage, cost_micro_usd);
+    }
+}
+
+impl Drop for RunReservation {
+    fn drop(&mut self) {
+        let mut sums = self.budget.sums();
+        sums.reserved = sums.reserved.saturating_sub(self.micro_usd);
     }
 }
 
@@ -112,23 +123,25 @@ mod tests {
 
     #[test]
     fn what_is_reserved_and_what_is_spent_never_exceed_the_cap_together() {
-        let account = RunBudget::with_cap(Some(100));
-        assert!(account.reserve(60));
-        assert!(!account.reserve(41));
-        assert!(account.reserve(40));
-        account.record(60, Usage::estimated(8, 4), 10);
-        account.give_back(40);
-        assert!(account.reserve(90));
-        assert!(!account.reserve(1) && account.has_refused());
-        let spent = account.spent();
+        let budget = Arc::new(RunBudget::with_cap(Some(100)));
+        let first = budget.reserve(60).unwrap();
+        assert!(budget.reserve(41).is_none());
+        let second = budget.reserve(40).unwrap();
+        first.record(Usage::estimated(8, 4), 10);
+        drop(second);
+        let third = budget.reserve(90);
+        assert!(third.is_some());
+        assert!(budget.reserve(1).is_none() && budget.has_refused());
+        let spent = budget.spent();
         assert_eq!((spent.attempts, spent.cost_micro_usd), (1, 10));
         assert!(spent.usage.is_estimated);
     }
 
     #[test]
-    fn an_account_without_a_cap_refuses_nothing() {
-        let account = RunBudget::with_cap(None);
-        assert!(account.reserve(u64::MAX) && account.reserve(u64::MAX));
-        assert!(!account.has_refused());
+    fn a_budget_without_a_cap_refuses_nothing() {
+        let budget = Arc::new(RunBudget::with_cap(None));
+        let all = [budget.reserve(u64::MAX), budget.reserve(u64::MAX)];
+        assert!(all.iter().all(Option::is_some));
+        assert!(!budget.has_refused());
     }
 }

@@ -1,10 +1,12 @@
 //! Points in time, in microseconds since 1970.
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment, in microseconds since 1970-01-01T00:00:00Z; negative before it.
 ///
 /// Microseconds are what both databases keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnixMicros(pub i64);
 
 impl UnixMicros {

@@ -1,6 +1,8 @@
 //! A tip, what it is about, and the key that names it.
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Challenge, ChallengeId, Difficulty, UnixMicros, content_hash};
 
 /// The language that a tip is to be written in: a language, perhaps a script
@@ -155,7 +157,7 @@ impl From<&Challenge> for TipSubject {
 }
 
 /// Names a tip: equal for equal challenge text, language, persona, prompt and route, and for nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TipKey(pub [u8; 32]);
 
 impl fmt::Display for TipKey {
@@ -166,11 +168,14 @@ impl fmt::Display for TipKey {
 }
 
 /// Counts the generations of one tip: what an older one sends counts for nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Epoch(pub u64);
 
 /// Why a provider stopped writing, where the text is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// It had said what it had to say.
     EndTurn,
@@ -203,13 +208,13 @@ impl FromStr for Stop {
 }
 
 /// What an attempt cost, in tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens read, those from the provider's cache with them.
     pub input_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
-    /// True when the provider did not tell the end of it, so that this is a guess from what was seen.
+    /// True when the provider reported no final number, so that this is an estimate from the text.
     pub is_estimated: bool,
 }
 
@@ -229,8 +234,7 @@ impl Usage {
         }
     }
 
-    /// What was known early on, after so many bytes of text, when nobody will tell the end of it:
-    /// for an attempt that was given up.
+    /// The estimate for an attempt that was given up after so many bytes of text, from what was reported until then.
     #[must_use]
     pub fn cut_short(self, output_bytes: u64) -> Self {
         let seen = Self::estimated(0, output_bytes);
@@ -243,9 +247,12 @@ impl Usage {
 }
 
 /// A tip that was written to its end by a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its serialized form goes to replicas of other releases: fields may be added there; none may change its name or meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tip {
     /// Names it.
+    #[serde(skip)]
     pub key: TipKey,
     /// Which of its generations wrote it.
     pub epoch: Epoch,
@@ -260,6 +267,7 @@ pub struct Tip {
     /// Why it ended.
     pub stop: Stop,
     /// What it cost.
+    #[serde(flatten)]
     pub usage: Usage,
     /// When it was finished.
     pub created_at: UnixMicros,

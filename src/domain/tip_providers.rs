@@ -3,18 +3,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// Those who write tips, for operators.
+/// The providers, for operators.
 #[async_trait]
 pub trait TipProviders: Send + Sync {
-    /// Lets orders go to every provider again, whatever kept them away: a pause that it asked for, or
-    /// what was known of its health.
+    /// Sends requests to every provider again, whatever stopped them: a pause that it asked for, or
+    /// its circuit breaker.
     async fn resume(&self) -> Resumed;
 }
 
 /// What was resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumed {
-    /// Every provider, in the order in which they are asked.
+    /// Every provider, in the order in which they are tried.
     pub providers: Vec<ResumedProvider>,
     /// Whether all replicas do the same; otherwise only the one that was asked does.
     pub is_fleet_wide: bool,
@@ -27,7 +27,7 @@ pub struct ResumedProvider {
     pub provider: String,
     /// The model.
     pub model: String,
-    /// Whether it was left alone because it failed, or took no order from us.
+    /// Whether its circuit breaker was open: it failed, or refused all requests.
     pub was_left_alone: bool,
     /// What was left of a pause that it had asked for.
     pub pause_left: Duration,

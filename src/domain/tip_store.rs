@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::{ChallengeId, Epoch, Error, Locale, PersonaName, Tip, TipKey, UnixMicros, Usage};
 
-/// What a finished tip was written for; beside its key, for those who look for it in another way.
+/// What a finished tip was written for; beside its key, for searches by other fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TipOrigin {
     /// The challenge.
@@ -67,7 +67,7 @@ pub trait TipStore: Send + Sync {
         persona: &PersonaName,
     ) -> Result<Option<Tip>, Error>;
 
-    /// Keeps the tip, unless one of the same or a later epoch is there, and tells whether it did.
+    /// Keeps the tip, unless one of the same or a later epoch is there, and returns whether it did.
     ///
     /// One that the catalog shows is shown from here on, in one transaction with the commit that
     /// says so to every replica, unless a newer one of another name is shown. Where others were shown in
@@ -87,7 +87,7 @@ pub trait TipStore: Send + Sync {
     /// As [`Self::find`].
     async fn show_due(&self) -> Result<Option<Duration>, Error>;
 
-    /// Notes what an attempt cost. The same attempt counts once, however often it is told.
+    /// Records what an attempt cost. The same attempt counts once, however often it is recorded.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use super::{
     UnixMicros, Usage,
 };
 
-/// Who calls, as far as limits are concerned: whatever tells one caller from another.
+/// The identity of a caller, as far as limits are concerned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallerId(pub String);
 
@@ -29,12 +29,12 @@ impl CallerId {
     }
 }
 
-/// Who asks for a tip, and so whose limits hold and who is told what it cost.
+/// Who requests a tip: decides whose limits hold and which budget pays.
 #[derive(Clone, Debug)]
 pub enum Asker {
     /// One of many callers, with limits for each, and for all that come from one address.
     Caller(CallerId, Option<IpAddr>),
-    /// A run that an operator started. It paces itself, and what it has written goes to its account.
+    /// A run that an operator started. It paces itself, and its budget pays.
     Run(Arc<RunBudget>),
 }
 

@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 
 use super::{Locale, PersonaName, Stop, TipSubject, Usage};
 
-/// What a provider is told.
+/// The prompt for a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     /// Who speaks, and how.
@@ -42,7 +42,7 @@ pub struct Route {
 /// One thing that happens while a tip is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamEvent {
-    /// The provider took the order and says what was read so far. It may come, once, before any text.
+    /// The provider accepted the request and reports the tokens read so far. It may come, once, before any text.
     Accepted {
         /// The provider's name for the attempt, for its support.
         attempt_id: Option<String>,
@@ -128,19 +128,19 @@ macro_rules! failure_kinds {
 failure_kinds! {
     /// No connection, or it broke before an answer began.
     Connect = "connect",
-    /// The answer, its first text, or the next byte did not come in time; or 408, our order did not.
+    /// The answer, its first text, or the next byte did not come in time; or 408, our request did not.
     TooSlow = "too_slow",
     /// 429: too many calls, or too many tokens.
     RateLimited = "rate_limited",
     /// The money is spent; waiting does not help.
     SpendLimit = "spend_limit",
-    /// 503 or 529, or the like told within the stream.
+    /// 503 or 529, or the like reported within the stream.
     Overloaded = "overloaded",
-    /// 409 or another 5xx, or the like told within the stream.
+    /// 409 or another 5xx, or the like reported within the stream.
     ServerFault = "server_fault",
-    /// 400, 413 or another 4xx: this order is wrong.
+    /// 400, 413 or another 4xx: this request is wrong.
     Rejected = "rejected",
-    /// 404: the model, or the place that orders go to, is not there.
+    /// 404: the model, or the address of requests, is not there.
     NotFound = "not_found",
     /// 401 or 403: our credentials are wrong.
     Denied = "denied",
@@ -159,7 +159,7 @@ failure_kinds! {
 /// What an attempt says about the health of its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerSignal {
-    /// The provider is unwell.
+    /// The provider failed.
     Failure,
     /// It says nothing: the fault was ours, or a limit was met.
     Neutral,
@@ -187,7 +187,7 @@ impl FailureKind {
         }
     }
 
-    /// Whether the same order may succeed with the same provider a little later.
+    /// Whether the same request may succeed with the same provider a little later.
     #[must_use]
     pub const fn is_worth_retrying(self) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! The rights that a user of Redis needs for us, and no more.
 
-/// What the scripts and commands of cache and tips, and the looks of health and status do.
+/// The commands that cache and tips send themselves and in scripts, and those of health checks and status.
 const COMMANDS: &str = "+del +eval +evalsha +expire +get +getrange +hdel +hgetall +hlen +hset +incr \
                         +info +pexpire +ping +pttl +set +time +type +xadd +xrange +xrevrange \
                         +zadd +zcount +zrem +zremrangebyscore";

@@ -6,21 +6,21 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Keeps the cost of a broken dependency away from callers.
+/// Keeps the cost of a Redis that fails away from callers.
 ///
-/// Closed: every call may try. After [`Breaker::FAILURES`] failures in a row it
-/// opens: for a pause nobody tries. Then one call at a time may probe; its
+/// Closed: every command is sent. After [`RedisBreaker::FAILURES`] failures in a row it
+/// opens: for a pause none is sent. Then one command at a time is sent as a probe; its
 /// success closes the breaker, its failure doubles the pause up to the longest.
 ///
 /// Redis refuses by command: a server that is full still removes. So where a command was refused, only that command
 /// shows that Redis works again, and the results of others say nothing.
 #[derive(Debug)]
-pub(super) struct Breaker {
-    state: Mutex<State>,
+pub(super) struct RedisBreaker {
+    state: Mutex<BreakerState>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct BreakerState {
     failures: u32,
     /// The command that failed last, where it was refused.
     refused: Option<&'static str>,
@@ -29,35 +29,39 @@ struct State {
     probe_from: Option<Instant>,
 }
 
-/// What an admitted call is.
+/// What an admitted command is to the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(super) enum CommandRole {
     /// One of many, while the breaker is closed.
-    Ordinary,
-    /// The only one while the breaker is open; its result decides whether it closes.
+    Normal,
+    /// The only one while the breaker is open; its outcome decides whether it closes.
     Probe,
 }
 
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AttemptResult {
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum CommandOutcome {
     Worked,
-    Refused,
-    Unanswered,
+    /// Redis answered, but that does not show whether reads (or writes) work.
+    Inconclusive,
+    /// Redis answered with this error.
+    Refused(String),
+    /// Redis did not answer, for this reason.
+    Unanswered(String),
 }
 
-/// What a report changed in the breaker.
+/// What an outcome changed in the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transition {
-    /// It is broken, since now or before.
+    /// The breaker is open, since now or before.
     IsOpen,
-    /// It works again.
+    /// The breaker closed: Redis works again.
     Closed,
     /// The breaker is as it was.
     Unchanged,
 }
 
-impl Breaker {
+impl RedisBreaker {
     /// How many failures in a row open it.
     const FAILURES: u32 = 3;
     const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -65,59 +69,62 @@ impl Breaker {
 
     pub(super) fn closed() -> Self {
         Self {
-            state: Mutex::new(State::WELL),
+            state: Mutex::new(BreakerState::CLOSED),
         }
     }
 
-    /// Whether a call may try this command now, and as what.
-    pub(super) fn admit(&self, command: &'static str) -> Option<Attempt> {
+    /// Whether this command may be sent now, and as what.
+    pub(super) fn admit(&self, command: &'static str) -> Option<CommandRole> {
         let mut state = self.lock();
         let Some(probe_from) = state.probe_from else {
-            return Some(Attempt::Ordinary);
+            return Some(CommandRole::Normal);
         };
         let now = Instant::now();
         if now < probe_from || !state.is_decided_by(command) {
             return None;
         }
         state.probe_from = Some(now + state.pause);
-        Some(Attempt::Probe)
+        Some(CommandRole::Probe)
     }
 
-    /// Whether nobody but a probe may try.
+    /// Whether only a probe may be sent.
     pub(super) fn is_open(&self) -> bool {
         self.lock().probe_from.is_some()
     }
 
-    /// Takes in how an attempt ended.
+    /// Takes in how a command ended.
     ///
-    /// Failures of calls that were under way when it opened do not lengthen the pause. Where it `is_known` that
-    /// something is broken, one failure is enough.
+    /// Failures of commands that were under way when it opened do not lengthen the pause. Where it `is_known` that
+    /// Redis fails elsewhere, one failure is enough.
     pub(super) fn report(
         &self,
-        attempt: Attempt,
+        role: CommandRole,
         command: &'static str,
-        result: AttemptResult,
+        outcome: &CommandOutcome,
         is_known: bool,
     ) -> Transition {
         let mut state = self.lock();
         let was_open = state.probe_from.is_some();
-        let refused = match result {
-            AttemptResult::Worked if !state.is_decided_by(command) => return Transition::Unchanged,
-            AttemptResult::Worked => {
-                *state = State::WELL;
+        let refused = match outcome {
+            CommandOutcome::Inconclusive => return Transition::Unchanged,
+            CommandOutcome::Worked if !state.is_decided_by(command) => {
+                return Transition::Unchanged;
+            }
+            CommandOutcome::Worked => {
+                *state = BreakerState::CLOSED;
                 return if was_open {
                     Transition::Closed
                 } else {
                     Transition::Unchanged
                 };
             }
-            AttemptResult::Refused => Some(command),
-            AttemptResult::Unanswered => None,
+            CommandOutcome::Refused(_) => Some(command),
+            CommandOutcome::Unanswered(_) => None,
         };
-        match (was_open, attempt) {
-            (true, Attempt::Ordinary) => return Transition::IsOpen,
-            (true, Attempt::Probe) => state.pause = (state.pause * 2).min(Self::LONGEST_PAUSE),
-            (false, Attempt::Ordinary | Attempt::Probe) => state.failures += 1,
+        match (was_open, role) {
+            (true, CommandRole::Normal) => return Transition::IsOpen,
+            (true, CommandRole::Probe) => state.pause = (state.pause * 2).min(Self::LONGEST_PAUSE),
+            (false, CommandRole::Normal | CommandRole::Probe) => state.failures += 1,
         }
         state.refused = refused;
         if !was_open && !is_known && state.failures < Self::FAILURES {
@@ -127,16 +134,16 @@ impl Breaker {
         Transition::IsOpen
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BreakerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    const WELL: Self = Self {
+impl BreakerState {
+    const CLOSED: Self = Self {
         failures: 0,
         refused: None,
-        pause: Breaker::FIRST_PAUSE,
+        pause: RedisBreaker::FIRST_PAUSE,
         probe_from: None,
     };
 
@@ -153,18 +160,18 @@ mod tests {
     const GET: &str = "GET";
     const SET: &str = "SET";
 
-    fn tell(breaker: &Breaker, attempt: Attempt, worked: bool) -> Transition {
-        let result = if worked {
-            AttemptResult::Worked
+    fn report(breaker: &RedisBreaker, role: CommandRole, worked: bool) -> Transition {
+        let outcome = if worked {
+            CommandOutcome::Worked
         } else {
-            AttemptResult::Unanswered
+            CommandOutcome::Unanswered(String::new())
         };
-        breaker.report(attempt, GET, result, false)
+        breaker.report(role, GET, &outcome, false)
     }
 
-    fn opened() -> Breaker {
-        let breaker = Breaker::closed();
-        let turns = [false; 3].map(|worked| tell(&breaker, Attempt::Ordinary, worked));
+    fn opened() -> RedisBreaker {
+        let breaker = RedisBreaker::closed();
+        let turns = [false; 3].map(|worked| report(&breaker, CommandRole::Normal, worked));
         assert_eq!(
             turns,
             [
@@ -178,69 +185,79 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn three_failures_in_a_row_open_it_and_others_do_not() {
-        let breaker = Breaker::closed();
+        let breaker = RedisBreaker::closed();
         for worked in [false, false, true, false, false] {
             assert_eq!(
-                tell(&breaker, Attempt::Ordinary, worked),
+                report(&breaker, CommandRole::Normal, worked),
                 Transition::Unchanged
             );
         }
-        assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
+        assert_eq!(breaker.admit(GET), Some(CommandRole::Normal));
         assert_eq!(opened().admit(GET), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_the_pause_one_probe_goes_through_and_its_success_closes_it() {
         let breaker = opened();
-        tokio::time::advance(Breaker::FIRST_PAUSE).await;
-        assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
+        tokio::time::advance(RedisBreaker::FIRST_PAUSE).await;
+        assert_eq!(breaker.admit(GET), Some(CommandRole::Probe));
         assert_eq!(breaker.admit(GET), None, "nobody beside the probe");
-        assert_eq!(tell(&breaker, Attempt::Probe, true), Transition::Closed);
-        assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
+        assert_eq!(
+            report(&breaker, CommandRole::Probe, true),
+            Transition::Closed
+        );
+        assert_eq!(breaker.admit(GET), Some(CommandRole::Normal));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_probe_doubles_the_pause_up_to_the_longest() {
         let breaker = opened();
         for _ in 0..9 {
-            tokio::time::advance(Breaker::LONGEST_PAUSE).await;
-            assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
-            assert_eq!(tell(&breaker, Attempt::Probe, false), Transition::IsOpen);
+            tokio::time::advance(RedisBreaker::LONGEST_PAUSE).await;
+            assert_eq!(breaker.admit(GET), Some(CommandRole::Probe));
+            assert_eq!(
+                report(&breaker, CommandRole::Probe, false),
+                Transition::IsOpen
+            );
         }
         tokio::time::advance(Duration::from_millis(4_999)).await;
         assert_eq!(breaker.admit(GET), None);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
+        assert_eq!(breaker.admit(GET), Some(CommandRole::Probe));
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_that_were_under_way_do_not_lengthen_the_pause() {
         let breaker = opened();
         for _ in 0..9 {
-            assert_eq!(tell(&breaker, Attempt::Ordinary, false), Transition::IsOpen);
+            assert_eq!(
+                report(&breaker, CommandRole::Normal, false),
+                Transition::IsOpen
+            );
         }
-        tokio::time::advance(Breaker::FIRST_PAUSE).await;
-        assert_eq!(breaker.admit(GET), Some(Attempt::Probe));
+        tokio::time::advance(RedisBreaker::FIRST_PAUSE).await;
+        assert_eq!(breaker.admit(GET), Some(CommandRole::Probe));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_refused_is_broken_until_the_same_command_works() {
-        let breaker = Breaker::closed();
+        let breaker = RedisBreaker::closed();
+        let refused = CommandOutcome::Refused(String::new());
         for _ in 0..3 {
-            breaker.report(Attempt::Ordinary, GET, AttemptResult::Worked, false);
-            breaker.report(Attempt::Ordinary, SET, AttemptResult::Refused, false);
+            breaker.report(CommandRole::Normal, GET, &CommandOutcome::Worked, false);
+            breaker.report(CommandRole::Normal, SET, &refused, false);
         }
-        tokio::time::advance(Breaker::FIRST_PAUSE).await;
+        tokio::time::advance(RedisBreaker::FIRST_PAUSE).await;
         assert_eq!(breaker.admit(GET), None, "it would find nothing out");
         assert_eq!(
-            breaker.report(Attempt::Probe, GET, AttemptResult::Worked, false),
+            breaker.report(CommandRole::Probe, GET, &CommandOutcome::Worked, false),
             Transition::Unchanged
         );
-        assert_eq!(breaker.admit(SET), Some(Attempt::Probe));
+        assert_eq!(breaker.admit(SET), Some(CommandRole::Probe));
         assert_eq!(
-            breaker.report(Attempt::Probe, SET, AttemptResult::Worked, false),
+            breaker.report(CommandRole::Probe, SET, &CommandOutcome::Worked, false),
             Transition::Closed
         );
-        assert_eq!(breaker.admit(GET), Some(Attempt::Ordinary));
+        assert_eq!(breaker.admit(GET), Some(CommandRole::Normal));
     }
 }

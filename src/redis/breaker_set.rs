@@ -1,9 +1,9 @@
-//! The circuit breakers of one kind of access to Redis, one for each part of a cluster, and their log lines.
+//! The circuit breakers of one kind of access to Redis, one for each slot range of a cluster, and their log lines.
 use super::{
-    breaker::{Attempt, AttemptResult, Breaker, Transition},
-    slots::{Part, slot},
+    breaker::{CommandOutcome, CommandRole, RedisBreaker, Transition},
+    slots::{SlotRange, slot},
 };
-use crate::telemetry::{Failing, FailureLog};
+use crate::telemetry::{Counter, Failing, FailureLog};
 
 /// What a command needs of Redis. A server that was demoted, is full, or lacks its replicas answers
 /// reads and refuses writes, so that what reads say proves nothing about writes.
@@ -20,17 +20,6 @@ pub(super) struct CommandTarget<'a> {
     pub(super) command: &'static str,
 }
 
-/// How an attempt ended.
-pub(super) enum Outcome {
-    Worked,
-    /// Redis answered, but that does not show whether reads (or writes) work.
-    Inconclusive,
-    /// It answered that it will not.
-    Refused(String),
-    /// It did not answer.
-    Silent(String),
-}
-
 /// The breakers of one kind of access.
 pub(super) struct BreakerSet {
     access: Access,
@@ -38,8 +27,9 @@ pub(super) struct BreakerSet {
     usage: &'static str,
     /// Host and port, without credentials.
     address: String,
-    /// One for each part.
-    breakers: Box<[Breaker]>,
+    /// One for each slot range.
+    breakers: Box<[RedisBreaker]>,
+    short_circuited: Counter,
     outage: FailureLog,
 }
 
@@ -50,12 +40,13 @@ impl BreakerSet {
         address: String,
         is_cluster: bool,
     ) -> Self {
-        let breakers = std::iter::repeat_with(Breaker::closed);
+        let breakers = std::iter::repeat_with(RedisBreaker::closed);
         Self {
             access,
             usage,
             address,
-            breakers: breakers.take(Part::count(is_cluster)).collect(),
+            breakers: breakers.take(SlotRange::count(is_cluster)).collect(),
+            short_circuited: Counter::default(),
             outage: FailureLog::default(),
         }
     }
@@ -64,48 +55,64 @@ impl BreakerSet {
         self.access
     }
 
-    /// Where `key` lies.
-    pub(super) fn part_of(&self, key: &str) -> Part {
-        Part::of(key, self.breakers.len())
+    /// The slot range that `key` lies in.
+    pub(super) fn range_of(&self, key: &str) -> SlotRange {
+        SlotRange::of(key, self.breakers.len())
     }
 
-    /// All there is.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
-        Part::all(self.breakers.len())
+    pub(super) fn ranges(&self) -> impl Iterator<Item = SlotRange> {
+        SlotRange::all(self.breakers.len())
     }
 
-    /// Whether a command may be sent now, and as what.
-    pub(super) fn admit(&self, target: CommandTarget<'_>) -> Option<Attempt> {
-        self.breaker(target)?.admit(target.command)
+    /// Whether a command may be sent now, and as what. One that may not is counted.
+    pub(super) fn admit(&self, target: CommandTarget<'_>) -> Option<CommandRole> {
+        let role = self.breaker(target)?.admit(target.command);
+        if role.is_none() {
+            self.short_circuited.add(1);
+        }
+        role
     }
 
-    /// Whether nobody but a probe may send any, in some part.
+    /// How many commands were not sent because a breaker was open.
+    pub(super) fn short_circuited(&self) -> u64 {
+        self.short_circuited.get()
+    }
+
+    /// Whether a breaker is open, in any slot range.
     pub(super) fn is_open(&self) -> bool {
-        self.breakers.iter().any(Breaker::is_open)
+        self.breakers.iter().any(RedisBreaker::is_open)
     }
 
-    fn breaker(&self, target: CommandTarget<'_>) -> Option<&Breaker> {
-        self.breakers.get(self.part_of(target.key).number())
+    fn breaker(&self, target: CommandTarget<'_>) -> Option<&RedisBreaker> {
+        self.breakers.get(self.range_of(target.key).number())
     }
 
-    /// Takes in how an attempt ended, and logs what that changed.
-    pub(super) fn report(&self, target: CommandTarget<'_>, attempt: Attempt, outcome: Outcome) {
-        let (result, problem) = match outcome {
-            Outcome::Worked => (AttemptResult::Worked, None),
-            Outcome::Inconclusive => return,
-            Outcome::Refused(problem) => (AttemptResult::Refused, Some(problem)),
-            Outcome::Silent(problem) => (AttemptResult::Unanswered, Some(problem)),
+    /// Takes in how a command ended, and logs what that changed.
+    pub(super) fn report(
+        &self,
+        target: CommandTarget<'_>,
+        role: CommandRole,
+        outcome: &CommandOutcome,
+    ) {
+        let problem = match outcome {
+            CommandOutcome::Inconclusive => return,
+            CommandOutcome::Worked => None,
+            CommandOutcome::Refused(problem) | CommandOutcome::Unanswered(problem) => {
+                Some(problem.as_str())
+            }
         };
         let Some(breaker) = self.breaker(target) else {
             return;
         };
-        // In a cluster, once one part is known to be broken, one failed health check opens the next breaker.
-        let is_known = attempt == Attempt::Probe && self.is_cluster() && self.is_open();
-        match breaker.report(attempt, target.command, result, is_known) {
-            Transition::IsOpen => self.tell_outage(target.key, problem.as_deref()),
-            // In a cluster other parts may be down unnoticed; the health check decides whether the outage is over.
-            Transition::Closed if !self.is_cluster() => self.tell_end(),
-            Transition::Closed => tracing::debug!("{}: the breaker of one part closed", self.usage),
+        // In a cluster, once one breaker is open, one failed health check opens the next.
+        let is_known = role == CommandRole::Probe && self.is_cluster() && self.is_open();
+        match breaker.report(role, target.command, outcome, is_known) {
+            Transition::IsOpen => self.log_outage(target.key, problem),
+            // In a cluster other slot ranges may fail unnoticed; the health check decides whether the outage is over.
+            Transition::Closed if !self.is_cluster() => self.log_end(),
+            Transition::Closed => {
+                tracing::debug!("{}: the breaker of one slot range closed", self.usage);
+            }
             Transition::Unchanged => {
                 tracing::debug!(
                     problem,
@@ -116,10 +123,10 @@ impl BreakerSet {
         }
     }
 
-    /// After a health check of all parts: logs the end of an outage if it is over.
-    pub(super) fn tell_if_over(&self) {
+    /// After a health check of all slot ranges: logs the end of an outage if no breaker is open.
+    pub(super) fn log_recovery(&self) {
         if !self.is_open() {
-            self.tell_end();
+            self.log_end();
         }
     }
 
@@ -127,11 +134,11 @@ impl BreakerSet {
         self.breakers.len() > 1
     }
 
-    fn tell_outage(&self, key: &str, problem: Option<&str>) {
+    fn log_outage(&self, key: &str, problem: Option<&str>) {
         let Some(Failing { failures, lasted }) = self.outage.failed() else {
             return;
         };
-        let is_whole = self.breakers.iter().all(Breaker::is_open);
+        let is_whole = self.breakers.iter().all(RedisBreaker::is_open);
         let consequence = match (self.access, is_whole) {
             (Access::Read, true) => "does not answer; the service goes on without it",
             (Access::Write, true) => {
@@ -157,11 +164,11 @@ impl BreakerSet {
         );
     }
 
-    fn tell_end(&self) {
+    fn log_end(&self) {
         let Some(Failing { failures, lasted }) = self.outage.worked() else {
             return;
         };
-        let news = match self.access {
+        let recovery = match self.access {
             Access::Read => "is back",
             Access::Write => "can write to Redis again",
         };
@@ -171,7 +178,28 @@ impl BreakerSet {
             address,
             failures,
             ?lasted,
-            "{usage} {news}"
+            "{usage} {recovery}"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_an_open_breaker_does_not_send_are_counted() {
+        let breakers = BreakerSet::new(Access::Read, "test", "127.0.0.1:1".to_owned(), false);
+        let target = CommandTarget {
+            key: "a",
+            command: "GET",
+        };
+        for _ in 0..3 {
+            let role = breakers.admit(target).unwrap();
+            breakers.report(target, role, &CommandOutcome::Unanswered(String::new()));
+        }
+        assert_eq!((breakers.is_open(), breakers.short_circuited()), (true, 0));
+        assert_eq!(breakers.admit(target), None);
+        assert_eq!(breakers.short_circuited(), 1);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bb8_redis::redis::{
-    ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value,
+    ProtocolVersion, PushInfo, PushKind, RedisResult, Value,
     aio::{PubSubSink, SendError},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
@@ -24,19 +24,19 @@ use super::{
 };
 use crate::telemetry::{Failing, FailureLog};
 
-/// How many messages wait for one listener; more are lost, which it must tolerate.
+/// How many messages wait for one receiver; more are lost, which it must tolerate.
 const QUEUE: usize = 256;
-/// A channel that is always listened to.
-const TRIAL: &str = "tip:try";
+/// A channel that is always subscribed to.
+const HEALTH_CHECK_CHANNEL: &str = "tip:try";
 /// A connection that breaks is made again after this.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A connection that carries nothing is looked at this often.
+/// An idle connection is checked this often.
 const CHECK: Duration = Duration::from_secs(5);
 
 /// Messages of Redis, on one connection for the whole process, sharded in a cluster.
 ///
-/// They are hints: some are lost when a connection breaks or a listener is slow, and nobody is
-/// told. Who listens must read the truth elsewhere now and then.
+/// Messages are lost when a connection breaks or a receiver is slow, without any error. So a receiver must also poll
+/// the data itself now and then.
 pub struct Listener {
     servers: RedisServers,
     timeout: Duration,
@@ -62,8 +62,10 @@ impl Listener {
     #[must_use]
     pub fn new(servers: RedisServers, timeout: Duration) -> Self {
         let channels = Channels::default();
-        // Nobody reads it; it shows that there is an answer to a subscription, also while nobody wants another.
-        channels.lock().insert(TRIAL.to_owned(), mpsc::channel(1).0);
+        // No message comes there; it shows that Redis answers to a subscription, also while there is no other one.
+        channels
+            .lock()
+            .insert(HEALTH_CHECK_CHANNEL.to_owned(), mpsc::channel(1).0);
         Self {
             servers,
             timeout,
@@ -115,7 +117,7 @@ impl Listener {
         }
     }
 
-    fn tell_that_it_works(&self) {
+    fn log_recovery(&self) {
         if let Some(Failing { failures, lasted }) = self.outage.worked() {
             tracing::info!(
                 component = "redis",
@@ -129,22 +131,20 @@ impl Listener {
     async fn on_server(&self, primary: &Primary) -> RedisResult<()> {
         let client = primary.client().await?;
         let connect = self.servers.connect_timeout(self.timeout);
-        let connection = timeout(connect, client.get_async_pubsub()).await;
-        let (mut sink, mut stream) = connection.map_err(|_| too_slow())??.split();
+        let connection = within(connect, client.get_async_pubsub()).await?;
+        let (mut sink, mut stream) = connection.split();
         let mut subscribed = Vec::new();
         loop {
             let (more, less) = self.channels.difference(&subscribed);
             for name in more {
-                let done = timeout(self.timeout, sink.subscribe(&name)).await;
-                done.map_err(|_| too_slow())??;
+                within(self.timeout, sink.subscribe(&name)).await?;
                 subscribed.push(name);
             }
             for name in less {
-                let done = timeout(self.timeout, sink.unsubscribe(&name)).await;
-                done.map_err(|_| too_slow())??;
+                within(self.timeout, sink.unsubscribe(&name)).await?;
                 subscribed.retain(|subscribed| *subscribed != name);
             }
-            self.tell_that_it_works();
+            self.log_recovery();
             tokio::select! {
                 () = self.channels.changed.notified() => {}
                 message = stream.next() => match message {
@@ -155,17 +155,16 @@ impl Listener {
                     None => return Ok(()),
                 },
                 () = sleep(CHECK) => {
-                    // A connection that died without a word would be silent for ever.
+                    // A connection may break without an error.
                     self.is_alive(&mut sink).await?;
                 }
             }
         }
     }
 
-    /// Fails unless the server says something.
+    /// Fails unless the server answers.
     async fn is_alive(&self, sink: &mut PubSubSink) -> RedisResult<()> {
-        let pong = timeout(self.timeout, sink.ping::<Value>()).await;
-        match pong.map_err(|_| too_slow())? {
+        match within(self.timeout, sink.ping::<Value>()).await {
             // What the server refuses, it answers.
             Err(error) if error.code().is_none() => Err(error),
             Err(_) | Ok(_) => Ok(()),
@@ -199,7 +198,7 @@ impl Listener {
                 connection.sunsubscribe(&name).await?;
                 subscribed.retain(|subscribed| *subscribed != name);
             }
-            self.tell_that_it_works();
+            self.log_recovery();
             let _ = timeout(CHECK, self.channels.changed.notified()).await;
         }
     }
@@ -265,6 +264,7 @@ impl Drop for Channel {
     }
 }
 
-fn too_slow() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+async fn within<T>(limit: Duration, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    let too_slow = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+    timeout(limit, work).await.map_err(too_slow)?
 }

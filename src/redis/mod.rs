@@ -3,9 +3,9 @@
 mod acl;
 mod breaker;
 mod breaker_set;
+mod client;
 mod errors;
 mod foreign_entries;
-mod link;
 mod listener;
 mod mac;
 mod metrics;
@@ -15,10 +15,10 @@ mod servers;
 mod slots;
 
 pub use acl::acl_rules;
-pub use link::{Link, LinkSettings, LinkState};
+pub use client::{RedisClient, RedisClientSettings, RedisClientState};
 pub use listener::{Channel, Listener};
 pub use mac::MacKey;
 pub use metrics::collect;
 pub use script::{Script, first_word};
 pub use servers::{NodeSource, RedisNodes, RedisServers};
-pub use slots::Part;
+pub use slots::SlotRange;

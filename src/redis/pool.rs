@@ -30,11 +30,11 @@ pub(super) struct Manager {
     servers: RedisServers,
     timeout: Duration,
     /// Shared by all clones: a log-in that was renewed counts for all.
-    target: Arc<Mutex<Target>>,
+    target: Arc<Mutex<ConnectTarget>>,
 }
 
 #[derive(Clone)]
-enum Target {
+enum ConnectTarget {
     Primary(Primary, AsyncConnectionConfig),
     Cluster(Box<ClusterClient>),
 }
@@ -63,11 +63,11 @@ impl Manager {
         Ok(Self {
             servers: servers.clone(),
             timeout,
-            target: Arc::new(Mutex::new(Target::of(servers, timeout)?)),
+            target: Arc::new(Mutex::new(ConnectTarget::of(servers, timeout)?)),
         })
     }
 
-    fn target(&self) -> Target {
+    fn target(&self) -> ConnectTarget {
         let target = self.target.lock();
         target.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -75,14 +75,14 @@ impl Manager {
     /// After `error`: if a log-in was refused, the next attempt uses the credentials now in the file.
     fn renew_after(&self, error: &RedisError) {
         if self.servers.renew_after(error)
-            && let Ok(renewed) = Target::of(&self.servers, self.timeout)
+            && let Ok(renewed) = ConnectTarget::of(&self.servers, self.timeout)
         {
             *self.target.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
         }
     }
 }
 
-impl Target {
+impl ConnectTarget {
     fn of(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
         let connect = servers.connect_timeout(timeout);
         let primary = match servers.topology()? {
@@ -97,7 +97,7 @@ impl Target {
             }
         };
         // A burst of misses is one pipeline; the default of 50 would make callers queue. How long an
-        // answer may take is the link's matter: one timer for each command is enough.
+        // answer may take is for the client to decide: one timer for each command is enough.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connect))
             .set_response_timeout(None)
@@ -121,21 +121,21 @@ impl Target {
 /// taken from `bb8` once and used until it breaks.
 pub(super) struct ConnectionPool {
     pool: bb8::Pool<Manager>,
-    /// One more, for probes only.
-    apart: bb8::Pool<Manager>,
+    /// One more connection, for probes only.
+    probe: bb8::Pool<Manager>,
     open: Vec<Mutex<Option<Connection>>>,
     turn: AtomicUsize,
-    refusal: Refusal,
+    last_error: LastConnectError,
 }
 
-/// When and why the last attempt to connect failed; bb8 does not tell those who wait.
+/// When and why the last attempt to connect failed; bb8 does not return that to callers that wait.
 #[derive(Clone, Debug, Default)]
-struct Refusal(Arc<Mutex<Option<(Instant, String)>>>);
+struct LastConnectError(Arc<Mutex<Option<(Instant, String)>>>);
 
-impl bb8::ErrorSink<RedisError> for Refusal {
+impl bb8::ErrorSink<RedisError> for LastConnectError {
     fn sink(&self, error: RedisError) {
-        let refusal = Some((Instant::now(), problem_of(&error)));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+        let last = Some((Instant::now(), problem_of(&error)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<RedisError>> {
@@ -150,10 +150,10 @@ impl ConnectionPool {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
         let connections = connections.min(cores);
-        let refusal = Refusal::default();
+        let last_error = LastConnectError::default();
         let pool = |connections, manager| {
             bb8::Pool::builder()
-                .error_sink(Box::new(refusal.clone()))
+                .error_sink(Box::new(last_error.clone()))
                 .max_size(connections)
                 .connection_timeout(timeout)
                 .queue_strategy(bb8::QueueStrategy::Fifo)
@@ -163,17 +163,17 @@ impl ConnectionPool {
         };
         Self {
             pool: pool(connections, manager.clone()),
-            apart: pool(1, manager),
+            probe: pool(1, manager),
             open: (0..connections).map(|_| Mutex::default()).collect(),
             turn: AtomicUsize::new(0),
-            refusal,
+            last_error,
         }
     }
 
     /// Why connecting failed within the last `lately`; `None` if it did not.
-    pub(super) fn refusal(&self, lately: Duration) -> Option<String> {
-        let refusal = self.refusal.0.lock();
-        let (at, problem) = refusal.unwrap_or_else(PoisonError::into_inner).clone()?;
+    pub(super) fn recent_error(&self, lately: Duration) -> Option<String> {
+        let last = self.last_error.0.lock();
+        let (at, problem) = last.unwrap_or_else(PoisonError::into_inner).clone()?;
         (at.elapsed() <= lately).then_some(problem)
     }
 
@@ -198,8 +198,8 @@ impl ConnectionPool {
     }
 
     /// The connection that only probes use.
-    pub(super) async fn apart(&self) -> Result<Connection, bb8::RunError<RedisError>> {
-        taken_from(&self.apart).await
+    pub(super) async fn for_probe(&self) -> Result<Connection, bb8::RunError<RedisError>> {
+        taken_from(&self.probe).await
     }
 }
 

@@ -16,10 +16,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// Where Redis is, and whom it must be certified by. A clone is another hand on the same.
 #[derive(Clone, Debug)]
-pub struct RedisServers(Arc<Inner>);
+pub struct RedisServers(Arc<ServerList>);
 
 #[derive(Debug)]
-struct Inner {
+struct ServerList {
     nodes: Mutex<RedisNodes>,
     tls_ca: Option<Vec<u8>>,
     source: Option<NodeSource>,
@@ -110,7 +110,7 @@ impl RedisServers {
     /// `source` is read again when a log-in is refused.
     #[must_use]
     pub fn new(nodes: RedisNodes, tls_ca: Option<Vec<u8>>, source: Option<NodeSource>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ServerList {
             nodes: Mutex::new(nodes),
             tls_ca,
             source,

@@ -1,22 +1,22 @@
-//! Which part of Redis a key lies in: a cluster fails by shards, and a shard has a range of slots.
-/// A sixteenth of a cluster's slots. Shards are cut elsewhere, but each has whole parts for the most.
+//! The slot range that a key lies in: a cluster fails by shards, and a shard has ranges of slots.
+/// A sixteenth of a cluster's slots. Shards are cut elsewhere, but most of a shard is whole ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part(usize);
+pub struct SlotRange(usize);
 
 const SLOTS: usize = 16_384;
-const PARTS: usize = 16;
+const RANGES: usize = 16;
 
-impl Part {
+impl SlotRange {
     /// How many there are.
     pub(super) const fn count(is_cluster: bool) -> usize {
-        if is_cluster { PARTS } else { 1 }
+        if is_cluster { RANGES } else { 1 }
     }
 
     pub(super) fn all(count: usize) -> impl Iterator<Item = Self> {
         (0..count).map(Self)
     }
 
-    /// The one of so many parts that has `key`.
+    /// The one of `count` ranges that has `key`.
     pub(super) fn of(key: &str, count: usize) -> Self {
         if count == 1 {
             return Self(0);
@@ -47,7 +47,7 @@ pub(super) fn slot(key: &str) -> usize {
 mod tests {
     use super::*;
 
-    /// As `CLUSTER KEYSLOT` of Redis 7 tells them.
+    /// As `CLUSTER KEYSLOT` of Redis 7 returns them.
     #[test]
     fn keys_have_the_slots_that_redis_gives_them() {
         let slots = ["123456789", "foo", "{foo}:bar", "a{foo}{bar}", "{}foo", ""].map(slot);
@@ -55,8 +55,14 @@ mod tests {
     }
 
     #[test]
-    fn one_server_is_one_part_and_a_cluster_has_sixteen() {
-        assert_eq!(Part::of("123456789", Part::count(false)), Part(0));
-        assert_eq!(Part::of("123456789", Part::count(true)), Part(12));
+    fn one_server_is_one_range_and_a_cluster_has_sixteen() {
+        assert_eq!(
+            SlotRange::of("123456789", SlotRange::count(false)),
+            SlotRange(0)
+        );
+        assert_eq!(
+            SlotRange::of("123456789", SlotRange::count(true)),
+            SlotRange(12)
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! One request to a provider: admitted as a reservation, sent as an attempt, and recorded whatever becomes of it.
 //!
-//! A [`Reservation`] that is dropped gives back all that it took. An [`Attempt`] may cost money from its first moment, so one
+//! A [`Reservation`] that is dropped gives back all that it took. An [`ProviderAttempt`] may cost money from its first moment, so one
 //! that is dropped is settled and recorded as aborted: no task that is cancelled leaves an attempt out.
 use std::{sync::Arc, time::Duration};
 
@@ -13,33 +13,34 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     TipStats,
-    breaker::{Change, Outcome, Permit},
-    budget::{Budget, NoMoney},
-    generation_request::GenerationRequest,
-    ledger::Reserve,
+    breaker::{AttemptOutcome, BreakerChange, Permit},
+    budget::{Budget, BudgetError},
+    ledger::BudgetReservation,
     limiter::{Limiter, RateReservation},
-    provider::{self, Provider, input_guess, output_guess},
+    provider::{self, Provider, input_guess},
+    request::GenerationRequest,
     retry_policy::AdmissionError,
     settings::STORE_TIMEOUT,
 };
 use crate::{
     domain::{
-        AttemptRecord, Clock, Epoch, FailureKind, Flag, RunBudget, Switches, TipKey, TipStore,
+        AttemptRecord, Clock, Epoch, FailureKind, Flag, RunReservation, Switches, TipKey, TipStore,
         Usage, WriteFailure,
     },
     telemetry::LineLimit,
 };
 
-/// Money that is held for other requests is asked for again after this.
-const NO_MONEY_PAUSE: Duration = Duration::from_secs(5);
-/// Lines about money that nobody grants.
+/// A request that the rest of the budget is too small for is tried again after this.
+const BUDGET_PAUSE: Duration = Duration::from_secs(5);
+/// Lines about each [`BudgetError`] that is not an ordinary end of the day's budget.
 static NOT_GRANTED: LineLimit = LineLimit::new();
-static HELD: LineLimit = LineLimit::new();
+static RESERVED: LineLimit = LineLimit::new();
+static RESTORING: LineLimit = LineLimit::new();
 /// Lines about attempts that could not be recorded.
 static UNRECORDED: LineLimit = LineLimit::new();
 
 /// Decides whether a request may go to a provider.
-pub(super) struct Admission {
+pub(super) struct ProviderAdmission {
     pub(super) switches: Arc<Switches>,
     /// Places for requests that are under way.
     pub(super) places: Arc<Semaphore>,
@@ -61,28 +62,25 @@ pub(super) struct AttemptLedger {
 pub(super) struct Reservation {
     place: OwnedSemaphorePermit,
     permit: Permit,
-    share: RunShare,
-    money: Reserve,
+    run: Option<RunReservation>,
+    money: BudgetReservation,
     rate: RateReservation,
 }
 
 /// A request that was sent. Dropped before it is closed, it counts as aborted.
-pub(super) struct Attempt {
+pub(super) struct ProviderAttempt {
     ledger: Arc<AttemptLedger>,
     provider: Arc<Provider>,
     key: TipKey,
     epoch: Epoch,
     /// Taken when the attempt is closed.
-    held: Option<(Permit, Reserve)>,
+    held: Option<(Permit, Option<RunReservation>, BudgetReservation)>,
     _place: OwnedSemaphorePermit,
-    run_budget: Option<Arc<RunBudget>>,
-    /// The most that it may cost.
-    most: u64,
     input_guess: u64,
     began: Instant,
-    /// What the provider told so far.
+    /// What the provider reported so far.
     pub(super) usage: Usage,
-    /// How much text it brought.
+    /// How much text came.
     text_bytes: usize,
 }
 
@@ -94,8 +92,8 @@ pub(super) enum AttemptEnd<'a> {
     Aborted,
 }
 
-impl Admission {
-    /// Reserves all that a request takes: a place, the provider's health, money, and the provider's limits.
+impl ProviderAdmission {
+    /// Reserves all that a request takes: a place, the breaker's permit, money, and the provider's limits.
     pub(super) async fn admit(
         &self,
         provider: &Provider,
@@ -107,11 +105,16 @@ impl Admission {
         // It is never closed.
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| AdmissionError::SwitchedOff)?;
-        let permit = provider.breaker.enter().map_err(AdmissionError::Unwell)?;
+        let permit = provider
+            .breaker
+            .enter()
+            .map_err(AdmissionError::BreakerOpen)?;
         let most = provider.most_cost(&request.prompt);
-        let share = RunShare::take(request.account.clone(), most).ok_or(AdmissionError::Budget)?;
+        let run = request.run_budget.as_ref();
+        let run = run.map(|budget| budget.reserve(most).ok_or(AdmissionError::Budget));
+        let run = run.transpose()?;
         let money = self.budget.reserve(most).await;
-        let money = money.map_err(|reason| self.without_money(provider, reason))?;
+        let money = money.map_err(|reason| self.over_budget(provider, reason))?;
         let wants = provider.wants(&request.prompt);
         let rate = self.limiter.reserve(&provider.name, wants).await;
         let rate = rate.map_err(|wait| {
@@ -121,44 +124,39 @@ impl Admission {
         Ok(Reservation {
             place,
             permit,
-            share,
+            run,
             money,
             rate,
         })
     }
 
-    fn without_money(&self, provider: &Provider, reason: NoMoney) -> AdmissionError {
+    fn over_budget(&self, provider: &Provider, error: BudgetError) -> AdmissionError {
         let (provider, stats) = (&provider.name, &self.ledger.stats);
-        match reason {
-            NoMoney::Spent => {
-                stats.over_budget.add(1);
-                AdmissionError::Budget
+        let soon = AdmissionError::Limited(BUDGET_PAUSE);
+        let (counter, admission, line) = match error {
+            BudgetError::Spent => (&stats.over_budget, AdmissionError::Budget, None),
+            BudgetError::Unavailable => {
+                let text = "Redis grants no money: it does not answer, and this replica's grant of the day's budget is used up, \
+                            so it requests no tips; readers get fallback texts";
+                let line = Some((&NOT_GRANTED, text));
+                (&stats.budget_unavailable, AdmissionError::Budget, line)
             }
-            NoMoney::NobodyGrants => {
-                stats.over_budget.add(1);
-                if let Some(left_out) = NOT_GRANTED.admit() {
-                    tracing::warn!(
-                        provider,
-                        left_out,
-                        "Redis grants no money: it does not answer, and this replica's grant of the day's budget is used up, so it requests no tips; \
-                         readers get fallback texts"
-                    );
-                }
-                AdmissionError::Budget
+            BudgetError::Reserved => {
+                let text = "the rest of the day's budget is reserved by requests in progress; callers wait until one of them ends";
+                (&stats.budget_reserved, soon, Some((&RESERVED, text)))
             }
-            NoMoney::NoneNow => {
-                stats.limited.add(1);
-                if let Some(left_out) = HELD.admit() {
-                    tracing::warn!(
-                        provider,
-                        left_out,
-                        "what is left of the day's budget is reserved for requests in progress, or Redis lost its totals and waits \
-                         until all replicas have sent theirs; callers wait"
-                    );
-                }
-                AdmissionError::Limited(NO_MONEY_PAUSE)
+            BudgetError::Restoring => {
+                let text = "Redis lost the totals of the day's budget, and grants nothing until all replicas have sent theirs; callers wait";
+                (&stats.budget_unavailable, soon, Some((&RESTORING, text)))
             }
+        };
+        counter.add(1);
+        if let Some((limit, text)) = line
+            && let Some(left_out) = limit.admit()
+        {
+            tracing::warn!(provider, left_out, "{text}");
         }
+        admission
     }
 }
 
@@ -170,20 +168,17 @@ impl Reservation {
         provider: &Arc<Provider>,
         request: &GenerationRequest,
         epoch: Epoch,
-    ) -> Attempt {
+    ) -> ProviderAttempt {
         self.rate.keep();
-        let (run_budget, most) = self.share.keep();
         provider.retries.deposit();
         ledger.stats.attempts.add(1);
-        Attempt {
+        ProviderAttempt {
             ledger: Arc::clone(ledger),
             provider: Arc::clone(provider),
             key: request.key,
             epoch,
-            held: Some((self.permit, self.money)),
+            held: Some((self.permit, self.run, self.money)),
             _place: self.place,
-            run_budget,
-            most,
             input_guess: input_guess(&request.prompt),
             began: Instant::now(),
             usage: Usage::default(),
@@ -192,8 +187,8 @@ impl Reservation {
     }
 }
 
-impl Attempt {
-    /// Takes in a piece of text; the first one shows how long the provider took to begin.
+impl ProviderAttempt {
+    /// Counts a piece of text; the first one shows how long the provider took to begin.
     pub(super) fn text(&mut self, piece: &str) {
         if self.text_bytes == 0 {
             let took = self.began.elapsed();
@@ -215,26 +210,22 @@ impl Attempt {
         self.finish(end);
     }
 
-    /// What it cost so far, as far as can be told from here.
+    /// What it cost so far, by estimate.
     fn guess(&self) -> Usage {
-        let input = match self.usage.input_tokens {
-            0 => self.input_guess,
-            told => told,
-        };
-        Usage {
-            input_tokens: input,
-            output_tokens: output_guess(self.text_bytes).max(self.usage.output_tokens),
-            is_estimated: true,
+        let mut usage = self.usage.cut_short(self.text_bytes as u64);
+        if usage.input_tokens == 0 {
+            usage.input_tokens = self.input_guess;
         }
+        usage
     }
 
     /// Waits for nothing, so that it is done as a whole or not at all.
     fn finish(&mut self, end: &AttemptEnd<'_>) {
-        let Some((permit, money)) = self.held.take() else {
+        let Some((permit, run, money)) = self.held.take() else {
             return;
         };
         let (outcome, usage, word, failure) = match end {
-            AttemptEnd::Success(usage) => (Outcome::Success, *usage, "success", None),
+            AttemptEnd::Success(usage) => (AttemptOutcome::Success, *usage, "success", None),
             AttemptEnd::Failure(failure) => {
                 let (kind, usage) = (failure.kind, failure.usage);
                 (
@@ -244,19 +235,19 @@ impl Attempt {
                     Some(*failure),
                 )
             }
-            AttemptEnd::Aborted => (Outcome::Neutral, self.guess(), "aborted", None),
+            AttemptEnd::Aborted => (AttemptOutcome::Neutral, self.guess(), "aborted", None),
         };
         let (provider, ledger) = (&self.provider, &self.ledger);
         let change = permit.report(outcome);
-        if change == Change::Opened {
+        if change == BreakerChange::Opened {
             ledger.stats.breaker_opened.add(1);
         }
-        provider.tell(outcome, change, failure);
+        provider.log_change(outcome, change, failure);
         let cost = provider.price.of(usage.input_tokens, usage.output_tokens);
-        if let Some(run_budget) = &self.run_budget {
-            run_budget.record(self.most, usage, cost);
+        if let Some(run) = run {
+            run.record(usage, cost);
         }
-        Budget::settle(money, cost);
+        money.settle(cost);
         ledger.count(end, usage, cost);
         let took = self.began.elapsed();
         provider.metrics.ended(word, took, usage);
@@ -288,7 +279,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for ProviderAttempt {
     fn drop(&mut self) {
         self.finish(&AttemptEnd::Aborted);
     }
@@ -324,33 +315,5 @@ impl AttemptLedger {
         self.stats.input_tokens.add(usage.input_tokens);
         self.stats.output_tokens.add(usage.output_tokens);
         self.stats.cost_micro_usd.add(cost);
-    }
-}
-
-/// What a request takes from the budget of its run; given back when it is dropped.
-struct RunShare {
-    run_budget: Option<Arc<RunBudget>>,
-    amount: u64,
-}
-
-impl RunShare {
-    fn take(run_budget: Option<Arc<RunBudget>>, amount: u64) -> Option<Self> {
-        let is_taken = run_budget
-            .as_ref()
-            .is_none_or(|budget| budget.reserve(amount));
-        is_taken.then_some(Self { run_budget, amount })
-    }
-
-    /// The request is sent, and will be recorded.
-    fn keep(mut self) -> (Option<Arc<RunBudget>>, u64) {
-        (self.run_budget.take(), self.amount)
-    }
-}
-
-impl Drop for RunShare {
-    fn drop(&mut self) {
-        if let Some(run_budget) = &self.run_budget {
-            run_budget.give_back(self.amount);
-        }
     }
 }

@@ -12,12 +12,12 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{
-    Price, ProviderSpec,
-    attempt::{Admission, AttemptLedger},
+    Price, ProviderQuota, ProviderSpec,
+    attempt::{AttemptLedger, ProviderAdmission},
     budget::Budget,
-    generation_request::GenerationRequest,
     limiter::Limiter,
     provider::Provider,
+    request::GenerationRequest,
 };
 use crate::domain::{
     AttemptRecord, ChallengeId, Clock, Epoch, Error, Locale, PersonaName, Prompt, Route, RunBudget,
@@ -75,15 +75,15 @@ impl TipWriter for Silent {
 }
 
 /// One provider that takes one request a minute, of which each costs a dollar for a thousand tokens.
-struct Scene {
-    admission: Admission,
+struct AttemptScene {
+    admission: ProviderAdmission,
     provider: Arc<Provider>,
     request: GenerationRequest,
     run_budget: Arc<RunBudget>,
     records: Arc<Records>,
 }
 
-impl Scene {
+impl AttemptScene {
     fn new() -> Self {
         let (records, tasks) = (Arc::<Records>::default(), TaskTracker::new());
         let clock: Arc<dyn Clock> = Arc::new(Midnight);
@@ -95,7 +95,7 @@ impl Scene {
         };
         let run_budget = Arc::new(RunBudget::with_cap(Some(MOST)));
         Self {
-            admission: Admission {
+            admission: ProviderAdmission {
                 switches: Arc::default(),
                 places: Arc::new(Semaphore::new(1)),
                 budget: Budget::new(None, Some(MOST), 1, Arc::clone(&clock)),
@@ -113,8 +113,10 @@ impl Scene {
                     input: 0,
                     output: 100_000_000,
                 },
-                requests_per_minute: Some(1),
-                tokens_per_minute: None,
+                quota: ProviderQuota {
+                    requests_per_minute: Some(1),
+                    tokens_per_minute: None,
+                },
             })),
             request: GenerationRequest {
                 key: TipKey([7; 32]),
@@ -130,7 +132,7 @@ impl Scene {
                     system: String::new(),
                     user: String::new(),
                 },
-                account: Some(Arc::clone(&run_budget)),
+                run_budget: Some(Arc::clone(&run_budget)),
             },
             run_budget,
             records,
@@ -144,7 +146,7 @@ impl Scene {
 
 #[tokio::test]
 async fn a_reservation_that_is_dropped_gives_back_place_money_and_rate() {
-    let scene = Scene::new();
+    let scene = AttemptScene::new();
     for _ in 0..3 {
         let reserved = scene.admission.admit(&scene.provider, &scene.request).await;
         assert!(reserved.is_ok());
@@ -152,12 +154,12 @@ async fn a_reservation_that_is_dropped_gives_back_place_money_and_rate() {
     }
     assert_eq!(scene.spent(), 0);
     assert_eq!(scene.run_budget.spent().attempts, 0);
-    assert!(scene.run_budget.reserve(MOST));
+    assert!(scene.run_budget.reserve(MOST).is_some());
 }
 
 #[tokio::test]
 async fn an_attempt_that_is_dropped_is_settled_and_recorded_as_aborted() {
-    let scene = Scene::new();
+    let scene = AttemptScene::new();
     let reserved = scene.admission.admit(&scene.provider, &scene.request).await;
     let Ok(reservation) = reserved else {
         panic!("nothing is in its way");

@@ -7,9 +7,9 @@
 //! | Redis | What a request gets while the day has a limit |
 //! |---|---|
 //! | not configured | up to `limit / replicas` on each replica |
-//! | configured, never answered | nothing: after 2 s `NoMoney::NobodyGrants`, and readers get fallback texts |
+//! | configured, never answered | nothing: after 2 s `BudgetError::Unavailable`, and readers get fallback texts |
 //! | does not answer now | what was granted before; a request that needs more gives up the rest, then as above |
-//! | lost the day's totals | what was granted before; no more for 8 s, while replicas send what they know: it waits 10 s, then `NoneNow` |
+//! | lost the day's totals | what was granted before; no more for 8 s, while replicas send what they know: it waits 10 s, then `Restoring` |
 //!
 //! Without a limit every request is granted.
 use std::{
@@ -30,8 +30,8 @@ use uuid::Uuid;
 
 use super::{
     TipRedis,
-    ledger::{Ledger, Reserve},
-    redis_keys::RedisKeys,
+    ledger::{BudgetLedger, BudgetReservation},
+    tip_redis::RedisKeys,
 };
 use crate::{domain::Clock, redis::Script};
 
@@ -45,15 +45,15 @@ const NO_LIMIT: u64 = u64::MAX;
 /// How long a request waits for money that is reserved by requests in progress.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a request waits for money while Redis does not answer.
-const UNHEARD: Duration = Duration::from_secs(2);
+const UNANSWERED: Duration = Duration::from_secs(2);
 /// A request that waits asks again after this, or when a request of this replica ends.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Spending is reported to Redis at this interval.
-const BEAT: Duration = Duration::from_secs(2);
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Holds orders to the day's money. The most that one may cost is taken before it is sent, and what it did not cost is
-/// given back, so the budget is never overspent, whatever becomes of the order, of Redis, or of a replica: one that dies
-/// leaves what it had taken, and at most a sixteenth of its part beside it, unspent. Without a limit all is counted too,
+/// Keeps requests within the day's budget. The most that one may cost is reserved before it is sent, and the rest is
+/// given back, so the budget is never overspent, whatever becomes of the request, of Redis, or of a replica: one that dies
+/// leaves what it had reserved, and at most a sixteenth of its part beside it, unspent. Without a limit all is counted too,
 /// because one may be set at any moment of the day.
 pub(super) struct Budget {
     redis: Option<Arc<TipRedis>>,
@@ -63,22 +63,24 @@ pub(super) struct Budget {
     clock: Arc<dyn Clock>,
     /// Names this replica in Redis; another one after each start.
     node: String,
-    ledger: Ledger,
+    ledger: BudgetLedger,
     /// Serialises messages to Redis; remembers the last amount refused, and when.
-    telling: Mutex<Option<(u64, Instant)>>,
+    reporting: Mutex<Option<(u64, Instant)>>,
     /// Notified when a request ends.
     settled: Arc<Notify>,
 }
 
 /// Why a request gets no money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoMoney {
+pub(super) enum BudgetError {
     /// The day's is spent.
     Spent,
-    /// All that is left is reserved by requests in progress.
-    NoneNow,
-    /// Redis does not say what is left, and this replica's grant is too small.
-    NobodyGrants,
+    /// The rest is reserved by requests in progress, or granted to other replicas.
+    Reserved,
+    /// Redis lost the totals, and grants nothing until all replicas could send theirs.
+    Restoring,
+    /// Redis does not answer, and this replica's grant is too small.
+    Unavailable,
 }
 
 impl Budget {
@@ -95,13 +97,13 @@ impl Budget {
             replicas: replicas.max(1).into(),
             clock,
             node: Uuid::new_v4().simple().to_string(),
-            ledger: Ledger::new(Arc::clone(&settled)),
-            telling: Mutex::default(),
+            ledger: BudgetLedger::new(Arc::clone(&settled)),
+            reporting: Mutex::default(),
             settled,
         }
     }
 
-    /// What may be spent today, and what is known here to be spent or taken; `None` without a limit.
+    /// What may be spent today, and what is known here to be spent or reserved; `None` without a limit.
     pub(super) fn state(&self) -> Option<(u64, u64)> {
         let limit = self.limit()?;
         Some((limit, self.ledger.taken_by_all(self.today())))
@@ -117,59 +119,58 @@ impl Budget {
     }
 
     /// Takes `micro_usd`, when the day has so much left.
-    pub(super) async fn reserve(&self, micro_usd: u64) -> Result<Reserve, NoMoney> {
+    pub(super) async fn reserve(&self, micro_usd: u64) -> Result<BudgetReservation, BudgetError> {
         let patience = Instant::now() + PATIENCE;
-        let mut unheard_since = None;
+        let mut unanswered_since = None;
         loop {
             let settled = self.settled.notified();
             if let Some(reserve) = self.take(micro_usd) {
                 return Ok(reserve);
             }
-            let is_told = self.ask_for(micro_usd).await;
+            let is_answered = self.request_grant(micro_usd).await;
             if let Some(reserve) = self.take(micro_usd) {
                 return Ok(reserve);
             }
-            if is_told && self.is_spent(micro_usd) {
-                return Err(NoMoney::Spent);
+            if is_answered && self.is_spent(micro_usd) {
+                return Err(BudgetError::Spent);
             }
-            if is_told {
-                unheard_since = None;
-            } else if unheard_since.get_or_insert_with(Instant::now).elapsed() >= UNHEARD {
-                return Err(NoMoney::NobodyGrants);
+            if is_answered {
+                unanswered_since = None;
+            } else if unanswered_since.get_or_insert_with(Instant::now).elapsed() >= UNANSWERED {
+                return Err(BudgetError::Unavailable);
             }
             if patience <= Instant::now() {
-                return Err(NoMoney::NoneNow);
+                return Err(self.shortage(micro_usd));
             }
             let _ = timeout(ASK_AGAIN, settled).await;
         }
     }
 
-    /// Gives back what a request did not cost.
-    pub(super) fn settle(reserve: Reserve, cost_micro_usd: u64) {
-        reserve.settle(cost_micro_usd);
-    }
-
     /// Reports spending to Redis periodically, and once more at shutdown, when the last request has ended.
-    pub(super) async fn tell_spending(&self, stop: &CancellationToken) {
+    pub(super) async fn report_spending(&self, stop: &CancellationToken) {
         if self.redis.is_none() {
             return;
         }
-        while stop.run_until_cancelled(sleep(BEAT)).await.is_some() {
+        while stop
+            .run_until_cancelled(sleep(REPORT_INTERVAL))
+            .await
+            .is_some()
+        {
             self.ledger.give_back_if_idle(self.today());
-            self.tell_if_news().await;
+            self.report_if_changed().await;
         }
-        let patience = Instant::now() + BEAT;
-        while self.ledger.has_orders() && Instant::now() < patience {
+        let patience = Instant::now() + REPORT_INTERVAL;
+        while self.ledger.has_requests() && Instant::now() < patience {
             let _ = timeout(ASK_AGAIN, self.settled.notified()).await;
         }
         self.ledger.give_back(self.today());
-        self.tell_if_news().await;
+        self.report_if_changed().await;
     }
 
-    async fn tell_if_news(&self) {
+    async fn report_if_changed(&self) {
         // If Redis lost its data, only this replica can restore its own totals.
-        if self.ledger.is_news(self.today()) || self.ledger.taken_here(self.today()) != 0 {
-            self.ask_for(0).await;
+        if self.ledger.has_unreported(self.today()) || self.ledger.taken_here(self.today()) != 0 {
+            self.request_grant(0).await;
         }
     }
 
@@ -181,7 +182,7 @@ impl Budget {
         self.clock.now().0.div_euclid(DAY_MICROS)
     }
 
-    fn take(&self, micro_usd: u64) -> Option<Reserve> {
+    fn take(&self, micro_usd: u64) -> Option<BudgetReservation> {
         let most = match (self.limit(), &self.redis) {
             (None, _) => Some(NO_LIMIT),
             // No Redis is configured: each replica may spend its part of the limit.
@@ -191,7 +192,7 @@ impl Budget {
         self.ledger.take(self.today(), micro_usd, most)
     }
 
-    /// Whether `micro_usd` are missing, whatever orders that are under way come to.
+    /// Whether `micro_usd` are missing even if requests in progress cost nothing.
     fn is_spent(&self, micro_usd: u64) -> bool {
         let spent = self.ledger.spent_by_all(self.today());
         let limit = self.limit().map(|limit| match &self.redis {
@@ -201,14 +202,24 @@ impl Budget {
         limit.is_some_and(|limit| spent.saturating_add(micro_usd) > limit)
     }
 
-    /// Tells Redis where this replica stands, and asks for `micro_usd` more. Tells whether there was an answer; there
-    /// is no need for one where nobody is asked.
-    async fn ask_for(&self, micro_usd: u64) -> bool {
+    /// Why money that is not spent is not to be had now.
+    fn shortage(&self, micro_usd: u64) -> BudgetError {
+        let limit = self.limit().filter(|_| self.redis.is_some());
+        let granted = self.ledger.granted_to_all(self.today());
+        match limit {
+            Some(limit) if granted.saturating_add(micro_usd) <= limit => BudgetError::Restoring,
+            Some(_) | None => BudgetError::Reserved,
+        }
+    }
+
+    /// Reports this replica's totals to Redis, and requests `micro_usd` more. Returns whether Redis answered, and true
+    /// without Redis.
+    async fn request_grant(&self, micro_usd: u64) -> bool {
         let Some(redis) = &self.redis else {
             return true;
         };
-        let mut denied = self.telling.lock().await;
-        // Whoever asked before may have got enough for all, or learnt that there is none.
+        let mut denied = self.reporting.lock().await;
+        // The request before may have got enough for all, or learnt that there is none.
         let is_denied =
             denied.is_some_and(|(amount, at)| amount <= micro_usd && at.elapsed() < ASK_AGAIN);
         if micro_usd > 0 && (is_denied || self.ledger.has(self.today(), micro_usd)) {
@@ -219,25 +230,26 @@ impl Budget {
             // What is left of the last grant is too little for this request, and may be enough for another replica's.
             self.ledger.give_back(day);
         }
-        let message = self.ledger.message(day);
+        let report = self.ledger.report(day);
         let limit = limit.map_or(-1, signed);
         let numbers = [signed(micro_usd), limit, signed(self.replicas)];
         let mut arguments = vec![self.node.clone().into_bytes()];
-        arguments.extend([message.standing.to_string().into_bytes()]);
+        arguments.extend([report.totals.to_string().into_bytes()]);
         arguments.extend(numbers.map(|number| number.to_string().into_bytes()));
         arguments.extend(
-            message.others.into_iter().flat_map(|(name, standing)| {
-                [name.into_bytes(), standing.to_string().into_bytes()]
-            }),
+            report
+                .others
+                .into_iter()
+                .flat_map(|(name, totals)| [name.into_bytes(), totals.to_string().into_bytes()]),
         );
         let key = redis.name(format_args!("money:{day}"));
-        let answer = redis.link.eval(&SPEND, &[key], &arguments).await;
+        let answer = redis.client.eval(&SPEND, &[key], &arguments).await;
         let Some(answer) = answer else {
             return false;
         };
         let others = others(&answer);
         self.ledger
-            .hear(day, message.standing, granted(&answer), others);
+            .apply_answer(day, report.totals, granted(&answer), others);
         if micro_usd > 0 {
             let is_granted = self.ledger.has(day, micro_usd);
             *denied = (!is_granted).then(|| (micro_usd, Instant::now()));
@@ -256,7 +268,7 @@ fn granted(answer: &Value) -> Option<u64> {
     None
 }
 
-/// Where the other replicas stand.
+/// The totals of the other replicas.
 fn others(answer: &Value) -> Vec<(String, String)> {
     let Value::Array(parts) = answer else {
         return Vec::new();
@@ -264,17 +276,17 @@ fn others(answer: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| String::from_redis_value(value.clone()).ok();
     let pairs = parts.get(1..).unwrap_or_default().chunks_exact(2);
     let pairs = pairs.filter_map(|pair| match pair {
-        [name, standing] => Some((text(name)?, text(standing)?)),
+        [name, totals] => Some((text(name)?, text(totals)?)),
         _ => None,
     });
     pairs.collect()
 }
 
 /// Health check: runs the script on a throw-away key; `None` if Redis does not take it.
-pub(super) async fn rehearse(redis: &TipRedis, redis_keys: &RedisKeys) -> Option<()> {
+pub(super) async fn probe(redis: &TipRedis, redis_keys: &RedisKeys) -> Option<()> {
     let arguments = ["nobody", "1 0 0 0", "0", "-1", "1"].map(|word| word.as_bytes().to_vec());
     let keys = [redis_keys.one("money")];
-    redis.link.eval(&SPEND, &keys, &arguments).await.map(drop)
+    redis.client.eval(&SPEND, &keys, &arguments).await.map(drop)
 }
 
 fn signed(amount: u64) -> i64 {
@@ -306,10 +318,10 @@ mod tests {
     async fn what_is_reserved_is_never_more_than_this_replicas_part() {
         let budget = alone(Some(100), 2);
         let first = budget.reserve(30).await.unwrap();
-        assert_eq!(budget.reserve(30).await.err(), Some(NoMoney::NoneNow));
-        Budget::settle(first, 5);
+        assert_eq!(budget.reserve(30).await.err(), Some(BudgetError::Reserved));
+        first.settle(5);
         let _held = budget.reserve(45).await.unwrap();
-        assert_eq!(budget.reserve(46).await.err(), Some(NoMoney::Spent));
+        assert_eq!(budget.reserve(46).await.err(), Some(BudgetError::Spent));
         assert_eq!(budget.state(), Some((100, 50)));
     }
 
@@ -320,7 +332,7 @@ mod tests {
         let second = budget.reserve(90);
         let ends = async {
             sleep(Duration::from_secs(3)).await;
-            Budget::settle(first, 9);
+            first.settle(9);
         };
         let (second, ()) = tokio::join!(second, ends);
         assert!(second.is_ok());
@@ -341,15 +353,15 @@ mod tests {
         let before = budget.reserve(100).await.unwrap();
         clock.0.store(DAY_MICROS, SeqCst);
         let after = budget.reserve(60).await.unwrap();
-        Budget::settle(before, 0);
+        before.settle(0);
         assert_eq!(budget.state(), Some((100, 60)));
-        Budget::settle(after, 60);
+        after.settle(60);
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_limit_counts_from_the_next_attempt_on() {
         let budget = alone(Some(100), 1);
-        Budget::settle(budget.reserve(80).await.unwrap(), 80);
+        budget.reserve(80).await.unwrap().settle(80);
         budget.set_limit(Some(60));
         assert!(budget.reserve(1).await.is_err());
         budget.set_limit(Some(90));
@@ -361,12 +373,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_spent_before_there_was_a_limit_counts() {
         let budget = alone(None, 1);
-        Budget::settle(budget.reserve(50).await.unwrap(), 30);
+        budget.reserve(50).await.unwrap().settle(30);
         let under_way = budget.reserve(50).await.unwrap();
         budget.set_limit(Some(100));
         assert_eq!(budget.state(), Some((100, 80)));
         assert!(budget.reserve(21).await.is_err());
-        Budget::settle(under_way, 40);
+        under_way.settle(40);
         assert_eq!(budget.state(), Some((100, 70)));
     }
 

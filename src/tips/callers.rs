@@ -2,7 +2,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,10 +17,14 @@ const NAMES_AN_ADDRESS: u32 = 10;
 
 /// How many streams every caller has at this replica. It knows only those who have one.
 pub(super) struct Callers {
-    limits: Mutex<CallerLimits>,
-    streams: Mutex<HashMap<CallerId, usize>>,
+    state: Mutex<CallerState>,
     limiter: Arc<Limiter>,
     stats: Arc<TipStats>,
+}
+
+struct CallerState {
+    limits: CallerLimits,
+    streams: HashMap<CallerId, usize>,
 }
 
 /// One stream of a caller, until this is dropped.
@@ -36,30 +40,32 @@ impl Callers {
         stats: &Arc<TipStats>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            limits: Mutex::new(limits),
-            streams: Mutex::default(),
+            state: Mutex::new(CallerState {
+                limits,
+                streams: HashMap::new(),
+            }),
             limiter: Arc::clone(limiter),
             stats: Arc::clone(stats),
         })
     }
 
-    /// Sets other limits; nobody loses a stream.
+    /// Sets other limits; open streams go on.
     pub(super) fn set_limits(&self, limits: CallerLimits) {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+        self.state().limits = limits;
     }
 
-    fn limits(&self) -> CallerLimits {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, CallerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more stream, unless the caller has as many as it may.
     fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<ConcurrencyPermit> {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = streams.get(caller).copied().unwrap_or(0);
-        if count >= self.limits().at_once {
+        let mut state = self.state();
+        let count = state.streams.get(caller).copied().unwrap_or(0);
+        if count >= state.limits.at_once {
             return None;
         }
-        streams.insert(caller.clone(), count + 1);
+        state.streams.insert(caller.clone(), count + 1);
         Some(ConcurrencyPermit {
             caller: caller.clone(),
             callers: Arc::clone(self),
@@ -78,7 +84,7 @@ impl Callers {
         };
         let at_once = || too_many("tip streams at once", Duration::from_secs(1));
         let permit = self.enter(caller).ok_or_else(at_once)?;
-        let limits = self.limits();
+        let limits = self.state().limits;
         let quota = Quota {
             per_minute: limits.per_minute,
             burst: limits.burst,
@@ -100,11 +106,10 @@ impl Callers {
 
 impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        let streams = &self.callers.streams;
-        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
-        match streams.get_mut(&self.caller) {
+        let mut state = self.callers.state();
+        match state.streams.get_mut(&self.caller) {
             Some(count) if *count > 1 => *count -= 1,
-            Some(_) | None => drop(streams.remove(&self.caller)),
+            Some(_) | None => drop(state.streams.remove(&self.caller)),
         }
     }
 }
@@ -141,6 +146,6 @@ mod tests {
     fn a_caller_without_streams_is_forgotten() {
         let callers = callers();
         drop(callers.enter(&CallerId("ann".into())));
-        assert!(callers.streams.lock().unwrap().is_empty());
+        assert!(callers.state().streams.is_empty());
     }
 }

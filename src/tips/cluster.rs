@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use super::{
     TipRedis,
-    frame::{Entry, Frame, Position},
+    frame::{Frame, FrameCodec, Position, StreamEntry},
     policy::ContentPolicy,
-    redis_keys::RedisKeys,
+    tip_redis::RedisKeys,
 };
 use crate::{
     domain::{Epoch, FallbackCause, Tip, TipKey},
-    redis::{Channel, Link, Script, first_word},
+    redis::{Channel, RedisClient, Script, first_word},
 };
 
 static JOIN: LazyLock<Script> = LazyLock::new(|| {
@@ -37,73 +37,79 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 });
 static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/tail.lua")));
 
-/// A leader that was not heard of for so long is lost.
+/// A leader that did not renew its lease for so long is lost.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
-/// A log without an end is kept so long, and one with an end so long after it.
+/// A stream without an end is kept so long, and one with an end so long after it.
 const LOG_LIFE: Duration = Duration::from_mins(2);
-/// A replica that follows says so at least this often.
+/// A replica that follows reports that at least this often.
 const FOLLOWER_LIFE: Duration = Duration::from_secs(3);
-/// A tip that lost more leaders in a minute is left alone.
+/// A tip that lost more leaders in a minute is not led again for now.
 const TAKEOVERS_A_MINUTE: u32 = 2;
 /// So many entries are read at once.
 const BATCH: usize = 500;
-/// No epoch is as high, and a Lua number still holds it.
-pub(super) const NO_EPOCH: Epoch = Epoch(1 << 53);
 /// No tip with what belongs to it is longer, nor is a failure.
 const DONE_MAX_BYTES: u64 = 256 << 10;
 const NO_ARGUMENTS: &[&str] = &[];
 
-/// The replicas that write tips together, by way of Redis: who leads, and what was written.
-///
-/// A stream holds the truth, and messages hurry it along. Its ids are `<epoch>-<number>`; Redis
-/// takes no id below the last one, so the first entry of an epoch shuts out all earlier leaders.
+/// The replicas that write tips together, by way of Redis.
 pub(super) struct TipCluster {
-    pub(super) redis: Arc<TipRedis>,
+    redis: Arc<TipRedis>,
     /// Names this replica.
-    node: String,
+    node: Arc<str>,
     /// No tip is longer.
-    pub(super) max_bytes: usize,
+    max_bytes: usize,
 }
 
-/// The right to write, as long as it is renewed.
+/// One tip in Redis: who leads, and what was written.
+///
+/// A stream holds the truth, and messages only announce it sooner. Its ids are `<epoch>-<number>`; Redis
+/// takes no id below the last one, so the first entry of an epoch shuts out all earlier leaders.
+pub(super) struct ClusterTip {
+    pub(super) redis: Arc<TipRedis>,
+    pub(super) redis_keys: RedisKeys,
+    node: Arc<str>,
+    max_bytes: usize,
+}
+
+/// The right to write a tip, as long as it is renewed.
 #[derive(Clone, Debug)]
-pub(super) struct Lease {
+pub(super) struct LeaderLease {
     owner: String,
     pub(super) epoch: Epoch,
-    /// When it was asked for.
-    pub(super) asked: Instant,
+    /// When the request for it was sent.
+    pub(super) requested_at: Instant,
 }
 
-/// What a replica is to a tip.
+/// The role of this replica for a tip.
 #[derive(Debug)]
 pub(super) enum Role {
     Done(Box<Tip>),
     Recent(FallbackCause),
     Follow,
-    /// It lost too many leaders.
+    /// The tip lost too many leaders.
     Poisoned,
-    Lead(Lease),
+    Lead(LeaderLease),
 }
 
-/// What an attempt to take part came to.
-enum Joined {
+/// The result of one attempt to join.
+enum JoinResult {
     As(Role),
-    /// Something in the place of our key of this name that no replica of the fleet wrote.
-    Found(&'static str),
+    /// Under our key of this name is an entry that no replica of the fleet wrote.
+    ForeignEntry(&'static str),
 }
 
-/// What became of an entry.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AppendResult {
-    /// It stands, and so many other replicas follow.
+    /// The entry is in the stream, and so many other replicas follow.
     Yes { followers: usize },
     /// There is a newer leader.
     Lost,
-    /// Redis forgot the log.
+    /// Redis lost the stream.
     Gone,
 }
 
-/// What there is after a position.
+/// The entries after a position.
 #[derive(Debug)]
 pub(super) struct Tail {
     pub(super) has_leader: bool,
@@ -115,56 +121,66 @@ impl TipCluster {
         Self {
             redis,
             max_bytes,
-            node: Uuid::new_v4().simple().to_string(),
+            node: Uuid::new_v4().simple().to_string().into(),
         }
     }
 
-    /// The way to Redis.
-    pub(super) fn link(&self) -> &Link {
-        &self.redis.link
+    pub(super) fn client(&self) -> &RedisClient {
+        &self.redis.client
     }
 
-    /// The names for a tip of the database that is read now.
-    pub(super) fn keys_of(&self, key: TipKey) -> RedisKeys {
-        let tag: String = key.to_string().chars().take(32).collect();
-        RedisKeys {
-            key,
-            scope: self.redis.name(format_args!("{{{tag}}}")),
+    /// The same for a health check: commands are sent even while a breaker is open.
+    pub(super) fn for_health_check(&self) -> Self {
+        Self::new(Arc::new(self.redis.for_health_check()), self.max_bytes)
+    }
+
+    /// The tip of this key, in the database that is read now.
+    pub(super) fn tip(&self, key: TipKey) -> ClusterTip {
+        ClusterTip {
+            redis: Arc::clone(&self.redis),
+            redis_keys: self.redis.keys_of(key),
+            node: Arc::clone(&self.node),
+            max_bytes: self.max_bytes,
         }
     }
+}
 
-    /// The keys of a tip; those of one that no cluster shares have no scope.
-    pub(super) fn keys_in(cluster: Option<&Self>, key: TipKey) -> RedisKeys {
-        let scope = String::new();
-        cluster.map_or(RedisKeys { key, scope }, |cluster| cluster.keys_of(key))
-    }
-
-    /// For what is read of a tip as it is written.
+impl ClusterTip {
+    /// A policy for the text of one epoch.
     pub(super) fn policy(&self) -> ContentPolicy {
         ContentPolicy::new(self.max_bytes)
     }
 
-    /// Finds out who writes the tip, and takes the lease when nobody does. A finished tip of
+    /// Reads and writes the entries of this tip.
+    pub(super) fn codec(&self) -> FrameCodec<'_> {
+        FrameCodec {
+            redis: &self.redis,
+            redis_keys: &self.redis_keys,
+            max_bytes: self.max_bytes,
+        }
+    }
+
+    /// Finds out which replica writes the tip, and takes the lease when none does. A finished tip of
     /// an epoch below `floor` will not do. `None` when Redis does not answer.
-    pub(super) async fn join(&self, redis_keys: &RedisKeys, floor: Epoch) -> Option<Role> {
+    pub(super) async fn join(&self, floor: Epoch) -> Option<Role> {
         for _ in 0..3 {
-            match self.ask_to_join(redis_keys, floor).await? {
-                Joined::As(part) => return Some(part),
-                // Somebody else's: it would be found again and again.
-                Joined::Found(name) => {
-                    let name = redis_keys.one(name);
-                    self.redis.link.note_foreign_entry(&name);
-                    self.redis.link.change("DEL", &name, NO_ARGUMENTS).await?;
+            match self.try_join(floor).await? {
+                JoinResult::As(role) => return Some(role),
+                // Another program's entry would be found again and again.
+                JoinResult::ForeignEntry(name) => {
+                    let name = self.redis_keys.one(name);
+                    self.redis.client.count_foreign_entry(&name);
+                    self.redis.client.write("DEL", &name, NO_ARGUMENTS).await?;
                 }
             }
         }
         None
     }
 
-    async fn ask_to_join(&self, redis_keys: &RedisKeys, floor: Epoch) -> Option<Joined> {
-        let keys = redis_keys.all(["lease", "ep", "log", "done", "neg", "att", "subs"], true);
+    async fn try_join(&self, floor: Epoch) -> Option<JoinResult> {
+        let names = ["lease", "ep", "log", "done", "neg", "att", "subs", "w"];
         let owner = format!("{}:{}", self.node, Uuid::new_v4().simple());
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let arguments = [
             owner.clone().into_bytes(),
             millis(LEASE),
@@ -174,60 +190,55 @@ impl TipCluster {
             self.publish(),
             number(DONE_MAX_BYTES),
         ];
-        let answer = self.redis.link.eval(&JOIN, &keys, &arguments).await?;
-        if has_strangers(&answer) {
-            self.redis.link.note_foreign_entry(&redis_keys.scope);
+        let answer = self.eval(&JOIN, &names, &arguments).await?;
+        if has_foreign_entries(&answer) {
+            let scope = &self.redis_keys.scope;
+            self.redis.client.count_foreign_entry(scope);
         }
-        let (kind, word) = word_and(answer)?;
-        let word = || word.and_then(|word| Vec::<u8>::from_redis_value(word).ok());
-        Some(Joined::As(match kind.as_str() {
-            "H" => match self.tip(redis_keys, &word()?) {
+        let (kind, detail) = split_answer(answer)?;
+        let detail = || detail.and_then(|detail| Vec::<u8>::from_redis_value(detail).ok());
+        Some(JoinResult::As(match kind.as_str() {
+            "H" => match self.codec().tip(&detail()?) {
                 Some(tip) => Role::Done(Box::new(tip)),
-                None => return Some(Joined::Found("done")),
+                None => return Some(JoinResult::ForeignEntry("done")),
             },
-            "N" => match self.cause(redis_keys, &word()?) {
+            "N" => match self.codec().cause(&detail()?) {
                 Some(cause) => Role::Recent(cause),
-                None => return Some(Joined::Found("neg")),
+                None => return Some(JoinResult::ForeignEntry("neg")),
             },
             "F" => Role::Follow,
             "P" => Role::Poisoned,
-            "L" => {
-                let epoch = String::from_utf8(word()?).ok()?.parse().ok()?;
-                let epoch = Epoch(epoch);
-                Role::Lead(Lease {
-                    owner,
-                    epoch,
-                    asked,
-                })
-            }
+            "L" => Role::Lead(LeaderLease {
+                owner,
+                epoch: Epoch(String::from_utf8(detail()?).ok()?.parse().ok()?),
+                requested_at,
+            }),
             _ => return None,
         }))
     }
 
-    /// What Redis has in the place of a finished tip; empty for nothing.
-    pub(super) async fn look(&self, redis_keys: &RedisKeys) -> Option<Vec<u8>> {
-        let (name, range) = (redis_keys.one("done"), [0, DONE_MAX_BYTES]);
-        let answer = self.redis.link.ask("GETRANGE", &name, &range).await?;
+    /// The value under the key of the finished tip; empty for none.
+    pub(super) async fn read_done(&self) -> Option<Vec<u8>> {
+        let (name, range) = (self.redis_keys.one("done"), [0, DONE_MAX_BYTES]);
+        let answer = self.redis.client.read("GETRANGE", &name, &range).await?;
         Vec::<u8>::from_redis_value(answer).ok()
     }
 
     /// The finished tip, if Redis has it.
-    pub(super) async fn done(&self, redis_keys: &RedisKeys) -> Option<Tip> {
-        let done = self.look(redis_keys).await?;
+    pub(super) async fn done(&self) -> Option<Tip> {
+        let done = self.read_done().await?;
         let epoch_ends = done.iter().position(|byte| *byte == b' ')?;
-        self.tip(redis_keys, done.get(epoch_ends + 1..)?)
+        self.codec().tip(done.get(epoch_ends + 1..)?)
     }
 
-    /// Adds an entry, or only renews the lease. `None` when Redis does not answer: then the entry
-    /// may stand or not, and the same one may be sent again.
+    /// Adds an entry, or only renews the lease. `None` when Redis does not answer: then the outcome
+    /// is unknown, and the same entry may be sent again.
     pub(super) async fn append(
         &self,
-        redis_keys: &RedisKeys,
-        lease: &Lease,
+        lease: &LeaderLease,
         epoch: Epoch,
-        entry: Option<(u64, &Entry)>,
+        entry: Option<(u64, &StreamEntry)>,
     ) -> Option<AppendResult> {
-        let keys = redis_keys.all(["lease", "log", "ep", "subs"], true);
         let mut arguments = vec![
             lease.owner.clone().into_bytes(),
             millis(LEASE),
@@ -240,92 +251,92 @@ impl TipCluster {
                 number(at),
                 entry.kind().into(),
                 number(entry.offset()),
-                self.seal(redis_keys, Position { epoch, number: at }, entry),
+                self.codec().seal(Position { epoch, number: at }, entry),
             ]),
             None => arguments.extend([const { Vec::new() }; 4]),
         }
-        let answer = self.redis.link.eval(&APPEND, &keys, &arguments).await?;
-        let (kind, followers) = word_and(answer)?;
+        let names = ["lease", "log", "ep", "subs", "w"];
+        let answer = self.eval(&APPEND, &names, &arguments).await?;
+        let (kind, followers) = split_answer(answer)?;
         let followers = followers.and_then(|count| usize::from_redis_value(count).ok());
-        kept(&kind, followers.unwrap_or(0))
+        append_result(&kind, followers.unwrap_or(0))
     }
 
     /// Ends the generation for the fleet; what ended it is kept for so long.
     pub(super) async fn close(
         &self,
-        redis_keys: &RedisKeys,
-        lease: &Lease,
+        lease: &LeaderLease,
         at: Position,
-        end: &Entry,
+        end: &StreamEntry,
         keep: Duration,
     ) -> Option<AppendResult> {
-        let keys = redis_keys.all(["lease", "log", "ep", "done", "neg"], true);
         let arguments = [
             lease.owner.clone().into_bytes(),
             number(at.epoch.0),
             number(at.number),
             end.kind().into(),
-            self.seal(redis_keys, at, end),
+            self.codec().seal(at, end),
             millis(keep),
             millis(LOG_LIFE),
             self.publish(),
         ];
-        let answer = self.redis.link.eval(&CLOSE, &keys, &arguments).await?;
-        kept(&word_and(answer)?.0, 0)
+        let names = ["lease", "log", "ep", "done", "neg", "w"];
+        let answer = self.eval(&CLOSE, &names, &arguments).await?;
+        append_result(&split_answer(answer)?.0, 0)
     }
 
-    /// Gives the lease back, so that a follower may go on at once. Without an answer it runs out by itself.
-    pub(super) async fn release(&self, redis_keys: &RedisKeys, lease: &Lease) -> Option<Value> {
-        let keys = redis_keys.all(["lease", "att"], true);
+    /// Gives the lease back, so that a follower may go on at once. Without an answer it expires.
+    pub(super) async fn release(&self, lease: &LeaderLease) -> Option<Value> {
         let arguments = [lease.owner.clone().into_bytes(), self.publish()];
-        self.redis.link.eval(&RELEASE, &keys, &arguments).await
+        self.eval(&RELEASE, &["lease", "att", "w"], &arguments)
+            .await
     }
 
-    /// What follows `from`, the beginning for `None`; and tells that this replica follows.
-    pub(super) async fn tail(
-        &self,
-        redis_keys: &RedisKeys,
-        from: Option<Position>,
-    ) -> Option<Tail> {
-        let keys = redis_keys.all(["lease", "log", "subs"], false);
+    /// The entries after `from`, all for `None`. Reports that this replica follows.
+    pub(super) async fn tail(&self, from: Option<Position>) -> Option<Tail> {
         let arguments = [
-            self.node.clone().into_bytes(),
+            self.node.as_bytes().to_vec(),
             millis(FOLLOWER_LIFE),
             from.map(|from| from.id().into_bytes()).unwrap_or_default(),
             number(BATCH as u64),
             millis(LEASE),
         ];
-        let answer = self.redis.link.eval(&TAIL, &keys, &arguments).await?;
+        let names = ["lease", "log", "subs"];
+        let answer = self.eval(&TAIL, &names, &arguments).await?;
         let (has_leader, entries) = <(bool, Vec<Value>)>::from_redis_value(answer).ok()?;
         let frames = entries.into_iter().map(|entry| {
-            let frame = self.read_entry(redis_keys, entry);
+            let frame = self.codec().read_entry(entry);
             if frame.is_none() {
-                self.redis.link.note_foreign_entry(&redis_keys.one("log"));
+                let log = self.redis_keys.one("log");
+                self.redis.client.count_foreign_entry(&log);
             }
             frame
         });
         Some(Tail {
             has_leader,
-            // What is not ours is passed over: text that goes on behind it does not fit any more.
+            // Entries of other programs are skipped: text that goes on behind them does not fit any more.
             frames: frames.flatten().collect(),
         })
     }
 
-    /// Tells that this replica follows no more.
-    /// Without an answer it is forgotten after a while.
-    pub(super) async fn leave(&self, redis_keys: &RedisKeys) -> Option<Value> {
-        let link = &self.redis.link;
-        link.change("ZREM", &redis_keys.one("subs"), &[&self.node])
-            .await
+    /// Reports that this replica follows no more. Without an answer its entry expires.
+    pub(super) async fn stop_following(&self) -> Option<Value> {
+        let (client, followers) = (&self.redis.client, self.redis_keys.one("subs"));
+        client.write("ZREM", &followers, &[&*self.node]).await
     }
 
-    /// Messages about the tip. They are hints; see [`crate::redis::Listener`].
-    pub(super) fn hints(&self, redis_keys: &RedisKeys) -> Channel {
-        self.redis.listener.open(&redis_keys.one("w"))
+    /// Subscribes to messages about the tip. Some may be lost; see [`crate::redis::Listener`].
+    pub(super) fn subscribe(&self) -> Channel {
+        self.redis.listener.open(&self.redis_keys.one("w"))
+    }
+
+    async fn eval(&self, script: &Script, names: &[&str], arguments: &[Vec<u8>]) -> Option<Value> {
+        let keys = self.redis_keys.all(names);
+        self.redis.client.eval(script, &keys, arguments).await
     }
 
     fn publish(&self) -> Vec<u8> {
-        self.redis.link.publish_command().into()
+        self.redis.client.publish_command().into()
     }
 }
 
@@ -337,7 +348,7 @@ fn millis(duration: Duration) -> Vec<u8> {
     duration.as_millis().to_string().into_bytes()
 }
 
-fn kept(kind: &str, followers: usize) -> Option<AppendResult> {
+fn append_result(kind: &str, followers: usize) -> Option<AppendResult> {
     match kind {
         "K" | "R" => Some(AppendResult::Yes { followers }),
         "L" => Some(AppendResult::Lost),
@@ -346,8 +357,8 @@ fn kept(kind: &str, followers: usize) -> Option<AppendResult> {
     }
 }
 
-/// Whether an answer ends with a count of what others had left.
-fn has_strangers(answer: &Value) -> bool {
+/// Whether an answer ends with a count of entries that other programs left.
+fn has_foreign_entries(answer: &Value) -> bool {
     if let Value::Array(parts) = answer
         && let Some(Value::Int(count)) = parts.get(2)
     {
@@ -356,12 +367,12 @@ fn has_strangers(answer: &Value) -> bool {
     false
 }
 
-/// The word that an answer begins with, and what follows it.
-fn word_and(answer: Value) -> Option<(String, Option<Value>)> {
+/// The letter that an answer begins with, and what follows it.
+fn split_answer(answer: Value) -> Option<(String, Option<Value>)> {
     let Value::Array(parts) = answer else {
         return None;
     };
     let mut parts = parts.into_iter();
-    let word = String::from_redis_value(parts.next()?).ok()?;
-    Some((word, parts.next()))
+    let kind = String::from_redis_value(parts.next()?).ok()?;
+    Some((kind, parts.next()))
 }

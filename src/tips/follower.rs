@@ -1,29 +1,27 @@
 //! Copies a tip that another replica writes from Redis to the log here.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
 use super::{
-    cluster::{LEASE, TipCluster},
-    frame::{Entry, Frame, Position},
-    log::{End, Log, LogState},
+    cluster::{ClusterTip, LEASE},
+    frame::{Frame, Position, StreamEntry},
+    log::{Log, LogEnd, LogState},
     policy::ContentPolicy,
-    redis_keys::RedisKeys,
 };
 use crate::domain::{Epoch, FallbackCause, Tip, TipPhase, TipSource};
 
-/// Messages may be lost, so the log in Redis is looked at this often whatever they say.
-const LOOK: Duration = Duration::from_millis(250);
+/// Messages may be lost, so the stream in Redis is polled this often as well.
+const POLL: Duration = Duration::from_millis(250);
 
-/// Carries what another replica writes from Redis to the log here: one for each tip and replica,
-/// however many read it.
+/// Copies a tip that another replica writes from Redis to the log here. There is one for each tip and replica,
+/// however many readers there are.
 pub(super) struct Follower<'a> {
-    cluster: &'a TipCluster,
-    redis_keys: &'a RedisKeys,
+    tip: &'a ClusterTip,
     log: &'a Log,
     /// The last entry that is in the log here.
     at: Option<Position>,
-    /// What the text of this epoch has been read by.
+    /// Checks the text of this epoch.
     policy: ContentPolicy,
 }
 
@@ -34,7 +32,7 @@ pub(super) enum Followed {
     Whole(Tip),
     /// Without one.
     Failed(FallbackCause),
-    /// Nobody leads any more.
+    /// No replica leads any more.
     LeaderLost,
     /// Redis does not answer.
     RedisLost,
@@ -43,13 +41,12 @@ pub(super) enum Followed {
 }
 
 impl<'a> Follower<'a> {
-    pub(super) fn new(cluster: &'a TipCluster, redis_keys: &'a RedisKeys, log: &'a Log) -> Self {
+    pub(super) fn new(tip: &'a ClusterTip, log: &'a Log) -> Self {
         Self {
-            cluster,
-            redis_keys,
+            tip,
             log,
             at: None,
-            policy: cluster.policy(),
+            policy: tip.policy(),
         }
     }
 
@@ -65,22 +62,22 @@ impl<'a> Follower<'a> {
             followed = self.follow() => followed,
             () = log.deserted() => Followed::Deserted,
         };
-        self.cluster.leave(self.redis_keys).await;
+        self.tip.stop_following().await;
         followed
     }
 
     async fn follow(&mut self) -> Followed {
-        let mut hints = self.cluster.hints(self.redis_keys);
+        let mut messages = self.tip.subscribe();
         let mut answered = Instant::now();
         loop {
-            match self.cluster.tail(self.redis_keys, self.at).await {
+            match self.tip.tail(self.at).await {
                 Some(tail) => {
                     answered = Instant::now();
-                    let is_news = !tail.frames.is_empty();
+                    let has_entries = !tail.frames.is_empty();
                     if let Some(end) = self.take(tail.frames) {
                         return end;
                     }
-                    if is_news {
+                    if has_entries {
                         continue;
                     }
                     if !tail.has_leader {
@@ -90,21 +87,21 @@ impl<'a> Follower<'a> {
                 None if answered.elapsed() > LEASE => return Followed::RedisLost,
                 None => {}
             }
-            let look = sleep(LOOK);
-            tokio::pin!(look);
+            let poll = sleep(POLL);
+            tokio::pin!(poll);
             loop {
                 tokio::select! {
-                    message = hints.next() => {
-                        let frame = self.cluster.read_message(self.redis_keys, &message);
+                    message = messages.next() => {
+                        let frame = self.tip.codec().read_message(&message);
                         match frame.filter(|frame| self.is_next(frame.at)) {
                             Some(frame) => if let Some(end) = self.take(vec![frame]) {
                                 return end;
                             },
-                            // Something is missing, or it is time to look who leads.
+                            // An entry is missing: poll.
                             None => break,
                         }
                     }
-                    () = &mut look => break,
+                    () = &mut poll => break,
                 }
             }
         }
@@ -123,11 +120,11 @@ impl<'a> Follower<'a> {
         self.at = newer.last().map(|frame| frame.at).or(self.at);
         let mut end = None;
         if !newer.is_empty() {
-            let (cluster, policy) = (self.cluster, &mut self.policy);
+            let (tip, policy) = (self.tip, &mut self.policy);
             self.log.write(|state| {
                 for frame in newer {
-                    if matches!(frame.entry, Entry::Begin(_)) {
-                        *policy = cluster.policy();
+                    if matches!(frame.entry, StreamEntry::Begin(_)) {
+                        *policy = tip.policy();
                     }
                     end = apply(state, frame, policy).or(end.take());
                 }
@@ -137,14 +134,14 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Changes the page as the frame says, if its text may be shown.
+/// Applies a frame to the log, if its text may be shown.
 fn apply(state: &mut LogState, frame: Frame, policy: &mut ContentPolicy) -> Option<Followed> {
     match frame.entry {
-        Entry::Begin(cause) => {
+        StreamEntry::Begin(cause) => {
             state.begin(frame.at.epoch, false, cause);
             None
         }
-        Entry::Text { offset, text } => {
+        StreamEntry::Text { offset, text } => {
             // An offset that does not fit is of an epoch whose beginning was trimmed away.
             if usize::try_from(offset).is_ok_and(|offset| offset == state.text.len()) {
                 if policy.read(&text).is_err() {
@@ -155,15 +152,17 @@ fn apply(state: &mut LogState, frame: Frame, policy: &mut ContentPolicy) -> Opti
             }
             None
         }
-        Entry::Whole(_) if policy.finish().is_err() => Some(Followed::Failed(FallbackCause::Rules)),
-        Entry::Whole(tip) => {
-            state.end = Some(End::Whole {
-                tip: std::sync::Arc::new((*tip).clone()),
+        StreamEntry::Whole(_) if policy.finish().is_err() => {
+            Some(Followed::Failed(FallbackCause::Rules))
+        }
+        StreamEntry::Whole(tip) => {
+            state.end = Some(LogEnd::Whole {
+                tip: Arc::new((*tip).clone()),
                 source: TipSource::Ai,
             });
             state.is_open = true;
             Some(Followed::Whole(*tip))
         }
-        Entry::Failed(cause) => Some(Followed::Failed(cause)),
+        StreamEntry::Failed(cause) => Some(Followed::Failed(cause)),
     }
 }

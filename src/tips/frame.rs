@@ -1,33 +1,42 @@
-//! Entries of a tip's stream in Redis, and how they are written and read.
-use serde::{Deserialize, Serialize};
+//! Entries of a tip's stream in Redis: how they are written, sealed with a MAC, and read.
+//!
+//! Only entries that a replica of the fleet sealed, whose text keeps to the content policy, are read.
+use bb8_redis::redis::{FromRedisValue, Value};
 
-use super::key::sha256;
-use crate::domain::{Epoch, FallbackCause, ResetCause, Stop, Tip, TipKey, UnixMicros, Usage};
+use super::{
+    hash::sha256,
+    policy::ContentPolicy,
+    tip_redis::{RedisKeys, TipRedis},
+};
+use crate::domain::{Epoch, FallbackCause, ResetCause, Tip, TipKey};
 
-/// One entry of the log of a tip in Redis.
+/// No epoch is as high, and a Lua number still holds it.
+pub(super) const NO_EPOCH: Epoch = Epoch(1 << 53);
+
+/// One entry of the stream of a tip in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) at: Position,
-    pub(super) entry: Entry,
+    pub(super) entry: StreamEntry,
 }
 
-/// The id of an entry: the epoch, and the number within it. Redis keeps them in this order.
+/// The id of an entry: the epoch, and the number within it. Redis keeps entries in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     pub(super) epoch: Epoch,
     pub(super) number: u64,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum StreamEntry {
     /// A new epoch: the text so far is void.
     Begin(ResetCause),
     /// More text, from this offset on.
     Text { offset: u64, text: String },
     /// The end: this is the tip.
     Whole(Box<Tip>),
-    /// The end: there is none.
+    /// The end: there is no tip.
     Failed(FallbackCause),
 }
 
@@ -51,7 +60,7 @@ impl Position {
     }
 }
 
-impl Entry {
+impl StreamEntry {
     /// The letter that stands for its kind.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -73,90 +82,130 @@ impl Entry {
         match self {
             Self::Begin(cause) => cause.as_str().as_bytes().to_vec(),
             Self::Text { text, .. } => text.as_bytes().to_vec(),
-            Self::Whole(tip) => pack(tip),
+            // Numbers and texts can always be written.
+            Self::Whole(tip) => serde_json::to_vec(tip).unwrap_or_default(),
             Self::Failed(cause) => cause.as_str().as_bytes().to_vec(),
         }
     }
 }
 
-impl Frame {
-    /// Reads an entry but the finished tip; `None` when it is something else.
-    pub(super) fn read(at: Position, kind: &str, offset: &str, payload: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(payload).ok()?;
+/// Seals entries with a MAC, and reads them.
+pub(super) struct FrameCodec<'a> {
+    pub(super) redis: &'a TipRedis,
+    pub(super) redis_keys: &'a RedisKeys,
+    /// No tip is longer, in bytes.
+    pub(super) max_bytes: usize,
+}
+
+impl FrameCodec<'_> {
+    /// The payload of `entry` at `at`, with its MAC before it. Redis writes the first entry of an epoch without one.
+    pub(super) fn seal(&self, at: Position, entry: &StreamEntry) -> Vec<u8> {
+        let place = match entry {
+            StreamEntry::Begin(_) => return entry.payload(),
+            StreamEntry::Text { offset, .. } => Some((at, *offset)),
+            StreamEntry::Whole(_) | StreamEntry::Failed(_) => None,
+        };
+        let (payload, place) = (entry.payload(), spelled(place));
+        let code = self
+            .redis
+            .mac
+            .code(&self.parts(entry.kind(), &place, &payload));
+        [&code, payload.as_slice()].concat()
+    }
+
+    /// A finished tip that may be shown.
+    pub(super) fn tip(&self, sealed: &[u8]) -> Option<Tip> {
+        let tip = deserialize(self.redis_keys.key, self.open("E", None, sealed)?)?;
+        let is_clean = ContentPolicy::new(self.max_bytes).read(&tip.text).is_ok();
+        (is_clean && tip.epoch < NO_EPOCH).then_some(tip)
+    }
+
+    pub(super) fn cause(&self, sealed: &[u8]) -> Option<FallbackCause> {
+        let cause = self.open("X", None, sealed)?;
+        FallbackCause::named(std::str::from_utf8(cause).ok()?)
+    }
+
+    /// Reads a message: `<epoch> <number> <kind> <offset>`, a line break, and the payload.
+    pub(super) fn read_message(&self, message: &[u8]) -> Option<Frame> {
+        let end = message.iter().position(|byte| *byte == b'\n')?;
+        let (head, payload) = message.split_at_checked(end)?;
+        let mut words = std::str::from_utf8(head).ok()?.split(' ');
+        let id = format!("{}-{}", words.next()?, words.next()?);
+        let (kind, offset) = (words.next()?, words.next()?);
+        self.frame(&id, kind, offset, payload.get(1..)?)
+    }
+
+    /// Reads an entry of the stream: `[id, [k, kind, o, offset, b, payload]]`.
+    pub(super) fn read_entry(&self, entry: Value) -> Option<Frame> {
+        let (id, fields) = <(String, Vec<Vec<u8>>)>::from_redis_value(entry).ok()?;
+        let [_, kind, _, offset, _, payload] = fields.as_slice() else {
+            return None;
+        };
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        self.frame(&id, text(kind)?, text(offset)?, payload)
+    }
+
+    fn frame(&self, id: &str, kind: &str, offset: &str, payload: &[u8]) -> Option<Frame> {
+        let at = Position::read(id)?;
         let entry = match kind {
-            "R" if text == ResetCause::Restart.as_str() => Entry::Begin(ResetCause::Restart),
-            "R" => Entry::Begin(ResetCause::Takeover),
-            "D" => Entry::Text {
-                offset: offset.parse().ok()?,
-                text: text.to_owned(),
-            },
-            "X" => Entry::Failed(FallbackCause::named(text)?),
+            "R" if payload == ResetCause::Restart.as_str().as_bytes() => {
+                StreamEntry::Begin(ResetCause::Restart)
+            }
+            "R" => StreamEntry::Begin(ResetCause::Takeover),
+            "D" => {
+                let offset = offset.parse().ok()?;
+                let text = self.open(kind, Some((at, offset)), payload)?;
+                StreamEntry::Text {
+                    offset,
+                    text: String::from_utf8(text.to_vec()).ok()?,
+                }
+            }
+            "E" => StreamEntry::Whole(Box::new(self.tip(payload)?)),
+            "X" => StreamEntry::Failed(self.cause(payload)?),
             _ => return None,
         };
-        Some(Self { at, entry })
+        Some(Frame { at, entry })
+    }
+
+    /// The content of an entry of `kind` that a replica of the fleet sealed for this place; `None` for any other.
+    fn open<'a>(
+        &self,
+        kind: &str,
+        place: Option<(Position, u64)>,
+        sealed: &'a [u8],
+    ) -> Option<&'a [u8]> {
+        let (code, content) = sealed.split_first_chunk()?;
+        let place = spelled(place);
+        let parts = self.parts(kind, &place, content);
+        self.redis.mac.is_code(code, &parts).then_some(content)
+    }
+
+    /// What a MAC is made of. Text means something at its place only; an end means the same everywhere.
+    fn parts<'a>(&'a self, kind: &'a str, place: &'a str, content: &'a [u8]) -> [&'a [u8]; 4] {
+        let scope = self.redis_keys.scope.as_bytes();
+        [content, scope, kind.as_bytes(), place.as_bytes()]
     }
 }
 
-/// A finished tip as other replicas read it. Fields may be added; none may change its meaning.
-#[derive(Serialize, Deserialize)]
-struct Packed {
-    epoch: u64,
-    text: String,
-    sha256: [u8; 32],
-    provider: String,
-    model: String,
-    stop: String,
-    input_tokens: u64,
-    output_tokens: u64,
-    is_estimated: bool,
-    created_at: i64,
-    expires_at: i64,
+fn spelled(place: Option<(Position, u64)>) -> String {
+    place.map_or_else(String::new, |(at, offset)| format!("{} {offset}", at.id()))
 }
 
-/// The tip as it lies in Redis.
-pub(super) fn pack(tip: &Tip) -> Vec<u8> {
-    let packed = Packed {
-        epoch: tip.epoch.0,
-        text: tip.text.clone(),
-        sha256: tip.sha256,
-        provider: tip.provider.clone(),
-        model: tip.model.clone(),
-        stop: tip.stop.as_str().to_owned(),
-        input_tokens: tip.usage.input_tokens,
-        output_tokens: tip.usage.output_tokens,
-        is_estimated: tip.usage.is_estimated,
-        created_at: tip.created_at.0,
-        expires_at: tip.expires_at.0,
-    };
-    // Numbers and texts: there is nothing in it that could not be written.
-    serde_json::to_vec(&packed).unwrap_or_default()
-}
-
-/// Reads it back; `None` when it is damaged, or another version's.
-pub(super) fn unpack(key: TipKey, bytes: &[u8]) -> Option<Tip> {
-    let packed: Packed = serde_json::from_slice(bytes).ok()?;
-    let stop: Stop = packed.stop.parse().ok()?;
-    (sha256(&packed.text) == packed.sha256).then_some(Tip {
-        key,
-        epoch: Epoch(packed.epoch),
-        text: packed.text,
-        sha256: packed.sha256,
-        provider: packed.provider,
-        model: packed.model,
-        stop,
-        usage: Usage {
-            input_tokens: packed.input_tokens,
-            output_tokens: packed.output_tokens,
-            is_estimated: packed.is_estimated,
-        },
-        created_at: UnixMicros(packed.created_at),
-        expires_at: UnixMicros(packed.expires_at),
-    })
+/// A tip from its serialized form; `None` when that is damaged, or another release's.
+fn deserialize(key: TipKey, bytes: &[u8]) -> Option<Tip> {
+    let tip: Tip = serde_json::from_slice(bytes).ok()?;
+    (sha256(&tip.text) == tip.sha256).then_some(Tip { key, ..tip })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        domain::{DatabaseId, Stop, UnixMicros, Usage},
+        redis::{Listener, MacKey, RedisClient, RedisClientSettings, RedisNodes, RedisServers},
+    };
 
     const KEY: TipKey = TipKey([7; 32]);
 
@@ -179,35 +228,99 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_entry_is_read_as_it_was_written() {
+    /// Nothing connects to it.
+    fn redis() -> TipRedis {
+        let servers: RedisServers =
+            RedisNodes::Single("redis://127.0.0.1:1".to_owned().into()).into();
+        let timeout = std::time::Duration::from_millis(1);
+        let client = RedisClient::connect(&RedisClientSettings {
+            name: "test",
+            servers: servers.clone(),
+            timeout,
+            connections: 1,
+        });
+        TipRedis {
+            client: Arc::new(client.unwrap()),
+            listener: Arc::new(Listener::new(servers, timeout)),
+            database: Arc::new(|| DatabaseId(1)),
+            mac: MacKey::new(&[7; 32]),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_entry_is_read_as_it_was_written() {
+        let (redis, redis_keys) = (
+            redis(),
+            RedisKeys {
+                key: KEY,
+                scope: "tip:{a}".to_owned(),
+            },
+        );
+        let codec = FrameCodec {
+            redis: &redis,
+            redis_keys: &redis_keys,
+            max_bytes: 1_000,
+        };
         let at = Position {
             epoch: Epoch(9),
             number: 3,
         };
         assert_eq!(Position::read(&at.id()), Some(at));
         for entry in [
-            Entry::Begin(ResetCause::Restart),
-            Entry::Begin(ResetCause::Takeover),
-            Entry::Text {
+            StreamEntry::Begin(ResetCause::Restart),
+            StreamEntry::Begin(ResetCause::Takeover),
+            StreamEntry::Text {
                 offset: 12,
                 text: "two\nlines".to_owned(),
             },
-            Entry::Failed(FallbackCause::Rules),
+            StreamEntry::Failed(FallbackCause::Rules),
+            StreamEntry::Whole(Box::new(tip())),
         ] {
-            let (kind, offset, payload) = (entry.kind(), entry.offset(), entry.payload());
-            let frame = Frame { at, entry };
-            let read = Frame::read(at, kind, &offset.to_string(), &payload);
-            assert_eq!(read, Some(frame));
+            let (kind, offset) = (entry.kind(), entry.offset().to_string());
+            let sealed = codec.seal(at, &entry);
+            let read = codec.frame(&at.id(), kind, &offset, &sealed);
+            assert_eq!(read, Some(Frame { at, entry }));
         }
-        assert_eq!(unpack(KEY, &pack(&tip())), Some(tip()));
+    }
+
+    /// Replicas of another release read it.
+    #[test]
+    fn a_tip_is_written_as_every_release_writes_it() {
+        let serde_json::Value::Object(written) = serde_json::to_value(tip()).unwrap() else {
+            panic!("an object");
+        };
+        let names: Vec<_> = written.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "created_at",
+                "epoch",
+                "expires_at",
+                "input_tokens",
+                "is_estimated",
+                "model",
+                "output_tokens",
+                "provider",
+                "sha256",
+                "stop",
+                "text",
+            ]
+        );
+        assert_eq!(written["epoch"], 1_790_000_000_000_u64);
+        assert_eq!(written["stop"], "stop_sequence");
+        assert_eq!(
+            (&written["created_at"], &written["input_tokens"]),
+            (&5.into(), &3.into())
+        );
+        let bytes = serde_json::to_vec(&tip()).unwrap();
+        assert_eq!(deserialize(KEY, &bytes), Some(tip()));
     }
 
     #[test]
     fn a_tip_whose_text_was_damaged_is_not_read() {
-        let packed = String::from_utf8(pack(&tip())).unwrap();
-        assert!(unpack(KEY, packed.as_bytes()).is_some());
-        let damaged = packed.replace("Hallo", "Hullo");
-        assert!(unpack(KEY, damaged.as_bytes()).is_none());
+        let written = serde_json::to_string(&tip()).unwrap();
+        assert!(deserialize(KEY, written.as_bytes()).is_some());
+        let damaged = written.replace("Hallo", "Hullo");
+        assert!(deserialize(KEY, damaged.as_bytes()).is_none());
     }
 }

@@ -1,64 +1,81 @@
-//! Has one tip written: attempt by attempt, until one ends well or no more may be made.
+//! Has one tip written by the providers: attempt by attempt, until one ends well or no more may be made.
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    attempt::{Attempt, AttemptEnd},
-    context::TipContext,
-    generation_request::GenerationRequest,
-    key::sha256,
-    lease_guard::LeaseGuard,
+    TipSettings, TipStats,
+    attempt::{AttemptEnd, ProviderAdmission, ProviderAttempt},
+    hash::sha256,
     log::Log,
     policy::{ContentPolicy, PolicyViolation, is_blank},
     provider::{Provider, Refused, SHORT_PAUSE},
+    publisher::LeaseGuard,
+    request::GenerationRequest,
     retry_policy::{AttemptError, RetryContext, RetryPolicy, RetryStep},
 };
 use crate::{
     domain::{
-        Completion, Epoch, FailureKind, ResetCause, StreamEvent, Tip, TipPhase, WriteFailure,
+        Clock, Completion, Epoch, FailureKind, ResetCause, StreamEvent, Tip, TipPhase, WriteFailure,
     },
     telemetry::LineLimit,
 };
 
-/// Lines about texts that break the content policy.
-static BREACHES: LineLimit = LineLimit::new();
-/// Lines about orders that brought no tip.
+/// Lines about texts that violate the content policy.
+static VIOLATIONS: LineLimit = LineLimit::new();
+/// Lines about requests that brought no tip.
 static FAILED: LineLimit = LineLimit::new();
+
+/// What all generations of this replica share: the providers, and what admits requests to them.
+pub(super) struct Generator {
+    /// In the order in which they are tried.
+    pub(super) providers: Vec<Arc<Provider>>,
+    pub(super) admission: ProviderAdmission,
+    pub(super) settings: TipSettings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stats: Arc<TipStats>,
+}
+
+impl Generator {
+    /// How long the pause that a provider asked for still lasts, as far as it is known here.
+    pub(super) fn pause_left(&self, provider: &Provider) -> Duration {
+        self.admission.limiter.paused(&provider.name)
+    }
+}
 
 /// Has one tip written: attempt by attempt, until one ends well or no more may be made.
 ///
-/// What it writes goes into the log at once. The first byte there is the point of no return:
-/// before it a failure costs readers nothing but time, after it they are told to forget the text.
+/// Text goes into the log at once. The first byte there is the point of no return:
+/// before it a failure costs readers nothing but time, after it they get a reset event.
 pub(super) struct Generation<'a> {
-    context: &'a TipContext,
+    generator: &'a Generator,
     request: &'a GenerationRequest,
     log: &'a Log,
     lease_guard: &'a LeaseGuard,
     epoch: Epoch,
     retry_policy: RetryPolicy,
     deadline: Instant,
-    /// The one that is under way.
-    attempt: Option<Attempt>,
+    /// The attempt that is under way.
+    attempt: Option<ProviderAttempt>,
 }
 
 impl<'a> Generation<'a> {
     pub(super) fn new(
-        context: &'a TipContext,
+        generator: &'a Generator,
         request: &'a GenerationRequest,
         log: &'a Log,
         lease_guard: &'a LeaseGuard,
         epoch: Epoch,
     ) -> Self {
         Self {
-            context,
+            generator,
             request,
             log,
             lease_guard,
             epoch,
-            retry_policy: RetryPolicy::new(context.providers.len()),
-            deadline: Instant::now() + context.settings.time_limit,
+            retry_policy: RetryPolicy::new(generator.providers.len()),
+            deadline: Instant::now() + generator.settings.time_limit,
             attempt: None,
         }
     }
@@ -66,8 +83,8 @@ impl<'a> Generation<'a> {
     /// Ends with the tip, its whole text in the log, or with the error of the last attempt.
     pub(super) async fn run(&mut self) -> Result<Tip, AttemptError> {
         loop {
-            let context = self.context;
-            let Some(provider) = context.providers.get(self.retry_policy.provider()) else {
+            let generator = self.generator;
+            let Some(provider) = generator.providers.get(self.retry_policy.provider()) else {
                 return Err(AttemptError::TimedOut);
             };
             let error = match self.try_once(provider).await {
@@ -81,7 +98,7 @@ impl<'a> Generation<'a> {
                 jitter: rand::random(),
             };
             let step = self.retry_policy.after(&error, now);
-            self.tell(provider, &error, step);
+            self.log_failure(provider, &error, step);
             match step {
                 RetryStep::GiveUp => return Err(error),
                 RetryStep::Next => {}
@@ -95,8 +112,8 @@ impl<'a> Generation<'a> {
         }
     }
 
-    /// Says why an order brought no tip, and what comes of it.
-    fn tell(&self, provider: &Provider, error: &AttemptError, step: RetryStep) {
+    /// Logs why a request brought no tip, and what follows.
+    fn log_failure(&self, provider: &Provider, error: &AttemptError, step: RetryStep) {
         let timed_out;
         let failure = match error {
             AttemptError::Write(failure) => failure,
@@ -150,7 +167,7 @@ impl<'a> Generation<'a> {
     }
 
     async fn try_once(&mut self, provider: &Arc<Provider>) -> Result<Completion, AttemptError> {
-        let admission = &self.context.admission;
+        let admission = &self.generator.admission;
         let admitted = admission.admit(provider, self.request);
         let reservation = timeout_at(self.deadline, admitted).await;
         let reservation = reservation.map_err(|_| AttemptError::TimedOut)?;
@@ -184,7 +201,7 @@ impl<'a> Generation<'a> {
 
     /// Reads one attempt to its end; its text goes through the content policy into the log.
     async fn write(&mut self, provider: &Provider) -> Result<Completion, AttemptError> {
-        let mut policy = ContentPolicy::new(self.context.settings.max_bytes);
+        let mut policy = ContentPolicy::new(self.generator.settings.max_bytes);
         let mut writing = provider.writer.write(&self.request.prompt);
         while let Some(next) = writing.next().await {
             match next.map_err(AttemptError::Write)? {
@@ -196,7 +213,7 @@ impl<'a> Generation<'a> {
                 StreamEvent::Alive => {}
                 StreamEvent::TakenBack => {
                     self.begin_again();
-                    policy = ContentPolicy::new(self.context.settings.max_bytes);
+                    policy = ContentPolicy::new(self.generator.settings.max_bytes);
                 }
                 StreamEvent::Text(piece) => {
                     if let Some(attempt) = &mut self.attempt {
@@ -207,21 +224,21 @@ impl<'a> Generation<'a> {
                 StreamEvent::Ended(ending) => {
                     self.publish(policy.finish()).await?;
                     if is_blank(&self.log.text()) {
-                        return Err(self.noticed(FailureKind::Empty));
+                        return Err(self.failure(FailureKind::Empty));
                     }
                     return Ok(ending);
                 }
             }
         }
         // The port promises another end; without it nothing says that the text is whole.
-        Err(self.noticed(FailureKind::Truncated))
+        Err(self.failure(FailureKind::Truncated))
     }
 
     /// Gives text that passed the content policy to all readers.
     async fn publish(&self, checked: Result<String, PolicyViolation>) -> Result<(), AttemptError> {
         let text = checked.map_err(|violation| {
-            self.context.stats.violations.add(1);
-            if let Some(left_out) = BREACHES.admit() {
+            self.generator.stats.violations.add(1);
+            if let Some(left_out) = VIOLATIONS.admit() {
                 let (tip, violation) = (self.request.key, violation.as_str());
                 tracing::warn!(%tip, violation, left_out, "a provider's text violates the content policy");
             }
@@ -234,11 +251,10 @@ impl<'a> Generation<'a> {
         Ok(())
     }
 
-    fn noticed(&self, kind: FailureKind) -> AttemptError {
-        let failure = self.attempt.as_ref();
-        AttemptError::Write(
-            failure.map_or_else(|| WriteFailure::new(kind), |attempt| attempt.failure(kind)),
-        )
+    fn failure(&self, kind: FailureKind) -> AttemptError {
+        let attempt = self.attempt.as_ref();
+        let failure = attempt.map(|attempt| attempt.failure(kind));
+        AttemptError::Write(failure.unwrap_or_else(|| WriteFailure::new(kind)))
     }
 
     /// Pauses the provider on all replicas if it asked for a pause or its account is empty.
@@ -248,10 +264,10 @@ impl<'a> Generation<'a> {
         let Some(pause) = spent.or(failure.retry_after) else {
             return;
         };
-        let limiter = &self.context.admission.limiter;
-        let is_told = limiter.paused(&provider.name) > SHORT_PAUSE;
+        let limiter = &self.generator.admission.limiter;
+        let was_paused = self.generator.pause_left(provider) > SHORT_PAUSE;
         limiter.pause(&provider.name, pause).await;
-        if pause > SHORT_PAUSE && !is_told {
+        if pause > SHORT_PAUSE && !was_paused {
             tracing::warn!(
                 provider = provider.name,
                 ?pause,
@@ -264,8 +280,8 @@ impl<'a> Generation<'a> {
     async fn tip(&self, provider: &Provider, ending: Completion) -> Tip {
         self.lease_guard.pass().await;
         let text = self.log.text();
-        let keep = keep_time(&text, self.context.settings.ttl);
-        let now = self.context.clock.now();
+        let keep = keep_time(&text, self.generator.settings.ttl);
+        let now = self.generator.clock.now();
         Tip {
             key: self.request.key,
             epoch: self.epoch,
@@ -281,7 +297,7 @@ impl<'a> Generation<'a> {
     }
 }
 
-/// How long a tip is kept that seems to lack its end: long enough that its readers do not all order
+/// How long a tip is kept that seems to lack its end: long enough that its readers do not all request
 /// another, and no longer. Some gateways call an answer whole that was cut on its way to them.
 const UNFINISHED: Duration = Duration::from_mins(10);
 

@@ -8,28 +8,26 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Abandoned,
-    cluster::{Lease, NO_EPOCH, Role, TipCluster},
-    context::TipContext,
+    cluster::{ClusterTip, LeaderLease, Role},
     follower::{Followed, Follower},
-    frame::Entry,
-    generation::Generation,
-    generation_request::GenerationRequest,
-    lease_guard::LeaseGuard,
-    log::{End, Failed, LogGuard},
-    publisher::{Demoted, Publisher},
-    redis_keys::RedisKeys,
+    frame::{NO_EPOCH, StreamEntry},
+    generation::{Generation, Generator},
+    log::{ActiveLogGuard, Failed, LogEnd},
+    publisher::{Demoted, LeaseGuard, Publisher},
+    request::GenerationRequest,
     retry_policy::AttemptError,
-    tip_cache::TipCache,
+    tiers::TipTiers,
 };
 use crate::{
     domain::{Epoch, FallbackCause, ResetCause, Tip, TipSource},
     telemetry::LineLimit,
 };
 
-/// Followers that saw their leader vanish do not all ask at once.
+/// Spreads the requests of followers whose leader vanished.
 const JITTER: Duration = Duration::from_millis(250);
 /// Lines about tips that were not written.
 static UNWRITTEN: LineLimit = LineLimit::new();
@@ -37,18 +35,14 @@ static UNWRITTEN: LineLimit = LineLimit::new();
 /// Fills one log, whatever it takes: leads, follows, takes over, or does without Redis.
 /// It belongs to the replica and not to any caller.
 pub(super) struct GenerationTask {
-    context: Arc<TipContext>,
-    request: GenerationRequest,
-    log_guard: LogGuard,
-    redis_keys: RedisKeys,
-    is_refresh: bool,
-}
-
-/// How one turn as the leader ended.
-enum Led {
-    /// The log has its end.
-    Over,
-    Demoted,
+    pub(super) generator: Arc<Generator>,
+    pub(super) tiers: Arc<TipTiers>,
+    /// `None` for a replica without Redis.
+    pub(super) cluster_tip: Option<ClusterTip>,
+    pub(super) request: GenerationRequest,
+    pub(super) log_guard: ActiveLogGuard,
+    pub(super) is_refresh: bool,
+    pub(super) stop: CancellationToken,
 }
 
 /// What ends the writing of a leader.
@@ -60,34 +54,19 @@ enum LeadEnd {
 }
 
 impl GenerationTask {
-    pub(super) fn new(
-        context: Arc<TipContext>,
-        request: GenerationRequest,
-        log_guard: LogGuard,
-        is_refresh: bool,
-    ) -> Self {
-        Self {
-            redis_keys: TipCluster::keys_in(context.cluster.as_ref(), request.key),
-            context,
-            request,
-            log_guard,
-            is_refresh,
-        }
-    }
-
-    /// Works until the log has its end, or nobody wants it.
+    /// Works until the log has its end, or no reader is left.
     pub(super) async fn run(self) {
         // Twice the time of one generation: a takeover may come late.
-        let limit = Instant::now() + 2 * self.context.settings.time_limit;
+        let limit = Instant::now() + 2 * self.generator.settings.time_limit;
         let mut floor = if self.is_refresh { NO_EPOCH } else { Epoch(0) };
         while Instant::now() < limit {
-            let Some(cluster) = &self.context.cluster else {
+            let Some(tip) = &self.cluster_tip else {
                 return self.lead_alone().await;
             };
-            match cluster.join(&self.redis_keys, floor).await {
+            match tip.join(floor).await {
                 None => return self.lead_alone().await,
                 Some(Role::Done(tip)) => {
-                    self.context.stats.shared_hits.add(1);
+                    self.generator.stats.shared_hits.add(1);
                     return self.replay(*tip);
                 }
                 Some(Role::Recent(cause)) => return self.fail(Failed::new(cause), None).await,
@@ -96,21 +75,20 @@ impl GenerationTask {
                 }
                 Some(Role::Lead(lease)) => {
                     floor = self.floor(lease.epoch);
-                    match self.lead(Some((cluster, lease))).await {
-                        Led::Over => return,
-                        Led::Demoted => self.context.stats.demotions.add(1),
+                    match self.lead(Some((tip, lease))).await {
+                        Ok(()) => return,
+                        Err(Demoted) => self.generator.stats.demotions.add(1),
                     }
                 }
                 Some(Role::Follow) => {
-                    let mut follower =
-                        Follower::new(cluster, &self.redis_keys, &self.log_guard.log);
+                    let mut follower = Follower::new(tip, &self.log_guard.log);
                     let end = tokio::select! {
                         end = follower.run() => end,
-                        () = self.context.stop.cancelled() => Followed::Failed(FallbackCause::Abandoned),
+                        () = self.stop.cancelled() => Followed::Failed(FallbackCause::Abandoned),
                     };
                     floor = follower.epoch().map_or(floor, |epoch| self.floor(epoch));
                     match end {
-                        Followed::Whole(tip) => return self.context.tip_cache.keep(Arc::new(tip)),
+                        Followed::Whole(tip) => return drop(self.tiers.keep(tip)),
                         Followed::Failed(cause) => {
                             return self.fail(Failed::new(cause), None).await;
                         }
@@ -131,43 +109,36 @@ impl GenerationTask {
     }
 
     async fn lead_alone(&self) {
-        // Without a lease there is nobody to be demoted by.
+        // Without a lease there is no other leader.
         let _ = self.lead(None).await;
     }
 
-    /// Has the tip written, with the lease or, without Redis, for this replica alone.
-    async fn lead(&self, lease: Option<(&TipCluster, Lease)>) -> Led {
+    /// Fills the log to its end, with the lease or, without Redis, for this replica alone.
+    async fn lead(&self, lease: Option<(&ClusterTip, LeaderLease)>) -> Result<(), Demoted> {
         let log = &self.log_guard.log;
         let epoch = lease
             .as_ref()
             .map_or_else(|| self.epoch_alone(), |(_, lease)| lease.epoch);
-        let lease_guard = lease
-            .as_ref()
-            .map_or_else(LeaseGuard::open, |(_, lease)| LeaseGuard::held(lease.asked));
-        let mut publisher = lease.map(|(cluster, lease)| {
-            Publisher::new(cluster, &self.redis_keys, log, &lease_guard, lease)
+        let lease_guard = lease.as_ref().map_or_else(LeaseGuard::open, |(_, lease)| {
+            LeaseGuard::held(lease.requested_at)
         });
+        let mut publisher = lease.map(|(tip, lease)| Publisher::new(tip, log, &lease_guard, lease));
         if !self.is_refresh
-            && let Some(tip) = self.context.find(self.request.key).await
+            && let Some(tip) = self.tiers.in_store(self.request.key).await
         {
-            if let Some(publisher) = &mut publisher
-                && publisher
-                    .whole(&tip, self.context.clock.now())
-                    .await
-                    .is_err()
-            {
-                return Led::Demoted;
+            if let Some(publisher) = &mut publisher {
+                publisher.whole(&tip, self.generator.clock.now()).await?;
             }
             self.replay(tip);
-            return Led::Over;
+            return Ok(());
         }
-        self.context.stats.generations.add(1);
+        self.generator.stats.generations.add(1);
         if log.length() > 0 {
-            self.context.stats.takeovers.add(1);
+            self.generator.stats.takeovers.add(1);
         }
         log.write(|state| state.begin(epoch, true, ResetCause::Takeover));
         let mut generation =
-            Generation::new(&self.context, &self.request, log, &lease_guard, epoch);
+            Generation::new(&self.generator, &self.request, log, &lease_guard, epoch);
         let writing = self.write(&mut generation, publisher.as_mut()).await;
         match writing {
             LeadEnd::Ended(result) => match *result {
@@ -176,7 +147,7 @@ impl GenerationTask {
             },
             LeadEnd::Demoted => {
                 drop(generation);
-                return Led::Demoted;
+                return Err(Demoted);
             }
             LeadEnd::Deserted | LeadEnd::Stopped => {
                 drop(generation);
@@ -186,7 +157,7 @@ impl GenerationTask {
                 self.fail(Failed::new(FallbackCause::Abandoned), None).await;
             }
         }
-        Led::Over
+        Ok(())
     }
 
     async fn write(
@@ -205,13 +176,13 @@ impl GenerationTask {
             ended = generation.run() => LeadEnd::Ended(Box::new(ended)),
             Demoted = demotion => LeadEnd::Demoted,
             () = self.deserted(followers) => LeadEnd::Deserted,
-            () = self.context.stop.cancelled() => LeadEnd::Stopped,
+            () = self.stop.cancelled() => LeadEnd::Stopped,
         }
     }
 
-    /// Waits until nobody has wanted the tip for a while, if that is to end it.
+    /// Waits until the tip has had no reader for a while, if that is to end the generation.
     async fn deserted(&self, followers: Option<Arc<AtomicUsize>>) {
-        let ends = self.is_refresh || self.context.settings.abandoned == Abandoned::Abort;
+        let ends = self.is_refresh || self.generator.settings.abandoned == Abandoned::Abort;
         if !ends {
             return std::future::pending().await;
         }
@@ -221,7 +192,7 @@ impl GenerationTask {
         };
         loop {
             self.log_guard.log.deserted().await;
-            sleep(self.context.settings.linger).await;
+            sleep(self.generator.settings.linger).await;
             if !has_followers() && self.log_guard.close_if_deserted() {
                 return;
             }
@@ -230,42 +201,40 @@ impl GenerationTask {
 
     /// Without Redis epochs come from the clock, as they do there.
     fn epoch_alone(&self) -> Epoch {
-        let now = self.context.clock.now().0.div_euclid(1_000);
+        let now = self.generator.clock.now().0.div_euclid(1_000);
         let before = self.log_guard.log.epoch();
         Epoch(u64::try_from(now).unwrap_or(0).max(before.0 + 1))
     }
 
     fn replay(&self, tip: Tip) {
-        let tip = Arc::new(tip);
-        self.context.tip_cache.keep(Arc::clone(&tip));
+        let tip = self.tiers.keep(tip);
         let source = TipSource::Cache;
-        self.log_guard.log.end(End::Whole { tip, source });
+        self.log_guard.log.end(LogEnd::Whole { tip, source });
     }
 
     /// Readers first, then the fleet, then for good.
     async fn keep(&self, tip: Tip, publisher: Option<Publisher<'_>>) {
-        let tip = Arc::new(tip);
-        self.context.tip_cache.keep(Arc::clone(&tip));
-        let end = End::Whole {
+        let tip = self.tiers.keep(tip);
+        let end = LogEnd::Whole {
             tip: Arc::clone(&tip),
             source: TipSource::Ai,
         };
         self.log_guard.log.end(end);
         if let Some(mut publisher) = publisher
             && publisher
-                .whole(&tip, self.context.clock.now())
+                .whole(&tip, self.generator.clock.now())
                 .await
                 .is_err()
         {
             // The store takes it only if no later epoch is there, so it may still be offered.
             tracing::debug!(tip = %tip.key, "another replica leads; its tip will be the one");
         }
-        self.context.save(&tip, &self.request.origin).await;
+        self.tiers.save(&tip, &self.request.origin).await;
     }
 
     async fn give_up(&self, error: &AttemptError, publisher: Option<Publisher<'_>>) {
         let pause = if error.cost_an_attempt() {
-            TipCache::pause()
+            TipTiers::failure_pause()
         } else {
             Duration::ZERO
         };
@@ -281,22 +250,21 @@ impl GenerationTask {
                 "no tip was written; readers get a fallback text"
             );
         }
-        self.context.stats.count_fallback(cause);
+        self.generator.stats.count_fallback(cause);
         self.fail(failed, Some(pause)).await;
         if let Some(mut publisher) = publisher {
             // A newer leader, if there is one, has its own end.
-            let _ = publisher.failed(&Entry::Failed(cause), pause).await;
+            let _ = publisher.failed(&StreamEntry::Failed(cause), pause).await;
         }
     }
 
     /// Ends the log without a tip; an older one may stand in. The failure is remembered for `pause`.
     async fn fail(&self, mut failed: Failed, pause: Option<Duration>) {
-        failed.stale = self.context.newest(&self.request.origin).await;
+        failed.stale = self.tiers.newest(&self.request.origin).await;
         if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
-            self.context
-                .tip_cache
+            self.tiers
                 .keep_failure(self.request.key, failed.clone(), pause);
         }
-        self.log_guard.log.end(End::Failed(failed));
+        self.log_guard.log.end(LogEnd::Failed(failed));
     }
 }

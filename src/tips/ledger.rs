@@ -1,4 +1,4 @@
-//! What one replica spent of a day's money, what it may spend, and what it last heard of the others.
+//! What one replica spent of a day's budget, what it may spend, and the last known totals of the other replicas.
 use std::{
     collections::BTreeMap,
     fmt,
@@ -9,95 +9,100 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// What was granted and not spent is given back when no order was made for so long.
+/// An unused grant is given back when no request was reserved for so long.
 const IDLE: Duration = Duration::from_mins(1);
-/// A replica that has spent anything tells every two seconds, and looks for a lost Redis every five; one that says nothing
+/// A replica that has spent anything reports every two seconds, and probes a lost Redis every five; one that did not report
 /// for so long is gone.
 const GONE: Duration = Duration::from_secs(8);
 
-/// The accounts of one replica. A new day begins a new page; what belongs to the one before is forgotten, and so is
-/// what comes back of it.
-pub(super) struct Ledger {
-    page: Arc<Mutex<DayLedger>>,
+/// The budget of one replica. A new day begins with a new ledger; the day before is forgotten, and so is
+/// what its requests give back.
+pub(super) struct BudgetLedger {
+    day_ledger: Arc<Mutex<DayLedger>>,
     settled: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct DayLedger {
     day: i64,
-    own: Standing,
+    own: Totals,
     /// The number of open reservations.
     requests: u64,
     reserved_at: Option<Instant>,
-    /// What Redis was last told.
-    told: Standing,
-    others: BTreeMap<String, Other>,
-    heard_at: Option<Instant>,
-    /// Redis was asked and did not answer, so it may have granted more than is known here.
+    /// What Redis last confirmed.
+    confirmed: Totals,
+    others: BTreeMap<String, OtherReplica>,
+    answered_at: Option<Instant>,
+    /// A report has no answer yet, so Redis may have granted more than is known here.
     is_unanswered: bool,
 }
 
 /// Another replica.
 #[derive(Clone, Copy, Debug)]
-struct Other {
-    standing: Standing,
+struct OtherReplica {
+    totals: Totals,
     /// When its totals last changed. After this replica lost contact itself: no earlier than contact came back.
-    told_at: Instant,
+    changed_at: Instant,
 }
 
-/// Where a replica stands, in millionths of a US dollar since the day began. Later words have higher versions.
+/// The totals of a replica, in millionths of a US dollar since the day began. Later totals have higher versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Totals {
     version: u64,
-    /// What ended orders cost. Replicas of version 0.1 may tell less than zero.
+    /// The cost of requests that ended. Replicas of version 0.1 may report less than zero.
     settled: i64,
-    /// The same, and the most that orders under way may cost.
+    /// The same, and the most that requests in progress may cost.
     taken: i64,
     /// The highest `taken` that Redis allows.
     granted: i64,
 }
 
-/// What Redis is told.
-pub(super) struct Message {
-    pub(super) standing: Standing,
-    /// As they were last heard of, for a Redis that forgot them.
-    pub(super) others: Vec<(String, Standing)>,
+/// What a replica reports to Redis.
+pub(super) struct SpendingReport {
+    pub(super) totals: Totals,
+    /// The last known totals of the other replicas, for a Redis that lost them.
+    pub(super) others: Vec<(String, Totals)>,
 }
 
-/// Money that was taken for one order. Dropped without a word it is given back.
+/// Money that is reserved for one request. Dropped without [`BudgetReservation::settle`] it is given back.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Reserve {
-    page: Arc<Mutex<DayLedger>>,
+pub(super) struct BudgetReservation {
+    day_ledger: Arc<Mutex<DayLedger>>,
     settled: Arc<Notify>,
     day: i64,
     amount: i64,
-    /// What it comes to.
+    /// What the request cost.
     cost: i64,
 }
 
-impl Ledger {
-    /// `settled` is told whenever an order ends.
+impl BudgetLedger {
+    /// `settled` is notified whenever a request ends.
     pub(super) fn new(settled: Arc<Notify>) -> Self {
         Self {
-            page: Arc::default(),
+            day_ledger: Arc::default(),
             settled,
         }
     }
 
-    /// Takes `amount` where that is within `most`, or for `None` within what was granted.
-    pub(super) fn take(&self, day: i64, amount: u64, most: Option<u64>) -> Option<Reserve> {
-        let (amount, mut page) = (signed(amount), self.page(day));
-        let most = most.map_or(page.own.granted, signed);
-        let taken = page.own.taken.saturating_add(amount);
+    /// Reserves `amount` where the total is then within `most`, or for `None` within the grant.
+    pub(super) fn take(
+        &self,
+        day: i64,
+        amount: u64,
+        most: Option<u64>,
+    ) -> Option<BudgetReservation> {
+        let (amount, mut ledger) = (signed(amount), self.ledger_of(day));
+        let most = most.map_or(ledger.own.granted, signed);
+        let taken = ledger.own.taken.saturating_add(amount);
         if taken > most {
             return None;
         }
-        page.own.taken = taken;
-        page.requests += 1;
-        page.reserved_at = Some(Instant::now());
-        Some(Reserve {
-            page: Arc::clone(&self.page),
+        ledger.own.taken = taken;
+        ledger.requests += 1;
+        ledger.reserved_at = Some(Instant::now());
+        Some(BudgetReservation {
+            day_ledger: Arc::clone(&self.day_ledger),
             settled: Arc::clone(&self.settled),
             day,
             amount,
@@ -105,127 +110,138 @@ impl Ledger {
         })
     }
 
-    /// Whether `amount` can be taken of what was granted.
+    /// Whether `amount` fits into the grant.
     pub(super) fn has(&self, day: i64, amount: u64) -> bool {
-        let own = self.page(day).own;
+        let own = self.ledger_of(day).own;
         own.taken.saturating_add(signed(amount)) <= own.granted
     }
 
     /// Returns the unused grant.
     pub(super) fn give_back(&self, day: i64) {
-        let mut page = self.page(day);
-        page.own.granted = page.own.granted.min(page.own.taken);
+        let mut ledger = self.ledger_of(day);
+        ledger.own.granted = ledger.own.granted.min(ledger.own.taken);
     }
 
-    /// The same, where no order was made for a while.
+    /// The same, where no request was reserved for a while.
     pub(super) fn give_back_if_idle(&self, day: i64) {
-        let reserved_at = self.page(day).reserved_at;
+        let reserved_at = self.ledger_of(day).reserved_at;
         if reserved_at.is_none_or(|at| at.elapsed() >= IDLE) {
             self.give_back(day);
         }
     }
 
-    /// Whether orders are under way.
-    pub(super) fn has_orders(&self) -> bool {
-        lock(&self.page).requests > 0
+    /// Whether requests are in progress.
+    pub(super) fn has_requests(&self) -> bool {
+        lock(&self.day_ledger).requests > 0
     }
 
-    /// Whether Redis does not know where this replica stands.
-    pub(super) fn is_news(&self, day: i64) -> bool {
-        let page = self.page(day);
-        let told = Standing {
-            version: page.own.version,
-            ..page.told
+    /// Whether Redis does not know the totals of this replica.
+    pub(super) fn has_unreported(&self, day: i64) -> bool {
+        let ledger = self.ledger_of(day);
+        let confirmed = Totals {
+            version: ledger.own.version,
+            ..ledger.confirmed
         };
-        page.is_unanswered || page.own != told
+        ledger.is_unanswered || ledger.own != confirmed
     }
 
-    /// What was spent or taken here.
+    /// What was spent or reserved here.
     pub(super) fn taken_here(&self, day: i64) -> i64 {
-        self.page(day).own.taken
+        self.ledger_of(day).own.taken
     }
 
-    /// What the fleet has spent or taken, as far as is known here.
+    /// What the fleet has spent or reserved, as far as is known here.
     pub(super) fn taken_by_all(&self, day: i64) -> u64 {
-        let page = self.page(day);
-        page.sum(page.own.taken, |other| other.standing.taken)
+        let ledger = self.ledger_of(day);
+        ledger.sum(ledger.own.taken, |other| other.totals.taken)
     }
 
-    /// What ended orders of the fleet cost, as far as is known here, and all that replicas had that are gone: nobody
-    /// gives it back.
+    /// What ended requests of the fleet cost, as far as is known here, and all grants of replicas that are gone: they
+    /// give nothing back.
     pub(super) fn spent_by_all(&self, day: i64) -> u64 {
-        let page = self.page(day);
-        let spent = |other: &Other| match other.told_at.elapsed() {
-            silence if silence < GONE => other.standing.settled,
-            _ => other.standing.granted.max(other.standing.taken),
+        let ledger = self.ledger_of(day);
+        let spent = |other: &OtherReplica| match other.changed_at.elapsed() {
+            silence if silence < GONE => other.totals.settled,
+            _ => other.totals.granted.max(other.totals.taken),
         };
-        page.sum(page.own.settled, spent)
+        ledger.sum(ledger.own.settled, spent)
     }
 
-    /// What Redis is to be told next.
-    pub(super) fn message(&self, day: i64) -> Message {
-        let mut page = self.page(day);
-        page.own.version += 1;
-        page.is_unanswered = true;
-        let others = page.others.iter();
-        Message {
-            standing: page.own,
+    /// What this replica has taken, and what Redis granted to the others, as far as is known here.
+    pub(super) fn granted_to_all(&self, day: i64) -> u64 {
+        let ledger = self.ledger_of(day);
+        ledger.sum(ledger.own.taken, |other| other.totals.granted.max(0))
+    }
+
+    /// The next report to Redis.
+    pub(super) fn report(&self, day: i64) -> SpendingReport {
+        let mut ledger = self.ledger_of(day);
+        ledger.own.version += 1;
+        ledger.is_unanswered = true;
+        let others = ledger.others.iter();
+        SpendingReport {
+            totals: ledger.own,
             others: others
-                .map(|(name, other)| (name.clone(), other.standing))
+                .map(|(name, other)| (name.clone(), other.totals))
                 .collect(),
         }
     }
 
-    /// Takes in what Redis answered to `told`: what is `granted` by now, and where the others stand.
-    pub(super) fn hear(
+    /// Takes in what Redis answered to `reported`: what is `granted` by now, and the totals of the other replicas.
+    pub(super) fn apply_answer(
         &self,
         day: i64,
-        told: Standing,
+        reported: Totals,
         granted: Option<u64>,
         others: Vec<(String, String)>,
     ) {
-        let mut page = self.page(day);
+        let mut ledger = self.ledger_of(day);
         // What was granted for the day before is not this day's.
-        if page.day != day {
+        if ledger.day != day {
             return;
         }
         let now = Instant::now();
-        let was_deaf = page.heard_at.is_none_or(|at| now - at > GONE / 2);
-        page.heard_at = Some(now);
-        page.is_unanswered = false;
-        for (name, standing) in others {
-            let Ok(standing) = standing.parse::<Standing>() else {
+        let was_unreachable = ledger.answered_at.is_none_or(|at| now - at > GONE / 2);
+        ledger.answered_at = Some(now);
+        ledger.is_unanswered = false;
+        for (name, totals) in others {
+            let Ok(totals) = totals.parse::<Totals>() else {
                 continue;
             };
-            let known = page.others.get(&name);
-            let known = known.filter(|known| known.standing == standing && !was_deaf);
-            let told_at = known.map_or(now, |known| known.told_at);
-            page.others.insert(name, Other { standing, told_at });
+            let known = ledger.others.get(&name);
+            let known = known.filter(|known| known.totals == totals && !was_unreachable);
+            let changed_at = known.map_or(now, |known| known.changed_at);
+            ledger
+                .others
+                .insert(name, OtherReplica { totals, changed_at });
         }
         if let Some(granted) = granted {
             let granted = signed(granted);
-            page.told = Standing { granted, ..told };
-            // A grant that was returned meanwhile is reported with the next message.
-            let more = granted.saturating_sub(told.granted);
-            page.own.granted = page.own.granted.saturating_add(more);
+            ledger.confirmed = Totals {
+                granted,
+                ..reported
+            };
+            // A grant that was given back meanwhile is reported next time.
+            let more = granted.saturating_sub(reported.granted);
+            ledger.own.granted = ledger.own.granted.saturating_add(more);
         }
     }
 
-    /// The page of `day`; the first word of a new day turns it.
-    fn page(&self, day: i64) -> MutexGuard<'_, DayLedger> {
-        let mut page = lock(&self.page);
-        if page.day < day {
-            *page = DayLedger {
+    /// The ledger of `day`; the first use on a new day replaces it.
+    fn ledger_of(&self, day: i64) -> MutexGuard<'_, DayLedger> {
+        let mut ledger = lock(&self.day_ledger);
+        if ledger.day < day {
+            *ledger = DayLedger {
                 day,
                 ..DayLedger::default()
             };
         }
-        page
+        ledger
     }
 }
 
 impl DayLedger {
-    fn sum(&self, own: i64, figure: impl Fn(&Other) -> i64) -> u64 {
+    fn sum(&self, own: i64, figure: impl Fn(&OtherReplica) -> i64) -> u64 {
         let sum = self
             .others
             .values()
@@ -235,31 +251,31 @@ impl DayLedger {
     }
 }
 
-impl Reserve {
-    /// The order cost so much.
+impl BudgetReservation {
+    /// The request cost so much.
     pub(super) fn settle(mut self, cost: u64) {
         self.cost = signed(cost);
     }
 }
 
-impl Drop for Reserve {
+impl Drop for BudgetReservation {
     fn drop(&mut self) {
-        let mut page = lock(&self.page);
-        if page.day == self.day {
-            page.requests = page.requests.saturating_sub(1);
+        let mut ledger = lock(&self.day_ledger);
+        if ledger.day == self.day {
+            ledger.requests = ledger.requests.saturating_sub(1);
             let left = self.amount.saturating_sub(self.cost);
-            let own = &mut page.own;
+            let own = &mut ledger.own;
             own.settled = own.settled.saturating_add(self.cost);
             own.taken = own.taken.saturating_sub(left);
-            // Other replicas may need it; it is theirs when it is told.
+            // Other replicas may need the rest; they get it once it is reported.
             own.granted = own.granted.saturating_sub(left.max(0));
         }
-        drop(page);
+        drop(ledger);
         self.settled.notify_waiters();
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             version,
@@ -271,24 +287,24 @@ impl fmt::Display for Standing {
     }
 }
 
-impl FromStr for Standing {
+impl FromStr for Totals {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let mut words = text.split(' ').map(str::parse::<i64>);
-        let mut word = || words.next().and_then(Result::ok).ok_or(());
-        let version = u64::try_from(word()?).map_err(|_| ())?;
+        let numbers: Result<Vec<i64>, _> = text.split(' ').map(str::parse).collect();
+        let numbers = numbers.map_err(|_| ())?;
+        let [version, settled, taken, granted] = numbers.try_into().map_err(|_| ())?;
         Ok(Self {
-            version,
-            settled: word()?,
-            taken: word()?,
-            granted: word()?,
+            version: u64::try_from(version).map_err(|_| ())?,
+            settled,
+            taken,
+            granted,
         })
     }
 }
 
-fn lock(page: &Mutex<DayLedger>) -> MutexGuard<'_, DayLedger> {
-    page.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(ledger: &Mutex<DayLedger>) -> MutexGuard<'_, DayLedger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn signed(amount: u64) -> i64 {
@@ -303,33 +319,42 @@ mod tests {
 
     #[test]
     fn what_is_granted_after_midnight_for_the_day_before_is_not_this_days() {
-        let ledger = Ledger::new(Arc::default());
-        let told = ledger.message(1).standing;
+        let ledger = BudgetLedger::new(Arc::default());
+        let told = ledger.report(1).totals;
         assert!(ledger.take(2, 1, None).is_none());
-        ledger.hear(1, told, Some(100), vec![]);
+        ledger.apply_answer(1, told, Some(100), vec![]);
         assert!(ledger.take(2, 1, None).is_none());
-        let told = ledger.message(2).standing;
-        ledger.hear(2, told, Some(100), vec![]);
+        let told = ledger.report(2).totals;
+        ledger.apply_answer(2, told, Some(100), vec![]);
         assert!(ledger.take(2, 100, None).is_some());
     }
 
     #[test]
+    fn what_others_were_granted_is_not_to_be_had_even_if_it_is_not_spent() {
+        let ledger = BudgetLedger::new(Arc::default());
+        let other = vec![("b".to_owned(), "1 5 10 60".to_owned())];
+        ledger.apply_answer(1, ledger.report(1).totals, Some(10), other);
+        let _reserved = ledger.take(1, 4, None).unwrap();
+        assert_eq!((ledger.taken_by_all(1), ledger.granted_to_all(1)), (14, 64));
+    }
+
+    #[test]
     fn what_redis_may_have_granted_to_a_cancelled_question_is_told_again() {
-        let ledger = Ledger::new(Arc::default());
-        assert!(!ledger.is_news(1));
+        let ledger = BudgetLedger::new(Arc::default());
+        assert!(!ledger.has_unreported(1));
         // Its answer is never heard, because whoever asked was cancelled.
-        ledger.message(1);
-        assert!(ledger.is_news(1));
-        ledger.hear(1, ledger.message(1).standing, Some(0), vec![]);
-        assert!(!ledger.is_news(1));
+        ledger.report(1);
+        assert!(ledger.has_unreported(1));
+        ledger.apply_answer(1, ledger.report(1).totals, Some(0), vec![]);
+        assert!(!ledger.has_unreported(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_replica_has_that_says_nothing_any_more_counts_as_spent() {
-        let ledger = Ledger::new(Arc::default());
+        let ledger = BudgetLedger::new(Arc::default());
         let hear = |standing: &str| {
             let other = vec![("b".to_owned(), standing.to_owned())];
-            ledger.hear(1, ledger.message(1).standing, None, other);
+            ledger.apply_answer(1, ledger.report(1).totals, None, other);
             ledger.spent_by_all(1)
         };
         let step = GONE / 4;

@@ -1,6 +1,7 @@
 //! Rate limits over the whole fleet, by the generic cell rate algorithm.
 use std::{
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    convert::Infallible,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use tokio::{runtime::Handle, time::Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{TipRedis, key::short_hash, redis_keys::RedisKeys};
+use super::{TipRedis, hash::short_hash, tip_redis::RedisKeys};
 use crate::redis::Script;
 
 static LIMIT: LazyLock<Script> = LazyLock::new(|| {
@@ -30,44 +31,44 @@ static RESUME: LazyLock<Script> = LazyLock::new(|| {
     Script::writing_when(code, |answer| matches!(answer, Value::Int(1)))
 });
 
-/// How many are remembered while Redis is away; a forgotten one starts afresh.
+/// How many subjects each replica remembers; a forgotten one starts afresh.
 const REMEMBERED: usize = 10_000;
 
-/// Nobody is kept away for longer; `lua/limit.lua` believes in no pause beyond it.
+/// No pause is longer; `lua/limit.lua` ignores what lies beyond it.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
-/// For so long the other replicas can see that a pause was ended; they look much more often.
-const RESUME_TOLD: Duration = Duration::from_mins(1);
-/// No name of such a time is longer.
+/// How long Redis keeps the name of a resume for the other replicas, which poll much more often.
+const RESUME_LIFE: Duration = Duration::from_mins(1);
+/// No name of a resume is longer.
 const RESUME_BYTES: usize = 64;
 
-/// How often something may be done: so many a minute, of which some may come together.
+/// A rate limit: so many units a minute, of which some may come together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quota {
     pub(super) per_minute: u32,
     pub(super) burst: u32,
 }
 
-/// One thing to take: its name, what is allowed, and how many units are wanted.
+/// What is taken from one limit: its name, the quota, and how many units.
 pub(super) type Want = (&'static str, Quota, u32);
 
 /// Limits over the whole fleet: the generic cell rate algorithm in Redis, by its clock. While
-/// Redis is away every replica keeps its part of them by itself.
+/// Redis does not answer, each replica keeps its part of them by itself.
 pub(super) struct Limiter {
     redis: Option<Arc<TipRedis>>,
     replicas: u32,
     tasks: TaskTracker,
     started: Instant,
-    local: Cache<String, Arc<Mutex<Cell>>>,
+    local: Cache<String, Arc<Mutex<LimitCell>>>,
 }
 
-/// The limits of one subject, and until when nothing at all may be done.
+/// The limits of one subject, as this replica knows them. Times count from the start of the limiter.
 #[derive(Debug, Default)]
-struct Cell {
-    /// By the name of the limit: when it would be empty.
+struct LimitCell {
+    /// By the name of the limit: its theoretical arrival time.
     full: Vec<(&'static str, Duration)>,
     paused: Duration,
-    /// Names the last time that a pause was ended by hand, as far as it was seen here.
+    /// Names the last resume by an operator that was seen here.
     resumed: Vec<u8>,
 }
 
@@ -76,12 +77,12 @@ struct Cell {
 pub(super) struct RateReservation {
     limiter: Arc<Limiter>,
     subject: String,
-    /// Empty when it is kept.
+    /// Empty when the units are used.
     wants: Vec<Want>,
 }
 
 impl RateReservation {
-    /// It is used.
+    /// The units are used, and not given back.
     pub(super) fn keep(mut self) {
         self.wants.clear();
     }
@@ -105,26 +106,29 @@ impl Drop for RateReservation {
     }
 }
 
-/// What the shared limits say.
-enum Shared {
+/// The answer of the limits in Redis.
+enum SharedLimit {
     Taken,
     Wait(Duration),
     Paused(Duration),
 }
 
-/// Takes from a limit and sets a pause that are nobody's; `None` where Redis does not do it.
-pub(super) async fn rehearse(redis: &TipRedis, names: &RedisKeys) -> Option<()> {
+/// Health check: runs the scripts on throw-away keys; `None` if Redis does not take one.
+pub(super) async fn probe(redis: &TipRedis, names: &RedisKeys) -> Option<()> {
     let [pause, limit] = [names.one("pause"), names.one("limit")];
     let resumed = names.one("resumed");
     let one = || b"1".to_vec();
-    let link = &redis.link;
-    link.eval(&LIMIT, &[&pause, &limit], &[one(), one(), one()])
+    let client = &redis.client;
+    client
+        .eval(&LIMIT, &[&pause, &limit], &[one(), one(), one()])
         .await?;
-    link.eval(&GIVE_BACK, &[&limit], &[one(), one()]).await?;
-    link.eval(&PAUSE, &[&pause], &[one()]).await?;
-    link.eval(&RESUME, &[&pause, &resumed], &[one(), one()])
+    client.eval(&GIVE_BACK, &[&limit], &[one(), one()]).await?;
+    client.eval(&PAUSE, &[&pause], &[one()]).await?;
+    client
+        .eval(&RESUME, &[&pause, &resumed], &[one(), one()])
         .await?;
-    link.ask("GETRANGE", &resumed, &[0, RESUME_BYTES])
+    client
+        .read("GETRANGE", &resumed, &[0, RESUME_BYTES])
         .await
         .map(drop)
 }
@@ -135,7 +139,7 @@ impl Quota {
         Duration::from_mins(1) / self.per_minute.max(1)
     }
 
-    /// So many times as much.
+    /// The quota times `count`.
     pub(super) fn times(self, count: u32) -> Self {
         Self {
             per_minute: self.per_minute.saturating_mul(count),
@@ -143,14 +147,14 @@ impl Quota {
         }
     }
 
-    /// More than a burst is never granted, so it is not asked for.
+    /// More than a burst is never granted, so it is not requested.
     fn most(self, wanted: u32) -> u32 {
         wanted.min(self.burst.max(1))
     }
 }
 
 impl Limiter {
-    /// What outlives its caller runs on `tasks`.
+    /// Requests to Redis that outlive their caller run on `tasks`.
     pub(super) fn new(
         redis: Option<Arc<TipRedis>>,
         replicas: u32,
@@ -165,8 +169,8 @@ impl Limiter {
         })
     }
 
-    /// As [`Self::take`], for something that may not come about. The question to Redis outlives a caller that is
-    /// cancelled, so that what Redis granted is known here and given back.
+    /// As [`Self::take`], with a reservation that gives back what is not used. The request to Redis outlives a caller that is
+    /// cancelled, so that what Redis granted is given back too.
     pub(super) async fn reserve(
         self: &Arc<Self>,
         subject: &str,
@@ -181,22 +185,22 @@ impl Limiter {
                 wants,
             })
         });
-        // It is not cancelled but by the end of the process.
+        // Only the end of the process cancels it.
         taking.await.unwrap_or(Err(Duration::from_secs(1)))
     }
 
-    /// Takes all of `wants` for `subject` or none; then tells how long to wait.
+    /// Takes all of `wants` for `subject`, or none and returns how long to wait.
     pub(super) async fn take(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
-        // Here first: a pause that was told here holds even when Redis forgot it.
+        // Here first: a pause that is known here holds even when Redis lost it.
         self.check_pause(subject)?;
         match self.take_shared(subject, wants).await {
-            Some(Shared::Taken) => {
-                // What was taken there is missing here, should Redis go away next.
+            Some(SharedLimit::Taken) => {
+                // It is taken here too, in case that Redis does not answer next.
                 let _ = self.take_here(subject, wants);
                 Ok(())
             }
-            Some(Shared::Wait(wait)) => Err(wait),
-            Some(Shared::Paused(wait)) => {
+            Some(SharedLimit::Wait(wait)) => Err(wait),
+            Some(SharedLimit::Paused(wait)) => {
                 self.pause_here(subject, wait);
                 Err(wait)
             }
@@ -204,30 +208,30 @@ impl Limiter {
         }
     }
 
-    /// Keeps the whole fleet away from `subject` for so long.
+    /// Pauses `subject` for the whole fleet.
     pub(super) async fn pause(&self, subject: &str, pause: Duration) {
         let pause = pause.min(LONGEST_PAUSE);
         self.pause_here(subject, pause);
         if let Some(redis) = &self.redis {
             let millis = pause.as_millis().max(1).to_string().into_bytes();
             let key = key(redis, subject, "pause");
-            redis.link.eval(&PAUSE, &[key], &[millis]).await;
+            redis.client.eval(&PAUSE, &[key], &[millis]).await;
         }
     }
 
     fn pause_here(&self, subject: &str, pause: Duration) {
         let until = self.started.elapsed() + pause;
         let cell = self.cell(subject);
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = lock(&cell);
         cell.paused = cell.paused.max(until);
     }
 
-    /// How long nothing may be done yet because of a pause, as far as it is known here.
+    /// How long a pause still lasts, as far as it is known here.
     pub(super) fn paused(&self, subject: &str) -> Duration {
         self.check_pause(subject).err().unwrap_or_default()
     }
 
-    /// Ends a pause for the whole fleet; tells whether the other replicas will hear of it.
+    /// Ends a pause for the whole fleet; returns whether Redis announces that to the other replicas.
     pub(super) async fn resume(&self, subject: &str) -> bool {
         let name = Uuid::new_v4().simple().to_string().into_bytes();
         self.resume_here(subject, name.clone());
@@ -235,18 +239,18 @@ impl Limiter {
             return false;
         };
         let keys = ["pause", "resumed"].map(|name| key(redis, subject, name));
-        let told = RESUME_TOLD.as_millis().to_string().into_bytes();
-        let resumed = redis.link.eval(&RESUME, &keys, &[name, told]).await;
+        let life = RESUME_LIFE.as_millis().to_string().into_bytes();
+        let resumed = redis.client.eval(&RESUME, &keys, &[name, life]).await;
         resumed.is_some()
     }
 
-    /// Looks whether another replica ended the pause; then it is over here, too.
+    /// Polls whether another replica ended the pause; if so, ends it here.
     pub(super) async fn sees_resume(&self, subject: &str) -> bool {
         let Some(redis) = &self.redis else {
             return false;
         };
         let (name, range) = (key(redis, subject, "resumed"), [0, RESUME_BYTES]);
-        let answer = redis.link.ask("GETRANGE", &name, &range).await;
+        let answer = redis.client.read("GETRANGE", &name, &range).await;
         let name = answer.and_then(|answer| Vec::<u8>::from_redis_value(answer).ok());
         match name {
             Some(name) if !name.is_empty() => self.resume_here(subject, name),
@@ -254,10 +258,10 @@ impl Limiter {
         }
     }
 
-    /// False when it was done before.
+    /// False when this resume was seen before.
     fn resume_here(&self, subject: &str, name: Vec<u8>) -> bool {
         let cell = self.cell(subject);
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = lock(&cell);
         if cell.resumed == name {
             return false;
         }
@@ -265,39 +269,35 @@ impl Limiter {
         true
     }
 
-    async fn take_shared(&self, subject: &str, wants: &[Want]) -> Option<Shared> {
+    async fn take_shared(&self, subject: &str, wants: &[Want]) -> Option<SharedLimit> {
         let redis = self.redis.as_ref()?;
         let names = wants.iter().map(|(name, ..)| *name);
-        let keys: Vec<_> = std::iter::once("pause").chain(names).collect();
-        let keys: Vec<_> = keys
-            .into_iter()
-            .map(|name| key(redis, subject, name))
-            .collect();
+        let names = std::iter::once("pause").chain(names);
+        let keys: Vec<_> = names.map(|name| key(redis, subject, name)).collect();
         let arguments = wants.iter().flat_map(|(_, quota, wanted)| {
             let unit = quota.unit().as_micros();
             let numbers = [unit, quota.burst.max(1).into(), quota.most(*wanted).into()];
             numbers.map(|number| number.to_string().into_bytes())
         });
         let arguments: Vec<_> = arguments.collect();
-        let answer: Value = redis.link.eval(&LIMIT, &keys, &arguments).await?;
+        let answer = redis.client.eval(&LIMIT, &keys, &arguments).await?;
         let wait = i64::from_redis_value(answer).ok()?;
         let time = Duration::from_micros(wait.unsigned_abs());
         Some(match wait {
-            0 => Shared::Taken,
-            1.. => Shared::Wait(time),
-            ..0 => Shared::Paused(time),
+            0 => SharedLimit::Taken,
+            1.. => SharedLimit::Wait(time),
+            ..0 => SharedLimit::Paused(time),
         })
     }
 
     pub(super) fn take_here(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
         let now = self.started.elapsed();
         let cell = self.cell(subject);
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = lock(&cell);
         let mut filled = Vec::with_capacity(wants.len());
         let mut wait = Duration::ZERO;
         for (name, quota, wanted) in wants {
-            let unit = quota.unit() * self.replicas;
-            let burst = (quota.burst / self.replicas).max(1);
+            let (unit, burst) = self.part(*quota);
             let full = cell.full.iter_mut().find(|(other, _)| other == name);
             let most = now + unit * burst;
             let taken = full.map_or(now, |(_, full)| {
@@ -316,14 +316,19 @@ impl Limiter {
         Ok(())
     }
 
+    /// This replica's part of a quota: the time that one unit takes, and the burst.
+    fn part(&self, quota: Quota) -> (Duration, u32) {
+        let burst = (quota.burst / self.replicas).max(1);
+        (quota.unit() * self.replicas, burst)
+    }
+
     fn give_back_here(&self, subject: &str, wants: &[Want]) {
         let cell = self.cell(subject);
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = lock(&cell);
         for (name, full) in &mut cell.full {
             if let Some((_, quota, wanted)) = wants.iter().find(|(other, ..)| other == name) {
-                let burst = (quota.burst / self.replicas).max(1);
-                let taken = quota.unit() * self.replicas * (*wanted).min(burst);
-                *full = full.saturating_sub(taken);
+                let (unit, burst) = self.part(*quota);
+                *full = full.saturating_sub(unit * (*wanted).min(burst));
             }
         }
     }
@@ -342,28 +347,29 @@ impl Limiter {
         });
         let arguments: Vec<_> = arguments.collect();
         // Without an answer the limit fills up by itself.
-        redis.link.eval(&GIVE_BACK, &keys, &arguments).await;
+        redis.client.eval(&GIVE_BACK, &keys, &arguments).await;
     }
 
     fn check_pause(&self, subject: &str) -> Result<(), Duration> {
         let Some(cell) = self.local.get(subject) else {
             return Ok(());
         };
-        let paused = cell.lock().unwrap_or_else(PoisonError::into_inner).paused;
-        match paused.checked_sub(self.started.elapsed()) {
-            Some(wait) if !wait.is_zero() => Err(wait),
-            Some(_) | None => Ok(()),
+        match lock(&cell).paused.saturating_sub(self.started.elapsed()) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
         }
     }
 
-    fn cell(&self, subject: &str) -> Arc<Mutex<Cell>> {
-        let made: Result<_, std::convert::Infallible> = self
+    fn cell(&self, subject: &str) -> Arc<Mutex<LimitCell>> {
+        let Ok(cell) = self
             .local
-            .get_or_insert_with(subject, || Ok(Arc::default()));
-        match made {
-            Ok(cell) => cell,
-        }
+            .get_or_insert_with(subject, || Ok::<_, Infallible>(Arc::default()));
+        cell
     }
+}
+
+fn lock(cell: &Mutex<LimitCell>) -> MutexGuard<'_, LimitCell> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The subject goes in as a hash: it may be a caller's name, and hold anything.

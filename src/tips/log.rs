@@ -14,9 +14,9 @@ use crate::domain::{
 
 /// The text of one generation as it grows, for any number of readers.
 ///
-/// Readers keep a cursor each and look when they like. Nobody waits for anybody, and one that
-/// never looks costs its cursor: there is one copy of the text, and no queue. The length is
-/// bounded by the [rules](super::policy::ContentPolicy) that the text passes before it comes here.
+/// Each reader keeps a cursor and reads when it likes. No reader waits for another, and one that
+/// never reads costs its cursor only: there is one copy of the text, and no queue. The length is
+/// bounded by the [policy](super::policy::ContentPolicy) that the text passes before it comes here.
 #[derive(Debug)]
 pub(super) struct Log {
     state: watch::Sender<LogState>,
@@ -36,29 +36,29 @@ pub(super) struct LogState {
     pub(super) began_by: ResetCause,
     pub(super) text: String,
     pub(super) phase: TipPhase,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<LogEnd>,
 }
 
-/// How it ended.
+/// How a log ended.
 #[derive(Clone, Debug)]
-pub(super) enum End {
-    /// With a tip, whose text is the text.
+pub(super) enum LogEnd {
+    /// With a tip, which has the whole text.
     Whole { tip: Arc<Tip>, source: TipSource },
-    /// Without; the text so far is void.
+    /// Without a tip; the text so far is void.
     Failed(Failed),
 }
 
-/// No tip came of it.
+/// Why a log ended without a tip.
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
     pub(super) cause: FallbackCause,
-    /// When it is worth another try.
+    /// When another try is worth it.
     pub(super) retry_after: Duration,
     /// An older tip that may stand in.
     pub(super) stale: Option<Arc<Tip>>,
 }
 
-/// A place at a log. The log knows how many are taken.
+/// A subscription of one reader. The log knows how many there are.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) state: watch::Receiver<LogState>,
@@ -70,12 +70,12 @@ impl Log {
         Self::with(None)
     }
 
-    /// A log of which all is known already.
-    pub(super) fn ended(end: End) -> Self {
+    /// A log that has ended already.
+    pub(super) fn ended(end: LogEnd) -> Self {
         Self::with(Some(end))
     }
 
-    fn with(end: Option<End>) -> Self {
+    fn with(end: Option<LogEnd>) -> Self {
         let state = LogState {
             is_open: end.is_some(),
             leads: false,
@@ -91,7 +91,7 @@ impl Log {
         }
     }
 
-    /// Takes a place.
+    /// Subscribes a reader.
     pub(super) fn join(&self) -> Subscription {
         Subscription {
             state: self.state.subscribe(),
@@ -108,7 +108,7 @@ impl Log {
         self.readers.receiver_count() > 0
     }
 
-    /// Waits until nobody reads.
+    /// Waits until there is no reader.
     pub(super) async fn deserted(&self) {
         self.readers.closed().await;
     }
@@ -130,7 +130,7 @@ impl Log {
     }
 
     /// Ends it, unless it has ended.
-    pub(super) fn end(&self, end: End) {
+    pub(super) fn end(&self, end: LogEnd) {
         self.write(|state| {
             state.is_open = true;
             state.end.get_or_insert(end);
@@ -172,7 +172,7 @@ impl Failed {
         }
     }
 
-    /// What those get who want no static tip.
+    /// The error for readers who want no static tip.
     pub(super) fn error(&self) -> Error {
         match self.cause {
             FallbackCause::Rules | FallbackCause::Provider(FailureKind::Refused) => Error::Declined,
@@ -202,7 +202,7 @@ pub(super) struct ActiveLogs {
 
 /// Belongs to the one task that fills a log. Dropped, it takes the log off the list.
 #[derive(Debug)]
-pub(super) struct LogGuard {
+pub(super) struct ActiveLogGuard {
     pub(super) key: TipKey,
     pub(super) log: Arc<Log>,
     active_logs: Arc<ActiveLogs>,
@@ -210,7 +210,7 @@ pub(super) struct LogGuard {
 
 impl ActiveLogs {
     /// Subscribes to the log of `key`. The first subscriber also gets the guard, and has to fill the log.
-    pub(super) fn join(self: &Arc<Self>, key: TipKey) -> (Subscription, Option<LogGuard>) {
+    pub(super) fn join(self: &Arc<Self>, key: TipKey) -> (Subscription, Option<ActiveLogGuard>) {
         let mut logs = self.lock();
         if let Some(log) = logs.get(&key) {
             return (log.join(), None);
@@ -218,7 +218,7 @@ impl ActiveLogs {
         let log = Arc::new(Log::new());
         let subscription = log.join();
         logs.insert(key, Arc::clone(&log));
-        let log_guard = LogGuard {
+        let log_guard = ActiveLogGuard {
             key,
             log,
             active_logs: Arc::clone(self),
@@ -231,8 +231,8 @@ impl ActiveLogs {
     }
 }
 
-impl LogGuard {
-    /// Takes the log off the list if nobody reads it; who comes later finds another one.
+impl ActiveLogGuard {
+    /// Takes the log off the list if it has no reader; later readers get another one.
     pub(super) fn close_if_deserted(&self) -> bool {
         let mut logs = self.active_logs.lock();
         if self.log.has_readers() {
@@ -252,7 +252,7 @@ impl LogGuard {
     }
 }
 
-impl Drop for LogGuard {
+impl Drop for ActiveLogGuard {
     fn drop(&mut self) {
         self.remove_from(&mut self.active_logs.lock());
     }

@@ -1,9 +1,12 @@
 //! Tips as they are written: one generation, many readers.
 //!
-//! A generation belongs to the replica and not to a request. Its text stands in one log, and
+//! A generation belongs to the replica and not to a request. Its text is in one log, and
 //! every reader has a cursor there; on other replicas one follower fills the same kind of log
 //! from Redis. Before the first byte of text is published everything may be tried again unseen;
-//! after it readers are told to forget what they have. Whatever fails, they end with a tip.
+//! after it readers get a reset event. Whatever fails, every reader gets a tip.
+//!
+//! Read first `service` (opens streams), then `generation_task` (fills a log: leads, follows or takes over),
+//! `generation` (attempts with providers) and `attempt` (admission and cost of one request).
 mod attempt;
 #[cfg(test)]
 mod attempt_tests;
@@ -11,17 +14,12 @@ mod breaker;
 mod budget;
 mod callers;
 mod cluster;
-mod context;
-mod cursor;
-#[cfg(test)]
-mod cursor_tests;
 mod follower;
 mod frame;
 mod generation;
-mod generation_request;
 mod generation_task;
-mod key;
-mod lease_guard;
+mod hash;
+mod health_check;
 mod ledger;
 mod limiter;
 #[cfg(test)]
@@ -33,14 +31,14 @@ mod provider;
 mod providers;
 mod publisher;
 mod reader;
-mod redis_keys;
-mod rehearsal;
+#[cfg(test)]
+mod reader_tests;
+mod request;
 mod retry_policy;
-mod sealed_entries;
 mod service;
 mod settings;
 mod stats;
-mod tip_cache;
+mod tiers;
 mod tip_redis;
 
 pub use service::{TipParts, TipService};

@@ -9,30 +9,30 @@ use std::{
 
 use super::{
     Price, ProviderQuota, ProviderSpec,
-    breaker::{Breaker, Change, Outcome},
+    breaker::{AttemptOutcome, BreakerChange, ProviderBreaker},
     limiter::{Quota, Want},
     stats::ProviderMetrics,
 };
 use crate::{
-    domain::{BreakerSignal, FailureKind, Prompt, Route, TipWriter, WriteFailure},
+    domain::{BreakerSignal, FailureKind, Prompt, Route, TipWriter, Usage, WriteFailure},
     telemetry::{Failing, FailureLog},
 };
 
-/// Providers ask for pauses up to this every day. During a longer one they count as away.
+/// Providers ask for pauses up to this every day. During a longer one they count as unavailable.
 pub(super) const SHORT_PAUSE: Duration = Duration::from_mins(1);
 
 /// A provider, and what is known here of its health and its limits.
 pub(super) struct Provider {
     pub(super) writer: Arc<dyn TipWriter>,
     pub(super) price: Price,
-    pub(super) breaker: Arc<Breaker>,
+    pub(super) breaker: Arc<ProviderBreaker>,
     pub(super) retries: RetryBudget,
     pub(super) metrics: ProviderMetrics,
     /// Names it among the limits.
     pub(super) name: String,
     outage: FailureLog,
     /// Whether the refusal was logged.
-    is_refusal_told: AtomicBool,
+    is_refusal_logged: AtomicBool,
     quota: Mutex<ProviderQuota>,
 }
 
@@ -40,42 +40,43 @@ impl From<ProviderSpec> for Provider {
     fn from(provider: ProviderSpec) -> Self {
         let route = provider.writer.route();
         let name = provider_name(route);
-        let quota = ProviderQuota {
-            requests_per_minute: provider.requests_per_minute,
-            tokens_per_minute: provider.tokens_per_minute,
-        };
         Self {
             price: provider.price,
-            breaker: Breaker::closed(),
+            breaker: ProviderBreaker::closed(),
             retries: RetryBudget::new(),
             metrics: ProviderMetrics::default(),
             name,
             outage: FailureLog::default(),
-            is_refusal_told: AtomicBool::new(false),
-            quota: Mutex::new(quota),
+            is_refusal_logged: AtomicBool::new(false),
+            quota: Mutex::new(provider.quota),
             writer: provider.writer,
         }
     }
 }
 
 impl Provider {
-    /// Logs when it begins to be left alone, and when it works again.
-    pub(super) fn tell(&self, outcome: Outcome, change: Change, failure: Option<&WriteFailure>) {
+    /// Logs when its breaker opens, and when it works again.
+    pub(super) fn log_change(
+        &self,
+        outcome: AttemptOutcome,
+        change: BreakerChange,
+        failure: Option<&WriteFailure>,
+    ) {
         let provider = &self.name;
-        if outcome == Outcome::Success {
-            self.is_refusal_told.store(false, Relaxed);
+        if outcome == AttemptOutcome::Success {
+            self.is_refusal_logged.store(false, Relaxed);
             if let Some(Failing { failures, lasted }) = self.outage.worked() {
                 tracing::info!(provider, failures, ?lasted, "a provider works again");
             }
         }
-        if change == Change::Nothing {
+        if change == BreakerChange::Nothing {
             return;
         }
         let failing = self.outage.failed();
         let refused = failure.and_then(|failure| Some((failure, Refused::by(failure.kind)?)));
         if let Some((failure, refused)) = refused {
-            // Later failures are logged one by one in `Generation::tell`.
-            if !self.is_refusal_told.swap(true, Relaxed) {
+            // Later failures are logged one by one in `Generation::log_failure`.
+            if !self.is_refusal_logged.swap(true, Relaxed) {
                 tracing::error!(
                     provider,
                     failure = %failure,
@@ -95,15 +96,15 @@ impl Provider {
         }
     }
 
-    /// Lets requests go to it again. The results of older attempts are ignored.
+    /// Sends requests to it again. The results of older attempts are ignored.
     pub(super) fn resume(&self) {
-        self.is_refusal_told.store(false, Relaxed);
+        self.is_refusal_logged.store(false, Relaxed);
         self.breaker.close();
     }
 
-    /// Orders go to it with another key from now on.
+    /// Requests go to it with another key from now on.
     pub(super) fn key_renewed(&self) {
-        self.is_refusal_told.store(false, Relaxed);
+        self.is_refusal_logged.store(false, Relaxed);
         self.breaker.key_renewed();
     }
 
@@ -117,24 +118,22 @@ impl Provider {
         let quota = *self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         // Providers count in buckets of a minute or less; sending a whole one at once is a sharp
         // ramp, which some of them refuse, so requests come a tenth at a time.
-        let requests = quota.requests_per_minute.map(|per_minute| Quota {
-            per_minute,
-            burst: (per_minute / 10).max(1),
+        let requests = quota.requests_per_minute.map(|per_minute| {
+            let burst = (per_minute / 10).max(1);
+            ("requests", Quota { per_minute, burst }, 1)
         });
-        let tokens = quota.tokens_per_minute.map(|per_minute| Quota {
-            per_minute,
-            burst: per_minute,
+        let tokens = quota.tokens_per_minute.map(|per_minute| {
+            let most = input_guess(prompt) + self.most_output();
+            let (burst, most) = (per_minute, u32::try_from(most).unwrap_or(u32::MAX));
+            ("tokens", Quota { per_minute, burst }, most)
         });
-        let requests = requests.map(|quota| ("requests", quota, 1));
-        let most = input_guess(prompt) + self.most_output();
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let tokens = tokens.map(|quota| ("tokens", quota, most));
         requests.into_iter().chain(tokens).collect()
     }
 
-    /// The most that one attempt may cost, in millionths of a US dollar.
+    /// The most that one attempt may cost, in millionths of a US dollar: no token is shorter than a byte.
     pub(super) fn most_cost(&self, prompt: &Prompt) -> u64 {
-        self.price.of(most_input(prompt), self.most_output())
+        let most_input = prompt_bytes(prompt) + ENVELOPE_TOKENS;
+        self.price.of(most_input, self.most_output())
     }
 
     fn most_output(&self) -> u64 {
@@ -147,24 +146,12 @@ pub(super) fn provider_name(route: &Route) -> String {
     format!("provider {} {}", route.provider, route.model)
 }
 
-/// A token is about four bytes of English.
-const BYTES_A_TOKEN: u64 = 4;
 /// What the protocol adds to a prompt.
 const ENVELOPE_TOKENS: u64 = 32;
 
 /// About how many tokens a prompt has.
 pub(super) fn input_guess(prompt: &Prompt) -> u64 {
-    prompt_bytes(prompt) / BYTES_A_TOKEN + ENVELOPE_TOKENS
-}
-
-/// About how many tokens a text has.
-pub(super) fn output_guess(bytes: usize) -> u64 {
-    (bytes as u64).div_ceil(BYTES_A_TOKEN)
-}
-
-/// No token is shorter than a byte.
-pub(super) fn most_input(prompt: &Prompt) -> u64 {
-    prompt_bytes(prompt) + ENVELOPE_TOKENS
+    prompt_bytes(prompt) / Usage::BYTES_PER_TOKEN + ENVELOPE_TOKENS
 }
 
 fn prompt_bytes(prompt: &Prompt) -> u64 {
@@ -172,7 +159,7 @@ fn prompt_bytes(prompt: &Prompt) -> u64 {
 }
 
 /// Why a provider refuses every request. It refuses those of all tips, so the next tip does not try again:
-/// one request finds out after a while whether it still does.
+/// one request probes after a while whether it still does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     Key,
@@ -201,7 +188,7 @@ impl Refused {
         }
     }
 
-    /// How long it is left alone.
+    /// How long no request is sent.
     pub(super) const fn pause(self) -> Duration {
         match self {
             Self::Key | Self::Model => Duration::from_mins(2),
@@ -224,16 +211,16 @@ impl Refused {
     }
 }
 
-/// What a failure of this kind tells the breaker.
-pub(super) fn outcome(kind: FailureKind) -> Outcome {
+/// What a failure of this kind means to the breaker.
+pub(super) fn outcome(kind: FailureKind) -> AttemptOutcome {
     match (Refused::by(kind), kind.breaker_signal()) {
-        (Some(refused), _) => Outcome::Refused(refused.pause()),
-        (None, BreakerSignal::Failure) => Outcome::Failure,
-        (None, BreakerSignal::Neutral) => Outcome::Neutral,
+        (Some(refused), _) => AttemptOutcome::Refused(refused.pause()),
+        (None, BreakerSignal::Failure) => AttemptOutcome::Failure,
+        (None, BreakerSignal::Neutral) => AttemptOutcome::Neutral,
     }
 }
 
-/// How often a provider may be asked again: about once in ten orders, so that a provider that
+/// Retries of one provider: about one for ten requests, so that a provider that
 /// fails for everybody does not get several times its load for it.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
@@ -252,7 +239,7 @@ impl RetryBudget {
         }
     }
 
-    /// An order was made.
+    /// A request was sent.
     pub(super) fn deposit(&self) {
         let add = |tenths: u32| (tenths < Self::SAVED * Self::ONE).then_some(tenths + 1);
         // A full budget stays as it is.

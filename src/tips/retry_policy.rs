@@ -7,26 +7,26 @@ use crate::domain::{FailureKind, FallbackCause, WriteFailure};
 /// Why a tip was not written just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AttemptError {
-    /// The provider was asked, and failed.
+    /// The request was sent, and failed.
     Write(WriteFailure),
-    /// It wrote what it must not.
+    /// The text violates the content policy.
     Violation(PolicyViolation),
-    /// The provider must not be asked.
+    /// The request was not sent.
     NotAdmitted(AdmissionError),
     /// The time for the whole generation is over.
     TimedOut,
 }
 
-/// Why a provider must not be asked.
+/// Why a request must not be sent to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AdmissionError {
-    /// It failed too often, for this long.
-    Unwell(Duration),
-    /// It is asked often enough, for this long.
+    /// Its circuit breaker is open, for this long.
+    BreakerOpen(Duration),
+    /// Its rate limits are used up, for this long.
     Limited(Duration),
     /// The money is spent.
     Budget,
-    /// Operators let no provider write.
+    /// Operators switched tips of providers off.
     SwitchedOff,
 }
 
@@ -45,11 +45,11 @@ pub(super) struct RetryContext {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryStep {
-    /// Ask the same provider again.
+    /// Send the request to the same provider again.
     Again { after: Duration },
-    /// Ask the next one.
+    /// Send it to the next provider.
     Next,
-    /// Wait until the same provider may be asked.
+    /// Wait until the limits of the same provider admit it.
     Wait { after: Duration },
     /// No more attempts.
     GiveUp,
@@ -72,7 +72,7 @@ impl RetryPolicy {
     const RETRIES_EACH: u32 = 2;
     /// After readers had text; a text that begins twice is enough.
     const RESTARTS: u32 = 1;
-    /// With another provider at hand nobody waits longer for the same one.
+    /// If there is another provider, the wait for the same one is no longer.
     const PATIENCE: Duration = Duration::from_secs(5);
     /// An attempt that would have less time is not begun.
     const LEAST_TIME: Duration = Duration::from_secs(1);
@@ -91,17 +91,17 @@ impl RetryPolicy {
         }
     }
 
-    /// Whose turn it is, counted from 0.
+    /// The index of the provider to try.
     pub(super) fn provider(&self) -> usize {
         self.provider
     }
 
-    /// How many orders were sent.
+    /// How many requests were sent.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// An order was sent.
+    /// A request was sent.
     pub(super) fn count_attempt(&mut self) {
         self.attempts += 1;
     }
@@ -109,7 +109,7 @@ impl RetryPolicy {
     pub(super) fn after(&mut self, error: &AttemptError, now: RetryContext) -> RetryStep {
         match error {
             AttemptError::Violation(_) | AttemptError::TimedOut => RetryStep::GiveUp,
-            AttemptError::NotAdmitted(bar) => self.after_bar(*bar, now),
+            AttemptError::NotAdmitted(error) => self.after_rejection(*error, now),
             AttemptError::Write(failure) => self.after_failure(failure, now),
         }
     }
@@ -136,10 +136,10 @@ impl RetryPolicy {
         self.next(now)
     }
 
-    fn after_bar(&mut self, bar: AdmissionError, now: RetryContext) -> RetryStep {
+    fn after_rejection(&mut self, error: AdmissionError, now: RetryContext) -> RetryStep {
         let step = self.next(now);
-        match bar {
-            // A turn that comes soon is worth waiting for, once or twice.
+        match error {
+            // A short wait is worth it, once or twice.
             AdmissionError::Limited(wait)
                 if step == RetryStep::GiveUp
                     && wait <= Self::PATIENCE
@@ -150,7 +150,7 @@ impl RetryPolicy {
                 RetryStep::Wait { after: wait }
             }
             AdmissionError::Limited(_)
-            | AdmissionError::Unwell(_)
+            | AdmissionError::BreakerOpen(_)
             | AdmissionError::Budget
             | AdmissionError::SwitchedOff => step,
         }
@@ -181,7 +181,7 @@ impl RetryPolicy {
 }
 
 impl AttemptError {
-    /// What readers are told when nothing comes after it.
+    /// What readers are told when no attempt follows.
     pub(super) fn cause(&self) -> FallbackCause {
         match self {
             Self::Write(failure) => FallbackCause::Provider(failure.kind),
@@ -195,7 +195,7 @@ impl AttemptError {
                 | PolicyViolation::Phone
                 | PolicyViolation::Control,
             ) => FallbackCause::Rules,
-            Self::NotAdmitted(AdmissionError::Unwell(_)) => FallbackCause::Unwell,
+            Self::NotAdmitted(AdmissionError::BreakerOpen(_)) => FallbackCause::Unwell,
             Self::NotAdmitted(AdmissionError::Limited(_)) => FallbackCause::Limited,
             Self::NotAdmitted(AdmissionError::Budget) => FallbackCause::Budget,
             Self::NotAdmitted(AdmissionError::SwitchedOff) => FallbackCause::SwitchedOff,
@@ -207,16 +207,16 @@ impl AttemptError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Write(failure) => failure.retry_after,
-            Self::NotAdmitted(AdmissionError::Unwell(wait) | AdmissionError::Limited(wait)) => {
-                Some(*wait)
-            }
+            Self::NotAdmitted(
+                AdmissionError::BreakerOpen(wait) | AdmissionError::Limited(wait),
+            ) => Some(*wait),
             Self::NotAdmitted(AdmissionError::Budget | AdmissionError::SwitchedOff)
             | Self::Violation(_)
             | Self::TimedOut => None,
         }
     }
 
-    /// Whether a provider was asked for nothing, so that the next reader should not ask at once.
+    /// Whether a request to a provider was in vain, so that the next reader should not cause another at once.
     pub(super) fn cost_an_attempt(&self) -> bool {
         match self {
             Self::Write(_) | Self::Violation(_) | Self::TimedOut => true,
@@ -366,11 +366,8 @@ mod tests {
         let wait = RetryStep::Wait { after: soon };
         assert_eq!(steps(1, &limited, CALM), [wait, wait, RetryStep::GiveUp]);
         assert_eq!(steps(2, &limited, CALM)[0], RetryStep::Next);
-        let unwell = AttemptError::NotAdmitted(AdmissionError::Unwell(soon));
-        assert_eq!(
-            steps(2, &unwell, CALM),
-            [RetryStep::Next, RetryStep::GiveUp]
-        );
+        let open = AttemptError::NotAdmitted(AdmissionError::BreakerOpen(soon));
+        assert_eq!(steps(2, &open, CALM), [RetryStep::Next, RetryStep::GiveUp]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Opens streams of tips: looks for a kept tip, or subscribes to a log and has it filled.
+//! Opens streams of tips: finds a kept tip, or subscribes to a log and has it filled.
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,39 +15,35 @@ use tracing::Instrument;
 
 use super::{
     ProviderSpec, TipLimits, TipRedis, TipSettings, TipStats,
-    attempt::{Admission, AttemptLedger},
+    attempt::{AttemptLedger, ProviderAdmission},
     budget::Budget,
     callers::Callers,
     cluster::TipCluster,
-    context::{Showing, TipContext},
-    cursor::Terms,
-    generation_request::GenerationRequest,
+    generation::Generator,
     generation_task::GenerationTask,
     limiter::Limiter,
-    log::{ActiveLogs, End, Failed, Log, Subscription},
+    log::{ActiveLogs, Failed, Log, LogEnd, Subscription},
     provider::Provider,
-    reader::Reader,
-    tip_cache::TipCache,
+    reader::{LogReader, ReaderOptions},
+    request::GenerationRequest,
+    tiers::TipTiers,
 };
-use crate::{
-    domain::{
-        Asker, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip, TipEvent,
-        TipMode, TipRequest, TipSource, TipStore, TipStreams, TipSubject, generic_tip,
-    },
-    telemetry::FailureLog,
+use crate::domain::{
+    Asker, Clock, Error, FallbackCause, Flag, Locale, PersonaName, PromptBook, Tip, TipEvent,
+    TipMode, TipRequest, TipSource, TipStore, TipStreams, TipSubject, generic_tip,
 };
 
 /// What the tip service is made of.
 pub struct TipParts {
     /// Words the prompts.
     pub book: Arc<dyn PromptBook>,
-    /// Who writes, in the order in which they are asked; none for static tips only.
+    /// The providers, in the order in which they are tried; none for static tips only.
     pub providers: Vec<ProviderSpec>,
     /// Where finished tips are kept.
     pub store: Arc<dyn TipStore>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// How the replicas reach each other; `None` for one that is alone.
+    /// How the replicas reach each other; `None` for a single replica.
     pub redis: Option<TipRedis>,
     /// All background work.
     pub tasks: TaskTracker,
@@ -55,96 +51,120 @@ pub struct TipParts {
     pub stop: CancellationToken,
 }
 
-/// The tips of one replica: what is kept, what is being written, and who reads it.
+/// The tips of one replica: those that are kept, those that are being written, and their readers.
 #[derive(Clone)]
 pub struct TipService {
-    pub(super) context: Arc<TipContext>,
+    pub(super) generator: Arc<Generator>,
+    pub(super) cluster: Option<Arc<TipCluster>>,
+    tiers: Arc<TipTiers>,
     book: Arc<dyn PromptBook>,
     callers: Arc<Callers>,
     active_logs: Arc<ActiveLogs>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl TipService {
-    /// Puts the tip service together, and starts to listen to the other replicas.
+    /// Puts the tip service together, and starts its background work.
     #[must_use]
     pub fn new(settings: TipSettings, parts: TipParts) -> Self {
-        let redis = parts.redis.map(Arc::new);
-        if let Some(redis) = &redis {
-            let (listener, stop) = (Arc::clone(&redis.listener), parts.stop.clone());
-            let run = stop.run_until_cancelled_owned(async move { listener.run().await });
-            parts.tasks.spawn(run);
-        }
+        let TipParts {
+            book,
+            providers,
+            store,
+            clock,
+            redis,
+            tasks,
+            stop,
+        } = parts;
+        let redis = redis.map(Arc::new);
         let stats = Arc::<TipStats>::default();
-        let admission = Admission {
+        let admission = ProviderAdmission {
             switches: Arc::clone(&settings.switches),
-            places: Arc::new(Semaphore::new(settings.orders_at_once)),
+            places: Arc::new(Semaphore::new(settings.requests_at_once)),
             budget: Budget::new(
                 redis.clone(),
                 settings.daily_budget_micro_usd,
                 settings.replicas,
-                Arc::clone(&parts.clock),
+                Arc::clone(&clock),
             ),
-            limiter: Limiter::new(redis.clone(), settings.replicas, parts.tasks.clone()),
+            limiter: Limiter::new(redis.clone(), settings.replicas, tasks.clone()),
             ledger: Arc::new(AttemptLedger {
-                store: Arc::clone(&parts.store),
-                clock: Arc::clone(&parts.clock),
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
                 stats: Arc::clone(&stats),
-                tasks: parts.tasks.clone(),
+                tasks: tasks.clone(),
             }),
         };
-        let providers = parts.providers.into_iter().map(Provider::from);
-        let context = Arc::new(TipContext {
-            providers: providers.map(Arc::new).collect(),
-            store: parts.store,
-            clock: parts.clock,
-            cluster: redis.map(|redis| TipCluster::new(redis, settings.max_bytes)),
-            tip_cache: TipCache::new(settings.memory_bytes),
-            admission,
-            stats,
-            tasks: parts.tasks,
-            stop: parts.stop,
-            store_outage: FailureLog::default(),
-            showing: Showing::default(),
-            settings,
+        let callers = Callers::new(settings.caller, &admission.limiter, &stats);
+        let cluster = redis.as_ref().map(|redis| {
+            let cluster = TipCluster::new(Arc::clone(redis), settings.max_bytes);
+            Arc::new(cluster)
         });
-        let spending = Arc::clone(&context);
-        let tell = async move {
-            let budget = &spending.admission.budget;
-            budget.tell_spending(&spending.stop).await;
+        let tiers = TipTiers::new(
+            settings.memory_bytes,
+            cluster.clone(),
+            (store, Arc::clone(&clock)),
+            Arc::clone(&stats),
+            (tasks.clone(), stop.clone()),
+        );
+        let providers = providers.into_iter().map(Provider::from);
+        let generator = Generator {
+            providers: providers.map(Arc::new).collect(),
+            admission,
+            settings,
+            clock,
+            stats,
         };
-        context.tasks.spawn(tell);
-        let (limiter, stats) = (&context.admission.limiter, &context.stats);
-        Self {
-            callers: Callers::new(context.settings.caller, limiter, stats),
-            book: parts.book,
+        let service = Self {
+            generator: Arc::new(generator),
+            cluster,
+            tiers: Arc::new(tiers),
+            book,
+            callers,
             active_logs: Arc::default(),
-            context,
-        }
+            tasks,
+            stop,
+        };
+        service.start(redis);
+        service
     }
 
-    /// Whether Redis does what tips need of it; true without Redis. Where it failed it is tried.
+    /// Starts to receive messages of the other replicas, and to report spending to them.
+    fn start(&self, redis: Option<Arc<TipRedis>>) {
+        if let Some(redis) = redis {
+            let run = async move { redis.listener.run().await };
+            self.tasks
+                .spawn(self.stop.clone().run_until_cancelled_owned(run));
+        }
+        let (generator, stop) = (Arc::clone(&self.generator), self.stop.clone());
+        let report = async move { generator.admission.budget.report_spending(&stop).await };
+        self.tasks.spawn(report);
+    }
+
+    /// Whether Redis runs all commands of tips; true without Redis. While a breaker is open, each command is tried.
     pub async fn reaches_redis(&self) -> bool {
-        match &self.context.cluster {
+        match &self.cluster {
             Some(cluster) => cluster.reaches_redis().await,
             None => true,
         }
     }
 
-    /// Sets other limits; they hold for what is asked from now on.
+    /// Sets other limits; they hold for requests from now on.
     pub fn set_limits(&self, limits: &TipLimits) {
-        let context = &self.context;
+        let generator = &self.generator;
         self.callers.set_limits(limits.caller);
-        let budget = &context.admission.budget;
+        let budget = &generator.admission.budget;
         budget.set_limit(limits.daily_budget_micro_usd);
-        for (provider, quota) in context.providers.iter().zip(&limits.providers) {
+        for (provider, quota) in generator.providers.iter().zip(&limits.providers) {
             provider.set_quota(*quota);
         }
     }
 
-    /// What the tips did so far.
+    /// The counters of tips since the start.
     #[must_use]
     pub fn stats(&self) -> &Arc<TipStats> {
-        &self.context.stats
+        &self.generator.stats
     }
 }
 
@@ -158,7 +178,7 @@ impl TipStreams for TipService {
             reader.unwrap_or(Err(Error::DeadlineExceeded))
         };
         stream::once(reader)
-            .map_ok(Reader::events)
+            .map_ok(LogReader::events)
             .try_flatten()
             .boxed()
     }
@@ -170,10 +190,8 @@ impl TipStreams for TipService {
         persona: &PersonaName,
     ) -> Option<Tip> {
         let request = self.request(subject, locale, persona);
-        self.context
-            .kept(request.key)
-            .await
-            .map(|tip| (*tip).clone())
+        let tip = self.tiers.find(request.key).await?;
+        Some(Arc::unwrap_or_clone(tip))
     }
 
     fn most_cost(
@@ -183,7 +201,7 @@ impl TipStreams for TipService {
         persona: &PersonaName,
     ) -> Option<u64> {
         let request = self.request(subject, locale, persona);
-        let providers = self.context.providers.iter();
+        let providers = self.generator.providers.iter();
         providers
             .map(|provider| provider.most_cost(&request.prompt))
             .max()
@@ -197,19 +215,15 @@ impl TipService {
         locale: &Locale,
         persona: &PersonaName,
     ) -> GenerationRequest {
-        let route = self
-            .context
-            .providers
-            .first()
-            .map(|provider| provider.writer.route());
+        let first = self.generator.providers.first();
+        let route = first.map(|provider| provider.writer.route());
         GenerationRequest::new(&*self.book, route, subject, locale, persona)
     }
 
-    async fn reader(&self, asked: TipRequest, deadline: Instant) -> Result<Reader, Error> {
-        self.context.stats.streams.add(1);
+    async fn reader(&self, asked: TipRequest, deadline: Instant) -> Result<LogReader, Error> {
         let mut request = self.request(&asked.subject, &asked.locale, &asked.persona);
-        // For the others nothing is written; what is there will do.
-        let switches = &self.context.settings.switches;
+        // For callers without the flag nothing is written; they get what is kept.
+        let switches = &self.generator.settings.switches;
         let (permit, may_write) = match asked.asker {
             Asker::Caller(caller, address) => {
                 let may_write = switches.is_on_for(Flag::AiTips, &caller);
@@ -218,11 +232,12 @@ impl TipService {
                     may_write,
                 )
             }
-            Asker::Run(account) => {
-                request.account = Some(account);
+            Asker::Run(run_budget) => {
+                request.run_budget = Some(run_budget);
                 (None, switches.is_on(Flag::AiTips))
             }
         };
+        self.stats().streams.add(1);
         let key = request.key;
         let (subscription, came_first) = self.subscribe(request, asked.mode, may_write).await;
         let generic = generic_tip(asked.subject.difficulty);
@@ -230,16 +245,16 @@ impl TipService {
             .subject
             .static_tip
             .filter(|tip| !tip.trim().is_empty());
-        let terms = Terms {
+        let options = ReaderOptions {
             key,
             static_tip: static_tip.as_deref().unwrap_or(generic).into(),
             no_static_fallback: asked.no_static_fallback,
             resume: asked.resume,
             came_first,
         };
-        let stats = Arc::clone(&self.context.stats);
-        Ok(Reader::new(
-            terms,
+        let stats = Arc::clone(self.stats());
+        Ok(LogReader::new(
+            options,
             subscription,
             deadline,
             asked.heartbeat,
@@ -248,7 +263,7 @@ impl TipService {
         ))
     }
 
-    /// A subscription at a log that has the tip, or gets it; and whether it was opened for this subscription.
+    /// Subscribes to a log that has the tip, or gets it; and returns whether it was opened for this subscription.
     async fn subscribe(
         &self,
         request: GenerationRequest,
@@ -262,43 +277,50 @@ impl TipService {
         };
         let replay = |tip| {
             let source = TipSource::Cache;
-            (Log::ended(End::Whole { tip, source }).join(), false)
+            (Log::ended(LogEnd::Whole { tip, source }).join(), false)
         };
         let kept = match mode {
-            TipMode::Default => self.context.in_memory(request.key),
-            TipMode::CachedOnly => self.context.kept(request.key).await,
+            TipMode::Default => self.tiers.in_memory(request.key),
+            TipMode::CachedOnly => self.tiers.find(request.key).await,
             TipMode::Refresh => None,
         };
         if let Some(tip) = kept {
-            self.context.stats.joins_replay.add(1);
+            self.stats().joins_replay.add(1);
             return replay(tip);
         }
         let cause = match mode {
-            _ if self.context.providers.is_empty() => Some(FallbackCause::NoProvider),
+            _ if self.generator.providers.is_empty() => Some(FallbackCause::NoProvider),
             _ if asked != TipMode::CachedOnly && !may_write => Some(FallbackCause::SwitchedOff),
             TipMode::CachedOnly => Some(FallbackCause::NotCached),
             TipMode::Default | TipMode::Refresh => None,
         };
         if let Some(cause) = cause {
             let mut failed = Failed::new(cause);
-            failed.stale = self.context.newest(&request.origin).await;
-            return (Log::ended(End::Failed(failed)).join(), false);
+            failed.stale = self.tiers.newest(&request.origin).await;
+            return (Log::ended(LogEnd::Failed(failed)).join(), false);
         }
         if mode == TipMode::Default
-            && let Some(failed) = self.context.tip_cache.failure(request.key)
+            && let Some(failed) = self.tiers.failure(request.key)
         {
-            return (Log::ended(End::Failed(failed)).join(), false);
+            return (Log::ended(LogEnd::Failed(failed)).join(), false);
         }
         let (subscription, log_guard) = self.active_logs.join(request.key);
         let came_first = log_guard.is_some();
         match log_guard {
-            None => self.context.stats.joins_follower.add(1),
+            None => self.stats().joins_follower.add(1),
             Some(log_guard) => {
-                self.context.stats.joins_leader.add(1);
-                let is_refresh = mode == TipMode::Refresh;
-                let task =
-                    GenerationTask::new(Arc::clone(&self.context), request, log_guard, is_refresh);
-                self.context.tasks.spawn(task.run().in_current_span());
+                self.stats().joins_leader.add(1);
+                let cluster = self.cluster.as_ref();
+                let task = GenerationTask {
+                    generator: Arc::clone(&self.generator),
+                    tiers: Arc::clone(&self.tiers),
+                    cluster_tip: cluster.map(|cluster| cluster.tip(request.key)),
+                    request,
+                    log_guard,
+                    is_refresh: mode == TipMode::Refresh,
+                    stop: self.stop.clone(),
+                };
+                self.tasks.spawn(task.run().in_current_span());
             }
         }
         (subscription, came_first)

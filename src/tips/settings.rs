@@ -1,4 +1,4 @@
-//! What the tips are told at the start, and limits that can change later.
+//! Settings of tips at the start, and limits that can change later.
 use std::{sync::Arc, time::Duration};
 
 use crate::domain::{Switches, TipWriter};
@@ -12,7 +12,7 @@ pub struct TipSettings {
     pub max_bytes: usize,
     /// How long one generation may take, with all its attempts; at most a minute.
     pub time_limit: Duration,
-    /// What becomes of a generation that nobody reads any more.
+    /// What becomes of a generation that has no reader any more.
     pub abandoned: Abandoned,
     /// How long it goes on, when it does not go on to its end.
     pub linger: Duration,
@@ -22,8 +22,8 @@ pub struct TipSettings {
     pub caller: CallerLimits,
     /// What may be spent in a day (UTC), in millionths of a US dollar.
     pub daily_budget_micro_usd: Option<u64>,
-    /// How many orders may be under way at once, at one replica.
-    pub orders_at_once: usize,
+    /// How many requests to providers may be under way at once, at one replica.
+    pub requests_at_once: usize,
     /// How many replicas there are: while Redis is away each takes this part of a limit.
     pub replicas: u32,
     /// For whom operators let tips be written.
@@ -37,29 +37,29 @@ pub struct TipLimits {
     pub caller: CallerLimits,
     /// What may be spent in a day (UTC), in millionths of a US dollar.
     pub daily_budget_micro_usd: Option<u64>,
-    /// What each provider may be asked, in the order of the providers.
+    /// The quota of each provider, in the order of the providers.
     pub providers: Vec<ProviderQuota>,
 }
 
 /// How much a provider may get in a minute, from the whole fleet; `None` for any number.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProviderQuota {
-    /// Orders.
+    /// Requests.
     pub requests_per_minute: Option<u32>,
     /// Tokens that it reads and writes.
     pub tokens_per_minute: Option<u32>,
 }
 
-/// What becomes of a generation that nobody reads any more.
+/// What becomes of a generation that has no reader any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
-    /// It goes on: most of it is paid for, and the next reader finds it.
+    /// It goes on: most of it is paid for, and the next reader gets it.
     Finish,
     /// It ends after [`TipSettings::linger`].
     Abort,
 }
 
-/// The store is waited for no longer than this.
+/// The time limit of a query of the store.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What one caller may ask for.
@@ -73,16 +73,14 @@ pub struct CallerLimits {
     pub at_once: usize,
 }
 
-/// One provider that tips are ordered from. The first in a list is asked first.
+/// One provider that writes tips. The first in a list is tried first.
 pub struct ProviderSpec {
     /// Writes.
     pub writer: Arc<dyn TipWriter>,
     /// What it takes for that.
     pub price: Price,
-    /// How many orders it may get in a minute, from the whole fleet; `None` for any number.
-    pub requests_per_minute: Option<u32>,
-    /// How many tokens it may read and write in a minute, likewise.
-    pub tokens_per_minute: Option<u32>,
+    /// How much it may get.
+    pub quota: ProviderQuota,
 }
 
 /// What a provider takes, in millionths of a US dollar for a million tokens.
@@ -119,7 +117,7 @@ impl Default for TipSettings {
                 at_once: 16,
             },
             daily_budget_micro_usd: None,
-            orders_at_once: 256,
+            requests_at_once: 256,
             replicas: 1,
             switches: Arc::default(),
         }

@@ -1,22 +1,28 @@
-//! What tips have in Redis in common: the way to it, names that no other database has, and seals.
+//! The connections of tips to Redis, and the names of their keys there.
 use std::{fmt, sync::Arc};
 
-use super::frame::Position;
 use crate::{
-    domain::DatabaseId,
-    redis::{Link, Listener, MacKey},
+    domain::{DatabaseId, TipKey},
+    redis::{Listener, MacKey, RedisClient},
 };
 
 /// How the replicas reach each other.
 pub struct TipRedis {
     /// For commands.
-    pub link: Arc<Link>,
+    pub client: Arc<RedisClient>,
     /// For messages.
     pub listener: Arc<Listener>,
-    /// Whose tips they are; it changes when another server takes over.
+    /// The database whose tips they are; it changes when another server takes over.
     pub database: Arc<dyn Fn() -> DatabaseId + Send + Sync>,
     /// Seals what other replicas are to believe.
     pub mac: MacKey,
+}
+
+/// The names of all keys of one tip; they share a hash tag, hence a shard.
+pub(super) struct RedisKeys {
+    pub(super) key: TipKey,
+    /// What all of them begin with.
+    pub(super) scope: String,
 }
 
 /// Changes with what the keys hold.
@@ -28,35 +34,30 @@ impl TipRedis {
         format!("tip:{FORMAT}:{}:{rest}", (self.database)())
     }
 
-    /// `content` with a code before it: that of an entry of `kind` under the name `scope`, at a position if
-    /// it means something nowhere else.
-    pub(super) fn seal(
-        &self,
-        scope: &str,
-        kind: &str,
-        at: Option<(Position, u64)>,
-        content: &[u8],
-    ) -> Vec<u8> {
-        let at = written(at);
-        let parts = [content, scope.as_bytes(), kind.as_bytes(), at.as_bytes()];
-        [&self.mac.code(&parts), content].concat()
+    /// The names for a tip of the database that is read now.
+    pub(super) fn keys_of(&self, key: TipKey) -> RedisKeys {
+        let tag: String = key.to_string().chars().take(32).collect();
+        let scope = self.name(format_args!("{{{tag}}}"));
+        RedisKeys { key, scope }
     }
 
-    /// What [`TipRedis::seal`] sealed; `None` when it did not.
-    pub(super) fn open<'a>(
-        &self,
-        scope: &str,
-        kind: &str,
-        at: Option<(Position, u64)>,
-        sealed: &'a [u8],
-    ) -> Option<&'a [u8]> {
-        let (code, content) = sealed.split_first_chunk()?;
-        let at = written(at);
-        let parts = [content, scope.as_bytes(), kind.as_bytes(), at.as_bytes()];
-        self.mac.is_code(code, &parts).then_some(content)
+    /// The same for a health check: commands are sent even while a breaker is open.
+    pub(super) fn for_health_check(&self) -> Self {
+        Self {
+            client: Arc::new(self.client.for_health_check()),
+            listener: Arc::clone(&self.listener),
+            database: Arc::clone(&self.database),
+            mac: self.mac.clone(),
+        }
     }
 }
 
-fn written(at: Option<(Position, u64)>) -> String {
-    at.map_or_else(String::new, |(at, offset)| format!("{} {offset}", at.id()))
+impl RedisKeys {
+    pub(super) fn one(&self, name: &str) -> String {
+        format!("{}:{name}", self.scope)
+    }
+
+    pub(super) fn all(&self, names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| self.one(name)).collect()
+    }
 }

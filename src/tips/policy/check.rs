@@ -3,7 +3,7 @@ use std::iter;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{domain::Domain, phone::Phone, whitespace::Whitespace};
+use super::{domain::Domain, phone::Phone};
 use crate::domain::is_invisible;
 
 /// Enters the key of every tip: a tip that passed other rules is another tip.
@@ -110,7 +110,7 @@ impl ContentPolicy {
             .bytes_left
             .checked_sub(c.len_utf8())
             .ok_or(PolicyViolation::TooLong)?;
-        // Between the characters of a violation they would hide it from us, and from nobody else.
+        // Between the characters of a violation they would hide it from this check, and from no reader.
         if !is_invisible(c) {
             folded(c).try_for_each(|c| self.check(c))?;
         }
@@ -152,6 +152,47 @@ impl ContentPolicy {
             [_, ':', '/', '/'] | ['w', 'w', 'w', '.'] => Err(PolicyViolation::Link),
             _ => Ok(()),
         }
+    }
+}
+
+/// Turns every kind of line break into `\n` and tabs into spaces, and drops white space before and
+/// behind the text and at the ends of lines, blank lines behind a blank one too.
+///
+/// What counts as a line break is from the Unicode Standard, section 5.8.
+#[derive(Debug, Default)]
+struct Whitespace {
+    has_text: bool,
+    /// Breaks and, behind the last one, spaces that were read since the last visible character.
+    breaks: usize,
+    spaces: usize,
+    after_return: bool,
+}
+
+impl Whitespace {
+    /// Takes in a character if it is white space, and keeps it until something visible follows.
+    fn takes(&mut self, c: char) -> bool {
+        let after_return = std::mem::replace(&mut self.after_return, c == '\r');
+        match c {
+            '\n' if after_return => {}
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                self.breaks = self.breaks.saturating_add(1);
+                self.spaces = 0;
+            }
+            ' ' | '\t' => self.spaces = self.spaces.saturating_add(1),
+            _ => return false,
+        }
+        true
+    }
+
+    /// What stands before the visible character that comes now.
+    fn before_text(&mut self) -> impl Iterator<Item = char> + use<> {
+        let kept = usize::from(self.has_text);
+        let (breaks, spaces) = (self.breaks.min(2) * kept, self.spaces * kept);
+        *self = Self {
+            has_text: true,
+            ..Self::default()
+        };
+        iter::repeat_n('\n', breaks).chain(iter::repeat_n(' ', spaces))
     }
 }
 

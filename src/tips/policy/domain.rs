@@ -5,45 +5,9 @@ const LONGEST: usize = 253;
 
 /// The top level domains that a word ends with which is taken for a link wherever it stands: those
 /// that linkify-it takes so beside all countries', those that RFC 2606 keeps for examples, and those that most
-/// of the newer domains are in. In any other one a domain is told by its path, or by `www.`.
-const TOP_LEVELS: [&str; 36] = [
-    "aero",
-    "app",
-    "asia",
-    "biz",
-    "blog",
-    "click",
-    "club",
-    "com",
-    "coop",
-    "dev",
-    "edu",
-    "example",
-    "gov",
-    "info",
-    "invalid",
-    "jobs",
-    "link",
-    "localhost",
-    "mil",
-    "mobi",
-    "museum",
-    "name",
-    "net",
-    "online",
-    "org",
-    "page",
-    "pro",
-    "shop",
-    "site",
-    "store",
-    "test",
-    "top",
-    "web",
-    "website",
-    "xyz",
-    "рф",
-];
+/// of the newer domains are in. In any other one a domain is known by its path, or by `www.`.
+const TOP_LEVELS: &str = "aero app asia biz blog click club com coop dev edu example gov info invalid jobs link localhost \
+    mil mobi museum name net online org page pro shop site store test top web website xyz рф";
 /// Those of countries (ISO 3166-1, and `ac`, `eu`, `su`, `uk`).
 const COUNTRIES: &str = "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo bq br bs bt bv bw by bz \
     ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg eh er es et eu fi fj fk fm fo fr ga gb gd ge \
@@ -52,17 +16,7 @@ const COUNTRIES: &str = "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba b
     nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sj sk sl sm sn so sr ss \
     st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw";
 /// What stands before the colon of a link that has no slashes.
-const SCHEMES: [&str; 9] = [
-    "data",
-    "facetime",
-    "javascript",
-    "mailto",
-    "sip",
-    "skype",
-    "sms",
-    "tel",
-    "vbscript",
-];
+const SCHEMES: &str = "data facetime javascript mailto sip skype sms tel vbscript";
 
 /// The word that is being read, as far as it may be a domain.
 #[derive(Debug, Default)]
@@ -81,7 +35,7 @@ impl Domain {
         !self.is_none && first.is_some_and(|dot| dot + 1 < self.word.len())
     }
 
-    /// Reads the next character; tells whether a link ends before or with it.
+    /// Reads the next character; returns whether a link ends before or with it.
     pub(super) fn read(&mut self, c: char) -> bool {
         // Scripts that put no space between sentences: none of the domains that are looked for is in them.
         if c >= '\u{2e80}' && c.is_alphabetic() {
@@ -107,10 +61,10 @@ impl Domain {
 
     /// Whether the word is one that begins a link where a colon follows.
     pub(super) fn is_scheme(&self) -> bool {
-        SCHEMES.contains(&self.word.to_lowercase().as_str())
+        has_word(SCHEMES, &self.word.to_lowercase())
     }
 
-    /// Ends the word; tells whether it is a domain.
+    /// Ends the word; returns whether it is a domain.
     pub(super) fn ends(&mut self) -> bool {
         let word = std::mem::take(self);
         if word.is_none {
@@ -133,12 +87,17 @@ impl Domain {
 /// Whether a word that ends with this label behind a dot is taken for a link.
 fn is_top_level(label: &str) -> bool {
     let lower = label.to_lowercase();
-    if TOP_LEVELS.contains(&lower.as_str()) || lower.starts_with("xn--") {
+    if has_word(TOP_LEVELS, &lower) || lower.starts_with("xn--") {
         return true;
     }
     // Two letters are a country, but for a sentence that begins without a space before it.
-    let is_country = label.len() == 2 && COUNTRIES.split_ascii_whitespace().any(|one| one == lower);
+    let is_country = label.len() == 2 && has_word(COUNTRIES, &lower);
     let begins_a_sentence = label.starts_with(|c: char| c.is_ascii_uppercase())
         && label.ends_with(|c: char| c.is_ascii_lowercase());
     is_country && !begins_a_sentence
+}
+
+/// Whether a list, whose words are separated by spaces, has `word`.
+fn has_word(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|one| one == word)
 }

@@ -2,6 +2,5 @@
 mod check;
 mod domain;
 mod phone;
-mod whitespace;
 
 pub(super) use check::{ContentPolicy, PolicyViolation, VERSION, is_blank};

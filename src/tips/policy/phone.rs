@@ -1,4 +1,4 @@
-//! Phone numbers, told from dates and counts.
+//! Finds phone numbers, and tells them apart from dates and counts.
 
 /// So many digits in a row, however they are grouped, are a phone number, a date or a count.
 const DIGITS: usize = 7;
@@ -22,7 +22,7 @@ impl Phone {
         self.digits >= DIGITS
     }
 
-    /// Reads the next character; tells whether a phone number ends before or with it.
+    /// Reads the next character; returns whether a phone number ends before or with it.
     pub(super) fn read(&mut self, c: char) -> bool {
         if c.is_numeric() {
             self.digits += 1;
@@ -42,7 +42,7 @@ impl Phone {
         self.row.chars().count() > LONGEST
     }
 
-    /// Ends the row; tells whether it is a phone number.
+    /// Ends the row; returns whether it is a phone number.
     pub(super) fn ends(&mut self) -> bool {
         let row = std::mem::take(self);
         row.digits >= DIGITS && !is_date_or_count(&row.row)

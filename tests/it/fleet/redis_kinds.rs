@@ -270,8 +270,8 @@ fn named(folder: &Path) -> BTreeSet<String> {
                 "redis.pcall('",
                 "cmd(\"",
                 "::cmd(\"",
-                ".ask(\"",
-                ".change(\"",
+                ".read(\"",
+                ".write(\"",
             ];
             words
                 .iter()

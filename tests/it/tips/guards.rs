@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use challenges_catalog::{
     domain::{FailureKind, FallbackCause, TipSource},
-    tips::{ProviderSpec, TipSettings},
+    tips::{ProviderQuota, ProviderSpec, TipSettings},
 };
 use futures_util::future::join_all;
 use tokio::time::{advance, sleep};
@@ -123,7 +123,10 @@ async fn the_fleet_keeps_the_providers_limit() {
     // A burst of 30, and one more in each 0.2 s.
     let limited = || {
         vec![ProviderSpec {
-            requests_per_minute: Some(300),
+            quota: ProviderQuota {
+                requests_per_minute: Some(300),
+                tokens_per_minute: None,
+            },
             ..provider(&writer)
         }]
     };

@@ -218,7 +218,7 @@ async fn callers_hear_that_the_money_is_spent_when_a_replica_died_with_it() {
         .map(|number| first.read(question_about(number)))
         .collect();
     eventually("it has money for no more", PATIENCE, async || {
-        writer.calls() > 0 && first.stats().limited.get() > 0
+        writer.calls() > 0 && first.stats().budget_reserved.get() > 0
     })
     .await;
     first.kill();

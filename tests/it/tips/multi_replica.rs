@@ -1,6 +1,7 @@
 //! `StreamTips` at several replicas of the program: one tip for all.
 use std::time::Duration;
 
+use bb8_redis::redis::cmd;
 use challenges_catalog::pb::catalog::v1::{
     StreamTipsRequest, TipMode, TipRole, TipSource, stream_tips_response::Event,
 };
@@ -10,11 +11,14 @@ use super::{
     provider::{PIECES, TIP, finish, gated, ordering_at, tip},
     wire_stream::{Hearing, ask, go_on, hear, question},
 };
-use crate::support::{
-    fleet::Fleet,
-    replica::Replica,
-    scripted::{Act, Scripted},
-    wait::eventually,
+use crate::{
+    ops::scene::{OPS, metric, metrics},
+    support::{
+        fleet::Fleet,
+        replica::Replica,
+        scripted::{Act, Scripted},
+        wait::eventually,
+    },
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -119,21 +123,70 @@ async fn a_tip_that_was_written_is_kept_for_every_replica() {
     let fleet = Fleet::start_with(2, &ordering_at(&url)).await;
     finish(&provider);
     assert_eq!(hear(&fleet.replicas[0], question()).await.text, TIP);
+    eventually_saved(&fleet).await;
+    fleet.redis.restart_empty();
+    let hearing = hear(&fleet.replicas[1], cached_only()).await;
+    assert_eq!(
+        (hearing.text.as_str(), hearing.done.source()),
+        (TIP, TipSource::Cache)
+    );
+    assert_eq!(provider.exchanges().len(), 1);
+}
+
+/// The tip of one generation is in the memory of its replica, in Redis, and in the database.
+#[tokio::test]
+async fn a_cached_tip_counts_as_a_hit_of_the_tier_that_had_it() {
+    let provider = gated().await;
+    let url = provider.url();
+    let mut settings = ordering_at(&url);
+    settings.push(OPS);
+    let fleet = Fleet::start_with(3, &settings).await;
+    let [writer, reader, late] = &fleet.replicas[..] else {
+        panic!("three replicas");
+    };
+    finish(&provider);
+    assert_eq!(hear(writer, question()).await.text, TIP);
+    eventually_saved(&fleet).await;
+    eventually("Redis has it", SOON, async || {
+        let keys: Vec<String> = fleet.redis.ask(cmd("KEYS").arg("tip:*:done"));
+        keys.len() == 1
+    })
+    .await;
+
+    assert_eq!(hits(writer).await, ["0", "0", "0"]);
+    hear(writer, cached_only()).await;
+    assert_eq!(hits(writer).await, ["1", "0", "0"]);
+    hear(reader, cached_only()).await;
+    assert_eq!(hits(reader).await, ["0", "1", "0"]);
+    hear(reader, cached_only()).await;
+    assert_eq!(hits(reader).await, ["1", "1", "0"]);
+    fleet.redis.restart_empty();
+    hear(late, cached_only()).await;
+    assert_eq!(hits(late).await, ["0", "0", "1"]);
+}
+
+/// How many tips a replica found in memory, in Redis, and in the database.
+async fn hits(replica: &Replica) -> [String; 3] {
+    let page = metrics(replica).await;
+    ["memory", "shared", "store"].map(|tier| {
+        let name = format!("catalog_tips_finds_total{{tier=\"{tier}\"}}");
+        metric(&page, &name).to_string()
+    })
+}
+
+fn cached_only() -> StreamTipsRequest {
+    StreamTipsRequest {
+        mode: TipMode::CachedOnly.into(),
+        ..question()
+    }
+}
+
+/// Waits until the database has the one tip.
+async fn eventually_saved(fleet: &Fleet) {
     eventually("it is kept", SOON, async || {
         let mut database = fleet.database.connect().await;
         let count = sqlx::query_scalar("SELECT count(*) FROM challenges_catalog.challenge_tips");
         count.fetch_one(&mut database).await.unwrap_or(0_i64) == 1
     })
     .await;
-    fleet.redis.restart_empty();
-    let cached = StreamTipsRequest {
-        mode: TipMode::CachedOnly.into(),
-        ..question()
-    };
-    let hearing = hear(&fleet.replicas[1], cached).await;
-    assert_eq!(
-        (hearing.text.as_str(), hearing.done.source()),
-        (TIP, TipSource::Cache)
-    );
-    assert_eq!(provider.exchanges().len(), 1);
 }

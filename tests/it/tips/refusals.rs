@@ -125,7 +125,7 @@ async fn what_an_operator_ends_at_one_replica_ends_for_the_fleet() {
     }
     assert!(replicas[2].resume().await.is_fleet_wide);
     for (replica, number) in replicas.iter().zip(10..) {
-        replica.look_for_resume().await;
+        replica.poll_resume().await;
         let reading = replica.read(question_about(number)).await.unwrap();
         assert_eq!(reading.text, TEXT, "replica {number}");
     }

@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 use bb8_redis::redis::IntoConnectionInfo;
 use challenges_catalog::{
     domain::{DatabaseId, Error, Resumed, TipProviders, TipRequest, TipStreams, TipWriter},
-    redis::{Link, LinkSettings, LinkState, Listener, MacKey, RedisNodes, RedisServers},
+    redis::{
+        Listener, MacKey, RedisClient, RedisClientSettings, RedisClientState, RedisNodes,
+        RedisServers,
+    },
     tips::{
-        CallerLimits, Price, ProviderSpec, TipParts, TipRedis, TipService, TipSettings, TipStats,
+        CallerLimits, Price, ProviderQuota, ProviderSpec, TipParts, TipRedis, TipService,
+        TipSettings, TipStats,
     },
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
@@ -92,8 +96,7 @@ pub fn provider(writer: &Arc<Writer>) -> ProviderSpec {
     ProviderSpec {
         writer: Arc::clone(writer) as Arc<dyn TipWriter>,
         price: PRICE,
-        requests_per_minute: None,
-        tokens_per_minute: None,
+        quota: ProviderQuota::default(),
     }
 }
 
@@ -155,7 +158,7 @@ impl Replica {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         // One thread, so that one task that blocks it freezes the whole replica.
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
-        let link = Link::connect(&LinkSettings {
+        let client = RedisClient::connect(&RedisClientSettings {
             name: "tips",
             servers: nodes.clone(),
             timeout,
@@ -169,7 +172,7 @@ impl Replica {
             store: Arc::clone(store) as _,
             clock: Arc::new(TestClock::new()),
             redis: Some(TipRedis {
-                link: Arc::new(link.unwrap()),
+                client: Arc::new(client.unwrap()),
                 listener: Arc::new(Listener::new(nodes.clone(), timeout)),
                 database: Arc::new(move || database),
                 mac: MacKey::new(&[7; 32]),
@@ -199,8 +202,8 @@ impl Replica {
     }
 
     /// How its way to Redis does.
-    pub fn link(&self) -> LinkState {
-        self.service.link().unwrap()
+    pub fn redis_state(&self) -> RedisClientState {
+        self.service.redis_state().unwrap()
     }
 
     /// What an operator asks this replica to do for the fleet.
@@ -211,11 +214,11 @@ impl Replica {
     }
 
     /// What it does every second.
-    pub async fn look_for_resume(&self) {
+    pub async fn poll_resume(&self) {
         let service = Arc::clone(&self.service);
         let looked = self
             .runtime()
-            .spawn(async move { service.look_for_resume().await });
+            .spawn(async move { service.poll_resume().await });
         looked.await.unwrap();
     }
 

@@ -158,8 +158,8 @@ async fn keys_of_another_type_cost_no_caller_its_tip_and_no_other_caller_redis()
         refresh.mode = TipMode::Refresh;
         assert_eq!(replica.read(refresh).await.unwrap().text, TEXT);
     }
-    let state = replica.link();
-    assert!(!state.reads_bypassed && !state.writes_bypassed);
+    let state = replica.redis_state();
+    assert!(!state.read_breaker_open && !state.write_breaker_open);
     assert!(state.foreign_entries > 0);
     // The keys are the fleet's again.
     let requests = writer.calls();

@@ -2,9 +2,9 @@
 use std::sync::Arc;
 
 use super::{
-    cursor::{Cursor, CursorStep, Terms},
-    key::{sha256, short_hash},
-    log::{End, Failed, LogState},
+    hash::{sha256, short_hash},
+    log::{Failed, LogEnd, LogState},
+    reader::{CursorStep, LogCursor, ReaderOptions},
 };
 use crate::domain::{
     Epoch, Error, FallbackCause, ResetCause, ResumePoint, Stop, Tip, TipEvent, TipEventKind,
@@ -14,7 +14,7 @@ use crate::domain::{
 const KEY: TipKey = TipKey([1; 32]);
 const TEXT: &str = "Geh hin. Sag „Hallo“. 👋";
 
-fn state(epoch: u64, text: &str, end: Option<End>) -> LogState {
+fn state(epoch: u64, text: &str, end: Option<LogEnd>) -> LogState {
     LogState {
         is_open: true,
         leads: true,
@@ -40,15 +40,15 @@ fn whole(epoch: u64) -> LogState {
         expires_at: UnixMicros(2),
     });
     let source = TipSource::Ai;
-    state(epoch, TEXT, Some(End::Whole { tip, source }))
+    state(epoch, TEXT, Some(LogEnd::Whole { tip, source }))
 }
 
 fn failed(cause: FallbackCause) -> LogState {
-    state(5, "half a t", Some(End::Failed(Failed::new(cause))))
+    state(5, "half a t", Some(LogEnd::Failed(Failed::new(cause))))
 }
 
-fn terms() -> Terms {
-    Terms {
+fn options() -> ReaderOptions {
+    ReaderOptions {
         key: KEY,
         static_tip: "Smile.".into(),
         no_static_fallback: false,
@@ -57,26 +57,26 @@ fn terms() -> Terms {
     }
 }
 
-fn cursor(resume: Option<ResumePoint>) -> Cursor {
-    let terms = terms();
-    Cursor::new(Terms { resume, ..terms })
+fn cursor(resume: Option<ResumePoint>) -> LogCursor {
+    let options = options();
+    LogCursor::new(ReaderOptions { resume, ..options })
 }
 
-fn strict_cursor() -> Cursor {
+fn strict_cursor() -> LogCursor {
     let no_static_fallback = true;
-    Cursor::new(Terms {
+    LogCursor::new(ReaderOptions {
         no_static_fallback,
-        ..terms()
+        ..options()
     })
 }
 
 /// All events that the pages bring, one page after the other.
-fn events(cursor: &mut Cursor, pages: &[LogState]) -> Vec<TipEvent> {
+fn events(cursor: &mut LogCursor, pages: &[LogState]) -> Vec<TipEvent> {
     let mut events = Vec::new();
     for state in pages {
         loop {
             match cursor.step(state) {
-                CursorStep::Tell(event) => events.push(event),
+                CursorStep::Send(event) => events.push(event),
                 CursorStep::Last(event) => {
                     events.push(event);
                     return events;

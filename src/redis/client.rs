@@ -9,18 +9,18 @@ use tokio::time::timeout;
 
 use super::{
     RedisServers, Script,
-    breaker::Attempt,
-    breaker_set::{Access, BreakerSet, CommandTarget, Outcome},
+    breaker::{CommandOutcome, CommandRole},
+    breaker_set::{Access, BreakerSet, CommandTarget},
     errors::{is_demoted, is_no_script, is_other_type, problem_of},
     foreign_entries::ForeignEntries,
     pool::{BrokenFlag, Connection, ConnectionPool, Manager},
-    slots::Part,
+    slots::SlotRange,
 };
 use crate::telemetry::Counter;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
-pub struct LinkSettings {
+pub struct RedisClientSettings {
     /// What it is used for, for the log, such as `shared cache`.
     pub name: &'static str,
     /// Where it is.
@@ -31,16 +31,17 @@ pub struct LinkSettings {
     pub connections: u32,
 }
 
-/// Access to Redis that costs callers little while Redis is away: after a few failures in a row commands are refused
-/// at once, but for a probe now and then. Reads and writes have breakers of their own, and so have the parts of a
-/// cluster.
-pub struct Link {
-    inner: Arc<Inner>,
-    /// Whether its commands are sent in any case, to find out how Redis does.
-    is_trial: bool,
+/// Access to Redis that costs callers little while Redis fails: after a few failures in a row a circuit breaker opens,
+/// and commands are not sent, but for a probe now and then. Reads and writes have breakers of their own, and so have
+/// the slot ranges of a cluster.
+pub struct RedisClient {
+    shared: Arc<SharedClient>,
+    /// Whether its commands are sent even while a breaker is open.
+    is_health_check: bool,
 }
 
-struct Inner {
+/// What a client and its copies for health checks have in common.
+struct SharedClient {
     pool: ConnectionPool,
     reads: BreakerSet,
     writes: BreakerSet,
@@ -51,20 +52,24 @@ struct Inner {
     foreign_entries: ForeignEntries,
 }
 
-/// Breaker states and counters of a link.
+/// Breaker states and counters of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkState {
-    /// Whether reads are skipped for at least one part, because Redis did not answer.
-    pub reads_bypassed: bool,
-    /// Whether writes are skipped for at least one part, because Redis refused them or did not answer.
-    pub writes_bypassed: bool,
+pub struct RedisClientState {
+    /// Whether the breaker of reads is open, in any slot range.
+    pub read_breaker_open: bool,
+    /// Whether the breaker of writes is open, in any slot range.
+    pub write_breaker_open: bool,
+    /// Reads that were not sent because a breaker was open, since the start.
+    pub reads_short_circuited: u64,
+    /// Writes that were not sent because a breaker was open, since the start.
+    pub writes_short_circuited: u64,
     /// Connections that are open.
     pub open: u32,
     /// The most that may be open.
     pub max: u32,
     /// Commands that failed or were not answered in time, since the start.
     pub failures: u64,
-    /// What was found under our names and not written by the fleet, since the start.
+    /// Entries that no replica of the fleet wrote, found since the start.
     pub foreign_entries: u64,
 }
 
@@ -73,24 +78,24 @@ pub struct LinkState {
 struct Admitted<'a> {
     breakers: &'a BreakerSet,
     target: CommandTarget<'a>,
-    attempt: Attempt,
+    role: CommandRole,
 }
 
-enum Answer<T> {
+enum RedisReply<T> {
     Value(T),
     NoScript,
     /// WRONGTYPE: another program's value is under the key. Redis works.
     OtherType,
 }
 
-impl Link {
+impl RedisClient {
     /// Reads the URL and makes the pool. Connecting is left to its first users:
     /// a Redis that is away must not keep the service from starting.
     ///
     /// # Errors
     ///
     /// A sentence when the URL is not one.
-    pub fn connect(settings: &LinkSettings) -> Result<Self, String> {
+    pub fn connect(settings: &RedisClientSettings) -> Result<Self, String> {
         let servers = &settings.servers;
         let manager = Manager::open(servers, settings.timeout).map_err(|_| {
             "REDIS_URL: is not an address of Redis, or REDIS_TLS_CA has no certificates".to_owned()
@@ -98,7 +103,7 @@ impl Link {
         let is_cluster = servers.is_cluster();
         let breakers =
             |access| BreakerSet::new(access, settings.name, servers.address(), is_cluster);
-        let inner = Inner {
+        let shared = SharedClient {
             pool: ConnectionPool::new(manager, settings.connections, settings.timeout),
             reads: breakers(Access::Read),
             writes: breakers(Access::Write),
@@ -109,90 +114,92 @@ impl Link {
             foreign_entries: ForeignEntries::of(settings.name),
         };
         Ok(Self {
-            inner: Arc::new(inner),
-            is_trial: false,
+            shared: Arc::new(shared),
+            is_health_check: false,
         })
     }
 
-    /// The same link for health checks: the breakers refuse none of its commands.
+    /// The same client for health checks: its commands are sent even while a breaker is open.
     #[must_use]
-    pub fn trial(&self) -> Self {
+    pub fn for_health_check(&self) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
-            is_trial: true,
+            shared: Arc::clone(&self.shared),
+            is_health_check: true,
         }
     }
 
-    /// Whether a read or write breaker is open.
+    /// Whether a breaker of reads or writes is open.
     #[must_use]
-    pub fn is_bypassed(&self) -> bool {
-        self.inner.reads.is_open() || self.inner.writes.is_open()
+    pub fn has_open_breaker(&self) -> bool {
+        self.shared.reads.is_open() || self.shared.writes.is_open()
     }
 
-    /// The parts to health-check while a breaker is open: all of them.
-    pub fn parts_to_try(&self) -> impl Iterator<Item = Part> {
-        let parts = self.is_bypassed().then(|| self.inner.reads.parts());
-        parts.into_iter().flatten()
+    /// The slot ranges that a health check probes: all of them while a breaker is open, else none.
+    pub fn ranges_to_probe(&self) -> impl Iterator<Item = SlotRange> {
+        let ranges = self.has_open_breaker().then(|| self.shared.reads.ranges());
+        ranges.into_iter().flatten()
     }
 
-    /// After a health check of those: logs the end of an outage if it is over.
-    pub fn tell_if_over(&self) {
-        self.inner.reads.tell_if_over();
-        self.inner.writes.tell_if_over();
+    /// After a health check of those: logs the end of an outage if no breaker is open.
+    pub fn log_recovery(&self) {
+        self.shared.reads.log_recovery();
+        self.shared.writes.log_recovery();
     }
 
-    /// Whether `key` lies there.
+    /// Whether `key` lies in this slot range.
     #[must_use]
-    pub fn is_in(&self, part: Part, key: &str) -> bool {
-        self.inner.reads.part_of(key) == part
+    pub fn is_in_range(&self, range: SlotRange, key: &str) -> bool {
+        self.shared.reads.range_of(key) == range
     }
 
     /// Breaker states and counters.
     #[must_use]
-    pub fn state(&self) -> LinkState {
-        LinkState {
-            reads_bypassed: self.inner.reads.is_open(),
-            writes_bypassed: self.inner.writes.is_open(),
-            open: self.inner.pool.count(),
-            max: self.inner.connections,
-            failures: self.inner.failures.get(),
-            foreign_entries: self.inner.foreign_entries.count(),
+    pub fn state(&self) -> RedisClientState {
+        RedisClientState {
+            read_breaker_open: self.shared.reads.is_open(),
+            write_breaker_open: self.shared.writes.is_open(),
+            reads_short_circuited: self.shared.reads.short_circuited(),
+            writes_short_circuited: self.shared.writes.short_circuited(),
+            open: self.shared.pool.count(),
+            max: self.shared.connections,
+            failures: self.shared.failures.get(),
+            foreign_entries: self.shared.foreign_entries.count(),
         }
     }
 
-    /// Tells that no replica of the fleet wrote what lies under `key`.
-    pub fn note_foreign_entry(&self, key: &str) {
-        self.inner.foreign_entries.note(key);
+    /// Counts and logs that no replica of the fleet wrote what lies under `key`.
+    pub fn count_foreign_entry(&self, key: &str) {
+        self.shared.foreign_entries.note(key);
     }
 
     /// The command that sends a message within a script: in a cluster one that stays in the shard.
     #[must_use]
     pub fn publish_command(&self) -> &'static str {
-        if self.inner.is_cluster {
+        if self.shared.is_cluster {
             "SPUBLISH"
         } else {
             "PUBLISH"
         }
     }
 
-    /// What Redis says to a command about `key` that reads; `None` when it says nothing in time.
-    pub async fn ask<A: ToRedisArgs + Sync>(
+    /// The reply to a command that reads `key`; `None` without one in time.
+    pub async fn read<A: ToRedisArgs + Sync>(
         &self,
         name: &'static str,
         key: &str,
         arguments: &[A],
     ) -> Option<Value> {
-        self.send(&self.inner.reads, name, key, arguments).await
+        self.send(&self.shared.reads, name, key, arguments).await
     }
 
-    /// What Redis says to a command that writes to `key`; `None` when it refuses it, or says nothing in time.
-    pub async fn change<A: ToRedisArgs + Sync>(
+    /// The reply to a command that writes to `key`; `None` when Redis refuses it, or does not reply in time.
+    pub async fn write<A: ToRedisArgs + Sync>(
         &self,
         name: &'static str,
         key: &str,
         arguments: &[A],
     ) -> Option<Value> {
-        self.send(&self.inner.writes, name, key, arguments).await
+        self.send(&self.shared.writes, name, key, arguments).await
     }
 
     async fn send<A: ToRedisArgs + Sync>(
@@ -205,33 +212,33 @@ impl Link {
         let admitted = self.admit(breakers, name, key)?;
         let mut command = redis::cmd(name);
         command.arg(key).arg(arguments);
-        match self.inner.run_one(admitted, command, |_| true).await? {
-            Answer::Value(value) => Some(value),
-            Answer::NoScript | Answer::OtherType => None,
+        match self.shared.run_one(admitted, command, |_| true).await? {
+            RedisReply::Value(value) => Some(value),
+            RedisReply::NoScript | RedisReply::OtherType => None,
         }
     }
 
-    /// What Redis says to several commands about `key` that read, which travel together. Nothing where the key holds
-    /// what is not ours; `None` when it does not say everything in time.
-    pub async fn ask_all(&self, key: &str, commands: redis::Pipeline) -> Option<Vec<Value>> {
-        let admitted = self.admit(&self.inner.reads, "several", key)?;
-        let ask = async |mut connection| commands.query_async(&mut connection).await;
-        match self.inner.run(admitted, ask, |_| true).await? {
-            Answer::Value(values) => Some(values),
-            Answer::OtherType => {
-                self.note_foreign_entry(key);
+    /// The replies to a pipeline of commands that read `key`. No replies where the key holds another program's value;
+    /// `None` without all replies in time.
+    pub async fn read_all(&self, key: &str, commands: redis::Pipeline) -> Option<Vec<Value>> {
+        let admitted = self.admit(&self.shared.reads, "several", key)?;
+        let send = async |mut connection| commands.query_async(&mut connection).await;
+        match self.shared.run(admitted, send, |_| true).await? {
+            RedisReply::Value(values) => Some(values),
+            RedisReply::OtherType => {
+                self.count_foreign_entry(key);
                 Some(Vec::new())
             }
-            Answer::NoScript => None,
+            RedisReply::NoScript => None,
         }
     }
 
-    /// What Redis tells of itself. It says nothing of how commands do.
+    /// The reply to INFO. It does not count for the breakers.
     pub async fn info(&self, section: &str) -> Option<Value> {
         let mut command = redis::cmd("INFO");
         command.arg(section);
-        let asked = timeout(self.inner.timeout, async {
-            let mut connection = self.inner.pool.next().await.ok()?;
+        let asked = timeout(self.shared.timeout, async {
+            let mut connection = self.shared.pool.next().await.ok()?;
             command.query_async(&mut connection).await.ok()
         });
         asked.await.ok().flatten()
@@ -246,7 +253,7 @@ impl Link {
         arguments: &[Vec<u8>],
     ) -> Option<Value> {
         let key = keys.first().map_or("", AsRef::as_ref);
-        let admitted = self.admit(&self.inner.writes, script.code, key)?;
+        let admitted = self.admit(&self.shared.writes, script.code, key)?;
         let run = async |verb: &str, what: &str| {
             let mut command = redis::cmd(verb);
             command.arg(what).arg(keys.len());
@@ -254,16 +261,16 @@ impl Link {
                 command.arg(key.as_ref());
             }
             command.arg(arguments);
-            self.inner.run_one(admitted, command, script.wrote).await
+            self.shared.run_one(admitted, command, script.wrote).await
         };
         match run("EVALSHA", &script.sha1).await? {
-            Answer::Value(value) => Some(value),
+            RedisReply::Value(value) => Some(value),
             // A server that was restarted, or another node of the cluster: EVAL teaches it.
-            Answer::NoScript => match run("EVAL", script.code).await? {
-                Answer::Value(value) => Some(value),
-                Answer::NoScript | Answer::OtherType => None,
+            RedisReply::NoScript => match run("EVAL", script.code).await? {
+                RedisReply::Value(value) => Some(value),
+                RedisReply::NoScript | RedisReply::OtherType => None,
             },
-            Answer::OtherType => None,
+            RedisReply::OtherType => None,
         }
     }
 
@@ -274,54 +281,56 @@ impl Link {
         key: &'a str,
     ) -> Option<Admitted<'a>> {
         let target = CommandTarget { key, command };
-        let attempt = if self.is_trial {
-            Attempt::Probe
+        let role = if self.is_health_check {
+            CommandRole::Probe
         } else {
             breakers.admit(target)?
         };
         Some(Admitted {
             breakers,
             target,
-            attempt,
+            role,
         })
     }
 }
 
-impl Inner {
+impl SharedClient {
     async fn run_one(
         &self,
         admitted: Admitted<'_>,
         command: redis::Cmd,
-        did: impl FnOnce(&Value) -> bool,
-    ) -> Option<Answer<Value>> {
-        let ask = async |mut connection| command.query_async(&mut connection).await;
-        self.run(admitted, ask, did).await
+        is_proof: impl FnOnce(&Value) -> bool,
+    ) -> Option<RedisReply<Value>> {
+        let send = async |mut connection| command.query_async(&mut connection).await;
+        self.run(admitted, send, is_proof).await
     }
 
-    /// Does `ask` within the time limit and reports to the breakers how it ended. `did` tells whether the answer
+    /// Runs `send` within the time limit and reports to the breakers how it ended. `is_proof` decides whether the reply
     /// proves that this kind of access works.
     async fn run<T>(
         &self,
         admitted: Admitted<'_>,
-        ask: impl AsyncFnOnce(Connection) -> RedisResult<T>,
-        did: impl FnOnce(&T) -> bool,
-    ) -> Option<Answer<T>> {
+        send: impl AsyncFnOnce(Connection) -> RedisResult<T>,
+        is_proof: impl FnOnce(&T) -> bool,
+    ) -> Option<RedisReply<T>> {
         let (mut broken_flag, mut is_connected) = (None, false);
         let answer = timeout(self.timeout, async {
             let connection = self
-                .connection(admitted.breakers.access(), admitted.attempt)
+                .connection(admitted.breakers.access(), admitted.role)
                 .await?;
             (broken_flag, is_connected) = (connection.broken_flag(), true);
-            ask(connection).await.map_err(bb8::RunError::User)
+            send(connection).await.map_err(bb8::RunError::User)
         });
         let (answer, outcome) = match answer.await {
-            Ok(Ok(value)) if did(&value) => (Some(Answer::Value(value)), Outcome::Worked),
-            Ok(Ok(value)) => (Some(Answer::Value(value)), Outcome::Inconclusive),
+            Ok(Ok(value)) if is_proof(&value) => {
+                (Some(RedisReply::Value(value)), CommandOutcome::Worked)
+            }
+            Ok(Ok(value)) => (Some(RedisReply::Value(value)), CommandOutcome::Inconclusive),
             Ok(Err(bb8::RunError::User(error))) if is_no_script(&error) => {
-                (Some(Answer::NoScript), Outcome::Inconclusive)
+                (Some(RedisReply::NoScript), CommandOutcome::Inconclusive)
             }
             Ok(Err(bb8::RunError::User(error))) if is_other_type(&error) => {
-                (Some(Answer::OtherType), Outcome::Inconclusive)
+                (Some(RedisReply::OtherType), CommandOutcome::Inconclusive)
             }
             Ok(Err(bb8::RunError::User(error))) => {
                 if is_demoted(&error) {
@@ -329,24 +338,26 @@ impl Inner {
                 }
                 let problem = problem_of(&error);
                 let outcome = match error.code() {
-                    Some(_) => Outcome::Refused(problem),
+                    Some(_) => CommandOutcome::Refused(problem),
                     // It says that this connection is over. Whether another one can be had, the next command finds out.
                     None if error.is_connection_dropped()
                         && broken_flag.as_ref().is_some_and(BrokenFlag::is_steady) =>
                     {
-                        Outcome::Inconclusive
+                        CommandOutcome::Inconclusive
                     }
-                    None => Outcome::Silent(problem),
+                    None => CommandOutcome::Unanswered(problem),
                 };
                 (None, outcome)
             }
-            Ok(Err(bb8::RunError::TimedOut)) => (None, Outcome::Silent(self.no_connection())),
-            Err(_) if !is_connected => (None, Outcome::Silent(self.no_connection())),
+            Ok(Err(bb8::RunError::TimedOut)) => {
+                (None, CommandOutcome::Unanswered(self.no_connection()))
+            }
+            Err(_) if !is_connected => (None, CommandOutcome::Unanswered(self.no_connection())),
             Err(_) => {
                 // Whatever is on the way may never come, and all that follows waits behind it.
                 broken_flag.iter().for_each(BrokenFlag::set);
                 let problem = format!("no answer within {:?}", self.timeout);
-                (None, Outcome::Silent(problem))
+                (None, CommandOutcome::Unanswered(problem))
             }
         };
         if answer.is_none() {
@@ -354,7 +365,7 @@ impl Inner {
         }
         admitted
             .breakers
-            .report(admitted.target, admitted.attempt, outcome);
+            .report(admitted.target, admitted.role, &outcome);
         answer
     }
 
@@ -363,11 +374,11 @@ impl Inner {
     async fn connection(
         &self,
         access: Access,
-        attempt: Attempt,
+        role: CommandRole,
     ) -> Result<Connection, bb8::RunError<RedisError>> {
-        match (access, attempt) {
-            (Access::Write, Attempt::Probe) if !self.is_cluster => self.pool.apart().await,
-            (Access::Read | Access::Write, Attempt::Ordinary | Attempt::Probe) => {
+        match (access, role) {
+            (Access::Write, CommandRole::Probe) if !self.is_cluster => self.pool.for_probe().await,
+            (Access::Read | Access::Write, CommandRole::Normal | CommandRole::Probe) => {
                 self.pool.next().await
             }
         }
@@ -376,7 +387,7 @@ impl Inner {
     /// Why there is no connection.
     fn no_connection(&self) -> String {
         // The error may be from another caller's attempt on the same connection.
-        match self.pool.refusal(self.timeout * 2) {
+        match self.pool.recent_error(self.timeout * 2) {
             Some(problem) => format!("cannot connect: {problem}"),
             None => format!("cannot connect: no answer within {:?}", self.timeout),
         }

@@ -1,49 +1,52 @@
-//! The keys of tips, and hashes of their texts.
-use std::fmt;
+//! One tip to be written: its key, what it is for, and its prompt.
+use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
 
-use super::policy;
-use crate::domain::{Locale, PersonaName, Route, TipKey, TipSubject};
+use super::{hash::bytes_of, policy};
+use crate::domain::{
+    Locale, PersonaName, Prompt, PromptBook, Route, RunBudget, TipKey, TipOrigin, TipSubject,
+};
 
-/// Changes when the fields below, or their order, change.
+/// Changes when the fields of a key, or their order, change.
 const SCHEMA: u64 = 1;
 
-/// SHA-256 of a text.
-pub(super) fn sha256(text: &str) -> [u8; 32] {
-    let mut hash = Context::new(&SHA256);
-    hash.update(text.as_bytes());
-    bytes_of(hash)
+/// One tip to be written.
+#[derive(Clone, Debug)]
+pub(super) struct GenerationRequest {
+    pub(super) key: TipKey,
+    pub(super) origin: TipOrigin,
+    pub(super) prompt: Prompt,
+    /// The run that pays for it, beside the daily budget.
+    pub(super) run_budget: Option<Arc<RunBudget>>,
 }
 
-/// The first 8 bytes of the SHA-256 of a text: enough to tell one prefix from another.
-pub(super) fn short_hash(text: &str) -> [u8; 8] {
-    let hash = sha256(text);
-    hash.first_chunk().copied().unwrap_or_default()
-}
-
-/// The [`short_hash`] of a text that grows, without hashing it anew each time.
-#[derive(Clone)]
-pub(super) struct Growing(Context);
-
-impl Growing {
-    pub(super) fn new() -> Self {
-        Self(Context::new(&SHA256))
-    }
-
-    pub(super) fn push(&mut self, text: &str) {
-        self.0.update(text.as_bytes());
-    }
-
-    pub(super) fn short_hash(&self) -> [u8; 8] {
-        let hash = bytes_of(self.0.clone());
-        hash.first_chunk().copied().unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Growing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Growing({:02x?})", self.short_hash())
+impl GenerationRequest {
+    /// A persona that the book lacks becomes its default.
+    pub(super) fn new(
+        book: &dyn PromptBook,
+        route: Option<&Route>,
+        subject: &TipSubject,
+        locale: &Locale,
+        persona: &PersonaName,
+    ) -> Self {
+        let personas = book.personas();
+        let known = personas.iter().find(|name| *name == persona);
+        let persona = known.or_else(|| personas.first()).unwrap_or(persona);
+        let prompt_version = book.prompt_version();
+        Self {
+            key: tip_key(subject, locale, persona, prompt_version, route),
+            origin: TipOrigin {
+                challenge: subject.challenge,
+                content: subject.content_hash(),
+                locale: locale.clone(),
+                persona: persona.clone(),
+                prompt_version: prompt_version.to_owned(),
+                shown: *locale == Locale::default() && personas.first() == Some(persona),
+            },
+            prompt: book.prompt(subject, locale, persona),
+            run_budget: None,
+        }
     }
 }
 
@@ -99,16 +102,6 @@ impl Fields {
     }
 }
 
-fn bytes_of(hash: Context) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    let digest = hash.finish();
-    // Both are 32 bytes long: SHA-256 has no other length.
-    for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -117,6 +110,48 @@ mod tests {
 
     use super::*;
     use crate::domain::Difficulty;
+
+    struct Voices(Vec<PersonaName>);
+
+    impl PromptBook for Voices {
+        fn prompt_version(&self) -> &'static str {
+            "1"
+        }
+
+        fn personas(&self) -> &[PersonaName] {
+            &self.0
+        }
+
+        fn prompt(&self, _: &TipSubject, _: &Locale, _: &PersonaName) -> Prompt {
+            Prompt {
+                system: String::new(),
+                user: String::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_tip_in_the_default_language_and_voice_is_shown_beside_its_challenge() {
+        let book = Voices(["warm", "brief"].map(|name| name.parse().unwrap()).to_vec());
+        let subject = TipSubject {
+            challenge: Uuid::nil().into(),
+            difficulty: Difficulty::Beginner,
+            title: "Say hello".to_owned(),
+            description: String::new(),
+            static_tip: None,
+        };
+        for (locale, persona, shown) in [
+            ("en", "warm", true),
+            ("en", "nobody", true),
+            ("en", "brief", false),
+            ("de", "warm", false),
+            ("en-GB", "warm", false),
+        ] {
+            let (locale, persona) = (locale.parse().unwrap(), persona.parse().unwrap());
+            let request = GenerationRequest::new(&book, None, &subject, &locale, &persona);
+            assert_eq!(request.origin.shown, shown, "{locale} {persona}");
+        }
+    }
 
     fn subject() -> TipSubject {
         TipSubject {
@@ -143,16 +178,6 @@ mod tests {
     }
 
     /// Whatever may change the text changes the key, and fields cannot be shifted.
-    #[test]
-    fn a_growing_text_has_the_hash_of_the_whole_at_every_moment() {
-        let mut growing = Growing::new();
-        assert_eq!(growing.short_hash(), short_hash(""));
-        for (piece, whole) in [("Say ", "Say "), ("„Hallo“", "Say „Hallo“")] {
-            growing.push(piece);
-            assert_eq!(growing.short_hash(), short_hash(whole));
-        }
-    }
-
     #[test]
     fn every_field_changes_the_key_and_no_field_runs_into_the_next() {
         let plain = subject();
