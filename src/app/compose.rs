@@ -5,6 +5,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
+    access_files::AccessFiles,
     caches::{Caches, shared_redis},
     database,
     dependency_probe::DependencyProbe,
@@ -14,19 +15,20 @@ use super::{
 };
 use crate::{
     cache::{Auditor, CachedCatalog, FeedTask, InvalidationState, ReplicaHeartbeat, SharedCache},
-    config::Config,
+    config::{self, Config},
     domain::{ActiveControls, ChangeFeed, ReplicaId, ReplicaRegistry},
     flags::{FlagSnapshot, Refresher},
     repository::Datastore,
+    server::Connections,
     service::{
         CacheAdminService, CatalogService, ControlsService, EditService, FleetTasks,
         HistoryMetrics, HistoryPruning, WarmService,
     },
     tips::TipService,
     transport::{
-        CacheAdminTransport, CatalogTransport, ChallengesAdminTransport, ControlsTransport, Edge,
-        EdgeSettings, FeatureGate, GeneratedServices, Health, PageTokens, ProtoEncoder,
-        TipsAdminTransport,
+        CacheAdminTransport, CallAccess, CatalogTransport, ChallengesAdminTransport,
+        ControlsTransport, Edge, EdgeSettings, FeatureGate, GeneratedServices, Health, PageTokens,
+        ProtoEncoder, ReflectionPolicy,
     },
 };
 
@@ -44,6 +46,8 @@ pub(super) struct App {
     pub(super) probe: Arc<DependencyProbe>,
     pub(super) history: Arc<HistoryMetrics>,
     pub(super) health: Health,
+    pub(super) access: Arc<AccessFiles>,
+    pub(super) connections: Arc<Connections>,
     pub(super) edge: Edge,
     /// All background work; shutdown waits for it.
     pub(super) tasks: TaskTracker,
@@ -56,7 +60,10 @@ pub(super) struct App {
 impl App {
     /// Builds all parts and starts the background work, which ends with [`Self::stop`].
     pub(super) async fn build(config: &Config) -> Result<Arc<Self>, Error> {
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let (stop, leaving) = (CancellationToken::new(), CancellationToken::new());
+        let connections = Arc::new(Connections::at_most(config.server.max_connections));
+        let access = AccessFiles::load(&config.access, &connections, &tasks, &stop)?;
         let datastore = connected(config).await?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let redis = shared_redis(config, &datastore).await?;
@@ -73,27 +80,19 @@ impl App {
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
         let redis = tip_redis(config, redis.as_ref(), &caches.invalidation)?;
         let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
-        let controls = ControlsService::new(Arc::clone(&flags) as _, Arc::clone(&datastore) as _);
         let health = Health::starting().await;
-        let generated = GeneratedServices::new(
-            &health,
-            edits(&datastore, encoder, page_tokens),
-            cache_admin(&caches, &datastore, (own, name), &tasks),
-            TipsAdminTransport::new(tips.generating.clone(), Arc::clone(&tips.tip_service) as _),
-            ControlsTransport::new(controls),
-        )?;
-        let leaving = CancellationToken::new();
-        let edge = Edge::new(
-            transport,
-            tips.transport(&config.tips),
-            generated,
-            FeatureGate::new(Arc::clone(switches), flags.changes()),
-            edge_settings(config),
-            leaving.clone(),
-        );
-        let shared = caches.shared;
-        let probe =
-            DependencyProbe::new(Arc::clone(&datastore), shared.clone(), config.tips.replicas);
+        let edits = edits(&datastore, encoder, page_tokens);
+        let cache_admin = cache_admin(&caches, &datastore, (own, name), &tasks);
+        let controls = controls(&flags, &datastore);
+        let tips_admin = tips.admin_transport();
+        let generated = GeneratedServices::new(&health, edits, cache_admin, tips_admin, controls)?;
+        let gate = FeatureGate::new(Arc::clone(switches), flags.changes());
+        let guards = (gate, call_access(&access, config.access.reflection));
+        let (streams, settings) = (tips.transport(&config.tips), edge_settings(config));
+        let shutdown = leaving.clone();
+        let edge = Edge::new(transport, streams, generated, guards, settings, shutdown);
+        let replicas = config.tips.replicas;
+        let probe = DependencyProbe::new(Arc::clone(&datastore), caches.shared.clone(), replicas);
         let app = Arc::new(Self {
             probe: Arc::new(probe),
             history: Arc::new(HistoryMetrics::new(config.database.history_retention)),
@@ -102,11 +101,13 @@ impl App {
             feed: caches.feed,
             invalidation: caches.invalidation,
             flags,
-            shared,
+            shared: caches.shared,
             heartbeat,
             tip_service: tips.tip_service,
             writers: Arc::new(tips.writers),
             health,
+            access: Arc::new(access),
+            connections,
             edge,
             tasks,
             leaving,
@@ -121,6 +122,7 @@ impl App {
         // The first poll registers with this status. It confirms nothing: until then no invalidation waits for
         // this replica.
         self.heartbeat.gather().await;
+        self.run_until_stop(Arc::clone(&self.access).keep_reading());
         FeedTask::new(
             Arc::clone(&self.feed),
             Arc::clone(&self.invalidation),
@@ -178,6 +180,21 @@ fn edits(
         encoder,
     );
     ChallengesAdminTransport::new(service, page_tokens)
+}
+
+fn call_access(access: &AccessFiles, reflection: config::ReflectionAccess) -> CallAccess {
+    let control = access.control.clone();
+    let reflection = match reflection {
+        config::ReflectionAccess::On => ReflectionPolicy::Everybody,
+        config::ReflectionAccess::Authenticated => ReflectionPolicy::Known,
+        config::ReflectionAccess::Off => ReflectionPolicy::Nobody,
+    };
+    CallAccess::new(control.map(|control| control as _), reflection)
+}
+
+fn controls(flags: &Arc<FlagSnapshot>, datastore: &Arc<dyn Datastore>) -> ControlsTransport {
+    let service = ControlsService::new(Arc::clone(flags) as _, Arc::clone(datastore) as _);
+    ControlsTransport::new(service)
 }
 
 /// The admin service for the caches of this replica and of the fleet.

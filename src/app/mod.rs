@@ -1,5 +1,6 @@
 //! The composition root: the only module that names both ports and adapters. [`serve()`] runs the server,
 //! `compose` builds it, and the other public functions are the commands that need no server.
+mod access_files;
 mod caches;
 mod clock;
 mod commands;
@@ -10,6 +11,7 @@ mod dependency_probe;
 mod error;
 mod file_descriptors;
 mod health_monitor;
+mod listeners;
 mod ops;
 mod output_file;
 mod reload;
@@ -19,6 +21,7 @@ mod startup_message;
 mod tips;
 mod writers;
 
+pub use crate::access::NewToken;
 pub use caches::redis_rules;
 pub use commands::{
     Fact, Finding, Migrated, Migration, Report, Seeded, Severity, migrate_up, migration_status,

@@ -7,17 +7,11 @@ use crate::{
     domain::PoolState,
     ops::{Check, Pages},
     redis,
-    server::Connections,
     telemetry::{LogQueue, Page, process_metrics},
 };
 
 /// The operator pages of `app`, which serves with the settings `loaded`.
-pub(super) fn pages(
-    app: &Arc<App>,
-    loaded: &Loaded,
-    connections: Arc<Connections>,
-    log: LogQueue,
-) -> Pages {
+pub(super) fn pages(app: &Arc<App>, loaded: &Loaded, log: LogQueue) -> Pages {
     let health = app.health.clone();
     let checks = move || {
         let said = health.said().into_iter();
@@ -26,7 +20,7 @@ pub(super) fn pages(
     };
     let app = Arc::clone(app);
     Pages {
-        metrics: Box::new(move || metrics(&app, &connections, &log)),
+        metrics: Box::new(move || metrics(&app, &log)),
         checks: Box::new(checks),
         settings: format!("{:#}\n", in_force(loaded)).into(),
     }
@@ -34,11 +28,12 @@ pub(super) fn pages(
 
 /// The metrics page. Each module writes its own metrics: a module with new ones adds its line here, and
 /// a row to `docs/metrics.md`.
-fn metrics(app: &App, connections: &Connections, log: &LogQueue) -> String {
+fn metrics(app: &App, log: &LogQueue) -> String {
     let mut page = Page::default();
     replica(app, &mut page);
     app.edge.stats().collect(&mut page);
-    connections.collect(&mut page);
+    app.connections.collect(&mut page);
+    app.access.collect(&mut page);
     app.catalog.collect(&mut page);
     pool(app.datastore.pool(), &mut page);
     redis_clients(app, &mut page);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use tokio::{
+    sync::Notify,
     task::spawn_blocking,
     time::{sleep, timeout},
 };
@@ -29,6 +30,8 @@ pub(super) struct Reload {
     at_start: Vec<EffectiveSetting>,
     /// The tip writers and the service that calls them, once the server is built.
     tips: Option<(Arc<Writers>, Arc<TipService>)>,
+    /// Has the files of certificates and access read again, once the server is built.
+    access: Option<Arc<Notify>>,
     /// When keys were last read because a provider refused one.
     keys_read: Option<Instant>,
 }
@@ -46,6 +49,7 @@ impl Reload {
             log,
             at_start: loaded.entries.clone(),
             tips: None,
+            access: None,
             keys_read: None,
         }
     }
@@ -55,8 +59,16 @@ impl Reload {
         self.tips = Some((writers, tip_service));
     }
 
+    /// Lets a reload have the files of certificates and access read again, by notifying `read_now`.
+    pub(super) fn set_access(&mut self, read_now: Arc<Notify>) {
+        self.access = Some(read_now);
+    }
+
     /// Reads all settings again. If one of them is invalid, nothing changes.
     pub(super) async fn reload(&self) {
+        if let Some(read_now) = &self.access {
+            read_now.notify_one();
+        }
         let Some(loaded) = self.read().await else {
             return;
         };

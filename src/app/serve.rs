@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::try_join_all;
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::TcpListener,
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, timeout},
 };
@@ -22,6 +22,7 @@ use super::{
     error::Error,
     file_descriptors::raise_limit,
     health_monitor::{DEPENDENCIES, HealthMonitor},
+    listeners::Listeners,
     ops::pages,
     output_file::OutputFile,
     reload::{ReadSettings, Reload},
@@ -32,7 +33,7 @@ use crate::{
     config::{Loaded, ServerConfig},
     domain::{CatalogReader, ListQuery, ReadOptions},
     ops::{self, Pages},
-    server::{self, Admission, Connections, ServerSettings},
+    server::ServerSettings,
     telemetry::{Failing, FailureLog, LogFilter, LogQueue},
 };
 
@@ -65,13 +66,10 @@ pub async fn serve(
         log_settings(config);
     }
     raise_limit(config.server.max_connections);
-    let listener = bind(config.server.grpc_addr, "--grpc-addr")?;
-    let addr = listener.local_addr()?;
-    let operators = config.server.ops_addr;
-    let operators = operators.map(|addr| bind(addr, "--ops-addr")).transpose()?;
+    let mut listeners = Listeners::bind(&config.server)?;
+    let listening = Listening::at(&listeners)?;
+    let addr = listening.grpc;
     let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
-    let ops_addr = operators.as_ref().map(TcpListener::local_addr);
-    let ops_addr = ops_addr.transpose()?;
     let app = tokio::select! {
         app = App::build(config) => app?,
         signal = signals.next() => {
@@ -82,21 +80,16 @@ pub async fn serve(
     signals
         .reload
         .set_tips(Arc::clone(&app.writers), Arc::clone(&app.tip_service));
+    signals.reload.set_access(Arc::clone(&app.access.read_now));
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();
-    let edge = app.edge.clone();
-    let facing = move |peer: SocketAddr, admission| match admission {
-        Admission::Ordinary => edge.facing(peer.ip()),
-        Admission::Spare(go) => edge.facing(peer.ip()).for_probes(go),
-    };
-    let open = Arc::new(Connections::at_most(settings.max_connections));
-    if let Some(listener) = operators {
-        start_ops(&app, pages(&app, &loaded, Arc::clone(&open), log), listener)?;
+    if let Some(listener) = listeners.ops.take() {
+        start_ops(&app, pages(&app, &loaded, log), listener)?;
     }
-    let serving = server::serve(listener, facing, settings, open, drain.clone());
+    let (tls, open, tasks) = (app.access.tls.as_ref(), &app.connections, &app.tasks);
     let serving = Serving {
+        drained: listeners.serve(&app.edge, tls, &settings, open, &drain, tasks),
         drain,
-        drained: app.tasks.spawn(serving),
     };
     // Spans of their own tell the log lines of background work from those of calls.
     let warmed = warm(&app).instrument(info_span!("warm"));
@@ -110,33 +103,12 @@ pub async fn serve(
     app.health.set_ready(true).await;
     let monitor = HealthMonitor::new(&app, controls);
     app.run_until_stop(monitor.run().instrument(info_span!("health")));
-    let listening = Listening::at(addr, ops_addr)?;
     greet.unwrap_or_else(|| Box::new(Listening::log))(&listening);
     let signal = tokio::select! {
         Err(error) = write_address(config.server.port_file.clone(), addr) => return Err(error),
         signal = signals.next() => signal,
     };
     stop(app, serving, &config.server, (signal, signals)).await
-}
-
-/// Connections that may wait to be accepted, such as those of all clients of a replica that was replaced.
-/// The system may allow fewer (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;
-
-fn bind(addr: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
-    let listening = || {
-        let socket = match addr {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(addr)?;
-        socket.listen(BACKLOG)
-    };
-    listening().map_err(|error: io::Error| {
-        format!("cannot listen on {addr}: {error}; is another server running there? try {flag}")
-            .into()
-    })
 }
 
 /// Serves the operator pages until all other work has ended.
@@ -197,7 +169,7 @@ async fn write_address(file: Option<PathBuf>, addr: SocketAddr) -> Result<(), Er
 struct Serving {
     /// Stops accepting connections and lets calls finish.
     drain: CancellationToken,
-    drained: JoinHandle<server::Drained>,
+    drained: JoinHandle<usize>,
 }
 
 /// Drains calls first, and only then ends the background work that keeps their answers correct: a replica that
@@ -215,13 +187,13 @@ async fn stop(
         serving.drain.cancel();
         app.leaving.cancel();
         app.health.clone().close(&DEPENDENCIES).await;
-        let drained = serving.drained.await?;
+        let connections_cut = serving.drained.await?;
         app.stop.cancel();
         app.heartbeat.leave().await;
         app.tasks.close();
         let tasks_ended = timeout(TASKS_GRACE, app.tasks.wait()).await.is_ok();
         app.datastore.close().await;
-        tracing::info!(connections_cut = drained.cut, tasks_ended, "stopped");
+        tracing::info!(connections_cut, tasks_ended, "stopped");
         Ok(())
     };
     tokio::select! {

@@ -1,7 +1,9 @@
 //! What the server logs at its start, or prints in a terminal.
 use std::net::SocketAddr;
 
-use super::error::Error;
+use tokio::net::TcpListener;
+
+use super::{error::Error, listeners::Listeners};
 use crate::{
     config::{Config, ProviderConfig},
     domain::PromptBook,
@@ -13,6 +15,10 @@ use crate::{
 pub struct Listening {
     /// The address for callers.
     pub grpc: SocketAddr,
+    /// The address for operators and editors, if they have their own.
+    pub admin: Option<SocketAddr>,
+    /// The address where health alone is served, if there is one.
+    pub health: Option<SocketAddr>,
     /// The address of the operator pages, if it serves any.
     pub ops: Option<SocketAddr>,
     /// The version of the prompts: a hash of their texts.
@@ -25,12 +31,18 @@ pub struct Listening {
 pub type Greet = Box<dyn FnOnce(&Listening) + Send>;
 
 impl Listening {
-    pub(super) fn at(grpc: SocketAddr, ops: Option<SocketAddr>) -> Result<Self, Error> {
+    pub(super) fn at(listeners: &Listeners) -> Result<Self, Error> {
+        let address = |listener: &Option<TcpListener>| {
+            let address = listener.as_ref().map(TcpListener::local_addr);
+            address.transpose()
+        };
         let book = BundledPrompts::load()?;
         let personas = book.personas().iter().map(ToString::to_string);
         Ok(Self {
-            grpc,
-            ops,
+            grpc: listeners.grpc.local_addr()?,
+            admin: address(&listeners.admin)?,
+            health: address(&listeners.health)?,
+            ops: address(&listeners.ops)?,
             prompts: book.prompt_version().to_owned(),
             personas: personas.collect(),
         })
@@ -40,17 +52,21 @@ impl Listening {
     pub(super) fn log(&self) {
         let Self {
             grpc,
+            admin,
+            health,
             ops,
             prompts,
             personas,
         } = self;
         tracing::info!(
             addr = %grpc,
+            admin_addr = admin.map(tracing::field::display),
+            health_addr = health.map(tracing::field::display),
             ops_addr = ops.map(tracing::field::display),
             prompts,
             personas = personas.join(","),
             stop = "SIGTERM, SIGINT or SIGQUIT; calls are finished first",
-            next = format!("challenges-catalog admin cache status --addr {grpc}"),
+            next = format!("challenges-catalog admin cache status --addr {}", admin.unwrap_or(*grpc)),
             "serving"
         );
     }

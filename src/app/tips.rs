@@ -16,7 +16,7 @@ use crate::{
         Abandoned, CallerLimits, Price, ProviderQuota, ProviderSpec, TipParts, TipRedis,
         TipService, TipSettings,
     },
-    transport::{RefreshBy, TipsTransport},
+    transport::{RefreshBy, TipsAdminTransport, TipsTransport},
 };
 
 /// Those who write tips, those who keep them, and those who ask for them.
@@ -24,7 +24,7 @@ pub(super) struct Tips {
     pub(super) tip_service: Arc<TipService>,
     pub(super) service: TipsService,
     /// For operators, who have many written beforehand.
-    pub(super) generating: GenerateTipsService,
+    generating: GenerateTipsService,
     pub(super) writers: Writers,
 }
 
@@ -37,6 +37,11 @@ impl Tips {
             TipRefresh::Nobody => RefreshBy::Nobody,
         };
         TipsTransport::new(self.service.clone(), config.heartbeat, refresh)
+    }
+
+    /// What serves operators.
+    pub(super) fn admin_transport(&self) -> TipsAdminTransport {
+        TipsAdminTransport::new(self.generating.clone(), Arc::clone(&self.tip_service) as _)
     }
 
     /// A tip service that keeps tips in `datastore`, reaches the other replicas through `redis`, and

@@ -127,6 +127,8 @@ mod tests {
         let config = load(&Flags::new(), &environment).unwrap().config;
         let listening = Listening {
             grpc: grpc.parse().unwrap(),
+            admin: None,
+            health: None,
             ops: None,
             prompts: "e1".to_owned(),
             personas: vec!["connell".to_owned()],

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tonic::{
     Code, Request, Response, Status, Streaming, TimeoutExpired,
     metadata::AsciiMetadataValue,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tonic_types::StatusExt;
 
@@ -18,6 +18,8 @@ pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
     let unusable = |error| Failure::caused("cannot use the address", &error).with_code(2);
     let mut endpoint = Endpoint::from_shared(config.addr.clone()).map_err(unusable)?;
     if config.addr.starts_with("https://") {
+        let unusable =
+            |error| Failure::caused("cannot use the certificates for TLS", &error).with_code(2);
         endpoint = endpoint.tls_config(tls(config)).map_err(unusable)?;
     }
     let endpoint = endpoint
@@ -33,7 +35,13 @@ pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
 }
 
 fn tls(config: &ClientConfig) -> ClientTlsConfig {
-    let tls = ClientTlsConfig::new();
+    let tls = match &config.identity {
+        Some((certificate, key)) => {
+            let identity = Identity::from_pem(certificate, key.expose_secret());
+            ClientTlsConfig::new().identity(identity)
+        }
+        None => ClientTlsConfig::new(),
+    };
     match &config.tls_ca {
         Some(certificates) => tls.ca_certificate(Certificate::from_pem(certificates)),
         None => tls.with_native_roots(),
@@ -243,6 +251,7 @@ mod tests {
             timeout: Duration::from_secs(5),
             token: Some("S3CR3T".into()),
             tls_ca: None,
+            identity: None,
             warnings: Vec::new(),
         };
         for request in [request(&config, ()), streamed(&config, ())] {
@@ -265,6 +274,7 @@ mod tests {
             timeout: Duration::from_secs(5),
             token: None,
             tls_ca: None,
+            identity: None,
             warnings: Vec::new(),
         };
         let failure = connect(&config).await.unwrap_err();

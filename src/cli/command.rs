@@ -17,7 +17,7 @@ pub(super) const NAME: &str = env!("CARGO_PKG_NAME");
 const EXITS: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings (see `health` and `verify` for theirs).
 Settings: flags win over the environment, which wins over the file named by --config.
---addr, --timeout, --token-file, --tls-ca and --output (-o) may stand before the command, too.
+--addr, --timeout, --token-file, --tls-ca, --client-cert, --client-key and --output (-o) may stand before the command, too.
 Colour is used on a terminal only, and never when NO_COLOR is set or TERM is dumb.";
 
 /// The whole command line.

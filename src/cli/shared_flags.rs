@@ -4,11 +4,13 @@ use std::ffi::{OsStr, OsString};
 use clap::Command;
 
 /// Those that nearly all commands share, with what they take.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 8] = [
     "--addr",
     "--timeout",
     "--token-file",
     "--tls-ca",
+    "--client-cert",
+    "--client-key",
     "--output",
     "-o",
 ];

@@ -10,7 +10,8 @@ use super::{
     problem::Problems,
     reader::{Flags, Reader, ValueSources},
     secret_file::open_to_others,
-    settings::{ADDR, CallConfig, TLS_CA, TOKEN_FILE},
+    setting::Setting,
+    settings::{ADDR, CLIENT_CERT, CLIENT_KEY, CallConfig, TLS_CA, TOKEN_FILE},
     text,
 };
 
@@ -25,6 +26,8 @@ pub struct ClientConfig {
     pub token: Option<SecretString>,
     /// Certificates of authorities, in PEM; absent for those that the machine trusts.
     pub tls_ca: Option<String>,
+    /// The certificate to show, and its key, in PEM.
+    pub identity: Option<(String, SecretString)>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<String>,
 }
@@ -61,27 +64,55 @@ impl ClientConfig {
             .transpose()
             .map_err(|problem| refuse(&TLS_CA, problem))
             .ok();
-        if let (Some(addr), Some(Some(_))) = (&addr, &tls_ca)
-            && !is_tls(addr)
-        {
-            refuse(
-                &TLS_CA,
-                format!("goes with an address https://…, not {addr}"),
-            );
+        let identity = identity(&given)
+            .map_err(|(setting, problem)| refuse(setting, problem))
+            .ok();
+        let needs_tls = [
+            (&TLS_CA, matches!(&tls_ca, Some(Some(_)))),
+            (&CLIENT_CERT, matches!(&identity, Some(Some(_)))),
+        ];
+        for (setting, is_given) in needs_tls {
+            if let Some(addr) = addr.as_ref().filter(|addr| is_given && !is_tls(addr)) {
+                refuse(
+                    setting,
+                    format!("goes with an address https://…, not {addr}"),
+                );
+            }
         }
         let file = given.token_file.as_deref();
         let warning = file.and_then(|file| open_to_others(&file.to_string_lossy()));
-        match (addr, token, tls_ca) {
-            (Some(addr), Some(token), Some(tls_ca)) if reader.problems.is_empty() => Ok(Self {
-                addr,
-                timeout: given.timeout,
-                token,
-                tls_ca,
-                warnings: warning.into_iter().collect(),
-            }),
+        match (addr, token, tls_ca, identity) {
+            (Some(addr), Some(token), Some(tls_ca), Some(identity))
+                if reader.problems.is_empty() =>
+            {
+                Ok(Self {
+                    addr,
+                    timeout: given.timeout,
+                    token,
+                    tls_ca,
+                    identity,
+                    warnings: warning.into_iter().collect(),
+                })
+            }
             _ => Err(Problems(reader.problems)),
         }
     }
+}
+
+/// The certificate to show and its key, or which setting is wrong with them.
+fn identity(
+    given: &CallConfig,
+) -> Result<Option<(String, SecretString)>, (&'static Setting, String)> {
+    let (cert, key) = match (&given.client_cert, &given.client_key) {
+        (Some(cert), Some(key)) => (cert, key),
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err((&CLIENT_CERT, "needs client_key as well".to_owned())),
+        (None, Some(_)) => return Err((&CLIENT_KEY, "needs client_cert as well".to_owned())),
+    };
+    let certificate = text::certificates(&cert.to_string_lossy());
+    let certificate = certificate.map_err(|problem| (&CLIENT_CERT, problem))?;
+    let key = read_text(key).map_err(|problem| (&CLIENT_KEY, problem))?;
+    Ok(Some((certificate, key.into())))
 }
 
 const TLS: &str = "https://";

@@ -1,15 +1,15 @@
 //! All settings in force, or all that is wrong with them: flags over environment over file over default.
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
-    DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file,
+    DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file, listeners,
     problem::Problems,
     providers,
     reader::{EffectiveSetting, Flags, Origin, Reader, ValueSources},
     setting::{OWN, Setting, suggest},
     settings::{
-        AUTO_MIGRATE, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN, DatabaseConfig,
-        FEED_POLL_INTERVAL, GRPC_ADDR, INSECURE, LogConfig, MAX_STALENESS, OPS_ADDR, REDIS_TLS_CA,
+        AUTO_MIGRATE, AccessConfig, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN,
+        DatabaseConfig, FEED_POLL_INTERVAL, GRPC_ADDR, LogConfig, MAX_STALENESS, REDIS_TLS_CA,
         REDIS_URL, RedisConfig, RowsConfig, SHUTDOWN_DELAY, ServerConfig, TipsConfig, all,
     },
     text::is_loopback,
@@ -32,8 +32,10 @@ pub struct Config {
     pub tips: TipsConfig,
     /// What holds where operators decided nothing anew.
     pub controls: ConfiguredControls,
-    /// The listener and its limits.
+    /// The listeners and their limits.
     pub server: ServerConfig,
+    /// Who may come in.
+    pub access: AccessConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -113,6 +115,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let providers = providers::providers(reader);
     let tips = TipsConfig::read(reader);
     let server = ServerConfig::read(reader);
+    let access = AccessConfig::read(reader);
     let log = LogConfig::read(reader);
     let rows = RowsConfig::read(reader);
     let flags = controls::flags(reader);
@@ -138,6 +141,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         tips,
         controls,
         server: server?,
+        access: access?,
         log: log?,
     })
 }
@@ -175,38 +179,11 @@ fn check_together(reader: &mut Reader<'_>) {
         let problem = format!("must be less than half of max_staleness ({staleness}), not {poll}");
         reader.refuse(&FEED_POLL_INTERVAL, problem);
     }
-    let (grpc, ops) = (
-        reader.value::<SocketAddr>(&GRPC_ADDR),
-        reader.value(&OPS_ADDR).flatten(),
-    );
-    let is_insecure = reader.value(&INSECURE).unwrap_or(true);
-    for (setting, addr) in [(&GRPC_ADDR, grpc), (&OPS_ADDR, ops)] {
-        if let Some(addr) = addr.filter(|addr| !is_insecure && !is_loopback(*addr)) {
-            let problem = format!(
-                "{addr} can be reached from other machines, and calls need no credentials; \
-                 use a loopback address such as 127.0.0.1:{}, or allow it with --insecure",
-                addr.port()
-            );
-            reader.refuse(setting, problem);
-        }
-    }
-    if let (Some(grpc), Some(ops)) = (grpc, ops)
-        && is_shared(grpc, ops)
-    {
-        let problem = format!("{ops} is where gRPC is served ({grpc}); use another port");
-        reader.refuse(&OPS_ADDR, problem);
-    }
+    listeners::check(reader);
 }
 
 fn pair<A: Value, B: Value>(reader: &Reader<'_>, [one, other]: [&Setting; 2]) -> Option<(A, B)> {
     reader.value(one).zip(reader.value(other))
-}
-
-/// Whether both are one address: the ops pages must not share that of gRPC, where callers would see them.
-fn is_shared(grpc: SocketAddr, ops: SocketAddr) -> bool {
-    let any_address = grpc.ip().is_unspecified() || ops.ip().is_unspecified();
-    let same_address = any_address || grpc.ip() == ops.ip();
-    grpc.port() != 0 && grpc.port() == ops.port() && same_address
 }
 
 fn warnings(config: &Config, environment: &EnvVars) -> Vec<String> {
@@ -220,6 +197,16 @@ fn warnings(config: &Config, environment: &EnvVars) -> Vec<String> {
     }
     let has_providers = config.providers.anthropic.is_some() || config.providers.openai.is_some();
     let has_budget = config.tips.daily_budget_micro_usd.is_some();
+    let is_plain = config.access.tls_cert.is_none();
+    if config.access.access_file.is_some()
+        && is_plain
+        && !config.server.grpc_addr.ip().is_loopback()
+    {
+        warnings.push(
+            "CATALOG_ACCESS_FILE is set without TLS: tokens travel in plain text on a network that others reach"
+                .to_owned(),
+        );
+    }
     if has_providers && !has_budget && !config.server.grpc_addr.ip().is_loopback() {
         warnings.push(
             "CATALOG_TIP_DAILY_BUDGET is not set: whoever reaches this server can have tips written for any amount"

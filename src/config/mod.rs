@@ -10,6 +10,7 @@ mod database_url;
 mod describe;
 mod env_vars;
 mod file;
+mod listeners;
 mod load;
 mod problem;
 mod provider;
@@ -39,8 +40,10 @@ pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;
 pub use setting::{Section, Setting};
 pub use settings::{
-    CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, LOG_FILTER, LogConfig,
+    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, LOG_FILTER, LogConfig,
     ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
 };
-pub use value::{AbandonedTips, LogFormat, TipRefresh, TokenLimitField};
+pub use value::{
+    AbandonedTips, ClientAuth, LogFormat, ReflectionAccess, TipRefresh, TokenLimitField,
+};
 pub use value_kind::ValueKind;

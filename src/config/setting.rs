@@ -28,8 +28,10 @@ pub enum Section {
     Tips,
     /// What operators may decide anew.
     Flags,
-    /// The listener and its limits.
+    /// The listeners and their limits.
     Server,
+    /// Who may come in, and how the way there is encrypted.
+    Access,
     /// What is written to standard error.
     Log,
     /// The commands that call a server.
@@ -49,6 +51,7 @@ impl Section {
             Self::Tips => "Tips",
             Self::Flags => "Feature flags",
             Self::Server => "Server",
+            Self::Access => "Access",
             Self::Log => "Log",
             Self::Client => "Client",
         }

@@ -9,7 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::LazyLock, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    AbandonedTips, DatabaseUrl, LogFormat, ProviderUrl, RedisUrl, TipRefresh, TokenLimitField,
+    AbandonedTips, ClientAuth, DatabaseUrl, LogFormat, ProviderUrl, RedisUrl, ReflectionAccess,
+    TipRefresh, TokenLimitField,
     provider::{ends_before_completions, ends_before_messages, is_model},
     reader::Reader,
     setting::{
@@ -79,6 +80,7 @@ pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         ProviderTimeouts::SETTINGS,
         TipsConfig::SETTINGS,
         ServerConfig::SETTINGS,
+        AccessConfig::SETTINGS,
         LogConfig::SETTINGS,
         RowsConfig::SETTINGS,
     ];
@@ -324,10 +326,18 @@ settings! {
 settings! {
     /// The listener and its limits.
     pub ServerConfig: Server {
-        /// Where gRPC is served; an address that others can reach also needs --insecure
+        /// Where gRPC is served; an address that others can reach needs tls-cert and access-file,
+        /// or --insecure
         GRPC_ADDR grpc_addr: SocketAddr =
             text("ADDR", "IP:PORT or localhost:PORT; port 0 is any free one")
             .or("127.0.0.1:50051");
+        /// Where the services for operators and editors are served, beside all others; they are then
+        /// no longer on grpc-addr
+        ADMIN_ADDR admin_addr: Option<SocketAddr> =
+            text("ADDR", "IP:PORT or localhost:PORT; port 0 is any free one");
+        /// Where health alone is served, in plain text and to everybody, such as for the kubelet
+        HEALTH_ADDR health_addr: Option<SocketAddr> =
+            text("ADDR", "IP:PORT or localhost:PORT; port 0 is any free one");
         /// Serves in plain text and without credentials on addresses that others can reach
         INSECURE insecure: bool = switch().or("false");
         /// Where /metrics and other pages for operators are served; not on grpc-addr, and to others
@@ -359,6 +369,29 @@ settings! {
         /// How long calls on an old connection may take to end
         CONNECTION_AGE_GRACE connection_age_grace: Duration = duration(SECOND, 3_600 * SECOND)
             .or("1m");
+    }
+}
+
+settings! {
+    /// Who may come in, and how the way there is encrypted.
+    pub AccessConfig: Access {
+        /// The certificate that callers are shown, and those that lead to its authority; read again
+        /// every 10 s
+        TLS_CERT tls_cert: Option<PathBuf> = text("FILE", "a PEM file").checked(is_certificates);
+        /// The key of that certificate
+        TLS_KEY tls_key: Option<PathBuf> = text("FILE", "a PEM file");
+        /// The authorities that may certify callers
+        TLS_CLIENT_CA tls_client_ca: Option<PathBuf> = text("FILE", "a PEM file")
+            .checked(is_certificates);
+        /// Whether callers must show a certificate of tls-client-ca
+        TLS_CLIENT_AUTH tls_client_auth: ClientAuth =
+            text("WHETHER", "none, request or required").or("none");
+        /// Who may call what: tokens, certificates and issuers of tokens, each with a role; read again
+        /// every 10 s. Without it everybody may call everything
+        ACCESS_FILE access_file: Option<PathBuf> = text("FILE", "a TOML file");
+        /// Who may list the services and read their contract by reflection
+        REFLECTION reflection: ReflectionAccess =
+            text("WHO", "on, authenticated or off").or("on");
     }
 }
 
@@ -396,5 +429,9 @@ settings! {
             text("FILE", "a file that holds a token, on one line");
         /// Whom to trust behind https://, instead of those that the machine trusts
         TLS_CA tls_ca: Option<PathBuf> = text("FILE", "a file of certificates in PEM");
+        /// The certificate to show to a server that asks for one
+        CLIENT_CERT client_cert: Option<PathBuf> = text("FILE", "a file of certificates in PEM");
+        /// The key of that certificate
+        CLIENT_KEY client_key: Option<PathBuf> = text("FILE", "a PEM file");
     }
 }

@@ -140,6 +140,24 @@ words! {
         /// The provider is told to stop.
         Abort = "abort",
     }
+    /// Whether callers show certificates.
+    ClientAuth {
+        /// They are not asked.
+        None = "none",
+        /// They may.
+        Request = "request",
+        /// They must.
+        Required = "required",
+    }
+    /// Who may use server reflection.
+    ReflectionAccess {
+        /// Everybody.
+        On = "on",
+        /// Whoever is known, in any role.
+        Authenticated = "authenticated",
+        /// Nobody: there is none.
+        Off = "off",
+    }
     /// What the limit of tokens is called in orders.
     TokenLimitField {
         /// `max_tokens`.

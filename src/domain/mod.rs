@@ -1,5 +1,6 @@
 //! What the product is about, in its own words: challenges, the versions of
 //! the catalog they stand in, and the ports that adapters fill. No I/O.
+mod access;
 mod answer;
 mod cache_status;
 mod challenge;
@@ -32,6 +33,9 @@ mod tip_stream;
 mod tip_writer;
 mod version;
 
+pub use access::{
+    Authenticator, CallRate, CredentialError, Credentials, Identity, Principal, Role,
+};
 pub use answer::{Answer, Etag, Freshness, Source};
 pub use cache_status::{
     CacheMode, CacheStatus, CacheStatusSource, DatabaseProbe, DatabaseStatus, HitRatio, Latency,

@@ -18,6 +18,7 @@ use super::{
 pub struct CallerId(pub String);
 
 impl CallerId {
+    const NAME_MAX_BYTES: usize = 128;
     /// What a name must be by which a caller may be known, in bytes of ASCII.
     pub const NAME_RULE: &'static str = "must be 1 to 128 letters, digits and -_.:/+=@";
 
@@ -25,7 +26,23 @@ impl CallerId {
     #[must_use]
     pub fn is_name(text: &str) -> bool {
         let is_ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
-        (1..=128).contains(&text.len()) && text.bytes().all(is_ordinary)
+        (1..=Self::NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_ordinary)
+    }
+
+    /// A name like `text`, in which each byte that may not stand in a name is `=` and two digits.
+    #[must_use]
+    pub fn name_like(text: &str) -> String {
+        let byte = |byte: u8| {
+            let own = char::from(byte).to_string();
+            if Self::is_name(&own) && byte != b'=' {
+                own
+            } else {
+                format!("={byte:02X}")
+            }
+        };
+        let mut name: String = text.bytes().map(byte).collect();
+        name.truncate(Self::NAME_MAX_BYTES);
+        name
     }
 }
 

@@ -24,6 +24,10 @@ fn settings(stall_timeout: Duration) -> ServerSettings {
     }
 }
 
+fn plain(socket: TcpListener) -> Listener {
+    Listener { socket, tls: None }
+}
+
 /// Serves `answer` to everybody while a client, with a window of so many bytes, makes one call; gives what
 /// `take` makes of the answer's body, and how many calls were ended for taking nothing for `stall_timeout`.
 async fn called<T>(
@@ -35,11 +39,11 @@ async fn called<T>(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
     let (open, stop) = (Arc::new(Connections::default()), CancellationToken::new());
-    let service = move |_: SocketAddr, _| {
+    let service = move |_: Peer, _| {
         service_fn(move |_| ready(Ok::<_, Infallible>(Response::new(Full::new(answer)))))
     };
     let settings = settings(stall_timeout);
-    let server = serve(listener, service, settings, Arc::clone(&open), stop);
+    let server = serve(plain(listener), service, settings, Arc::clone(&open), stop);
     let calling = async {
         let mut client = http2::Builder::new(TokioExecutor::new());
         client.initial_stream_window_size(window);
@@ -130,8 +134,9 @@ async fn a_connection_with_many_calls_lets_others_have_their_turn() {
     let probe = asks(addr, "probe", 1).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let before_probe = Arc::new(AtomicUsize::new(usize::MAX));
-    let service = |_: SocketAddr, _| {
-        let (answered, before_probe) = (Arc::clone(&answered), Arc::clone(&before_probe));
+    let (answered_in, before_in) = (Arc::clone(&answered), Arc::clone(&before_probe));
+    let service = move |_: Peer, _| {
+        let (answered, before_probe) = (Arc::clone(&answered_in), Arc::clone(&before_in));
         service_fn(move |request: Request<_>| {
             if request.uri().path().starts_with("/probe") {
                 before_probe.store(answered.load(Relaxed), Relaxed);
@@ -145,7 +150,7 @@ async fn a_connection_with_many_calls_lets_others_have_their_turn() {
     };
     let open = Arc::new(Connections::default());
     let server = serve(
-        listener,
+        plain(listener),
         service,
         settings(Duration::from_mins(1)),
         open,

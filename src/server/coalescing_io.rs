@@ -7,24 +7,31 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection's socket that gathers what is written to it until [`CoalescingIo::send`].
 ///
 /// HTTP/2 flushes after every frame, and each flush would be a system call: nearly two for
 /// each answer, which cost more than all else about it. Coalesced, the answers that are ready
-/// at one time leave in one call. Clones are the same socket.
-#[derive(Clone)]
-pub(super) struct CoalescingIo(Arc<Mutex<Socket>>);
+/// at one time leave in one call, and with TLS in as few records as they fit in. Clones are the
+/// same socket.
+pub(super) struct CoalescingIo<S>(Arc<Mutex<Socket<S>>>);
 
-struct Socket {
-    stream: TcpStream,
+impl<S> Clone for CoalescingIo<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Socket<S> {
+    stream: S,
     /// What is to be sent; the first `sent` bytes of it have been.
     gathered: Vec<u8>,
     sent: usize,
+    /// Whether the stream may hold back what was written to it, as TLS does.
+    is_unflushed: bool,
+    /// Bytes that came.
+    received: u64,
     /// Bytes that came and that were sent.
     moved: u64,
     /// How much may still be read in this turn.
@@ -35,12 +42,14 @@ struct Socket {
 /// When so much is gathered, it is sent first.
 const GATHERED_MAX_BYTES: usize = 64 << 10;
 
-impl CoalescingIo {
-    pub(super) fn new(stream: TcpStream, spare: BufferPool) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
+    pub(super) fn new(stream: S, spare: BufferPool) -> Self {
         Self(Arc::new(Mutex::new(Socket {
             stream,
             gathered: Vec::new(),
             sent: 0,
+            is_unflushed: false,
+            received: 0,
             moved: 0,
             readable: usize::MAX,
             spare,
@@ -73,12 +82,17 @@ impl CoalescingIo {
         self.socket().moved
     }
 
-    fn socket(&self) -> MutexGuard<'_, Socket> {
+    /// How many bytes came so far.
+    pub(super) fn received(&self) -> u64 {
+        self.socket().received
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Socket<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Socket {
+impl<S: AsyncWrite + Unpin> Socket<S> {
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest @ [_, ..]) = self.gathered.get(self.sent..) {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
@@ -92,6 +106,11 @@ impl Socket {
         if self.sent > 0 {
             self.sent = 0;
             self.spare.put(mem::take(&mut self.gathered));
+            self.is_unflushed = true;
+        }
+        if self.is_unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -114,7 +133,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for CoalescingIo {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -137,13 +156,14 @@ impl AsyncRead for CoalescingIo {
             polled
         };
         let came = into.filled().len() - before;
+        socket.received += came as u64;
         socket.moved += came as u64;
         socket.readable -= came;
         polled
     }
 }
 
-impl AsyncWrite for CoalescingIo {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingIo<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -217,12 +237,12 @@ mod tests {
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
     };
 
     use super::*;
 
-    async fn pair() -> (CoalescingIo, BufferPool, TcpStream) {
+    async fn pair() -> (CoalescingIo<TcpStream>, BufferPool, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (stream, _) = listener.accept().await.unwrap();

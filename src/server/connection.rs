@@ -3,7 +3,10 @@ use std::{
     convert::Infallible,
     error::Error,
     future::poll_fn,
+    io,
+    net::SocketAddr,
     pin::{Pin, pin},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -14,15 +17,20 @@ use http_body::Body;
 use hyper::{server::conn::http2, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ServerSettings,
     coalescing_io::{BufferPool, CoalescingIo},
+    handshake::handshake,
+    handshake_failures::HandshakeFailures,
     inline_executor::InlineExecutor,
+    peer::Peer,
+    tls::Tls,
     waits::{RequestBody, Telling},
 };
 
@@ -85,26 +93,93 @@ pub(super) enum End {
     Cut,
 }
 
-/// Serves one connection until it ends, is too old, or `stop` was asked for and `force` came.
+/// What all connections of a listener have in common.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) settings: ServerSettings,
+    /// TLS, where it is spoken.
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) failures: Arc<HandshakeFailures>,
+    pub(super) buffers: BufferPool,
+    /// Asks connections to finish.
+    pub(super) stop: CancellationToken,
+    /// Cuts them.
+    pub(super) force: CancellationToken,
+}
+
+/// What HTTP/2 clients send before all else is so long.
+const PREFACE_BYTES: u64 = 24;
+/// The first byte of a TLS handshake; HTTP/2 begins with a letter.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Serves one connection until it ends, is too old, or is asked to stop and then forced to.
 ///
-/// `calls` runs its calls.
+/// `service` is made for the caller when it is known, and `calls` runs its calls.
 pub(super) async fn serve<S: Served>(
-    (stream, spare): (TcpStream, BufferPool),
-    service: S,
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: impl FnOnce(Peer) -> S,
     calls: InlineExecutor,
-    settings: ServerSettings,
-    stop: CancellationToken,
-    force: CancellationToken,
+    context: Context,
 ) -> End {
-    // Nothing comes from a port scanner: a client that speaks HTTP/2 speaks first.
+    // Nothing comes from a port scanner: a client speaks first, be it TLS or HTTP/2.
     let mut byte = [0];
-    let first_byte = timeout(settings.handshake_timeout, stream.peek(&mut byte));
+    let deadline = Instant::now() + context.settings.handshake_timeout;
+    let first_byte = timeout_at(deadline, stream.peek(&mut byte));
     // Nor does anything of its own hold up the shutdown.
-    let first_byte = stop.run_until_cancelled(first_byte).await;
+    let first_byte = context.stop.run_until_cancelled(first_byte).await;
     let spoke = matches!(first_byte, Some(Ok(Ok(1..))));
     if !spoke || stream.set_nodelay(true).is_err() {
         return End::Finished;
     }
+    let Some(tls) = context.tls.clone() else {
+        if byte == [TLS_HANDSHAKE] {
+            context.failures.tls_on_plaintext(peer.ip());
+            let _ = timeout_at(deadline, answer_in_plain_text(stream)).await;
+            return End::Finished;
+        }
+        let service = service(Peer::plain(peer));
+        return serve_http2(stream, service, calls, context).await;
+    };
+    let secured = handshake(&tls, stream, peer.ip(), deadline);
+    let secured = context.stop.run_until_cancelled(secured).await;
+    let Some(Some(secured)) = secured else {
+        return End::Finished;
+    };
+    let service = service(Peer {
+        address: peer,
+        certificate: secured.certificate,
+    });
+    // Boxed, so that connections without TLS do not pay for the room that it needs.
+    Box::pin(serve_http2(secured.stream, service, calls, context)).await
+}
+
+/// Tells a client that speaks TLS that nobody here does: by an answer that is none in TLS, as its library then says.
+async fn answer_in_plain_text(mut stream: TcpStream) -> io::Result<()> {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(ANSWER).await?;
+    stream.shutdown().await?;
+    // What the client sent is read: unread, it would turn the end of the connection into a reset, and the
+    // answer would be lost.
+    let mut sent = [0; 1024];
+    while stream.read(&mut sent).await? > 0 {}
+    Ok(())
+}
+
+async fn serve_http2<S: Served>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    service: S,
+    calls: InlineExecutor,
+    context: Context,
+) -> End {
+    let Context {
+        settings,
+        buffers,
+        stop,
+        force,
+        ..
+    } = context;
     let mut builder = http2::Builder::new(calls.clone());
     builder
         .timer(TokioTimer::new())
@@ -117,7 +192,7 @@ pub(super) async fn serve<S: Served>(
         .initial_stream_window_size(WINDOW_BYTES)
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
-    let socket = CoalescingIo::new(stream, spare);
+    let socket = CoalescingIo::new(stream, buffers);
     let service = Telling(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
 
@@ -131,6 +206,7 @@ pub(super) async fn serve<S: Served>(
         // A connection that broke has nothing to tell anyone.
         () = gathering(connection.as_mut(), &socket, &calls) => return End::Finished,
         () = sleep(age) => Some(settings.max_connection_age_grace),
+        () = no_preface(&socket, settings.handshake_timeout) => return End::Finished,
         () = stop.cancelled() => None,
     };
     connection.as_mut().graceful_shutdown();
@@ -148,9 +224,20 @@ pub(super) async fn serve<S: Served>(
     }
 }
 
+/// Waits until a client has had `limit` to say that it speaks HTTP/2, and has not; for ever if it has.
+async fn no_preface<S: AsyncRead + AsyncWrite + Unpin>(socket: &CoalescingIo<S>, limit: Duration) {
+    sleep(limit).await;
+    if socket.received() >= PREFACE_BYTES {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Waits until a client is as good as gone: it says nothing and takes nothing, though it was asked
 /// to come to an end, and no call waits for this replica.
-async fn nobody_there(socket: &CoalescingIo, calls: &InlineExecutor) {
+async fn nobody_there<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &CoalescingIo<S>,
+    calls: &InlineExecutor,
+) {
     let (mut before, mut quiet) = (socket.moved(), 0);
     while quiet < LOOKS {
         sleep(QUIET / LOOKS).await;
@@ -172,9 +259,9 @@ const BULK_TURN_BYTES: usize = 16 << 10;
 ///
 /// While other calls wait, tasks that are ready go first: what Redis or the database has told
 /// several calls at once leaves in one write, and not in one for each.
-async fn gathering<C: Future>(
+async fn gathering<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Pin<&mut C>,
-    socket: &CoalescingIo,
+    socket: &CoalescingIo<S>,
     calls: &InlineExecutor,
 ) {
     let mut went_last = false;

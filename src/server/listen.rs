@@ -21,8 +21,11 @@ use super::{
     ServerSettings,
     coalescing_io::BufferPool,
     connection::{self, End, Served},
+    handshake_failures::HandshakeFailures,
     inline_executor::InlineExecutor,
     newest::Newest,
+    peer::Peer,
+    tls::Tls,
 };
 use crate::telemetry::{Counter, Failing, FailureLog, Page};
 
@@ -35,6 +38,8 @@ pub struct Connections {
     refused: Counter,
     most: usize,
     stalled: Arc<Counter>,
+    /// TLS handshakes that failed.
+    pub handshake_failures: Arc<HandshakeFailures>,
 }
 
 impl Connections {
@@ -70,6 +75,7 @@ impl Connections {
             "Calls that were cut off because their caller read nothing of the answer for 30 s.",
         )
         .sample(&[], self.stalled.get());
+        self.handshake_failures.collect(page);
     }
 }
 
@@ -95,12 +101,20 @@ const SPARE: usize = 64;
 /// A spare connection ends after this.
 const SPARE_AGE: Duration = Duration::from_secs(5);
 
+/// A socket that listens, and what is spoken on its connections.
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// TLS, or plain text.
+    pub tls: Option<Arc<Tls>>,
+}
+
 /// Serves on `listener` until `stop`, each connection with what `service` makes for its peer; then
 /// stops accepting, tells every connection to finish, and cuts what has not finished after the
 /// grace. Counts its connections in `open`.
 pub async fn serve<S: Served>(
-    listener: TcpListener,
-    service: impl Fn(SocketAddr, Admission) -> S,
+    listener: Listener,
+    service: impl Fn(Peer, Admission) -> S + Clone + Send + 'static,
     settings: ServerSettings,
     open: Arc<Connections>,
     stop: CancellationToken,
@@ -109,22 +123,31 @@ pub async fn serve<S: Served>(
         room: Arc::new(Semaphore::new(settings.max_connections)),
         crowd: Newest::of(SPARE),
         full: FailureLog::default(),
-        settings,
-        open,
-        buffers: BufferPool::default(),
         running: TaskTracker::new(),
         cut: Arc::default(),
-        stop: stop.clone(),
-        force: CancellationToken::new(),
+        context: connection::Context {
+            settings,
+            tls: listener.tls,
+            failures: Arc::clone(&open.handshake_failures),
+            buffers: BufferPool::default(),
+            stop: stop.clone(),
+            force: CancellationToken::new(),
+        },
+        open,
     };
-    let accepting = accept(&listener, |stream, peer| {
-        match Arc::clone(&serving.room).try_acquire_owned() {
-            Ok(permit) => serving.take(stream, service(peer, Admission::Ordinary), permit),
-            Err(_) => serving.refuse(stream, |go| service(peer, Admission::Spare(go))),
+    let accepting = accept(&listener.socket, |stream, peer| {
+        let service = service.clone();
+        if let Ok(permit) = Arc::clone(&serving.room).try_acquire_owned() {
+            let service = move |peer| service(peer, Admission::Ordinary);
+            serving.take((stream, peer), service, permit);
+        } else {
+            let go = stop.child_token();
+            let admission = Admission::Spare(go.clone());
+            serving.refuse((stream, peer), move |peer| service(peer, admission), go);
         }
     });
     stop.run_until_cancelled(accepting).await;
-    drop(listener);
+    drop(listener.socket);
     serving.end().await
 }
 
@@ -133,23 +156,28 @@ struct Serving {
     room: Arc<Semaphore>,
     crowd: Newest,
     full: FailureLog,
-    settings: ServerSettings,
     open: Arc<Connections>,
-    buffers: BufferPool,
     running: TaskTracker,
     cut: Arc<AtomicUsize>,
-    stop: CancellationToken,
-    force: CancellationToken,
+    context: connection::Context,
 }
 
+/// A connection as it was accepted.
+type Accepted = (TcpStream, SocketAddr);
+
 impl Serving {
-    fn take<S: Served>(&self, stream: TcpStream, service: S, permit: OwnedSemaphorePermit) {
+    fn take<S: Served>(
+        &self,
+        accepted: Accepted,
+        service: impl FnOnce(Peer) -> S + Send + 'static,
+        permit: OwnedSemaphorePermit,
+    ) {
         if let Some(Failing { failures, lasted }) = self.full.worked() {
             tracing::info!(failures, ?lasted, "there are connections again");
         }
         self.open.opened.add(1);
         let (open, cut) = (Arc::clone(&self.open), Arc::clone(&self.cut));
-        let served = self.connection(stream, service, self.settings.clone(), self.stop.clone());
+        let served = self.connection(accepted, service, self.context.clone());
         self.running.spawn(async move {
             if served.await == End::Cut {
                 cut.fetch_add(1, Relaxed);
@@ -159,45 +187,48 @@ impl Serving {
         });
     }
 
-    /// Serves a connection that is too many, with what `service` makes of what asks it to go.
+    /// Serves a connection that is too many with `service`, until `go` asks it to leave.
     fn refuse<S: Served>(
         &mut self,
-        stream: TcpStream,
-        service: impl FnOnce(CancellationToken) -> S,
+        accepted: Accepted,
+        service: impl FnOnce(Peer) -> S + Send + 'static,
+        go: CancellationToken,
     ) {
         self.open.refused.add(1);
         if let Some(Failing { failures, lasted }) = self.full.failed() {
             tracing::warn!(
-                most = self.settings.max_connections,
+                most = self.context.settings.max_connections,
                 failures,
                 ?lasted,
                 "all connections are taken: further clients get OVERLOADED, and health checks"
             );
         }
-        let go = self.stop.child_token();
-        let service = service(go.clone());
-        let served = self.connection(stream, service, self.settings.spare(), go);
+        let context = connection::Context {
+            settings: self.context.settings.spare(),
+            stop: go,
+            ..self.context.clone()
+        };
+        let served = self.connection(accepted, service, context);
         self.running.spawn(self.crowd.one_more(served.map(drop)));
     }
 
-    fn connection<S: Served>(
+    fn connection<S: Served, F: FnOnce(Peer) -> S + Send + 'static>(
         &self,
-        stream: TcpStream,
-        service: S,
-        settings: ServerSettings,
-        stop: CancellationToken,
-    ) -> impl Future<Output = End> + Send + 'static + use<S> {
-        let calls = InlineExecutor::new(settings.stall_timeout, Arc::clone(&self.open.stalled));
-        let socket = (stream, self.buffers.clone());
-        connection::serve(socket, service, calls, settings, stop, self.force.clone())
+        (stream, peer): Accepted,
+        service: F,
+        context: connection::Context,
+    ) -> impl Future<Output = End> + Send + 'static + use<S, F> {
+        let stalled = Arc::clone(&self.open.stalled);
+        let calls = InlineExecutor::new(context.settings.stall_timeout, stalled);
+        connection::serve(stream, peer, service, calls, context)
     }
 
     /// Waits for all of them, and cuts them after the grace.
     async fn end(self) -> Drained {
         self.running.close();
-        let finished = timeout(self.settings.shutdown_grace, self.running.wait());
+        let finished = timeout(self.context.settings.shutdown_grace, self.running.wait());
         if finished.await.is_err() {
-            self.force.cancel();
+            self.context.force.cancel();
             self.running.wait().await;
         }
         Drained {

@@ -2,14 +2,21 @@
 //! service: what it serves is handed in.
 mod coalescing_io;
 mod connection;
+mod handshake;
+mod handshake_failures;
 mod inline_executor;
 mod listen;
 mod newest;
+mod peer;
 mod settings;
+mod tls;
 mod waits;
 
 pub use connection::Served;
-pub use listen::{Admission, Connections, Drained, serve};
+pub use handshake_failures::HandshakeFailures;
+pub use listen::{Admission, Connections, Drained, Listener, serve};
 pub use newest::Newest;
+pub use peer::Peer;
 pub use settings::ServerSettings;
+pub use tls::{ClientCertificates, Tls, TlsError, TlsMaterial};
 pub use waits::RequestBody;

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::{
-    caller::{CALLER_ID, caller},
+    caller::{self, CALLER_ID},
     challenges_admin_messages::{change, draft},
     context::{RequestContext, parts},
     convert::read_etag,
@@ -288,8 +288,12 @@ pub(super) fn editor(
     headers: &HeaderMap,
     call: &RequestContext,
 ) -> Option<String> {
-    let caller = caller(headers, call.peer);
-    violations.field(CALLER_ID.as_str(), caller.map(|caller| caller.0))
+    let editor = match &call.principal {
+        Some(_) => caller::editor(headers, call).map(Option::unwrap_or_default),
+        // Without credentials, the history tells names from addresses.
+        None => caller::caller(headers, call).map(|caller| caller.0),
+    };
+    violations.field(CALLER_ID.as_str(), editor)
 }
 
 fn to_response(outcome: EditOutcome) -> (Option<pb::EditedChallenge>, String) {

@@ -1,6 +1,7 @@
-//! What belongs to one call beside its message: correlation id, deadline, peer.
+//! What belongs to one call beside its message: correlation id, deadline, peer, principal.
 use std::{
     net::IpAddr,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use tonic::Status;
 use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
 
 use super::status::{self, to_status};
-use crate::domain::Error;
+use crate::domain::{Error, Principal};
 
 /// The correlation id, in requests and responses.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,6 +28,10 @@ pub(super) struct RequestContext {
     pub(super) deadline: Instant,
     /// The address of the caller's end of the connection, where that is known.
     pub(super) peer: Option<IpAddr>,
+    /// Who calls, where credentials are asked for.
+    pub(super) principal: Option<Arc<Principal>>,
+    /// What it is about, as text, once its message was read; for the audit trail, if it is to be there.
+    pub(super) subject: Option<Arc<OnceLock<String>>>,
     path: Option<PathAndQuery>,
 }
 
@@ -45,6 +50,8 @@ impl RequestContext {
             began,
             deadline: began + limit,
             peer,
+            principal: None,
+            subject: None,
             path: request.uri().path_and_query().cloned(),
         }
     }

@@ -64,14 +64,16 @@ impl ControlsTransport {
     ) -> Result<(Evaluation<C>, String), Status> {
         let comment = violations.comment(update.comment);
         let target = violations.target(update.environment.as_deref(), &update.etag);
-        let editor = violations.field(CALLER_ID.as_str(), caller::name(headers));
+        let editor = violations.field(CALLER_ID.as_str(), caller::editor(headers, call));
         let (Some(value), Some(comment), Some(target), Some(editor), true) =
             (update.value, comment, target, editor, violations.is_empty())
         else {
             return Err(call.refused(&violations.into()));
         };
         let change = ControlChange { value, comment };
-        let updated = self.service.update(&update.name, &change, &target, editor);
+        let updated = self
+            .service
+            .update(&update.name, &change, &target, editor.as_deref());
         let (evaluation, version) = call.result(updated.await)?;
         Ok((evaluation, version.to_string()))
     }

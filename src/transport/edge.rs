@@ -16,12 +16,14 @@ use tonic::Status;
 use tracing::Instrument;
 
 use super::{
+    audit::AuditRecord,
     body::{ResponseBody, StreamLimits, ended},
     catalog::CatalogTransport,
     context::RequestContext,
     failed_calls::log_panicked,
     gate::FeatureGate,
     generated::GeneratedServices,
+    identity::{CallAccess, CallAdmission, ConnectionIdentity},
     methods::{Kind, Method, TimeLimit},
     reply::Reply,
     request_body::RequestBodies,
@@ -29,7 +31,7 @@ use super::{
     status,
     stream::{Messages, streaming},
     tips::TipsTransport,
-    unary::{refuse, unary},
+    unary::{in_time, refuse, refuse_unread, unary},
 };
 
 /// What one call may ask of this server.
@@ -45,13 +47,35 @@ pub struct EdgeSettings {
     pub max_streams: usize,
 }
 
+/// What a listener offers of the methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    Everything,
+    /// All but those of operators and editors, which have a listener of their own.
+    Reads,
+    /// Health alone.
+    Health,
+}
+
+impl Offer {
+    fn has(self, method: &Method) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Reads => !method.is_admin(),
+            Self::Health => method.is_health(),
+        }
+    }
+}
+
 /// Where every call comes in: gives it its correlation id and deadline, finds
-/// its method, and answers even when the method's code panics.
+/// its method and whether its caller may call it, and answers even when the method's code panics.
 #[derive(Clone)]
 pub struct Edge {
     inner: Arc<EdgeInner>,
-    /// Whose connection this one serves.
-    peer: Option<IpAddr>,
+    offer: Offer,
+    /// The other end of the connection that this one serves.
+    connection: Arc<ConnectionIdentity>,
     /// Set on overflow connections: only health is served; any other call closes them.
     overflow: Option<CancellationToken>,
 }
@@ -62,6 +86,7 @@ struct EdgeInner {
     generated: GeneratedServices,
     gate: FeatureGate,
     settings: EdgeSettings,
+    access: CallAccess,
     bodies: RequestBodies,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -71,14 +96,14 @@ struct EdgeInner {
 type Answer = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 impl Edge {
-    /// Serves the catalog and its tips, which are let in by `gate`, and `generated`. Streams end when `gate` is
-    /// closed, and when `shutdown` is cancelled.
+    /// Serves the catalog and its tips, which are let in by `gate`, and `generated`, to those whom `access`
+    /// admits. Streams end when `gate` is closed, and when `shutdown` is cancelled.
     #[must_use]
     pub fn new(
         catalog: CatalogTransport,
         tips: TipsTransport,
         generated: GeneratedServices,
-        gate: FeatureGate,
+        (gate, access): (FeatureGate, CallAccess),
         settings: EdgeSettings,
         shutdown: CancellationToken,
     ) -> Self {
@@ -87,6 +112,7 @@ impl Edge {
             tips,
             generated,
             gate,
+            access,
             bodies: RequestBodies::new(settings.max_message_bytes),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
@@ -95,7 +121,8 @@ impl Edge {
         });
         Self {
             inner,
-            peer: None,
+            offer: Offer::Everything,
+            connection: Arc::new(ConnectionIdentity::new(None, None)),
             overflow: None,
         }
     }
@@ -106,12 +133,14 @@ impl Edge {
         &self.inner.stats
     }
 
-    /// The same, for a connection from `peer`.
+    /// The same, for a connection of a listener with this `offer`: from `address`, by whoever showed
+    /// `certificate`, in DER.
     #[must_use]
-    pub fn facing(&self, peer: IpAddr) -> Self {
+    pub fn facing(&self, address: IpAddr, certificate: Option<Bytes>, offer: Offer) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
-            peer: Some(peer),
+            offer,
+            connection: Arc::new(ConnectionIdentity::new(Some(address), certificate)),
             overflow: None,
         }
     }
@@ -131,7 +160,8 @@ impl EdgeInner {
     async fn answer<B>(
         self: Arc<Self>,
         request: Request<B>,
-        peer: Option<IpAddr>,
+        offer: Offer,
+        connection: Arc<ConnectionIdentity>,
     ) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -146,9 +176,31 @@ impl EdgeInner {
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return response;
         }
-        let (stats, call) = self.begin(&request, peer);
-        let open = OpenCall::begin(stats.as_ref(), call.began);
-        let answer = AssertUnwindSafe(self.dispatch(request, stats.method, &call));
+        let (stats, mut call) = self.begin(&request, connection.address);
+        let mut open = OpenCall::begin(stats.as_ref(), call.began);
+        let method = stats.method.filter(|method| offer.has(method));
+        let method = method.filter(|method| self.access.offers(method));
+        let answer = async {
+            let admission = match method {
+                Some(method) => {
+                    let headers = request.headers();
+                    let admission = self.access.admit(method, headers, &connection);
+                    let admission = in_time(&call, admission.map(Ok)).await;
+                    admission.unwrap_or_else(CallAdmission::refused)
+                }
+                None => CallAdmission::default(),
+            };
+            call.principal = admission.principal;
+            if let Some(method) = method.filter(|method| method.is_admin()) {
+                call.subject = Some(Arc::default());
+                open.audit(AuditRecord::of(&call, request.headers(), method));
+            }
+            match admission.refusal {
+                Some(refusal) => refuse_unread(request, &refusal, &call).await,
+                None => self.dispatch(request, method, &call).await,
+            }
+        };
+        let answer = AssertUnwindSafe(answer);
         let response = answer.catch_unwind().await.unwrap_or_else(|_| {
             call.span().in_scope(log_panicked);
             refuse(&status::internal(call.request_id()), &call)
@@ -187,7 +239,8 @@ impl EdgeInner {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
         let Some(method) = method else {
-            return refuse(&status::unknown_method(request.uri().path()), call);
+            let unknown = status::unknown_method(request.uri().path());
+            return refuse_unread(request, &unknown, call).await;
         };
         match method.kind {
             Kind::List => self.read(request, call, CatalogTransport::list).await,
@@ -225,7 +278,7 @@ impl EdgeInner {
         B: Body<Data = Bytes> + Unpin,
     {
         if let Some(status) = self.gate.refusal() {
-            return refuse(&status, call);
+            return refuse_unread(request, &status, call).await;
         }
         let handle = async |message, headers: &HeaderMap| {
             method(&self.catalog, message, headers, call).await
@@ -250,7 +303,7 @@ impl EdgeInner {
         B: Body<Data = Bytes> + Unpin,
     {
         if let Some(status) = self.gate.refusal() {
-            return refuse(&status, call);
+            return refuse_unread(request, &status, call).await;
         }
         let limits = || self.stream_limits(Some(self.gate.clone()));
         let handle =
@@ -284,9 +337,11 @@ where
             && !is_health(inner.stats.at(request.uri().path()))
         {
             go.cancel();
-            return Box::pin(ready(Ok(inner.turn_away(&request, self.peer))));
+            let address = self.connection.address;
+            return Box::pin(ready(Ok(inner.turn_away(&request, address))));
         }
-        Box::pin(inner.answer(request, self.peer).map(Ok))
+        let connection = Arc::clone(&self.connection);
+        Box::pin(inner.answer(request, self.offer, connection).map(Ok))
     }
 }
 

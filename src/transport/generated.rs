@@ -14,6 +14,7 @@ use tonic::{Code, Status, service::Routes};
 use tower::ServiceExt;
 
 use super::{
+    audit::subject_of,
     body::{Chunks, ResponseBody, StreamBody, StreamLimits},
     cache_admin::CacheAdminTransport,
     challenges_admin::ChallengesAdminTransport,
@@ -118,6 +119,11 @@ impl GeneratedServices {
             (messages(upload, &unread), Share::default())
         } else {
             let (message, share) = bodies.read_framed(body, &head.headers, call).await?;
+            if let Some(subject) = &call.subject
+                && let Some(text) = subject_of(head.uri.path(), &message)
+            {
+                let _ = subject.set(text);
+            }
             (tonic::body::Body::new(Full::new(message)), share)
         };
         let is_stream = method.kind == Kind::Generated && method.limit == TimeLimit::Stream;

@@ -1,7 +1,9 @@
 //! The methods that this server answers: one row for each.
 //!
-//! How a call is dispatched, how long it may take and under which name it is counted follow from this
-//! table. Tests compare it with the contract, and with the expressions of alerts and dashboards.
+//! How a call is dispatched, who may make it, how long it may take and under which name it is counted follow from
+//! this table. Tests compare it with the contract, and with the expressions of alerts and dashboards.
+
+use crate::domain::Role;
 
 /// One method.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,7 +11,19 @@ pub(super) struct Method {
     service: Service,
     name: &'static str,
     pub(super) kind: Kind,
+    pub(super) access: Access,
     pub(super) limit: TimeLimit,
+}
+
+/// Who may call a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whoever reaches this server: probes bring no credentials.
+    Everybody,
+    /// As the server's operators set it for reflection.
+    Reflection,
+    /// Whoever has this role.
+    Role(Role),
 }
 
 /// A service's full name, and its short one, which is the first part of its methods' labels.
@@ -67,42 +81,53 @@ const REFLECTION_ALPHA: Service = Service(
 /// All of them, those that are called most first: they are looked up in this order.
 #[rustfmt::skip] // A row is a line.
 pub(super) static METHODS: &[Method] = &[
-    row(CATALOG, "ListChallenges", Kind::List, TimeLimit::Call),
-    row(CATALOG, "GetChallenge", Kind::Get, TimeLimit::Call),
-    row(CATALOG, "BatchGetChallenges", Kind::BatchGet, TimeLimit::Call),
-    row(CATALOG, "StreamTips", Kind::StreamTips, TimeLimit::Stream),
-    row(CATALOG, "StreamTipsBatch", Kind::StreamTipsBatch, TimeLimit::Stream),
-    row(HEALTH, "Check", Kind::Generated, TimeLimit::Call),
-    row(HEALTH, "Watch", Kind::Generated, TimeLimit::Start),
-    row(CHALLENGES, "GetChallenge", Kind::Generated, TimeLimit::Call),
-    row(CHALLENGES, "CreateChallenge", Kind::Generated, TimeLimit::Call),
-    row(CHALLENGES, "UpdateChallenge", Kind::Generated, TimeLimit::Call),
-    row(CHALLENGES, "DeleteChallenge", Kind::Generated, TimeLimit::Call),
-    row(CHALLENGES, "RevertChallenge", Kind::Generated, TimeLimit::Call),
-    row(CHALLENGES, "ListChallengeRevisions", Kind::Generated, TimeLimit::Call),
-    row(CHALLENGES, "ImportChallenges", Kind::GeneratedUpload, TimeLimit::Stream),
-    row(CHALLENGES, "ExportChallenges", Kind::Generated, TimeLimit::Stream),
-    row(CACHE, "InvalidateCache", Kind::Generated, TimeLimit::Call),
-    row(CACHE, "GetCacheStatus", Kind::Generated, TimeLimit::Call),
-    row(CACHE, "WarmCache", Kind::Generated, TimeLimit::Start),
-    row(TIPS, "BatchGenerateTips", Kind::Generated, TimeLimit::Start),
-    row(TIPS, "ResumeProviders", Kind::Generated, TimeLimit::Call),
-    row(FLAGS, "ListFeatureFlags", Kind::Generated, TimeLimit::Call),
-    row(FLAGS, "GetFeatureFlag", Kind::Generated, TimeLimit::Call),
-    row(FLAGS, "UpdateFeatureFlag", Kind::Generated, TimeLimit::Call),
-    row(FLAGS, "ResetFeatureFlag", Kind::Generated, TimeLimit::Call),
-    row(SETTINGS, "ListRuntimeSettings", Kind::Generated, TimeLimit::Call),
-    row(SETTINGS, "UpdateRuntimeSetting", Kind::Generated, TimeLimit::Call),
-    row(SETTINGS, "ResetRuntimeSetting", Kind::Generated, TimeLimit::Call),
-    row(REFLECTION, "ServerReflectionInfo", Kind::Reflection, TimeLimit::Stream),
-    row(REFLECTION_ALPHA, "ServerReflectionInfo", Kind::Reflection, TimeLimit::Stream),
+    row(CATALOG, "ListChallenges", Kind::List, VIEWER, TimeLimit::Call),
+    row(CATALOG, "GetChallenge", Kind::Get, VIEWER, TimeLimit::Call),
+    row(CATALOG, "BatchGetChallenges", Kind::BatchGet, VIEWER, TimeLimit::Call),
+    row(CATALOG, "StreamTips", Kind::StreamTips, VIEWER, TimeLimit::Stream),
+    row(CATALOG, "StreamTipsBatch", Kind::StreamTipsBatch, VIEWER, TimeLimit::Stream),
+    row(HEALTH, "Check", Kind::Generated, Access::Everybody, TimeLimit::Call),
+    row(HEALTH, "Watch", Kind::Generated, Access::Everybody, TimeLimit::Start),
+    row(CHALLENGES, "GetChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
+    row(CHALLENGES, "CreateChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
+    row(CHALLENGES, "UpdateChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
+    row(CHALLENGES, "DeleteChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
+    row(CHALLENGES, "RevertChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
+    row(CHALLENGES, "ListChallengeRevisions", Kind::Generated, EDITOR, TimeLimit::Call),
+    row(CHALLENGES, "ImportChallenges", Kind::GeneratedUpload, EDITOR, TimeLimit::Stream),
+    row(CHALLENGES, "ExportChallenges", Kind::Generated, EDITOR, TimeLimit::Stream),
+    row(CACHE, "InvalidateCache", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(CACHE, "GetCacheStatus", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(CACHE, "WarmCache", Kind::Generated, OPERATOR, TimeLimit::Start),
+    row(TIPS, "BatchGenerateTips", Kind::Generated, OPERATOR, TimeLimit::Start),
+    row(TIPS, "ResumeProviders", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(FLAGS, "ListFeatureFlags", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(FLAGS, "GetFeatureFlag", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(FLAGS, "UpdateFeatureFlag", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(FLAGS, "ResetFeatureFlag", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(SETTINGS, "ListRuntimeSettings", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(SETTINGS, "UpdateRuntimeSetting", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(SETTINGS, "ResetRuntimeSetting", Kind::Generated, OPERATOR, TimeLimit::Call),
+    row(REFLECTION, "ServerReflectionInfo", Kind::Reflection, Access::Reflection, TimeLimit::Stream),
+    row(REFLECTION_ALPHA, "ServerReflectionInfo", Kind::Reflection, Access::Reflection, TimeLimit::Stream),
 ];
 
-const fn row(service: Service, name: &'static str, kind: Kind, limit: TimeLimit) -> Method {
+const VIEWER: Access = Access::Role(Role::Viewer);
+const EDITOR: Access = Access::Role(Role::Editor);
+const OPERATOR: Access = Access::Role(Role::Operator);
+
+const fn row(
+    service: Service,
+    name: &'static str,
+    kind: Kind,
+    access: Access,
+    limit: TimeLimit,
+) -> Method {
     Method {
         service,
         name,
         kind,
+        access,
         limit,
     }
 }
@@ -119,6 +144,11 @@ impl Method {
         let service = path.strip_suffix(self.name);
         let service = service.and_then(|path| path.strip_suffix('/'));
         service.and_then(|path| path.strip_prefix('/')) == Some(self.service.0)
+    }
+
+    /// Whether it is of those services that an admin listener takes away from the others.
+    pub(super) fn is_admin(&self) -> bool {
+        matches!(self.access, Access::Role(Role::Editor | Role::Operator))
     }
 
     /// Whether probes call it.

@@ -1,5 +1,6 @@
 //! gRPC in and out: bytes to a request, one call of a service, an answer to
 //! bytes. The only module that knows the generated messages and HTTP/2.
+mod audit;
 mod body;
 mod cache_admin;
 mod cache_status;
@@ -18,6 +19,7 @@ mod failed_calls;
 mod gate;
 mod generated;
 mod health;
+mod identity;
 mod methods;
 mod page_token;
 mod reflection;
@@ -40,11 +42,12 @@ pub use catalog::CatalogTransport;
 pub use challenges_admin::ChallengesAdminTransport;
 pub use code::{CODES, code_name};
 pub use controls::ControlsTransport;
-pub use edge::{Edge, EdgeSettings};
+pub use edge::{Edge, EdgeSettings, Offer};
 pub use encoder::ProtoEncoder;
 pub use gate::FeatureGate;
 pub use generated::GeneratedServices;
 pub use health::{Feature, Health};
+pub use identity::{CallAccess, ReflectionPolicy};
 pub use page_token::PageTokens;
 pub use rpc_stats::RpcStats;
 pub use tips::{RefreshBy, TipsTransport};

@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use tonic::Code;
 
 use super::{
+    audit::AuditRecord,
     code::CODES,
     methods::{METHODS, Method},
 };
@@ -101,6 +102,7 @@ pub(super) struct OpenCall<S: Deref<Target = MethodStats>> {
     stats: S,
     began: Instant,
     is_over: bool,
+    audit: Option<Box<AuditRecord>>,
 }
 
 impl<S: Deref<Target = MethodStats>> OpenCall<S> {
@@ -111,7 +113,13 @@ impl<S: Deref<Target = MethodStats>> OpenCall<S> {
             stats,
             began,
             is_over: false,
+            audit: None,
         }
+    }
+
+    /// Has the call's end written to the audit trail.
+    pub(super) fn audit(&mut self, record: AuditRecord) {
+        self.audit = Some(Box::new(record));
     }
 
     /// Counts how it ended, once.
@@ -124,6 +132,9 @@ impl<S: Deref<Target = MethodStats>> OpenCall<S> {
             count.add(1);
         }
         self.stats.took.record_time(self.began.elapsed());
+        if let Some(record) = &self.audit {
+            record.write(code);
+        }
     }
 
     /// The same call, for one who outlives this.
@@ -133,6 +144,7 @@ impl<S: Deref<Target = MethodStats>> OpenCall<S> {
             stats,
             began: self.began,
             is_over: false,
+            audit: self.audit.take(),
         }
     }
 }

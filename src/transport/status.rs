@@ -10,11 +10,12 @@ use tonic_types::{ErrorDetails, ErrorInfo, PreconditionViolation, ResourceInfo, 
 use super::{
     convert::{duration, etag_text},
     failed_calls::log_failed,
+    methods::Method,
 };
 use crate::{
     domain::{
-        ControlKind, EditRefusal, Error, Etag, FieldViolation, Flag, FleetTask, NAMED_MAX,
-        Unavailability,
+        ControlKind, CredentialError, EditRefusal, Error, Etag, FieldViolation, Flag, FleetTask,
+        NAMED_MAX, Principal, Role, Unavailability,
     },
     pb::catalog::v1::{ErrorReason, TipFailure},
 };
@@ -231,6 +232,49 @@ pub(super) fn internal(request_id: &str) -> Status {
     );
     let message = format!("internal error; quote request id {request_id}");
     Status::with_error_details(Code::Internal, message, details)
+}
+
+/// The call proves not who makes it.
+pub(super) fn not_authenticated(error: CredentialError) -> Status {
+    let reason = match error {
+        CredentialError::Missing => ErrorReason::CredentialsMissing,
+        CredentialError::Malformed(_)
+        | CredentialError::Unknown(_)
+        | CredentialError::Expired
+        | CredentialError::NotYetValid
+        | CredentialError::OtherAudience
+        | CredentialError::Invalid(_) => ErrorReason::CredentialsInvalid,
+        CredentialError::KeysUnavailable => {
+            let details = info(ErrorReason::CredentialsUnchecked, []);
+            let pause = Duration::from_secs(1);
+            return retry_later(Code::Unavailable, error.to_string(), details, pause);
+        }
+    };
+    Status::with_error_details(Code::Unauthenticated, error.to_string(), info(reason, []))
+}
+
+/// Whoever calls is known, and may not call this.
+pub(super) fn role_missing(principal: &Principal, needed: Role, method: &Method) -> Status {
+    let (has, method) = (principal.role, method.label());
+    let details = info(
+        ErrorReason::RoleMissing,
+        [("role", needed.to_string()), ("has", has.to_string())],
+    );
+    let message = format!("{method} needs the role {needed}; this caller is a {has}");
+    Status::with_error_details(Code::PermissionDenied, message, details)
+}
+
+/// Whoever calls did so too often.
+pub(super) fn call_rate(pause: Duration) -> Status {
+    // Whoever floods must not come back at one time either.
+    let pause = pause
+        .max(Duration::from_millis(10))
+        .mul_f64(rand::random_range(1.0..1.5));
+    let (details, message) = (
+        info(ErrorReason::RateLimited, []),
+        "this caller calls more often than it may",
+    );
+    retry_later(Code::ResourceExhausted, message, details, pause)
 }
 
 /// This replica has no room for the call, for this `reason`.

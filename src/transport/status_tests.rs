@@ -4,13 +4,22 @@ use std::{fmt::Write as _, fs, path::Path};
 use prost::Message;
 use tonic_types::ErrorDetail;
 
-use super::*;
+use super::{super::methods::METHODS, *};
 use crate::domain::{ChallengeId, Environment, Version};
 
 const ID: &str = "5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01";
 
 fn id() -> ChallengeId {
     ChallengeId::parse(ID).unwrap()
+}
+
+fn viewer() -> Principal {
+    Principal {
+        name: "shop".to_owned(),
+        role: Role::Viewer,
+        may_speak_for_others: false,
+        rate: None,
+    }
 }
 
 /// One of each kind that callers can meet, in the order of their numbers in the contract.
@@ -58,6 +67,10 @@ fn every_status() -> Vec<Status> {
         malformed("its length does not fit"),
         unknown_method("/challenges.catalog.v1.ChallengesCatalog/ListAll"),
         compressed(),
+        not_authenticated(CredentialError::Missing),
+        not_authenticated(CredentialError::Unknown("token")),
+        not_authenticated(CredentialError::KeysUnavailable),
+        role_missing(&viewer(), Role::Operator, &METHODS[0]),
     ];
     statuses.chain(own).collect()
 }

@@ -149,7 +149,7 @@ impl TipsTransport {
             .heartbeat
             .map_or(Ok(self.heartbeat), heartbeat_interval);
         let heartbeat = violations.field("heartbeat_interval", heartbeat);
-        let caller = caller(headers, call.peer);
+        let caller = caller(headers, call);
         let caller = violations.field(CALLER_ID.as_str(), caller);
         Some(TipTerms {
             locale: locale?,

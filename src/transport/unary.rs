@@ -1,11 +1,12 @@
 //! Unary calls of the hot path: read one request, send one answer, without tonic's codec (ADR 2).
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
+use http_body_util::BodyExt;
 use prost::Message;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 
 use super::{
@@ -86,4 +87,33 @@ pub(super) fn refuse(status: &Status, call: &RequestContext) -> Response<Respons
         .headers_mut()
         .insert(REQUEST_ID, call.request_id.clone());
     response
+}
+
+/// Of the request of a call that is refused, so much is read, and waited for so long.
+const DISCARDED_MAX_BYTES: usize = 64 << 10;
+const DISCARDED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Says no to a call whose request was not read. Reads it first, within bounds: HTTP/2 resets a stream that is
+/// answered before its request has come, and ends a connection after a thousand of those.
+pub(super) async fn refuse_unread<B>(
+    request: Request<B>,
+    status: &Status,
+    call: &RequestContext,
+) -> Response<ResponseBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut body = request.into_body();
+    let discarded = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARDED_MAX_BYTES {
+                return;
+            }
+        }
+    };
+    // Whoever is slow with it has its stream reset.
+    let _ = timeout(DISCARDED_TIMEOUT, discarded).await;
+    refuse(status, call)
 }

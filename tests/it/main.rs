@@ -8,6 +8,7 @@
     reason = "a test that cannot go on stops; nothing here is seen from outside"
 )]
 
+mod access;
 mod architecture;
 mod bounds;
 mod catalog;

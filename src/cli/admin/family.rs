@@ -1,7 +1,7 @@
 //! `admin` with its families of commands.
 use clap::{ArgMatches, Command};
 
-use super::{cache, challenges, controls, tips};
+use super::{cache, challenges, controls, tips, token};
 use crate::{
     cli::{args::group, failure::Failure},
     config::EnvVars,
@@ -13,6 +13,7 @@ pub(in crate::cli) fn command() -> Command {
         .subcommands([cache::command(), challenges::command()])
         .subcommands([controls::flags(), controls::runtime_settings()])
         .subcommand(tips::command())
+        .subcommand(token::command())
 }
 
 /// Does what the family's command says.
@@ -23,6 +24,7 @@ pub(in crate::cli) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result
         Some(("flags", matches)) => controls::run_flags(matches, environment),
         Some(("settings", matches)) => controls::run_settings(matches, environment),
         Some(("tips", matches)) => tips::run(matches, environment),
+        Some(("token", matches)) => token::run(matches, environment),
         Some(_) | None => Err(Failure::quiet(2)),
     }
 }

@@ -5,5 +5,6 @@ mod controls;
 mod family;
 mod setting_value;
 mod tips;
+mod token;
 
 pub(super) use family::{command, run};

@@ -66,6 +66,7 @@ const COMMANDS: &[&[&str]] = &[
     &["admin", "settings", "unset", "cache_ttl"],
     &["admin", "tips", "generate", "--all", "--validate-only"],
     &["admin", "tips", "resume"],
+    &["admin", "token", "new", "shop"],
 ];
 
 /// What is wrong with `value` by `rule`, at `place`; knows what words our schema is written in, and no other.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     expressions::asked,
     promtool::promtool,
-    scene::{Everything, Shown, shown},
+    scene::{Everything, Shown},
 };
 
 const RULES: &str = include_str!("../../../alerts/challenges-catalog.rules.yml");
@@ -89,7 +89,7 @@ fn missing(expression: &str, page: &BTreeMap<String, Shown>) -> Vec<String> {
 
 #[tokio::test]
 async fn every_figure_and_label_that_is_asked_for_is_there() {
-    let page = shown(&Everything::start().await.metrics().await);
+    let page = Everything::start().await.families().await;
     let (rules, dashboard) = (of_rules(), of_dashboard());
     assert!(rules.len() > 15 && dashboard.len() > 50);
     for expression in rules.iter().chain(&dashboard) {

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    access::scene::Files,
     support::{
         fleet::Fleet, replica::Replica, scripted::Act, scripted::Scripted, wait::eventually,
     },
@@ -115,9 +116,11 @@ pub fn shown(page: &str) -> BTreeMap<String, Shown> {
 }
 
 /// A replica with everything that has metrics: PostgreSQL, Redis, a budget, and a provider that
-/// breaks off after the first words.
+/// breaks off after the first words; and one with TLS and an access file, which names an issuer.
 pub struct Everything {
     pub fleet: Fleet,
+    secured: Replica,
+    _files: Files,
     _provider: Scripted,
 }
 
@@ -138,10 +141,25 @@ impl Everything {
                 .all(|name| page.contains(name))
         })
         .await;
+        let files = Files::new();
+        let mut settings = files.tls();
+        settings.push(files.access(
+            "[[issuer]]\nurl = \"http://127.0.0.1:9\"\naudience = \"a\"\nalgorithms = [\"RS256\"]\n\
+             [[issuer.grant]]\nclaim = \"sub\"\nvalue = \"a\"\nrole = \"viewer\"\n",
+        ));
         Self {
             fleet,
+            secured: Replica::start(&settings).await,
+            _files: files,
             _provider: provider,
         }
+    }
+
+    /// The metrics of both, by name.
+    pub async fn families(&self) -> BTreeMap<String, Shown> {
+        let mut families = shown(&self.metrics().await);
+        families.extend(shown(&metrics(&self.secured).await));
+        families
     }
 
     /// Its metrics, as text.

@@ -2,7 +2,9 @@
 //!
 //! Every server is on a free port of its own and dies with the test process.
 pub mod aimock;
+pub mod authority;
 pub mod fleet;
+pub mod issuer;
 pub mod litellm;
 pub mod llmock;
 pub mod pgbouncer;

@@ -1,0 +1,205 @@
+//! The certificate that a listener shows, and the certificates that it asks of its callers.
+//!
+//! [`Tls::renew`] replaces both while connections are open; what cannot be used changes nothing.
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicI64, Ordering::Relaxed},
+};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    server::WebPkiClientVerifier,
+    server::danger::ClientCertVerifier,
+};
+use thiserror::Error;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer, time::ASN1Time};
+
+use super::handshake_failures::HandshakeFailures;
+use crate::telemetry::Page;
+
+/// What a listener needs for TLS: the contents of its files.
+pub struct TlsMaterial {
+    /// The server's certificate and those that lead to its authority, in PEM.
+    pub certificates: Vec<u8>,
+    /// The key of the server's certificate, in PEM.
+    pub key: Vec<u8>,
+    /// What callers must show.
+    pub callers: ClientCertificates,
+}
+
+/// Whether callers show certificates, and the authorities that may have certified them, in PEM.
+pub enum ClientCertificates {
+    /// They are not asked.
+    NotAsked,
+    /// A caller may have one; a bad one ends its connection.
+    Requested(Vec<u8>),
+    /// A caller without one is refused.
+    Required(Vec<u8>),
+}
+
+/// Why certificates cannot be used.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// There is none in the file.
+    #[error("there is no certificate in PEM")]
+    NoCertificate,
+    /// A certificate is damaged.
+    #[error("the certificate cannot be read: {0}")]
+    Unreadable(String),
+    /// It is over.
+    #[error("the certificate expired at {0}")]
+    Expired(String),
+    /// It begins later.
+    #[error("the certificate is valid only from {0}")]
+    NotYetValid(String),
+    /// There is none in the file, or one of an unknown kind.
+    #[error("there is no private key in PEM (PKCS#8, PKCS#1 or SEC1)")]
+    NoKey,
+    /// Certificate and key are not a pair.
+    #[error("the key is not that of the certificate: {0}")]
+    NotAPair(String),
+    /// The authorities of callers.
+    #[error("the authorities for callers' certificates cannot be used: {0}")]
+    Authorities(String),
+}
+
+/// The protocol that is spoken inside TLS, as ALPN calls it.
+const HTTP2: &[u8] = b"h2";
+
+/// TLS as it is in force on a listener.
+pub struct Tls {
+    config: RwLock<Arc<ServerConfig>>,
+    /// When the certificate expires, in seconds of Unix time.
+    expires_at: AtomicI64,
+    pub(super) failures: Arc<HandshakeFailures>,
+}
+
+impl Tls {
+    /// TLS with `material`, at the Unix time `now_seconds`. Failed handshakes are counted in `failures`.
+    ///
+    /// # Errors
+    ///
+    /// Why the material cannot be used.
+    pub fn new(
+        material: &TlsMaterial,
+        now_seconds: i64,
+        failures: Arc<HandshakeFailures>,
+    ) -> Result<Self, TlsError> {
+        let (config, expires_at) = server_config(material, now_seconds)?;
+        Ok(Self {
+            config: RwLock::new(config),
+            expires_at: AtomicI64::new(expires_at),
+            failures,
+        })
+    }
+
+    /// Uses `material` for connections that come from now on.
+    ///
+    /// # Errors
+    ///
+    /// Why the material cannot be used; that of before stays.
+    pub fn renew(&self, material: &TlsMaterial, now_seconds: i64) -> Result<(), TlsError> {
+        let (config, expires_at) = server_config(material, now_seconds)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        self.expires_at.store(expires_at, Relaxed);
+        Ok(())
+    }
+
+    /// What the next handshake uses.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
+    }
+
+    /// When the certificate in force expires, in seconds of Unix time.
+    #[must_use]
+    pub fn expires_at_seconds(&self) -> i64 {
+        self.expires_at.load(Relaxed)
+    }
+
+    /// Writes when the certificate expires.
+    pub fn collect(&self, page: &mut Page) {
+        let expires_at = u64::try_from(self.expires_at_seconds()).unwrap_or_default();
+        page.gauge(
+            "catalog_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate that callers are shown expires, in Unix time.",
+        )
+        .sample(&[], expires_at);
+    }
+}
+
+fn server_config(
+    material: &TlsMaterial,
+    now_seconds: i64,
+) -> Result<(Arc<ServerConfig>, i64), TlsError> {
+    let chain = certificates(&material.certificates)?;
+    let leaf = chain.first().ok_or(TlsError::NoCertificate)?;
+    let expires_at = checked_expiry(leaf, now_seconds)?;
+    let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|_| TlsError::NoKey)?;
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Unreadable(error.to_string()))?;
+    let verifier = match &material.callers {
+        ClientCertificates::NotAsked => WebPkiClientVerifier::no_client_auth(),
+        ClientCertificates::Requested(authorities) => verifier(authorities, &provider, true)?,
+        ClientCertificates::Required(authorities) => verifier(authorities, &provider, false)?,
+    };
+    let mut config = builder
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|error| TlsError::NotAPair(error.to_string()))?;
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    Ok((Arc::new(config), expires_at))
+}
+
+fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(text).collect();
+    let certificates = certificates.map_err(|error| TlsError::Unreadable(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    Ok(certificates)
+}
+
+/// When a certificate that is valid `now` expires, in seconds of Unix time.
+fn checked_expiry(leaf: &CertificateDer<'_>, now_seconds: i64) -> Result<i64, TlsError> {
+    let parsed = X509Certificate::from_der(leaf);
+    let (_, leaf) = parsed.map_err(|error| TlsError::Unreadable(error.to_string()))?;
+    let validity = leaf.validity();
+    let text = |time: ASN1Time| time.to_string();
+    if now_seconds > validity.not_after.timestamp() {
+        return Err(TlsError::Expired(text(validity.not_after)));
+    }
+    if now_seconds < validity.not_before.timestamp() {
+        return Err(TlsError::NotYetValid(text(validity.not_before)));
+    }
+    Ok(validity.not_after.timestamp())
+}
+
+fn verifier(
+    authorities: &[u8],
+    provider: &Arc<rustls::crypto::CryptoProvider>,
+    is_optional: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let problem = |error: &dyn ToString| TlsError::Authorities(error.to_string());
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(authorities).map_err(|error| problem(&error))? {
+        roots.add(authority).map_err(|error| problem(&error))?;
+    }
+    let roots = Arc::new(roots);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+    let builder = if is_optional {
+        builder.allow_unauthenticated()
+    } else {
+        builder
+    };
+    builder.build().map_err(|error| problem(&error))
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

@@ -1,0 +1,199 @@
+//! Who makes the calls of a connection, and whether they may make them.
+//!
+//! A connection remembers the credentials that it brought last, and whose they are: the next call with the
+//! same ones costs one comparison.
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use tonic::Status;
+
+use super::{
+    methods::{Access, Method},
+    status,
+};
+use crate::domain::{Authenticator, CredentialError, Credentials, Principal};
+
+/// Who may use server reflection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReflectionPolicy {
+    /// Everybody.
+    Everybody,
+    /// Whoever is known, in any role.
+    Known,
+    /// Nobody: there is none.
+    Nobody,
+}
+
+/// The other end of a connection, and whose credentials it brought last.
+#[derive(Debug)]
+pub(super) struct ConnectionIdentity {
+    pub(super) address: Option<IpAddr>,
+    /// In DER.
+    certificate: Option<Bytes>,
+    last: Mutex<Option<Remembered>>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    generation: u64,
+    authorization: Option<HeaderValue>,
+    principal: Arc<Principal>,
+    valid_until: Option<Instant>,
+}
+
+impl ConnectionIdentity {
+    pub(super) fn new(address: Option<IpAddr>, certificate: Option<Bytes>) -> Self {
+        Self {
+            address,
+            certificate,
+            last: Mutex::default(),
+        }
+    }
+
+    /// Whose the credentials of `headers` are, if that is known without asking anybody.
+    fn remembered(
+        &self,
+        authenticator: &dyn Authenticator,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Option<Arc<Principal>> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (value, others) = (values.next(), values.next());
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.as_ref()?;
+        let holds = others.is_none()
+            && last.authorization.as_ref() == value
+            && last.generation == authenticator.generation()
+            && last.valid_until.is_none_or(|end| now < end);
+        holds.then(|| Arc::clone(&last.principal))
+    }
+
+    async fn identify(
+        &self,
+        authenticator: &dyn Authenticator,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Principal>, CredentialError> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(CredentialError::Malformed("is there twice"));
+        }
+        // Asked before: what changes meanwhile must not be believed to be in the answer.
+        let generation = authenticator.generation();
+        let credentials = Credentials {
+            authorization: value.map(HeaderValue::as_bytes),
+            certificate: self.certificate.as_deref(),
+            address: self.address,
+        };
+        let identity = authenticator.authenticate(credentials).await?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Remembered {
+            generation,
+            authorization: value.cloned(),
+            principal: Arc::clone(&identity.principal),
+            valid_until: identity.valid_until,
+        });
+        Ok(identity.principal)
+    }
+}
+
+/// Decides who may call what.
+#[derive(Clone)]
+pub struct CallAccess {
+    /// Without one, everybody may call everything, and an `authorization` header says nothing.
+    authenticator: Option<Arc<dyn Authenticator>>,
+    reflection: ReflectionPolicy,
+}
+
+impl CallAccess {
+    /// By what `authenticator` finds out.
+    #[must_use]
+    pub fn new(
+        authenticator: Option<Arc<dyn Authenticator>>,
+        reflection: ReflectionPolicy,
+    ) -> Self {
+        Self {
+            authenticator,
+            reflection,
+        }
+    }
+
+    /// Whether `method` can be called at all.
+    pub(super) fn offers(&self, method: &Method) -> bool {
+        method.access != Access::Reflection || self.reflection != ReflectionPolicy::Nobody
+    }
+
+    /// Who calls `method`, and whether they may.
+    pub(super) async fn admit(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        connection: &ConnectionIdentity,
+    ) -> CallAdmission {
+        let Some(authenticator) = self.authenticator.as_deref() else {
+            return CallAdmission::default();
+        };
+        let needed = match (method.access, self.reflection) {
+            (Access::Everybody, _) | (Access::Reflection, ReflectionPolicy::Everybody) => {
+                return CallAdmission::default();
+            }
+            (Access::Reflection, ReflectionPolicy::Known | ReflectionPolicy::Nobody) => None,
+            (Access::Role(role), _) => Some(role),
+        };
+        let now = Instant::now();
+        let principal = match connection.remembered(authenticator, headers, now) {
+            Some(principal) => principal,
+            // Boxed, because it takes more room than a call whose caller is remembered.
+            None => match Box::pin(connection.identify(authenticator, headers)).await {
+                Ok(principal) => principal,
+                Err(error) => return CallAdmission::refused(status::not_authenticated(error)),
+            },
+        };
+        let refusal = match needed {
+            Some(role) if principal.role < role => {
+                // Whoever brought no credentials may have some.
+                Some(if has_credentials(headers, connection) {
+                    status::role_missing(&principal, role, method)
+                } else {
+                    status::not_authenticated(CredentialError::Missing)
+                })
+            }
+            Some(_) | None => {
+                let rate = principal.rate.as_ref();
+                let taken = rate.map_or(Ok(()), |rate| rate.take(now));
+                taken.err().map(status::call_rate)
+            }
+        };
+        CallAdmission {
+            principal: Some(principal),
+            refusal,
+        }
+    }
+}
+
+/// Whether a call is let in, and whose it is.
+#[derive(Default)]
+pub(super) struct CallAdmission {
+    /// Who calls, where that was asked and is known.
+    pub(super) principal: Option<Arc<Principal>>,
+    /// Why it is not let in.
+    pub(super) refusal: Option<Status>,
+}
+
+impl CallAdmission {
+    pub(super) fn refused(status: Status) -> Self {
+        Self {
+            principal: None,
+            refusal: Some(status),
+        }
+    }
+}
+
+fn has_credentials(headers: &HeaderMap, connection: &ConnectionIdentity) -> bool {
+    headers.contains_key(AUTHORIZATION) || connection.certificate.is_some()
+}

@@ -1,0 +1,7 @@
+//! Who comes in: TLS, credentials, roles and listeners.
+mod issuers;
+mod listeners;
+mod principals;
+mod roles;
+pub mod scene;
+mod tls;
