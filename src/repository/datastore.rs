@@ -128,7 +128,7 @@ pub trait Datastore:
     /// [`Error::Unavailable`] when the database does not answer.
     async fn page_token_key(&self) -> Result<[u8; 32], Error>;
 
-    /// Receives notifications for [`ChangeFeed::hint`], which has one caller. Runs until dropped.
+    /// Receives notifications for [`ChangeFeed::notified`], which has one caller. Runs until dropped.
     ///
     /// Without it changes are found later, by polling.
     async fn listen(&self);

@@ -31,7 +31,7 @@ struct JsonLine<'a> {
     fields: Map<String, Value>,
 }
 
-/// Names of [`Line`] that no field may take.
+/// Names of [`JsonLine`] that no field may take.
 const OWN: [&str; 5] = ["timestamp", "level", "target", "message", "span"];
 
 impl<S> FormatEvent<S, JsonFields> for FlatJson
