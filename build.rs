@@ -1,4 +1,4 @@
-//! Generates Rust from `proto/` without an installed protoc.
+//! Generates Rust from `proto/` and `protocols/` without an installed protoc.
 use std::{env, error::Error, fs, path::PathBuf};
 
 #[expect(
@@ -6,12 +6,17 @@ use std::{env, error::Error, fs, path::PathBuf};
     reason = "what cargo says to a build script"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("proto");
-    println!("cargo:rerun-if-changed={}", root.display());
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    // Health is no part of the contract: callers have stubs of their own for it, and a program with two files
+    // of one name does not start.
+    let roots = [here.join("proto"), here.join("protocols")];
+    for root in &roots {
+        println!("cargo:rerun-if-changed={}", root.display());
+    }
     println!("cargo:rerun-if-changed=migrations");
 
     // The descriptors keep their comments, so that `grpcurl describe` shows them.
-    let mut protoc = protox::Compiler::new([&root])?;
+    let mut protoc = protox::Compiler::new(&roots)?;
     protoc.include_imports(true).include_source_info(true);
     protoc.open_files([
         "challenges/admin/v1/cache_admin.proto",
@@ -21,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "challenges/admin/v1/runtime_settings.proto",
         "challenges/catalog/v1/catalog.proto",
         "challenges/catalog/v1/errors.proto",
+        "grpc/health/v1/health.proto",
     ])?;
     let descriptors = protoc.encode_file_descriptor_set();
     fs::write(

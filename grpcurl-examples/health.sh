@@ -5,5 +5,8 @@ addr=${CATALOG_ADDR:-127.0.0.1:50051}
 
 grpcurl -plaintext "$addr" grpc.health.v1.Health/Check
 
+# Every name, such as dependency/redis and feature/ai_tips:
+# grpcurl -plaintext "$addr" grpc.health.v1.Health/List
+
 # As it changes, until Ctrl-C:
 # grpcurl -plaintext "$addr" grpc.health.v1.Health/Watch

@@ -1,4 +1,4 @@
-//! The code that `build.rs` generates from `proto/`.
+//! The code that `build.rs` generates from `proto/` and `protocols/`.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -22,5 +22,13 @@ pub mod catalog {
     }
 }
 
-/// Every message and service of `proto/`, with comments, for server reflection.
+/// `grpc.health.v1`.
+pub mod health {
+    /// The one version so far.
+    pub mod v1 {
+        tonic::include_proto!("grpc.health.v1");
+    }
+}
+
+/// Every message and service of both folders, with comments, for server reflection.
 pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");

@@ -27,7 +27,7 @@ use crate::{
     tips::TipService,
     transport::{
         CacheAdminTransport, CallAccess, CatalogTransport, ChallengesAdminTransport,
-        ControlsTransport, Edge, EdgeSettings, FeatureGate, GeneratedServices, Health, PageTokens,
+        ControlsTransport, Edge, EdgeSettings, FeatureGate, GeneratedServices, HealthState, PageTokens,
         ProtoEncoder, ReflectionPolicy,
     },
 };
@@ -45,7 +45,7 @@ pub(super) struct App {
     pub(super) writers: Arc<Writers>,
     pub(super) probe: Arc<DependencyProbe>,
     pub(super) history: Arc<HistoryMetrics>,
-    pub(super) health: Health,
+    pub(super) health: HealthState,
     pub(super) access: Arc<AccessFiles>,
     pub(super) connections: Arc<Connections>,
     pub(super) edge: Edge,
@@ -80,7 +80,7 @@ impl App {
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
         let redis = tip_redis(config, redis.as_ref(), &caches.invalidation)?;
         let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
-        let health = Health::starting().await;
+        let health = HealthState::starting();
         let edits = edits(&datastore, encoder, page_tokens);
         let cache_admin = cache_admin(&caches, &datastore, (own, name), &tasks);
         let controls = controls(&flags, &datastore);

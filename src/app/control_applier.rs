@@ -1,6 +1,6 @@
 //! Applies flags and runtime settings to the cache, the tips and the health service whenever they change.
 //! Code that checks a flag on each call reads [`Switches`] itself.
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -19,11 +19,6 @@ pub(super) struct ControlApplier {
     changes: watch::Receiver<u64>,
     /// The configured providers, in their order.
     providers: Vec<ProviderProtocol>,
-    /// Last reported state by flag; an unchanged state is not reported again, because that wakes every
-    /// health watcher.
-    reported_features: HashMap<Flag, Feature>,
-    /// Last reported validity by setting.
-    reported_settings: HashMap<RuntimeSetting, bool>,
 }
 
 impl ControlApplier {
@@ -36,8 +31,6 @@ impl ControlApplier {
             app: Arc::clone(app),
             changes: app.flags.changes(),
             providers: anthropic.into_iter().chain(openai).collect(),
-            reported_features: HashMap::new(),
-            reported_settings: HashMap::new(),
         }
     }
 
@@ -49,7 +42,7 @@ impl ControlApplier {
     }
 
     /// Applies all flags and settings as they are now.
-    pub(super) async fn apply(&mut self) {
+    pub(super) fn apply(&mut self) {
         self.changes.mark_unchanged();
         if !self.switches().is_on(Flag::NearCache) {
             self.app.catalog.clear_near();
@@ -68,28 +61,22 @@ impl ControlApplier {
             providers: providers.map(|one| quota(*one, value)).collect(),
         });
         self.app.health.note_open(self.is_open());
-        self.report(&settings).await;
+        self.report(&settings);
     }
 
-    /// Reports every flag and setting whose state changed to the health service.
-    async fn report(&mut self, settings: &[Evaluation<RuntimeSetting>]) {
+    /// Reports every flag and setting to the health service.
+    fn report(&self, settings: &[Evaluation<RuntimeSetting>]) {
         let health = &self.app.health;
         for evaluation in self.app.flags.flags() {
-            let (flag, feature) = (evaluation.control, feature(&evaluation));
-            if self.reported_features.insert(flag, feature) != Some(feature) {
-                health.set_feature(flag, feature).await;
-            }
+            health.set_feature(evaluation.control, feature(&evaluation));
         }
         for evaluation in settings {
-            let (setting, is_sound) = (evaluation.control, evaluation.problem.is_none());
-            if self.reported_settings.insert(setting, is_sound) != Some(is_sound) {
-                health.set_setting(setting, is_sound).await;
-            }
+            health.set_setting(evaluation.control, evaluation.problem.is_none());
         }
     }
 
     /// Whether calls to the catalog are allowed.
-    pub(super) fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.switches().is_on(Flag::ChallengesCatalog)
     }
 

@@ -21,7 +21,7 @@ use super::{
     control_applier::ControlApplier,
     error::Error,
     file_descriptors::raise_limit,
-    health_monitor::{DEPENDENCIES, HealthMonitor},
+    health_monitor::HealthMonitor,
     listeners::Listeners,
     ops::pages,
     output_file::OutputFile,
@@ -97,10 +97,10 @@ pub async fn serve(
         () = warmed => {}
         signal = signals.next() => return stop(app, serving, &config.server, (signal, signals)).await,
     }
-    app.health.set("startup", true).await;
+    app.health.set_started();
     let mut controls = ControlApplier::new(&app, config);
-    controls.apply().await;
-    app.health.set_ready(true).await;
+    controls.apply();
+    app.health.set_ready(true);
     let monitor = HealthMonitor::new(&app, controls);
     app.run_until_stop(monitor.run().instrument(info_span!("health")));
     greet.unwrap_or_else(|| Box::new(Listening::log))(&listening);
@@ -181,12 +181,12 @@ async fn stop(
     (signal, mut signals): (&'static str, Signals),
 ) -> Result<(), Error> {
     let leave = async {
-        app.health.leave().await;
+        app.health.leave();
         tracing::info!(signal, delay = ?config.shutdown_delay, "shutting down: health is NOT_SERVING, and connections close after the delay");
         sleep(config.shutdown_delay).await;
         serving.drain.cancel();
         app.leaving.cancel();
-        app.health.clone().close(&DEPENDENCIES).await;
+        app.health.close();
         let connections_cut = serving.drained.await?;
         app.stop.cancel();
         app.heartbeat.leave().await;

@@ -2,9 +2,6 @@
 use clap::ArgMatches;
 use serde_json::json;
 use tonic::Code;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use super::{
     args::text,
@@ -13,7 +10,12 @@ use super::{
     output::{self, Color, Output},
     runtime, settings,
 };
-use crate::config::{ClientConfig, EnvVars};
+use crate::{
+    config::{ClientConfig, EnvVars},
+    pb::health::v1::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    },
+};
 
 /// Exit code 0: serving; 1: not serving or unknown; 2: could not ask.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {

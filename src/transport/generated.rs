@@ -20,7 +20,8 @@ use super::{
     challenges_admin::ChallengesAdminTransport,
     context::{REQUEST_ID, RequestContext},
     controls::ControlsTransport,
-    health::Health,
+    health::HealthTransport,
+    health_state::HealthState,
     methods::{Kind, Method, TimeLimit},
     reflection::Reflection,
     request_body::{ENCODING, RequestBodies, Share},
@@ -29,10 +30,13 @@ use super::{
     unary::{in_time, refuse},
     upload::Upload,
 };
-use crate::pb::admin::v1::{
-    cache_admin_server::CacheAdminServer, challenges_admin_server::ChallengesAdminServer,
-    feature_flags_server::FeatureFlagsServer, runtime_settings_server::RuntimeSettingsServer,
-    tips_admin_server::TipsAdminServer,
+use crate::pb::{
+    admin::v1::{
+        cache_admin_server::CacheAdminServer, challenges_admin_server::ChallengesAdminServer,
+        feature_flags_server::FeatureFlagsServer, runtime_settings_server::RuntimeSettingsServer,
+        tips_admin_server::TipsAdminServer,
+    },
+    health::v1::health_server::HealthServer,
 };
 
 /// The services that are not on the hot path, and reflection.
@@ -49,7 +53,7 @@ impl GeneratedServices {
     ///
     /// When the compiled-in descriptors cannot be read.
     pub fn new(
-        health: &Health,
+        health: &HealthState,
         challenges: ChallengesAdminTransport,
         cache: CacheAdminTransport,
         tips: TipsAdminTransport,
@@ -58,7 +62,6 @@ impl GeneratedServices {
         let reflection = Reflection::of(&[
             crate::pb::DESCRIPTORS,
             tonic_types::pb::FILE_DESCRIPTOR_SET,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
         ])?;
@@ -69,7 +72,8 @@ impl GeneratedServices {
         let tips = TipsAdminServer::new(tips).max_decoding_message_size(any);
         let flags = FeatureFlagsServer::new(controls.clone()).max_decoding_message_size(any);
         let settings = RuntimeSettingsServer::new(controls).max_decoding_message_size(any);
-        let routes = Routes::new(health.service())
+        let health = HealthServer::new(HealthTransport::new(health.clone()));
+        let routes = Routes::new(health.max_decoding_message_size(any))
             .add_service(challenges)
             .add_service(cache)
             .add_service(tips)

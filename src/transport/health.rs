@@ -1,179 +1,111 @@
-//! What `grpc.health.v1` says of this replica.
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+//! The service `grpc.health.v1.Health`, as the protocol's document says.
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use super::{
+    health_state::{HealthState, Statuses},
+    status,
+};
+use crate::pb::health::v1::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+    health_check_response::ServingStatus, health_server::Health,
 };
 
-use tonic_health::{
-    ServingStatus,
-    pb::health_server::{Health as HealthApi, HealthServer},
-    server::{HealthReporter, HealthService},
-};
+/// The most names that `List` tells, as gRFC A90 says.
+const NAMES_MAX: usize = 100;
 
-use crate::domain::{Flag, RuntimeSetting};
-
-/// The name of the catalog's own health.
-const CATALOG: &str = "challenges.catalog.v1.ChallengesCatalog";
-
-/// What `grpc.health.v1` says of this replica, name by name.
-///
-/// `""` and `readiness` tell whether the replica can answer; `startup` whether
-/// it ever could; `liveness` never looks at anything; `dependency/…`, `feature/…` and `setting/…`
-/// are for eyes and alerts.
-#[derive(Clone)]
-pub struct Health {
-    reporter: HealthReporter,
-    /// What was said last of each name.
-    said: Arc<Mutex<BTreeMap<String, bool>>>,
-    /// From here on the replica is never ready again.
-    is_leaving: Arc<AtomicBool>,
-    /// Whether operators let calls to the catalog in.
-    is_open: Arc<AtomicBool>,
+/// The service `grpc.health.v1.Health`.
+pub(super) struct HealthTransport {
+    state: HealthState,
 }
 
-/// The names that tell whether calls should come here.
-const READINESS: [&str; 3] = ["", "readiness", CATALOG];
-
-/// How a feature stands, for eyes and alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feature {
-    /// `SERVING`.
-    On,
-    /// `NOT_SERVING`.
-    Off,
-    /// `UNKNOWN`: its row makes no sense, and what was in force stays.
-    Broken,
-}
-
-impl Health {
-    /// Alive, but not ready for anything yet.
-    pub async fn starting() -> Self {
-        let health = Self {
-            reporter: HealthReporter::new(),
-            said: Arc::default(),
-            is_leaving: Arc::default(),
-            is_open: Arc::new(AtomicBool::new(true)),
-        };
-        health.set("liveness", true).await;
-        health.set("startup", false).await;
-        health.set_ready(false).await;
-        health
-    }
-
-    /// The service that answers `Check` and `Watch`.
-    #[must_use]
-    pub fn service(&self) -> HealthServer<impl HealthApi> {
-        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
-    }
-
-    /// Says of one name whether it serves.
-    pub async fn set(&self, name: &str, serving: bool) {
-        let status = if serving {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
-        self.say(name.to_owned(), status).await;
-    }
-
-    async fn say(&self, name: String, status: ServingStatus) {
-        let serves = status == ServingStatus::Serving;
-        self.said_last().insert(name.clone(), serves);
-        self.reporter.set_service_status(name, status).await;
-    }
-
-    /// Every name of which something was said, and whether it serves.
-    #[must_use]
-    pub fn said(&self) -> Vec<(String, bool)> {
-        let said = self.said_last();
-        said.iter()
-            .map(|(name, serving)| (name.clone(), *serving))
-            .collect()
-    }
-
-    fn said_last(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says how a feature stands, as `feature/<flag>`.
-    pub async fn set_feature(&self, flag: Flag, feature: Feature) {
-        let status = match feature {
-            Feature::On => ServingStatus::Serving,
-            Feature::Off => ServingStatus::NotServing,
-            Feature::Broken => ServingStatus::Unknown,
-        };
-        self.say(Self::feature_name(flag), status).await;
-    }
-
-    /// Says, as `setting/<setting>`, whether the row of a setting makes sense: `SERVING`, also
-    /// without one; else `UNKNOWN`, and what was in force stays.
-    pub async fn set_setting(&self, setting: RuntimeSetting, is_sound: bool) {
-        let status = if is_sound {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::Unknown
-        };
-        self.say(Self::setting_name(setting), status).await;
-    }
-
-    /// The name of a feature.
-    #[must_use]
-    pub fn feature_name(flag: Flag) -> String {
-        format!("feature/{flag}")
-    }
-
-    /// The name of a setting that may be changed.
-    #[must_use]
-    pub fn setting_name(setting: RuntimeSetting) -> String {
-        format!("setting/{setting}")
-    }
-
-    /// Notes whether operators let calls to the catalog in; [`Self::set_ready`] says it.
-    pub fn note_open(&self, is_open: bool) {
-        self.is_open.store(is_open, SeqCst);
-    }
-
-    /// Says whether calls should come here; to the catalog they should only while it is open.
-    /// After [`Self::leave`] they never should.
-    pub async fn set_ready(&self, ready: bool) {
-        for name in READINESS {
-            let is_open = name != CATALOG || self.is_open.load(SeqCst);
-            self.set(name, ready && is_open).await;
-        }
-        // Looked at last: whoever leaves meanwhile has the last word.
-        if ready && self.is_leaving.load(SeqCst) {
-            self.not_ready().await;
-        }
-    }
-
-    /// Says that calls should go elsewhere, for good.
-    pub async fn leave(&self) {
-        self.is_leaving.store(true, SeqCst);
-        self.not_ready().await;
-    }
-
-    async fn not_ready(&self) {
-        for name in READINESS {
-            self.set(name, false).await;
-        }
-    }
-
-    /// Ends every `Watch`: an open one would hold up the shutdown. Who still asks, on a
-    /// connection that is not closed yet, hears of the replica what is so.
-    pub async fn close(&mut self, names: &[&str]) {
-        let features = Flag::ALL.into_iter().map(Self::feature_name);
-        let settings = RuntimeSetting::ALL.into_iter().map(Self::setting_name);
-        let controls: Vec<_> = features.chain(settings).collect();
-        let controls = controls.iter().map(String::as_str);
-        let names = READINESS.iter().chain(&["startup"]).chain(names).copied();
-        for name in names.chain(controls) {
-            self.reporter.clear_service_status(name).await;
-            self.set(name, false).await;
-        }
-        self.reporter.clear_service_status("liveness").await;
-        self.set("liveness", true).await;
+impl HealthTransport {
+    /// Says what `state` says.
+    pub(super) fn new(state: HealthState) -> Self {
+        Self { state }
     }
 }
+
+#[async_trait]
+impl Health for HealthTransport {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        let name = &request.get_ref().service;
+        let status = self.state.get(name);
+        let status = status.ok_or_else(|| status::unknown_health_name(name))?;
+        Ok(Response::new(response(status)))
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        let statuses = self.state.all();
+        if statuses.len() > NAMES_MAX {
+            return Err(status::too_many_health_names(NAMES_MAX));
+        }
+        let statuses = statuses.into_iter();
+        let statuses = statuses.map(|(name, status)| (name, response(status)));
+        Ok(Response::new(HealthListResponse {
+            statuses: statuses.collect(),
+        }))
+    }
+
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let watch = Watch {
+            name: request.into_inner().service,
+            statuses: self.state.subscribe(),
+            told: None,
+        };
+        let changes = stream::unfold(watch, async |mut watch| {
+            let status = watch.next().await?;
+            Some((Ok(response(status)), watch))
+        });
+        Ok(Response::new(changes.boxed()))
+    }
+}
+
+/// One caller that watches one name.
+struct Watch {
+    name: String,
+    statuses: watch::Receiver<Statuses>,
+    told: Option<ServingStatus>,
+}
+
+impl Watch {
+    /// Waits until the name stands otherwise than was told; `None` when nothing changes any more.
+    async fn next(&mut self) -> Option<ServingStatus> {
+        loop {
+            let (status, is_final) = {
+                let statuses = self.statuses.borrow_and_update();
+                (statuses.get(&self.name), statuses.is_final())
+            };
+            let status = status.unwrap_or(ServingStatus::ServiceUnknown);
+            if self.told.replace(status) != Some(status) {
+                return Some(status);
+            }
+            if is_final || self.statuses.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+}
+
+fn response(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

@@ -87,6 +87,7 @@ pub(super) static METHODS: &[Method] = &[
     row(CATALOG, "StreamTips", Kind::StreamTips, VIEWER, TimeLimit::Stream),
     row(CATALOG, "StreamTipsBatch", Kind::StreamTipsBatch, VIEWER, TimeLimit::Stream),
     row(HEALTH, "Check", Kind::Generated, Access::Everybody, TimeLimit::Call),
+    row(HEALTH, "List", Kind::Generated, Access::Everybody, TimeLimit::Call),
     row(HEALTH, "Watch", Kind::Generated, Access::Everybody, TimeLimit::Start),
     row(CHALLENGES, "GetChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
     row(CHALLENGES, "CreateChallenge", Kind::Generated, EDITOR, TimeLimit::Call),
@@ -169,7 +170,6 @@ mod tests {
     fn paths() -> BTreeSet<String> {
         let sets = [
             crate::pb::DESCRIPTORS,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
         ];

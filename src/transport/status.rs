@@ -329,6 +329,20 @@ pub(super) fn unknown_method(path: &str) -> Status {
     Status::with_error_details(Code::Unimplemented, message, details)
 }
 
+/// Nothing is known of this name of `grpc.health.v1`.
+pub(super) fn unknown_health_name(name: &str) -> Status {
+    let mut details = info(ErrorReason::HealthNameUnknown, []);
+    let name: String = name.chars().take(200).collect();
+    details.set_resource_info("health name", &name, "", "nothing is known of it");
+    let message = format!("no such health name: {name}; List tells all of them");
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+/// `grpc.health.v1.Health/List` tells no more names than `most`.
+pub(super) fn too_many_health_names(most: usize) -> Status {
+    Status::resource_exhausted(format!("there are more than {most} names; ask for one"))
+}
+
 /// This server reads no compressed requests.
 pub(super) fn compressed() -> Status {
     let details = info(ErrorReason::MalformedMessage, []);

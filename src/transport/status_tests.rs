@@ -67,6 +67,7 @@ fn every_status() -> Vec<Status> {
         malformed("its length does not fit"),
         unknown_method("/challenges.catalog.v1.ChallengesCatalog/ListAll"),
         compressed(),
+        unknown_health_name("challenges"),
         not_authenticated(CredentialError::Missing),
         not_authenticated(CredentialError::Unknown("token")),
         not_authenticated(CredentialError::KeysUnavailable),

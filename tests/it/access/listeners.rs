@@ -4,7 +4,7 @@ use challenges_catalog::pb::{
     catalog::v1::{ListChallengesRequest, challenges_catalog_client::ChallengesCatalogClient},
 };
 use tonic::Code;
-use tonic_health::pb::{
+use challenges_catalog::pb::health::v1::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 

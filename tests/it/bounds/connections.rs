@@ -4,11 +4,11 @@ use std::time::Duration;
 use challenges_catalog::pb::catalog::v1::{
     Difficulty, ListChallengesRequest, challenges_catalog_client::ChallengesCatalogClient,
 };
-use tokio::net::TcpStream;
-use tonic::{Code, transport::Channel};
-use tonic_health::pb::{
+use challenges_catalog::pb::health::v1::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tokio::net::TcpStream;
+use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt;
 
 use crate::{

@@ -1,10 +1,10 @@
 //! `grpc.health.v1`, name by name.
 use std::time::Duration;
 
-use tonic::{Code, transport::Channel};
-use tonic_health::pb::{
+use challenges_catalog::pb::health::v1::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tonic::{Code, transport::Channel};
 
 use crate::support::{fleet::Fleet, replica::Replica, wait::eventually};
 

@@ -5,6 +5,7 @@ mod deadlines;
 mod freshness;
 mod get_and_batch;
 mod health;
+mod health_protocol;
 mod lists;
 mod odd_rows;
 mod pages;

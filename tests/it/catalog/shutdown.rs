@@ -6,6 +6,9 @@ use std::{
 
 use bytes::Bytes;
 use challenges_catalog::pb::catalog::v1::{Difficulty, ListChallengesRequest};
+use challenges_catalog::pb::health::v1::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use futures_util::{
     FutureExt, StreamExt,
     future::{BoxFuture, join_all},
@@ -19,9 +22,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::transport::Channel;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use crate::{
     ops::scene::{OPS, metrics},

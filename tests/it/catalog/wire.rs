@@ -155,7 +155,6 @@ async fn a_message_that_no_method_can_read_is_the_fault_of_its_caller() {
     let replica = Replica::start(&[]).await;
     let sets = [
         challenges_catalog::pb::DESCRIPTORS,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];

@@ -2,6 +2,7 @@
 mod buf;
 mod client;
 mod go;
+mod health;
 mod node;
 mod python;
 mod stubs;

@@ -1,11 +1,11 @@
 //! How flags and settings show in `grpc.health.v1`, and what a broken row does.
 use std::time::Duration;
 
-use challenges_catalog::pb::{admin::v1::ValueSource, catalog::v1::Difficulty};
-use tonic::transport::Channel;
-use tonic_health::pb::{
+use challenges_catalog::pb::health::v1::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use challenges_catalog::pb::{admin::v1::ValueSource, catalog::v1::Difficulty};
+use tonic::transport::Channel;
 
 use super::{
     client::{get, reset, set_flag},

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use challenges_catalog::pb::health::v1::{HealthCheckRequest, health_client::HealthClient};
 use challenges_catalog::pb::{
     admin::v1::{GetCacheStatusRequest, cache_admin_client::CacheAdminClient},
     catalog::v1::{AnswerSource, Difficulty},
 };
 use tonic::{Code, transport::Channel};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
 use super::client::{all, set_flag};

@@ -2,10 +2,10 @@
 use std::time::Duration;
 
 use challenges_catalog::pb::catalog::v1::Difficulty;
-use tonic::{Code, transport::Channel};
-use tonic_health::pb::{
+use challenges_catalog::pb::health::v1::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tonic::{Code, transport::Channel};
 
 use crate::support::{
     fleet::{Fleet, list, titles},

@@ -4,8 +4,8 @@ use std::time::Duration;
 use challenges_catalog::pb::catalog::v1::{
     Difficulty, GetChallengeRequest, ListChallengesRequest, StreamTipsRequest,
 };
+use challenges_catalog::pb::health::v1::{HealthCheckRequest, health_client::HealthClient};
 use tonic::{Code, transport::Channel};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::scene::{OPS, metric, metrics};
 use crate::{

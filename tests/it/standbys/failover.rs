@@ -2,7 +2,7 @@
 use std::cell::Cell;
 
 use challenges_catalog::pb::admin::v1::CacheMode;
-use tonic_health::pb::health_check_response::ServingStatus;
+use challenges_catalog::pb::health::v1::health_check_response::ServingStatus;
 
 use super::fixtures::{
     SOON, health_becomes, lines, look, mode, retitle, settings, shows_fresh, turns_stale,

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
+use challenges_catalog::pb::health::v1::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use challenges_catalog::pb::{
     admin::v1::{CacheMode, GetCacheStatusRequest, cache_admin_client::CacheAdminClient},
     catalog::v1::{Difficulty, Freshness},
 };
 use tonic::transport::Channel;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use crate::support::{
     fleet::{list, titles},

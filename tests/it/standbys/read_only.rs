@@ -1,9 +1,9 @@
 //! A server that takes writes no longer, and what a role has by default.
+use challenges_catalog::pb::health::v1::health_check_response::ServingStatus;
 use challenges_catalog::{
     domain::{ListQuery, PageSize},
     repository::{self, Location, PoolSettings},
 };
-use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::fixtures::{health_becomes, lines, look, retitle, settings, shows_fresh, turns_stale};
 use crate::support::{fleet, postgres, replica::Replica};

@@ -1,12 +1,14 @@
 //! HTTP/2 by hand, for requests that no gRPC client sends.
-use std::net::SocketAddr;
+use std::{convert::Infallible, net::SocketAddr};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, Request, StatusCode, request::Builder};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2;
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use http::{HeaderMap, Request, Response, StatusCode, request::Builder};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::JoinSet};
 use tonic::Status;
 
 /// What came back.
@@ -63,5 +65,48 @@ pub async fn send(addr: SocketAddr, request: Builder, body: impl Into<Bytes>) ->
     tokio::select! {
         answer = call => answer,
         ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+}
+
+/// The body of a request, piece by piece.
+pub type Pieces = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
+
+/// The body of one message.
+pub fn whole(message: &[u8]) -> Pieces {
+    stream::iter([Ok(Frame::data(frame(0, message)))]).boxed()
+}
+
+/// A connection for several calls. It takes what the server sends, also while nobody asks.
+pub struct Connection {
+    sender: http2::SendRequest<StreamBody<Pieces>>,
+    _driver: JoinSet<()>,
+}
+
+impl Connection {
+    /// Takes so many bytes of each answer that nobody reads.
+    pub async fn open(addr: SocketAddr, window: u32) -> Self {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let mut client = http2::Builder::new(TokioExecutor::new());
+        client.initial_stream_window_size(window);
+        let client = client.handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = client.unwrap();
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            connection.await.ok();
+        });
+        Self {
+            sender,
+            _driver: driver,
+        }
+    }
+
+    /// Sends a call, and gives what comes of it; it fails when the connection takes no more calls.
+    pub fn begin(
+        &mut self,
+        request: Builder,
+        body: Pieces,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
+        let request = request.body(StreamBody::new(body)).unwrap();
+        self.sender.send_request(request)
     }
 }

@@ -5,6 +5,9 @@ use bytes::Bytes;
 use challenges_catalog::pb::catalog::v1::{
     StreamTipsRequest, StreamTipsResponse, TipMode, stream_tips_response::Event,
 };
+use challenges_catalog::pb::health::v1::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
@@ -12,9 +15,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::{net::TcpStream, time::timeout};
 use tonic::{Code, Request, Streaming, transport::Channel};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use super::{
     provider::{gated, good_end, piece, quick, replica_of, silence},
