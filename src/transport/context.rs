@@ -10,11 +10,13 @@ use tonic::Status;
 use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
 
 use super::status::{self, to_status};
-use crate::domain::{Error, Principal};
+use crate::domain::{Error, FieldViolation, Principal};
 
 /// The correlation id, in requests and responses.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX_BYTES: usize = 128;
+/// How long the caller waits.
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What belongs to one call, beside its message.
 #[derive(Clone, Debug)]
@@ -33,14 +35,19 @@ pub(super) struct RequestContext {
     /// What it is about, as text, once its message was read; for the audit trail, if it is to be there.
     pub(super) subject: Option<Arc<OnceLock<String>>>,
     path: Option<PathAndQuery>,
+    /// What is wrong with the caller's limit. The call is refused for it: a caller that means to wait for a second
+    /// must not keep the server at work for longer.
+    bad_timeout: Option<&'static str>,
 }
 
 impl RequestContext {
     /// Reads the head of a call that starts now and may take `at_most`.
     pub(super) fn start<B>(request: &Request<B>, at_most: Duration, peer: Option<IpAddr>) -> Self {
         let headers = request.headers();
-        let limit = headers.get("grpc-timeout").and_then(grpc_timeout);
-        let limit = limit.map_or(at_most, |theirs| theirs.min(at_most));
+        let (limit, bad_timeout) = match time_limit(headers) {
+            Ok(limit) => (limit.unwrap_or(at_most).min(at_most), None),
+            Err(problem) => (at_most, Some(problem)),
+        };
         let usable = headers
             .get(REQUEST_ID)
             .filter(|id| is_usable(id.as_bytes()));
@@ -53,7 +60,14 @@ impl RequestContext {
             principal: None,
             subject: None,
             path: request.uri().path_and_query().cloned(),
+            bad_timeout,
         }
+    }
+
+    /// What the caller is told when the head of its call cannot be read.
+    pub(super) fn unreadable(&self) -> Option<Status> {
+        let violation = FieldViolation::new(TIMEOUT.as_str(), self.bad_timeout?);
+        Some(self.refused(&Error::Invalid(vec![violation])))
     }
 
     /// What the log lines of this call stand in, whatever the log's filter lets through.
@@ -134,8 +148,22 @@ fn new_request_id() -> HeaderValue {
     id.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
+/// The caller's limit, if there is one; or what is wrong with it.
+fn time_limit(headers: &HeaderMap) -> Result<Option<Duration>, &'static str> {
+    let mut values = headers.get_all(TIMEOUT).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err("must not be there twice");
+    }
+    let limit = grpc_timeout(value);
+    limit
+        .map(Some)
+        .ok_or("must be 1 to 8 digits and one of H, M, S, m, u and n, such as 250m")
+}
+
 /// `TimeoutValue TimeoutUnit` of the gRPC protocol: 1 to 8 digits and one of H, M, S, m, u, n.
-/// What is something else is no limit; the server's own still holds.
 fn grpc_timeout(value: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = value.as_bytes().split_last()?;
     if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -168,6 +196,16 @@ mod tests {
         for text in ["", "S", "1", "-1S", "1s", "123456789S", "1 S"] {
             assert_eq!(timeout(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_is_there_once_or_not_at_all() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(time_limit(&headers), Ok(None));
+        headers.append(TIMEOUT, HeaderValue::from_static("1S"));
+        assert_eq!(time_limit(&headers), Ok(Some(Duration::from_secs(1))));
+        headers.append(TIMEOUT, HeaderValue::from_static("1S"));
+        assert!(time_limit(&headers).is_err());
     }
 
     #[test]

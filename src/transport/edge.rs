@@ -242,6 +242,9 @@ impl EdgeInner {
             let unknown = status::unknown_method(request.uri().path());
             return refuse_unread(request, &unknown, call).await;
         };
+        if let Some(status) = call.unreadable() {
+            return refuse(&status, call);
+        }
         match method.kind {
             Kind::List => self.read(request, call, CatalogTransport::list).await,
             Kind::Get => self.read(request, call, CatalogTransport::get).await,

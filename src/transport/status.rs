@@ -121,21 +121,22 @@ fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> S
             [("version", version.to_string())],
         ),
     };
-    // Callers that failed together must not come back together.
-    let retry_after = retry_after.mul_f64(rand::random_range(1.0..1.5));
     retry_later(Code::Unavailable, message, details, retry_after)
 }
 
-/// A status that asks for a pause before the next try: in its details, and where a client's built-in retry looks.
+/// A status that asks for a pause before the next try: in its details, and where a client's built-in retry looks. Both
+/// say the same.
 fn retry_later(
     code: Code,
     message: impl Into<String>,
     mut details: ErrorDetails,
-    pause: Duration,
+    at_least: Duration,
 ) -> Status {
-    details.set_retry_info(Some(pause));
+    // Callers that failed together must not come back together.
+    let pause = at_least.mul_f64(rand::random_range(1.0..1.5));
+    let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    details.set_retry_info(Some(Duration::from_millis(millis)));
     let status = Status::with_error_details(code, message, details);
-    let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
     with_metadata(status, PUSHBACK, millis.into())
 }
 

@@ -228,6 +228,39 @@ fn the_text_of_a_cause_never_reaches_the_wire() {
 }
 
 #[test]
+fn a_pause_is_the_same_for_programs_and_for_a_built_in_retry_and_differs_from_call_to_call() {
+    let mut pauses = Vec::new();
+    for status in (0..20).flat_map(|_| every_status()) {
+        let details = status.get_error_details();
+        let pause = details.retry_info().and_then(|info| info.retry_delay);
+        let pushback = status.metadata().get(PUSHBACK);
+        let pushback = pushback.map(|millis| millis.to_str().unwrap().parse::<i64>().unwrap());
+        match pause {
+            Some(pause) => {
+                assert_eq!(
+                    pushback,
+                    i64::try_from(pause.as_millis()).ok(),
+                    "{status:?}"
+                );
+                pauses.push((reason_of(&status), pause));
+            }
+            None => assert!(pushback.is_none_or(|never| never < 0), "{status:?}"),
+        }
+    }
+    for reason in [ErrorReason::Overloaded, ErrorReason::RateLimited] {
+        let of_reason = pauses.iter().filter(|(of, _)| *of == reason);
+        let (min, max) = of_reason
+            .fold((Duration::MAX, Duration::ZERO), |(min, max), (_, pause)| {
+                (min.min(*pause), max.max(*pause))
+            });
+        assert!(
+            min < max && max <= min.mul_f64(1.5),
+            "{reason:?} {min:?} {max:?}"
+        );
+    }
+}
+
+#[test]
 fn a_failure_says_what_the_status_says() {
     let error = Error::Exhausted {
         what: "tip streams at once",

@@ -150,9 +150,8 @@ async fn what_is_no_grpc_gets_an_http_status() {
     }
 }
 
-#[tokio::test]
-async fn a_message_that_no_method_can_read_is_the_fault_of_its_caller() {
-    let replica = Replica::start(&[]).await;
+/// The path of every method.
+pub fn method_paths() -> Vec<String> {
     let sets = [
         challenges_catalog::pb::DESCRIPTORS,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
@@ -169,8 +168,14 @@ async fn a_message_that_no_method_can_read_is_the_fault_of_its_caller() {
             service.method.iter().map(method)
         })
     });
+    methods.collect()
+}
+
+#[tokio::test]
+async fn a_message_that_no_method_can_read_is_the_fault_of_its_caller() {
+    let replica = Replica::start(&[]).await;
     let mut seen = 0;
-    for path in methods {
+    for path in method_paths() {
         for body in [
             frame(0, b"\xff\xff"),
             frame(9, b""),
