@@ -27,8 +27,8 @@ use crate::{
     tips::TipService,
     transport::{
         CacheAdminTransport, CallAccess, CatalogTransport, ChallengesAdminTransport,
-        ControlsTransport, Edge, EdgeSettings, FeatureGate, GeneratedServices, HealthState, PageTokens,
-        ProtoEncoder, ReflectionPolicy,
+        ControlsTransport, Edge, EdgeSettings, FeatureGate, GeneratedServices, HealthState,
+        PageTokens, ProtoEncoder, ReflectionPolicy,
     },
 };
 

@@ -243,7 +243,11 @@ impl EdgeInner {
             return refuse_unread(request, &unknown, call).await;
         };
         if let Some(status) = call.unreadable() {
-            return refuse(&status, call);
+            return refuse_unread(request, &status, call).await;
+        }
+        // Whoever would have to be refused afterwards is not waited for as long as its message may take.
+        if method.takes_stream_permit() && self.streams.available_permits() == 0 {
+            return refuse_unread(request, &too_many_streams(), call).await;
         }
         match method.kind {
             Kind::List => self.read(request, call, CatalogTransport::list).await,
@@ -316,13 +320,17 @@ impl EdgeInner {
 
     fn stream_limits(&self, gate: Option<FeatureGate>) -> Result<StreamLimits, Status> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();
-        let permit = permit.map_err(|_| status::overloaded("too many streams are open"))?;
+        let permit = permit.map_err(|_| too_many_streams())?;
         Ok(StreamLimits {
             permit,
             shutdown: self.shutdown.clone(),
             gate,
         })
     }
+}
+
+fn too_many_streams() -> Status {
+    status::overloaded("too many streams are open")
 }
 
 impl<B> Service<Request<B>> for Edge

@@ -22,7 +22,7 @@ use super::{
     controls::ControlsTransport,
     health::HealthTransport,
     health_state::HealthState,
-    methods::{Kind, Method, TimeLimit},
+    methods::{Kind, Method},
     reflection::Reflection,
     request_body::{ENCODING, RequestBodies, Share},
     status,
@@ -130,8 +130,7 @@ impl GeneratedServices {
             }
             (tonic::body::Body::new(Full::new(message)), share)
         };
-        let is_stream = method.kind == Kind::Generated && method.limit == TimeLimit::Stream;
-        let limits = is_stream.then(limits).transpose()?;
+        let limits = method.takes_stream_permit().then(limits).transpose()?;
         // What was read is not compressed, whatever the caller would have liked to send.
         head.headers.remove(ENCODING);
         head.extensions.insert(call.clone());

@@ -152,6 +152,17 @@ impl Method {
         matches!(self.access, Access::Role(Role::Editor | Role::Operator))
     }
 
+    /// Whether it takes one of the streams that may be open at once.
+    pub(super) fn takes_stream_permit(&self) -> bool {
+        let is_stream = match self.kind {
+            Kind::StreamTips | Kind::StreamTipsBatch | Kind::Generated => true,
+            Kind::List | Kind::Get | Kind::BatchGet | Kind::Reflection | Kind::GeneratedUpload => {
+                false
+            }
+        };
+        is_stream && self.limit == TimeLimit::Stream
+    }
+
     /// Whether probes call it.
     pub(super) fn is_health(&self) -> bool {
         self.service == HEALTH

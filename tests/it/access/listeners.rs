@@ -1,12 +1,12 @@
 //! What each listener offers, and which addresses are refused.
+use challenges_catalog::pb::health::v1::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use challenges_catalog::pb::{
     admin::v1::{GetCacheStatusRequest, cache_admin_client::CacheAdminClient},
     catalog::v1::{ListChallengesRequest, challenges_catalog_client::ChallengesCatalogClient},
 };
 use tonic::Code;
-use challenges_catalog::pb::health::v1::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use super::scene::{Files, connect, list, plain, token_entry, with_header};
 use crate::{startup::ended::serve, support::replica::Replica};

@@ -1,4 +1,5 @@
 //! What callers hold, whatever they do, is bounded, and takes nothing from others.
 mod bodies;
 mod connections;
+mod shedding;
 mod waiting;

@@ -1,19 +1,27 @@
 //! A call that takes too long is answered in time, and says so.
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderValue, request::Builder};
+use prost::Message;
 use sqlx::{Connection as _, Executor};
 use tonic::{Code, Status};
 
 use super::wire::method_paths;
-use crate::support::{
-    fleet, postgres,
-    refusal::Refusal,
-    replica::Replica,
-    wire::{Connection, frame, grpc, send},
+use crate::{
+    support::{
+        fleet, postgres,
+        refusal::Refusal,
+        replica::Replica,
+        wire::{Connection, frame, grpc, send},
+    },
+    tips::{
+        provider::{gated, replica_of},
+        wire_stream::question,
+    },
 };
 
+const TIPS: &str = "/challenges.catalog.v1.ChallengesCatalog/StreamTips";
 const LIST: &str = "/challenges.catalog.v1.ChallengesCatalog/ListChallenges";
 /// A list that no cache has yet.
 const PAGE_SIZE_77: [u8; 2] = [0x10, 77];
@@ -70,6 +78,21 @@ async fn a_caller_gets_no_more_time_than_the_server_gives() {
     assert!(took < Duration::from_millis(1500), "{took:?}");
 }
 
+#[tokio::test]
+async fn a_stream_ends_with_its_callers_deadline_though_its_tip_is_still_written() {
+    let provider = gated().await;
+    let replica = replica_of(&provider, &[]).await;
+    let asked = Instant::now();
+    let request = grpc(TIPS).header("grpc-timeout", "700m");
+    let question = frame(0, &question().encode_to_vec());
+    let answer = send(replica.addr(), request, question).await;
+    let took = asked.elapsed();
+    assert!(!answer.body.is_empty(), "it had begun");
+    assert_eq!(Refusal::from(answer.status()), deadline_exceeded());
+    let expected = Duration::from_millis(650)..Duration::from_secs(3);
+    assert!(expected.contains(&took), "{took:?}");
+}
+
 async fn told(replica: &Replica, request: Builder) -> Result<(), Refusal> {
     let answer = send(replica.addr(), request, frame(0, &PAGE_SIZE_77)).await;
     let status = answer.status();
@@ -124,13 +147,14 @@ async fn a_time_limit_that_cannot_be_read_is_refused_and_named() {
 }
 
 #[tokio::test]
-async fn every_method_refuses_a_time_limit_that_cannot_be_read_before_it_reads_anything_else() {
+async fn every_method_refuses_a_time_limit_that_cannot_be_read_soon_whatever_its_message() {
     let replica = Replica::start(&[]).await;
     let paths = method_paths();
     assert!(paths.len() > 25, "{paths:?}");
-    for path in paths {
+    let refused = paths.iter().map(async |path| {
+        let asked = Instant::now();
         let mut connection = Connection::open(replica.addr(), 1 << 16).await;
-        let request = grpc(&path).header("grpc-timeout", "1s");
+        let request = grpc(path).header("grpc-timeout", "1s");
         // Nothing of its message ever comes.
         let answer = connection.begin(request, stream::pending().boxed());
         let (head, _) = answer.await.unwrap().into_parts();
@@ -138,5 +162,7 @@ async fn every_method_refuses_a_time_limit_that_cannot_be_read_before_it_reads_a
         let unreadable = Refusal::invalid(&["grpc-timeout"]);
         assert_eq!(Refusal::from(status), unreadable, "{path}");
         assert!(head.headers.contains_key("x-request-id"));
-    }
+        assert!(asked.elapsed() < Duration::from_secs(4), "{path}");
+    });
+    join_all(refused).await;
 }

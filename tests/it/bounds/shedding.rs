@@ -1,0 +1,119 @@
+//! Calls that are too many are refused soon, with a pause; cached answers and probes are not.
+use std::time::{Duration, Instant};
+
+use challenges_catalog::pb::catalog::v1::Difficulty;
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, request::Builder};
+use sqlx::{Connection as _, Executor};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+use crate::{
+    ops::scene::{OPS, metric, metrics},
+    support::{
+        fleet::{self, list},
+        postgres,
+        process::PATIENCE,
+        refusal::Refusal,
+        replica::Replica,
+        wait::eventually,
+        wire::{Connection, Pieces, frame, grpc, send, whole},
+    },
+    tips::{
+        provider::{gated, replica_of},
+        wire_stream::question,
+    },
+};
+
+const LIST: &str = "/challenges.catalog.v1.ChallengesCatalog/ListChallenges";
+const TIPS: &str = "/challenges.catalog.v1.ChallengesCatalog/StreamTips";
+const TIPS_BATCH: &str = "/challenges.catalog.v1.ChallengesCatalog/StreamTipsBatch";
+const EXPORT: &str = "/challenges.admin.v1.ChallengesAdmin/ExportChallenges";
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+const NAMES: &str = "/grpc.health.v1.Health/List";
+
+/// Much longer than a refusal takes on a busy machine, and much shorter than anything is waited for.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A refusal for load, whose pause is the same wherever a client looks for it.
+fn is_shed(status: Status) {
+    let details = status.get_error_details();
+    let pause = details.retry_info().unwrap().retry_delay.unwrap();
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap();
+    assert_eq!(pushback.to_str().unwrap(), pause.as_millis().to_string());
+    let expected = Duration::from_millis(100)..=Duration::from_millis(150);
+    assert!(expected.contains(&pause), "{pause:?}");
+    let overloaded = Refusal::new(Code::Unavailable, "OVERLOADED", &[]);
+    assert_eq!(Refusal::from(status), overloaded);
+}
+
+/// What the head of an answer says; it must come soon.
+async fn head(connection: &mut Connection, request: Builder, body: Pieces) -> HeaderMap {
+    let asked = Instant::now();
+    let answer = connection.begin(request, body).await.unwrap();
+    assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    answer.into_parts().0.headers
+}
+
+#[tokio::test]
+async fn streams_that_are_too_many_are_refused_soon_whatever_their_message_and_probes_are_not() {
+    let provider = gated().await;
+    let replica = replica_of(&provider, &[("CATALOG_MAX_STREAMS", "1")]).await;
+    let mut client = replica.client().await;
+    let first = client.stream_tips(Request::new(question())).await;
+    let mut first = first.unwrap().into_inner();
+    assert!(first.message().await.unwrap().is_some());
+    let mut connection = Connection::open(replica.addr(), 1 << 16).await;
+    for path in [TIPS, TIPS_BATCH, EXPORT] {
+        let headers = head(&mut connection, grpc(path), stream::pending().boxed()).await;
+        is_shed(Status::from_header_map(&headers).expect(path));
+    }
+    for path in [CHECK, NAMES] {
+        let answer = send(replica.addr(), grpc(path), frame(0, b"")).await;
+        assert_eq!(answer.status().code(), Code::Ok, "{path}");
+    }
+}
+
+/// A list of so many a page, which no cache has.
+fn pages_of(size: u8) -> [u8; 2] {
+    [0x10, size]
+}
+
+#[tokio::test]
+async fn loads_that_are_too_many_are_refused_and_cached_answers_and_probes_are_not() {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let replica = Replica::start(&[
+        ("DATABASE_URL", database.url()),
+        ("CATALOG_MAX_CALLS", "1".to_owned()),
+        (OPS.0, OPS.1.to_owned()),
+    ])
+    .await;
+    list(&replica, Difficulty::Beginner, 20).await.unwrap();
+    let mut other = database.connect().await;
+    let mut holder = other.begin().await.unwrap();
+    let lock = "LOCK TABLE approach_challenges IN ACCESS EXCLUSIVE MODE";
+    holder.execute(lock).await.unwrap();
+
+    let mut connection = Connection::open(replica.addr(), 1 << 16).await;
+    let loading = connection.begin(grpc(LIST), whole(&pages_of(77)));
+    let in_flight = "catalog_rpc_in_flight{method=\"ChallengesCatalog/ListChallenges\"}";
+    eventually("it waits", PATIENCE, async || {
+        metric(&metrics(&replica).await, in_flight) > 0.5
+    })
+    .await;
+    // The bound is that of the replica, not of each connection.
+    let mut another = Connection::open(replica.addr(), 1 << 16).await;
+    for size in 78..88 {
+        let headers = head(&mut another, grpc(LIST), whole(&pages_of(size))).await;
+        is_shed(Status::from_header_map(&headers).unwrap());
+        list(&replica, Difficulty::Beginner, 20).await.unwrap();
+        for path in [CHECK, NAMES] {
+            let answer = send(replica.addr(), grpc(path), frame(0, b"")).await;
+            assert_eq!(answer.status().code(), Code::Ok, "{path}");
+        }
+    }
+    holder.rollback().await.unwrap();
+    let loaded = loading.await.unwrap();
+    assert!(Status::from_header_map(loaded.headers()).is_none());
+}
