@@ -2,7 +2,10 @@
 //! for, and the tags that the answer depends on; and the form that Redis holds it in.
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -11,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::{
     domain::{
-        Answer, ChallengeId, Cursor, DatabaseId, Difficulty, Etag, Freshness, ListQuery, Source,
-        Stamp, Tag, UnixMicros, Version,
+        Answer, ChallengeId, Cursor, DatabaseId, DeflatedSlot, Difficulty, Etag, Freshness,
+        ListQuery, Source, Stamp, Tag, UnixMicros, Version,
     },
     redis::MacKey,
 };
@@ -22,6 +25,8 @@ use crate::{
 pub(super) struct CacheEntry {
     /// The encoded body; `None` when the database said that there is nothing.
     pub(super) body: Option<Bytes>,
+    /// Its compressed form, where that may be worth it.
+    pub(super) deflated: Option<Arc<DeflatedSlot>>,
     /// Names the body.
     pub(super) etag: Etag,
     /// The last commit that the read saw.
@@ -85,6 +90,7 @@ impl CacheEntry {
     ) -> Answer {
         Answer {
             body: self.body.clone(),
+            deflated: self.deflated.clone(),
             etag: self.etag,
             expires_at: Some(self.expires_at),
             freshness: Freshness {
@@ -99,6 +105,10 @@ impl CacheEntry {
     /// How many bytes the entry takes under `key`.
     pub(super) fn weight(&self, key: &ReadKey) -> u64 {
         let body = self.body.as_ref().map_or(0, Bytes::len);
+        // Room for the compressed form is taken from the beginning: an entry does not grow.
+        let deflated = self.deflated.as_ref();
+        let deflated = deflated.map_or(0, |_| DeflatedSlot::max_bytes(body));
+        let body = body + deflated;
         (key.weight() + size_of::<Self>() + ENTRY_OVERHEAD_BYTES + body) as u64
     }
 }

@@ -24,7 +24,7 @@ use super::{
     staleness::CONFIRM_WITHIN,
 };
 use crate::domain::{
-    Clock, DatabaseId, Error, Etag, Flag, Source, Stamp, Stamped, Switches, Version,
+    Clock, DatabaseId, DeflatedSlot, Error, Etag, Flag, Source, Stamp, Stamped, Switches, Version,
 };
 
 /// How long and how much is kept.
@@ -355,6 +355,7 @@ impl Loader {
     ) -> Arc<CacheEntry> {
         Arc::new(CacheEntry {
             etag,
+            deflated: body.as_ref().and_then(DeflatedSlot::of),
             body,
             stamp,
             era,

@@ -157,6 +157,7 @@ mod tests {
         let ttl = Duration::from_mins(10);
         Arc::new(CacheEntry {
             body: None,
+            deflated: None,
             etag: Etag::of(None),
             stamp: Stamp { timeline: 1, seq },
             era: 1,

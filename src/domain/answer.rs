@@ -1,10 +1,10 @@
 //! What a read gives: an encoded body, its etag, and how old it can be.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ring::digest;
 
-use super::{UnixMicros, Version};
+use super::{DeflatedSlot, UnixMicros, Version};
 
 /// Where an answer was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ impl Etag {
 pub struct Answer {
     /// The encoded body, opaque here; `None` when the catalog has nothing there.
     pub body: Option<Bytes>,
+    /// Its compressed form, where that may be worth it.
+    pub deflated: Option<Arc<DeflatedSlot>>,
     /// Names the body.
     pub etag: Etag,
     /// When the cached copy expires; `None` when nothing was kept.

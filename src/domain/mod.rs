@@ -8,6 +8,7 @@ mod challenge_draft;
 mod challenge_text;
 mod content;
 mod control_store;
+mod deflated;
 mod draft_json;
 mod edit;
 mod edit_store;
@@ -51,6 +52,7 @@ pub use control_store::{
     ActiveControls, ConfiguredControls, ControlDraft, ControlRows, ControlStore, DraftValue,
     Evaluation, StoredControl, ValueSource,
 };
+pub use deflated::{DeflatedBody, DeflatedSlot};
 pub use draft_json::JsonFields;
 pub use edit::{
     EditRefusal, EditStep, EditTerms, Edited, IdempotencyKey, ImportEnd, ImportMode, ImportRow,

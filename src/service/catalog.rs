@@ -159,6 +159,7 @@ mod tests {
         async fn get_many(&self, _: &[ChallengeId], _: ReadOptions) -> Result<Vec<Answer>, Error> {
             Ok(vec![Answer {
                 body: None,
+                deflated: None,
                 etag: Etag([0; 8]),
                 expires_at: None,
                 freshness: self.freshness(),

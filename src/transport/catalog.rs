@@ -66,7 +66,7 @@ impl CatalogTransport {
             call.waiting(self.service.list(&query, options)).await?
         };
         let known = if_none_match(&request.if_none_match, headers);
-        Ok(reply::reply(&[answer], known))
+        Ok(reply::reply(&[answer], known, headers))
     }
 
     pub(super) async fn get(
@@ -83,7 +83,7 @@ impl CatalogTransport {
         };
         let answers = self.many(&[id], min_version, call).await?;
         let known = if_none_match(&request.if_none_match, headers);
-        Ok(reply::reply(&answers, known))
+        Ok(reply::reply(&answers, known, headers))
     }
 
     pub(super) async fn batch_get(
@@ -100,7 +100,7 @@ impl CatalogTransport {
         };
         let answers = self.many(&ids, min_version, call).await?;
         let known = if_none_match(&request.if_none_match, headers);
-        Ok(reply::reply(&answers, known))
+        Ok(reply::reply(&answers, known, headers))
     }
 
     async fn many(

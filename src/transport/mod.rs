@@ -10,6 +10,7 @@ mod challenges_admin;
 mod challenges_admin_bulk;
 mod challenges_admin_messages;
 mod code;
+mod compression;
 mod context;
 mod controls;
 mod convert;

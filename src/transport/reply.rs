@@ -1,11 +1,12 @@
 //! The answer to a read: what differs from call to call, joined with the cached body.
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, header::AGE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AGE};
 use prost::Message;
 use ring::digest;
 
 use super::{
     body::FramedChunks,
+    compression::compressed,
     convert::{etag_text, timestamp},
     request_body::PREFIX_LEN,
 };
@@ -18,6 +19,8 @@ use crate::{
 pub(super) struct Reply {
     /// The framed message.
     pub(super) frame: FramedChunks,
+    /// Whether the message is compressed with gzip.
+    pub(super) is_compressed: bool,
     /// What the answer's freshness says, once more for those who look at metadata only.
     pub(super) metadata: Option<[(HeaderName, HeaderValue); 3]>,
 }
@@ -60,8 +63,9 @@ fn metadata(freshness: &Freshness) -> [(HeaderName, HeaderValue); 3] {
 /// and behind them the cached body as it lies. Protobuf messages may be joined
 /// in any order, so nothing is decoded or encoded again, and one body is not even copied.
 ///
-/// With `if_none_match` naming the answer's content, the body is left out.
-pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
+/// With `if_none_match` naming the answer's content, the body is left out. A large body is sent compressed to
+/// callers whose `headers` accept that.
+pub(super) fn reply(answers: &[Answer], if_none_match: &str, headers: &HeaderMap) -> Reply {
     let etag = etag_of(answers);
     let etag_text = etag_text(etag);
     let not_modified = names(if_none_match, &etag_text);
@@ -74,6 +78,23 @@ pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
     let freshness = answers.iter().map(|answer| answer.freshness).reduce(oldest);
     let tail = tail(answers, freshness, etag_text, not_modified);
 
+    let metadata = freshness.as_ref().map(metadata);
+    if let (
+        [
+            answer @ Answer {
+                deflated: Some(_), ..
+            },
+        ],
+        false,
+    ) = (answers, not_modified)
+        && let Some(frame) = compressed(answer, &tail.encode_to_vec(), headers)
+    {
+        return Reply {
+            frame: frame.chain(Bytes::new()),
+            is_compressed: true,
+            metadata,
+        };
+    }
     let own_length = tail.encoded_len();
     let length = bodies().map(Bytes::len).sum::<usize>() + own_length;
     let shared = answers
@@ -88,7 +109,8 @@ pub(super) fn reply(answers: &[Answer], if_none_match: &str) -> Reply {
     }
     Reply {
         frame: frame.freeze().chain(shared.unwrap_or_default()),
-        metadata: freshness.as_ref().map(metadata),
+        is_compressed: false,
+        metadata,
     }
 }
 

@@ -3,10 +3,11 @@
 //! A small body that arrived with its headers costs nothing. One that must be awaited holds a slot until it is
 //! complete; a large one holds bytes of a shared budget until the call ends. So callers that begin bodies and do
 //! not end them cost a bounded memory, and small requests are served when the budget is used up.
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io::Read, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, header::HeaderName};
+use flate2::read::MultiGzDecoder;
+use http::{HeaderMap, HeaderValue, header::HeaderName};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use prost::Message;
@@ -21,6 +22,7 @@ use super::{context::RequestContext, status};
 /// The length of what stands before every gRPC message: a flag and the message's length.
 pub(super) const PREFIX_LEN: usize = 5;
 pub(super) const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+pub(super) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// What all large bodies may take together; at least eight of the largest.
 const ALL_BYTES: usize = 64 << 20;
@@ -121,9 +123,12 @@ impl RequestBodies {
         let Some(prefix) = all.first_chunk::<PREFIX_LEN>() else {
             return Err(status::malformed("it ends before the message's length"));
         };
-        let length = self.length_of(*prefix, headers)?;
+        let (is_compressed, length) = self.length_of(*prefix, headers)?;
         if length != all.len() - PREFIX_LEN {
             return Err(status::malformed("it is shorter or longer than it says"));
+        }
+        if is_compressed {
+            all = self.inflated(&all, &mut share)?;
         }
         Ok((all, share))
     }
@@ -185,22 +190,44 @@ impl RequestBodies {
         Ok(())
     }
 
-    /// The length of the message behind a prefix, which is within the limit.
+    /// Whether the message behind a prefix is compressed, and its length, which is within the limit.
     pub(super) fn length_of(
         &self,
         [flag, length @ ..]: [u8; PREFIX_LEN],
         headers: &HeaderMap,
-    ) -> Result<usize, Status> {
-        match flag {
-            0 => {}
-            1 if headers.contains_key(ENCODING) => return Err(status::compressed()),
+    ) -> Result<(bool, usize), Status> {
+        match (flag, headers.get(ENCODING)) {
+            (0, _) => {}
+            (1, Some(encoding)) if *encoding == GZIP => {}
+            (1, Some(_)) => return Err(status::compressed()),
             _ => return Err(status::malformed("its first byte is no gRPC flag")),
         }
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > self.limit_bytes {
             return Err(status::message_too_large(self.limit_bytes));
         }
-        Ok(length)
+        Ok((flag == 1, length))
+    }
+
+    /// The message, with its prefix, that the compressed message in `framed` is without compression. It is within
+    /// the limit as well, whatever it unpacks to.
+    pub(super) fn inflated(&self, framed: &Bytes, share: &mut Share) -> Result<Bytes, Status> {
+        let compressed = framed.get(PREFIX_LEN..).unwrap_or_default();
+        let most = u64::try_from(self.limit_bytes).unwrap_or(u64::MAX);
+        // One byte more than there may be tells that there are too many, however many come.
+        let mut inflating = MultiGzDecoder::new(compressed).take(most.saturating_add(1));
+        let mut message = vec![0; PREFIX_LEN];
+        let read = inflating.read_to_end(&mut message);
+        read.map_err(|_| status::malformed("its gzip stream is damaged"))?;
+        let length = message.len() - PREFIX_LEN;
+        if length > self.limit_bytes {
+            return Err(status::message_too_large(self.limit_bytes));
+        }
+        self.hold(share, message.len())?;
+        if let Some([_, prefix @ ..]) = message.first_chunk_mut::<PREFIX_LEN>() {
+            *prefix = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        }
+        Ok(message.into())
     }
 }
 
@@ -236,3 +263,7 @@ fn announced(all: &[u8]) -> usize {
         .map_or(0, u32::from_be_bytes);
     usize::try_from(length).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+#[path = "request_body_tests.rs"]
+mod tests;

@@ -344,13 +344,13 @@ pub(super) fn too_many_health_names(most: usize) -> Status {
     Status::resource_exhausted(format!("there are more than {most} names; ask for one"))
 }
 
-/// This server reads no compressed requests.
+/// This server does not read requests that are compressed so.
 pub(super) fn compressed() -> Status {
     let details = info(ErrorReason::MalformedMessage, []);
-    let message = "compressed requests are not read here; send identity";
+    let message = "requests may be compressed with gzip, or not at all";
     let status = Status::with_error_details(Code::Unimplemented, message, details);
-    let identity = MetadataValue::from_static("identity");
-    with_metadata(status, "grpc-accept-encoding", identity)
+    let accepted = MetadataValue::from_static("identity,gzip");
+    with_metadata(status, "grpc-accept-encoding", accepted)
 }
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {

@@ -13,7 +13,7 @@ use super::{
     body::{GRPC_STATUS, ResponseBody},
     context::{REQUEST_ID, RequestContext},
     reply::Reply,
-    request_body::RequestBodies,
+    request_body::{ENCODING, GZIP, RequestBodies},
     status,
 };
 
@@ -74,6 +74,9 @@ pub(super) fn ok(reply: Reply, call: &RequestContext) -> Response<ResponseBody> 
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(REQUEST_ID, call.returned_id());
+    if reply.is_compressed {
+        headers.insert(ENCODING, GZIP);
+    }
     for (name, value) in reply.metadata.into_iter().flatten() {
         headers.insert(name, value);
     }

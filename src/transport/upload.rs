@@ -99,10 +99,14 @@ where
         let Some(prefix) = self.came.first_chunk::<PREFIX_LEN>() else {
             return Ok(None);
         };
-        let length = self.bodies.length_of(*prefix, &self.headers)?;
+        let (is_compressed, length) = self.bodies.length_of(*prefix, &self.headers)?;
         if self.came.len() < PREFIX_LEN + length {
             return Ok(None);
         }
-        Ok(Some(self.came.split_to(PREFIX_LEN + length).freeze()))
+        let mut message = self.came.split_to(PREFIX_LEN + length).freeze();
+        if is_compressed {
+            message = self.bodies.inflated(&message, &mut self.share)?;
+        }
+        Ok(Some(message))
     }
 }

@@ -210,6 +210,7 @@ impl FaultyReader {
         };
         Some(Answer {
             body,
+            deflated: None,
             etag: found.etag,
             expires_at: None,
             freshness: Freshness {

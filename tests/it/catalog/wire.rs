@@ -1,6 +1,14 @@
 //! Bytes that no well-behaved client sends.
+use std::{
+    fs,
+    io::{Read, Write},
+};
+
 use bytes::Bytes;
-use challenges_catalog::pb::catalog::v1::{Difficulty, ListChallengesRequest};
+use challenges_catalog::pb::catalog::v1::{
+    Difficulty, ListChallengesRequest, ListChallengesResponse,
+};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use http::{Request, StatusCode};
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
@@ -10,7 +18,10 @@ use tonic_types::StatusExt;
 use crate::support::refusal::Refusal;
 use crate::support::{
     fleet::list,
+    process::PATIENCE,
+    program::run_well,
     replica::Replica,
+    wait::eventually,
     wire::{Answer, frame, grpc, send},
 };
 
@@ -97,14 +108,92 @@ async fn a_field_that_this_version_does_not_know_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_compressed_message_is_unimplemented_and_told_what_is_read() {
+async fn a_message_that_is_compressed_in_another_way_is_refused_and_told_which_is_read() {
     let replica = Replica::start(&[]).await;
-    let request = grpc(LIST).header("grpc-encoding", "gzip");
-    let answer = send(replica.addr(), request, frame(1, b"\x1f\x8b")).await;
+    let request = grpc(LIST).header("grpc-encoding", "zstd");
+    let answer = send(replica.addr(), request, frame(1, b"x")).await;
     assert_eq!(answer.status().code(), Code::Unimplemented);
-    assert_eq!(answer.headers["grpc-accept-encoding"], "identity");
+    assert_eq!(answer.headers["grpc-accept-encoding"], "identity,gzip");
     let malformed = Refusal::new(Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
     assert_eq!(refused(&replica, frame(7, b"")).await, malformed);
+    let request = grpc(LIST).header("grpc-encoding", "gzip");
+    let answer = send(replica.addr(), request, frame(1, b"\x1f\x8b")).await;
+    assert_eq!(Refusal::from(answer.status()), malformed);
+}
+
+fn gzipped(message: &[u8]) -> Vec<u8> {
+    let mut zip = GzEncoder::new(Vec::new(), Compression::default());
+    zip.write_all(message).unwrap();
+    zip.finish().unwrap()
+}
+
+/// A replica with 78 challenges, most of them with long descriptions.
+async fn with_long_lists() -> Replica {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seeds.json");
+    let walk = "Walk through the streets of the city and ask a stranger for the way. ".repeat(4);
+    let challenge = |number: u32| {
+        serde_json::json!({
+            "id": format!("00000000-0000-4000-8000-{number:012}"), "difficulty": "beginner",
+            "title": format!("Walk number {number}"), "description": walk, "points": 10, "tips": "Go.",
+        })
+    };
+    let challenges: Vec<_> = (0..60).map(challenge).collect();
+    fs::write(&file, serde_json::to_string(&challenges).unwrap()).unwrap();
+    let replica = Replica::start(&[]).await;
+    let database = replica.folder().join("challenges.sqlite");
+    let database = ("DATABASE_URL", format!("sqlite:{}", database.display()));
+    run_well(&["seed", "--file", file.to_str().unwrap()], &[database]).await;
+    replica
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_for_those_who_accept_it_and_are_the_same() {
+    let replica = with_long_lists().await;
+    let request = ListChallengesRequest {
+        page_size: 100,
+        ..Default::default()
+    };
+    let message = gzipped(&request.encode_to_vec());
+    let ask = async |accepted: &str| {
+        let request = grpc(LIST).header("grpc-encoding", "gzip");
+        let request = request.header("grpc-accept-encoding", accepted);
+        let answer = send(replica.addr(), request, frame(1, &message)).await;
+        assert_eq!(answer.status().code(), Code::Ok);
+        answer
+    };
+    eventually("the new challenges are listed", PATIENCE, async || {
+        ask("identity").await.body.len() > 10_000
+    })
+    .await;
+    let plain = ask("identity").await;
+    assert!(!plain.headers.contains_key("grpc-encoding"));
+    let list = |body: &[u8]| ListChallengesResponse::decode(body).unwrap();
+    let expected = list(&plain.body[5..]);
+    assert_eq!(expected.challenges.len(), 78);
+    for _ in 0..3 {
+        let small = ask("deflate, gzip").await;
+        assert_eq!(small.headers["grpc-encoding"], "gzip");
+        assert_eq!(small.body[0], 1);
+        assert!(small.body.len() * 2 < plain.body.len());
+        let mut body = Vec::new();
+        GzDecoder::new(&small.body[5..])
+            .read_to_end(&mut body)
+            .unwrap();
+        assert_eq!(list(&body).challenges, expected.challenges);
+    }
+    // What is not modified, or small, is sent as it is.
+    let few = frame(
+        0,
+        &ListChallengesRequest {
+            page_size: 2,
+            ..Default::default()
+        }
+        .encode_to_vec(),
+    );
+    let request = grpc(LIST).header("grpc-accept-encoding", "gzip");
+    let answer = send(replica.addr(), request, few).await;
+    assert!(!answer.headers.contains_key("grpc-encoding"));
 }
 
 #[tokio::test]
