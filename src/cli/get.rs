@@ -1,13 +1,10 @@
 //! `get ID`.
 use clap::ArgMatches;
 
-use super::{client, failure::Failure, id, json::json, output::Output, settings, view};
+use super::{challenge, client, failure::Failure, id, json::json, output::Output, settings, view};
 use crate::{
     config::EnvVars,
-    pb::{
-        admin::v1::EditedChallenge,
-        catalog::v1::{GetChallengeRequest, challenges_catalog_client::ChallengesCatalogClient},
-    },
+    pb::catalog::v1::{GetChallengeRequest, challenges_catalog_client::ChallengesCatalogClient},
 };
 
 /// Shows one challenge of a running server.
@@ -30,18 +27,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     }
     let missing = || Failure::failed("the answer holds no challenge");
     let challenge = answer.challenge.ok_or_else(missing)?;
-    let challenge = EditedChallenge {
-        id: challenge.id,
-        difficulty: challenge.difficulty,
-        title: challenge.title,
-        description: Some(challenge.description),
-        points: Some(challenge.points),
-        tips: challenge.tips,
-        create_time: challenge.create_time,
-        update_time: challenge.update_time,
-        etag: answer.etag,
-    };
-    output.pairs(["FIELD", "VALUE"], view::rows(&challenge))?;
+    let rows = challenge::read_rows(challenge, answer.etag);
+    output.pairs(["FIELD", "VALUE"], rows)?;
     match answer.freshness {
         Some(freshness) if output.is_table() => {
             output.text(&format!("\n{}", view::summary(&freshness)))

@@ -47,7 +47,9 @@ fn request(matches: &ArgMatches) -> (ListChallengesRequest, bool) {
     let request = ListChallengesRequest {
         difficulty: difficulty.into(),
         page_size,
-        ..Default::default()
+        page_token: String::new(),
+        if_none_match: String::new(),
+        min_version: String::new(),
     };
     (request, all)
 }

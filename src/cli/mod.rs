@@ -4,6 +4,7 @@ mod admin;
 mod args;
 mod author;
 mod banner;
+mod challenge;
 mod client;
 mod command;
 mod completions;

@@ -1,10 +1,6 @@
-//! Challenges and the freshness of answers, for people.
+//! Difficulties and the freshness of answers, for people.
 use super::{escape::clean, humanize, json::word, output::Output, screen};
-use crate::{
-    config::EnvVars,
-    domain::Difficulty as Named,
-    pb::{admin::v1::EditedChallenge, catalog::v1 as pb},
-};
+use crate::{config::EnvVars, domain::Difficulty as Named, pb::catalog::v1 as pb};
 
 /// How fresh an answer is, in two lines.
 pub(super) fn summary(freshness: &pb::Freshness) -> String {
@@ -48,27 +44,4 @@ pub(super) fn difficulty(difficulty: pb::Difficulty) -> String {
 pub(super) fn difficulty_of(typed: Option<&String>) -> pb::Difficulty {
     let typed = typed.and_then(|word| word.parse::<Named>().ok());
     typed.map_or(pb::Difficulty::Unspecified, pb::Difficulty::from)
-}
-
-/// A challenge as its editors see it, in a row for each field that has something.
-pub(super) fn rows(challenge: &EditedChallenge) -> impl Iterator<Item = (&'static str, String)> {
-    let rows = [
-        ("id", Some(challenge.id.clone())),
-        ("difficulty", Some(difficulty(challenge.difficulty()))),
-        ("points", Some(challenge.points().to_string())),
-        ("title", Some(challenge.title.clone())),
-        ("description", Some(challenge.description().to_owned())),
-        ("tips", challenge.tips.clone()),
-        (
-            "create_time",
-            challenge.create_time.map(|time| time.to_string()),
-        ),
-        (
-            "update_time",
-            challenge.update_time.map(|time| time.to_string()),
-        ),
-        ("etag", Some(challenge.etag.clone())),
-    ];
-    let rows = rows.into_iter();
-    rows.filter_map(|(name, value)| Some((name, clean(&value?))))
 }

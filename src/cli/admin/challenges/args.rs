@@ -4,39 +4,15 @@ use tonic::Request;
 
 use crate::{
     cli::{
-        args::{option, switch, text, whole},
+        args::{option, switch, text},
         author::{self, Author},
         client,
         failure::Failure,
         settings,
     },
     config::{ClientConfig, EnvVars},
-    domain::{CHALLENGE_FIELDS, Difficulty, RequestId},
+    domain::RequestId,
 };
-
-/// The fields of a challenge, as flags.
-pub(super) fn fields() -> [Arg; CHALLENGE_FIELDS.len()] {
-    let words = |name, help: &'static str| option(name, "TEXT").help(help);
-    [
-        option("difficulty", "DIFFICULTY")
-            .value_parser(Difficulty::ALL.map(Difficulty::as_str))
-            .help("How hard it is"),
-        words("title", "One line of 1 to 200 characters"),
-        words("description", "What to do"),
-        option("points", "NUMBER")
-            .allow_negative_numbers(true)
-            .value_parser(whole::<i32>(0..=1_000))
-            .help("What it earns, 0 to 1000"),
-        words("tips", "A short coaching tip; empty for none"),
-    ]
-}
-
-/// The names of the fields that were given, empty ones too.
-pub(super) fn given_fields(matches: &ArgMatches) -> Vec<String> {
-    let names = CHALLENGE_FIELDS.into_iter();
-    let given = names.filter(|name| matches.contains_id(name));
-    given.map(str::to_owned).collect()
-}
 
 /// What every edit takes: who makes it, under what name, and whether it is only tried.
 pub(super) fn terms() -> [Arg; 3] {

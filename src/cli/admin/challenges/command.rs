@@ -7,6 +7,7 @@ use super::{args, edit, export, history, import};
 use crate::{
     cli::{
         args::{group, option, switch, whole},
+        challenge,
         failure::Failure,
         id, settings,
     },
@@ -51,7 +52,7 @@ fn create() -> Command {
     Command::new("create")
         .about("Adds a challenge")
         .arg(id)
-        .args(args::fields().map(needed))
+        .args(challenge::flags().map(needed))
         .args(args::terms())
         .args(settings::call_args())
 }
@@ -64,7 +65,7 @@ fn update() -> Command {
     Command::new("update")
         .about("Changes those fields of a challenge that are given")
         .arg(id::arg())
-        .args(args::fields())
+        .args(challenge::flags())
         .group(any_field)
         .arg(args::etag())
         .args(args::terms())

@@ -3,18 +3,11 @@ use clap::ArgMatches;
 use prost_types::FieldMask;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 
-use super::args::{self, EditOptions};
+use super::args::EditOptions;
 use crate::{
     cli::{
-        args::{given, text},
-        client, confirm,
-        escape::clean,
-        failure::Failure,
-        id,
-        json::json,
-        output::Output,
-        runtime,
-        view::{self, difficulty_of},
+        args::text, challenge, client, confirm, escape::clean, failure::Failure, id, json::json,
+        output::Output, runtime,
     },
     config::EnvVars,
     pb::{
@@ -29,7 +22,10 @@ type Client = ChallengesAdminClient<Channel>;
 pub(super) fn create(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = EditOptions::of(matches, environment)?;
     let message = pb::CreateChallengeRequest {
-        challenge: Some(edited(matches, &terms)?),
+        challenge: Some(challenge::typed(
+            matches,
+            id::whole(&terms.config, matches)?,
+        )),
         request_id: terms.request_id.clone(),
         validate_only: terms.validate_only,
     };
@@ -41,9 +37,12 @@ pub(super) fn create(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
 pub(super) fn update(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let terms = EditOptions::of(matches, environment)?;
     let message = pb::UpdateChallengeRequest {
-        challenge: Some(edited(matches, &terms)?),
+        challenge: Some(challenge::typed(
+            matches,
+            id::whole(&terms.config, matches)?,
+        )),
         update_mask: Some(FieldMask {
-            paths: args::given_fields(matches),
+            paths: challenge::given_fields(matches),
         }),
         etag: text(matches, "etag"),
         request_id: terms.request_id.clone(),
@@ -114,20 +113,6 @@ fn title_and_etag(terms: &EditOptions, id: &str) -> Result<(String, String), Fai
     Ok((title.unwrap_or_default(), answer.etag))
 }
 
-/// The fields that were typed.
-fn edited(matches: &ArgMatches, terms: &EditOptions) -> Result<pb::EditedChallenge, Failure> {
-    let difficulty = difficulty_of(matches.get_one("difficulty"));
-    Ok(pb::EditedChallenge {
-        id: id::whole(&terms.config, matches)?,
-        difficulty: difficulty.into(),
-        title: text(matches, "title"),
-        description: given(matches, "description"),
-        points: matches.get_one::<i32>("points").copied(),
-        tips: given(matches, "tips"),
-        ..Default::default()
-    })
-}
-
 /// Connects and asks.
 fn asked<M, T>(
     terms: &EditOptions,
@@ -170,7 +155,7 @@ fn show(
     if output.is_data() {
         return output.data(&json(&answer)?);
     }
-    let rows = answer.challenge.iter().flat_map(view::rows);
+    let rows = answer.challenge.into_iter().flat_map(challenge::rows);
     output.pairs(["FIELD", "VALUE"], rows)?;
     match answer.version.as_str() {
         _ if !output.is_table() => Ok(()),

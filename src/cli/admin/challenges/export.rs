@@ -9,11 +9,10 @@ use tonic::Streaming;
 
 use crate::{
     app::OutputFile,
-    cli::{client, escape, failure::Failure, output, runtime, settings, view::difficulty},
+    cli::{challenge::exported, client, escape, failure::Failure, output, runtime, settings},
     config::{ClientConfig, EnvVars},
-    domain::ChallengeDraft,
     pb::admin::v1::{
-        EditedChallenge, ExportChallengesRequest, ExportChallengesResponse,
+        ExportChallengesRequest, ExportChallengesResponse,
         challenges_admin_client::ChallengesAdminClient,
     },
 };
@@ -72,7 +71,7 @@ async fn write_all(
     while let Some(challenges) = page.map(|page| page.challenges) {
         text.clear();
         for challenge in challenges {
-            let line = serde_json::to_string(&draft(challenge));
+            let line = serde_json::to_string(&exported(challenge));
             let line = line.map_err(|error| Failure::caused("cannot write JSON", &error))?;
             let line = escape::json(&line);
             text.push_str(if count == 0 { "\n" } else { ",\n" });
@@ -85,17 +84,6 @@ async fn write_all(
     write_text(&mut out, "\n]\n")?;
     out.flush().map_err(|error| unwritable(&error))?;
     Ok(count)
-}
-
-fn draft(challenge: EditedChallenge) -> ChallengeDraft {
-    ChallengeDraft {
-        difficulty: difficulty(challenge.difficulty()),
-        description: challenge.description().to_owned(),
-        points: challenge.points().into(),
-        id: challenge.id,
-        title: challenge.title,
-        tips: challenge.tips,
-    }
 }
 
 fn write_text(out: &mut impl Write, text: &str) -> Result<(), Failure> {

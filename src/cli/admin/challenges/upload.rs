@@ -7,11 +7,8 @@ use tokio::sync::oneshot;
 
 use super::file::{ChallengeFile, FileRow, LineProblem};
 use crate::{
-    cli::progress::Progress,
-    pb::{
-        admin::v1::{EditedChallenge, ImportChallengesRequest, ImportOptions, ImportRow},
-        catalog::v1::Difficulty as DifficultyNumber,
-    },
+    cli::{challenge, progress::Progress},
+    pb::admin::v1::{ImportChallengesRequest, ImportOptions, ImportRow},
 };
 
 /// A message has as many rows as fit, so that none is too large for the server and none is too small.
@@ -129,14 +126,6 @@ impl<R: BufRead> MessageSource<R> {
 fn import_row(FileRow { line, challenge }: FileRow) -> ImportRow {
     ImportRow {
         line: i64::try_from(line).unwrap_or(0),
-        challenge: Some(EditedChallenge {
-            id: challenge.id.to_string(),
-            difficulty: DifficultyNumber::from(challenge.difficulty).into(),
-            title: challenge.title,
-            description: Some(challenge.description),
-            points: Some(challenge.points),
-            tips: challenge.tips,
-            ..Default::default()
-        }),
+        challenge: Some(challenge::imported(challenge)),
     }
 }
