@@ -9,8 +9,8 @@ use super::{
     sql_error::{DataError, data_error},
 };
 use crate::domain::{
-    ChallengeId, EditRefusal, Error, IdempotencyKey, ImportTally, Imported, NewChallenge,
-    PrunedStep, Revision, RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
+    ChallengeId, EditRefusal, Error, IdempotencyKey, ImportTally, Imported, PrunedStep, Revision,
+    RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
 };
 
 /// How long a request id is remembered: longer than any caller retries.
@@ -126,9 +126,9 @@ impl TryFrom<PrunedRow> for PrunedStep {
     }
 }
 
-/// The tip as the column has it: an empty one is NULL.
-pub(super) fn tip_of(new: &NewChallenge) -> Option<String> {
-    new.tips.clone().filter(|tip| !tip.is_empty())
+/// A text as its column has it: an empty one is NULL.
+pub(super) fn not_empty(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// A row of an import that conflicts with the catalog or with another row of the import.

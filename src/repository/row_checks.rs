@@ -9,7 +9,8 @@ use super::{
     raw_text::RawText,
 };
 use crate::domain::{
-    ChallengeDraft, ControlRow, Flag, ListQuery, RuntimeControl, RuntimeSetting, problems_of,
+    CHALLENGE_FIELDS, ChallengeDraft, ControlRow, Flag, ListQuery, RuntimeControl, RuntimeSetting,
+    problems_of,
 };
 
 /// How many characters may differ in a name that was mistyped.
@@ -40,9 +41,9 @@ pub(super) struct CheckedRow {
     tips: Option<RawText>,
 }
 
-/// The checked fields in the order of the report, with the text of the finding. Rows with an invalid id or
-/// difficulty are reported by [`InvalidRowSummary`].
-const FIELDS: [(&str, &str); 4] = [
+/// The checked fields in the order of the report, with the text of the finding: all of a challenge but the
+/// difficulty. Rows with an invalid id or difficulty are reported by [`InvalidRowSummary`].
+const FIELDS: [(&str, &str); CHALLENGE_FIELDS.len() - 1] = [
     (
         "title",
         "is not 1 to 200 characters on one line, in NFC and not blank: imports and edits refuse it",

@@ -4,7 +4,7 @@ use sqlx::{FromRow, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    PostgresStore,
+    PostgresStore, challenge_writes,
     store::{PrimaryRow, Query},
 };
 use crate::{
@@ -67,22 +67,8 @@ impl ChallengeRepository for PostgresStore {
     }
 
     async fn insert_missing(&self, challenges: &[NewChallenge]) -> Result<u64, Error> {
-        let column = |of: fn(&NewChallenge) -> &str| -> Vec<String> {
-            challenges.iter().map(|new| of(new).to_owned()).collect()
-        };
-        let ids: Vec<Uuid> = challenges.iter().map(|new| new.id.uuid()).collect();
-        let points: Vec<i32> = challenges.iter().map(|new| new.points).collect();
-        let tips: Vec<_> = challenges.iter().map(|new| new.tips.clone()).collect();
         // Safe to retry: existing rows stay as they are.
-        let insert = || {
-            sqlx::query_as(include_str!("sql/insert_missing.sql"))
-                .bind(ids.clone())
-                .bind(column(|new| new.difficulty.as_str()))
-                .bind(column(|new| &new.title))
-                .bind(column(|new| &new.description))
-                .bind(points.clone())
-                .bind(tips.clone())
-        };
+        let insert = || challenge_writes::insert_missing(challenges);
         let added: Option<i64> = self.fetch_one("adding challenges", insert).await?;
         self.notifications.push_look();
         Ok(added.unwrap_or_default().unsigned_abs())

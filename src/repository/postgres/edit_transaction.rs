@@ -2,11 +2,14 @@
 use sqlx::error::DatabaseError;
 use tokio::time::timeout;
 
-use super::{PostgresStore, error_codes::edit_error, store::GRACE, transaction::Transaction};
+use super::{
+    PostgresStore, challenge_writes, error_codes::edit_error, store::GRACE,
+    transaction::Transaction,
+};
 use crate::{
     domain::{
-        Challenge, ChallengeChange, ChallengeId, Difficulty, EditRefusal, EditStep, EditTerms,
-        Error, NewChallenge, UnixMicros, Version,
+        Challenge, ChallengeChange, ChallengeId, EditRefusal, EditStep, EditTerms, Error,
+        NewChallenge, UnixMicros, Version,
     },
     repository::{
         challenge_row,
@@ -68,15 +71,8 @@ impl Transaction {
         new: &NewChallenge,
         created_at: Option<UnixMicros>,
     ) -> Result<(), Error> {
-        let insert = sqlx::query_as(include_str!("sql/insert_challenge.sql"))
-            .bind(new.id.uuid())
-            .bind(new.difficulty.as_str())
-            .bind(new.title.as_str())
-            .bind(new.description.as_str())
-            .bind(new.points)
-            .bind(edit_row::tip_of(new))
-            .bind(created_at.map(|at| at.0));
-        let inserted: Result<Vec<()>, _> = self.fetch(insert).await;
+        let inserted: Result<Vec<()>, _> =
+            self.fetch(challenge_writes::insert(new, created_at)).await;
         inserted.map(drop).map_err(|error| {
             let answered = error.as_database_error();
             // Another writer was first: locking a row that does not exist yet does not stop others.
@@ -88,15 +84,7 @@ impl Transaction {
     }
 
     async fn update(&mut self, id: ChallengeId, change: &ChallengeChange) -> Result<(), Error> {
-        let call = "SELECT challenges_catalog.update_challenge($1, $2, $3, $4, $5, $6)";
-        let update = sqlx::query_as(call)
-            .bind(id.uuid())
-            .bind(change.difficulty.map(Difficulty::as_str))
-            .bind(change.title.as_deref())
-            .bind(change.description.as_deref())
-            .bind(change.points)
-            .bind(change.tips.as_deref());
-        let updated: Result<Vec<()>, _> = self.fetch(update).await;
+        let updated: Result<Vec<()>, _> = self.fetch(challenge_writes::update(id, change)).await;
         updated
             .map(drop)
             .map_err(edit_error("changing a challenge"))

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Challenge, ChallengeEditor, ChallengeId, ChallengeRepository, Decide, Difficulty, EditStep,
-        EditTerms, Edited, Error, Exporting, Importing, Revision, RevisionQuery,
+        Challenge, ChallengeEditor, ChallengeId, ChallengeRepository, Decide, EditStep, EditTerms,
+        Edited, Error, Exporting, Importing, Revision, RevisionQuery,
     },
     repository::{
         edit_row::{self, RevisionRow},
@@ -144,7 +144,7 @@ fn check_visible(
 ) -> Result<(), Error> {
     let is_visible = match step {
         EditStep::Insert { .. } => after.is_some(),
-        EditStep::Update(_) => after.is_some() && after.map(fields) != before.map(fields),
+        EditStep::Update(_) => after.is_some() && after.map(edited) != before.map(edited),
         EditStep::Delete => after.is_none(),
         EditStep::Keep => true,
     };
@@ -156,15 +156,12 @@ fn check_visible(
         })
 }
 
-/// The fields that an edit can change.
-fn fields(challenge: &Challenge) -> (Difficulty, &str, &str, i32, Option<&str>) {
-    let Challenge {
-        difficulty,
-        title,
-        description,
-        points,
-        tips,
-        ..
-    } = challenge;
-    (*difficulty, title, description, *points, tips.as_deref())
+/// The challenge without what no edit sets.
+fn edited(challenge: &Challenge) -> Challenge {
+    Challenge {
+        written_tip: None,
+        created_at: None,
+        updated_at: None,
+        ..challenge.clone()
+    }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{PostgresStore, error_codes::edit_error, transaction::Transaction};
+use super::{PostgresStore, challenge_writes, error_codes::edit_error, transaction::Transaction};
 use crate::{
-    domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Importing, NewChallenge},
-    repository::edit_row::{self, ConflictRow, tip_of},
+    domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Importing},
+    repository::edit_row::{self, ConflictRow},
 };
 
 /// An import under way.
@@ -37,23 +37,7 @@ impl PostgresImport {
 #[async_trait]
 impl Importing for PostgresImport {
     async fn add(&mut self, rows: Vec<ImportRow>) -> Result<(), Error> {
-        let column = |of: fn(&NewChallenge) -> &str| -> Vec<&str> {
-            rows.iter().map(|row| of(&row.challenge)).collect()
-        };
-        let lines: Vec<i64> = rows.iter().map(|row| row.line).collect();
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.challenge.id.uuid()).collect();
-        let points: Vec<i32> = rows.iter().map(|row| row.challenge.points).collect();
-        let tips: Vec<_> = rows.iter().map(|row| tip_of(&row.challenge)).collect();
-        let stage = sqlx::query_as(include_str!("sql/stage_challenges.sql"))
-            .bind(self.id)
-            .bind(self.staged)
-            .bind(lines)
-            .bind(ids)
-            .bind(column(|new| new.difficulty.as_str()))
-            .bind(column(|new| &new.title))
-            .bind(column(|new| &new.description))
-            .bind(points)
-            .bind(tips);
+        let stage = challenge_writes::stage(self.id, self.staged, &rows);
         let staged: Result<Vec<()>, _> = self.transaction.fetch(stage).await;
         staged.map_err(edit_error("staging an import"))?;
         self.staged += i64::try_from(rows.len()).unwrap_or(i64::MAX);

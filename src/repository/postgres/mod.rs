@@ -1,5 +1,6 @@
 //! PostgreSQL, for production. `store` runs statements on the pools; `servers`, `pool` and `session` handle failover and
 //! connections; `migrate` and `verify` are the commands; every other module implements one port.
+mod challenge_writes;
 mod challenges;
 mod connect;
 mod controls;

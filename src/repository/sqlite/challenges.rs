@@ -1,7 +1,7 @@
 //! The port [`ChallengeRepository`]: reads pages and single challenges, and adds missing ones.
 use async_trait::async_trait;
 
-use super::{SqliteStore, store::Query};
+use super::{SqliteStore, challenge_writes, store::Query};
 use crate::{
     domain::{
         Challenge, ChallengeId, ChallengePage, ChallengeRepository, Error, ListQuery, NewChallenge,
@@ -58,15 +58,8 @@ impl ChallengeRepository for SqliteStore {
         let insert = async |connection: &mut _| {
             let mut added = 0;
             for new in challenges {
-                let done = sqlx::query(include_str!("sql/insert_missing.sql"))
-                    .bind(new.id.uuid().hyphenated())
-                    .bind(new.difficulty.as_str())
-                    .bind(new.title.as_str())
-                    .bind(new.description.as_str())
-                    .bind(new.points)
-                    .bind(new.tips.as_deref())
-                    .execute(&mut *connection)
-                    .await?;
+                let insert = challenge_writes::insert_missing(new);
+                let done = insert.execute(&mut *connection).await?;
                 added += done.rows_affected();
             }
             Ok(added)

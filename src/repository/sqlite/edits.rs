@@ -4,12 +4,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{SqliteStore, export::SqliteExport, import::SqliteImport};
+use super::{SqliteStore, challenge_writes, export::SqliteExport, import::SqliteImport};
 use crate::{
     domain::{
-        Challenge, ChallengeChange, ChallengeEditor, ChallengeId, ChallengeRepository, Decide,
-        Difficulty, EditRefusal, EditStep, EditTerms, Edited, Error, Exporting, Importing,
-        NewChallenge, Revision, RevisionQuery, UnixMicros, Version,
+        Challenge, ChallengeEditor, ChallengeId, ChallengeRepository, Decide, EditRefusal,
+        EditStep, EditTerms, Edited, Error, Exporting, Importing, Revision, RevisionQuery, Version,
     },
     repository::{
         challenge_row,
@@ -126,12 +125,12 @@ impl SqliteStore {
     ) -> Result<(), Error> {
         match step {
             EditStep::Insert { new, created_at } => {
-                let work = insert(connection, &new, created_at);
-                self.within("adding a challenge", work).await
+                let work = challenge_writes::insert(&new, created_at).execute(connection);
+                self.within("adding a challenge", work).await.map(drop)
             }
             EditStep::Update(change) => {
-                let work = update(connection, id, change);
-                self.within("changing a challenge", work).await
+                let work = challenge_writes::update(id, change).execute(connection);
+                self.within("changing a challenge", work).await.map(drop)
             }
             EditStep::Delete => {
                 let work = delete(connection, id);
@@ -195,39 +194,6 @@ impl SqliteStore {
             .execute(&self.pool);
         self.within("pruning requests", work).await.map(drop)
     }
-}
-
-async fn insert(
-    connection: &mut SqliteConnection,
-    new: &NewChallenge,
-    created_at: Option<UnixMicros>,
-) -> Result<(), sqlx::Error> {
-    let inserted = sqlx::query(include_str!("sql/insert_challenge.sql"))
-        .bind(new.id.uuid().hyphenated())
-        .bind(new.difficulty.as_str())
-        .bind(new.title.as_str())
-        .bind(new.description.as_str())
-        .bind(new.points)
-        .bind(edit_row::tip_of(new))
-        .bind(created_at.map(|at| at.0))
-        .execute(connection);
-    inserted.await.map(drop)
-}
-
-async fn update(
-    connection: &mut SqliteConnection,
-    id: ChallengeId,
-    change: ChallengeChange,
-) -> Result<(), sqlx::Error> {
-    let updated = sqlx::query(include_str!("sql/update_challenge.sql"))
-        .bind(id.uuid().hyphenated())
-        .bind(change.difficulty.map(Difficulty::as_str))
-        .bind(change.title)
-        .bind(change.description)
-        .bind(change.points)
-        .bind(change.tips)
-        .execute(connection);
-    updated.await.map(drop)
 }
 
 /// Deletes the challenge, with what foreign keys of other tables demand for it. If one of them forbids it, returns all

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
 
-use super::{SqliteStore, connect::is_outage};
+use super::{SqliteStore, challenge_writes, connect::is_outage};
 use crate::{
     domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Importing},
     repository::{
-        edit_row::{self, ConflictRow, tip_of},
+        edit_row::{self, ConflictRow},
         sql_error::to_domain_error,
     },
 };
@@ -46,16 +46,8 @@ impl Importing for SqliteImport {
     async fn add(&mut self, rows: Vec<ImportRow>) -> Result<(), Error> {
         let adding = async {
             let mut transaction = self.connection.begin().await?;
-            for row in rows {
-                let tips = tip_of(&row.challenge);
-                sqlx::query(include_str!("sql/stage_challenge.sql"))
-                    .bind(row.line)
-                    .bind(row.challenge.id.uuid().hyphenated())
-                    .bind(row.challenge.difficulty.as_str())
-                    .bind(row.challenge.title)
-                    .bind(row.challenge.description)
-                    .bind(row.challenge.points)
-                    .bind(tips)
+            for row in &rows {
+                challenge_writes::stage(row)
                     .execute(&mut *transaction)
                     .await?;
             }

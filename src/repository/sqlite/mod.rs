@@ -1,5 +1,6 @@
 //! SQLite, the embedded default: one file that belongs to one process. `store` opens it and runs statements; `migrate` and
 //! `verify` are the commands; every other module implements one port.
+mod challenge_writes;
 mod challenges;
 mod connect;
 mod controls;

@@ -2,11 +2,11 @@
 use std::time::Duration;
 
 use challenges_catalog::{
-    domain::{Changes, Difficulty, Tag, Tell},
+    domain::{Changes, Difficulty, NewChallenge, Tag, Tell},
     service::seed,
 };
 
-use super::fixture::{ANYONE, Catalog, challenge, id_text, tag, tags};
+use super::fixture::{ANYONE, Catalog, challenge, id, id_text, tag, tags};
 use super::reads::{all, titles};
 use crate::support::wait::eventually;
 
@@ -121,6 +121,16 @@ pub async fn seeding_again_adds_nothing_and_keeps_edits(catalog: Catalog) {
     assert_eq!(catalog.head().await, before);
     let found = titles(&catalog, &all(100)).await;
     assert!(found.len() as u64 == first.read && found.iter().all(|title| title == "edited"));
+}
+
+pub async fn an_empty_tip_of_a_seed_is_none(catalog: Catalog) {
+    let new = NewChallenge {
+        tips: Some(String::new()),
+        ..challenge(1, "beginner", 10, "one")
+    };
+    catalog.store.insert_missing(&[new]).await.unwrap();
+    let found = catalog.store.find_many(&[id(1)]).await.unwrap();
+    assert_eq!(found.value[0].tips, None);
 }
 
 pub async fn changes_of_long_ago_are_forgotten_but_the_newest(catalog: Catalog) {

@@ -32,6 +32,7 @@ both_engines!(
     changes::a_statement_that_finds_no_row_tells_nothing,
     changes::a_write_of_our_own_hurries_the_next_poll,
     changes::adding_what_is_there_changes_nothing,
+    changes::an_empty_tip_of_a_seed_is_none,
     changes::changes_of_long_ago_are_forgotten_but_the_newest,
     changes::concurrent_writers_and_readers_agree_in_the_end,
     changes::more_changes_than_a_page_holds_are_lost_and_then_found_again,
