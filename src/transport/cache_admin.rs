@@ -190,10 +190,13 @@ fn plan(request: &pb::WarmCacheRequest) -> Result<WarmPlan, Error> {
     }
     let mut queries = Vec::with_capacity(request.queries.len());
     for (index, query) in request.queries.iter().enumerate() {
+        let pb::WarmQuery {
+            difficulty,
+            page_size,
+        } = *query;
         let field = |name: &str| format!("queries[{index}].{name}");
-        let difficulty =
-            violations.field(&field("difficulty"), difficulty_filter(query.difficulty));
-        let page_size = violations.field(&field("page_size"), PageSize::parse(query.page_size));
+        let difficulty = violations.field(&field("difficulty"), difficulty_filter(difficulty));
+        let page_size = violations.field(&field("page_size"), PageSize::parse(page_size));
         queries.extend(
             difficulty
                 .zip(page_size)

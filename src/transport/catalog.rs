@@ -136,17 +136,25 @@ impl CatalogTransport {
         &self,
         request: &pb::ListChallengesRequest,
     ) -> Result<(ListQuery, Option<Version>), Error> {
+        // Taken apart, so that a filter that the contract gets is not forgotten here.
+        let pb::ListChallengesRequest {
+            difficulty,
+            page_size,
+            page_token,
+            if_none_match: _,
+            min_version,
+        } = request;
         let mut violations = FieldViolations::default();
-        let difficulty = violations.field("difficulty", difficulty_filter(request.difficulty));
-        let page_size = violations.field("page_size", PageSize::parse(request.page_size));
-        let min_version = violations.version(&request.min_version);
+        let difficulty = violations.field("difficulty", difficulty_filter(*difficulty));
+        let page_size = violations.field("page_size", PageSize::parse(*page_size));
+        let min_version = violations.version(min_version);
         let (Some(difficulty), Some(page_size), Some(min_version)) =
             (difficulty, page_size, min_version)
         else {
             return Err(violations.into());
         };
         let mut query = ListQuery::first(difficulty, page_size);
-        query.after = self.page_tokens.read(&request.page_token, &query)?;
+        query.after = self.page_tokens.read(page_token, &query)?;
         Ok((query, min_version))
     }
 }
