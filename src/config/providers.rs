@@ -171,7 +171,7 @@ fn misplaced(config: &ProvidersConfig) -> impl Iterator<Item = String> {
     let anthropic = anthropic.filter(|anthropic| anthropic.base_url.ends_in("/v1"));
     let anthropic = anthropic.map(|_| {
         let name = ANTHROPIC_BASE_URL.env;
-        format!("{name} ends in /v1: orders go to /v1/v1/messages there")
+        format!("{name} ends in /v1: requests go to /v1/v1/messages there")
     });
     openai.into_iter().chain(anthropic)
 }

@@ -130,8 +130,8 @@ settings! {
             .or("sqlite:challenges.sqlite").env("DATABASE_URL").secret();
         /// How many connections for reads are kept open; at most db-pool-max
         DB_POOL_MIN pool_min: u32 = count(0, 500).or("8");
-        /// How many connections for reads there are at most; a replica has 6 more, for polls, hints
-        /// and edits
+        /// How many connections for reads there are at most; a replica has 6 more, for polls,
+        /// LISTEN and edits
         DB_POOL_MAX pool_max: u32 = count(2, 500).or("20");
         /// How long a call waits for a free connection, and as long again for a new one
         DB_ACQUIRE_TIMEOUT acquire_timeout: Duration = duration(10, 30 * SECOND).or("500ms");
@@ -195,7 +195,7 @@ settings! {
         /// Bearer token for gateways; sent in addition to the key if both are set
         ANTHROPIC_AUTH_TOKEN auth_token: Option<SecretString> = text("KEY", "a key, on one line")
             .env("ANTHROPIC_AUTH_TOKEN").secret();
-        /// Headers that orders to Anthropic have besides, as gateways want them; they win over ours
+        /// More headers of requests to Anthropic, as gateways want them; they win over ours
         ANTHROPIC_HEADERS headers: Vec<(String, SecretString)> =
             text("HEADERS", "NAME: VALUE, several with ; in between")
             .secret();
@@ -207,7 +207,7 @@ settings! {
         /// Which model of Anthropic's writes
         ANTHROPIC_MODEL model: String = text("MODEL", "a model's name").or("claude-haiku-4-5")
             .checked(is_model);
-        /// How many orders Anthropic may get in a minute; 0 for any number
+        /// How many requests Anthropic may get in a minute; 0 for any number
         ANTHROPIC_REQUESTS_PER_MINUTE requests_per_minute: Option<u32> = count(0, 1_000_000_000)
             .or("600");
         /// How many tokens Anthropic may read and write in a minute; 0 for any number
@@ -230,7 +230,7 @@ settings! {
             .checked(ends_before_completions);
         /// The key for that server, if it wants one
         OPENAI_API_KEY key: Option<SecretString> = text("KEY", "a key, on one line").secret();
-        /// Headers that orders to that server have besides; they win over ours
+        /// More headers of requests to that server; they win over ours
         OPENAI_HEADERS headers: Vec<(String, SecretString)> =
             text("HEADERS", "NAME: VALUE, several with ; in between")
             .secret();
@@ -240,11 +240,11 @@ settings! {
         OPENAI_TOKEN_LIMIT_FIELD token_limit: Option<TokenLimitField> =
             text("FIELD", "auto, max_tokens or max_completion_tokens")
             .or("auto");
-        /// Whether orders ask that server for what they cost (stream_options); auto: until it is
+        /// Whether requests ask that server for their cost (stream_options); auto: until it is
         /// refused
         OPENAI_STREAM_USAGE stream_usage: Option<bool> = text("WHETHER", "auto, true or false")
             .or("auto");
-        /// How many orders that server may get in a minute; 0 for any number
+        /// How many requests that server may get in a minute; 0 for any number
         OPENAI_REQUESTS_PER_MINUTE requests_per_minute: Option<u32> = count(0, 1_000_000_000)
             .or("600");
         /// How many tokens that server may read and write in a minute; 0 for any number
@@ -293,7 +293,7 @@ settings! {
         TIP_TTL ttl: Duration = duration(SECOND, 365 * DAY).or("7d");
         /// How long a tip may be; a longer one is not used
         TIP_MAX_BYTES max_bytes: usize = bytes(256, 16 << 10).or("4KiB");
-        /// How long one tip may take, with all attempts; then another text stands in
+        /// How long one tip may take, with all attempts; then readers get a fallback
         TIP_TIME_LIMIT time_limit: Duration = duration(SECOND, 60 * SECOND).or("1m");
         /// What becomes of a tip that nobody waits for any more; most of it is paid for
         TIP_ABANDONED abandoned: AbandonedTips = text("POLICY", "finish or abort").or("finish");
@@ -307,7 +307,7 @@ settings! {
         TIP_STREAMS_PER_MINUTE streams_per_minute: u32 = count(1, 1_000_000).or("600");
         /// How many tips one caller may have streamed at once, by one replica
         TIP_STREAMS_AT_ONCE streams_at_once: usize = count(1, 100_000).or("64");
-        /// How many orders one replica may have under way; further ones wait
+        /// How many requests to providers one replica may have in progress; further ones wait
         TIP_ORDERS_AT_ONCE orders_at_once: usize = count(1, 10_000).or("256");
         /// In which languages tips are written; who wants a variety has its language, who wants
         /// none the first
@@ -356,7 +356,7 @@ settings! {
         MAX_CALLS max_calls: usize = count(1, 100_000).or("1024");
         /// How many streams of tips and exports run at once; more are refused as OVERLOADED
         MAX_STREAMS max_streams: usize = count(1, 1_000_000).or("10000");
-        /// How many client connections are open at once; more are told OVERLOADED and sent away
+        /// How many client connections are open at once; more get OVERLOADED and are sent away
         MAX_CONNECTIONS max_connections: usize = count(1, 1_000_000).or("10000");
         /// How long a stopping server says NOT_SERVING and still takes calls, so that balancers
         /// notice

@@ -25,9 +25,9 @@ controls! {
     TipDailyBudgetMicroUsd, "tip_daily_budget_micro_usd", "CATALOG_TIP_DAILY_BUDGET", { min: 0, max: 1_000_000_000_000 }, "What all replicas may spend on tips in a day (UTC), in millionths of a US dollar; 0 for any amount";
     TipStreamsPerMinute, "tip_streams_per_minute", "CATALOG_TIP_STREAMS_PER_MINUTE", { min: 1, max: 1_000_000 }, "How many tips one caller may ask for in a minute, of all replicas; half of them may come together";
     TipStreamsAtOnce, "tip_streams_at_once", "CATALOG_TIP_STREAMS_AT_ONCE", { min: 1, max: 100_000 }, "How many tips one caller may have streamed at once, by one replica";
-    AnthropicRequestsPerMinute, "anthropic_requests_per_minute", "CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE", { min: 0, max: 1_000_000_000 }, "How many orders Anthropic may get in a minute; 0 for any number";
+    AnthropicRequestsPerMinute, "anthropic_requests_per_minute", "CATALOG_ANTHROPIC_REQUESTS_PER_MINUTE", { min: 0, max: 1_000_000_000 }, "How many requests Anthropic may get in a minute; 0 for any number";
     AnthropicTokensPerMinute, "anthropic_tokens_per_minute", "CATALOG_ANTHROPIC_TOKENS_PER_MINUTE", { min: 0, max: 1_000_000_000 }, "How many tokens Anthropic may read and write in a minute; 0 for any number";
-    OpenaiRequestsPerMinute, "openai_requests_per_minute", "CATALOG_OPENAI_REQUESTS_PER_MINUTE", { min: 0, max: 1_000_000_000 }, "How many orders the other provider may get in a minute; 0 for any number";
+    OpenaiRequestsPerMinute, "openai_requests_per_minute", "CATALOG_OPENAI_REQUESTS_PER_MINUTE", { min: 0, max: 1_000_000_000 }, "How many requests the other provider may get in a minute; 0 for any number";
     OpenaiTokensPerMinute, "openai_tokens_per_minute", "CATALOG_OPENAI_TOKENS_PER_MINUTE", { min: 0, max: 1_000_000_000 }, "How many tokens the other provider may read and write in a minute; 0 for any number";
 }
 

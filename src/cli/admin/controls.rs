@@ -43,7 +43,7 @@ pub(super) fn flags() -> Command {
         .allow_negative_numbers(true)
         .help("For how many of the callers, 0 to 100; for a flag that has a rollout");
     let set = Command::new("set")
-        .about("Throws a switch, for the whole fleet within 2 s")
+        .about("Switches a flag, for the whole fleet within 2 s")
         .args([name.clone(), state, rollout])
         .after_help(
             "Examples:\n  \
@@ -97,7 +97,8 @@ fn name<const N: usize>(
 
 fn family(names: &'static str, about: &'static str, name: &Arg, set: Command) -> Command {
     let one = names.trim_end_matches('s');
-    let list = Command::new("list").about(format!("Shows how every {one} stands on the server"));
+    let list =
+        Command::new("list").about(format!("Shows every {one} as it is in force on the server"));
     let get = Command::new("get")
         .about(format!("Shows one {one} with its row"))
         .arg(name);

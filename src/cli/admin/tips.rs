@@ -1,4 +1,4 @@
-//! `admin tips`: tips written beforehand, and providers asked again.
+//! `admin tips`: generates tips beforehand, and makes the fleet send requests to providers again.
 use clap::{Arg, ArgGroup, ArgMatches, Command};
 use tonic::Streaming;
 
@@ -32,7 +32,7 @@ use crate::{
 pub(super) fn command() -> Command {
     group(
         "tips",
-        "Has tips written beforehand, and providers asked again",
+        "Generates tips beforehand, and resumes providers",
     )
     .subcommands([generate(), resume()])
 }
@@ -48,7 +48,7 @@ fn generate() -> Command {
         .help("All challenges of this difficulty");
     let scope = ArgGroup::new("scope").args(["id", "difficulty", "all"]);
     Command::new("generate")
-        .about("Has the tips of many challenges written; what is kept already is left alone")
+        .about("Generates the tips of many challenges; current ones are kept")
         .args([ids, difficulty, switch("all", "All challenges")])
         .group(scope.required(true))
         .args(terms())
@@ -61,11 +61,11 @@ fn generate() -> Command {
 
 fn resume() -> Command {
     Command::new("resume")
-        .about("Lets orders go to providers again that asked for a pause, failed, or refused a key")
+        .about("Makes the fleet send requests again to providers that asked for a pause, failed, or refused a key")
         .args(settings::call_args())
         .after_help(
             "All replicas do so within seconds, by way of Redis; without Redis only the one that is asked. \
-             A provider that still refuses is left alone again after one order.",
+             A provider that still refuses gets no more than one request.",
         )
 }
 
@@ -254,9 +254,9 @@ fn run_resumption(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     });
     output.rows(["PROVIDER", "MODEL", "LEFT ALONE", "PAUSE LEFT"], rows)?;
     output.text(if resumed.fleet_wide {
-        "All replicas order again within seconds."
+        "All replicas send requests again within seconds."
     } else {
-        "Only the replica that was asked orders again: it shares nothing with others."
+        "Only the replica that was asked sends requests again: it shares nothing with others."
     })
 }
 

@@ -38,7 +38,7 @@ pub async fn update(
     answer.map(tonic::Response::into_inner)
 }
 
-/// Throws a switch.
+/// Switches a flag.
 pub async fn set_flag(replica: &Replica, name: &str, enabled: bool) -> UpdateFeatureFlagResponse {
     update(replica, switch(name, enabled)).await.unwrap()
 }

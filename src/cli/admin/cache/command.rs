@@ -19,7 +19,7 @@ const INTERVALS: [u64; 2] = [100, 3_600_000];
 
 /// `cache` and its verbs.
 pub(in crate::cli::admin) fn command() -> Command {
-    let about = "Looks at the caches of a fleet, empties them with proof, fills them";
+    let about = "Shows, invalidates and warms the caches of a fleet";
     group("cache", about).subcommands([status_command(), invalidate_command(), warm_command()])
 }
 
@@ -43,7 +43,7 @@ fn status_command() -> Command {
         .requires("watch")
         .help("How often --watch looks; default: 1s");
     Command::new("status")
-        .about("Shows how the caches of a running server do, or of all replicas")
+        .about("Shows the state of the caches of a running server, or of all replicas")
         .args([
             switch("all", "Shows every replica, not only the one that answers"),
             switch(
@@ -77,7 +77,7 @@ fn invalidate_command() -> Command {
         .help("All that depends on it");
     let id = ids("All that shows one of these challenges");
     Command::new("invalidate")
-        .about("Declares copies out of date in the whole fleet, and waits for proof")
+        .about("Invalidates cached entries in the whole fleet, and waits for the proof")
         .args([
             tag,
             id,
@@ -111,7 +111,7 @@ fn warm_command() -> Command {
         .action(ArgAction::Append)
         .help("First pages beside the common ones, such as beginner:10 or all");
     Command::new("warm")
-        .about("Loads what nearly all callers ask into the caches, and what else is named")
+        .about("Loads the most common queries into the caches, and what else is named")
         .args([list, ids("Challenges to load as well")])
         .args(settings::call_args())
         .after_help(
