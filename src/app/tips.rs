@@ -84,7 +84,7 @@ impl Tips {
     }
 }
 
-/// A tip takes seconds, and a replica that does not wait for Redis orders it once more: a hiccup of
+/// A tip takes seconds, and a replica that does not wait for Redis requests it once more: a hiccup of
 /// Redis must not cost money.
 const PATIENCE: Duration = Duration::from_millis(250);
 

@@ -36,13 +36,13 @@ pub struct ProviderConfig {
     pub key: Option<SecretString>,
     /// What is sent as a bearer token besides; for Anthropic only.
     pub auth_token: Option<SecretString>,
-    /// Headers that every order has besides, by their names.
+    /// Further headers of every request, by their names.
     pub headers: Vec<(String, SecretString)>,
     /// The model, as the provider names it.
     pub model: String,
     /// What the limit of tokens is called, with a server like `OpenAI`'s; `None` to find it out.
     pub token_limit: Option<TokenLimitField>,
-    /// Whether orders ask such a server for what they cost; `None` to find out whether they may.
+    /// Whether requests ask such a server for what they cost; `None` to find out whether they may.
     pub stream_usage: Option<bool>,
     /// How often it may be asked, and what it takes for that.
     pub limits: ProviderLimits,
@@ -51,7 +51,7 @@ pub struct ProviderConfig {
 /// How often a provider may be asked, by all replicas together, and what it takes for that.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderLimits {
-    /// Orders in a minute.
+    /// Requests in a minute.
     pub requests_per_minute: Option<u32>,
     /// Tokens read and written in a minute.
     pub tokens_per_minute: Option<u32>,

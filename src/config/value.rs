@@ -158,7 +158,7 @@ words! {
         /// Nobody: there is none.
         Off = "off",
     }
-    /// What the limit of tokens is called in orders.
+    /// What the limit of tokens is called in requests.
     TokenLimitField {
         /// `max_tokens`.
         MaxTokens = "max_tokens",

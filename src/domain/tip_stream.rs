@@ -162,7 +162,7 @@ pub enum FallbackCause {
     Provider(FailureKind),
     /// What was written violates the content policy for tips.
     Rules,
-    /// The providers failed so often that they are left alone for a while.
+    /// The providers failed so often that their circuit breakers are open.
     Unwell,
     /// The providers are called as often as they may be.
     Limited,

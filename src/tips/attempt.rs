@@ -146,7 +146,7 @@ impl ProviderAdmission {
                 (&stats.budget_reserved, soon, Some((&RESERVED, text)))
             }
             BudgetError::Restoring => {
-                let text = "Redis lost the totals of the day's budget, and grants nothing until all replicas have sent theirs; callers wait";
+                let text = "Redis has no totals of the day's budget, or lost some, and grants nothing until all replicas have sent theirs; callers wait";
                 (&stats.budget_unavailable, soon, Some((&RESTORING, text)))
             }
         };

@@ -2,14 +2,15 @@
 //!
 //! A replica spends only what Redis granted it. It sends its totals, not deltas, with a version that grows. So late,
 //! repeated and reordered messages are harmless. If Redis loses its data, each replica sends all totals that it knows,
-//! and Redis grants nothing until all could do so.
+//! and Redis grants nothing until all could do so: for 8 s. A replica that cannot reach Redis for longer, while Redis
+//! loses its data, is not known then, and what it holds can be granted again.
 //!
 //! | Redis | What a request gets while the day has a limit |
 //! |---|---|
 //! | not configured | up to `limit / replicas` on each replica |
 //! | configured, never answered | nothing: after 2 s `BudgetError::Unavailable`, and readers get fallback texts |
 //! | does not answer now | what was granted before; a request that needs more gives up the rest, then as above |
-//! | lost the day's totals | what was granted before; no more for 8 s, while replicas send what they know: it waits 10 s, then `Restoring` |
+//! | lost the day's totals, or has none after the day's first minute | what was granted before; no more for 8 s, while replicas send what they know: it waits 10 s, then `Restoring` |
 //!
 //! Without a limit every request is granted.
 use std::{
@@ -151,13 +152,13 @@ impl Budget {
         if self.redis.is_none() {
             return;
         }
-        while stop
-            .run_until_cancelled(sleep(REPORT_INTERVAL))
-            .await
-            .is_some()
-        {
-            self.ledger.give_back_if_idle(self.today());
+        loop {
             self.report_if_changed().await;
+            let pause = stop.run_until_cancelled(sleep(REPORT_INTERVAL));
+            if pause.await.is_none() {
+                break;
+            }
+            self.ledger.give_back_if_idle(self.today());
         }
         let patience = Instant::now() + REPORT_INTERVAL;
         while self.ledger.has_requests() && Instant::now() < patience {
@@ -168,8 +169,11 @@ impl Budget {
     }
 
     async fn report_if_changed(&self) {
-        // If Redis lost its data, only this replica can restore its own totals.
-        if self.ledger.has_unreported(self.today()) || self.ledger.taken_here(self.today()) != 0 {
+        let day = self.today();
+        // Redis grants nothing at once of a day that it does not know, so it hears of one before requests need it.
+        let is_new = self.limit().is_some() && !self.ledger.was_answered(day);
+        // If it lost its data, only this replica can restore its own totals.
+        if is_new || self.ledger.has_unreported(day) || self.ledger.taken_here(day) != 0 {
             self.request_grant(0).await;
         }
     }

@@ -135,6 +135,11 @@ impl BudgetLedger {
         lock(&self.day_ledger).requests > 0
     }
 
+    /// Whether Redis has answered a report of this day.
+    pub(super) fn was_answered(&self, day: i64) -> bool {
+        self.ledger_of(day).answered_at.is_some()
+    }
+
     /// Whether Redis does not know the totals of this replica.
     pub(super) fn has_unreported(&self, day: i64) -> bool {
         let ledger = self.ledger_of(day);

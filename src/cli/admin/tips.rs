@@ -30,11 +30,8 @@ use crate::{
 
 /// `admin tips` with its commands.
 pub(super) fn command() -> Command {
-    group(
-        "tips",
-        "Generates tips beforehand, and resumes providers",
-    )
-    .subcommands([generate(), resume()])
+    group("tips", "Generates tips beforehand, and resumes providers")
+        .subcommands([generate(), resume()])
 }
 
 fn generate() -> Command {

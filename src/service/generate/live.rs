@@ -28,7 +28,7 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// Longer than the tip service takes for a tip, whatever happens.
 const TIP_LIMIT: Duration = Duration::from_mins(3);
-/// How often a tip is ordered, in all; each order has retries of its own.
+/// How often a tip is requested, in all; each request has retries of its own.
 const TRIES: u32 = 4;
 /// The pauses between them are at least 5 s, 15 s and 45 s: together longer than the tip service remembers a
 /// failure, so that the last try is never answered from memory alone.
@@ -45,11 +45,11 @@ pub(super) struct LiveRun {
     locale: Locale,
     persona: PersonaName,
     mode: TipMode,
-    /// Why nothing more is ordered, once that is so.
+    /// Why no more tips are requested, once that is so.
     end: OnceLock<RunEnd>,
     /// Cancelled then.
     has_ended: CancellationToken,
-    /// Nothing is ordered before.
+    /// No tip is requested before.
     resumes: Mutex<Instant>,
     current: Mutex<Option<ChallengeId>>,
 }

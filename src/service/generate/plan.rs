@@ -105,7 +105,7 @@ async fn listed(
 pub struct TipsPerMinute(u16);
 
 impl TipsPerMinute {
-    /// For who does not say. The lowest tier of Anthropic's grants 50 orders in a minute
+    /// For who does not say. The lowest tier of Anthropic's grants 50 requests in a minute
     /// (platform.claude.com/docs/en/api/rate-limits); callers are to have some of them.
     pub const DEFAULT: Self = Self(30);
     /// The most that may be asked for.

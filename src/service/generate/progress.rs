@@ -43,11 +43,11 @@ pub enum RunEnd {
     Complete,
     /// It was only to be told what would be done.
     Validated,
-    /// The run's own budget has no room for the next order.
+    /// The run's own budget has no room for the next request.
     RunBudget,
     /// The daily budget has none.
     DailyBudget,
-    /// The provider stayed unwell or limited, or refuses us.
+    /// The provider's circuit breaker stayed open or its limit reached, or it refuses us.
     ProviderAway,
 }
 

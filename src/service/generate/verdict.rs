@@ -11,9 +11,9 @@ pub(super) enum Verdict {
     Over(TipOutcome),
     /// This one is worth another try.
     Again(FallbackCause, Duration),
-    /// All are to wait: the provider is limited or unwell.
+    /// All are to wait: the provider's limit is reached, or its circuit breaker is open.
     Standstill(FallbackCause, Duration),
-    /// No order makes sense any more.
+    /// No further request makes sense.
     End(RunEnd),
 }
 

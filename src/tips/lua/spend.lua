@@ -1,6 +1,6 @@
 -- Takes in what a replica spent of a day's money, and lets it have more.
 -- KEYS     the day: a hash of replicas, and where each stands: version, settled, taken, granted; and `lacked`, when some of it was missing
--- ARGV     replica; where it stands: it goes no further than it was granted; how much more it needs, 0 for no order;
+-- ARGV     replica; where it stands: it goes no further than it was granted; how much more it needs, 0 for no request;
 --          the limit, -1 for none; how many replicas there may be; then other replicas, and where each stood
 -- Returns  {granted, other replica, where it stands, ...}; granted is -1 when a later word of this replica was here
 local function numbers(text)
@@ -50,9 +50,11 @@ if before and numbers(before)[1] >= own[1] then
   answer[1] = -1
   return answer
 end
--- A grant larger than Redis knows means that Redis lost data.
+-- A grant larger than Redis knows means that Redis lost data. Where no replica is known, it may have lost all of it, and
+-- one that was granted nothing yet may be the first to ask; in its first minute a day has nothing to lose.
 if own[4] > (before and numbers(before)[4] or 0) then is_lacking = true end
--- Others may have more than is known here. All that spend tell every two seconds, and look for a lost server every five.
+if is_new and now % 86400000 >= 60000 then is_lacking = true end
+-- Others may have more than is known here. All that spend report every two seconds, and look for a lost server every five.
 local is_known = not lacked or math.abs(now - lacked) >= 8000
 if is_lacking and is_known then
   redis.call('HSET', KEYS[1], 'lacked', string.format('%.0f', now))
@@ -61,7 +63,7 @@ end
 local need, left = tonumber(ARGV[3]), limit - by_others - own[3]
 if limit >= 0 and need > 0 and need <= left and is_known then
   local replicas = tonumber(ARGV[5])
-  -- Something for orders to come, should this server be away then; nothing before all had time to be heard.
+  -- Something for requests to come, should this server be away then; nothing before all had time to be heard.
   local share = is_new and 0 or math.floor(math.min(left / (2 * replicas), limit / (16 * replicas)))
   granted = math.max(granted, own[3] + math.min(left, math.max(need, share)))
   answer[1] = granted

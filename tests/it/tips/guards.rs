@@ -10,7 +10,7 @@ use tokio::time::{advance, sleep};
 
 use super::{
     fixtures::{STATIC, Store, question, question_about},
-    money::are_booked,
+    money::{are_booked, is_known},
     replica::{Alone, COST, Replica, provider, server, settings},
     writer::{Act, Writer, failing, gated, spoken},
 };
@@ -99,6 +99,7 @@ async fn the_fleet_never_overspends_its_budget() {
     let providers = || vec![provider(&writer)];
     let replicas =
         [(); 3].map(|()| Replica::patient(settings.clone(), &nodes, providers(), &store));
+    is_known(&redis).await;
     let ask = |number: u128| replicas[number as usize % 3].read(question_about(number));
     let readings = join_all((0..200).map(ask)).await;
     let over = readings.iter().flatten();

@@ -2,7 +2,10 @@
 use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use bb8_redis::redis::cmd;
-use challenges_catalog::{domain::FallbackCause, tips::TipSettings};
+use challenges_catalog::{
+    domain::{FallbackCause, TipSource},
+    tips::TipSettings,
+};
 use futures_util::future::join_all;
 
 use super::{
@@ -52,6 +55,16 @@ impl Standings {
     }
 }
 
+/// Lets the day be one that Redis has known for a while: of one that is new to it, it grants nothing at once.
+pub async fn is_known(redis: &Redis) {
+    eventually("a replica has reported", PATIENCE, async || {
+        let keys: Vec<String> = redis.ask(cmd("KEYS").arg("tip:*:money:*"));
+        let is_there = |key| redis.ask::<u64>(cmd("HDEL").arg(key).arg("lacked")) > 0;
+        keys.first().is_some_and(is_there)
+    })
+    .await;
+}
+
 /// Waits until all that Redis has of the day is what ended requests cost.
 pub async fn are_booked(redis: &Redis, spent: u64) {
     let spent = i64::try_from(spent).unwrap();
@@ -82,6 +95,7 @@ async fn is_kept(trouble: impl AsyncFnOnce(&mut Proxy, &Redis)) {
     let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
     let start = || Replica::budgeted(with_budget(), &nodes, vec![provider(&writer)], &store);
     let replicas = [start(), start(), start()];
+    is_known(&redis).await;
     let ask = |number: u128| replicas[number as usize % 3].read(question_about(number));
     let asked = join_all((0..300).map(ask));
     tokio::join!(asked, trouble(&mut proxy, &redis));
@@ -133,6 +147,7 @@ async fn what_a_redis_forgot_that_others_were_granted_is_not_granted_again() {
     let writer = Writer::new("a", [gated(&[TEXT])]);
     let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
     let mut replicas = [start(), start()];
+    is_known(&redis).await;
     let mut readings = Vec::new();
     let mut ask = |replica: &Replica, numbers: Range<u128>| {
         readings.extend(numbers.map(|number| replica.read(question_about(number))));
@@ -163,6 +178,33 @@ async fn what_a_redis_forgot_that_others_were_granted_is_not_granted_again() {
     })
     .await;
     assert!(granted() <= budget, "{}", granted());
+}
+
+/// It was granted nothing that Redis could miss, and knows of nobody.
+#[tokio::test]
+async fn a_replica_that_is_new_gets_nothing_at_once_of_a_redis_that_forgot_the_day() {
+    let (redis, store) = (redis::start(), Arc::<Store>::default());
+    let nodes = server(&redis.url());
+    let writer = Writer::new("a", [gated(&[TEXT])]);
+    let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
+    let first = start();
+    is_known(&redis).await;
+    let _readings: Vec<_> = (0..100)
+        .map(|number| first.read(question_about(number)))
+        .collect();
+    eventually("all is granted", PATIENCE, async || {
+        writer.calls() > 0 && first.stats().budget_reserved.get() > 0
+    })
+    .await;
+    redis.restart_empty();
+    let reading = start().read(question_about(1_000)).await.unwrap();
+    assert_ne!(reading.done.source, TipSource::Ai);
+    let budget = i64::try_from(BUDGET).unwrap();
+    eventually("Redis knows again what it granted", PATIENCE, async || {
+        Standings::of(&redis).is_some_and(|all| all.granted > budget - MOST)
+    })
+    .await;
+    assert!(Standings::of(&redis).unwrap().granted <= budget);
 }
 
 #[tokio::test]
@@ -199,6 +241,7 @@ async fn callers_wait_for_money_that_is_held_for_requests_under_way() {
     let writer = Writer::new("a", [spoken(&[TEXT], PAUSE)]);
     let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
     let replicas = [start(), start(), start()];
+    is_known(&redis).await;
     let ask = |number: u128| replicas[number as usize % 3].read(question_about(number));
     let readings = join_all((0..18).map(ask)).await;
     for reading in readings {
@@ -214,6 +257,7 @@ async fn callers_hear_that_the_money_is_spent_when_a_replica_died_with_it() {
     let writer = Writer::new("a", [gated(&[TEXT])]);
     let start = || Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
     let (mut first, second) = (start(), start());
+    is_known(&redis).await;
     let _readings: Vec<_> = (0..100)
         .map(|number| first.read(question_about(number)))
         .collect();
@@ -232,6 +276,7 @@ async fn a_request_that_is_cut_off_by_the_end_of_its_replica_is_booked_and_paid_
     let nodes = server(&redis.url());
     let writer = Writer::new("a", [gated(&[TEXT])]);
     let replica = Replica::patient(with_budget(), &nodes, vec![provider(&writer)], &store);
+    is_known(&redis).await;
     let readings: Vec<_> = (0..20)
         .map(|number| replica.read(question_about(number)))
         .collect();
