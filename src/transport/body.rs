@@ -187,12 +187,15 @@ impl StreamBody {
                 Poll::Ready(Some(Ok(message))) => {
                     piece.extend_from_slice(&message);
                     if piece.len() >= ENOUGH_BYTES {
-                        break None;
+                        // One whose messages are always ready never gets to the arm that waits.
+                        break match self.forced_end.poll_unpin(cx) {
+                            Poll::Ready(status) => Some(status),
+                            Poll::Pending => None,
+                        };
                     }
                 }
                 Poll::Ready(Some(Err(status))) => break Some(status),
                 Poll::Ready(None) => break Some(Status::ok("")),
-                // A stream whose messages are always ready is not cut here; one that waits is.
                 Poll::Pending => match self.forced_end.poll_unpin(cx) {
                     Poll::Ready(status) => break Some(status),
                     Poll::Pending if piece.is_empty() => return Poll::Pending,

@@ -128,6 +128,16 @@ async fn a_replica_that_leaves_ends_its_streams() {
 }
 
 #[tokio::test]
+async fn a_replica_that_leaves_ends_streams_that_never_wait() {
+    let text = "x".repeat(ENOUGH_BYTES / 3);
+    let mut scene = Scene::new(stream::repeat_with(move || Ok(said(&text))));
+    assert!(!scene.next().await.unwrap().is_empty());
+    scene.shutdown.cancel();
+    assert!(!scene.next().await.unwrap().is_empty(), "what was ready");
+    assert_eq!(scene.end().await.code(), Code::Unavailable);
+}
+
+#[tokio::test]
 async fn an_error_after_messages_stands_in_the_trailers_with_the_request_id() {
     let error = Err(Error::Declined);
     let mut scene = Scene::new(stream::iter([Ok(said("a")), error, Ok(said("b"))]));
