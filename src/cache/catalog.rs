@@ -175,8 +175,10 @@ impl CachedCatalog {
             self.loader.invalidation.confirm(CONFIRM_WITHIN).await;
             near = find_all()?;
         }
-        if !self.is_on(Flag::StaleWhileUnavailable) {
-            near.iter_mut().for_each(Near::refuse_unconfirmed);
+        for (key, near) in keys.iter().zip(&mut near) {
+            near.refuse_unconfirmed_unless(|entry| {
+                self.staleness.may_serve_stale(key, entry, caller)
+            });
         }
         let is_miss = |near: &Near| matches!(near, Near::Miss(..));
         let missing = keys

@@ -36,7 +36,7 @@ pub struct CacheSettings {
     pub switches: Arc<Switches>,
     /// The near cache holds at most so many bytes.
     pub near_bytes: u64,
-    /// How old an answer may be that is served, marked, while the database is gone.
+    /// How old a copy may be that is served, marked stale, while nobody confirms it or loads fail.
     pub stale_retention: Duration,
     /// So many loads may be in the database at once.
     pub fill_concurrency: usize,

@@ -1,4 +1,5 @@
-//! Finds entries in the near cache; `staleness` decides what a caller may be given of them.
+//! Finds entries in the near cache and classifies them: fresh, unconfirmed or miss. `staleness` decides what is done
+//! about those that are not fresh.
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -21,9 +22,14 @@ pub(super) enum Near {
 }
 
 impl Near {
-    /// Turns an unconfirmed copy into a miss.
-    pub(super) fn refuse_unconfirmed(&mut self) {
-        if matches!(self, Self::Unconfirmed(_)) {
+    /// Turns an unconfirmed copy into a miss, unless it may be served as it is.
+    pub(super) fn refuse_unconfirmed_unless(
+        &mut self,
+        may_serve: impl FnOnce(&CacheEntry) -> bool,
+    ) {
+        if let Self::Unconfirmed(entry) = self
+            && !may_serve(entry)
+        {
             *self = Self::Miss(MissReason::Unconfirmed, None);
         }
     }

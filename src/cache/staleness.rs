@@ -81,7 +81,7 @@ impl Staleness {
         };
         match age {
             Some(age) => Ok(Some(entry.answer(loaded.source, version, age, false))),
-            None if self.switches.is_on(Flag::StaleWhileUnavailable) => {
+            None if self.may_serve_stale(key, entry, caller) => {
                 self.build_stale_answer(key, entry, loaded.source, caller)
             }
             None => Err(Error::datastore("nobody can confirm the copy")),
@@ -133,14 +133,14 @@ impl Staleness {
         answer.ok_or_else(|| failure.into_error())
     }
 
-    /// Whether the caller may get this copy, marked stale, where a load failed.
+    /// Whether the caller may get this copy, marked stale, because nobody confirmed it lately or a load failed.
     pub(super) fn may_serve_stale(
         &self,
         key: &ReadKey,
         entry: &CacheEntry,
         caller: ReadRequest,
     ) -> bool {
-        let is_young = entry.current_at.elapsed() <= self.stale_retention;
+        let is_young = self.age_of(key, entry) <= self.stale_retention;
         let is_new_enough = matches!(self.version_for(key, entry, caller), Ok(Some(_)));
         let may_be_stale = self.switches.is_on(Flag::StaleWhileUnavailable);
         may_be_stale && is_young && is_new_enough && !self.invalidation.is_revoked(key, entry)
@@ -171,17 +171,22 @@ impl Staleness {
         source: Source,
         caller: ReadRequest,
     ) -> Result<Option<Answer>, Error> {
-        let known_for = self
-            .invalidation
-            .age()
-            .filter(|_| self.invalidation.is_valid(key, entry));
-        let age = known_for.unwrap_or_else(|| entry.current_at.elapsed());
+        let age = self.age_of(key, entry);
         let Some(version) = self.version_for(key, entry, caller)? else {
             return Ok(None);
         };
         self.stats.stale_answers.add(1);
         tracing::debug!(%key, "stale answer");
         Ok(Some(entry.answer(source, version, age, true)))
+    }
+
+    /// How long ago the entry was current for certain: by the last poll where that left it valid, and else by its read.
+    fn age_of(&self, key: &ReadKey, entry: &CacheEntry) -> Duration {
+        let known_for = self
+            .invalidation
+            .age()
+            .filter(|_| self.invalidation.is_valid(key, entry));
+        known_for.unwrap_or_else(|| entry.current_at.elapsed())
     }
 
     /// Waits until `version` was applied here.

@@ -187,6 +187,11 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
+        Self::keeping_stale(Duration::from_hours(24))
+    }
+
+    /// One that serves stale copies for so long.
+    pub(super) fn keeping_stale(stale_retention: Duration) -> Self {
         let database = Arc::new(FakeDatabase {
             seq: AtomicU64::new(1),
             timeline: Mutex::new(1),
@@ -201,7 +206,7 @@ impl Fixture {
             ttl: TTL,
             switches: Arc::clone(&switches),
             near_bytes: 1 << 20,
-            stale_retention: Duration::from_hours(24),
+            stale_retention,
             fill_concurrency: 8,
             audit_interval: Duration::ZERO,
         };

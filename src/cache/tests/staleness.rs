@@ -72,6 +72,21 @@ async fn a_copy_that_nobody_can_confirm_is_no_miss_for_a_change() {
     );
 }
 
+/// Whether a load failed or was not needed, as the copy is within its time to live.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_nobody_confirms_is_served_for_the_retention_and_no_longer() {
+    let retention = MAX_STALENESS * 5;
+    let fixture = Fixture::keeping_stale(retention);
+    fixture.list_now().await;
+    fixture.invalidation.mark_disconnected();
+    fixture.database.go_down();
+    tokio::time::advance(retention / 2).await;
+    assert!(fixture.list().await.unwrap().freshness.stale);
+    tokio::time::advance(retention / 2 + Duration::from_millis(1)).await;
+    let error = fixture.list().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_copy_from_before_the_ticket_is_not_served_even_as_stale() {
     let fixture = Fixture::new();
