@@ -31,7 +31,7 @@ use super::{
     inline_executor::InlineExecutor,
     peer::Peer,
     tls::Tls,
-    waits::{RequestBody, Telling},
+    waits::{RequestBody, WaitTracking},
 };
 
 /// What can be served on a connection.
@@ -193,7 +193,7 @@ async fn serve_http2<S: Served>(
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
     let socket = CoalescingIo::new(stream, buffers);
-    let service = Telling(service);
+    let service = WaitTracking(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
 
     // Connections that were opened together must not end together.

@@ -1,4 +1,5 @@
-//! Calls that begin within the poll of their connection.
+//! Runs the calls of one HTTP/2 connection: starts each inside the connection's poll, makes a task of a call that waits, and
+//! cancels a call whose client reads nothing for `stall_timeout`.
 use std::{
     future::Future,
     pin::Pin,
@@ -14,11 +15,10 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::waits::{WaitsOn, observed};
+use super::waits::{WaitsFor, poll_and_record};
 use crate::telemetry::Counter;
 
-/// Runs a connection's calls: each begins at once, within the poll of its connection, and only
-/// one that has to wait becomes a task.
+/// Starts each call of a connection inside the connection's poll. Only a call that has to wait becomes a task.
 ///
 /// Nearly every call finds its answer in memory, and then needs no task, no queue and no waking
 /// of the connection; so the answers to all requests that came together leave together.
@@ -26,29 +26,29 @@ use crate::telemetry::Counter;
 pub(super) struct InlineExecutor {
     executor: TokioExecutor,
     open: Arc<Calls>,
-    /// A caller that takes nothing of an answer for so long has its call ended.
-    patience: Duration,
+    /// If a client reads nothing of its response for this long, the call is cancelled.
+    stall_timeout: Duration,
     /// Counts those calls, of all connections.
     stalled: Arc<Counter>,
 }
 
-/// The calls of a connection: those that had to wait, and have not ended, and how many began.
+/// Counts the calls of a connection: those that wait, and those that began.
 #[derive(Default)]
 struct Calls {
     waiting: AtomicUsize,
-    /// Those of them that wait for this replica, and not for their caller.
-    on_us: AtomicUsize,
-    /// Those that began since somebody asked, whether they had to wait or not.
+    /// Waiting calls that wait for this server, and not for their client.
+    on_server: AtomicUsize,
+    /// Calls that began since [`InlineExecutor::take_begun`], whether they had to wait or not.
     begun: AtomicUsize,
 }
 
 impl InlineExecutor {
-    /// Ends calls of which nothing was taken for `patience`, and counts them in `stalled`.
-    pub(super) fn new(patience: Duration, stalled: Arc<Counter>) -> Self {
+    /// Cancels calls whose client reads nothing for `stall_timeout`, and counts them in `stalled`.
+    pub(super) fn new(stall_timeout: Duration, stalled: Arc<Counter>) -> Self {
         Self {
             executor: TokioExecutor::new(),
             open: Arc::default(),
-            patience,
+            stall_timeout,
             stalled,
         }
     }
@@ -63,9 +63,9 @@ impl InlineExecutor {
         self.open.begun.swap(0, Relaxed)
     }
 
-    /// Whether any call waits for this replica.
+    /// Whether any call waits for this server.
     pub(super) fn is_at_work(&self) -> bool {
-        self.open.on_us.load(Relaxed) > 0
+        self.open.on_server.load(Relaxed) > 0
     }
 }
 
@@ -76,13 +76,13 @@ where
     fn execute(&self, call: F) {
         self.open.begun.fetch_add(1, Relaxed);
         let mut call = Box::pin(call);
-        // Whoever is to be woken is told in the next poll, which is the task's first.
+        // The task's first poll registers the waker.
         let poll = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let (polled, met) = observed(poll);
+        let (polled, last_wait) = poll_and_record(poll);
         if polled.is_pending() {
-            let waits_on = met.unwrap_or(WaitsOn::Us);
+            let waits_for = last_wait.unwrap_or(WaitsFor::Server);
             self.executor
-                .execute(WaitingCall::that_waits(call, waits_on, self.clone()));
+                .execute(WaitingCall::new(call, waits_for, self.clone()));
         }
     }
 }
@@ -90,41 +90,46 @@ where
 /// A call that had to wait.
 struct WaitingCall<F> {
     work: Pin<Box<F>>,
-    waits_on: WaitsOn,
-    /// Runs while the caller is to take something.
+    waits_for: WaitsFor,
+    /// Runs while the call waits for the client to read.
     stall: Option<Pin<Box<Sleep>>>,
     calls: InlineExecutor,
 }
 
 impl<F> WaitingCall<F> {
-    fn that_waits(work: Pin<Box<F>>, waits_on: WaitsOn, calls: InlineExecutor) -> Self {
+    fn new(work: Pin<Box<F>>, waits_for: WaitsFor, calls: InlineExecutor) -> Self {
         calls.open.waiting.fetch_add(1, Relaxed);
-        calls.open.on_us.fetch_add(1, Relaxed);
+        calls.open.on_server.fetch_add(1, Relaxed);
         let mut call = Self {
             work,
-            waits_on: WaitsOn::Us,
+            waits_for: WaitsFor::Server,
             stall: None,
             calls,
         };
-        call.turn_to(waits_on);
+        call.set_waits_for(waits_for);
         call
     }
 
-    fn turn_to(&mut self, waits_on: WaitsOn) {
-        let on_us = &self.calls.open.on_us;
-        match (self.waits_on == WaitsOn::Us, waits_on == WaitsOn::Us) {
-            (false, true) => on_us.fetch_add(1, Relaxed),
-            (true, false) => on_us.fetch_sub(1, Relaxed),
+    fn set_waits_for(&mut self, waits_for: WaitsFor) {
+        let on_server = &self.calls.open.on_server;
+        match (
+            self.waits_for == WaitsFor::Server,
+            waits_for == WaitsFor::Server,
+        ) {
+            (false, true) => on_server.fetch_add(1, Relaxed),
+            (true, false) => on_server.fetch_sub(1, Relaxed),
             (true, true) | (false, false) => 0,
         };
-        self.waits_on = waits_on;
-        match (waits_on, &mut self.stall) {
-            (WaitsOn::Us | WaitsOn::Request, stall) => *stall = None,
-            (WaitsOn::Taking, Some(stall)) => {
-                stall.as_mut().reset(Instant::now() + self.calls.patience);
+        self.waits_for = waits_for;
+        match (waits_for, &mut self.stall) {
+            (WaitsFor::Server | WaitsFor::RequestBody, stall) => *stall = None,
+            (WaitsFor::ClientToRead, Some(stall)) => {
+                stall
+                    .as_mut()
+                    .reset(Instant::now() + self.calls.stall_timeout);
             }
-            (WaitsOn::Taking, stall @ None) => {
-                *stall = Some(Box::pin(sleep(self.calls.patience)));
+            (WaitsFor::ClientToRead, stall @ None) => {
+                *stall = Some(Box::pin(sleep(self.calls.stall_timeout)));
             }
         }
     }
@@ -134,30 +139,29 @@ impl<F: Future<Output = ()>> Future for WaitingCall<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (polled, met) = observed(|| self.work.as_mut().poll(cx));
+        let (polled, last_wait) = poll_and_record(|| self.work.as_mut().poll(cx));
         if polled.is_ready() {
             return Poll::Ready(());
         }
-        // Where nothing was met, it still waits for what it waited for.
-        if let Some(waits_on) = met {
-            self.turn_to(waits_on);
+        // If no body was polled, the call still waits for the same as before.
+        if let Some(waits_for) = last_wait {
+            self.set_waits_for(waits_for);
         }
         let stall = self.stall.as_mut().map(|stall| stall.as_mut().poll(cx));
         if stall != Some(Poll::Ready(())) {
             return Poll::Pending;
         }
-        // Dropped, it is reset.
+        // The caller drops this future, which resets the stream.
         self.calls.stalled.add(1);
         Poll::Ready(())
     }
 }
 
-/// However it ends.
 impl<F> Drop for WaitingCall<F> {
     fn drop(&mut self) {
         self.calls.open.waiting.fetch_sub(1, Relaxed);
-        if self.waits_on == WaitsOn::Us {
-            self.calls.open.on_us.fetch_sub(1, Relaxed);
+        if self.waits_for == WaitsFor::Server {
+            self.calls.open.on_server.fetch_sub(1, Relaxed);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Accepting connections, their number, and the drain at the end.
+//! Accepts connections up to `max_connections`, serves those beyond it for probes only, and drains all at shutdown.
 use std::{
     io,
     net::SocketAddr,
@@ -34,20 +34,20 @@ use crate::telemetry::{Counter, Failing, FailureLog, Page};
 pub struct Connections {
     opened: Counter,
     closed: Counter,
-    /// Those that came when all were taken.
+    /// Connections accepted beyond the limit.
     refused: Counter,
-    most: usize,
+    max: usize,
     stalled: Arc<Counter>,
     /// TLS handshakes that failed.
     pub handshake_failures: Arc<HandshakeFailures>,
 }
 
 impl Connections {
-    /// None yet, and at most so many.
+    /// No connections yet, and at most `max`.
     #[must_use]
-    pub fn at_most(most: usize) -> Self {
+    pub fn at_most(max: usize) -> Self {
         Self {
-            most,
+            max,
             ..Self::default()
         }
     }
@@ -64,7 +64,7 @@ impl Connections {
             "catalog_connections_max",
             "The most client connections that may be open.",
         )
-        .sample(&[], self.most);
+        .sample(&[], self.max);
         page.counter(
             "catalog_connections_refused_total",
             "Client connections beyond the limit: they get health checks and OVERLOADED.",
@@ -79,29 +79,29 @@ impl Connections {
     }
 }
 
-/// How leaving went.
+/// The result of the drain at shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
     /// Connections that were cut because they did not finish in time.
     pub cut: usize,
 }
 
-/// Who a connection is for.
+/// Which calls a connection is for.
 #[derive(Clone, Debug)]
 pub enum Admission {
-    /// Everybody.
+    /// All calls.
     Ordinary,
-    /// Probes: all ordinary ones are taken. Whoever wants something else is told so, and asked to go
-    /// by this.
+    /// Health checks only, because all other connections are taken. Other calls are refused, and the token then closes the
+    /// connection.
     Spare(CancellationToken),
 }
 
-/// So many connections are kept beyond the maximum. Probes are short, and so are refusals.
+/// How many connections are kept beyond the maximum, for probes and refusals, which are short.
 const SPARE: usize = 64;
 /// A spare connection ends after this.
 const SPARE_AGE: Duration = Duration::from_secs(5);
 
-/// A socket that listens, and what is spoken on its connections.
+/// A socket that listens, with or without TLS.
 pub struct Listener {
     /// The socket.
     pub socket: TcpListener,
@@ -187,7 +187,7 @@ impl Serving {
         });
     }
 
-    /// Serves a connection that is too many with `service`, until `go` asks it to leave.
+    /// Serves a connection beyond the maximum with `service`, until `go` is cancelled.
     fn refuse<S: Served>(
         &mut self,
         accepted: Accepted,

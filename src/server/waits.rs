@@ -1,8 +1,8 @@
-//! On whom a call waits: on its caller, who may be frozen or gone, or on this replica.
+//! Tracks what a pending call waits for: this server, more of the request body, or a client that does not read.
 //!
-//! What the bodies of a call met while it was polled tells: a request of which more is to come, a
-//! response that the caller has not taken yet, or neither. The bodies leave a mark for whoever
-//! polls the call on the same thread, because nothing else leads from them to the call.
+//! The bodies of a call record this while they are polled: the request body that it waits for more, the response
+//! body that it gave data which the client has yet to read. They record it in a thread-local variable, because the
+//! call is polled on the same thread and a body has no other way to reach its call.
 use std::{
     cell::Cell,
     io,
@@ -16,43 +16,43 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 
-/// On whom a call waits.
+/// What a pending call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WaitsOn {
-    /// On what this replica does for it.
-    Us,
-    /// On more of the request.
-    Request,
-    /// On the caller, to take what it was given.
-    Taking,
+pub(super) enum WaitsFor {
+    /// This server's work for the call.
+    Server,
+    /// More of the request body.
+    RequestBody,
+    /// The client, which has not read what the response body gave.
+    ClientToRead,
 }
 
 thread_local! {
-    static MET: Cell<Option<WaitsOn>> = const { Cell::new(None) };
+    static LAST_WAIT: Cell<Option<WaitsFor>> = const { Cell::new(None) };
 }
 
-/// Polls a call. Tells, should it be pending, on whom it waits; `None` where that is as before.
-pub(super) fn observed<T>(poll: impl FnOnce() -> T) -> (T, Option<WaitsOn>) {
-    MET.set(None);
-    (poll(), MET.take())
+/// Polls a call, and returns what its bodies recorded; `None` if no body was polled.
+pub(super) fn poll_and_record<T>(poll: impl FnOnce() -> T) -> (T, Option<WaitsFor>) {
+    LAST_WAIT.set(None);
+    (poll(), LAST_WAIT.take())
 }
 
-/// A service whose calls tell on whom they wait.
+/// A service whose calls record what they wait for.
 #[derive(Clone)]
-pub(super) struct Telling<S>(pub(super) S);
+pub(super) struct WaitTracking<S>(pub(super) S);
 
-/// The body of a request. Marks that it waits for the caller.
+/// The body of a request. Records that the call waits for more of it.
 pub struct RequestBody(Incoming);
 
-/// The body of a response, in pieces. Marks that the caller has something to take.
-pub(super) struct Taken<B: Body> {
+/// The body of a response, in pieces. Records that the client has something to read.
+pub(super) struct TrackedBody<B: Body> {
     body: B,
-    /// Of what the body gave, what is still to be sent.
+    /// Data that the body gave and that was not sent yet.
     rest: Option<B::Data>,
 }
 
-/// The next piece is asked for when the one before has left: a caller that takes a large answer slowly
-/// takes one such piece after another, and so is told from a caller that takes nothing.
+/// Largest piece of a response that is handed to HTTP/2 at once. The next piece is requested when this one was sent, so a
+/// client that reads slowly is told from a client that reads nothing.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// What is sent at once.
@@ -61,18 +61,18 @@ pub(super) enum Piece<D> {
     Part(Bytes),
 }
 
-impl<S, B> Service<Request<Incoming>> for Telling<S>
+impl<S, B> Service<Request<Incoming>> for WaitTracking<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     B: Body,
 {
-    type Response = Response<Taken<B>>;
+    type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
-    type Future = MapOk<S::Future, fn(Response<B>) -> Response<Taken<B>>>;
+    type Future = MapOk<S::Future, fn(Response<B>) -> Response<TrackedBody<B>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let answer = self.0.call(request.map(RequestBody));
-        answer.map_ok(|response| response.map(|body| Taken { body, rest: None }))
+        answer.map_ok(|response| response.map(|body| TrackedBody { body, rest: None }))
     }
 }
 
@@ -85,10 +85,10 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.0).poll_frame(cx);
-        MET.set(Some(if polled.is_pending() {
-            WaitsOn::Request
+        LAST_WAIT.set(Some(if polled.is_pending() {
+            WaitsFor::RequestBody
         } else {
-            WaitsOn::Us
+            WaitsFor::Server
         }));
         polled
     }
@@ -102,7 +102,7 @@ impl Body for RequestBody {
     }
 }
 
-impl<B: Body<Data: Unpin> + Unpin> Taken<B> {
+impl<B: Body<Data: Unpin> + Unpin> TrackedBody<B> {
     fn piece(&mut self, mut data: B::Data) -> Piece<B::Data> {
         if data.remaining() <= PIECE_BYTES {
             return Piece::Whole(data);
@@ -113,7 +113,7 @@ impl<B: Body<Data: Unpin> + Unpin> Taken<B> {
     }
 }
 
-impl<B: Body<Data: Unpin> + Unpin> Body for Taken<B> {
+impl<B: Body<Data: Unpin> + Unpin> Body for TrackedBody<B> {
     type Data = Piece<B::Data>;
     type Error = B::Error;
 
@@ -126,9 +126,9 @@ impl<B: Body<Data: Unpin> + Unpin> Body for Taken<B> {
             None => Pin::new(&mut self.body).poll_frame(cx),
         };
         if polled.is_ready() {
-            MET.set(Some(WaitsOn::Taking));
-        } else if MET.get() != Some(WaitsOn::Request) {
-            MET.set(Some(WaitsOn::Us));
+            LAST_WAIT.set(Some(WaitsFor::ClientToRead));
+        } else if LAST_WAIT.get() != Some(WaitsFor::RequestBody) {
+            LAST_WAIT.set(Some(WaitsFor::Server));
         }
         polled.map_ok(|frame| frame.map_data(|data| self.piece(data)))
     }
