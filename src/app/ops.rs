@@ -14,8 +14,8 @@ use crate::{
 pub(super) fn pages(app: &Arc<App>, loaded: &Loaded, log: LogQueue) -> Pages {
     let health = app.health.clone();
     let checks = move || {
-        let said = health.said().into_iter();
-        let named = said.filter(|(name, _)| !name.is_empty());
+        let statuses = health.statuses().into_iter();
+        let named = statuses.filter(|(name, _)| !name.is_empty());
         named.map(|(name, passes)| Check { name, passes }).collect()
     };
     let app = Arc::clone(app);
@@ -53,7 +53,7 @@ fn replica(app: &App, page: &mut Page) {
         "catalog_health",
         "The status of each grpc.health.v1 name: 1 for SERVING.",
     );
-    for (name, serves) in app.health.said() {
+    for (name, serves) in app.health.statuses() {
         health.sample(&[("name", &name)], u8::from(serves));
     }
 }

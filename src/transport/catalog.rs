@@ -25,13 +25,13 @@ use crate::{
 pub struct CatalogTransport {
     service: CatalogService,
     page_tokens: PageTokens,
-    /// Calls that find nothing cached.
+    /// Permits of calls that found nothing cached and load.
     loading: Arc<Semaphore>,
-    /// Calls that wait for a version; they wait for a poll, and for nothing of their own.
+    /// Permits of calls that wait for a version, which the next poll brings.
     waiting: Arc<Semaphore>,
 }
 
-/// So many calls may wait for a version at once.
+/// How many calls may wait for a version at once.
 const WAITING_MAX: usize = 10_000;
 /// The most ids that one batch may ask for.
 const IDS_MAX: usize = 100;
@@ -61,7 +61,7 @@ impl CatalogTransport {
         let answer = if let Some(answer) = cached {
             answer
         } else {
-            let _turn = self.turn(min_version, call).await?;
+            let _permit = self.acquire_load_permit(min_version, call).await?;
             let options = options(min_version, call);
             call.waiting(self.service.list(&query, options)).await?
         };
@@ -112,13 +112,13 @@ impl CatalogTransport {
         if let Some(answers) = call.at_once(|| self.service.try_many_cached(ids, min_version)) {
             return answers.map_err(|error| call.refused(&error));
         }
-        let _turn = self.turn(min_version, call).await?;
+        let _permit = self.acquire_load_permit(min_version, call).await?;
         let options = options(min_version, call);
         call.waiting(self.service.get_many(ids, options)).await
     }
 
-    /// Lets a call on that found nothing cached, once the version that it asks for is there.
-    async fn turn(
+    /// Waits for `min_version`, then takes a permit to load.
+    async fn acquire_load_permit(
         &self,
         min_version: Option<Version>,
         call: &RequestContext,
@@ -160,7 +160,7 @@ impl CatalogTransport {
 }
 
 fn too_many() -> Status {
-    status::overloaded("too many calls are in hand")
+    status::overloaded("too many calls wait for a load or a version")
 }
 
 fn options(min_version: Option<Version>, call: &RequestContext) -> ReadOptions {

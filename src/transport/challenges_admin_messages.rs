@@ -10,11 +10,11 @@ use crate::{
     pb::{admin::v1 as pb, catalog::v1::Difficulty as DifficultyNumber},
 };
 
-/// What a challenge earns when nobody says.
+/// Points of a challenge whose message leaves them out.
 const DEFAULT_POINTS: i32 = 10;
 
 impl pb::EditedChallenge {
-    /// The challenge as its row has it; with the name of what is shown of it, where that is told.
+    /// The challenge as stored, with the etag that GetChallenge returns, if known.
     pub(super) fn of(challenge: Challenge, etag: Option<Etag>) -> Self {
         let Challenge {
             id,

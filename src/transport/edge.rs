@@ -17,13 +17,13 @@ use tracing::Instrument;
 
 use super::{
     audit::AuditRecord,
+    authorization::{CallAccess, CallAdmission, ConnectionIdentity},
     body::{ResponseBody, StreamLimits, ended},
     catalog::CatalogTransport,
     context::RequestContext,
     failed_calls::log_panicked,
     gate::FeatureGate,
     generated::GeneratedServices,
-    identity::{CallAccess, CallAdmission, ConnectionIdentity},
     methods::{Kind, Method, TimeLimit},
     reply::Reply,
     request_body::RequestBodies,

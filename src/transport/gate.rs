@@ -1,4 +1,4 @@
-//! The flag that lets calls to the catalog in.
+//! Refuses all calls to the catalog while the flag `challenges_catalog` is off. It does not check credentials.
 use std::{future::pending, sync::Arc};
 
 use tokio::sync::watch;
@@ -7,28 +7,28 @@ use tonic::Status;
 use super::status;
 use crate::domain::{Flag, Switches};
 
-/// Whether calls to the catalog are let in: operators may close it while the service runs.
+/// Open while the flag `challenges_catalog` is on, which operators may change while the service runs.
 #[derive(Clone, Debug)]
 pub struct FeatureGate {
     switches: Arc<Switches>,
-    /// Tells whenever a switch may have been thrown.
+    /// Changes whenever a flag may have changed.
     changes: watch::Receiver<u64>,
 }
 
 impl FeatureGate {
-    /// Open while `switches` say so; `changes` tells when to look at them again.
+    /// Reads the flag from `switches`; `changes` notifies of each change.
     #[must_use]
     pub fn new(switches: Arc<Switches>, changes: watch::Receiver<u64>) -> Self {
         Self { switches, changes }
     }
 
-    /// What a caller is told who is not let in; nothing while the gate is open.
+    /// The status for refused calls; `None` while the flag is on.
     pub(super) fn refusal(&self) -> Option<Status> {
         let flag = Flag::ChallengesCatalog;
         (!self.switches.is_on(flag)).then(|| status::feature_disabled(flag))
     }
 
-    /// Waits until the gate is closed, and gives what callers are told then.
+    /// Waits until the flag is off, and returns the status for calls that this ends.
     pub(super) async fn closed(mut self) -> Status {
         loop {
             self.changes.mark_unchanged();
@@ -36,7 +36,7 @@ impl FeatureGate {
                 return status;
             }
             if self.changes.changed().await.is_err() {
-                // Nobody is left who could close it.
+                // The sender is gone, so the flag cannot change any more.
                 pending::<()>().await;
             }
         }

@@ -98,9 +98,9 @@ impl HealthState {
             .send_if_modified(|statuses| statuses.say(name, status));
     }
 
-    /// Every name of which something was said, and whether it serves.
+    /// Every name that has a status, and whether it is SERVING.
     #[must_use]
-    pub fn said(&self) -> Vec<(String, bool)> {
+    pub fn statuses(&self) -> Vec<(String, bool)> {
         let names = self.all().into_iter();
         names
             .map(|(name, status)| (name, status == ServingStatus::Serving))

@@ -1,6 +1,7 @@
 //! gRPC in and out: bytes to a request, one call of a service, an answer to
 //! bytes. The only module that knows the generated messages and HTTP/2.
 mod audit;
+mod authorization;
 mod body;
 mod cache_admin;
 mod cache_status;
@@ -21,7 +22,6 @@ mod gate;
 mod generated;
 mod health;
 mod health_state;
-mod identity;
 mod methods;
 mod page_token;
 mod reflection;
@@ -38,6 +38,7 @@ mod tips_admin;
 mod unary;
 mod upload;
 
+pub use authorization::{CallAccess, ReflectionPolicy};
 pub use cache_admin::CacheAdminTransport;
 pub use cache_status::encode_status;
 pub use catalog::CatalogTransport;
@@ -49,7 +50,6 @@ pub use encoder::ProtoEncoder;
 pub use gate::FeatureGate;
 pub use generated::GeneratedServices;
 pub use health_state::{Feature, HealthState};
-pub use identity::{CallAccess, ReflectionPolicy};
 pub use page_token::PageTokens;
 pub use rpc_stats::RpcStats;
 pub use tips::{RefreshBy, TipsTransport};

@@ -1,4 +1,5 @@
-//! Requests of several messages.
+//! Reads the messages of a client stream one at a time. Guarantee: at most one message is in memory; flow control stops the
+//! sender.
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
@@ -12,13 +13,14 @@ use super::{
     status,
 };
 
-/// The messages that a caller sends one after another. No more than one of them is in memory:
-/// HTTP/2 holds the caller up meanwhile.
+/// The messages of a client stream, at most one of which is in memory.
 pub(super) struct Upload<B> {
     body: B,
     headers: HeaderMap,
-    came: BytesMut,
+    /// Bytes read and not yet decoded.
+    received: BytesMut,
     bodies: RequestBodies,
+    /// What this body holds of the shared body limits.
     share: Share,
     call: RequestContext,
 }
@@ -37,38 +39,38 @@ where
         Self {
             body,
             headers,
-            came: BytesMut::new(),
+            received: BytesMut::new(),
             bodies: bodies.clone(),
             share: Share::default(),
             call: call.clone(),
         }
     }
 
-    /// Waits until a message begins, however long; it holds nothing meanwhile. Tells whether one does.
+    /// Waits, without a time limit of its own, for the first byte of the next message, and holds nothing of the body limits
+    /// meanwhile. Returns false at the end of the stream.
     ///
     /// # Errors
     ///
-    /// The caller went away.
+    /// The client closed the connection or cancelled the call.
     pub(super) async fn begins(&mut self) -> Result<bool, Status> {
-        if self.came.is_empty() {
+        if self.received.is_empty() {
             self.share = Share::default();
         }
-        while self.came.is_empty() {
+        while self.received.is_empty() {
             let Some(data) = data_of(self.body.frame().await).transpose()? else {
                 return Ok(false);
             };
-            self.came.extend_from_slice(&data);
+            self.received.extend_from_slice(&data);
         }
         Ok(true)
     }
 
-    /// The next message; `None` when the caller has sent all. Each has its own time to come: what
-    /// an import holds is others' when its caller falls silent.
+    /// The next message; `None` at the end of the stream. Each message has a time limit of its own, so that a client that
+    /// stops sending does not keep its share of the body limits.
     ///
     /// # Errors
     ///
-    /// What the caller is to be told: that a message is too large, comes too slowly, or cannot be
-    /// read.
+    /// The status for the client: a message is too large, comes too slowly, or cannot be read.
     pub(super) async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
         self.next_framed().await?.map(decoded).transpose()
     }
@@ -86,24 +88,24 @@ where
             }
             let (body, share) = (&mut self.body, &mut self.share);
             let Some(data) = self.bodies.next(body, share, &mut deadline).await? else {
-                let is_whole = self.came.is_empty();
+                let is_whole = self.received.is_empty();
                 let cut = || status::malformed("it ends within a message");
                 return is_whole.then_some(None).ok_or_else(cut);
             };
-            self.came.extend_from_slice(&data);
-            self.bodies.hold(&mut self.share, self.came.len())?;
+            self.received.extend_from_slice(&data);
+            self.bodies.hold(&mut self.share, self.received.len())?;
         }
     }
 
     fn whole_message(&mut self) -> Result<Option<Bytes>, Status> {
-        let Some(prefix) = self.came.first_chunk::<PREFIX_LEN>() else {
+        let Some(prefix) = self.received.first_chunk::<PREFIX_LEN>() else {
             return Ok(None);
         };
         let (is_compressed, length) = self.bodies.length_of(*prefix, &self.headers)?;
-        if self.came.len() < PREFIX_LEN + length {
+        if self.received.len() < PREFIX_LEN + length {
             return Ok(None);
         }
-        let mut message = self.came.split_to(PREFIX_LEN + length).freeze();
+        let mut message = self.received.split_to(PREFIX_LEN + length).freeze();
         if is_compressed {
             message = self.bodies.inflated(&message, &mut self.share)?;
         }

@@ -1,7 +1,7 @@
-//! Who makes the calls of a connection, and whether they may make them.
+//! Authenticates the caller of a call, and checks that its role allows the method and its rate allows one more call.
 //!
-//! A connection remembers the credentials that it brought last, and whose they are: the next call with the
-//! same ones costs one comparison.
+//! A connection remembers its last credentials and their principal, so the next call with the same credentials costs one
+//! comparison.
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -23,13 +23,13 @@ use crate::domain::{Authenticator, CredentialError, Credentials, Principal};
 pub enum ReflectionPolicy {
     /// Everybody.
     Everybody,
-    /// Whoever is known, in any role.
+    /// Every principal, in any role.
     Known,
     /// Nobody: there is none.
     Nobody,
 }
 
-/// The other end of a connection, and whose credentials it brought last.
+/// The peer of a connection, and its last credentials with their principal.
 #[derive(Debug)]
 pub(super) struct ConnectionIdentity {
     pub(super) address: Option<IpAddr>,
@@ -55,7 +55,7 @@ impl ConnectionIdentity {
         }
     }
 
-    /// Whose the credentials of `headers` are, if that is known without asking anybody.
+    /// The principal of the last credentials, if `headers` carry the same ones and they still count.
     fn remembered(
         &self,
         authenticator: &dyn Authenticator,
@@ -83,7 +83,7 @@ impl ConnectionIdentity {
         if values.next().is_some() {
             return Err(CredentialError::Malformed("is there twice"));
         }
-        // Asked before: what changes meanwhile must not be believed to be in the answer.
+        // Read first: if the rules change while this authenticates, the next call must authenticate again.
         let generation = authenticator.generation();
         let credentials = Credentials {
             authorization: value.map(HeaderValue::as_bytes),
@@ -102,16 +102,16 @@ impl ConnectionIdentity {
     }
 }
 
-/// Decides who may call what.
+/// Decides which calls are allowed: `admit` is the only place where roles are checked.
 #[derive(Clone)]
 pub struct CallAccess {
-    /// Without one, everybody may call everything, and an `authorization` header says nothing.
+    /// `None` if access control is off: every call is allowed, and `authorization` headers are ignored.
     authenticator: Option<Arc<dyn Authenticator>>,
     reflection: ReflectionPolicy,
 }
 
 impl CallAccess {
-    /// By what `authenticator` finds out.
+    /// Allows calls by the principals that `authenticator` finds.
     #[must_use]
     pub fn new(
         authenticator: Option<Arc<dyn Authenticator>>,
@@ -128,7 +128,7 @@ impl CallAccess {
         method.access != Access::Reflection || self.reflection != ReflectionPolicy::Nobody
     }
 
-    /// Who calls `method`, and whether they may.
+    /// Authenticates the caller, and checks that its role allows `method` and its rate allows one more call.
     pub(super) async fn admit(
         &self,
         method: &Method,
@@ -148,7 +148,7 @@ impl CallAccess {
         let now = Instant::now();
         let principal = match connection.remembered(authenticator, headers, now) {
             Some(principal) => principal,
-            // Boxed, because it takes more room than a call whose caller is remembered.
+            // Boxed, so that the futures of calls with remembered credentials stay small.
             None => match Box::pin(connection.identify(authenticator, headers)).await {
                 Ok(principal) => principal,
                 Err(error) => return CallAdmission::refused(status::not_authenticated(error)),
@@ -156,7 +156,7 @@ impl CallAccess {
         };
         let refusal = match needed {
             Some(role) if principal.role < role => {
-                // Whoever brought no credentials may have some.
+                // A caller without credentials is asked for some; a caller with a lower role is refused.
                 Some(if has_credentials(headers, connection) {
                     status::role_missing(&principal, role, method)
                 } else {
@@ -176,12 +176,12 @@ impl CallAccess {
     }
 }
 
-/// Whether a call is let in, and whose it is.
+/// Whether a call is allowed, and which principal makes it.
 #[derive(Default)]
 pub(super) struct CallAdmission {
-    /// Who calls, where that was asked and is known.
+    /// The principal, if the method needs one and the credentials are known.
     pub(super) principal: Option<Arc<Principal>>,
-    /// Why it is not let in.
+    /// Why the call is refused; `None` if it is allowed.
     pub(super) refusal: Option<Status>,
 }
 
