@@ -10,8 +10,8 @@ use super::{
     database,
     dependency_probe::DependencyProbe,
     error::{Error, at},
+    provider_clients::ProviderClients,
     tips::{Tips, tip_redis},
-    writers::Writers,
 };
 use crate::{
     cache::{Auditor, CachedCatalog, FeedTask, InvalidationState, ReplicaHeartbeat, SharedCache},
@@ -42,7 +42,7 @@ pub(super) struct App {
     pub(super) shared: Option<Arc<SharedCache>>,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) tip_service: Arc<TipService>,
-    pub(super) writers: Arc<Writers>,
+    pub(super) provider_clients: Arc<ProviderClients>,
     pub(super) probe: Arc<DependencyProbe>,
     pub(super) history: Arc<HistoryMetrics>,
     pub(super) health: HealthState,
@@ -104,7 +104,7 @@ impl App {
             shared: caches.shared,
             heartbeat,
             tip_service: tips.tip_service,
-            writers: Arc::new(tips.writers),
+            provider_clients: Arc::new(tips.provider_clients),
             health,
             access: Arc::new(access),
             connections,

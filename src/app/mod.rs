@@ -15,12 +15,12 @@ mod hysteresis;
 mod listeners;
 mod ops;
 mod output_file;
+mod provider_clients;
 mod reload;
 mod serve;
 mod signals;
 mod startup_message;
 mod tips;
-mod writers;
 
 pub use crate::access::NewToken;
 pub use caches::redis_rules;

@@ -11,7 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::writers::Writers;
+use super::provider_clients::ProviderClients;
 use crate::{
     config::{EffectiveSetting, LOG_FILTER, Loaded, Problems},
     llm::SetupError,
@@ -28,8 +28,8 @@ pub(super) struct Reload {
     read: ReadSettings,
     log: LogFilter,
     at_start: Vec<EffectiveSetting>,
-    /// The tip writers and the service that calls them, once the server is built.
-    tips: Option<(Arc<Writers>, Arc<TipService>)>,
+    /// The clients of the providers and the service that calls them, once the server is built.
+    tips: Option<(Arc<ProviderClients>, Arc<TipService>)>,
     /// Has the files of certificates and access read again, once the server is built.
     access: Option<Arc<Notify>>,
     /// When keys were last read because a provider refused one.
@@ -54,9 +54,9 @@ impl Reload {
         }
     }
 
-    /// Lets a reload renew the keys of `writers`; `tip_service` calls them.
-    pub(super) fn set_tips(&mut self, writers: Arc<Writers>, tip_service: Arc<TipService>) {
-        self.tips = Some((writers, tip_service));
+    /// Lets a reload renew the keys of `clients`; `tip_service` calls them.
+    pub(super) fn set_tips(&mut self, clients: Arc<ProviderClients>, tip_service: Arc<TipService>) {
+        self.tips = Some((clients, tip_service));
     }
 
     /// Lets a reload have the files of certificates and access read again, by notifying `read_now`.
@@ -108,12 +108,12 @@ impl Reload {
     /// Waits until a provider refuses its key, or has refused it for [`KEY_RETRY_INTERVAL`]: the provider is called
     /// again only minutes later, but the key may be replaced before that.
     pub(super) async fn key_denied(&self) {
-        let Some((writers, tip_service)) = &self.tips else {
+        let Some((clients, tip_service)) = &self.tips else {
             return pending().await;
         };
         loop {
             tokio::select! {
-                () = writers.denied.notified() => return,
+                () = clients.key_refused.notified() => return,
                 () = sleep(KEY_RETRY_INTERVAL) => if tip_service.is_refused() {
                     return;
                 },
@@ -124,10 +124,10 @@ impl Reload {
     /// Sends requests with the keys of `loaded` from now on. Returns the providers whose key changed; their circuit
     /// breakers are reset.
     async fn apply_keys(&self, loaded: &Loaded) -> Result<Vec<&str>, SetupError> {
-        let Some((writers, tip_service)) = &self.tips else {
+        let Some((clients, tip_service)) = &self.tips else {
             return Ok(Vec::new());
         };
-        let renewed = writers.renew_keys(&loaded.config)?;
+        let renewed = clients.renew_keys(&loaded.config)?;
         for provider in &renewed {
             tip_service.key_renewed(provider).await;
         }

@@ -77,9 +77,10 @@ pub async fn serve(
             return Ok(());
         }
     };
-    signals
-        .reload
-        .set_tips(Arc::clone(&app.writers), Arc::clone(&app.tip_service));
+    signals.reload.set_tips(
+        Arc::clone(&app.provider_clients),
+        Arc::clone(&app.tip_service),
+    );
     signals.reload.set_access(Arc::clone(&app.access.read_now));
     let settings = server_settings(&config.server);
     let drain = CancellationToken::new();

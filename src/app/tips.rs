@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::SystemClock, error::Error, writers::Writers};
+use super::{clock::SystemClock, error::Error, provider_clients::ProviderClients};
 use crate::{
     cache::InvalidationState,
     config::{AbandonedTips, Config, ProviderLimits, TipRefresh, TipsConfig},
@@ -25,7 +25,7 @@ pub(super) struct Tips {
     pub(super) service: TipsService,
     /// For operators, who have many written beforehand.
     generating: GenerateTipsService,
-    pub(super) writers: Writers,
+    pub(super) provider_clients: ProviderClients,
 }
 
 impl Tips {
@@ -56,10 +56,10 @@ impl Tips {
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
         let book = Arc::new(BundledPrompts::load()?);
-        let writers = Writers::of(config)?;
+        let provider_clients = ProviderClients::of(config)?;
         let parts = TipParts {
             book: Arc::clone(&book) as _,
-            providers: providers(config, &writers),
+            providers: providers(config, &provider_clients),
             store: Arc::clone(datastore) as _,
             clock: Arc::new(SystemClock),
             redis,
@@ -79,14 +79,14 @@ impl Tips {
             tip_service,
             service,
             generating,
-            writers,
+            provider_clients,
         })
     }
 }
 
-/// A tip takes seconds, and a replica that does not wait for Redis requests it once more: a hiccup of
-/// Redis must not cost money.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// Shortest time limit of a command of tips to Redis. A replica that gives up early requests the tip once more from a
+/// provider, so a short outage of Redis would cost money.
+const REDIS_TIMEOUT_MIN: Duration = Duration::from_millis(250);
 
 /// The way of tips to Redis, for the database that `invalidation` is about.
 pub(super) fn tip_redis(
@@ -100,7 +100,7 @@ pub(super) fn tip_redis(
     let client = RedisClient::connect(&RedisClientSettings {
         name: "tips",
         servers: servers.clone(),
-        timeout: config.redis.timeout.max(PATIENCE),
+        timeout: config.redis.timeout.max(REDIS_TIMEOUT_MIN),
         connections: config.redis.pool,
     })?;
     let listener = Listener::new(servers.clone(), config.redis.timeout);
@@ -114,10 +114,10 @@ pub(super) fn tip_redis(
 }
 
 /// Who writes, in the order in which they are asked.
-fn providers(config: &Config, writers: &Writers) -> Vec<ProviderSpec> {
-    let Writers {
+fn providers(config: &Config, clients: &ProviderClients) -> Vec<ProviderSpec> {
+    let ProviderClients {
         anthropic, openai, ..
-    } = writers;
+    } = clients;
     let anthropic = anthropic.as_ref().map(|writer| Arc::clone(writer) as _);
     let openai = openai.as_ref().map(|writer| Arc::clone(writer) as _);
     let settings = &config.providers;

@@ -32,7 +32,7 @@ pub(super) struct Endpoint {
     /// Shared by all clones, because the key among them may change.
     headers: Arc<RwLock<HeaderMap>>,
     limits: TimeLimits,
-    denied: Arc<Notify>,
+    key_refused: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
 
@@ -52,7 +52,7 @@ impl Endpoint {
             url,
             headers: Arc::new(RwLock::new(with_formats(headers))),
             limits: settings.limits,
-            denied: Arc::clone(&settings.denied),
+            key_refused: Arc::clone(&settings.key_refused),
             clock,
         })
     }
@@ -84,7 +84,7 @@ impl Endpoint {
 
     /// Has the key looked for where it came from: it may be another one by now.
     pub(super) fn note_denial(&self) {
-        self.denied.notify_one();
+        self.key_refused.notify_one();
     }
 
     /// Sends one request, and waits for the head of the answer. The connection ends with the body.

@@ -35,7 +35,7 @@ pub struct ProviderSettings {
     /// How long an attempt may take.
     pub limits: TimeLimits,
     /// Notified each time that the provider refuses the key.
-    pub denied: Arc<Notify>,
+    pub key_refused: Arc<Notify>,
 }
 
 /// What `OpenAI`'s protocol calls the limit of tokens.

@@ -46,11 +46,11 @@ pub(super) struct ProviderAdmission {
     pub(super) places: Arc<Semaphore>,
     pub(super) budget: Budget,
     pub(super) limiter: Arc<Limiter>,
-    pub(super) ledger: Arc<AttemptLedger>,
+    pub(super) recorder: Arc<AttemptRecorder>,
 }
 
 /// Records attempts in the store and in the statistics.
-pub(super) struct AttemptLedger {
+pub(super) struct AttemptRecorder {
     pub(super) store: Arc<dyn TipStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stats: Arc<TipStats>,
@@ -69,7 +69,7 @@ pub(super) struct Reservation {
 
 /// A request that was sent. Dropped before it is closed, it counts as aborted.
 pub(super) struct ProviderAttempt {
-    ledger: Arc<AttemptLedger>,
+    recorder: Arc<AttemptRecorder>,
     provider: Arc<Provider>,
     key: TipKey,
     epoch: Epoch,
@@ -118,7 +118,7 @@ impl ProviderAdmission {
         let wants = provider.wants(&request.prompt);
         let rate = self.limiter.reserve(&provider.name, wants).await;
         let rate = rate.map_err(|wait| {
-            self.ledger.stats.limited.add(1);
+            self.recorder.stats.limited.add(1);
             AdmissionError::Limited(wait)
         })?;
         Ok(Reservation {
@@ -131,7 +131,7 @@ impl ProviderAdmission {
     }
 
     fn over_budget(&self, provider: &Provider, error: BudgetError) -> AdmissionError {
-        let (provider, stats) = (&provider.name, &self.ledger.stats);
+        let (provider, stats) = (&provider.name, &self.recorder.stats);
         let soon = AdmissionError::Limited(BUDGET_PAUSE);
         let (counter, admission, line) = match error {
             BudgetError::Spent => (&stats.over_budget, AdmissionError::Budget, None),
@@ -164,16 +164,16 @@ impl Reservation {
     /// The request is sent now: what was reserved is taken for good.
     pub(super) fn begin(
         self,
-        ledger: &Arc<AttemptLedger>,
+        recorder: &Arc<AttemptRecorder>,
         provider: &Arc<Provider>,
         request: &GenerationRequest,
         epoch: Epoch,
     ) -> ProviderAttempt {
         self.rate.keep();
         provider.retries.deposit();
-        ledger.stats.attempts.add(1);
+        recorder.stats.attempts.add(1);
         ProviderAttempt {
-            ledger: Arc::clone(ledger),
+            recorder: Arc::clone(recorder),
             provider: Arc::clone(provider),
             key: request.key,
             epoch,
@@ -237,10 +237,10 @@ impl ProviderAttempt {
             }
             AttemptEnd::Aborted => (AttemptOutcome::Neutral, self.guess(), "aborted", None),
         };
-        let (provider, ledger) = (&self.provider, &self.ledger);
+        let (provider, recorder) = (&self.provider, &self.recorder);
         let change = permit.report(outcome);
         if change == BreakerChange::Opened {
-            ledger.stats.breaker_opened.add(1);
+            recorder.stats.breaker_opened.add(1);
         }
         provider.log_change(outcome, change, failure);
         let cost = provider.price.of(usage.input_tokens, usage.output_tokens);
@@ -248,7 +248,7 @@ impl ProviderAttempt {
             run.record(usage, cost);
         }
         money.settle(cost);
-        ledger.count(end, usage, cost);
+        recorder.count(end, usage, cost);
         let took = self.began.elapsed();
         provider.metrics.ended(word, took, usage);
         let route = provider.writer.route();
@@ -266,7 +266,7 @@ impl ProviderAttempt {
             ?took,
             "tip attempt ended"
         );
-        ledger.record(AttemptRecord {
+        recorder.record(AttemptRecord {
             key: self.key,
             epoch: self.epoch,
             provider: route.provider.clone(),
@@ -274,7 +274,7 @@ impl ProviderAttempt {
             outcome: word.to_owned(),
             usage,
             cost_micro_usd: cost,
-            ended_at: ledger.clock.now(),
+            ended_at: recorder.clock.now(),
         });
     }
 }
@@ -285,7 +285,7 @@ impl Drop for ProviderAttempt {
     }
 }
 
-impl AttemptLedger {
+impl AttemptRecorder {
     /// Records an attempt in the background, within the store's time limit.
     fn record(&self, record: AttemptRecord) {
         // An attempt may be dropped by a runtime that ends; nothing can be recorded then.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Price, ProviderQuota, ProviderSpec,
-    attempt::{AttemptLedger, ProviderAdmission},
+    attempt::{AttemptRecorder, ProviderAdmission},
     budget::Budget,
     limiter::Limiter,
     provider::Provider,
@@ -100,7 +100,7 @@ impl AttemptScene {
                 places: Arc::new(Semaphore::new(1)),
                 budget: Budget::new(None, Some(MOST), 1, Arc::clone(&clock)),
                 limiter: Limiter::new(None, 1, tasks.clone()),
-                ledger: Arc::new(AttemptLedger {
+                recorder: Arc::new(AttemptRecorder {
                     store: Arc::clone(&records) as _,
                     clock,
                     stats: Arc::default(),
@@ -164,12 +164,12 @@ async fn an_attempt_that_is_dropped_is_settled_and_recorded_as_aborted() {
     let Ok(reservation) = reserved else {
         panic!("nothing is in its way");
     };
-    let ledger = &scene.admission.ledger;
-    let mut attempt = reservation.begin(ledger, &scene.provider, &scene.request, Epoch(1));
+    let recorder = &scene.admission.recorder;
+    let mut attempt = reservation.begin(recorder, &scene.provider, &scene.request, Epoch(1));
     attempt.text("Breathe.");
     drop(attempt);
-    ledger.tasks.close();
-    ledger.tasks.wait().await;
+    recorder.tasks.close();
+    recorder.tasks.wait().await;
     let records = mem::take(&mut *scene.records.0.lock().unwrap());
     let [record] = records.as_slice() else {
         panic!("{records:?}");

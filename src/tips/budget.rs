@@ -1,9 +1,9 @@
-//! The money of a day (UTC), for the whole fleet, in millionths of a US dollar.
+//! Grants money for provider requests within one day's (UTC) limit for the whole fleet, in millionths of a US dollar.
 //!
-//! A replica spends only what Redis granted it. It sends its totals, not deltas, with a version that grows. So late,
-//! repeated and reordered messages are harmless. If Redis loses its data, each replica sends all totals that it knows,
-//! and Redis grants nothing until all could do so: for 8 s. A replica that cannot reach Redis for longer, while Redis
-//! loses its data, is not known then, and what it holds can be granted again.
+//! Guarantee: the fleet never spends more than the limit, except if Redis loses its data while a replica that holds a
+//! grant cannot reach it for 8 s. A replica spends only what Redis granted it. It reports totals, not deltas, each report
+//! with a higher version than the one before, so late, repeated and reordered reports are harmless. If Redis loses its
+//! data, each replica reports all totals that it knows, and Redis grants nothing for 8 s, so that all replicas can report.
 //!
 //! | Redis | What a request gets while the day has a limit |
 //! |---|---|
@@ -43,8 +43,8 @@ static SPEND: LazyLock<Script> = LazyLock::new(|| {
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const NO_LIMIT: u64 = u64::MAX;
-/// How long a request waits for money that is reserved by requests in progress.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request waits for money that requests in progress reserve.
+const GRANT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request waits for money while Redis does not answer.
 const UNANSWERED: Duration = Duration::from_secs(2);
 /// A request that waits asks again after this, or when a request of this replica ends.
@@ -74,7 +74,7 @@ pub(super) struct Budget {
 /// Why a request gets no money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BudgetError {
-    /// The day's is spent.
+    /// The day's limit is spent.
     Spent,
     /// The rest is reserved by requests in progress, or granted to other replicas.
     Reserved,
@@ -119,9 +119,9 @@ impl Budget {
         }
     }
 
-    /// Takes `micro_usd`, when the day has so much left.
+    /// Reserves `micro_usd`, if that much is left of the day's limit.
     pub(super) async fn reserve(&self, micro_usd: u64) -> Result<BudgetReservation, BudgetError> {
-        let patience = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + GRANT_TIMEOUT;
         let mut unanswered_since = None;
         loop {
             let settled = self.settled.notified();
@@ -140,7 +140,7 @@ impl Budget {
             } else if unanswered_since.get_or_insert_with(Instant::now).elapsed() >= UNANSWERED {
                 return Err(BudgetError::Unavailable);
             }
-            if patience <= Instant::now() {
+            if deadline <= Instant::now() {
                 return Err(self.shortage(micro_usd));
             }
             let _ = timeout(ASK_AGAIN, settled).await;
@@ -160,8 +160,8 @@ impl Budget {
             }
             self.ledger.give_back_if_idle(self.today());
         }
-        let patience = Instant::now() + REPORT_INTERVAL;
-        while self.ledger.has_requests() && Instant::now() < patience {
+        let deadline = Instant::now() + REPORT_INTERVAL;
+        while self.ledger.has_requests() && Instant::now() < deadline {
             let _ = timeout(ASK_AGAIN, self.settled.notified()).await;
         }
         self.ledger.give_back(self.today());
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_lacks_money_that_is_held_has_it_when_an_order_ends() {
+    async fn a_request_that_waits_for_reserved_money_gets_it_when_another_request_ends() {
         let budget = alone(Some(100), 1);
         let first = budget.reserve(90).await.unwrap();
         let second = budget.reserve(90);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_taken_for_an_order_that_is_dropped_is_there_again() {
+    async fn money_reserved_for_a_request_that_is_dropped_is_given_back() {
         let budget = alone(Some(100), 1);
         drop(budget.reserve(100).await.unwrap());
         assert_eq!(budget.state(), Some((100, 0)));

@@ -37,15 +37,15 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 });
 static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/tail.lua")));
 
-/// A leader that did not renew its lease for so long is lost.
+/// How long a lease lasts without a renewal; then its leader counts as lost.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
-/// A stream without an end is kept so long, and one with an end so long after it.
+/// How long Redis keeps a stream after its last entry.
 const LOG_LIFE: Duration = Duration::from_mins(2);
-/// A replica that follows reports that at least this often.
+/// How long a replica counts as a follower after it last read the stream.
 const FOLLOWER_LIFE: Duration = Duration::from_secs(3);
-/// A tip that lost more leaders in a minute is not led again for now.
+/// How many leaders of one tip may be lost in a minute before no replica tries it.
 const TAKEOVERS_A_MINUTE: u32 = 2;
-/// So many entries are read at once.
+/// How many entries one command reads at most.
 const BATCH: usize = 500;
 /// No tip with what belongs to it is longer, nor is a failure.
 const DONE_MAX_BYTES: u64 = 256 << 10;
@@ -80,20 +80,24 @@ pub(super) struct LeaderLease {
     pub(super) requested_at: Instant,
 }
 
-/// The role of this replica for a tip.
+/// What this replica has to do for a tip, as [`ClusterTip::join`] found out.
 #[derive(Debug)]
-pub(super) enum Role {
+pub(super) enum JoinOutcome {
+    /// Redis has the finished tip.
     Done(Box<Tip>),
+    /// A generation failed lately, for this cause.
     Recent(FallbackCause),
+    /// Another replica writes it.
     Follow,
-    /// The tip lost too many leaders.
-    Poisoned,
+    /// Too many replicas died while they wrote this tip; none tries it for a minute.
+    TooManyTakeovers,
+    /// This replica has the lease to write it.
     Lead(LeaderLease),
 }
 
 /// The result of one attempt to join.
-enum JoinResult {
-    As(Role),
+enum JoinAttempt {
+    Joined(JoinOutcome),
     /// Under our key of this name is an entry that no replica of the fleet wrote.
     ForeignEntry(&'static str),
 }
@@ -101,7 +105,7 @@ enum JoinResult {
 /// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AppendResult {
-    /// The entry is in the stream, and so many other replicas follow.
+    /// The entry is in the stream; `followers` other replicas read it.
     Yes { followers: usize },
     /// There is a newer leader.
     Lost,
@@ -162,12 +166,12 @@ impl ClusterTip {
 
     /// Finds out which replica writes the tip, and takes the lease when none does. A finished tip of
     /// an epoch below `floor` will not do. `None` when Redis does not answer.
-    pub(super) async fn join(&self, floor: Epoch) -> Option<Role> {
+    pub(super) async fn join(&self, floor: Epoch) -> Option<JoinOutcome> {
         for _ in 0..3 {
             match self.try_join(floor).await? {
-                JoinResult::As(role) => return Some(role),
+                JoinAttempt::Joined(role) => return Some(role),
                 // Another program's entry would be found again and again.
-                JoinResult::ForeignEntry(name) => {
+                JoinAttempt::ForeignEntry(name) => {
                     let name = self.redis_keys.one(name);
                     self.redis.client.count_foreign_entry(&name);
                     self.redis.client.write("DEL", &name, NO_ARGUMENTS).await?;
@@ -177,7 +181,7 @@ impl ClusterTip {
         None
     }
 
-    async fn try_join(&self, floor: Epoch) -> Option<JoinResult> {
+    async fn try_join(&self, floor: Epoch) -> Option<JoinAttempt> {
         let names = ["lease", "ep", "log", "done", "neg", "att", "subs", "w"];
         let owner = format!("{}:{}", self.node, Uuid::new_v4().simple());
         let requested_at = Instant::now();
@@ -197,18 +201,18 @@ impl ClusterTip {
         }
         let (kind, detail) = split_answer(answer)?;
         let detail = || detail.and_then(|detail| Vec::<u8>::from_redis_value(detail).ok());
-        Some(JoinResult::As(match kind.as_str() {
+        Some(JoinAttempt::Joined(match kind.as_str() {
             "H" => match self.codec().tip(&detail()?) {
-                Some(tip) => Role::Done(Box::new(tip)),
-                None => return Some(JoinResult::ForeignEntry("done")),
+                Some(tip) => JoinOutcome::Done(Box::new(tip)),
+                None => return Some(JoinAttempt::ForeignEntry("done")),
             },
             "N" => match self.codec().cause(&detail()?) {
-                Some(cause) => Role::Recent(cause),
-                None => return Some(JoinResult::ForeignEntry("neg")),
+                Some(cause) => JoinOutcome::Recent(cause),
+                None => return Some(JoinAttempt::ForeignEntry("neg")),
             },
-            "F" => Role::Follow,
-            "P" => Role::Poisoned,
-            "L" => Role::Lead(LeaderLease {
+            "F" => JoinOutcome::Follow,
+            "P" => JoinOutcome::TooManyTakeovers,
+            "L" => JoinOutcome::Lead(LeaderLease {
                 owner,
                 epoch: Epoch(String::from_utf8(detail()?).ok()?.parse().ok()?),
                 requested_at,
@@ -262,7 +266,7 @@ impl ClusterTip {
         append_result(&kind, followers.unwrap_or(0))
     }
 
-    /// Ends the generation for the fleet; what ended it is kept for so long.
+    /// Ends the generation for the fleet; what ended it is kept for `keep`.
     pub(super) async fn close(
         &self,
         lease: &LeaderLease,

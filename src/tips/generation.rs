@@ -172,8 +172,8 @@ impl<'a> Generation<'a> {
         let reservation = timeout_at(self.deadline, admitted).await;
         let reservation = reservation.map_err(|_| AttemptError::TimedOut)?;
         let reservation = reservation.map_err(AttemptError::NotAdmitted)?;
-        let ledger = &admission.ledger;
-        self.attempt = Some(reservation.begin(ledger, provider, self.request, self.epoch));
+        let recorder = &admission.recorder;
+        self.attempt = Some(reservation.begin(recorder, provider, self.request, self.epoch));
         self.retry_policy.count_attempt();
         self.log.set_phase(TipPhase::Connecting);
         let written = timeout_at(self.deadline, self.write(provider)).await;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Abandoned,
-    cluster::{ClusterTip, LeaderLease, Role},
+    cluster::{ClusterTip, JoinOutcome, LeaderLease},
     follower::{Followed, Follower},
     frame::{NO_EPOCH, StreamEntry},
     generation::{Generation, Generator},
@@ -65,22 +65,24 @@ impl GenerationTask {
             };
             match tip.join(floor).await {
                 None => return self.lead_alone().await,
-                Some(Role::Done(tip)) => {
+                Some(JoinOutcome::Done(tip)) => {
                     self.generator.stats.shared_hits.add(1);
                     return self.replay(*tip);
                 }
-                Some(Role::Recent(cause)) => return self.fail(Failed::new(cause), None).await,
-                Some(Role::Poisoned) => {
+                Some(JoinOutcome::Recent(cause)) => {
+                    return self.fail(Failed::new(cause), None).await;
+                }
+                Some(JoinOutcome::TooManyTakeovers) => {
                     return self.fail(Failed::new(FallbackCause::Recent), None).await;
                 }
-                Some(Role::Lead(lease)) => {
+                Some(JoinOutcome::Lead(lease)) => {
                     floor = self.floor(lease.epoch);
                     match self.lead(Some((tip, lease))).await {
                         Ok(()) => return,
                         Err(Demoted) => self.generator.stats.demotions.add(1),
                     }
                 }
-                Some(Role::Follow) => {
+                Some(JoinOutcome::Follow) => {
                     let mut follower = Follower::new(tip, &self.log_guard.log);
                     let end = tokio::select! {
                         end = follower.run() => end,
@@ -133,6 +135,7 @@ impl GenerationTask {
             return Ok(());
         }
         self.generator.stats.generations.add(1);
+        // A takeover before any text is not counted: no reader sees it.
         if log.length() > 0 {
             self.generator.stats.takeovers.add(1);
         }

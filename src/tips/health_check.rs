@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::{
     budget,
-    cluster::{ClusterTip, Role, TipCluster},
+    cluster::{ClusterTip, JoinOutcome, TipCluster},
     frame::{Position, StreamEntry},
     limiter,
 };
@@ -37,7 +37,7 @@ impl TipCluster {
 /// `None` at the first command that is refused or not answered: the client has reported it to its breaker.
 async fn probe_commands(tip: &ClusterTip) -> Option<()> {
     tip.read_done().await?;
-    let Role::Lead(lease) = tip.join(Epoch(0)).await? else {
+    let JoinOutcome::Lead(lease) = tip.join(Epoch(0)).await? else {
         return None;
     };
     let epoch = lease.epoch;

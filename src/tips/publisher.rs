@@ -22,18 +22,18 @@ use crate::{
     telemetry::LineLimit,
 };
 
-/// A leader that could not renew its lease for so long stops publishing.
-const TRUST: Duration = Duration::from_secs(2);
+/// A leader that has not renewed its lease for this long stops publishing.
+const LEASE_TRUST_LIMIT: Duration = Duration::from_secs(2);
 /// The lease is renewed at least this often.
 const RENEWAL: Duration = Duration::from_secs(1);
-/// While no other replica follows, text goes to Redis at most so often: no replica reads it there, and
-/// half of the cost of a piece of text is its way to Redis (row T1 of `make bench`). A new follower
-/// has the text so far at once, and waits so long, once, for the rest.
-const ALONE: Duration = Duration::from_millis(200);
-/// After Redis did not answer the next command is sent so soon.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Time between two appends while no other replica follows: no replica reads the text in Redis, and half of the cost of a
+/// piece of text is its way to Redis (row T1 of `make bench`). A new follower reads the text so far at once, and waits
+/// this long, once, for the rest.
+const APPEND_INTERVAL_WITHOUT_FOLLOWERS: Duration = Duration::from_millis(200);
+/// Time between a command that Redis did not answer and the next one.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Lines about tips that go on without Redis.
-static LOST: LineLimit = LineLimit::new();
+static LOST_REDIS_LINES: LineLimit = LineLimit::new();
 
 /// Copies what a leader writes from its log to Redis.
 ///
@@ -100,9 +100,11 @@ impl<'a> Publisher<'a> {
                     // A change wakes it at once, time at the next renewal.
                     let _ = timeout(RENEWAL, state.changed()).await;
                 }
-                Ok(true) if self.followers.load(Relaxed) == 0 => sleep(ALONE).await,
+                Ok(true) if self.followers.load(Relaxed) == 0 => {
+                    sleep(APPEND_INTERVAL_WITHOUT_FOLLOWERS).await
+                }
                 Ok(true) => {}
-                Ok(false) => sleep(PAUSE).await,
+                Ok(false) => sleep(RETRY_PAUSE).await,
                 Err(demoted) => return demoted,
             }
         }
@@ -149,7 +151,7 @@ impl<'a> Publisher<'a> {
             match self.tip.close(&self.lease, at, end, keep).await {
                 Some(AppendResult::Yes { .. } | AppendResult::Gone) => return Ok(()),
                 Some(AppendResult::Lost) => return Err(Demoted),
-                None => sleep(PAUSE).await,
+                None => sleep(RETRY_PAUSE).await,
             }
         }
         tracing::debug!(tip = %self.tip.redis_keys.key, "the end of a tip did not reach Redis");
@@ -226,15 +228,17 @@ impl<'a> Publisher<'a> {
     /// another leader may be at work.
     fn note_silence(&mut self, sent_at: Instant) {
         let now = Instant::now();
-        if now - sent_at > TRUST {
+        if now - sent_at > LEASE_TRUST_LIMIT {
             self.silence = None;
             return;
         }
-        let unbroken = self.silence.filter(|(_, last)| sent_at - *last <= TRUST);
+        let unbroken = self
+            .silence
+            .filter(|(_, last)| sent_at - *last <= LEASE_TRUST_LIMIT);
         let since = unbroken.map_or(sent_at, |(since, _)| since);
         self.silence = Some((since, now));
-        if now - since > TRUST && self.lease_guard.is_needed() {
-            if let Some(left_out) = LOST.admit() {
+        if now - since > LEASE_TRUST_LIMIT && self.lease_guard.is_needed() {
+            if let Some(left_out) = LOST_REDIS_LINES.admit() {
                 let tip = self.tip.redis_keys.key;
                 tracing::info!(%tip, left_out, "Redis is down; this replica goes on writing the tip for its own readers");
             }
@@ -257,7 +261,7 @@ impl<'a> Publisher<'a> {
 ///
 /// A process can stand still for any time between two of its instructions, so a leader must
 /// read its own clock before it publishes: with a lease that it has not renewed for
-/// [`TRUST`], which is shorter than any lease lasts, it must ask first whether it still has it.
+/// [`LEASE_TRUST_LIMIT`], which is shorter than any lease lasts, it must ask first whether it still has it.
 #[derive(Debug)]
 pub(super) struct LeaseGuard(watch::Sender<LeaseState>);
 
@@ -302,7 +306,7 @@ impl LeaseGuard {
     pub(super) async fn pass(&self) {
         let mut state = self.0.subscribe();
         let is_certain = |state: &LeaseState| match state {
-            LeaseState::Held(renewed) => renewed.elapsed() < TRUST,
+            LeaseState::Held(renewed) => renewed.elapsed() < LEASE_TRUST_LIMIT,
             LeaseState::Open => true,
         };
         // The sender is here, so there is no other end to this.
@@ -320,7 +324,7 @@ mod tests {
     async fn a_lease_that_was_not_renewed_in_time_stops_the_leader_until_it_is() {
         let lease_guard = LeaseGuard::held(Instant::now());
         lease_guard.pass().await;
-        advance(TRUST).await;
+        advance(LEASE_TRUST_LIMIT).await;
         let brief = Duration::from_millis(1);
         assert!(timeout(brief, lease_guard.pass()).await.is_err());
         let (passed, ()) = tokio::join!(timeout(brief, lease_guard.pass()), async {
@@ -332,7 +336,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_redis_nothing_stops_it() {
         let lease_guard = LeaseGuard::held(Instant::now());
-        advance(TRUST).await;
+        advance(LEASE_TRUST_LIMIT).await;
         lease_guard.lift();
         lease_guard.pass().await;
     }

@@ -72,8 +72,8 @@ impl RetryPolicy {
     const RETRIES_EACH: u32 = 2;
     /// After readers had text; a text that begins twice is enough.
     const RESTARTS: u32 = 1;
-    /// If there is another provider, the wait for the same one is no longer.
-    const PATIENCE: Duration = Duration::from_secs(5);
+    /// Longest wait for the same provider if there is another one.
+    const LONGEST_WAIT: Duration = Duration::from_secs(5);
     /// An attempt that would have less time is not begun.
     const LEAST_TIME: Duration = Duration::from_secs(1);
     /// The pauses of the providers' own clients: 0.5 s, doubled, at most 8 s, up to a quarter less.
@@ -127,9 +127,9 @@ impl RetryPolicy {
         let pause = failure
             .retry_after
             .unwrap_or_else(|| self.pause(now.jitter));
-        let has_patience = !self.has_next() || pause <= Self::PATIENCE;
+        let is_short_enough = !self.has_next() || pause <= Self::LONGEST_WAIT;
         let may = now.may_retry && self.retries_here < Self::RETRIES_EACH;
-        if failure.is_worth_retrying() && may && has_patience && Self::fits(pause, now) {
+        if failure.is_worth_retrying() && may && is_short_enough && Self::fits(pause, now) {
             self.retries_here += 1;
             return RetryStep::Again { after: pause };
         }
@@ -142,7 +142,7 @@ impl RetryPolicy {
             // A short wait is worth it, once or twice.
             AdmissionError::Limited(wait)
                 if step == RetryStep::GiveUp
-                    && wait <= Self::PATIENCE
+                    && wait <= Self::LONGEST_WAIT
                     && self.waits < Self::RETRIES_EACH
                     && Self::fits(wait, now) =>
             {

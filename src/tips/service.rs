@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::{
     ProviderSpec, TipLimits, TipRedis, TipSettings, TipStats,
-    attempt::{AttemptLedger, ProviderAdmission},
+    attempt::{AttemptRecorder, ProviderAdmission},
     budget::Budget,
     callers::Callers,
     cluster::TipCluster,
@@ -89,7 +89,7 @@ impl TipService {
                 Arc::clone(&clock),
             ),
             limiter: Limiter::new(redis.clone(), settings.replicas, tasks.clone()),
-            ledger: Arc::new(AttemptLedger {
+            recorder: Arc::new(AttemptRecorder {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),
                 stats: Arc::clone(&stats),

@@ -89,7 +89,7 @@ counters! {
         /// Generations that this replica led.
         generations,
     }
-    "catalog_tips_takeovers_total" "Generations that this replica took over from another replica." {
+    "catalog_tips_takeovers_total" "Generations that this replica took over from another replica after its readers had seen text." {
         /// Generations that this replica took over from another.
         takeovers,
     }

@@ -1,8 +1,8 @@
--- Takes in what a replica spent of a day's money, and lets it have more.
--- KEYS     the day: a hash of replicas, and where each stands: version, settled, taken, granted; and `lacked`, when some of it was missing
--- ARGV     replica; where it stands: it goes no further than it was granted; how much more it needs, 0 for no request;
---          the limit, -1 for none; how many replicas there may be; then other replicas, and where each stood
--- Returns  {granted, other replica, where it stands, ...}; granted is -1 when a later word of this replica was here
+-- Stores a replica's totals of a day's spending, and grants it more.
+-- KEYS     the day: a hash of replica to its totals (version, settled, taken, granted), and `lacked`: when totals were last found missing
+-- ARGV     replica; its totals, of which taken is at most granted; how much more it needs, 0 for no request;
+--          the limit, -1 for none; how many replicas there may be; then other replicas, each with the totals that this one knows of it
+-- Returns  {granted, other replica, its totals, ...}; granted is -1 if Redis has totals of this replica with the same or a higher version
 local function numbers(text)
   local all = {}
   for number in string.gmatch(text, '%-?%d+') do all[#all + 1] = tonumber(number) end
@@ -10,7 +10,7 @@ local function numbers(text)
 end
 local stands = {}
 local kind = redis.call('TYPE', KEYS[1]).ok
--- Somebody else's, and in our way; so are more replicas than a day can have.
+-- Delete a key that another program wrote, and a hash with more fields than a fleet has replicas.
 if kind ~= 'none' and (kind ~= 'hash' or redis.call('HLEN', KEYS[1]) > 4096) then redis.call('DEL', KEYS[1]) end
 local heard = redis.call('HGETALL', KEYS[1])
 local is_new = #heard == 0
@@ -25,7 +25,7 @@ for i = 1, #heard, 2 do
     redis.call('HDEL', KEYS[1], heard[i])
   end
 end
--- Take totals that Redis lost from what this replica knows.
+-- Restore totals that Redis lost from what this replica knows: those with a higher version count.
 local is_lacking = false
 for i = 6, #ARGV, 2 do
   local known = stands[ARGV[i]]
@@ -50,11 +50,11 @@ if before and numbers(before)[1] >= own[1] then
   answer[1] = -1
   return answer
 end
--- A grant larger than Redis knows means that Redis lost data. Where no replica is known, it may have lost all of it, and
--- one that was granted nothing yet may be the first to ask; in its first minute a day has nothing to lose.
+-- A grant larger than Redis knows means that Redis lost data. If no replica is known, it may have lost everything, and
+-- the first to report may be a replica without a grant. In its first minute a day has no data to lose.
 if own[4] > (before and numbers(before)[4] or 0) then is_lacking = true end
 if is_new and now % 86400000 >= 60000 then is_lacking = true end
--- Others may have more than is known here. All that spend report every two seconds, and look for a lost server every five.
+-- Other replicas may hold more than Redis knows. All that spend report every two seconds, and probe a lost Redis every five.
 local is_known = not lacked or math.abs(now - lacked) >= 8000
 if is_lacking and is_known then
   redis.call('HSET', KEYS[1], 'lacked', string.format('%.0f', now))
@@ -63,7 +63,7 @@ end
 local need, left = tonumber(ARGV[3]), limit - by_others - own[3]
 if limit >= 0 and need > 0 and need <= left and is_known then
   local replicas = tonumber(ARGV[5])
-  -- Something for requests to come, should this server be away then; nothing before all had time to be heard.
+  -- Grant a share beyond the need, for requests while Redis is away; none on a new day, before all replicas could report.
   local share = is_new and 0 or math.floor(math.min(left / (2 * replicas), limit / (16 * replicas)))
   granted = math.max(granted, own[3] + math.min(left, math.max(need, share)))
   answer[1] = granted

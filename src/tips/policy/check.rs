@@ -3,7 +3,7 @@ use std::iter;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{domain::Domain, phone::Phone};
+use super::{domain::LinkDetector, phone::PhoneDetector};
 use crate::domain::is_invisible;
 
 /// Enters the key of every tip: a tip that passed other rules is another tip.
@@ -54,10 +54,10 @@ pub(in crate::tips) struct ContentPolicy {
     whitespace: Whitespace,
     /// The last characters, in lower case.
     tail: [char; TAIL_CHARS],
-    domain: Domain,
+    domain: LinkDetector,
     /// The last character is the colon behind one.
     has_scheme: bool,
-    phone: Phone,
+    phone: PhoneDetector,
     held: String,
 }
 
@@ -68,9 +68,9 @@ impl ContentPolicy {
             bytes_left: max_bytes,
             whitespace: Whitespace::default(),
             tail: [' '; TAIL_CHARS],
-            domain: Domain::default(),
+            domain: LinkDetector::default(),
             has_scheme: false,
-            phone: Phone::default(),
+            phone: PhoneDetector::default(),
             held: String::new(),
         }
     }

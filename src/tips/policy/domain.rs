@@ -1,11 +1,10 @@
 //! Domains within a text, which programs that show it may turn into links.
 
-/// No domain is longer; see RFC 1035, section 2.3.4.
+/// Longest domain; see RFC 1035, section 2.3.4.
 const LONGEST: usize = 253;
 
-/// The top level domains that a word ends with which is taken for a link wherever it stands: those
-/// that linkify-it takes so beside all countries', those that RFC 2606 keeps for examples, and those that most
-/// of the newer domains are in. In any other one a domain is known by its path, or by `www.`.
+/// Top-level domains at whose end a bare word counts as a link: those of linkify-it beside all countries', those that
+/// RFC 2606 keeps for examples, and those that most newer domains are in. In other ones a link needs a path or `www.`.
 const TOP_LEVELS: &str = "aero app asia biz blog click club com coop dev edu example gov info invalid jobs link localhost \
     mil mobi museum name net online org page pro shop site store test top web website xyz рф";
 /// Those of countries (ISO 3166-1, and `ac`, `eu`, `su`, `uk`).
@@ -18,21 +17,21 @@ const COUNTRIES: &str = "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba b
 /// What stands before the colon of a link that has no slashes.
 const SCHEMES: &str = "data facetime javascript mailto sip skype sms tel vbscript";
 
-/// The word that is being read, as far as it may be a domain.
+/// Detects links in a text that is read character by character: keeps the current word as long as it may be a domain.
 #[derive(Debug, Default)]
-pub(super) struct Domain {
+pub(super) struct LinkDetector {
     word: String,
-    /// Where its last label begins.
+    /// Where the word's last label begins.
     label: usize,
-    /// However it goes on, this is no domain.
-    is_none: bool,
+    /// The word cannot become a domain any more.
+    is_rejected: bool,
 }
 
-impl Domain {
+impl LinkDetector {
     /// Whether what was read may yet turn out to be a domain: a label, a dot, and a letter.
     pub(super) fn is_open(&self) -> bool {
         let first = self.word.find('.');
-        !self.is_none && first.is_some_and(|dot| dot + 1 < self.word.len())
+        !self.is_rejected && first.is_some_and(|dot| dot + 1 < self.word.len())
     }
 
     /// Reads the next character; returns whether a link ends before or with it.
@@ -47,9 +46,9 @@ impl Domain {
         }
         let is_empty_label = c == '.' && self.label == self.word.len();
         if is_empty_label || self.word.len() == LONGEST {
-            let was_none = self.is_none;
+            let was_rejected = self.is_rejected;
             let is_domain = self.ends();
-            self.is_none = was_none || is_empty_label || !is_domain;
+            self.is_rejected = was_rejected || is_empty_label || !is_domain;
             return is_domain;
         }
         self.word.push(c);
@@ -67,7 +66,7 @@ impl Domain {
     /// Ends the word; returns whether it is a domain.
     pub(super) fn ends(&mut self) -> bool {
         let word = std::mem::take(self);
-        if word.is_none {
+        if word.is_rejected {
             return false;
         }
         // A full stop behind it belongs to the sentence.
@@ -80,7 +79,7 @@ impl Domain {
     fn has_suffix(&self) -> bool {
         let label = self.word.get(self.label..).unwrap_or_default();
         let letters = label.chars().filter(|c| c.is_alphabetic()).count();
-        self.label > 0 && !self.is_none && letters >= 2 && letters == label.chars().count()
+        self.label > 0 && !self.is_rejected && letters >= 2 && letters == label.chars().count()
     }
 }
 

@@ -1,22 +1,23 @@
 //! Finds phone numbers, and tells them apart from dates and counts.
 
-/// So many digits in a row, however they are grouped, are a phone number, a date or a count.
+/// Shortest run of digits that can be a phone number.
 const DIGITS: usize = 7;
-/// So many characters may stand between two digits of a row.
+/// Most characters that may stand between two digits of a run.
 const GAP: usize = 2;
-/// No date and no count is longer.
+/// Longest run of characters that can still be a date or a count.
 const LONGEST: usize = 40;
 
-/// A row of digits with little between them.
+/// Detects phone numbers in a text that is read character by character: a run of digits with few other characters between
+/// them that is neither a date nor a count.
 #[derive(Debug, Default)]
-pub(super) struct Phone {
+pub(super) struct PhoneDetector {
     /// From the first digit on.
     row: String,
     digits: usize,
     gap: usize,
 }
 
-impl Phone {
+impl PhoneDetector {
     /// Whether what was read may yet turn out to be a phone number.
     pub(super) const fn is_open(&self) -> bool {
         self.digits >= DIGITS
@@ -38,7 +39,7 @@ impl Phone {
         if self.gap > GAP {
             return self.ends();
         }
-        // No longer row has a chance to be something else; nor is any longer one kept.
+        // A longer run is no date and no count, and is not kept.
         self.row.chars().count() > LONGEST
     }
 
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
 
     fn is_phone(text: &str) -> bool {
-        let mut phone = Phone::default();
+        let mut phone = PhoneDetector::default();
         text.chars().any(|c| phone.read(c)) || phone.ends()
     }
 

@@ -50,7 +50,7 @@ pub fn clock() -> Arc<dyn Clock> {
 /// What a writer is usually given.
 pub fn settings(url: &str) -> ProviderSettings {
     ProviderSettings {
-        denied: Arc::default(),
+        key_refused: Arc::default(),
         base_url: url.parse().unwrap(),
         key: Some(KEY.into()),
         auth_token: None,

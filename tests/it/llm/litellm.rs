@@ -282,7 +282,7 @@ async fn a_key_that_the_gateway_does_not_know_is_a_dead_one() {
             key: Some("sk-wrong".into()),
             ..sides.settings(&behind)
         };
-        let denied = wrong.denied.clone();
+        let denied = wrong.key_refused.clone();
         let kind = write(&*sides.ours.writer(&wrong)).await.kind();
         assert_eq!(kind, FailureKind::Denied, "{sides:?}");
         denied.notified().await;

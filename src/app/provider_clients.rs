@@ -1,4 +1,4 @@
-//! The tip writers of the configured providers, and the renewal of their keys.
+//! The clients of the configured LLM providers, and the reload of their API keys.
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -10,29 +10,29 @@ use crate::{
     llm::{ProviderProtocol, ProviderSettings, ProviderWriter, SetupError, TimeLimits, TokenLimit},
 };
 
-/// The writers of the configured providers.
-pub(super) struct Writers {
+/// The clients of the configured providers.
+pub(super) struct ProviderClients {
     pub(super) anthropic: Option<Arc<ProviderWriter>>,
     pub(super) openai: Option<Arc<ProviderWriter>>,
     /// The providers as configured at the start; their addresses never change.
     at_start: ProvidersConfig,
     /// Notified whenever a provider refuses its key.
-    pub(super) denied: Arc<Notify>,
+    pub(super) key_refused: Arc<Notify>,
 }
 
-impl Writers {
-    /// Builds the writers without connecting them.
+impl ProviderClients {
+    /// Builds the clients without connecting them.
     pub(super) fn of(config: &Config) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let denied = Arc::new(Notify::new());
+        let key_refused = Arc::new(Notify::new());
         let anthropic = config.providers.anthropic.as_ref().map(|provider| {
-            let settings = provider_settings(provider, config, &denied);
+            let settings = provider_settings(provider, config, &key_refused);
             let protocol = ProviderProtocol::Anthropic;
             let made = ProviderWriter::new(protocol, &settings, Arc::clone(&clock)).map(Arc::new);
             made.map_err(|error| format!("Anthropic cannot write tips: {error}"))
         });
         let openai = config.providers.openai.as_ref().map(|provider| {
-            let settings = provider_settings(provider, config, &denied);
+            let settings = provider_settings(provider, config, &key_refused);
             let protocol = ProviderProtocol::OpenAi;
             let made = ProviderWriter::new(protocol, &settings, Arc::clone(&clock)).map(Arc::new);
             made.map_err(|error| format!("{} cannot write tips: {error}", provider.base_url))
@@ -41,7 +41,7 @@ impl Writers {
             anthropic: anthropic.transpose()?,
             openai: openai.transpose()?,
             at_start: config.providers.clone(),
-            denied,
+            key_refused,
         })
     }
 
@@ -52,15 +52,15 @@ impl Writers {
         let anthropic = same_address(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
         let openai = same_address(at_start.openai.as_ref(), providers.openai.as_ref());
         let mut renewed = Vec::new();
-        if let (Some(writer), Some(provider)) = (&self.anthropic, anthropic)
-            && writer.renew_key(&provider_settings(provider, config, &self.denied))?
+        if let (Some(client), Some(provider)) = (&self.anthropic, anthropic)
+            && client.renew_key(&provider_settings(provider, config, &self.key_refused))?
         {
-            renewed.push(writer.route().provider.as_str());
+            renewed.push(client.route().provider.as_str());
         }
-        if let (Some(writer), Some(provider)) = (&self.openai, openai)
-            && writer.renew_key(&provider_settings(provider, config, &self.denied))?
+        if let (Some(client), Some(provider)) = (&self.openai, openai)
+            && client.renew_key(&provider_settings(provider, config, &self.key_refused))?
         {
-            renewed.push(writer.route().provider.as_str());
+            renewed.push(client.route().provider.as_str());
         }
         Ok(renewed)
     }
@@ -78,7 +78,7 @@ fn same_address<'a>(
 fn provider_settings(
     provider: &ProviderConfig,
     config: &Config,
-    denied: &Arc<Notify>,
+    key_refused: &Arc<Notify>,
 ) -> ProviderSettings {
     let timeouts = &config.providers.timeouts;
     ProviderSettings {
@@ -101,6 +101,6 @@ fn provider_settings(
             text_idle: timeouts.text_idle,
             total: timeouts.total,
         },
-        denied: Arc::clone(denied),
+        key_refused: Arc::clone(key_refused),
     }
 }
