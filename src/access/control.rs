@@ -1,4 +1,4 @@
-//! Who has which credentials, by the access file in force.
+//! Authenticates credentials by the access file in force.
 use std::{
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -29,13 +29,13 @@ use crate::{
     telemetry::Page,
 };
 
-/// A longer one is nobody's.
+/// A longer token is refused.
 const TOKEN_MAX_BYTES: usize = 8 << 10;
-/// So many principals' rates are kept; the rate of one that calls seldom begins anew.
+/// How many principals' rates are kept; the rate of a principal that calls seldom begins anew.
 const RATES_MAX: usize = 10_000;
-/// What holds longer is checked again after this.
+/// The longest time that a verified token is cached.
 const VALID_MAX_SECONDS: u64 = 3_600;
-/// So many verified tokens of issuers are remembered.
+/// How many verified tokens of issuers are cached.
 const VERIFIED_MAX: usize = 10_000;
 
 /// Who has which credentials, by the access file in force.
@@ -83,7 +83,7 @@ impl AccessControl {
         control
     }
 
-    /// Goes by `rules` from now on. Issuers that stay keep their keys.
+    /// Replaces the rules in force. Issuers that stay keep their keys.
     pub fn renew(&self, rules: AccessRules) {
         let in_force = Arc::new(InForce::of(rules, &self.in_force().issuers));
         let fetching = self.stop.child_token();

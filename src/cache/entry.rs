@@ -213,6 +213,7 @@ pub(super) enum Content {
     TooLarge,
 }
 
+/// The kinds of content, as Redis has them: present, absent, large.
 const BODY: u8 = b'P';
 const NOTHING: u8 = b'A';
 const TOO_LARGE: u8 = b'L';

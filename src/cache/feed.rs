@@ -39,7 +39,7 @@ pub struct FeedTask {
 
 /// Callers that wait for a poll share it when they come closer together than this.
 const LEAST_GAP: Duration = Duration::from_millis(1);
-/// One of the writers notifies of what several do: those that had not committed yet are polled for so much later.
+/// How long after a notification to poll once more: one writer notifies for several, and some may not have committed yet.
 const FOLLOW_UP: Duration = Duration::from_millis(30);
 /// After the first poll that failed; twice as long after each further one, up to the interval.
 const RETRY: Duration = Duration::from_millis(25);
@@ -113,7 +113,7 @@ impl FeedTask {
         };
         let mut pruned_at = self.invalidation.version().stamp.seq;
         loop {
-            state.schedule.polled(Instant::now());
+            state.schedule.record_poll(Instant::now());
             let polled = self.poll_once(&mut state).await;
             let head = self.invalidation.version().stamp.seq;
             if head.saturating_sub(pruned_at) > PRUNE_COMMITS {
@@ -160,7 +160,7 @@ impl FeedTask {
             match self.invalidation.merge_announcement(&announcement) {
                 MergeOutcome::Changes => {
                     self.stats.announcements.add(1);
-                    schedule.polled(now);
+                    schedule.record_poll(now);
                     if announcement.is_awaited {
                         state.acknowledges = true;
                         return;

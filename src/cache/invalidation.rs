@@ -49,10 +49,10 @@ pub struct InvalidationState {
     others: AtomicU32,
 }
 
-/// How the feed stands.
+/// Whether the last poll was answered, and when it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FeedState {
-    /// Nothing is known yet.
+    /// No poll was answered yet.
     Never,
     /// The poll sent at this moment was answered.
     At(Instant),

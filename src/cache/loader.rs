@@ -97,9 +97,9 @@ impl DatabaseRead {
 
 /// How often a load asks again while another replica fills, which mostly takes a few milliseconds; the last repeats.
 const LEASE_PAUSES_MS: [u64; 6] = [1, 2, 4, 10, 25, 50];
-/// No load waits longer for another replica's fill, whose holder may have crashed while it held the lease: a caller
-/// with a deadline of two seconds must not lose them all to it.
-const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a load waits for another replica's fill, whose holder may have crashed while it held the lease: a caller
+/// with a deadline of two seconds must have time left to load.
+const FOREIGN_FILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// A fill that took longer than this asks what changed meanwhile before it is kept.
 const QUICK_FILL: Duration = Duration::from_millis(20);
 /// "There is none" is kept no longer. A caller that made the id up may ask for the next one; a caller that deleted
@@ -133,7 +133,7 @@ impl Loader {
             if wants.is_empty() {
                 return;
             }
-            if began.elapsed() >= LEASE_PATIENCE {
+            if began.elapsed() >= FOREIGN_FILL_TIMEOUT {
                 return self.fill(wants).await;
             }
             self.stats.lease_waits.add(1);

@@ -16,7 +16,7 @@ use crate::domain::{Answer, Flag, Source, Version};
 /// What the near cache has for a caller, and whether that may be served.
 pub(super) enum Near {
     Fresh(Answer),
-    /// Valid by all that is known, but no poll confirmed that lately.
+    /// Valid, but the last answered poll is older than `max_staleness`.
     Unconfirmed(Arc<CacheEntry>),
     Miss(MissReason, Option<Arc<CacheEntry>>),
 }
@@ -35,7 +35,7 @@ impl Near {
     }
 }
 
-/// Looks into the near cache, and has entries loaded again in time.
+/// Finds near entries, and starts a reload of those that expire soon.
 pub(super) struct Lookup {
     loader: Arc<Loader>,
     single_flight: Arc<SingleFlight>,

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::domain::FleetPlace;
 
-/// A poll after a notification comes so long after the one before; under notifications without a pause, [`STEADY_GAP`].
+/// Shortest time between two polls that notifications cause; [`STEADY_GAP`] while notifications do not pause.
 const FIRST_GAP: Duration = Duration::from_millis(20);
-/// So a flood of commits costs the database no more than about 20 polls a second.
+/// The same while notifications do not pause: a flood of commits costs the database about 20 polls a second.
 const STEADY_GAP: Duration = Duration::from_millis(45);
 /// How much longer each replica waits than the one before it.
 const STEP: Duration = Duration::from_millis(15);
@@ -22,7 +22,7 @@ const LAST_PLACE: u32 = 5;
 #[derive(Debug)]
 pub(super) struct PollSchedule {
     /// When this replica last polled, or got the announcement of another one.
-    polled: Instant,
+    last_poll: Instant,
     gap: Duration,
     due: Option<Instant>,
     /// Whether a notification came within the gap since then.
@@ -34,7 +34,7 @@ impl PollSchedule {
     /// Of a replica that has not polled yet.
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            polled: now,
+            last_poll: now,
             gap: FIRST_GAP,
             due: None,
             is_hurried: false,
@@ -52,14 +52,14 @@ impl PollSchedule {
         self.place.is_some_and(|place| place.others > 0)
     }
 
-    /// Notes that at `at` a poll was sent, or an announcement came: this answers all earlier notifications.
-    pub(super) fn polled(&mut self, at: Instant) {
+    /// Records that at `at` a poll was sent, or an announcement came, which answers all earlier notifications.
+    pub(super) fn record_poll(&mut self, at: Instant) {
         self.gap = if self.is_hurried {
             STEADY_GAP
         } else {
             FIRST_GAP
         };
-        self.polled = at;
+        self.last_poll = at;
         self.due = None;
         self.is_hurried = false;
     }
@@ -81,7 +81,7 @@ impl PollSchedule {
     }
 
     fn poll_after(&mut self, now: Instant, turn: Duration) {
-        let free = self.polled + self.gap;
+        let free = self.last_poll + self.gap;
         self.is_hurried |= now < free;
         let due = now.max(free) + turn;
         self.due = Some(self.due.map_or(due, |before| before.min(due)));
@@ -115,7 +115,7 @@ mod tests {
     fn what_another_replica_found_is_not_polled_for_again() {
         let (mut schedule, start) = schedule(3);
         schedule.notified(start + 100 * MS);
-        schedule.polled(start + 104 * MS);
+        schedule.record_poll(start + 104 * MS);
         assert_eq!(schedule.due(), None);
     }
 
@@ -124,14 +124,14 @@ mod tests {
         let (mut schedule, start) = schedule(0);
         schedule.notified(start + MS);
         assert_eq!(schedule.due(), Some(start + FIRST_GAP));
-        schedule.polled(start + FIRST_GAP);
+        schedule.record_poll(start + FIRST_GAP);
         schedule.notified(start + FIRST_GAP + MS);
         assert_eq!(schedule.due(), Some(start + FIRST_GAP + STEADY_GAP));
-        schedule.polled(start + FIRST_GAP + STEADY_GAP);
+        schedule.record_poll(start + FIRST_GAP + STEADY_GAP);
         let late = start + 1_000 * MS;
         schedule.notified(late);
         assert_eq!(schedule.due(), Some(late));
-        schedule.polled(late);
+        schedule.record_poll(late);
         schedule.notified(late + MS);
         assert_eq!(schedule.due(), Some(late + FIRST_GAP));
     }

@@ -28,8 +28,8 @@ use crate::config::{ClientConfig, EnvVars};
 const SHELL: &str = "CATALOG_COMPLETE";
 /// Which of the words is to be completed; a shell without it asks for the last one.
 const INDEX: &str = "_CLAP_COMPLETE_INDEX";
-/// Somebody waits with a finger on the key, so a server that is slower than this offers nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a completion waits for the server before it offers nothing: somebody waits at the keyboard.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(1);
 /// As many as somebody might read.
 const IDS_MAX: usize = 100;
 
@@ -139,7 +139,7 @@ fn offered(config: Option<&ClientConfig>, begun: &OsStr) -> Vec<CompletionCandid
     let begun = begun.to_string_lossy().to_ascii_lowercase();
     let challenges = config.and_then(|config| {
         let config = ClientConfig {
-            timeout: config.timeout.min(PATIENCE),
+            timeout: config.timeout.min(SERVER_TIMEOUT),
             ..config.clone()
         };
         let asked = id::beginning_with(&config, std::slice::from_ref(&begun), IDS_MAX);

@@ -17,11 +17,11 @@ pub enum ValueKind {
     Switch,
     /// A whole number, from the least to the most.
     Count(u64, u64),
-    /// A length of time, from and to so many milliseconds.
+    /// A length of time: least and most, in milliseconds.
     Duration(u64, u64),
-    /// A size, from and to so many bytes.
+    /// A size: least and most, in bytes.
     Bytes(u64, u64),
-    /// An amount, from and to so many millionths of a US dollar.
+    /// An amount: least and most, in millionths of a US dollar.
     Money(u64, u64),
 }
 
@@ -39,7 +39,7 @@ impl ValueKind {
         }
     }
 
-    /// The words that are accepted, where there are only so many.
+    /// The accepted words, if the setting is an enumeration; read from `expected`.
     #[must_use]
     pub fn words(self) -> Option<Vec<&'static str>> {
         let Self::Text { expected, .. } = self else {

@@ -87,31 +87,31 @@ pub struct Identity {
     pub valid_until: Option<Instant>,
 }
 
-/// Why credentials prove nothing. The texts are for callers, and repeat nothing of the credentials.
+/// Why credentials are refused. The texts are for callers, and repeat nothing of the credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CredentialError {
-    /// There are none, and calls without are not allowed.
+    /// The call has no credentials, and needs some.
     #[error("this call needs credentials: `authorization: Bearer TOKEN`, or a client certificate")]
     Missing,
-    /// They have another form.
+    /// The `authorization` header does not have the form of a bearer token.
     #[error("the authorization header {0}")]
     Malformed(&'static str),
-    /// Nobody here knows them.
+    /// No rule of the access file knows the credentials.
     #[error("the {0} is not known here")]
     Unknown(&'static str),
-    /// They are over.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// They begin later.
+    /// The token is not valid yet.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// They are for another server or environment.
+    /// The token is for another server or environment.
     #[error("the token was issued for another audience")]
     OtherAudience,
-    /// A signature or a claim is wrong.
+    /// The token's signature or a claim of it is wrong.
     #[error("the token {0}")]
     Invalid(&'static str),
-    /// The keys of its issuer are not there at the moment.
+    /// The keys of the token's issuer cannot be fetched.
     #[error("the keys of the token's issuer cannot be fetched at the moment")]
     KeysUnavailable,
 }
@@ -131,7 +131,7 @@ pub trait Authenticator: Send + Sync {
     -> Result<Identity, CredentialError>;
 }
 
-/// How often somebody may call: so many calls in a minute, of which a second's may come at once (the generic
+/// How often a principal may call: calls in a minute, of which those of a second may come at once (the generic
 /// cell rate algorithm: one number is the whole state). Each replica counts for itself.
 #[derive(Debug)]
 pub struct CallRate {
@@ -146,7 +146,7 @@ pub struct CallRate {
 
 const MINUTE_NANOS: u64 = 60_000_000_000;
 const BURST_NANOS: u64 = 1_000_000_000;
-/// At least so many calls may come at once.
+/// The least number of calls that may come at once.
 const BURST_CALLS: u64 = 10;
 
 impl CallRate {

@@ -1,8 +1,7 @@
-//! What somebody proposes for a challenge, and what of it may be written.
+//! Checks a proposed challenge and turns it into one that may be written.
 use super::{ChallengeId, Difficulty, FieldViolation, FieldViolations, challenge_text};
 
-/// What editors decide of a challenge beside its id, as the contract, files and the command line name it. A
-/// test holds the drafts against this list.
+/// The fields that editors may write. A test compares the drafts with this list.
 pub const CHALLENGE_FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
 
 /// A challenge as somebody proposes it: nothing is checked yet.

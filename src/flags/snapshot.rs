@@ -82,7 +82,7 @@ impl FlagSnapshot {
     /// Follows what was read.
     pub(super) fn follow(&self, rows: &ControlRows) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.follow(rows, self.environment.as_ref());
+        state.apply(rows, self.environment.as_ref());
         drop(state);
         self.publish();
         self.changes.send_modify(|count| *count += 1);

@@ -1,4 +1,4 @@
-//! What the rows of flags and settings say, put together.
+//! The value in force of every flag and setting, evaluated from the newest rows.
 use std::collections::BTreeSet;
 
 use super::evaluation::evaluate;
@@ -7,7 +7,7 @@ use crate::domain::{
     Version, problems_of,
 };
 
-/// How everything stands by the newest rows that were read.
+/// The value in force of every flag and setting.
 #[derive(Debug)]
 pub(super) struct FlagState {
     /// The version of those rows; `None` before any were read.
@@ -33,7 +33,7 @@ impl FlagState {
     }
 
     /// Applies the rows that were read.
-    pub(super) fn follow(&mut self, rows: &ControlRows, own: Option<&Environment>) {
+    pub(super) fn apply(&mut self, rows: &ControlRows, own: Option<&Environment>) {
         self.version = Some(rows.version);
         evaluate_all(&mut self.flags, rows, own);
         evaluate_all(&mut self.settings, rows, own);

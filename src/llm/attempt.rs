@@ -30,7 +30,7 @@ async fn open<D: Decoder>(
 ) -> Result<impl Stream<Item = Result<StreamEvent, WriteFailure>>, WriteFailure> {
     let limits = endpoint.limits();
     let deadlines = Deadlines::from_now(limits);
-    let sent = deadlines.hold(endpoint.send(request.body)).await;
+    let sent = deadlines.run_within(endpoint.send(request.body)).await;
     // Whether a provider that is too slow to answer charges for the request is not known.
     let sent = sent.map_err(|error| error.into_failure(None, decoder.usage()))?;
     let (head, body) = sent.map_err(|error| error.into_failure(None, Usage::default()))?;
@@ -117,7 +117,7 @@ impl<D: Decoder> AnswerReader<D> {
     }
 
     async fn read_event(&mut self) -> Result<(), ProtocolError> {
-        let Some(data) = self.deadlines.hold(self.events.next()).await? else {
+        let Some(data) = self.deadlines.run_within(self.events.next()).await? else {
             return self.decoder.close(&mut self.decoded);
         };
         self.decoder.decode(&data?, &mut self.decoded)

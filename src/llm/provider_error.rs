@@ -1,4 +1,4 @@
-//! What a provider's error means: its words, phrases, numbers and statuses.
+//! Classifies a provider's error (code, message, HTTP status) as a `FailureKind`.
 use serde_json::Value;
 
 use super::protocol_error::ProtocolError;
@@ -45,8 +45,8 @@ const WORDS: [(&str, FailureKind); 36] = [
     ("unavailable", FailureKind::Overloaded),
 ];
 
-/// What messages say when it is money, key or model although type and status speak of a bad request
-/// or of too many: "You have reached your specified API usage limits", "… your account's monthly
+/// Messages that show a spent budget, a bad key or an unknown model, though the type and the status say bad request or too
+/// many requests: "You have reached your specified API usage limits", "… your account's monthly
 /// spend limit", "Your credit balance is too low", "No deployments available - crossed budget";
 /// "API key not valid"; "Invalid model name passed in", "… is not a valid model ID", "Model Not Exist".
 const PHRASES: [(&str, FailureKind, &str); 8] = [
@@ -62,7 +62,7 @@ const PHRASES: [(&str, FailureKind, &str); 8] = [
 const SPENT: &str = "the money is spent";
 const NO_MODEL: &str = "no such model";
 
-/// What an HTTP status that is no success says of the attempt.
+/// The kind of failure that an HTTP status other than success means.
 pub(super) fn of_status(status: u16) -> FailureKind {
     match status {
         402 => FailureKind::SpendLimit,

@@ -16,8 +16,8 @@ use crate::domain::{FailureKind, UnixMicros, Usage, WriteFailure};
 
 /// No more of an error's body is read, in bytes.
 const BODY_BYTES: usize = 64 * 1024;
-/// An error's body is not waited for longer: status and headers say nearly all.
-const BODY_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the body of an error is waited for: status and headers say nearly all.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the two protocols call it, and gateways.
 const ATTEMPT_IDS: [HeaderName; 3] = [
     HeaderName::from_static("request-id"),
@@ -95,7 +95,7 @@ pub(super) async fn first_of<B: AsRef<[u8]>>(
 ) -> Vec<u8> {
     let mut body = pin!(body);
     let mut first = Vec::new();
-    let deadline = Instant::now() + BODY_PATIENCE;
+    let deadline = Instant::now() + BODY_TIMEOUT;
     while let Ok(Some(Ok(chunk))) = timeout_at(deadline, body.next()).await {
         let room = BODY_BYTES - first.len();
         first.extend(chunk.as_ref().iter().take(room));
@@ -220,7 +220,7 @@ mod tests {
         let stalled = stream::iter([Ok("half")]).chain(stream::pending());
         let started = Instant::now();
         assert_eq!(first_of(stalled).await, b"half");
-        assert_eq!(started.elapsed(), BODY_PATIENCE);
+        assert_eq!(started.elapsed(), BODY_TIMEOUT);
     }
 
     #[test]

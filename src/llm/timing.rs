@@ -22,7 +22,7 @@ pub struct TimeLimits {
     pub total: Duration,
 }
 
-/// When an attempt is to be given up.
+/// The time limits of one attempt that runs.
 #[derive(Debug)]
 pub(super) struct Deadlines {
     limits: TimeLimits,
@@ -39,13 +39,13 @@ impl Deadlines {
         }
     }
 
-    /// Notes that text came.
+    /// Records that text came.
     pub(super) fn note_text(&mut self) {
         self.last_text = Some(Instant::now());
     }
 
-    /// When it is over unless something happens, and why.
-    fn next(&self) -> (Instant, &'static str) {
+    /// The earliest time limit that still runs, and its message.
+    fn next_deadline(&self) -> (Instant, &'static str) {
         let text = match self.last_text {
             None => (self.started + self.limits.first_text, "no text in time"),
             Some(at) => (at + self.limits.text_idle, "no more text in time"),
@@ -54,9 +54,12 @@ impl Deadlines {
         text.min(total)
     }
 
-    /// Waits for `work` no longer than may be.
-    pub(super) async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, ProtocolError> {
-        let (deadline, missed) = self.next();
+    /// Runs `work` until the earliest time limit.
+    pub(super) async fn run_within<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ProtocolError> {
+        let (deadline, missed) = self.next_deadline();
         tokio::time::timeout_at(deadline, work)
             .await
             .map_err(|_| ProtocolError::new(FailureKind::TooSlow, missed))
@@ -78,7 +81,7 @@ mod tests {
     };
 
     async fn given_up(deadlines: &Deadlines) -> (u64, String) {
-        let error = deadlines.hold(pending::<()>()).await.unwrap_err();
+        let error = deadlines.run_within(pending::<()>()).await.unwrap_err();
         (deadlines.started.elapsed().as_secs(), error.detail)
     }
 

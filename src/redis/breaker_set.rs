@@ -8,7 +8,7 @@ use crate::telemetry::{Counter, Failing, FailureLog};
 /// What a command needs of Redis. A server that was demoted, is full, or lacks its replicas answers
 /// reads and refuses writes, so that what reads say proves nothing about writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum RedisAccess {
     Read,
     Write,
 }
@@ -22,7 +22,7 @@ pub(super) struct CommandTarget<'a> {
 
 /// The breakers of one kind of access.
 pub(super) struct BreakerSet {
-    access: Access,
+    access: RedisAccess,
     /// What Redis is used for.
     usage: &'static str,
     /// Host and port, without credentials.
@@ -35,7 +35,7 @@ pub(super) struct BreakerSet {
 
 impl BreakerSet {
     pub(super) fn new(
-        access: Access,
+        access: RedisAccess,
         usage: &'static str,
         address: String,
         is_cluster: bool,
@@ -51,7 +51,7 @@ impl BreakerSet {
         }
     }
 
-    pub(super) const fn access(&self) -> Access {
+    pub(super) const fn access(&self) -> RedisAccess {
         self.access
     }
 
@@ -140,14 +140,14 @@ impl BreakerSet {
         };
         let is_whole = self.breakers.iter().all(RedisBreaker::is_open);
         let consequence = match (self.access, is_whole) {
-            (Access::Read, true) => "does not answer; the service goes on without it",
-            (Access::Write, true) => {
+            (RedisAccess::Read, true) => "does not answer; the service goes on without it",
+            (RedisAccess::Write, true) => {
                 "cannot write to Redis; writes are suspended, and tried again every 0.25 to 5 s"
             }
-            (Access::Read, false) => {
+            (RedisAccess::Read, false) => {
                 "does not answer in a part of the cluster; keys there go without it"
             }
-            (Access::Write, false) => {
+            (RedisAccess::Write, false) => {
                 "cannot write to a part of the cluster; writes there are suspended, and tried again every 0.25 to 5 s"
             }
         };
@@ -169,8 +169,8 @@ impl BreakerSet {
             return;
         };
         let recovery = match self.access {
-            Access::Read => "is back",
-            Access::Write => "can write to Redis again",
+            RedisAccess::Read => "is back",
+            RedisAccess::Write => "can write to Redis again",
         };
         let (usage, address) = (self.usage, self.address.as_str());
         tracing::info!(
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn commands_that_an_open_breaker_does_not_send_are_counted() {
-        let breakers = BreakerSet::new(Access::Read, "test", "127.0.0.1:1".to_owned(), false);
+        let breakers = BreakerSet::new(RedisAccess::Read, "test", "127.0.0.1:1".to_owned(), false);
         let target = CommandTarget {
             key: "a",
             command: "GET",

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     RedisServers, Script,
     breaker::{CommandOutcome, CommandRole},
-    breaker_set::{Access, BreakerSet, CommandTarget},
+    breaker_set::{BreakerSet, CommandTarget, RedisAccess},
     errors::{is_demoted, is_no_script, is_other_type, problem_of},
     foreign_entries::ForeignEntries,
     pool::{BrokenFlag, Connection, ConnectionPool, Manager},
@@ -105,8 +105,8 @@ impl RedisClient {
             |access| BreakerSet::new(access, settings.name, servers.address(), is_cluster);
         let shared = SharedClient {
             pool: ConnectionPool::new(manager, settings.connections, settings.timeout),
-            reads: breakers(Access::Read),
-            writes: breakers(Access::Write),
+            reads: breakers(RedisAccess::Read),
+            writes: breakers(RedisAccess::Write),
             timeout: settings.timeout,
             connections: settings.connections,
             is_cluster,
@@ -373,12 +373,14 @@ impl SharedClient {
     /// behind it.
     async fn connection(
         &self,
-        access: Access,
+        access: RedisAccess,
         role: CommandRole,
     ) -> Result<Connection, bb8::RunError<RedisError>> {
         match (access, role) {
-            (Access::Write, CommandRole::Probe) if !self.is_cluster => self.pool.for_probe().await,
-            (Access::Read | Access::Write, CommandRole::Normal | CommandRole::Probe) => {
+            (RedisAccess::Write, CommandRole::Probe) if !self.is_cluster => {
+                self.pool.for_probe().await
+            }
+            (RedisAccess::Read | RedisAccess::Write, CommandRole::Normal | CommandRole::Probe) => {
                 self.pool.next().await
             }
         }

@@ -29,7 +29,7 @@ use super::{
 pub(super) struct Manager {
     servers: RedisServers,
     timeout: Duration,
-    /// Shared by all clones: a log-in that was renewed counts for all.
+    /// Renewed credentials apply to all clones.
     target: Arc<Mutex<ConnectTarget>>,
 }
 
@@ -45,12 +45,12 @@ enum RawConnection {
     Cluster(ClusterConnection),
 }
 
-/// A connection that remembers, for its clones too, that it broke, so that the pool drops it.
+/// A connection. Its clones share the flag that says that it broke, so that the pool drops it.
 #[derive(Clone)]
 pub(super) struct Connection {
     raw: RawConnection,
     broken: Arc<AtomicBool>,
-    made: Instant,
+    opened_at: Instant,
 }
 
 impl Manager {
@@ -226,7 +226,7 @@ impl Connection {
         match self.raw {
             RawConnection::Single(_) => Some(BrokenFlag {
                 broken: Arc::clone(&self.broken),
-                made: self.made,
+                opened_at: self.opened_at,
             }),
             RawConnection::Cluster(_) => None,
         }
@@ -236,7 +236,7 @@ impl Connection {
 /// Marks a connection as broken, for all its clones.
 pub(super) struct BrokenFlag {
     broken: Arc<AtomicBool>,
-    made: Instant,
+    opened_at: Instant,
 }
 
 /// A server that accepts connections and closes them sooner than this does not work.
@@ -249,7 +249,7 @@ impl BrokenFlag {
 
     /// Whether the connection has lasted for a while.
     pub(super) fn is_steady(&self) -> bool {
-        self.made.elapsed() >= STEADY
+        self.opened_at.elapsed() >= STEADY
     }
 }
 
@@ -265,7 +265,7 @@ impl bb8::ManageConnection for Manager {
         Ok(Connection {
             raw: connected?,
             broken: Arc::default(),
-            made: Instant::now(),
+            opened_at: Instant::now(),
         })
     }
 

@@ -13,7 +13,7 @@ use crate::domain::{
     content_hash,
 };
 
-/// The part of the list order that a page reads: one range of one index, whatever the filter.
+/// One range of one index: the only filter is a range of difficulty ranks.
 pub(super) struct ListRange {
     /// The lowest and the highest difficulty rank, inclusive.
     pub(super) ranks: (i32, i32),

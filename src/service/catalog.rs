@@ -1,4 +1,4 @@
-//! Reads of the catalog.
+//! Use cases that read challenges. Guarantee: a challenge is reported as not found only if the answer is fresh.
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -9,7 +9,7 @@ use crate::domain::{
     Unavailability, Version,
 };
 
-/// When it may be worth to ask again for a challenge that an old copy says is absent.
+/// After this a call may be repeated that failed because only a stale entry says that the challenge is absent.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads of the catalog.
@@ -43,7 +43,7 @@ impl CatalogService {
         min_version: Option<Version>,
     ) -> Option<Result<Vec<Answer>, Error>> {
         let answers = self.catalog.try_many_cached(ids, min_version)?;
-        Some(all_there(ids, answers.iter().map(said)).map(|()| answers))
+        Some(require_all_found(ids, answers.iter().map(presence)).map(|()| answers))
     }
 
     /// Waits until this replica knows `version`.
@@ -75,7 +75,7 @@ impl CatalogService {
         options: ReadOptions,
     ) -> Result<Vec<Answer>, Error> {
         let answers = self.catalog.get_many(ids, options).await?;
-        all_there(ids, answers.iter().map(said))?;
+        require_all_found(ids, answers.iter().map(presence))?;
         Ok(answers)
     }
 
@@ -90,8 +90,8 @@ impl CatalogService {
         options: ReadOptions,
     ) -> Result<Vec<(TipSubject, Freshness)>, Error> {
         let found = self.catalog.subjects(ids, options).await?;
-        let said = |(subject, freshness): &(Option<_>, _)| (subject.is_some(), *freshness);
-        all_there(ids, found.iter().map(said))?;
+        let presence = |(subject, freshness): &(Option<_>, _)| (subject.is_some(), *freshness);
+        require_all_found(ids, found.iter().map(presence))?;
         let subjects = found
             .into_iter()
             .filter_map(|(subject, freshness)| Some((subject?, freshness)));
@@ -99,18 +99,21 @@ impl CatalogService {
     }
 }
 
-/// Whether something is there, and how well that is known.
-fn said(answer: &Answer) -> (bool, Freshness) {
+/// Whether the challenge exists, and how fresh that answer is.
+fn presence(answer: &Answer) -> (bool, Freshness) {
     (answer.body.is_some(), answer.freshness)
 }
 
-/// Refuses when any of `ids` is absent, by what is said of each.
-fn all_there(
+/// Fails if any of `ids` does not exist; `presences` has an item for each.
+fn require_all_found(
     ids: &[ChallengeId],
-    said: impl Iterator<Item = (bool, Freshness)> + Clone,
+    presences: impl Iterator<Item = (bool, Freshness)> + Clone,
 ) -> Result<(), Error> {
-    let absent = ids.iter().zip(said).filter(|(_, (is_there, _))| !is_there);
-    // "There is none" carries no label, so it must not rest on a copy that would need one.
+    let absent = ids
+        .iter()
+        .zip(presences)
+        .filter(|(_, (is_there, _))| !is_there);
+    // NOT_FOUND cannot be marked stale, so it is never derived from a stale entry.
     if absent.clone().any(|(_, (_, freshness))| freshness.stale) {
         return Err(Error::Unavailable {
             why: Unavailability::Datastore,

@@ -1,4 +1,4 @@
-//! What the log has of failures that many callers meet: a few lines, however many there are.
+//! Reduces a lasting failure to a few log lines: one when it begins, one a minute, one when it ends.
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -9,22 +9,21 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A failure that lasts, such as a dependency that is away: a line when it begins, one a minute as
-/// long as it goes on, and one when it is over. Where it comes and goes, no more than one beginning
-/// in ten seconds is told.
+/// Decides which failures of one kind, such as an outage of a dependency, are logged: one line when they begin, one a minute
+/// while they last, and one when they end. If failures come and go, at most one beginning in ten seconds is logged.
 ///
 /// Every line says how many failures it stands for, so none is hidden.
 #[derive(Debug, Default)]
 pub struct FailureLog {
-    /// Looked at first by all that works.
+    /// Read without the lock on every success.
     is_failing: AtomicBool,
     state: Mutex<FailureState>,
 }
 
-/// What a line has to say of a failure that lasts.
+/// What a line of the log says of a failure that lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failing {
-    /// How often it failed since the line before; where it is over, in all.
+    /// Failures since the line before; in the line of the end, all of them.
     pub failures: u64,
     /// For how long it has failed without working in between.
     pub lasted: Duration,
@@ -33,28 +32,28 @@ pub struct Failing {
 #[derive(Debug, Default)]
 struct FailureState {
     since: Option<Instant>,
-    /// Whether the log has the beginning of this failure.
-    is_told: bool,
-    told_last: Option<Instant>,
+    /// Whether the beginning of this failure was logged.
+    start_was_logged: bool,
+    last_logged_at: Option<Instant>,
     failures: u64,
-    /// Since it worked last.
+    /// Failures since the last success.
     all: u64,
 }
 
-/// No more than one beginning is told in this time.
-const BEGINNINGS: Duration = Duration::from_secs(10);
-/// A failure that goes on is told again after this.
-const SAMPLES: Duration = Duration::from_mins(1);
+/// Shortest time between two lines of which the later one says that a failure began.
+const START_LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between two lines of a failure that lasts.
+const REPEAT_LINE_INTERVAL: Duration = Duration::from_mins(1);
 
 impl FailureLog {
-    /// Takes in a failure. The caller logs it if there is something to say.
+    /// Records a failure. The caller logs a line if this returns something.
     pub fn failed(&self) -> Option<Failing> {
         let mut state = self.lock();
         self.is_failing.store(true, Relaxed);
         state.failed(Instant::now())
     }
 
-    /// Takes in that it works. The caller logs that it works again if there is something to say.
+    /// Records a success. The caller logs the end of the failure if this returns something.
     pub fn worked(&self) -> Option<Failing> {
         if !self.is_failing.load(Relaxed) {
             return None;
@@ -64,7 +63,7 @@ impl FailureLog {
         state.worked(Instant::now())
     }
 
-    /// Whether it failed the last time.
+    /// Whether the last attempt failed.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Relaxed)
@@ -79,20 +78,24 @@ impl FailureState {
     fn failed(&mut self, now: Instant) -> Option<Failing> {
         (self.failures, self.all) = (self.failures + 1, self.all + 1);
         let since = *self.since.get_or_insert(now);
-        let pause = if self.is_told { SAMPLES } else { BEGINNINGS };
+        let pause = if self.start_was_logged {
+            REPEAT_LINE_INTERVAL
+        } else {
+            START_LINE_INTERVAL
+        };
         let is_quiet = self
-            .told_last
-            .is_some_and(|told| now.duration_since(told) < pause);
+            .last_logged_at
+            .is_some_and(|logged| now.duration_since(logged) < pause);
         if is_quiet {
             return None;
         }
-        (self.is_told, self.told_last) = (true, Some(now));
+        (self.start_was_logged, self.last_logged_at) = (true, Some(now));
         Some(self.line(since, now))
     }
 
     fn worked(&mut self, now: Instant) -> Option<Failing> {
         let (since, all) = (self.since.take()?, std::mem::take(&mut self.all));
-        std::mem::take(&mut self.is_told).then(|| Failing {
+        std::mem::take(&mut self.start_was_logged).then(|| Failing {
             failures: all,
             ..self.line(since, now)
         })
@@ -106,8 +109,8 @@ impl FailureState {
     }
 }
 
-/// Lines that one call each may cause, with what finds that call again: ten of them in ten seconds,
-/// and how many were left out before.
+/// Limits lines that single calls cause, each with a field that identifies its call, to ten in ten seconds. The next line
+/// says how many were left out.
 #[derive(Debug, Default)]
 pub struct LineLimit(Mutex<Window>);
 
@@ -122,7 +125,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const LINES: u32 = 10;
 
 impl LineLimit {
-    /// Nothing was told yet.
+    /// Nothing was logged yet.
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(Window {
@@ -132,8 +135,8 @@ impl LineLimit {
         }))
     }
 
-    /// Whether the line may be told, and then how many were not since the line before; for the
-    /// line's field `left_out`.
+    /// Returns `None` if the line must be left out; else how many were left out since the line before, for the field
+    /// `left_out`.
     pub fn admit(&self) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         window.admit(Instant::now())

@@ -10,15 +10,15 @@ use super::{
     server_error::{ServerError, ServerState},
 };
 
-/// How often two connections are compared before their sessions count as their own.
+/// How often two connections are compared before the service decides that no transaction pooler is between.
 const COMPARISONS: u32 = 2;
 /// How long the second connection may take: a pooler may have no second session.
 const COMPARE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection, and whether its session is its own.
+/// A connection; `is_shared`: a pooler may give each transaction another session.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
-    /// Whether a pooler gives each transaction another session.
+    /// A pooler may give each transaction another session.
     pub(super) is_shared: bool,
 }
 
