@@ -11,13 +11,13 @@
 //!    providers that write tips.
 //! 5. [`repository`]: SQL for both engines, migrations, and `verify`. [`redis`]: the connections that cache and tips share.
 //!    [`flags`]: feature flags and runtime settings, which operators change while the service runs.
-//! 6. [`access`]: who belongs, by the access file. [`transport`]: gRPC in and out; `transport::methods` is the table of all methods. [`server`]: connections and drain,
-//!    without knowledge of any service. [`ops`]: metrics and health over HTTP.
+//! 6. [`access`]: authentication by the access file. [`transport`]: gRPC in and out; `transport::methods` is the table of all
+//!    methods, `transport::authorization` checks roles. [`server`]: connections and drain, without knowledge of any service. [`ops`]: metrics and health over HTTP.
 //! 7. [`app`]: the composition root, which names ports and adapters and puts them together. [`cli`]: the command line.
 //!    [`config`]: every setting. [`telemetry`]: logs and metrics. [`pb`]: what is generated from `proto/`.
 //!
-//! Imports point down this list's dependencies only, and never in a circle; `tests/it/architecture` checks it. A call's way
-//! through the modules, the proof of freshness and a glossary are in `ARCHITECTURE.md`.
+//! `ARCHITECTURE.md` shows which module may import which one; `tests/it/architecture` checks that, and that no imports form
+//! a circle. A call's way through the modules, the proof of freshness and a glossary are there too.
 pub mod access;
 pub mod app;
 pub mod cache;
