@@ -1,4 +1,4 @@
-//! Arguments as most commands have them, and how their values are read.
+//! Arguments that most commands share, and the reading of their values.
 use std::{ffi::OsStr, ops::RangeInclusive};
 
 use clap::{

@@ -1,4 +1,4 @@
-//! `--as`: in whose name something is changed.
+//! The flag `--as`: the author of a change.
 use clap::{Arg, ArgMatches};
 use tonic::{Request, metadata::AsciiMetadataValue};
 

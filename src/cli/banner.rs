@@ -1,4 +1,4 @@
-//! What a server says on a terminal once it serves: what it is, what it made, and what to do next.
+//! The banner that a server prints on a terminal once it serves: its addresses, what it created, and the next steps.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{

@@ -1,4 +1,4 @@
-//! Calls to a running server, and what went wrong with them in words.
+//! Calls a running server, and explains failed calls in words.
 use std::{error::Error, io, time::Duration};
 
 use secrecy::ExposeSecret;
@@ -71,12 +71,12 @@ pub(super) async fn begun<T>(
     answer(timeout(config.timeout, call).await.map_err(|_| silent())?)
 }
 
-/// The next message of such an answer, if there is one; a longer silence than `patience` is a fault.
+/// The next message of such an answer, if there is one; a longer silence than `limit` is a fault.
 pub(super) async fn next<T>(
-    patience: Duration,
+    limit: Duration,
     messages: &mut Streaming<T>,
 ) -> Result<Option<T>, Failure> {
-    let next = timeout(patience, messages.message()).await;
+    let next = timeout(limit, messages.message()).await;
     next.map_err(|_| silent())?
         .map_err(|status| refused(&status))
 }

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! Defines the command line: all commands and their flags.
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
@@ -20,7 +20,7 @@ Settings: flags win over the environment, which wins over the file named by --co
 --addr, --timeout, --token-file, --tls-ca, --client-cert, --client-key and --output (-o) may stand before the command, too.
 Colour is used on a terminal only, and never when NO_COLOR is set or TERM is dumb.";
 
-/// The whole command line.
+/// Defines the whole command line.
 pub(super) fn command() -> Command {
     Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))

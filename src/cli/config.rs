@@ -1,4 +1,4 @@
-//! `config check`, `config print` and `config redis-acl`.
+//! The commands `config check`, `config print` and `config redis-acl`: they read the settings, and start no server.
 use clap::ArgMatches;
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Asks before what cannot be undone.
+//! Asks for confirmation before a change that cannot be undone.
 use std::io::{IsTerminal, Write, stderr, stdin};
 
 use super::failure::Failure;

@@ -1,4 +1,4 @@
-//! `migrate` and `seed`.
+//! The commands `migrate` and `seed`: they change the database directly, without a server.
 use std::{io, path::PathBuf};
 
 use clap::ArgMatches;

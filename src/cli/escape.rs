@@ -1,4 +1,4 @@
-//! Text of others, made harmless for a terminal: the one rule for every output.
+//! Makes text from the server harmless for a terminal: the one rule for every output.
 use std::fmt::Write;
 
 /// The text with `\n`, `\u{1b}` and the like in place of characters that break a line, steer a

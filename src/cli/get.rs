@@ -1,4 +1,4 @@
-//! `get ID`.
+//! The command `get ID`: prints one challenge.
 use clap::ArgMatches;
 
 use super::{challenge, client, failure::Failure, id, json::json, output::Output, settings, view};

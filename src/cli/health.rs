@@ -1,4 +1,4 @@
-//! `health`: a probe.
+//! The command `health`: asks a server whether it serves, and exits with the answer.
 use clap::ArgMatches;
 use serde_json::json;
 use tonic::Code;

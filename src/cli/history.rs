@@ -1,4 +1,4 @@
-//! `history prune`.
+//! The command `history prune`: deletes old revisions, without a server.
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};

@@ -1,4 +1,4 @@
-//! Figures for people.
+//! Formats numbers, sizes and times for people.
 use std::time::{Duration, SystemTime};
 
 use prost_types::{Duration as ProtoDuration, Timestamp};

@@ -1,4 +1,4 @@
-//! Ids of challenges as they are typed: whole, or as short as a table shows them.
+//! Reads ids of challenges as they are typed: whole, or as short as a table shows them.
 use clap::{Arg, ArgMatches};
 use tokio::time::timeout;
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// A shorter beginning fits too many.
 const SHORTEST: usize = 8;
-/// So many ids that begin alike are told.
+/// How many ids that begin alike are printed.
 const SEVERAL_SHOWN: usize = 10;
 
 /// `ID`, which must be given.

@@ -1,4 +1,4 @@
-//! `list`.
+//! The command `list`: prints challenges, page by page.
 use clap::ArgMatches;
 use tonic::transport::Channel;
 

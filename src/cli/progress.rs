@@ -1,4 +1,4 @@
-//! A bar that shows how far long work is.
+//! A progress bar on standard error.
 use std::{
     io::{Write, stderr},
     time::{Duration, Instant},

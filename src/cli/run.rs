@@ -1,4 +1,4 @@
-//! From the arguments of the process to its exit code.
+//! Runs the command that the arguments of the process name, and returns its exit code.
 use std::{
     ffi::{OsStr, OsString},
     io::{IsTerminal, stdout},

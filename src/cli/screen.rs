@@ -1,4 +1,4 @@
-//! What a stream of the program is written to, and what people alone are told.
+//! Whether an output stream is a terminal, how wide it is, and messages that only a terminal gets.
 use std::{
     io::{IsTerminal, Write, stderr},
     os::fd::AsFd,

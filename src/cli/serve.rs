@@ -1,4 +1,4 @@
-//! `serve`: the log, the banner, and the server until it is told to stop.
+//! The command `serve`: starts the log, prints the banner, and runs the server until a signal stops it.
 use std::{
     io::{IsTerminal, Write, stderr},
     sync::Arc,

@@ -1,4 +1,4 @@
-//! The table of settings as flags, and back.
+//! Makes flags from the table of settings, and reads their values back.
 use clap::{Arg, ArgMatches, builder::StringValueParser};
 
 use super::{

@@ -1,4 +1,4 @@
-//! A tip as it is written, for people.
+//! Shows a tip while it is written.
 use std::time::Duration;
 
 use tokio::time::Instant;

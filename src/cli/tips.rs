@@ -1,4 +1,4 @@
-//! `tips ID`.
+//! The command `tips ID`: prints a tip while it is written.
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};

@@ -1,4 +1,4 @@
-//! `verify`: what was found, for people and for scripts.
+//! The command `verify`: checks the database, and prints the findings.
 use std::sync::{Mutex, PoisonError};
 
 use clap::ArgMatches;

@@ -1,4 +1,4 @@
-//! Difficulties and the freshness of answers, for people.
+//! Prints difficulties and the freshness of answers.
 use super::{escape::clean, humanize, json::word, output::Output, screen};
 use crate::{config::EnvVars, domain::Difficulty as Named, pb::catalog::v1 as pb};
 

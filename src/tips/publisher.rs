@@ -101,7 +101,7 @@ impl<'a> Publisher<'a> {
                     let _ = timeout(RENEWAL, state.changed()).await;
                 }
                 Ok(true) if self.followers.load(Relaxed) == 0 => {
-                    sleep(APPEND_INTERVAL_WITHOUT_FOLLOWERS).await
+                    sleep(APPEND_INTERVAL_WITHOUT_FOLLOWERS).await;
                 }
                 Ok(true) => {}
                 Ok(false) => sleep(RETRY_PAUSE).await,

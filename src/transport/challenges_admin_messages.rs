@@ -14,7 +14,7 @@ use crate::{
 const DEFAULT_POINTS: i32 = 10;
 
 impl pb::EditedChallenge {
-    /// The challenge as stored, with the etag that GetChallenge returns, if known.
+    /// The challenge as stored, with the etag that `GetChallenge` returns, if known.
     pub(super) fn of(challenge: Challenge, etag: Option<Etag>) -> Self {
         let Challenge {
             id,

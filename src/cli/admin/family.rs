@@ -1,4 +1,4 @@
-//! `admin` with its families of commands.
+//! Defines `admin` with its families of commands, and calls the one that was typed.
 use clap::{ArgMatches, Command};
 
 use super::{cache, challenges, controls, tips, token};
@@ -16,7 +16,7 @@ pub(in crate::cli) fn command() -> Command {
         .subcommand(token::command())
 }
 
-/// Does what the family's command says.
+/// Runs the family's command.
 pub(in crate::cli) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("cache", matches)) => cache::run(matches, environment),

@@ -139,9 +139,9 @@ async fn follow(
     config: &ClientConfig,
     mut messages: Streaming<BatchGenerateTipsResponse>,
 ) -> Result<(), Failure> {
-    let patience = config.timeout.max(2 * SIGN_OF_LIFE);
+    let limit = config.timeout.max(2 * SIGN_OF_LIFE);
     loop {
-        let Some(message) = client::next(patience, &mut messages).await? else {
+        let Some(message) = client::next(limit, &mut messages).await? else {
             return Err(Failure::failed("the run ended without a summary"));
         };
         show(output, &message)?;

@@ -1,4 +1,4 @@
-//! `admin cache`: what can be typed, and who does it.
+//! Defines the commands of `admin cache`, and calls the one that was typed.
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
@@ -17,13 +17,13 @@ use crate::{
 /// How often a dashboard may look, in milliseconds.
 const INTERVALS: [u64; 2] = [100, 3_600_000];
 
-/// `cache` and its verbs.
+/// Defines `admin cache` and its commands.
 pub(in crate::cli::admin) fn command() -> Command {
     let about = "Shows, invalidates and warms the caches of a fleet";
     group("cache", about).subcommands([status_command(), invalidate_command(), warm_command()])
 }
 
-/// Does what stands behind `admin cache`.
+/// Runs the command that stands behind `admin cache`.
 pub(in crate::cli::admin) fn run(
     matches: &ArgMatches,
     environment: &EnvVars,

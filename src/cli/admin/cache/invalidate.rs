@@ -1,4 +1,4 @@
-//! `admin cache invalidate`.
+//! The command `admin cache invalidate`: calls `InvalidateCache` and prints the receipt.
 use clap::ArgMatches;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Declares copies out of date, and shows the receipt.
+/// Invalidates cached entries, and prints the receipt.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;

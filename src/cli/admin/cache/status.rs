@@ -1,4 +1,4 @@
-//! `admin cache status`.
+//! The command `admin cache status`: calls `GetCacheStatus` and prints one table.
 use clap::ArgMatches;
 use tonic::transport::Channel;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Shows how the caches do, once.
+/// Prints the status of the caches, once.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;
@@ -35,7 +35,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     }
 }
 
-/// What is to be said where the other replicas could not be asked about.
+/// The warning if the status of the other replicas is unknown.
 pub(super) fn others_unknown(status: &GetCacheStatusResponse) -> Option<String> {
     let why = clean(&status.others_unknown);
     (!why.is_empty())
@@ -57,7 +57,7 @@ fn show(output: Output, status: &GetCacheStatusResponse, all: bool) -> Result<()
     Ok(())
 }
 
-/// What the server says now.
+/// Asks the server for the status.
 pub(super) async fn ask(
     config: &ClientConfig,
     admin: &mut CacheAdminClient<Channel>,

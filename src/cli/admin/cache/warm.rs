@@ -1,4 +1,4 @@
-//! `admin cache warm`.
+//! The command `admin cache warm`: calls `WarmCache` and shows its progress.
 use clap::ArgMatches;
 use tokio::signal::ctrl_c;
 use tonic::Streaming;
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Loads into the caches, and tells how far it is.
+/// Loads queries and challenges into the caches, and shows the progress.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;

@@ -1,4 +1,4 @@
-//! `admin cache status --watch`.
+//! The command `admin cache status --watch`: shows the status again and again.
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
@@ -32,7 +32,7 @@ const TOP: &str = "\u{1b}[H";
 const REST_OF_LINE: &str = "\u{1b}[K\n";
 const REST_OF_SCREEN: &str = "\u{1b}[J";
 
-/// Looks again and again until Ctrl-C, and leaves the screen as it was.
+/// Shows the status until Ctrl-C, then restores the screen.
 pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let config = settings::client(matches, environment)?;

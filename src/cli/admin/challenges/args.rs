@@ -1,4 +1,4 @@
-//! Flags that several of these commands have, and what they mean.
+//! Flags that several commands of `admin challenges` have, and what they mean.
 use clap::{Arg, ArgMatches};
 use tonic::Request;
 
@@ -14,7 +14,7 @@ use crate::{
     domain::RequestId,
 };
 
-/// What every edit takes: who makes it, under what name, and whether it is only tried.
+/// The flags of every edit: the author, the request id, and whether it is a dry run.
 pub(super) fn terms() -> [Arg; 3] {
     [
         author::arg(),

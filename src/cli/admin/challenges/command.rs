@@ -1,4 +1,4 @@
-//! `admin challenges`: what can be typed, and who does it.
+//! Defines the commands of `admin challenges`, and calls the one that was typed.
 use std::path::PathBuf;
 
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
@@ -22,7 +22,7 @@ pub(in crate::cli::admin) fn command() -> Command {
         .subcommands([import(), export()])
 }
 
-/// Does what the command says.
+/// Runs the command that stands behind `admin challenges`.
 pub(in crate::cli::admin) fn run(
     matches: &ArgMatches,
     environment: &EnvVars,

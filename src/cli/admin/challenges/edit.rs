@@ -1,4 +1,4 @@
-//! `create`, `update`, `delete` and `revert`: one challenge at a time.
+//! The commands `create`, `update`, `delete` and `revert`: each edits one challenge.
 use clap::ArgMatches;
 use prost_types::FieldMask;
 use tonic::{Code, Request, Response, Status, transport::Channel};
@@ -66,7 +66,7 @@ pub(super) fn revert(matches: &ArgMatches, environment: &EnvVars) -> Result<(), 
     show(matches, environment, answer.challenge, &answer.version)
 }
 
-/// `delete`: whoever is asked sees what it is, and deletes that and nothing else.
+/// `delete`: without `--yes` it shows the challenge, asks, and deletes it only if it is still as shown.
 pub(super) fn delete(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Failure> {
     let output = Output::new(matches, environment);
     let terms = EditOptions::of(matches, environment)?;

@@ -1,4 +1,4 @@
-//! `export`.
+//! The command `export`: writes all challenges as lines of JSON.
 use std::{
     io::{self, BufWriter, ErrorKind, Write, stdout},
     path::{Path, PathBuf},

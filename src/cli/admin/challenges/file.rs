@@ -1,4 +1,4 @@
-//! Challenges one by one out of a file of any length: a JSON list of them, or one after another.
+//! Reads challenges one by one from a file of any length: a JSON list of them, or one after another.
 use std::{fmt, io::BufRead};
 
 use crate::domain::{FieldViolation, JsonFields, NewChallenge};

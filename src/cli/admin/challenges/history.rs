@@ -1,4 +1,4 @@
-//! `history`.
+//! The command `history`: prints the revisions of a challenge.
 use clap::ArgMatches;
 
 use crate::{

@@ -1,4 +1,4 @@
-//! `import`.
+//! The command `import`: sends a file of challenges to `ImportChallenges`.
 use std::{
     fs::File,
     io::{BufRead, BufReader, stdin},

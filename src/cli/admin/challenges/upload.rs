@@ -1,4 +1,4 @@
-//! A file as the messages of an import.
+//! Turns a file into the messages of an import.
 use std::io::BufRead;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -14,7 +14,7 @@ use crate::{
 /// A message has as many rows as fit, so that none is too large for the server and none is too small.
 const MESSAGE_BYTES: usize = 128 << 10;
 const MESSAGE_ROWS: usize = 1_000;
-/// So many problems of a file are told.
+/// How many problems of a file are printed.
 const PROBLEMS_MAX: usize = 20;
 
 /// What is wrong with a file.
