@@ -15,7 +15,7 @@ use url::Url;
 
 use super::file::IssuerRule;
 
-/// All of it may take so long.
+/// How long one fetch may take, with all its requests.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// A document is no larger: the key sets of large issuers are some 10 kB.
 const DOCUMENT_MAX_BYTES: usize = 256 << 10;

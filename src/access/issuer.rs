@@ -21,7 +21,7 @@ use crate::{
     telemetry::{Counter, Failing, FailureLog},
 };
 
-/// Clocks of issuers may differ from ours by so much.
+/// How much the clocks of issuers may differ from this server's.
 const LEEWAY_SECONDS: u64 = 30;
 /// Between two fetches.
 const FETCH_PAUSE: Duration = Duration::from_mins(1);

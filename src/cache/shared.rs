@@ -35,7 +35,7 @@ const ABSENCES_A_SECOND: u32 = 100;
 const NO_ARGUMENTS: &[&str] = &[];
 /// How long an entry is kept that was written to find out whether it is.
 const TRIAL_LIFE: Duration = Duration::from_secs(1);
-/// Of so many random names, one falls into any given part of a cluster.
+/// How many random names are tried to find one that lies in a given part of a cluster.
 const TRIES_A_PART: usize = 256;
 
 /// How to reach the shared cache.
@@ -71,7 +71,7 @@ pub(super) enum SharedLookup {
         lease: FillLease,
         stale: Option<SerializedEntry>,
     },
-    /// None: another replica fills it, for at most so long.
+    /// No entry: another replica fills it, for at most `at_most`.
     Wait {
         at_most: Duration,
         stale: Option<SerializedEntry>,

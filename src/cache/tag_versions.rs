@@ -20,7 +20,7 @@ pub(super) struct TagVersions {
     hard_changed: HashMap<Tag, u64>,
 }
 
-/// So many tags are remembered one by one; beyond, the floor is raised.
+/// How many tags are remembered one by one; with more, the floor is raised.
 const TAGS_MAX: usize = 1 << 16;
 
 /// What one poll changed.

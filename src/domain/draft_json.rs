@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{CHALLENGE_FIELDS, ChallengeDraft, FieldViolation, FieldViolations, NewChallenge};
 
-/// So many characters of what is wrong are repeated.
+/// How many characters of an invalid value an error repeats.
 const SHOWN_CHARS: usize = 40;
 
 /// The fields of an object in their order; one that stands there twice too.

@@ -22,10 +22,10 @@ pub enum Unavailability {
     /// The database does not answer, so it is not known whether anything was invalidated.
     NothingInvalidated,
     /// The database cannot be reached, so nothing was invalidated but what the near cache of this
-    /// replica had of it: so many entries, which were dropped.
+    /// replica had of it: the number of entries that were dropped.
     InvalidatedHereOnly(u64),
     /// The invalidation is committed, and the database cannot be reached to tell who has applied it. A hard one dropped
-    /// so many entries from the near cache of this replica.
+    /// this number of entries from the near cache of this replica.
     InvalidationUnproven(Option<u64>),
     /// This replica did not reach the version asked for.
     VersionNotReached(Version),

@@ -226,7 +226,7 @@ pub trait CatalogReader: Send + Sync {
     /// # Errors
     ///
     /// [`Error::Invalid`] for a version of another history; [`Error::Unavailable`] when it is not
-    /// known in time, or lies so far ahead that it will not be.
+    /// known in time, or lies too far ahead to be known in time.
     async fn reach(&self, version: Version, deadline: Instant) -> Result<(), Error>;
 
     /// One page of challenges.

@@ -38,7 +38,7 @@ pub struct RunReservation {
 }
 
 impl RunBudget {
-    /// A budget of at most so much, in millionths of a US dollar; `None` for any amount.
+    /// A budget of `cap_micro_usd`, in millionths of a US dollar; `None` for any amount.
     #[must_use]
     pub fn with_cap(cap_micro_usd: Option<u64>) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl RunBudget {
         }
     }
 
-    /// Reserves the most that an attempt may cost; `None` when not so much is left.
+    /// Reserves the most that an attempt may cost; `None` if less is left.
     #[must_use]
     pub fn reserve(self: &Arc<Self>, micro_usd: u64) -> Option<RunReservation> {
         let mut sums = self.sums();

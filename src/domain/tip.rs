@@ -234,7 +234,7 @@ impl Usage {
         }
     }
 
-    /// The estimate for an attempt that was given up after so many bytes of text, from what was reported until then.
+    /// The estimate for an attempt that was given up after `output_bytes` of text, from what was reported until then.
     #[must_use]
     pub fn cut_short(self, output_bytes: u64) -> Self {
         let seen = Self::estimated(0, output_bytes);

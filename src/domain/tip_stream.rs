@@ -95,7 +95,7 @@ pub struct TipRequest {
     pub no_static_fallback: bool,
     /// Where an earlier stream was left. One that does not fit costs a [`TipEventKind::Reset`].
     pub resume: Option<ResumePoint>,
-    /// A sign of life when nothing else came for so long; less than 100 ms counts as 100 ms.
+    /// Send a heartbeat when no other event came for this long; less than 100 ms counts as 100 ms.
     pub heartbeat: Option<Duration>,
     /// Who asks.
     pub asker: Asker,
@@ -162,7 +162,7 @@ pub enum FallbackCause {
     Provider(FailureKind),
     /// What was written violates the content policy for tips.
     Rules,
-    /// The providers failed so often that their circuit breakers are open.
+    /// The circuit breakers of all providers are open.
     Unwell,
     /// The providers are called as often as they may be.
     Limited,

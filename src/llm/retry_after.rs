@@ -8,8 +8,8 @@ use crate::domain::{FailureKind, UnixMicros};
 
 /// A limit may count by the day, so it may be a day until there is room.
 const LONGEST_LIMITED: Duration = Duration::from_hours(24);
-/// A provider that fails does not know for how long: after a minute one request probes it.
-const LONGEST_UNWELL: Duration = Duration::from_mins(1);
+/// Longest pause that a failing provider may ask for: it does not know how long it fails, so a request probes it then.
+const LONGEST_BREAKER_PAUSE: Duration = Duration::from_mins(1);
 /// Not in the standard; the providers' own clients read it first.
 const MILLIS: &str = "retry-after-ms";
 /// Likewise: the provider's own word on whether to try again.
@@ -77,7 +77,7 @@ pub(super) fn retry_after(
     let longest = if is_limited {
         LONGEST_LIMITED
     } else {
-        LONGEST_UNWELL
+        LONGEST_BREAKER_PAUSE
     };
     wait.filter(|wait| !wait.is_zero())
         .map(|wait| wait.min(longest))

@@ -16,7 +16,7 @@ const EVENT_BYTES: usize = 256 * 1024;
 /// The longest answer, in bytes. A tip of 4 096 tokens, one an event, has about one megabyte.
 const STREAM_BYTES: usize = 4 * 1024 * 1024;
 
-/// So much white space may keep a connection alive before a whole answer comes, in bytes.
+/// Most bytes of white space that may keep a connection alive before a whole answer comes.
 const BLANK_BYTES: usize = 16 * 1024;
 
 /// The data of every event in `body`, by the content policy of the HTML standard (section 9.2.6), or all of

@@ -16,15 +16,15 @@ use crate::{
     telemetry::{Failing, FailureLog},
 };
 
-/// So many connections are open at once; one more takes the place of the oldest.
+/// How many connections are open at once; a further one takes the place of the oldest.
 const CONNECTIONS_MAX: usize = 64;
-/// The head of a request may take so long, and an idle connection is kept so long.
+/// How long the head of a request may take, and how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_MAX_BYTES: usize = 16 << 10;
 const HEADERS_MAX: usize = 64;
-/// A connection lives so long, whatever its peer does or does not.
+/// Longest life of a connection, whatever its peer does.
 const LIFE: Duration = Duration::from_mins(10);
-/// What is being read when the process stops may take so long to end.
+/// How long requests may take to finish at shutdown.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves `pages` on `listener` until `stop`, and a moment longer to those that are reading.

@@ -28,7 +28,7 @@ fn plain(socket: TcpListener) -> Listener {
     Listener { socket, tls: None }
 }
 
-/// Serves `answer` to everybody while a client, with a window of so many bytes, makes one call; gives what
+/// Serves `answer` to everybody while a client, with a window of `window` bytes, makes one call; gives what
 /// `take` makes of the answer's body, and how many calls were ended for taking nothing for `stall_timeout`.
 async fn called<T>(
     answer: &'static [u8],
@@ -92,7 +92,7 @@ async fn a_call_whose_caller_takes_a_large_answer_slowly_goes_on() {
     assert!(began.elapsed() > stall_timeout, "it took long enough");
 }
 
-/// So many calls of one connection are there before anything is accepted.
+/// How many calls of one connection arrive before anything is accepted.
 const CROWD: usize = 100;
 
 /// A client that has sent `calls` requests with long heads, and the future that reads its answers.

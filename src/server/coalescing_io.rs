@@ -39,7 +39,7 @@ struct Socket<S> {
     spare: BufferPool,
 }
 
-/// When so much is gathered, it is sent first.
+/// Most bytes that are gathered before they are sent.
 const GATHERED_MAX_BYTES: usize = 64 << 10;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
         self.socket().readable == 0
     }
 
-    /// Lets so many bytes be read until the next turn.
+    /// Lets at most `bytes` be read until the next turn.
     pub(super) fn begin_turn(&self, bytes: usize) {
         self.socket().readable = bytes;
     }

@@ -107,7 +107,7 @@ pub(super) struct Context {
     pub(super) force: CancellationToken,
 }
 
-/// What HTTP/2 clients send before all else is so long.
+/// Length of the preface that HTTP/2 clients send first.
 const PREFACE_BYTES: u64 = 24;
 /// The first byte of a TLS handshake; HTTP/2 begins with a letter.
 const TLS_HANDSHAKE: u8 = 0x16;

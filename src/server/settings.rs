@@ -15,10 +15,10 @@ pub struct ServerSettings {
     /// A connection this old, a tenth more or less, is asked to come anew, so
     /// that clients find new replicas.
     pub max_connection_age: Duration,
-    /// So long may its calls go on then.
+    /// How long its calls may go on after that.
     pub max_connection_age_grace: Duration,
-    /// A caller that takes nothing of what it was answered for so long has its call ended.
+    /// If a client reads nothing of its response for this long, the call is cancelled.
     pub stall_timeout: Duration,
-    /// On shutdown: what is under way may take so long to finish.
+    /// How long calls may take to finish at shutdown.
     pub shutdown_grace: Duration,
 }

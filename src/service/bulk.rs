@@ -14,7 +14,7 @@ use crate::domain::{
 
 /// The most rows of one import.
 const ROWS_MAX: usize = 1_000_000;
-/// When so many problems are known, no more rows are looked at.
+/// How many problems end the check of further rows.
 const PROBLEMS_MAX: usize = 1_000;
 /// When it may be worth to ask again while others import or export.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -122,8 +122,7 @@ impl ImportRun {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for too many rows, or for so many wrong fields that it is no use to go
-    /// on; [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::Invalid`] for too many rows or too many wrong fields; [`Error::Unavailable`] when the database does not answer.
     pub async fn add(&mut self, rows: Vec<DraftRow>) -> Result<(), Error> {
         let mut good = Vec::with_capacity(rows.len());
         for row in rows {

@@ -66,7 +66,7 @@ pub struct CacheAdminService {
     own: ReplicaId,
 }
 
-/// A commit that takes longer is given up: who calls has to hear of it before his own patience ends.
+/// How long a commit may take: the caller must get the error before its own deadline.
 const COMMIT_TIMEOUT: Duration = Duration::from_millis(2500);
 /// How often the registry is asked while a receipt waits.
 const ASK_AGAIN: Duration = Duration::from_millis(3);
@@ -74,7 +74,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(3);
 const FENCE_MARGIN: Duration = Duration::from_millis(50);
 /// Who looks at a fleet whose database is away has no time to lose.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(1);
-/// A replica that has told nothing for so long is silent.
+/// How long after its last heartbeat a replica counts as silent.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
 
 impl CacheAdminService {
@@ -146,8 +146,8 @@ impl CacheAdminService {
         Ok(receipt)
     }
 
-    /// Waits until every registered replica has applied `committed`, or has had
-    /// no chance for so long that it can call nothing from before fresh.
+    /// Waits until every registered replica has applied `committed`, or its last
+    /// poll before the commit is too old to make an answer fresh.
     ///
     /// A replica calls an answer fresh for `max_staleness` after it sent a poll
     /// that was answered. A poll that did not see the commit was sent before

@@ -104,15 +104,12 @@ fn presence(answer: &Answer) -> (bool, Freshness) {
     (answer.body.is_some(), answer.freshness)
 }
 
-/// Fails if any of `ids` does not exist; `presences` has an item for each.
+/// Fails if any of `ids` does not exist; `found` says for each whether it exists, and how fresh that is.
 fn require_all_found(
     ids: &[ChallengeId],
-    presences: impl Iterator<Item = (bool, Freshness)> + Clone,
+    found: impl Iterator<Item = (bool, Freshness)> + Clone,
 ) -> Result<(), Error> {
-    let absent = ids
-        .iter()
-        .zip(presences)
-        .filter(|(_, (is_there, _))| !is_there);
+    let absent = ids.iter().zip(found).filter(|(_, (is_there, _))| !is_there);
     // NOT_FOUND cannot be marked stale, so it is never derived from a stale entry.
     if absent.clone().any(|(_, (_, freshness))| freshness.stale) {
         return Err(Error::Unavailable {

@@ -9,7 +9,7 @@ use crate::domain::{
     FieldViolation, NewChallenge, Operation, Revision, RevisionQuery, Version,
 };
 
-/// So many imports and exports are in hand at once: each holds a connection to the database.
+/// How many imports and exports run at once: each holds a connection to the database.
 const LONG_AT_ONCE: usize = 2;
 
 /// Edits of the catalog, and their history.

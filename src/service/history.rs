@@ -8,7 +8,7 @@ use crate::domain::{Error, HistoryStore, PruneStep};
 
 /// The name of the task that one in the fleet has.
 const TASK: &str = "prune history";
-/// How many revisions a step looks at, unless so many take the database too long.
+/// How many revisions a step looks at; fewer if the database takes too long.
 const MOST: u32 = 1_000;
 /// How long after a round the next one begins, give or take a half, so that replicas do not prune together.
 const PAUSE: Duration = Duration::from_hours(1);

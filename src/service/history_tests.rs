@@ -33,7 +33,7 @@ impl ReplicaRegistry for Free {
     }
 }
 
-/// A history of 25 old revisions, which fails steps that look at more than so many.
+/// A history of 25 old revisions, which fails steps that look at more than `bears`.
 struct Slow {
     bears: AtomicU32,
     asked: Mutex<Vec<(i64, u32)>>,

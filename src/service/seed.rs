@@ -115,7 +115,7 @@ impl SeedProblem {
     }
 }
 
-/// So many problems are listed.
+/// How many problems are listed.
 const LISTED_MAX: usize = 50;
 
 fn problems(problems: &[SeedProblem]) -> String {

@@ -16,7 +16,7 @@ use crate::domain::{
     TipMode, TipRequest, TipStreams, TipSubject,
 };
 
-/// So many tips of one batch are under way at once. A batch must not take every place that its
+/// How many tips of one batch are generated at once. A batch must not take every place that its
 /// caller has, nor all that a provider grants in a minute.
 const AT_ONCE: usize = 8;
 
@@ -31,7 +31,7 @@ pub struct TipTerms {
     pub mode: TipMode,
     /// Rather an error than a tip that a person wrote.
     pub no_static_fallback: bool,
-    /// A sign of life when nothing else came for so long.
+    /// Send a heartbeat when no other event came for this long.
     pub heartbeat: Option<Duration>,
     /// Who asks.
     pub caller: CallerId,

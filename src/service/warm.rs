@@ -55,9 +55,9 @@ pub struct WarmService {
 }
 
 const TASK: &str = "warm";
-/// One entry may take so long.
+/// How long the load of one entry may take.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// So many challenges are loaded by one statement.
+/// How many challenges one statement loads.
 const CHUNK: usize = 100;
 
 impl WarmService {

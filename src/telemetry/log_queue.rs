@@ -16,9 +16,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{Counter, Page};
 
-/// So many bytes may wait to be written, and as many again may be in writing.
+/// Most bytes that may wait to be written; as many again may be in writing.
 const MOST_BYTES: usize = 1 << 20;
-/// At the end of the process, what still waits may take so long.
+/// How long the lines that still wait may take to be written at the end of the process.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A pipe that somebody else made non-blocking is tried again after this.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-/// One reading every [`RollingWindow::BEAT`], the newest first, for so many minutes.
+/// The readings of the last minutes, one every [`RollingWindow::BEAT`], the newest first.
 #[derive(Debug)]
 pub struct RollingWindow<T> {
     length: usize,
@@ -33,7 +33,7 @@ impl<T: Clone> RollingWindow<T> {
         past.truncate(self.length);
     }
 
-    /// What was read so many minutes ago; `None` where the process is younger.
+    /// The reading of `minutes` ago; `None` if the process is younger.
     pub fn minutes_ago(&self, minutes: usize) -> Option<T> {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.get(minutes * Self::BEATS_A_MINUTE - 1).cloned()

@@ -72,7 +72,7 @@ pub(super) struct Permit {
 }
 
 impl ProviderBreaker {
-    /// So many failures in a row open it.
+    /// How many failures in a row open the breaker.
     pub(super) const FAILURES: u32 = 5;
     const FIRST_PAUSE: Duration = Duration::from_secs(5);
     const LONGEST_PAUSE: Duration = Duration::from_mins(1);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{CallerId, Error};
 
-/// All callers of one address together get so many times what each of them gets, at one replica.
+/// How many times the streams of one caller all callers of one address may have together, at one replica.
 const NAMES_AN_ADDRESS: u32 = 10;
 
 /// How many streams every caller has at this replica. It knows only those who have one.

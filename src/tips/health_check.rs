@@ -13,7 +13,7 @@ use crate::{
     redis::SlotRange,
 };
 
-/// Of so many keys one lies in any slot range of a cluster.
+/// How many keys are tried to find one that lies in a given slot range of a cluster.
 const TRIES_A_RANGE: usize = 256;
 
 impl TipCluster {

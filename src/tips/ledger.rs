@@ -9,10 +9,10 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// An unused grant is given back when no request was reserved for so long.
+/// How long no request may have been reserved until an unused grant is given back.
 const IDLE: Duration = Duration::from_mins(1);
-/// A replica that has spent anything reports every two seconds, and probes a lost Redis every five; one that did not report
-/// for so long is gone.
+/// How long a replica may not have reported until it counts as gone. A replica that has spent anything reports every two
+/// seconds, and probes a lost Redis every five.
 const GONE: Duration = Duration::from_secs(8);
 
 /// The budget of one replica. A new day begins with a new ledger; the day before is forgotten, and so is
@@ -257,7 +257,7 @@ impl DayLedger {
 }
 
 impl BudgetReservation {
-    /// The request cost so much.
+    /// Ends the reservation: the request cost `cost`.
     pub(super) fn settle(mut self, cost: u64) {
         self.cost = signed(cost);
     }

@@ -42,7 +42,7 @@ const RESUME_LIFE: Duration = Duration::from_mins(1);
 /// No name of a resume is longer.
 const RESUME_BYTES: usize = 64;
 
-/// A rate limit: so many units a minute, of which some may come together.
+/// A rate limit: units in a minute, of which some may come together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quota {
     pub(super) per_minute: u32,

@@ -229,7 +229,7 @@ pub(super) struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// So many retries can be saved up; they are there at the start.
+    /// How many retries can be saved up; a new budget has them all.
     const SAVED: u32 = 10;
     const ONE: u32 = 10;
 
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_provider_that_always_fails_is_asked_again_once_in_ten_orders() {
+    fn a_provider_that_always_fails_is_asked_again_once_in_ten_requests() {
         let budget = RetryBudget::new();
         let mut retries = 0;
         for _ in 0..1_000 {

@@ -67,7 +67,7 @@ pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct CallerLimits {
     /// Streams in a minute, over the whole fleet.
     pub per_minute: u32,
-    /// So many of them may come together.
+    /// How many of them may come together.
     pub burst: u32,
     /// Streams at once, at one replica.
     pub at_once: usize,
@@ -93,7 +93,7 @@ pub struct Price {
 }
 
 impl Price {
-    /// What so many tokens cost, in millionths of a US dollar, rounded up.
+    /// The cost of these tokens, in millionths of a US dollar, rounded up.
     #[must_use]
     pub fn of(self, input_tokens: u64, output_tokens: u64) -> u64 {
         let input = u128::from(self.input) * u128::from(input_tokens);

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_counted_by_how_it_ended() {
+    fn a_request_is_counted_by_how_it_ended() {
         let metrics = ProviderMetrics::default();
         let usage = Usage {
             input_tokens: 300,

@@ -43,7 +43,7 @@ pub struct EdgeSettings {
     pub stream_timeout: Duration,
     /// The largest request message.
     pub max_message_bytes: usize,
-    /// So many streams are in hand at once; more are refused.
+    /// How many streams may be open at once; more are refused.
     pub max_streams: usize,
 }
 

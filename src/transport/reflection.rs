@@ -29,9 +29,9 @@ use super::{
     upload::Upload,
 };
 
-/// So many streams of questions may be open at once.
+/// How many streams of requests may be open at once.
 const STREAMS_MAX: usize = 100;
-/// One on which nothing is asked for so long ends; its caller may open another.
+/// How long a stream without requests stays open; its caller may open another.
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Answers questions about descriptors.

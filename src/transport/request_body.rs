@@ -29,9 +29,9 @@ const ALL_BYTES: usize = 64 << 20;
 const LARGEST: usize = 8;
 /// A body is small up to here.
 const SMALL_BYTES: usize = 8 << 10;
-/// So many bodies are waited for at once.
+/// How many bodies are waited for at once.
 const WAITED_FOR_MAX: usize = 8192;
-/// A message that has not come whole by then is not waited for.
+/// How long a message may take to arrive.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The bounds of requests.
@@ -173,7 +173,7 @@ impl RequestBodies {
         Ok(())
     }
 
-    /// Takes from the budget what a body of so many bytes needs beyond its share so far.
+    /// Takes from the shared limit what a body of `bytes` needs beyond its share so far.
     pub(super) fn hold(&self, share: &mut Share, bytes: usize) -> Result<(), Status> {
         let held = share.bytes.as_ref();
         let held = held.map_or(0, OwnedSemaphorePermit::num_permits);

@@ -92,7 +92,7 @@ pub(super) fn refuse(status: &Status, call: &RequestContext) -> Response<Respons
     response
 }
 
-/// Of the request of a call that is refused, so much is read, and waited for so long.
+/// Most bytes that are read of the request of a refused call, and how long they are waited for.
 const DISCARDED_MAX_BYTES: usize = 64 << 10;
 const DISCARDED_TIMEOUT: Duration = Duration::from_secs(1);
 

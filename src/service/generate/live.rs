@@ -24,7 +24,7 @@ use crate::{
     service::task_lease::TaskLease,
 };
 
-/// So many tips are under way at once: as many as a slow provider needs to keep the default pace.
+/// How many tips are generated at once: as many as a slow provider needs to keep the default pace.
 const AT_ONCE: usize = 4;
 /// Longer than the tip service takes for a tip, whatever happens.
 const TIP_LIMIT: Duration = Duration::from_mins(3);
@@ -35,7 +35,7 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Nobody waits longer for a provider.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// A message at least so often, so that a silent run cannot be taken for a dead one.
+/// Longest time between two messages, so that a run without progress is not taken for a dead one.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Has tips written one by one, as for callers who wait, and at a pace.

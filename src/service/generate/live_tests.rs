@@ -117,7 +117,7 @@ impl TipStreams for TipService {
     }
 }
 
-/// What a run over so many challenges tells, at 60 tips a minute.
+/// The progress of a run over `challenges`, at 60 tips a minute.
 async fn run(streams: &Arc<TipService>, challenges: u128) -> Vec<GenerateProgress> {
     let pace = TipsPerMinute::parse(60).unwrap();
     let plan = GeneratePlan {

@@ -6,7 +6,7 @@ use std::{
 
 use crate::domain::{ChallengeId, Spent};
 
-/// So many failures are named in a summary.
+/// How many failures a summary names.
 const NAMED_FAILURES: usize = 100;
 
 /// How far a run is.

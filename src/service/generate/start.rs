@@ -17,7 +17,7 @@ use crate::{
 
 /// The name of the task that one run in the fleet has.
 const TASK: &str = "generate tips";
-/// So many questions for kept tips are under way at once.
+/// How many reads of kept tips run at once.
 const LOOKUPS_AT_ONCE: usize = 8;
 
 /// What a run tells.

@@ -19,9 +19,9 @@ use crate::support::redis;
 const TEXT: &str = "Say hello.";
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// An unwell provider is not called, and one call finds out whether it is well again.
+/// A provider whose circuit breaker is open is not called; then one call finds out whether it works again.
 #[tokio::test(start_paused = true)]
-async fn an_unwell_provider_is_left_alone_and_then_asked_once() {
+async fn a_provider_with_an_open_breaker_is_left_alone_and_then_asked_once() {
     let ill = [(); 5].map(|()| failing("", FailureKind::Overloaded));
     let writer = Writer::new("a", ill.into_iter().chain([gated(&[TEXT])]));
     let alone = Alone::new(&[&writer]);

@@ -88,7 +88,7 @@ async fn another_key_ends_the_pause_of_the_provider_whose_key_it_is_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_does_not_make_an_unwell_provider_well() {
+async fn another_key_does_not_close_the_breaker_of_a_failing_provider() {
     let ill = [(); 5].map(|()| failing("", FailureKind::Overloaded));
     let writer = Writer::new("a", ill.into_iter().chain([spoken(&[TEXT], PAUSE)]));
     let alone = Alone::new(&[&writer]);
