@@ -1,4 +1,4 @@
-//! The tips of this replica, put together.
+//! Builds the tip service of this replica.
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -42,7 +42,7 @@ impl Auditor {
         }
     }
 
-    /// Checks one entry. Tells whether it was as it should be; true also when it cannot be told.
+    /// Checks one entry. Returns whether it equals the database; true also if that cannot be found out.
     pub(super) async fn check_one(&self) -> bool {
         let loader = &self.catalog.loader;
         let (stats, invalidation) = (&loader.stats, &loader.invalidation);

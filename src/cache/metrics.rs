@@ -1,4 +1,4 @@
-//! What the caches tell Prometheus.
+//! Metrics of the caches.
 use super::{CachedCatalog, InvalidationState};
 use crate::telemetry::Page;
 

@@ -87,7 +87,7 @@ impl NearCache {
         self.entries.capacity()
     }
 
-    /// Drops everything, and tells how many entries that were.
+    /// Drops all entries, and returns their number.
     pub(super) fn clear(&self) -> usize {
         let count = self.entries.len();
         self.entries.clear();
@@ -96,7 +96,7 @@ impl NearCache {
         count
     }
 
-    /// Drops the entries of those keys, and tells how many there were.
+    /// Drops the entries of these keys, and returns their number.
     pub(super) fn remove(&self, is_meant: impl Fn(&ReadKey) -> bool) -> usize {
         let count = AtomicUsize::new(0);
         self.entries.retain(|key, _| {

@@ -1,4 +1,4 @@
-//! What the caches of this replica did, counted for the metrics page and for `GetCacheStatus`.
+//! Counts what the caches of this replica do, for the metrics page and for `GetCacheStatus`.
 use std::{
     sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,

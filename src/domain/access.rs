@@ -1,4 +1,4 @@
-//! Who calls, what they may do, and how often.
+//! Principals, their roles and their call rates, and the port that authenticates callers.
 use std::{
     fmt,
     net::IpAddr,
@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use thiserror::Error;
 
-/// What somebody may do. Each role may do what those before it may.
+/// The role of a principal. Each role may do what the roles before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Reads the catalog, and has tips streamed.

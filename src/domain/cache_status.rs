@@ -1,4 +1,4 @@
-//! How the caches of a replica do, and the port that tells it.
+//! The status of a replica's caches, and the port that reports it.
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ pub enum CacheMode {
     DatabaseLost,
 }
 
-/// How the caches of one replica do. Counts are since its start.
+/// The status of one replica's caches. Counts are since its start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CacheStatus {
     /// When this was so.

@@ -4,7 +4,7 @@ use super::{ChallengeId, Difficulty, FieldViolation, FieldViolations, challenge_
 /// The fields that editors may write. A test compares the drafts with this list.
 pub const CHALLENGE_FIELDS: [&str; 5] = ["difficulty", "title", "description", "points", "tips"];
 
-/// A challenge as somebody proposes it: nothing is checked yet.
+/// A proposed challenge: nothing is checked yet.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ChallengeDraft {
     /// A UUID.
@@ -66,7 +66,7 @@ impl ChallengeDraft {
     }
 }
 
-/// Some fields of a challenge as somebody would have them: nothing is checked yet.
+/// Proposed values of some fields of a challenge: nothing is checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeDraft {
     /// As [`ChallengeDraft::difficulty`]; `None` leaves it.

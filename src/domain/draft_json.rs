@@ -1,4 +1,4 @@
-//! A challenge of a JSON file, read so that all that is wrong is told by its field.
+//! Reads a challenge of a JSON file, and reports every problem with its field.
 use std::fmt;
 
 use serde::{

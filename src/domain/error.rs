@@ -91,7 +91,7 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
-    /// Somebody else in the fleet is at it.
+    /// The task runs already, here or on another replica.
     #[error("{} under way already", chore(*.0))]
     UnderWay(FleetTask),
     /// No provider is set up that could write tips, and none will be by itself.
@@ -100,7 +100,7 @@ pub enum Error {
          and start the server again"
     )]
     NoTipsProvider,
-    /// Nobody can answer right now.
+    /// A dependency or the server itself cannot answer now.
     #[error("{}", unavailable(*.why))]
     Unavailable {
         /// What is missing.

@@ -1,4 +1,4 @@
-//! What is wrong with a request, field by field.
+//! Collects the violations of a request, field by field.
 use std::{collections::HashMap, fmt};
 
 use super::{ChallengeId, Version};

@@ -17,7 +17,7 @@ impl fmt::Display for ReplicaId {
     }
 }
 
-/// What a replica tells of itself.
+/// What a replica reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaReport {
     /// Names it.

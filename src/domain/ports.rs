@@ -69,7 +69,7 @@ pub struct Change {
     pub hard: bool,
 }
 
-/// What a poll tells the fleet beside its question.
+/// What a poll reports to the fleet while it reads changes.
 #[derive(Clone, Copy, Debug)]
 pub enum Tell<'a> {
     /// Nothing.
@@ -106,7 +106,7 @@ pub struct FeedPage {
     /// Whether the replica that asked stood in the registry before, and would for half a
     /// minute more if it told nothing.
     pub registered: bool,
-    /// Whether somebody waits for the fleet to apply one of the changes.
+    /// Whether an invalidation waits until the fleet has applied one of the changes.
     pub is_awaited: bool,
     /// Whether others were writing when commits were numbered last: they may commit unannounced.
     pub others_write: bool,
@@ -126,13 +126,13 @@ pub struct FleetPlace {
 /// What the poll of one replica found, for the others: then they need not poll for it themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// The last commit that is told of.
+    /// The last commit of the announcement.
     pub head: Version,
-    /// All that happened between this commit and `head` is told.
+    /// The announcement has every change after this commit, up to `head`.
     pub after_seq: u64,
     /// What happened.
     pub changes: Vec<Change>,
-    /// Whether somebody waits for the fleet to apply one of the changes.
+    /// Whether an invalidation waits until the fleet has applied one of the changes.
     pub is_awaited: bool,
 }
 

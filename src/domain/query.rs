@@ -1,4 +1,4 @@
-//! Which challenges a list has, in which order, and the page that comes of it.
+//! The query for a list of challenges: its filters, its order, and its pages.
 use std::fmt;
 
 use super::{Challenge, ChallengeId, Difficulty};

@@ -1,4 +1,4 @@
-//! The flags as the hot path asks for them: without a lock.
+//! The flags in force, which the hot path reads without a lock.
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use ring::digest::{Context, SHA256};

@@ -1,4 +1,4 @@
-//! What an answer can depend on.
+//! Tags: what a commit can touch and an answer can depend on.
 use std::{fmt, str::FromStr};
 
 use super::{ChallengeId, Difficulty};

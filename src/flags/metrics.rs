@@ -1,4 +1,4 @@
-//! What flags and settings tell Prometheus.
+//! Metrics of flags and settings.
 use super::FlagSnapshot;
 use crate::{
     domain::{ActiveControls, Evaluation, RuntimeControl},

@@ -1,10 +1,10 @@
-//! What is wrong with an answer, in words of our own.
+//! The error of a provider's response. Its text repeats nothing that the provider sent.
 use crate::domain::{FailureKind, Usage, WriteFailure};
 
 /// The longest detail, in bytes: what [`WriteFailure::detail`] promises.
 const DETAIL_BYTES: usize = 200;
 
-/// What is wrong with an answer, before it is known whose it was and what it cost.
+/// Why a response cannot be used, before its provider and its cost are known.
 ///
 /// The detail is made of our own words and of numbers: a provider may repeat a key, the prompt or
 /// the tip in its messages, and a parser may repeat what it read.

@@ -1,4 +1,4 @@
-//! An HTTP answer that is no success.
+//! Turns an HTTP response other than success into the error of an attempt.
 use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};

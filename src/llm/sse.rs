@@ -1,4 +1,4 @@
-//! The events of an answer: server-sent events, or JSON that is no stream.
+//! Reads the events of a provider's response: server-sent events, or one JSON document.
 use std::{future::ready, time::Duration};
 
 use bytes::{Bytes, BytesMut};

@@ -1,4 +1,4 @@
-//! Leaves out what a model thinks before it answers.
+//! Removes a model's thinking from its text.
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},

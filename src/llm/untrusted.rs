@@ -1,4 +1,4 @@
-//! Makes text of others fit for a prompt.
+//! Sanitizes and delimits text that other people wrote, for a prompt.
 use std::fmt::Write;
 
 use ring::digest;

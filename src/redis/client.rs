@@ -1,4 +1,4 @@
-//! What cache and tips send to Redis, with a time limit for each command and breakers in front.
+//! Sends the commands of cache and tips to Redis, with a time limit for each and circuit breakers in front.
 use std::{sync::Arc, time::Duration};
 
 use bb8_redis::{

@@ -1,4 +1,4 @@
-//! What the errors of Redis' client mean to us.
+//! Classifies the errors of the Redis client.
 use bb8_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
 
 const PROBLEM_MAX_CHARS: usize = 200;

@@ -1,4 +1,4 @@
-//! Messages of Redis channels, on one connection for the whole process.
+//! Receives the messages of Redis channels, on one connection for the whole process.
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},

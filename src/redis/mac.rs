@@ -1,4 +1,4 @@
-//! Codes that only holders of a key can make, for what lies where others can write too.
+//! Message authentication codes for entries in Redis, where other programs can write too.
 
 use highway::{HighwayHash, HighwayHasher, Key};
 use ring::hmac;

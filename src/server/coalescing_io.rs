@@ -1,4 +1,4 @@
-//! A socket whose writes leave together.
+//! Gathers the writes of a connection, and sends them together.
 use std::{
     io::{self, ErrorKind, IoSlice},
     mem,

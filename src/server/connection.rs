@@ -1,4 +1,4 @@
-//! One HTTP/2 connection, from its first byte to its last.
+//! Serves one HTTP/2 connection, from its first byte to its last.
 use std::{
     convert::Infallible,
     error::Error,
@@ -154,7 +154,7 @@ pub(super) async fn serve<S: Served>(
     Box::pin(serve_http2(secured.stream, service, calls, context)).await
 }
 
-/// Tells a client that speaks TLS that nobody here does: by an answer that is none in TLS, as its library then says.
+/// Answers a TLS client in plain text, because this listener has no TLS: the client's library then says so.
 async fn answer_in_plain_text(mut stream: TcpStream) -> io::Result<()> {
     const ANSWER: &[u8] =
         b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";

@@ -1,4 +1,4 @@
-//! The other end of a connection.
+//! The peer of a connection: its address, and its certificate.
 use std::net::SocketAddr;
 
 use rustls::pki_types::CertificateDer;

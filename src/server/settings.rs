@@ -4,7 +4,7 @@ use std::time::Duration;
 /// Bounds of listening and leaving.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// More connections are only for probes, and to tell others that there is no room.
+    /// Connections beyond this number serve health checks, and refuse other calls.
     pub max_connections: usize,
     /// A connection must speak within this time.
     pub handshake_timeout: Duration,

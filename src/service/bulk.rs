@@ -1,4 +1,4 @@
-//! Imports and exports: many challenges in one call.
+//! Use cases that import and export many challenges in one call.
 use std::time::{Duration, Instant};
 
 use futures_util::{Stream, stream};

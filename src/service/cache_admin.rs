@@ -1,4 +1,4 @@
-//! Invalidations with proof, and the status of the caches.
+//! Use cases for operators of the caches: invalidation with proof, and status.
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};

@@ -1,4 +1,4 @@
-//! Edits of single challenges, and their history.
+//! Use cases that edit single challenges, and read their history.
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -21,7 +21,7 @@ pub struct EditService {
     pub(super) long: Arc<Semaphore>,
 }
 
-/// What became of an edit, as callers are told.
+/// The result of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EditOutcome {
     /// The challenge as it is now, and the name of what is shown of it; `None` where it is gone.

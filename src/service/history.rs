@@ -1,4 +1,4 @@
-//! Pruning of the history, by one replica at a time.
+//! Prunes the history, on one replica at a time.
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};

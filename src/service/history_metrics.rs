@@ -1,4 +1,4 @@
-//! What the pruning of the history tells operators.
+//! Metrics of the pruning of the history.
 use std::{
     error::Error as StdError,
     fmt::Display,

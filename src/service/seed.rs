@@ -1,4 +1,4 @@
-//! Adding challenges to a catalog that lacks them.
+//! Adds challenges to a catalog that lacks them.
 use std::collections::HashMap;
 
 use serde_json::Value;

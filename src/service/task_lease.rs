@@ -1,4 +1,4 @@
-//! The right to do what only one replica does at a time.
+//! A lease for a task that only one replica runs at a time.
 use std::{
     sync::{
         Arc,

@@ -1,4 +1,4 @@
-//! Tips for callers.
+//! Use cases that stream tips to callers.
 use std::{
     net::IpAddr,
     sync::Arc,

@@ -1,4 +1,4 @@
-//! Filling the caches beforehand.
+//! Warms the caches: loads queries before callers ask for them.
 use std::{
     collections::VecDeque,
     sync::Arc,

@@ -4,13 +4,12 @@ use std::{
     time::Duration,
 };
 
-/// Where a histogram parts its values, and what they are told in.
+/// The bounds of a histogram's buckets, and the unit of its metrics.
 #[derive(Debug)]
 pub struct Buckets {
     /// The largest value of each bucket, ascending; one more bucket has what is larger.
     bounds: &'static [u64],
-    /// How many of the recorded unit make one of the unit that is told: 1e9 for nanoseconds that
-    /// are told in seconds.
+    /// How many recorded units make one unit of the metrics page: 1e9 for nanoseconds that are shown in seconds.
     per_unit: f64,
     /// Which bucket a value lies in.
     bucket_of: fn(&'static [u64], u64) -> usize,
@@ -52,7 +51,7 @@ impl Buckets {
         bucket_of: |_, value| eighth_of(value),
     };
 
-    /// Ascending bounds, and how many of the recorded unit make one of the unit that is told.
+    /// Ascending bounds, and how many recorded units make one unit of the metrics page.
     #[must_use]
     pub const fn new(bounds: &'static [u64], per_unit: f64) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What each caller may ask for, and all that come from one address.
+//! Limits the tip streams of each caller, and those of all callers at one address.
 use std::{
     collections::HashMap,
     net::IpAddr,

@@ -1,4 +1,4 @@
-//! Has one tip written by the providers: attempt by attempt, until one ends well or no more may be made.
+//! Generates one tip: makes attempts at providers until one succeeds or no further attempt is allowed.
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;

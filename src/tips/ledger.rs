@@ -1,4 +1,4 @@
-//! What one replica spent of a day's budget, what it may spend, and the last known totals of the other replicas.
+//! One replica's totals of a day's budget (spent, reserved and granted), and the last known totals of the other replicas.
 use std::{
     collections::BTreeMap,
     fmt,

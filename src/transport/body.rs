@@ -1,4 +1,4 @@
-//! The body of a response, and what becomes of it on the way out: bounds of streams, and counting of calls.
+//! The body of a response: ends streams at their limits, and counts calls when they end.
 use std::{
     future::pending,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -221,7 +221,7 @@ impl StreamBody {
         })
     }
 
-    /// Lets go of all that the messages hold, and tells how it ended.
+    /// Drops all that the messages hold, and returns the trailers for `status`.
     fn end(&mut self, status: &Status) -> HeaderMap {
         self.messages = stream::empty().boxed();
         let mut trailers = HeaderMap::new();

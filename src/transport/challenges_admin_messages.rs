@@ -1,4 +1,4 @@
-//! Challenges and their history in the words of the editing contract, and back.
+//! Converts challenges and their history to messages of `ChallengesAdmin`, and back.
 use prost_types::FieldMask;
 
 use super::convert::{etag_text, same_variants, timestamp};

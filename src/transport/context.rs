@@ -1,4 +1,4 @@
-//! What belongs to one call beside its message: correlation id, deadline, peer, principal.
+//! The context of a call: correlation id, deadline, peer, principal.
 use std::{
     net::IpAddr,
     sync::{Arc, OnceLock},
@@ -64,7 +64,7 @@ impl RequestContext {
         }
     }
 
-    /// What the caller is told when the head of its call cannot be read.
+    /// The status for a call whose head cannot be read.
     pub(super) fn unreadable(&self) -> Option<Status> {
         let violation = FieldViolation::new(TIMEOUT.as_str(), self.bad_timeout?);
         Some(self.refused(&Error::Invalid(vec![violation])))
@@ -96,12 +96,12 @@ impl RequestContext {
         answer.instrument(self.span()).await
     }
 
-    /// As it came, or what the caller is told of its error.
+    /// The answer, or the status for its error.
     pub(super) fn result<T>(&self, answer: Result<T, Error>) -> Result<T, Status> {
         answer.map_err(|error| self.refused(&error))
     }
 
-    /// What the caller is told of `error`.
+    /// The status for `error`.
     pub(super) fn refused(&self, error: &Error) -> Status {
         to_status(error, self.request_id())
     }

@@ -1,5 +1,5 @@
-//! What operators decide by rows while the service runs: the services `challenges.admin.v1.FeatureFlags` and
-//! `challenges.admin.v1.RuntimeSettings`, which differ in their messages only.
+//! The services `challenges.admin.v1.FeatureFlags` and `challenges.admin.v1.RuntimeSettings`, by which operators change rows
+//! while the service runs. They differ in their messages only.
 use async_trait::async_trait;
 use http::HeaderMap;
 use tonic::{Request, Response, Status};

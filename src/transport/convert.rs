@@ -1,4 +1,4 @@
-//! Values of the domain as messages of the contract, and back.
+//! Converts values of the domain to messages of the contract, and back.
 use std::time::Duration;
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Where every call comes in: its context, its method, its metrics.
+//! The entry of every call: makes its context, finds its method, checks access, and counts it.
 use std::{
     convert::Infallible, future::ready, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
     time::Duration,
@@ -34,7 +34,7 @@ use super::{
     unary::{in_time, refuse, refuse_unread, unary},
 };
 
-/// What one call may ask of this server.
+/// Limits of calls.
 #[derive(Clone, Debug)]
 pub struct EdgeSettings {
     /// A call that names no deadline gets this one; none gets more.
@@ -47,7 +47,7 @@ pub struct EdgeSettings {
     pub max_streams: usize,
 }
 
-/// What a listener offers of the methods.
+/// The methods that a listener offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
     /// All of them.

@@ -1,4 +1,4 @@
-//! The encoded bodies that caches hold.
+//! Encodes the bodies that caches hold.
 use bytes::Bytes;
 use prost::Message;
 use prost_types::FileDescriptorSet;

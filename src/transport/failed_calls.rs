@@ -1,4 +1,4 @@
-//! What the log has of calls that failed: enough of them to find the cause, not each of a flood.
+//! Logs calls that failed: enough of them to find the cause, not each of a flood.
 use std::error::Error as _;
 
 use crate::{

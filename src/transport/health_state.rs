@@ -1,4 +1,4 @@
-//! What this replica says of its health, name by name.
+//! The health status of this replica, name by name.
 //!
 //! All names are one value of a `watch` channel: whoever watches keeps a cursor, and is told how its name stands
 //! when it asks, not what it missed. Statements that change nothing wake nobody.
@@ -175,7 +175,7 @@ impl Statuses {
         self.is_final
     }
 
-    /// Tells whether that is another status than before.
+    /// Returns whether the status changed.
     fn say(&mut self, name: String, status: ServingStatus) -> bool {
         !self.is_final && self.by_name.insert(name, status) != Some(status)
     }

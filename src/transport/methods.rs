@@ -18,11 +18,11 @@ pub(super) struct Method {
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Whoever reaches this server: probes bring no credentials.
+    /// Every caller: probes bring no credentials.
     Everybody,
     /// As the server's operators set it for reflection.
     Reflection,
-    /// Whoever has this role.
+    /// Callers with this role or a higher one.
     Role(Role),
 }
 

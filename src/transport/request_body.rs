@@ -1,4 +1,4 @@
-//! Reading requests, within one budget for all of them.
+//! Reads request bodies, within limits that all requests share.
 //!
 //! A small body that arrived with its headers costs nothing. One that must be awaited holds a slot until it is
 //! complete; a large one holds bytes of a shared budget until the call ends. So callers that begin bodies and do

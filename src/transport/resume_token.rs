@@ -1,4 +1,4 @@
-//! Tokens by which a caller goes on with a stream of a tip.
+//! Tokens with which a caller resumes the stream of a tip.
 use crate::domain::{Epoch, ResumePoint, TipKey};
 
 const VERSION: u8 = 1;

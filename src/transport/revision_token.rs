@@ -1,4 +1,4 @@
-//! Tokens that lead through the history, made as those of lists are.
+//! Page tokens of the history, made like those of lists.
 use uuid::Uuid;
 
 use super::page_token::PageTokens;

@@ -1,4 +1,4 @@
-//! How the calls of this replica went: counted when they end, however they end.
+//! Counts calls by method and code when they end, however they end.
 use std::{ops::Deref, sync::Arc, time::Instant};
 
 use tonic::Code;

@@ -254,7 +254,7 @@ pub(super) fn not_authenticated(error: CredentialError) -> Status {
     Status::with_error_details(Code::Unauthenticated, error.to_string(), info(reason, []))
 }
 
-/// Whoever calls is known, and may not call this.
+/// The caller's role does not allow the method.
 pub(super) fn role_missing(principal: &Principal, needed: Role, method: &Method) -> Status {
     let (has, method) = (principal.role, method.label());
     let details = info(
@@ -265,7 +265,7 @@ pub(super) fn role_missing(principal: &Principal, needed: Role, method: &Method)
     Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
-/// Whoever calls did so too often.
+/// The caller's rate allows no further call now.
 pub(super) fn call_rate(pause: Duration) -> Status {
     // Whoever floods must not come back at one time either.
     let pause = pause

@@ -1,4 +1,4 @@
-//! Streams of messages: read one request, send messages as they are made.
+//! Server streams: reads one request, and sends messages as they are made.
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};

@@ -1,4 +1,4 @@
-//! What happens in a stream of tips, as messages.
+//! Converts the events of a tip stream to messages.
 use super::{
     convert::{duration, same_variants, timestamp},
     resume_token,

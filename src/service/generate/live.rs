@@ -1,4 +1,4 @@
-//! A run that has tips written one by one, at a pace.
+//! Runs a plan: generates its tips one by one, at a pace.
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,

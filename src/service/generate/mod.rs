@@ -1,4 +1,4 @@
-//! Tips of many challenges, written beforehand.
+//! Generates the tips of many challenges beforehand.
 mod live;
 #[cfg(test)]
 mod live_tests;

@@ -1,4 +1,4 @@
-//! Which tips a run has written: of which challenges, how, and how many it begins in a minute.
+//! The plan of a run: of which challenges it generates tips, how, and how many it starts in a minute.
 use std::{collections::HashMap, time::Duration};
 
 use futures_util::stream::{self, Stream};
@@ -25,7 +25,7 @@ pub struct GeneratePlan {
     pub refresh: bool,
     /// How fast.
     pub pace: TipsPerMinute,
-    /// Only tell what would be done.
+    /// Count what would be done, and generate nothing.
     pub validate_only: bool,
     /// The most that may be spent, in millionths of a US dollar; `None` for the daily budget alone.
     pub budget_micro_usd: Option<u64>,

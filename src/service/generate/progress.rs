@@ -1,4 +1,4 @@
-//! What a run tells of itself.
+//! The progress and the summary of a run.
 use std::{
     borrow::Cow,
     time::{Duration, Instant},

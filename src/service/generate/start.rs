@@ -93,7 +93,7 @@ impl GenerateTipsService {
         costs.try_fold(0_u64, |sum, cost| Some(sum.saturating_add(cost?)))
     }
 
-    /// Only tells what would be done.
+    /// Counts what would be done, and generates nothing.
     async fn count(
         self,
         subjects: Vec<TipSubject>,

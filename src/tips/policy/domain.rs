@@ -1,4 +1,4 @@
-//! Domains within a text, which programs that show it may turn into links.
+//! Detects domains in a text, which programs that show it may turn into links.
 
 /// Longest domain; see RFC 1035, section 2.3.4.
 const LONGEST: usize = 253;

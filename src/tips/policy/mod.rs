@@ -1,4 +1,4 @@
-//! What a tip must not hold, and the one shape that its white space has.
+//! The content policy: what a tip must not contain, and the normal form of its white space.
 mod check;
 mod domain;
 mod phone;
