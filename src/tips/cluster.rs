@@ -169,7 +169,7 @@ impl ClusterTip {
     pub(super) async fn join(&self, floor: Epoch) -> Option<JoinOutcome> {
         for _ in 0..3 {
             match self.try_join(floor).await? {
-                JoinAttempt::Joined(role) => return Some(role),
+                JoinAttempt::Joined(outcome) => return Some(outcome),
                 // Another program's entry would be found again and again.
                 JoinAttempt::ForeignEntry(name) => {
                     let name = self.redis_keys.one(name);

@@ -1,6 +1,6 @@
 -- Stores a replica's totals of a day's spending, and grants it more.
 -- KEYS     the day: a hash of replica to its totals (version, settled, taken, granted), and `lacked`: when totals were last found missing
--- ARGV     replica; its totals, of which taken is at most granted; how much more it needs, 0 for no request;
+-- ARGV     replica; its totals: it takes no more than it was granted; how much more it needs, 0 for no request;
 --          the limit, -1 for none; how many replicas there may be; then other replicas, each with the totals that this one knows of it
 -- Returns  {granted, other replica, its totals, ...}; granted is -1 if Redis has totals of this replica with the same or a higher version
 local function numbers(text)
