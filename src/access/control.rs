@@ -1,7 +1,7 @@
 //! Authenticates credentials by the access file in force.
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -46,8 +46,6 @@ pub struct AccessControl {
     /// By the principal's name and what it may do in a minute.
     rates: Cache<(String, u32), Arc<CallRate>>,
     tasks: TaskTracker,
-    /// Ends the fetching of keys for the rules in force.
-    fetching: Mutex<CancellationToken>,
     stop: CancellationToken,
     metrics: AccessMetrics,
 }
@@ -71,11 +69,10 @@ impl AccessControl {
         jwt_crypto::install();
         let control = Self {
             clock,
-            rules: RwLock::new(Arc::new(InForce::of(AccessRules::default(), &[]))),
+            rules: RwLock::new(Arc::new(InForce::of(AccessRules::default(), Vec::new()))),
             generation: AtomicU64::new(0),
             rates: Cache::new(RATES_MAX),
             tasks,
-            fetching: Mutex::default(),
             stop,
             metrics: AccessMetrics::default(),
         };
@@ -85,17 +82,30 @@ impl AccessControl {
 
     /// Replaces the rules in force. Issuers that stay keep their keys.
     pub fn renew(&self, rules: AccessRules) {
-        let in_force = Arc::new(InForce::of(rules, &self.in_force().issuers));
-        let fetching = self.stop.child_token();
-        for issuer in &in_force.issuers {
-            let fetch = Arc::clone(issuer).keep_fresh();
-            self.tasks
-                .spawn(fetching.clone().run_until_cancelled_owned(fetch));
+        let before = self.in_force();
+        let issuers = rules.issuers.iter();
+        let issuers = issuers
+            .map(|rule| {
+                let same = before.issuers.iter().find(|keys| keys.rule == *rule);
+                same.map_or_else(|| self.begin_fetching(rule), Arc::clone)
+            })
+            .collect();
+        let in_force = Arc::new(InForce::of(rules, issuers));
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&in_force);
+        for keys in &before.issuers {
+            let mut kept = in_force.issuers.iter();
+            if !kept.any(|kept| Arc::ptr_eq(kept, keys)) {
+                keys.stop();
+            }
         }
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = in_force;
-        let mut before = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *before, fetching).cancel();
         self.generation.fetch_add(1, Relaxed);
+    }
+
+    fn begin_fetching(&self, rule: &Arc<IssuerRule>) -> Arc<IssuerKeys> {
+        let keys = IssuerKeys::new(Arc::clone(rule), self.stop.child_token());
+        let keys = Arc::new(keys);
+        self.tasks.spawn(Arc::clone(&keys).keep_fresh());
+        keys
     }
 
     /// Writes the metrics.
@@ -229,14 +239,10 @@ impl AccessControl {
 }
 
 impl InForce {
-    fn of(rules: AccessRules, before: &[Arc<IssuerKeys>]) -> Self {
-        let keys = |rule: &Arc<IssuerRule>| {
-            let same = before.iter().find(|keys| keys.rule == *rule);
-            same.map_or_else(|| Arc::new(IssuerKeys::new(Arc::clone(rule))), Arc::clone)
-        };
+    fn of(rules: AccessRules, issuers: Vec<Arc<IssuerKeys>>) -> Self {
         Self {
-            issuers: rules.issuers.iter().map(keys).collect(),
             rules,
+            issuers,
             verified: Cache::new(VERIFIED_MAX),
         }
     }

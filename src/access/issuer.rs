@@ -1,11 +1,9 @@
 //! Tokens of an issuer: their signatures, claims and times, and the keys that verify them.
 //!
-//! Keys are fetched when they are needed first, again for a token with an unknown key, and before they are a
-//! day old; at most once a minute, whatever comes. Keys stay when fetching others fails.
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+//! Keys are fetched at the start, again for a token with an unknown key, and before they are a day old; at most
+//! once a minute, whatever comes. Keys stay when fetching others fails. One task fetches them: a caller only asks
+//! for it and waits, so a fetch goes on when the caller's deadline is over.
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{
     DecodingKey, TokenData, Validation, decode, decode_header,
@@ -13,7 +11,11 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
 use serde_json::{Map, Value};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{fetch, file::IssuerRule};
 use crate::{
@@ -34,24 +36,44 @@ pub(super) type Claims = Map<String, Value>;
 /// One issuer, and its keys.
 pub(super) struct IssuerKeys {
     pub(super) rule: Arc<IssuerRule>,
-    keys: Mutex<Option<Arc<JwkSet>>>,
-    /// When keys were asked for last, whatever came of it. Held while they are being fetched.
-    fetched: AsyncMutex<Option<Instant>>,
+    state: watch::Sender<KeyState>,
+    /// Ends the fetching of keys.
+    stop: CancellationToken,
     outage: FailureLog,
     pub(super) fetches: Counter,
     pub(super) failures: Counter,
 }
 
+/// The keys that are known, and what becomes of others.
+struct KeyState {
+    keys: Option<Arc<JwkSet>>,
+    /// When keys were fetched last, whatever came of it.
+    fetched_at: Option<Instant>,
+    /// A fetch is asked for, or under way.
+    is_fetching: bool,
+}
+
 impl IssuerKeys {
-    pub(super) fn new(rule: Arc<IssuerRule>) -> Self {
+    /// Without keys until [`Self::keep_fresh`] has fetched some. `stop` ends that, and the waiting for it.
+    pub(super) fn new(rule: Arc<IssuerRule>, stop: CancellationToken) -> Self {
+        let state = KeyState {
+            keys: None,
+            fetched_at: None,
+            is_fetching: true,
+        };
         Self {
             rule,
-            keys: Mutex::default(),
-            fetched: AsyncMutex::default(),
+            state: watch::Sender::new(state),
+            stop,
             outage: FailureLog::default(),
             fetches: Counter::default(),
             failures: Counter::default(),
         }
+    }
+
+    /// Fetches no more keys; who waits for some waits no longer.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
     }
 
     /// The claims of `token`, if it is one of this issuer's for us that is valid now.
@@ -65,7 +87,7 @@ impl IssuerKeys {
         }
         let kid = header.kid.as_deref();
         if self.known_key(kid).is_none() {
-            self.fetch_if_due().await;
+            self.wait_for_fetch().await;
         }
         let missing = || match self.known() {
             Some(_) => CredentialError::Invalid("is signed by a key that its issuer does not have"),
@@ -102,8 +124,7 @@ impl IssuerKeys {
     }
 
     fn known(&self) -> Option<Arc<JwkSet>> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.clone()
+        self.state.borrow().keys.clone()
     }
 
     /// The key of this id; where tokens name none, the one that there is.
@@ -116,16 +137,47 @@ impl IssuerKeys {
         }
     }
 
-    /// Fetches keys, unless that was done a moment ago. Callers who come meanwhile wait for that fetch.
-    async fn fetch_if_due(&self) {
-        let mut fetched = self.fetched.lock().await;
-        if fetched.is_some_and(|at| at.elapsed() < FETCH_PAUSE) {
-            return;
-        }
-        *fetched = Some(Instant::now());
+    /// Asks for a fetch, unless one was made a moment ago, and waits until it has ended. Who comes meanwhile waits
+    /// for the same fetch. Dropping this ends the waiting only.
+    async fn wait_for_fetch(&self) {
+        self.state.send_if_modified(|state| {
+            let last = state.fetched_at;
+            let is_due = last.is_none_or(|at| at.elapsed() >= FETCH_PAUSE);
+            let is_asked = is_due && !state.is_fetching;
+            state.is_fetching |= is_asked;
+            is_asked
+        });
+        let mut fetch = self.state.subscribe();
+        let ended = fetch.wait_for(|state| !state.is_fetching);
+        drop(self.stop.run_until_cancelled(ended).await);
+    }
+
+    /// Fetches keys at once, when a caller asks, when they are old, and after a fetch that failed; until it is
+    /// stopped.
+    pub(super) async fn keep_fresh(self: Arc<Self>) {
+        let mut asked = self.state.subscribe();
+        let fetching = async {
+            loop {
+                self.fetch().await;
+                let pause = if self.outage.is_failing() {
+                    FETCH_PAUSE
+                } else {
+                    KEYS_OLD
+                };
+                drop(timeout(pause, asked.wait_for(|state| state.is_fetching)).await);
+            }
+        };
+        self.stop.run_until_cancelled(fetching).await;
+    }
+
+    async fn fetch(&self) {
+        self.state.send_modify(|state| {
+            state.is_fetching = true;
+            state.fetched_at = Some(Instant::now());
+        });
         self.fetches.add(1);
         let issuer = &self.rule.url;
-        match fetch::keys(Arc::clone(&self.rule)).await {
+        let fetched = match fetch::keys(Arc::clone(&self.rule)).await {
             Ok(keys) => {
                 if let Some(Failing { failures, lasted }) = self.outage.worked() {
                     tracing::info!(
@@ -135,8 +187,7 @@ impl IssuerKeys {
                         "an issuer's keys are fetched again"
                     );
                 }
-                let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-                *known = Some(Arc::new(keys));
+                Some(Arc::new(keys))
             }
             Err(problem) => {
                 self.failures.add(1);
@@ -149,21 +200,15 @@ impl IssuerKeys {
                         "an issuer's keys cannot be fetched; the keys that are known still count"
                     );
                 }
+                None
             }
-        }
-    }
-
-    /// Fetches keys that are old, and those that are not there yet; forever.
-    pub(super) async fn keep_fresh(self: Arc<Self>) {
-        loop {
-            self.fetch_if_due().await;
-            let pause = if self.outage.is_failing() || self.known().is_none() {
-                FETCH_PAUSE
-            } else {
-                KEYS_OLD
-            };
-            tokio::time::sleep(pause).await;
-        }
+        };
+        self.state.send_modify(|state| {
+            state.is_fetching = false;
+            if fetched.is_some() {
+                state.keys = fetched;
+            }
+        });
     }
 }
 

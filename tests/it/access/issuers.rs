@@ -1,6 +1,14 @@
 //! Tokens of issuers: which are good, what the others get, and what becomes of an issuer in trouble.
+use std::{sync::Arc, time::Duration};
+
+use challenges_catalog::{
+    access::{AccessControl, AccessRules},
+    domain::{Authenticator, Clock, Credentials, UnixMicros},
+};
 use ring::hmac;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt;
 
@@ -173,6 +181,45 @@ async fn a_new_key_of_an_issuer_is_fetched_and_unknown_keys_fetch_once_a_minute(
     // Whoever has a known key is not held up by it.
     let good = issuer.token(&issuer.claims(SUBJECT, AUDIENCE));
     assert_eq!(told(&channel, &good).await.0, Code::Ok);
+}
+
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> UnixMicros {
+        UnixMicros(i64::try_from(now_seconds()).unwrap() * 1_000_000)
+    }
+}
+
+#[tokio::test]
+async fn callers_with_short_deadlines_end_no_fetch() {
+    let issuer = Issuer::start().await;
+    let rules = AccessRules::parse(&entry(&issuer)).unwrap();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let control = AccessControl::new(rules, Arc::new(Now), tasks, stop);
+    let asked = async || {
+        let header = format!("Bearer {}", issuer.token(&issuer.claims(SUBJECT, AUDIENCE)));
+        let credentials = Credentials {
+            authorization: Some(header.as_bytes()),
+            certificate: None,
+            address: None,
+        };
+        control.authenticate(credentials).await.map(|_| ())
+    };
+    assert_eq!(asked().await, Ok(()));
+    assert_eq!(issuer.fetches(), 1);
+
+    issuer.rotate("second");
+    issuer.behave(Manner::Slow);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    for _ in 0..3 {
+        let in_time = timeout(Duration::from_millis(20), asked()).await;
+        assert!(in_time.is_err(), "{in_time:?}");
+    }
+    assert_eq!(asked().await, Ok(()), "the new key is known");
+    assert_eq!(issuer.fetches(), 2);
 }
 
 #[tokio::test]

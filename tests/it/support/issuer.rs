@@ -27,6 +27,8 @@ pub enum Manner {
     Well,
     /// With an error of its own.
     Broken,
+    /// With its keys, a while after they were asked for.
+    Slow,
     /// Not at all.
     Silent,
     /// With the address of somebody else.
@@ -161,9 +163,14 @@ async fn answer(
         shared.fetches.fetch_add(1, SeqCst);
     }
     let manner = *shared.manner.lock().unwrap();
+    if is_keys && manner == Manner::Slow {
+        sleep(Duration::from_millis(300)).await;
+    }
     let text = match manner {
-        Manner::Well if is_keys => keys(&shared).to_string(),
-        Manner::Well => json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string(),
+        Manner::Well | Manner::Slow if is_keys => keys(&shared).to_string(),
+        Manner::Well | Manner::Slow => {
+            json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string()
+        }
         Manner::Silent => {
             sleep(Duration::from_mins(10)).await;
             String::new()
@@ -179,7 +186,7 @@ async fn answer(
             let elsewhere = format!("{url}/elsewhere").parse().unwrap();
             response.headers_mut().insert(LOCATION, elsewhere);
         }
-        Manner::Well | Manner::Silent | Manner::Huge => {}
+        Manner::Well | Manner::Slow | Manner::Silent | Manner::Huge => {}
     }
     Ok(response)
 }
