@@ -1,5 +1,5 @@
 //! Builds the read-through cache and its connection to Redis.
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
@@ -16,7 +16,9 @@ use crate::{
         AnswerEncoder, CacheStatusSource, CatalogReader, ChallengeRepository, ChangeFeed, FleetKey,
         ReplicaId, Switches,
     },
-    redis::{NodeSource, RedisNodes, RedisServers, acl_rules},
+    redis::{
+        ClientIdentity, LoginSource, RedisLogin, RedisNodes, RedisServers, RedisTls, acl_rules,
+    },
     repository::Datastore,
     transport::encode_status,
 };
@@ -102,7 +104,7 @@ impl Caches {
 ///
 /// # Errors
 ///
-/// When the file of certificates cannot be read.
+/// When a file for TLS cannot be used.
 fn redis_servers(
     config: &RedisConfig,
     database: &DatabaseUrl,
@@ -114,29 +116,56 @@ fn redis_servers(
         tracing::warn!("REDIS_URL is not used: a SQLite catalog belongs to one process");
         return Ok(None);
     }
-    let tls_ca = config.tls_ca.as_ref().map(|path| {
-        let text = read_text(path).map(String::into_bytes);
-        text.map_err(|problem| format!("REDIS_TLS_CA: {problem}"))
+    let login = RedisLogin {
+        nodes: nodes(url),
+        tls: redis_tls(config)?,
+    };
+    let (config, at_start) = (config.clone(), login.nodes.clone());
+    let read = move || match written_login(&config, &at_start) {
+        Ok(login) => Some(login),
+        Err(problem) => {
+            tracing::warn!(
+                component = "redis",
+                problem,
+                "a file with the log-in cannot be used; the log-in stays as it was"
+            );
+            None
+        }
+    };
+    let source = LoginSource(Arc::new(read));
+    Ok(Some(RedisServers::new(login, Some(source))))
+}
+
+/// What is in the files by now; `at_start` are the servers where their URL is in no file.
+fn written_login(config: &RedisConfig, at_start: &RedisNodes) -> Result<RedisLogin, String> {
+    let nodes = match &config.url_file {
+        None => at_start.clone(),
+        Some(file) => {
+            let url =
+                RedisUrl::read(file).map_err(|problem| format!("REDIS_URL_FILE: {problem}"))?;
+            nodes(&url)
+        }
+    };
+    let tls = redis_tls(config)?;
+    Ok(RedisLogin { nodes, tls })
+}
+
+fn redis_tls(config: &RedisConfig) -> Result<RedisTls, String> {
+    let read =
+        |name: &str, path: &Path| read_text(path).map_err(|problem| format!("{name}: {problem}"));
+    let authorities = config.tls_ca.as_deref();
+    let authorities = authorities.map(|path| read("REDIS_TLS_CA", path));
+    let identity = config.tls_cert.as_deref().zip(config.tls_key.as_deref());
+    let identity = identity.map(|(certificates, key)| {
+        let certificates = read("REDIS_TLS_CERT", certificates)?;
+        let key = read("REDIS_TLS_KEY", key)?;
+        let identity = ClientIdentity::new(certificates, key.into());
+        identity.map_err(|problem| format!("REDIS_TLS_CERT and REDIS_TLS_KEY: {problem}"))
     });
-    let source = config.url_file.clone().map(|file| {
-        let read = move || match RedisUrl::read(&file) {
-            Ok(url) => Some(nodes(&url)),
-            Err(problem) => {
-                tracing::warn!(
-                    component = "redis",
-                    problem,
-                    "REDIS_URL_FILE cannot be read; the login stays as it was"
-                );
-                None
-            }
-        };
-        NodeSource(Arc::new(read))
-    });
-    Ok(Some(RedisServers::new(
-        nodes(url),
-        tls_ca.transpose()?,
-        source,
-    )))
+    Ok(RedisTls {
+        authorities: authorities.transpose()?,
+        identity: identity.transpose()?,
+    })
 }
 
 fn nodes(url: &RedisUrl) -> RedisNodes {

@@ -13,14 +13,19 @@ use super::{
 
 /// Notes what is wrong with the listeners together.
 pub(super) fn check(reader: &mut Reader<'_>) {
-    check_pairs(reader);
+    let needs = [
+        [&TLS_CERT, &TLS_KEY],
+        [&TLS_KEY, &TLS_CERT],
+        [&TLS_CLIENT_CA, &TLS_CERT],
+    ];
+    refuse_halves(reader, &needs);
     check_client_auth(reader);
     check_reach(reader);
     check_distinct(reader);
 }
 
 /// False as well for a value that cannot be read: that was noted already.
-fn is_set(reader: &Reader<'_>, setting: &Setting) -> bool {
+pub(super) fn is_set(reader: &Reader<'_>, setting: &Setting) -> bool {
     let path = reader.value::<Option<PathBuf>>(setting);
     path.flatten().is_some()
 }
@@ -29,14 +34,9 @@ fn address(reader: &Reader<'_>, setting: &Setting) -> Option<SocketAddr> {
     reader.value::<Option<SocketAddr>>(setting).flatten()
 }
 
-/// Refuses half of what TLS needs.
-fn check_pairs(reader: &mut Reader<'_>) {
-    let needs = [
-        (&TLS_CERT, &TLS_KEY),
-        (&TLS_KEY, &TLS_CERT),
-        (&TLS_CLIENT_CA, &TLS_CERT),
-    ];
-    for (setting, other) in needs {
+/// Refuses each setting that is there without the one that it needs.
+pub(super) fn refuse_halves(reader: &mut Reader<'_>, needs: &[[&Setting; 2]]) {
+    for [setting, other] in needs {
         if is_set(reader, setting) && !is_set(reader, other) {
             reader.refuse(setting, format!("needs {} as well", other.key()));
         }

@@ -1,5 +1,5 @@
 //! All settings in force, or all that is wrong with them: flags over environment over file over default.
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use super::{
     DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file, listeners,
@@ -10,7 +10,8 @@ use super::{
     settings::{
         AUTO_MIGRATE, AccessConfig, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN,
         DatabaseConfig, FEED_POLL_INTERVAL, GRPC_ADDR, LogConfig, MAX_STALENESS, REDIS_TLS_CA,
-        REDIS_URL, RedisConfig, RowsConfig, SHUTDOWN_DELAY, ServerConfig, TipsConfig, all,
+        REDIS_TLS_CERT, REDIS_TLS_KEY, REDIS_URL, RedisConfig, RowsConfig, SHUTDOWN_DELAY,
+        ServerConfig, TipsConfig, all,
     },
     text::is_loopback,
     value::Value,
@@ -161,13 +162,6 @@ fn check_together(reader: &mut Reader<'_>) {
         let problem = format!("db_pool_min ({min}) is more than db_pool_max ({max})");
         reader.refuse(setting, problem);
     }
-    let redis = pair::<Option<PathBuf>, Option<RedisUrl>>(reader, [&REDIS_TLS_CA, &REDIS_URL]);
-    if let Some((Some(_), Some(url))) = redis
-        && !url.is_tls()
-    {
-        let problem = "is of no use: REDIS_URL is not one for TLS (rediss://…)";
-        reader.refuse(&REDIS_TLS_CA, problem);
-    }
     let times = pair::<Duration, Duration>(reader, [&FEED_POLL_INTERVAL, &MAX_STALENESS]);
     if let Some((poll, staleness)) = times
         && poll * 2 >= staleness
@@ -179,7 +173,22 @@ fn check_together(reader: &mut Reader<'_>) {
         let problem = format!("must be less than half of max_staleness ({staleness}), not {poll}");
         reader.refuse(&FEED_POLL_INTERVAL, problem);
     }
+    check_redis_tls(reader);
     listeners::check(reader);
+}
+
+/// Refuses what TLS to Redis would need without TLS, and half of a certificate and its key.
+fn check_redis_tls(reader: &mut Reader<'_>) {
+    let url = reader.value::<Option<RedisUrl>>(&REDIS_URL).flatten();
+    let is_plain = url.is_some_and(|url| !url.is_tls());
+    for setting in [&REDIS_TLS_CA, &REDIS_TLS_CERT, &REDIS_TLS_KEY] {
+        if is_plain && listeners::is_set(reader, setting) {
+            let problem = "is of no use: REDIS_URL is not one for TLS (rediss://…)";
+            reader.refuse(setting, problem);
+        }
+    }
+    let pair = [&REDIS_TLS_CERT, &REDIS_TLS_KEY];
+    listeners::refuse_halves(reader, &[pair, [pair[1], pair[0]]]);
 }
 
 fn pair<A: Value, B: Value>(reader: &Reader<'_>, [one, other]: [&Setting; 2]) -> Option<(A, B)> {

@@ -155,6 +155,11 @@ settings! {
         /// The authorities that may certify Redis, instead of those that the machine trusts
         REDIS_TLS_CA tls_ca: Option<PathBuf> = text("FILE", "a PEM file").env("REDIS_TLS_CA")
             .checked(is_certificates);
+        /// The certificate to show to Redis, and those that lead to its authority
+        REDIS_TLS_CERT tls_cert: Option<PathBuf> = text("FILE", "a PEM file")
+            .env("REDIS_TLS_CERT").checked(is_certificates);
+        /// The key of that certificate
+        REDIS_TLS_KEY tls_key: Option<PathBuf> = text("FILE", "a PEM file").env("REDIS_TLS_KEY");
         /// How long one Redis command may take before the call goes on without it
         REDIS_TIMEOUT timeout: Duration = duration(1, 5 * SECOND).or("50ms");
         /// How many connections to Redis, though no more than cores; each carries many calls at

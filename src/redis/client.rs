@@ -100,9 +100,9 @@ impl RedisClient {
         let manager = Manager::open(servers, settings.timeout).map_err(|_| {
             "REDIS_URL: is not an address of Redis, or REDIS_TLS_CA has no certificates".to_owned()
         })?;
-        let is_cluster = servers.is_cluster();
-        let breakers =
-            |access| BreakerSet::new(access, settings.name, servers.address(), is_cluster);
+        let login = servers.login();
+        let is_cluster = login.is_cluster();
+        let breakers = |access| BreakerSet::new(access, settings.name, login.address(), is_cluster);
         let shared = SharedClient {
             pool: ConnectionPool::new(manager, settings.connections, settings.timeout),
             reads: breakers(RedisAccess::Read),
@@ -362,6 +362,9 @@ impl SharedClient {
         };
         if answer.is_none() {
             self.failures.add(1);
+            if self.is_cluster {
+                self.pool.renew_login();
+            }
         }
         admitted
             .breakers

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     errors::problem_of,
-    servers::{Primary, RedisServers, Topology},
+    servers::{Primary, RedisLogin, RedisServers, Topology},
 };
 use crate::telemetry::{Failing, FailureLog};
 
@@ -90,16 +90,17 @@ impl Listener {
     /// Keeps a connection, and the subscriptions on it, as long as it is polled.
     pub async fn run(&self) {
         loop {
-            let ended = match self.servers.topology() {
-                Ok(Topology::Primary(primary)) => self.on_server(&primary).await,
-                Ok(Topology::Cluster(cluster)) => self.on_cluster(*cluster).await,
+            let login = self.servers.login();
+            let ended = match login.topology() {
+                Ok(Topology::Primary(primary)) => self.on_server(&login, &primary).await,
+                Ok(Topology::Cluster(cluster)) => self.on_cluster(&login, *cluster).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = &ended {
                 self.servers.renew_after(error);
             }
             if let Some(Failing { failures, lasted }) = self.outage.failed() {
-                let address = self.servers.address();
+                let address = login.address();
                 let problem = match ended {
                     Ok(()) => "the connection was closed".to_owned(),
                     Err(error) => problem_of(&error),
@@ -128,9 +129,9 @@ impl Listener {
         }
     }
 
-    async fn on_server(&self, primary: &Primary) -> RedisResult<()> {
+    async fn on_server(&self, login: &RedisLogin, primary: &Primary) -> RedisResult<()> {
         let client = primary.client().await?;
-        let connect = self.servers.connect_timeout(self.timeout);
+        let connect = login.connect_timeout(self.timeout);
         let connection = within(connect, client.get_async_pubsub()).await?;
         let (mut sink, mut stream) = connection.split();
         let mut subscribed = Vec::new();
@@ -173,14 +174,18 @@ impl Listener {
 
     /// The cluster's connection finds the shard of each channel, and subscribes again when it
     /// had to reconnect.
-    async fn on_cluster(&self, cluster: ClusterClientBuilder) -> RedisResult<()> {
+    async fn on_cluster(
+        &self,
+        login: &Arc<RedisLogin>,
+        cluster: ClusterClientBuilder,
+    ) -> RedisResult<()> {
         let channels = Arc::clone(&self.channels);
         let deliver = move |push: PushInfo| {
             channels.deliver_push(push);
             Ok::<(), SendError>(())
         };
         let client = cluster
-            .connection_timeout(self.servers.connect_timeout(self.timeout))
+            .connection_timeout(login.connect_timeout(self.timeout))
             .response_timeout(self.timeout)
             .use_protocol(ProtocolVersion::RESP3)
             .push_sender(deliver)
@@ -188,7 +193,8 @@ impl Listener {
             .build()?;
         let mut connection: ClusterConnection = client.get_async_connection().await?;
         let mut subscribed: Vec<String> = Vec::new();
-        loop {
+        // It connects to its nodes again by itself, with the log-in that it began with.
+        while Arc::ptr_eq(login, &self.servers.login()) {
             let (more, less) = self.channels.difference(&subscribed);
             for name in more {
                 connection.ssubscribe(&name).await?;
@@ -201,6 +207,7 @@ impl Listener {
             self.log_recovery();
             let _ = timeout(CHECK, self.channels.changed.notified()).await;
         }
+        Ok(())
     }
 }
 

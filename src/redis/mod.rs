@@ -13,6 +13,7 @@ mod pool;
 mod script;
 mod servers;
 mod slots;
+mod tls;
 
 pub use acl::acl_rules;
 pub use client::{RedisClient, RedisClientSettings, RedisClientState};
@@ -20,5 +21,6 @@ pub use listener::{Channel, Listener};
 pub use mac::MacKey;
 pub use metrics::collect;
 pub use script::{Script, first_word};
-pub use servers::{NodeSource, RedisNodes, RedisServers};
+pub use servers::{LoginSource, RedisLogin, RedisNodes, RedisServers};
 pub use slots::SlotRange;
+pub use tls::{ClientIdentity, RedisTls};

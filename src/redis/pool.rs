@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{
     errors::problem_of,
-    servers::{Primary, RedisServers, Topology},
+    servers::{Primary, RedisLogin, RedisServers, Topology},
 };
 
 /// Opens connections for the pool, to one server or to a cluster.
@@ -29,8 +29,8 @@ use super::{
 pub(super) struct Manager {
     servers: RedisServers,
     timeout: Duration,
-    /// Renewed credentials apply to all clones.
-    target: Arc<Mutex<ConnectTarget>>,
+    /// Shared by all clones, with the log-in that it was made of.
+    target: Arc<Mutex<(Arc<RedisLogin>, ConnectTarget)>>,
 }
 
 #[derive(Clone)]
@@ -51,6 +51,7 @@ pub(super) struct Connection {
     raw: RawConnection,
     broken: Arc<AtomicBool>,
     opened_at: Instant,
+    login: Arc<RedisLogin>,
 }
 
 impl Manager {
@@ -60,32 +61,32 @@ impl Manager {
     ///
     /// When the URL is not one. The error does not repeat it.
     pub(super) fn open(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
+        let login = servers.login();
+        let target = ConnectTarget::of(&login, timeout)?;
         Ok(Self {
             servers: servers.clone(),
             timeout,
-            target: Arc::new(Mutex::new(ConnectTarget::of(servers, timeout)?)),
+            target: Arc::new(Mutex::new((login, target))),
         })
     }
 
-    fn target(&self) -> ConnectTarget {
-        let target = self.target.lock();
-        target.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// After `error`: if a log-in was refused, the next attempt uses the credentials now in the file.
-    fn renew_after(&self, error: &RedisError) {
-        if self.servers.renew_after(error)
-            && let Ok(renewed) = ConnectTarget::of(&self.servers, self.timeout)
+    /// What the log-in in force leads to.
+    fn target(&self) -> (Arc<RedisLogin>, ConnectTarget) {
+        let login = self.servers.login();
+        let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&target.0, &login)
+            && let Ok(renewed) = ConnectTarget::of(&login, self.timeout)
         {
-            *self.target.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+            *target = (login, renewed);
         }
+        target.clone()
     }
 }
 
 impl ConnectTarget {
-    fn of(servers: &RedisServers, timeout: Duration) -> RedisResult<Self> {
-        let connect = servers.connect_timeout(timeout);
-        let primary = match servers.topology()? {
+    fn of(login: &RedisLogin, timeout: Duration) -> RedisResult<Self> {
+        let connect = login.connect_timeout(timeout);
+        let primary = match login.topology()? {
             Topology::Primary(primary) => primary,
             Topology::Cluster(cluster) => {
                 let cluster = cluster
@@ -120,6 +121,7 @@ impl ConnectTarget {
 /// Connections that many tasks use at once: their commands travel together, which is what makes it fast. Each is
 /// taken from `bb8` once and used until it breaks.
 pub(super) struct ConnectionPool {
+    servers: RedisServers,
     pool: bb8::Pool<Manager>,
     /// One more connection, for probes only.
     probe: bb8::Pool<Manager>,
@@ -151,6 +153,7 @@ impl ConnectionPool {
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
         let connections = connections.min(cores);
         let last_error = LastConnectError::default();
+        let servers = manager.servers.clone();
         let pool = |connections, manager| {
             bb8::Pool::builder()
                 .error_sink(Box::new(last_error.clone()))
@@ -162,6 +165,7 @@ impl ConnectionPool {
                 .build_unchecked(manager)
         };
         Self {
+            servers,
             pool: pool(connections, manager.clone()),
             probe: pool(1, manager),
             open: (0..connections).map(|_| Mutex::default()).collect(),
@@ -195,6 +199,20 @@ impl ConnectionPool {
             *lock(slot) = Some(connection.clone());
         }
         Ok(connection)
+    }
+
+    /// After a failure in a cluster: looks for another log-in, and takes connections with an old one out of use. They
+    /// connect to their nodes again by themselves, and never say that a log-in was refused.
+    pub(super) fn renew_login(&self) {
+        self.servers.renew();
+        let login = self.servers.login();
+        for slot in &self.open {
+            if let Some(connection) = &*lock(slot)
+                && !Arc::ptr_eq(&connection.login, &login)
+            {
+                connection.broken.store(true, Relaxed);
+            }
+        }
     }
 
     /// The connection that only probes use.
@@ -258,14 +276,16 @@ impl bb8::ManageConnection for Manager {
     type Error = RedisError;
 
     async fn connect(&self) -> RedisResult<Connection> {
-        let connected = self.target().connect().await;
+        let (login, target) = self.target();
+        let connected = target.connect().await;
         if let Err(error) = &connected {
-            self.renew_after(error);
+            self.servers.renew_after(error);
         }
         Ok(Connection {
             raw: connected?,
             broken: Arc::default(),
             opened_at: Instant::now(),
+            login,
         })
     }
 

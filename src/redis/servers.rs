@@ -2,36 +2,48 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bb8_redis::redis::{
     Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, RedisResult,
-    TlsCertificates, TlsMode,
+    TlsMode,
     cluster::{ClusterClient, ClusterClientBuilder},
     io::tcp::TcpSettings,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use secrecy::{ExposeSecret, SecretString};
 
-/// Where Redis is, and whom it must be certified by. A clone is another hand on the same.
+use super::tls::RedisTls;
+
+/// Where Redis is and how to log in there, by the settings in force. A clone is another hand on the same.
 #[derive(Clone, Debug)]
-pub struct RedisServers(Arc<ServerList>);
+pub struct RedisServers(Arc<CurrentLogin>);
 
 #[derive(Debug)]
-struct ServerList {
-    nodes: Mutex<RedisNodes>,
-    tls_ca: Option<Vec<u8>>,
-    source: Option<NodeSource>,
+struct CurrentLogin {
+    login: Mutex<Arc<RedisLogin>>,
+    source: Option<LoginSource>,
+    /// When the source was read last.
+    read_at: Mutex<Option<Instant>>,
 }
 
-/// Gives the servers as they are written down by now; `None` when they cannot be read.
-#[derive(Clone)]
-pub struct NodeSource(pub Arc<dyn Fn() -> Option<RedisNodes> + Send + Sync>);
+/// Where Redis is, and what it takes to be let in.
+#[derive(Clone, Debug)]
+pub struct RedisLogin {
+    /// The servers, with the credentials that they take.
+    pub nodes: RedisNodes,
+    /// For addresses with TLS.
+    pub tls: RedisTls,
+}
 
-impl fmt::Debug for NodeSource {
+/// Gives what is written down by now; `None` when it cannot be read.
+#[derive(Clone)]
+pub struct LoginSource(pub Arc<dyn Fn() -> Option<RedisLogin> + Send + Sync>);
+
+impl fmt::Debug for LoginSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NodeSource")
+        f.write_str("LoginSource")
     }
 }
 
@@ -55,12 +67,15 @@ pub enum RedisNodes {
 
 impl From<RedisNodes> for RedisServers {
     fn from(nodes: RedisNodes) -> Self {
-        Self::new(nodes, None, None)
+        let tls = RedisTls::default();
+        Self::new(RedisLogin { nodes, tls }, None)
     }
 }
 
 /// Names, sentinels, handshakes and certificates take their time.
 const CONNECT: Duration = Duration::from_secs(1);
+/// Between two readings of the files.
+const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// A way to one server.
 #[derive(Clone)]
@@ -106,36 +121,66 @@ pub(super) enum Topology {
 }
 
 impl RedisServers {
-    /// `tls_ca` are the certificates of the authorities that are trusted, in PEM; `None` for those of the machine.
     /// `source` is read again when a log-in is refused.
     #[must_use]
-    pub fn new(nodes: RedisNodes, tls_ca: Option<Vec<u8>>, source: Option<NodeSource>) -> Self {
-        Self(Arc::new(ServerList {
-            nodes: Mutex::new(nodes),
-            tls_ca,
+    pub fn new(login: RedisLogin, source: Option<LoginSource>) -> Self {
+        Self(Arc::new(CurrentLogin {
+            login: Mutex::new(Arc::new(login)),
             source,
+            read_at: Mutex::default(),
         }))
     }
 
-    fn nodes(&self) -> RedisNodes {
-        let nodes = self.0.nodes.lock();
-        nodes.unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is in force; another value after it was renewed.
+    pub(super) fn login(&self) -> Arc<RedisLogin> {
+        let login = self.0.login.lock();
+        Arc::clone(&login.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// After `error`: if a log-in was refused, takes the credentials now in the file. Tells whether they may have
-    /// changed. Other servers need a restart.
-    pub(super) fn renew_after(&self, error: &RedisError) -> bool {
+    /// After connecting failed: if that may be for the log-in, takes the one that is written down by now.
+    pub(super) fn renew_after(&self, error: &RedisError) {
+        if self.login().may_be_refused(error) {
+            self.renew();
+        }
+    }
+
+    /// Takes the log-in that is written down by now, unless that was read a moment ago. Other servers need a restart.
+    pub(super) fn renew(&self) {
+        let Some(source) = &self.0.source else {
+            return;
+        };
+        let mut read_at = self
+            .0
+            .read_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if read_at.is_some_and(|at| at.elapsed() < READ_PAUSE) {
+            return;
+        }
+        *read_at = Some(Instant::now());
+        let before = self.login();
+        let renewed = (source.0)().filter(|renewed| {
+            renewed.address() == before.address() && !renewed.is_same_as(&before)
+        });
+        if let Some(renewed) = renewed {
+            *self.0.login.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(renewed);
+        }
+    }
+}
+
+impl RedisLogin {
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.nodes.secrets().eq(other.nodes.secrets()) && self.tls.is_same_as(&other.tls)
+    }
+
+    /// Whether `error` of connecting may mean that the servers do not take this log-in.
+    fn may_be_refused(&self, error: &RedisError) -> bool {
         let is_refusal = error.kind() == ErrorKind::AuthenticationFailed
             || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"));
-        let read = || self.0.source.as_ref().and_then(|source| (source.0)());
-        let Some(nodes) = is_refusal.then(read).flatten() else {
-            return false;
-        };
-        let is_same = address_of(&nodes) == self.address();
-        if is_same {
-            *self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
-        }
-        is_same
+        // Certificates that are not taken, on whichever side, end the connection; a cluster's client does not say why
+        // it has none.
+        let has_certificates = self.tls.authorities.is_some() || self.tls.identity.is_some();
+        is_refusal || self.is_cluster() || (has_certificates && error.is_io_error())
     }
 
     /// Reads the URLs; nothing is connected yet.
@@ -144,7 +189,7 @@ impl RedisServers {
     ///
     /// When one is no URL, or the certificates are none. The error repeats neither.
     pub(super) fn topology(&self) -> RedisResult<Topology> {
-        match &self.nodes() {
+        match &self.nodes {
             RedisNodes::Single(url) => {
                 let client = self.client(settled(url)?)?;
                 Ok(Topology::Primary(Primary::At(Box::new(client))))
@@ -152,7 +197,7 @@ impl RedisServers {
             RedisNodes::Cluster(urls) => {
                 let cluster = ClusterClient::builder(urls.iter().map(ExposeSecret::expose_secret));
                 let cluster = cluster.tcp_settings(tcp());
-                Ok(Topology::Cluster(Box::new(match self.certificates() {
+                Ok(Topology::Cluster(Box::new(match self.tls.certificates() {
                     Some(certificates) => cluster.certs(certificates),
                     None => cluster,
                 })))
@@ -174,7 +219,7 @@ impl RedisServers {
     }
 
     fn client(&self, info: ConnectionInfo) -> RedisResult<Client> {
-        match self.certificates() {
+        match self.tls.certificates() {
             Some(certificates) => Client::build_with_tls(info, certificates),
             None => Client::open(info),
         }
@@ -213,7 +258,7 @@ impl RedisServers {
         if is_tls(&server) {
             builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
         }
-        if let Some(certificates) = self.certificates() {
+        if let Some(certificates) = self.tls.certificates() {
             builder = builder
                 .set_client_to_sentinel_certificates(certificates.clone())
                 .set_client_to_redis_certificates(certificates);
@@ -221,24 +266,26 @@ impl RedisServers {
         builder.build()
     }
 
-    fn certificates(&self) -> Option<TlsCertificates> {
-        let root_cert = self.0.tls_ca.clone()?;
-        Some(TlsCertificates {
-            client_tls: None,
-            root_cert: Some(root_cert),
-        })
-    }
-
     /// Where the servers are, for the log: hosts and ports, and nothing secret.
     pub(super) fn address(&self) -> String {
-        address_of(&self.nodes())
+        let address = |url: &SecretString| {
+            settled(url).map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
+        };
+        let all = |urls: &[SecretString]| urls.iter().map(address).collect::<Vec<_>>().join(",");
+        match &self.nodes {
+            RedisNodes::Single(url) => address(url),
+            RedisNodes::Cluster(urls) => all(urls),
+            RedisNodes::Sentinel {
+                sentinels, service, ..
+            } => format!("{service} of {}", all(sentinels)),
+        }
     }
 
     /// How long connecting may take where a command may take `timeout`. Connections to one server are opened in the
     /// background, so no caller waits this long. A cluster's callers do wait, so its limit is `timeout` unless TLS
     /// is used.
     pub(super) fn connect_timeout(&self, timeout: Duration) -> Duration {
-        let is_plain_cluster = match &self.nodes() {
+        let is_plain_cluster = match &self.nodes {
             RedisNodes::Cluster(urls) => {
                 let mut infos = urls.iter().filter_map(|url| settled(url).ok());
                 !infos.any(|info| is_tls(&info))
@@ -253,21 +300,21 @@ impl RedisServers {
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.nodes(), RedisNodes::Cluster(_))
+        matches!(self.nodes, RedisNodes::Cluster(_))
     }
 }
 
-fn address_of(nodes: &RedisNodes) -> String {
-    let address = |url: &SecretString| {
-        settled(url).map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
-    };
-    let all = |urls: &[SecretString]| urls.iter().map(address).collect::<Vec<_>>().join(",");
-    match nodes {
-        RedisNodes::Single(url) => address(url),
-        RedisNodes::Cluster(urls) => all(urls),
-        RedisNodes::Sentinel {
-            sentinels, service, ..
-        } => format!("{service} of {}", all(sentinels)),
+impl RedisNodes {
+    /// The URLs.
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let (urls, server) = match self {
+            Self::Single(url) => (std::slice::from_ref(url), None),
+            Self::Cluster(urls) => (urls.as_slice(), None),
+            Self::Sentinel {
+                sentinels, server, ..
+            } => (sentinels.as_slice(), Some(server)),
+        };
+        urls.iter().chain(server).map(ExposeSecret::expose_secret)
     }
 }
 

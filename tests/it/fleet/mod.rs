@@ -5,6 +5,7 @@ pub mod postgres_gone;
 mod reads_fail;
 mod receipts;
 mod redis_bounds;
+pub mod redis_credentials;
 mod redis_gone;
 mod redis_kinds;
 mod redis_strangers;

@@ -23,17 +23,17 @@ use crate::{
 /// A password that is in no text of ours.
 const PASSWORD: &str = "sesame";
 /// Every read asks Redis.
-const NO_NEAR_CACHE: (&str, &str) = ("CATALOG_NEAR_CACHE", "false");
+pub const NO_NEAR_CACHE: (&str, &str) = ("CATALOG_NEAR_CACHE", "false");
 /// Long enough for a machine that has much else to do.
-const TIMEOUT: (&str, &str) = ("CATALOG_REDIS_TIMEOUT", "500ms");
+pub const TIMEOUT: (&str, &str) = ("CATALOG_REDIS_TIMEOUT", "500ms");
 
-async fn read(replica: &Replica, page_size: i32) {
+pub async fn read(replica: &Replica, page_size: i32) {
     list(replica, Difficulty::Advanced, page_size)
         .await
         .unwrap();
 }
 
-fn has(redis: &Redis, page_size: i32) -> bool {
+pub fn has(redis: &Redis, page_size: i32) -> bool {
     has_in(redis, 0, page_size)
 }
 
@@ -45,7 +45,7 @@ fn has_in(redis: &Redis, database: u8, page_size: i32) -> bool {
 }
 
 /// Reads until an entry of this size is in Redis.
-async fn comes_to(redis: &Redis, replica: &Replica, page_size: i32) {
+pub async fn comes_to(redis: &Redis, replica: &Replica, page_size: i32) {
     eventually("an entry is in Redis", PATIENCE, async || {
         read(replica, page_size).await;
         has(redis, page_size)

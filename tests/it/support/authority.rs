@@ -2,8 +2,8 @@
 use std::{fs, path::Path};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, SanType, date_time_ymd,
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -20,6 +20,9 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate of its issuer's own name for one that certifies itself.
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CommonName, "authority of a test");
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
@@ -37,6 +40,25 @@ impl Authority {
                 SanType::IpAddress([127, 0, 0, 1].into()),
             ];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        })
+    }
+
+    /// A certificate for a server on this machine that is a client of others like it.
+    pub fn peer(&self) -> Pair {
+        self.certify(|params| {
+            params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
+            params.extended_key_usages = vec![
+                ExtendedKeyUsagePurpose::ServerAuth,
+                ExtendedKeyUsagePurpose::ClientAuth,
+            ];
+        })
+    }
+
+    /// A certificate for a client of this common name.
+    pub fn user(&self, name: &str) -> Pair {
+        self.certify(|params| {
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         })
     }
 
@@ -78,10 +100,15 @@ impl Authority {
 impl Pair {
     /// Writes both into `folder`, as one would who replaces files: each in one step.
     pub fn write(&self, folder: &Path) {
-        for (name, text) in [("server.key", &self.key), ("server.pem", &self.certificate)] {
+        self.write_as(folder, "server");
+    }
+
+    /// As [`Pair::write`], as `<name>.pem` and `<name>.key`.
+    pub fn write_as(&self, folder: &Path, name: &str) {
+        for (end, text) in [("key", &self.key), ("pem", &self.certificate)] {
             let new = folder.join("new");
             fs::write(&new, text).unwrap();
-            fs::rename(&new, folder.join(name)).unwrap();
+            fs::rename(&new, folder.join(name).with_extension(end)).unwrap();
         }
     }
 

@@ -156,7 +156,7 @@ fn arguments(port: u16, programs: &Path, more: &[&str]) -> Vec<OsString> {
     args.into_iter().map(Into::into).collect()
 }
 
-fn initdb(programs: &Path, folder: &Path, user: Option<User>) {
+pub(super) fn initdb(programs: &Path, folder: &Path, user: Option<User>) {
     let args = [
         "--no-sync",
         "--no-instructions",
