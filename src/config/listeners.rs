@@ -62,7 +62,8 @@ fn check_client_auth(reader: &mut Reader<'_>) {
 }
 
 /// Refuses addresses that others reach without encryption and credentials, unless that is meant. Health is
-/// for everybody.
+/// for everybody. The operator pages have neither, and show no secret: a server that protects its calls may show
+/// them to its network.
 fn check_reach(reader: &mut Reader<'_>) {
     if reader.value(&INSECURE).unwrap_or(true) {
         return;
@@ -83,11 +84,12 @@ fn check_reach(reader: &mut Reader<'_>) {
             reader.refuse(setting, problem);
         }
     }
-    if let Some(addr) = address(reader, &OPS_ADDR).filter(|addr| !is_loopback(*addr)) {
+    let ops = address(reader, &OPS_ADDR);
+    if let Some(addr) = ops.filter(|addr| !is_protected && !is_loopback(*addr)) {
         let problem = format!(
-            "{addr} can be reached from other machines, and the operator pages are in plain text and \
-             need no credentials; use a loopback address such as 127.0.0.1:{}, or allow it with \
-             --insecure",
+            "{addr} can be reached from other machines, and so can the operator pages, in plain text; \
+             protect calls with --tls-cert, --tls-key and --access-file, use a loopback address such as \
+             127.0.0.1:{}, or allow it with --insecure",
             addr.port()
         );
         reader.refuse(&OPS_ADDR, problem);

@@ -216,6 +216,16 @@ fn warnings(config: &Config, environment: &EnvVars) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let server = &config.server;
+    if let Some(addr) = server
+        .ops_addr
+        .filter(|addr| !is_loopback(*addr) && !server.insecure)
+    {
+        warnings.push(format!(
+            "CATALOG_OPS_ADDR {addr} can be reached from other machines: metrics and settings, without \
+             passwords, are shown to whoever reaches it, in plain text"
+        ));
+    }
     if has_providers && !has_budget && !config.server.grpc_addr.ip().is_loopback() {
         warnings.push(
             "CATALOG_TIP_DAILY_BUDGET is not set: whoever reaches this server can have tips written for any amount"

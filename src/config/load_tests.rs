@@ -141,8 +141,25 @@ fn the_pages_for_operators_have_an_address_of_their_own() {
     let ops = |addr| ("CATALOG_OPS_ADDR", addr);
     let own = from_env(&[ops("127.0.0.1:9090")]).unwrap().config;
     assert_eq!(own.server.ops_addr, "127.0.0.1:9090".parse().ok());
-    let open = [ops("0.0.0.0:9090")];
-    assert!(problems(&open)[0].contains("--insecure"));
+    let open = ops("0.0.0.0:9090");
+    assert!(problems(&[open])[0].contains("--insecure"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("certificates.pem");
+    fs::write(&file, "-----BEGIN CERTIFICATE-----").unwrap();
+    let path = file.to_str().unwrap();
+    let protected = [
+        ("CATALOG_TLS_CERT", path),
+        ("CATALOG_TLS_KEY", path),
+        ("CATALOG_ACCESS_FILE", path),
+    ];
+    let refused = problems(&[open, protected[0], protected[1]]);
+    assert!(refused[0].contains("--access-file"), "{refused:?}");
+    let loaded = from_env(&[&protected[..], &[open]].concat()).unwrap();
+    let warning = loaded.warnings.iter();
+    assert_eq!(
+        warning.filter(|it| it.contains("CATALOG_OPS_ADDR")).count(),
+        1
+    );
     for addr in ["127.0.0.1:50051", "0.0.0.0:50051"] {
         let shared = problems(&[ops(addr), ("CATALOG_INSECURE", "true")]);
         assert!(shared[0].contains("use another port"), "{shared:?}");

@@ -346,7 +346,7 @@ settings! {
         /// Serves in plain text and without credentials on addresses that others can reach
         INSECURE insecure: bool = switch().or("false");
         /// Where /metrics and other pages for operators are served; not on grpc-addr, and to others
-        /// only with --insecure
+        /// only with tls-cert and access-file, or --insecure
         OPS_ADDR ops_addr: Option<SocketAddr> =
             text("ADDR", "IP:PORT or localhost:PORT; port 0 is any free one");
         /// Writes the address to FILE once the server answers
