@@ -32,4 +32,4 @@ pub use error::Error;
 pub use output_file::OutputFile;
 pub use reload::ReadSettings;
 pub use serve::serve;
-pub use startup_message::{Greet, Listening};
+pub use startup_message::{CallNeeds, Greet, Listening};

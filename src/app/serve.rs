@@ -67,7 +67,7 @@ pub async fn serve(
     }
     raise_limit(config.server.max_connections);
     let mut listeners = Listeners::bind(&config.server)?;
-    let listening = Listening::at(&listeners)?;
+    let listening = Listening::at(&listeners, &config.access)?;
     let addr = listening.grpc;
     let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
     let app = tokio::select! {

@@ -1,11 +1,11 @@
 //! What the server logs at its start, or prints in a terminal.
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
 use super::{error::Error, listeners::Listeners};
 use crate::{
-    config::{Config, ProviderConfig},
+    config::{AccessConfig, ClientAuth, Config, ProviderConfig},
     domain::PromptBook,
     llm::BundledPrompts,
 };
@@ -21,17 +21,44 @@ pub struct Listening {
     pub health: Option<SocketAddr>,
     /// The address of the operator pages, if it serves any.
     pub ops: Option<SocketAddr>,
+    /// What calls need.
+    pub needs: CallNeeds,
     /// The version of the prompts: a hash of their texts.
     pub prompts: String,
     /// The personas that tips are written as; the first is the default.
     pub personas: Vec<String>,
 }
 
+/// What calls need beside an address.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallNeeds {
+    /// They go over TLS.
+    pub tls: bool,
+    /// They need a certificate of the caller.
+    pub certificate: bool,
+    /// They need a token, unless the access file lets the caller in for another reason.
+    pub token: bool,
+}
+
+impl CallNeeds {
+    fn of(config: &AccessConfig) -> Self {
+        let certificate = match config.tls_client_auth {
+            ClientAuth::Required => true,
+            ClientAuth::None | ClientAuth::Request => false,
+        };
+        Self {
+            tls: config.tls_cert.is_some(),
+            certificate,
+            token: config.access_file.is_some() && !certificate,
+        }
+    }
+}
+
 /// Prints that the server is ready, in place of log lines.
 pub type Greet = Box<dyn FnOnce(&Listening) + Send>;
 
 impl Listening {
-    pub(super) fn at(listeners: &Listeners) -> Result<Self, Error> {
+    pub(super) fn at(listeners: &Listeners, config: &AccessConfig) -> Result<Self, Error> {
         let address = |listener: &Option<TcpListener>| {
             let address = listener.as_ref().map(TcpListener::local_addr);
             address.transpose()
@@ -43,9 +70,41 @@ impl Listening {
             admin: address(&listeners.admin)?,
             health: address(&listeners.health)?,
             ops: address(&listeners.ops)?,
+            needs: CallNeeds::of(config),
             prompts: book.prompt_version().to_owned(),
             personas: personas.collect(),
         })
+    }
+
+    /// The flags with which commands on this machine call the listener on `addr`. Names in capitals stand for files
+    /// that only the caller knows.
+    #[must_use]
+    pub fn flags(&self, addr: SocketAddr) -> String {
+        let addr = if addr.ip().is_unspecified() {
+            SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port())
+        } else {
+            addr
+        };
+        let CallNeeds {
+            tls,
+            certificate,
+            token,
+        } = self.needs;
+        let mut flags = if tls {
+            format!("--addr https://{addr} --tls-ca CA_FILE")
+        } else {
+            format!("--addr {addr}")
+        };
+        for (is_needed, more) in [
+            (
+                certificate,
+                " --client-cert CERT_FILE --client-key KEY_FILE",
+            ),
+            (token, " --token-file TOKEN_FILE"),
+        ] {
+            flags.push_str(if is_needed { more } else { "" });
+        }
+        flags
     }
 
     /// Logs the addresses, and how to stop and to inspect the server.
@@ -55,9 +114,11 @@ impl Listening {
             admin,
             health,
             ops,
+            needs: _,
             prompts,
             personas,
         } = self;
+        let flags = self.flags(admin.unwrap_or(*grpc));
         tracing::info!(
             addr = %grpc,
             admin_addr = admin.map(tracing::field::display),
@@ -66,7 +127,7 @@ impl Listening {
             prompts,
             personas = personas.join(","),
             stop = "SIGTERM, SIGINT or SIGQUIT; calls are finished first",
-            next = format!("challenges-catalog admin cache status --addr {}", admin.unwrap_or(*grpc)),
+            next = format!("challenges-catalog admin cache status {flags}"),
             "serving"
         );
     }

@@ -10,7 +10,6 @@ use crate::{
     config::{Config, DatabaseUrl, ProviderConfig},
 };
 
-/// Where clients look when nobody says where the server is.
 const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
 /// A challenge of the seeds.
 const SEEDED: &str = "7368dad2-43a3-4359-95c9-2405f700f00e";
@@ -50,21 +49,22 @@ impl Banner {
     pub(super) fn text(&self, listening: &Listening, width: usize) -> String {
         let facts = wrapped(&clean_lines(&self.facts(listening)), width);
         let program = clean(&self.program);
-        let addr = here(listening.grpc);
-        let at = if addr == DEFAULT_ADDR {
-            String::new()
-        } else {
-            format!(" --addr {addr}")
+        let (reads, admin) = (listening.grpc, listening.admin.unwrap_or(listening.grpc));
+        let at = |addr| match listening.flags(addr) {
+            // Where commands look when nobody says where the server is.
+            flags if flags == format!("--addr {DEFAULT_ADDR}") => String::new(),
+            flags => format!(" {flags}"),
         };
-        let other = if self.is_made {
-            format!("tips {SEEDED}")
+        let (at_other, other) = if self.is_made {
+            (at(reads), format!("tips {SEEDED}"))
         } else {
-            "admin cache status".to_owned()
+            (at(admin), "admin cache status".to_owned())
         };
+        let at = at(reads);
         format!(
             "{facts}\nNext, in another terminal:\n  \
              {program}{at} list --difficulty beginner\n  \
-             {program}{at} {other}"
+             {program}{at_other} {other}"
         )
     }
 
@@ -82,8 +82,11 @@ impl Banner {
             Some(addr) => format!("http://{addr}/metrics"),
             None => "off; --ops-addr serves them".to_owned(),
         };
+        let tls = if listening.needs.tls { " over TLS" } else { "" };
+        let admin = listening.admin;
+        let admin = admin.map_or_else(String::new, |addr| format!("\n  admin     {addr}{tls}"));
         format!(
-            "challenges-catalog {} serves gRPC on {}\n  \
+            "challenges-catalog {} serves gRPC on {}{tls}{admin}\n  \
              database  {}{made}\n  \
              redis     {redis}\n  \
              tips      {}\n  \
@@ -108,28 +111,32 @@ impl Banner {
     }
 }
 
-/// The address as this machine reaches it.
-fn here(addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() {
-        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port())
-    } else {
-        addr
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{EnvVars, Flags, load};
+    use crate::{
+        app::CallNeeds,
+        config::{EnvVars, Flags, load},
+    };
 
     fn banner(variables: &[(&str, &str)], grpc: &str) -> String {
+        banner_at(variables, grpc, None, CallNeeds::default())
+    }
+
+    fn banner_at(
+        variables: &[(&str, &str)],
+        grpc: &str,
+        admin: Option<&str>,
+        needs: CallNeeds,
+    ) -> String {
         let environment: EnvVars = variables.iter().copied().collect();
         let config = load(&Flags::new(), &environment).unwrap().config;
         let listening = Listening {
             grpc: grpc.parse().unwrap(),
-            admin: None,
+            admin: admin.map(|addr| addr.parse().unwrap()),
             health: None,
             ops: None,
+            needs,
             prompts: "e1".to_owned(),
             personas: vec!["connell".to_owned()],
         };
@@ -171,5 +178,38 @@ mod tests {
             assert!(words.join(" ").contains(part), "{part}: {text}");
         }
         assert!(!text.contains("S3CR3T"), "{text}");
+    }
+
+    #[test]
+    fn what_to_try_next_is_called_as_the_server_asks_for() {
+        let database = [("DATABASE_URL", "postgres://db/x")];
+        let of = |admin, needs| banner_at(&database, "127.0.0.1:50051", admin, needs);
+        let open = CallNeeds::default();
+        let admin = Some("10.0.0.1:7");
+        let text = of(admin, open);
+        assert!(text.contains("\n  admin     10.0.0.1:7\n"), "{text}");
+        assert!(text.ends_with(
+            "\n  bin/catalog list --difficulty beginner\n  \
+             bin/catalog --addr 10.0.0.1:7 admin cache status"
+        ));
+        let tls = CallNeeds { tls: true, ..open };
+        let token = CallNeeds { token: true, ..tls };
+        let text = of(admin, token);
+        assert!(text.contains(" on 127.0.0.1:50051 over TLS\n"), "{text}");
+        let more = "--tls-ca CA_FILE --token-file TOKEN_FILE";
+        assert!(text.ends_with(&format!(
+            "\n  bin/catalog --addr https://127.0.0.1:50051 {more} list --difficulty beginner\n  \
+             bin/catalog --addr https://10.0.0.1:7 {more} admin cache status"
+        )));
+        let certificate = CallNeeds {
+            certificate: true,
+            ..tls
+        };
+        let more = "--tls-ca CA_FILE --client-cert CERT_FILE --client-key KEY_FILE";
+        let text = of(None, certificate);
+        assert!(text.ends_with(&format!(
+            "{more} list --difficulty beginner\n  \
+             bin/catalog --addr https://127.0.0.1:50051 {more} admin cache status"
+        )));
     }
 }

@@ -150,7 +150,8 @@ pub(super) fn refused(status: &Status) -> Failure {
             Code::Unknown | Code::Cancelled | Code::Internal
         ) {
             failure = failure.with_line(format!(
-                "what listens there may be no gRPC server, or has just stopped; {ASK_WHERE}"
+                "what listens there may be no gRPC server, may want another certificate (--client-cert), or \
+                 has just stopped; {ASK_WHERE}"
             ));
         }
     }

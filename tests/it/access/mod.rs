@@ -1,4 +1,5 @@
 //! Who comes in: TLS, credentials, roles and listeners.
+mod commands;
 mod issuers;
 mod listeners;
 mod principals;

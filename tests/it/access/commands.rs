@@ -1,0 +1,91 @@
+//! The command line as callers of a protected server type it.
+use std::fs;
+
+use super::scene::{Files, token_entry};
+use crate::{
+    startup::ended::run,
+    support::{program::run_well, replica::Replica},
+};
+
+#[tokio::test]
+async fn a_server_that_asks_for_certificates_lets_in_who_shows_one() {
+    let files = Files::new();
+    let replica = Replica::start(&files.mutual_tls("required")).await;
+    let client = files.authority.client("gateway.example.org");
+    client.write_as(files.folder.path(), "client");
+    let addr = format!("https://localhost:{}", replica.addr().port());
+    let (ca, certificate, key) = (
+        files.path("ca.pem"),
+        files.path("client.pem"),
+        files.path("client.key"),
+    );
+    let flags = [
+        "--addr",
+        &addr,
+        "--tls-ca",
+        &ca,
+        "--client-cert",
+        &certificate,
+        "--client-key",
+        &key,
+    ];
+    let listed = run_well(&[&["list", "--all"], &flags[..]].concat(), &[]).await;
+    assert_eq!(listed.lines().count(), 18);
+    run_well(&[&flags[..], &["admin", "cache", "status"]].concat(), &[]).await;
+    assert_eq!(
+        run_well(&[&["health"], &flags[..]].concat(), &[]).await,
+        "SERVING\n"
+    );
+
+    let nobody = run(&[&["list"], &flags[..4]].concat(), &[]).await;
+    nobody.with(1, &["certificate"]);
+    let half = run(&[&["list"], &flags[..6]].concat(), &[]).await;
+    half.with(2, &["--client-cert", "client_key"]);
+    let stranger = Files::new();
+    let other = stranger.authority.client("gateway.example.org");
+    other.write_as(files.folder.path(), "client");
+    let refused = run(&[&["list"], &flags[..]].concat(), &[]).await;
+    refused.with(1, &["certificate"]);
+}
+
+#[tokio::test]
+async fn a_new_token_gets_in_once_its_lines_are_in_the_access_file() {
+    let files = Files::new();
+    let made = |arguments: &'static [&'static str]| async move {
+        let made = run(&[&["admin", "token", "new"], arguments].concat(), &[]).await;
+        made.with(0, &[]);
+        made
+    };
+    let shop = made(&["shop"]).await;
+    let ops = made(&["ops", "--role", "operator", "--on-behalf"]).await;
+    // As with `2>>access.toml`: what was there stays.
+    let before = token_entry("old", "old", "viewer", "");
+    let mut settings = files.tls();
+    settings.push(files.access(&format!("{before}{}{}", shop.err, ops.err)));
+    let replica = Replica::start(&settings).await;
+    let call = async |token: &str, arguments: &[&str]| {
+        let file = files.path("token");
+        fs::write(&file, token).unwrap();
+        let environment = [
+            (
+                "CATALOG_ADDR",
+                format!("https://localhost:{}", replica.addr().port()),
+            ),
+            ("CATALOG_TLS_CA", files.path("ca.pem")),
+            ("CATALOG_TOKEN_FILE", file),
+        ];
+        run(arguments, &environment).await
+    };
+    let status = ["admin", "cache", "status"];
+    for token in [&shop.out, &ops.out] {
+        call(token, &["list"]).await.with(0, &[]);
+    }
+    call(&ops.out, &status).await.with(0, &[]);
+    let viewer = call(&shop.out, &status).await;
+    viewer.with(1, &["PERMISSION_DENIED", "operator"]);
+    let unknown = call("cc_unknown", &["list"]).await;
+    unknown.with(1, &["UNAUTHENTICATED"]);
+    for token in [&shop.out, &ops.out] {
+        assert!(!replica.log().contains(token.trim()));
+    }
+}
