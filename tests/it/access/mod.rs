@@ -5,4 +5,5 @@ mod listeners;
 mod principals;
 mod roles;
 pub mod scene;
+mod secrets;
 mod tls;

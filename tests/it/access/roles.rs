@@ -26,7 +26,7 @@ fn documented() -> BTreeMap<String, String> {
     rows.collect()
 }
 
-fn methods() -> BTreeSet<String> {
+pub fn methods() -> BTreeSet<String> {
     let set = prost_types::FileDescriptorSet::decode(DESCRIPTORS).unwrap();
     let mut paths = BTreeSet::new();
     // Health is among the descriptors, and is for everybody: see the document's text.
@@ -45,7 +45,7 @@ fn methods() -> BTreeSet<String> {
 }
 
 /// Calls a method with an empty message; how it was refused, if it was.
-async fn call(channel: &Channel, path: &str, header: Option<&str>) -> Result<(), Status> {
+pub async fn call(channel: &Channel, path: &str, header: Option<&str>) -> Result<(), Status> {
     let mut client = Grpc::new(channel.clone());
     client.ready().await.unwrap();
     let codec: ProstCodec<(), ()> = ProstCodec::default();

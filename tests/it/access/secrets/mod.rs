@@ -1,0 +1,4 @@
+//! What a server keeps to itself.
+mod marks;
+mod scene;
+mod shown;
