@@ -129,7 +129,7 @@ impl AccessControl {
             return self.by_token(&in_force, token).await;
         }
         if let Some(certificate) = credentials.certificate
-            && let Some(identity) = self.by_certificate(&in_force, certificate)
+            && let Some(identity) = self.by_certificate(&in_force, certificate)?
         {
             return Ok(identity);
         }
@@ -200,17 +200,30 @@ impl AccessControl {
         Ok(self.identity(name, &grant, end))
     }
 
-    fn by_certificate(&self, in_force: &InForce, certificate: &[u8]) -> Option<Identity> {
-        let names = san::names(certificate);
+    /// Who a rule says it is. A handshake that goes on with the session of another one does not look at the time, so that
+    /// is done here.
+    fn by_certificate(
+        &self,
+        in_force: &InForce,
+        certificate: &[u8],
+    ) -> Result<Option<Identity>, CredentialError> {
+        let Some((names, end)) = san::names_and_end(certificate) else {
+            return Ok(None);
+        };
         let mut rules = in_force.rules.certificates.iter();
-        rules.find_map(|rule| {
+        let found = rules.find_map(|rule| {
             let name = names.iter().find(|name| rule.pattern.matches(name))?;
-            let name = rule
-                .name
-                .clone()
-                .unwrap_or_else(|| CallerId::name_like(name));
-            Some(self.identity(name, &rule.grant, None))
-        })
+            Some((
+                rule,
+                rule.name
+                    .clone()
+                    .unwrap_or_else(|| CallerId::name_like(name)),
+            ))
+        });
+        if found.is_some() && end < self.now_seconds() {
+            return Err(CredentialError::Expired);
+        }
+        Ok(found.map(|(rule, name)| self.identity(name, &rule.grant, Some(end))))
     }
 
     fn identity(&self, name: String, grant: &Grant, expires_at_seconds: Option<i64>) -> Identity {
@@ -286,6 +299,7 @@ fn bearer_token(value: &[u8]) -> Result<&str, CredentialError> {
 /// Who has a token with these claims, and what that is worth: the most of all grants that fit.
 fn granted(issuer: &IssuerRule, claims: &Claims) -> Result<(String, Grant), CredentialError> {
     let named = claims.get(&issuer.name_claim).and_then(Value::as_str);
+    let named = named.filter(|name| !name.is_empty());
     let named = named.ok_or(CredentialError::Invalid(
         "lacks the claim that names its owner",
     ))?;

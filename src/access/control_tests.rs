@@ -1,4 +1,6 @@
 //! Who is known by which credentials. Issuers are tried over HTTP, in `tests/it/access`.
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
 use super::{super::new_token::sha256, *};
 use crate::domain::{Role, UnixMicros};
 
@@ -77,6 +79,27 @@ async fn a_token_expires_and_is_not_believed_longer() {
     assert_eq!(late, CredentialError::Expired);
     let soon = asked(&control, Some("Bearer s")).await.unwrap();
     assert!(soon.valid_until.unwrap() <= Instant::now() + Duration::from_secs(1));
+}
+
+/// As a connection shows it that goes on with the session of one before, where nobody looks at the time.
+#[tokio::test]
+async fn a_certificate_counts_until_it_expires() {
+    let control = control("[[certificate]]\nsan = \"shop.example\"\nrole = \"viewer\"\n");
+    let shown = async |last_day: u8| {
+        let mut params = CertificateParams::new(["shop.example".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(2027, 1, last_day);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let credentials = Credentials {
+            authorization: None,
+            certificate: Some(certificate.der()),
+            address: None,
+        };
+        control.authenticate(credentials).await
+    };
+    let valid = shown(16).await.unwrap();
+    assert_eq!(valid.principal.name, "shop.example");
+    assert!(valid.valid_until.unwrap() <= Instant::now() + Duration::from_hours(16));
+    assert_eq!(shown(15).await.unwrap_err(), CredentialError::Expired);
 }
 
 #[tokio::test]

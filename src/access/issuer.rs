@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{
-    DecodingKey, TokenData, Validation, decode, decode_header,
+    Algorithm, DecodingKey, TokenData, Validation, decode, decode_header,
     errors::ErrorKind,
     jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
@@ -106,15 +106,17 @@ impl IssuerKeys {
         }
         let key = DecodingKey::from_jwk(&key)
             .map_err(|_| CredentialError::Invalid("is signed by a key of an unknown kind"))?;
-        let decoded: Result<TokenData<Claims>, _> = decode(token, &key, &self.validation());
+        let decoded: Result<TokenData<Claims>, _> =
+            decode(token, &key, &self.validation(header.alg));
         decoded
             .map(|it| it.claims)
             .map_err(|error| problem(error.kind()))
     }
 
-    fn validation(&self) -> Validation {
-        let mut validation = Validation::new(jsonwebtoken::Algorithm::RS256);
-        validation.algorithms.clone_from(&self.rule.algorithms);
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        // Only that of the token, which is one of the rule's: the library refuses a list of several families.
+        validation.algorithms = vec![algorithm];
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
         validation.set_issuer(&[&self.rule.url]);

@@ -1,4 +1,4 @@
-//! The names in a client's certificate, and patterns for them.
+//! What a client's certificate says of its owner, and patterns for the names in it.
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
 /// A pattern for a name in a certificate: the name itself, or its beginning and `*`, or `*.` and its end.
@@ -47,13 +47,13 @@ impl SanPattern {
     }
 }
 
-/// The DNS names, in small letters, and URIs of a certificate in DER; none for one that cannot be read.
-pub(super) fn names(certificate: &[u8]) -> Vec<String> {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
-        return Vec::new();
-    };
+/// The DNS names, in small letters, and URIs of a certificate in DER, and the second since 1970 after which it does
+/// not count; `None` for one that cannot be read.
+pub(super) fn names_and_end(certificate: &[u8]) -> Option<(Vec<String>, i64)> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let end = certificate.validity().not_after.timestamp();
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
-        return Vec::new();
+        return Some((Vec::new(), end));
     };
     let names = extension.value.general_names.iter();
     let names = names.filter_map(|name| {
@@ -67,7 +67,7 @@ pub(super) fn names(certificate: &[u8]) -> Vec<String> {
             _ => None,
         }
     });
-    names.collect()
+    Some((names.collect(), end))
 }
 
 #[cfg(test)]

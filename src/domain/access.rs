@@ -99,8 +99,8 @@ pub enum CredentialError {
     /// No rule of the access file knows the credentials.
     #[error("the {0} is not known here")]
     Unknown(&'static str),
-    /// The token has expired.
-    #[error("the token has expired")]
+    /// The token or client certificate has expired.
+    #[error("the token or client certificate has expired")]
     Expired,
     /// The token is not valid yet.
     #[error("the token is not valid yet")]

@@ -3,16 +3,24 @@
 //! A small body that arrived with its headers costs nothing. One that must be awaited holds a slot until it is
 //! complete; a large one holds bytes of a shared budget until the call ends. So callers that begin bodies and do
 //! not end them cost a bounded memory, and small requests are served when the budget is used up.
-use std::{future::poll_fn, io::Read, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    io::{self, Write},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::{Buf, Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
+use flate2::write::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, header::HeaderName};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use prost::Message;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::yield_now,
     time::{Instant, timeout_at},
 };
 use tonic::Status;
@@ -31,6 +39,8 @@ const LARGEST: usize = 8;
 const SMALL_BYTES: usize = 8 << 10;
 /// How many bodies are waited for at once.
 const WAITED_FOR_MAX: usize = 8192;
+/// How many compressed bytes are unpacked before other calls have their turn.
+const UNPACKED_AT_ONCE: usize = 64 << 10;
 /// How long a message may take to arrive.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -83,6 +93,14 @@ impl RequestBodies {
         }
     }
 
+    /// The same bounds, but for messages of up to `limit_bytes` where that is less.
+    pub(super) fn up_to(&self, limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes: self.limit_bytes.min(limit_bytes),
+            ..self.clone()
+        }
+    }
+
     /// The one message of a request, and its share, to be held as long as the call.
     pub(super) async fn read<M, B>(
         &self,
@@ -128,7 +146,8 @@ impl RequestBodies {
             return Err(status::malformed("it is shorter or longer than it says"));
         }
         if is_compressed {
-            all = self.inflated(&all, &mut share)?;
+            // Boxed, because it is seldom needed.
+            all = Box::pin(self.inflated(&all, &mut share)).await?;
         }
         Ok((all, share))
     }
@@ -210,24 +229,64 @@ impl RequestBodies {
     }
 
     /// The message, with its prefix, that the compressed message in `framed` is without compression. It is within
-    /// the limit as well, whatever it unpacks to.
-    pub(super) fn inflated(&self, framed: &Bytes, share: &mut Share) -> Result<Bytes, Status> {
+    /// the limit as well, whatever it unpacks to. Other calls of the thread have their turn between its pieces.
+    pub(super) async fn inflated(
+        &self,
+        framed: &Bytes,
+        share: &mut Share,
+    ) -> Result<Bytes, Status> {
+        let mut inflating = MultiGzDecoder::new(Unpacked {
+            message: vec![0; PREFIX_LEN],
+            limit_bytes: PREFIX_LEN.saturating_add(self.limit_bytes),
+            is_too_large: false,
+        });
         let compressed = framed.get(PREFIX_LEN..).unwrap_or_default();
-        let most = u64::try_from(self.limit_bytes).unwrap_or(u64::MAX);
-        // One byte more than there may be tells that there are too many, however many come.
-        let mut inflating = MultiGzDecoder::new(compressed).take(most.saturating_add(1));
-        let mut message = vec![0; PREFIX_LEN];
-        let read = inflating.read_to_end(&mut message);
-        read.map_err(|_| status::malformed("its gzip stream is damaged"))?;
-        let length = message.len() - PREFIX_LEN;
-        if length > self.limit_bytes {
-            return Err(status::message_too_large(self.limit_bytes));
+        for piece in compressed.chunks(UNPACKED_AT_ONCE) {
+            let written = inflating.write_all(piece);
+            self.check(inflating.get_ref(), written)?;
+            self.hold(share, inflating.get_ref().message.len())?;
+            if piece.len() == UNPACKED_AT_ONCE {
+                yield_now().await;
+            }
         }
+        let finished = inflating.try_finish();
+        self.check(inflating.get_ref(), finished)?;
+        let mut message = std::mem::take(&mut inflating.get_mut().message);
         self.hold(share, message.len())?;
+        let length = message.len() - PREFIX_LEN;
         if let Some([_, prefix @ ..]) = message.first_chunk_mut::<PREFIX_LEN>() {
             *prefix = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
         }
         Ok(message.into())
+    }
+
+    fn check(&self, unpacked: &Unpacked, went: io::Result<()>) -> Result<(), Status> {
+        if unpacked.is_too_large {
+            return Err(status::message_too_large(self.limit_bytes));
+        }
+        went.map_err(|_| status::malformed("its gzip stream is damaged"))
+    }
+}
+
+/// What a compressed message unpacks to, up to a limit.
+struct Unpacked {
+    message: Vec<u8>,
+    limit_bytes: usize,
+    is_too_large: bool,
+}
+
+impl Write for Unpacked {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if data.len() > self.limit_bytes.saturating_sub(self.message.len()) {
+            self.is_too_large = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.message.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Requests that come compressed.
-use std::io::Write;
+use std::{io::Write, pin::pin};
 
 use flate2::{Compression, write::GzEncoder};
 
@@ -11,22 +11,43 @@ fn request(message: &[u8]) -> Bytes {
     zip.finish().unwrap().into()
 }
 
-#[test]
-fn a_compressed_request_is_read_within_its_limit_and_a_bomb_is_not_unpacked() {
+#[tokio::test]
+async fn a_compressed_request_is_read_within_its_limit_and_a_bomb_is_not_unpacked() {
     let mut share = Share::default();
-    let plain = RequestBodies::new(7).inflated(&request(b"message"), &mut share);
+    let (small, large) = (RequestBodies::new(7), RequestBodies::new(1 << 20));
+    let plain = small.inflated(&request(b"message"), &mut share).await;
     assert_eq!(&plain.unwrap()[..], b"\0\0\0\0\x07message");
     let bomb = request(&vec![0; 100 << 20]);
-    let refused = RequestBodies::new(1 << 20).inflated(&bomb, &mut share);
-    let refused = refused.unwrap_err();
+    let refused = large.inflated(&bomb, &mut share).await.unwrap_err();
     assert!(refused.message().contains("is larger than 1048576 bytes"));
 }
 
-#[test]
-fn damaged_streams_and_other_encodings_are_refused() {
+/// Blocks that unpack to nothing are the most work that a compressed byte can make.
+#[tokio::test]
+async fn a_compressed_request_that_is_much_work_gives_way_to_other_calls() {
+    let bodies = RequestBodies::new(1 << 20);
+    let mut bomb = vec![1, 0, 0, 0, 0];
+    bomb.extend_from_slice(&request(b"")[PREFIX_LEN..PREFIX_LEN + 10]);
+    // Four empty blocks with fixed codes.
+    bomb.extend([2, 8, 32, 128, 0].repeat(60_000));
+    bomb.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let (bomb, mut share) = (Bytes::from(bomb), Share::default());
+    let mut inflating = pin!(bodies.inflated(&bomb, &mut share));
+    let mut turns = 0;
+    let plain = poll_fn(|cx| {
+        turns += 1;
+        inflating.as_mut().poll(cx)
+    });
+    assert_eq!(&plain.await.unwrap()[..], [0; PREFIX_LEN]);
+    assert!(turns > 300_000 / UNPACKED_AT_ONCE, "{turns}");
+}
+
+#[tokio::test]
+async fn damaged_streams_and_other_encodings_are_refused() {
     let (bodies, whole) = (RequestBodies::new(100), request(b"message"));
     for cut in [PREFIX_LEN, PREFIX_LEN + 5, whole.len() - 1] {
-        let refused = bodies.inflated(&whole.slice(..cut), &mut Share::default());
+        let (cut_short, mut share) = (whole.slice(..cut), Share::default());
+        let refused = bodies.inflated(&cut_short, &mut share).await;
         let refused = refused.unwrap_err();
         assert!(refused.message().contains("damaged"), "{cut}: {refused}");
     }

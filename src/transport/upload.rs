@@ -83,7 +83,7 @@ where
     pub(super) async fn next_framed(&mut self) -> Result<Option<Bytes>, Status> {
         let mut deadline = Deadline::of(&self.call);
         loop {
-            if let Some(message) = self.whole_message()? {
+            if let Some(message) = self.whole_message().await? {
                 return Ok(Some(message));
             }
             let (body, share) = (&mut self.body, &mut self.share);
@@ -97,7 +97,7 @@ where
         }
     }
 
-    fn whole_message(&mut self) -> Result<Option<Bytes>, Status> {
+    async fn whole_message(&mut self) -> Result<Option<Bytes>, Status> {
         let Some(prefix) = self.received.first_chunk::<PREFIX_LEN>() else {
             return Ok(None);
         };
@@ -107,7 +107,7 @@ where
         }
         let mut message = self.received.split_to(PREFIX_LEN + length).freeze();
         if is_compressed {
-            message = self.bodies.inflated(&message, &mut self.share)?;
+            message = Box::pin(self.bodies.inflated(&message, &mut self.share)).await?;
         }
         Ok(Some(message))
     }

@@ -42,7 +42,7 @@ async fn bad_credentials_are_refused_in_words_and_repeated_nowhere() {
     let long = format!("Bearer {}", "x".repeat(9_000));
     for (header, said) in [
         (cut_short.as_str(), "the token is not known here"),
-        ("Bearer late", "the token has expired"),
+        ("Bearer late", "the token or client certificate has expired"),
         ("Bearer a.b.c", "not known here"),
         ("Basic c2hvcDpwYXNz", "must be `Bearer TOKEN`"),
         ("Bearer", "must be `Bearer TOKEN`"),
