@@ -5,12 +5,12 @@
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
-use super::entry::ReadKey;
+use super::{
+    entry::ReadKey,
+    read_queue::{NoTurn, ReadQueue},
+};
 use crate::{
     domain::{AnswerEncoder, ChallengeId, ChallengeRepository, Error, ListQuery, Stamped},
     telemetry::{Failing, FailureLog},
@@ -26,7 +26,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct DatabaseReader {
     repository: Arc<dyn ChallengeRepository>,
     pub(super) encoder: Arc<dyn AnswerEncoder>,
-    permits: Semaphore,
+    queue: ReadQueue,
     /// Reads of lists and of challenges are told apart: what breaks one of them need not concern the other.
     lists: FailureLog,
     challenges: FailureLog,
@@ -42,7 +42,7 @@ impl DatabaseReader {
         Self {
             repository,
             encoder,
-            permits: Semaphore::new(concurrency),
+            queue: ReadQueue::new(concurrency),
             lists: FailureLog::default(),
             challenges: FailureLog::default(),
         }
@@ -60,19 +60,23 @@ impl DatabaseReader {
         keys: &[&ReadKey],
         total_count: Option<u64>,
     ) -> (Instant, Result<Bodies, Error>) {
-        let mut sent = Instant::now();
-        let read = timeout(READ_TIMEOUT, async {
-            let permit = self.permits.acquire().await;
-            let _permit = permit.map_err(|error| Error::internal("waiting for a turn", error))?;
-            sent = Instant::now();
-            self.bodies(keys, total_count).await
-        });
-        let read = read.await;
+        let turn = match self.queue.turn().await {
+            Ok(turn) => turn,
+            // While reads fail, that is why the queue is long.
+            Err(NoTurn::Full) if !self.is_failing() => {
+                return (Instant::now(), Err(Error::overloaded()));
+            }
+            Err(NoTurn::Full | NoTurn::Stuck) => {
+                let stuck = Error::datastore("no read before this one was answered in time");
+                return (Instant::now(), Err(stuck));
+            }
+        };
+        let read = timeout(READ_TIMEOUT, self.bodies(keys, total_count)).await;
         let read = read.unwrap_or_else(|_| Err(Error::datastore("the read timed out")));
         if let Some(key) = keys.first() {
             self.note(key, read.as_ref().err());
         }
-        (sent, read)
+        (turn.began, read)
     }
 
     /// The body of one key, read past all caches; the total of a list is taken from the `cached` body.

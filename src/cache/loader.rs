@@ -241,9 +241,10 @@ impl Loader {
 
     async fn read(&self, wants: &[Want]) -> DatabaseRead {
         let known = self.invalidation.known();
-        self.stats.database_reads.add(1);
         let keys: Vec<_> = wants.iter().map(|want| want.guard.key()).collect();
         let (sent, bodies) = self.database.read(&keys, None).await;
+        let is_refused = bodies.as_ref().is_err_and(Error::is_overload);
+        self.stats.database_reads.add(u64::from(!is_refused));
         DatabaseRead {
             known,
             sent,
@@ -256,8 +257,10 @@ impl Loader {
     }
 
     fn fail(&self, wants: Vec<Want>, error: &Error) {
-        self.stats.database_errors.add(1);
-        self.stats.note_error(error.to_string());
+        if !error.is_overload() {
+            self.stats.database_errors.add(1);
+            self.stats.note_error(error.to_string());
+        }
         let known = self.invalidation.known();
         let database = known.map(|(version, _)| version.database);
         for want in wants {

@@ -19,6 +19,7 @@ mod lookup;
 mod metrics;
 mod near;
 mod poll_schedule;
+mod read_queue;
 mod shared;
 mod single_flight;
 mod staleness;

@@ -34,9 +34,9 @@ pub(super) struct LoadedEntry {
 /// if the catalog allows it.
 #[derive(Clone, Debug)]
 pub(super) struct LoadFailure {
-    /// When callers without a copy may ask again, if the database does not answer, or not in time;
-    /// `None` for a fault of ours, or a load that ended without an outcome.
-    retry_after: Option<Duration>,
+    /// Why callers without a copy get nothing, if that is for load, or because the database does not answer in time;
+    /// and when they may ask again. `None` for a fault of ours, or a load that ended without an outcome.
+    unavailable: Option<(Unavailability, Duration)>,
     /// What the shared cache has, if anything.
     pub(super) stale: Option<Arc<CacheEntry>>,
 }
@@ -44,18 +44,21 @@ pub(super) struct LoadFailure {
 impl LoadFailure {
     /// The load failed with `error`.
     pub(super) const fn of(error: &Error, stale: Option<Arc<CacheEntry>>) -> Self {
-        let retry_after = if let Error::Unavailable { retry_after, .. } = error {
-            Some(*retry_after)
+        let unavailable = if let Error::Unavailable {
+            why, retry_after, ..
+        } = error
+        {
+            Some((*why, *retry_after))
         } else {
             None
         };
-        Self { retry_after, stale }
+        Self { unavailable, stale }
     }
 
     /// The caller cannot wait for the load any longer.
     pub(super) const fn too_slow() -> Self {
         Self {
-            retry_after: Some(Duration::from_millis(100)),
+            unavailable: Some((Unavailability::Datastore, Duration::from_millis(100))),
             stale: None,
         }
     }
@@ -63,15 +66,15 @@ impl LoadFailure {
     /// The load ended without an outcome.
     const fn without_outcome() -> Self {
         Self {
-            retry_after: None,
+            unavailable: None,
             stale: None,
         }
     }
 
     pub(super) fn into_error(self) -> Error {
-        match self.retry_after {
-            Some(retry_after) => Error::Unavailable {
-                why: Unavailability::Datastore,
+        match self.unavailable {
+            Some((why, retry_after)) => Error::Unavailable {
+                why,
                 retry_after,
                 source: None,
             },

@@ -146,6 +146,28 @@ impl Error {
         }
     }
 
+    /// This replica has more to do than it can do in time.
+    #[must_use]
+    pub const fn overloaded() -> Self {
+        Self::Unavailable {
+            why: Unavailability::Overloaded,
+            retry_after: Duration::from_millis(100),
+            source: None,
+        }
+    }
+
+    /// Whether it is this replica that has too much to do.
+    #[must_use]
+    pub const fn is_overload(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                why: Unavailability::Overloaded,
+                ..
+            }
+        )
+    }
+
     /// There are no challenges of these ids.
     pub fn no_challenges(ids: impl IntoIterator<Item = impl fmt::Display>) -> Self {
         Self::NotFound {
