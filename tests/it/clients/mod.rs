@@ -5,4 +5,5 @@ mod go;
 mod health;
 mod node;
 mod python;
+mod rolling;
 mod stubs;

@@ -6,11 +6,16 @@ use super::{
     stubs,
 };
 
+/// A Node that finds the packages.
+pub fn node() -> Command {
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", tool("node-clients/node_modules"));
+    node
+}
+
 fn program() -> Command {
-    let mut program = Command::new("node");
-    program
-        .arg(top().join("tests/clients/catalog.js"))
-        .env("NODE_PATH", tool("node-clients/node_modules"));
+    let mut program = node();
+    program.arg(top().join("tests/clients/catalog.js"));
     program
 }
 

@@ -9,14 +9,14 @@ use super::{
 };
 
 /// A folder with stubs of the contract.
-fn stubs() -> TempDir {
+pub fn stubs() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     stubs::make(&["python", "grpc_python"], folder.path());
     folder
 }
 
 /// A Python that finds these stubs.
-fn python(stubs: &TempDir) -> Command {
+pub fn python(stubs: &TempDir) -> Command {
     let mut python = Command::new(tool("python-clients/bin/python"));
     python.env("PYTHONPATH", stubs.path());
     python

@@ -14,7 +14,9 @@ use super::{
     wait::eventually,
 };
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_challenges-catalog");
 const PORT_FILE: &str = "port";
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// A server that runs.
 pub struct Replica {
@@ -33,30 +35,31 @@ impl Replica {
 
     /// As [`Replica::start`]; its end and its log when it ends before it serves.
     pub async fn try_start(env: &[(&str, String)]) -> Result<Self, String> {
-        Self::run(env!("CARGO_BIN_EXE_challenges-catalog").into(), &[], env).await
+        Self::run(PROGRAM.into(), &[], ANY_PORT, env).await
+    }
+
+    /// As [`Replica::start`], at an address that a replica had before.
+    pub async fn start_at(addr: SocketAddr, env: &[(&str, String)]) -> Self {
+        let started = Self::run(PROGRAM.into(), &[], &addr.to_string(), env).await;
+        started.unwrap_or_else(|problem| panic!("{problem}"))
     }
 
     /// As [`Replica::start`], by a shell that does `before` first, such as to set limits.
     pub async fn start_after(before: &str, env: &[(&str, String)]) -> Self {
-        let program = env!("CARGO_BIN_EXE_challenges-catalog");
         let script = format!(r#"{before}; exec "$@""#);
-        let started = Self::run("sh".into(), &["-c", &script, "sh", program], env).await;
+        let before = ["-c", &script, "sh", PROGRAM];
+        let started = Self::run("sh".into(), &before, ANY_PORT, env).await;
         started.unwrap_or_else(|problem| panic!("{problem}"))
     }
 
     async fn run(
         program: PathBuf,
         before: &[&str],
+        addr: &str,
         env: &[(&str, String)],
     ) -> Result<Self, String> {
         let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
-        let args = [
-            "serve",
-            "--grpc-addr",
-            "127.0.0.1:0",
-            "--port-file",
-            PORT_FILE,
-        ];
+        let args = ["serve", "--grpc-addr", addr, "--port-file", PORT_FILE];
         let process = Process::new(&Plan {
             program,
             args: before.iter().chain(&args).map(Into::into).collect(),
