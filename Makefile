@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test checker checker-controls check-money check-money-controls doc proto run bench bench-writers check-upgrade
+.PHONY: help tools fmt fmt-check lint test checker checker-controls check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
 
 # grpcurl, buf and other programs, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -53,7 +53,7 @@ doc: ## Builds the documentation; a warning is an error
 proto: tools ## Lints the contract, checks its format, and that it breaks no caller
 	@bash .ci/check-proto
 
-bench: tools ## Measures against the limit servers; `make bench ARGS=--quick` takes 2 minutes instead of 10
+bench: tools ## Measures against the limit servers; `make bench ARGS=--quick` takes 2 minutes instead of 10; ARGS="--before BINARY" compares releases
 	cargo build --locked --release
 	cargo build --locked --release --package limits
 	python3 benches/run.py $(ARGS)
@@ -62,6 +62,21 @@ bench-writers: tools ## Measures what other programs' writers pay; `make bench-w
 	cargo build --locked --release
 	cargo build --locked --release --package limits
 	python3 benches/writers.py $(ARGS)
+
+bench-overload: tools ## Offers five times what a replica can answer, and lets one caller flood; ARGS="--quick --only late"
+	cargo build --locked --release
+	cargo build --locked --release --package limits
+	python3 benches/overload.py $(ARGS)
+
+check-rolling: tools ## Restarts a fleet over TLS, six times around, under callers in Python and Node; ARGS="--rounds 2"
+	cargo build --locked --release
+	cargo build --locked --release --package limits
+	python3 benches/rolling.py $(ARGS)
+
+soak: tools ## Lets 5000 connections come and go for an hour, and shows that nothing stays; ARGS="--minutes 5"
+	cargo build --locked --release
+	cargo build --locked --release --package limits
+	python3 benches/soak.py $(ARGS)
 
 check-upgrade: tools ## Migrates a database of the release before under its fleet and other programs; ARGS="--before BINARY --seconds 30"
 	cargo build --locked --release

@@ -44,8 +44,9 @@ def cpu():
 
 
 class Bench:
-    def __init__(self, stage, pairs, seconds):
-        self.stage, self.pairs, self.seconds = stage, pairs, seconds
+    def __init__(self, stage, pairs, seconds, before=None):
+        """`before` is a build of the release before, where there is one to compare with."""
+        self.stage, self.pairs, self.seconds, self.before = stage, pairs, seconds, before
         self.lines = []
 
     def head(self, cells):
@@ -65,9 +66,11 @@ class Bench:
         results.mkdir(exist_ok=True)
         (results / name).write_text("\n".join(self.lines) + "\n")
 
-    def h2load(self, port, path, request, extra=()):
+    def h2load(self, port, path, request, extra=(), tls=None):
         """25 streams on each of 4 connections; h2load counts HTTP status only, so calls are checked before."""
         log = self.stage.folder / "h2load.log"
+        token = ["-H", f"authorization: Bearer {tls.token('caller')}"] if tls else []
+        server = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
 
         def load(seconds):
             log.unlink(missing_ok=True)
@@ -75,7 +78,7 @@ class Bench:
                 ["taskset", "-c", LOAD_CORE, "h2load", "-D", seconds, "--warm-up-time=1", "-t", 1]
                 + list(extra or ["-c", 4, "-m", 25])
                 + (["-d", request, *grpc_headers()] if request else [])
-                + [f"--log-file={log}", f"http://127.0.0.1:{port}{path}"]
+                + [*token, f"--log-file={log}", f"{server}{path}"]
             )
             rate, answers, failed = wire.h2load_summary(text)
             if failed:

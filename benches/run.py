@@ -7,6 +7,7 @@ generator on the other. The median is the result, the range says how far to trus
 import argparse
 import datetime
 import json
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from stage import LIMITS, LOAD_CORE, ROOT, Stage, free_port, run
 CATALOG = "/challenges.catalog.v1.ChallengesCatalog/"
 
 
+# Of two releases that take turns.
+NO_SLOWER = "≥ 0.97"
 HEAD = ("#", "what", "goal", "answers/s, ratio", "CPU, ratio", "p99, ratio", "answers/s, ours / theirs")
 
 
@@ -63,9 +66,51 @@ def near_hits(bench, only):
     if "S5" in only:
         bench.compare("S5", f"one by id, near hit, vs {against}", "≥ 0.90", sides["get"][0], limit("get", "hyper"))
         bench.compare("S5", f"50 by id, near hits, vs {against}", "≥ 0.90", sides["batch"][0], limit("batch", "hyper"))
+    if bench.before:
+        before = near_hits_before(bench, sides)
+        for row, name, what in (("S1", "list", "list of 50"), ("S5", "get", "one by id"), ("S5", "batch", "50 by id")):
+            if row in only:
+                bench.compare(row, f"{what}, near hit, vs the release before", NO_SLOWER, sides[name][0], before(name))
     if "S6" in only:
         bench.compare("S6", "if_none_match hit vs S1", "≥ 1", sides["unchanged"][0], sides["list"][0])
     product.end()
+
+
+def near_hits_before(bench, sides):
+    """The release before, with the same catalog in a database of its own."""
+    database = f"sqlite:{bench.stage.folder}/before.sqlite"
+    bench.stage.seed(database, 50, bench.before)
+    server = bench.stage.product(database, binary=bench.before)
+
+    def side(name):
+        _, method, request, _, message = sides[name]
+        wire.call(server.port, method, message)
+        check = lambda: wire.call(server.port, method, message)
+        return Side(server, bench.h2load(server.port, CATALOG + method, request), check)
+
+    return side
+
+
+def secured(bench):
+    """S9: a near hit over TLS with a token, against the same stack with the same kind of pair and ready bytes."""
+    stage = bench.stage
+    database = f"sqlite:{stage.folder}/secured.sqlite"
+    stage.seed(database, 50)
+    tls = stage.tls()
+    product = stage.secure(tls, database)
+    method, message = "ListChallenges", wire.message()
+    wire.call(product.port, method, message, tls)
+    answer = wire.call(product.port, method, message, tls)
+    request = stage.file("secured.req", wire.frame(message))
+    theirs = stage.limit("hyper", stage.file("secured.answer", wire.frame(answer)), tls.folder)
+
+    def side(server):
+        check = lambda: wire.same(answer, wire.call(server.port, method, message, tls))
+        return Side(server, bench.h2load(server.port, CATALOG + method, request, tls=tls), check)
+
+    what = "list of 50, near hit, over TLS with a token, vs hyper + tokio-rustls, ready bytes"
+    bench.compare("S9", what, "≥ 0.90", side(product), side(theirs))
+    product.end(), theirs.end()
 
 
 def replaced(bench, ours, answer):
@@ -103,6 +148,8 @@ def misses(bench, only):
         sides[0].sample(1)
         near = f"{bench.from_near:.0%} near hits among them"
         bench.compare("S3", f"lists of about 50, shared hit, vs tonic + GET; {near}", "≥ 0.90", *sides)
+        if bench.before:
+            shared_hits_before(bench, sides[0], small)
         product.end(), theirs.end()
     if "S4" in only:
         product = stage.product(url, small)
@@ -114,6 +161,20 @@ def misses(bench, only):
         bench.compare("S4", f"lists of about 50, miss on both, vs tonic + SQL; {near}", "≥ 0.90", *sides)
         lone = Side(product, bench.many(product.port, requests, 1, 1)).sample(bench.seconds)
         bench.add("S4", "the same, one caller", "p99 ≤ 5 ms", "", "", f"{lone.p99_us / 1000:.2f} ms", f"{lone.rate:.0f}")
+
+
+def shared_hits_before(bench, ours, small):
+    """S3 of the release before, with a database and a Redis of its own; page tokens are those of its database."""
+    stage = bench.stage
+    url, redis = stage.postgres(), stage.redis()
+    stage.seed(url, 600, bench.before)
+    product = stage.product(url, {**small, "REDIS_URL": redis}, binary=bench.before)
+    requests = stage.folder / "many_before.req"
+    run([LIMITS, "walk", f"127.0.0.1:{product.port}", requests])
+    before = Side(product, bench.many(product.port, requests))
+    before.sample(1)
+    bench.compare("S3", "lists of about 50, shared hit, vs the release before", NO_SLOWER, ours, before)
+    product.end()
 
 
 def footprint(bench):
@@ -221,18 +282,21 @@ def read_all(bench, url, requests, near_mib):
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--quick", action="store_true", help="3 pairs of 1 s instead of 5 of 4 s: about 2 minutes")
-    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7,S8,R,N,T1,T2,T3,T4", help="rows, such as S1,S5")
+    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7,S8,S9,R,N,T1,T2,T3,T4", help="rows, such as S1,S5")
+    options.add_argument("--before", type=pathlib.Path, help="a build of the release before: S1, S3, S5 and T1 against it too")
     options.add_argument("--no-save", action="store_true", help="print only")
     given = options.parse_args()
     only = given.only.split(",")
     pairs, seconds = (3, 1) if given.quick else (5, 4)
     with Stage() as stage:
-        bench = Bench(stage, pairs, seconds)
+        bench = Bench(stage, pairs, seconds, given.before and given.before.resolve())
         bench.head(HEAD)
         if {"S1", "S2", "S5", "S6"} & set(only):
             near_hits(bench, only)
         if {"S3", "S4"} & set(only):
             misses(bench, only)
+        if "S9" in only:
+            secured(bench)
         if "S7" in only:
             footprint(bench)
         if "S8" in only:

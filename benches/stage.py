@@ -77,6 +77,36 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Tls:
+    """The pair of a server, the authority that callers trust, and their tokens: `name` has the token of that name."""
+
+    def __init__(self, folder, more):
+        run([LIMITS, "pair", folder])
+        self.folder, self.authority = folder, folder / "ca.pem"
+        access = folder / "access.toml"
+        access.write_text(self.entry("caller") + more)
+        access.chmod(0o600)
+        self.settings = {
+            "CATALOG_TLS_CERT": str(folder / "server.pem"),
+            "CATALOG_TLS_KEY": str(folder / "server.key"),
+            "CATALOG_ACCESS_FILE": str(access),
+        }
+
+    @staticmethod
+    def entry(name, more=""):
+        """A viewer in the access file, whose token is made of its name."""
+        digest = hashlib.sha256(Tls.token(name).encode()).hexdigest()
+        return f'[[token]]\nname = "{name}"\nsha256 = "{digest}"\nrole = "viewer"\n{more}\n'
+
+    @staticmethod
+    def token(name):
+        return f"token-of-{name}-for-measurements"
+
+    def caller(self, name="caller"):
+        """What tells the load generator whom to trust, and who it is."""
+        return {"LIMITS_CA": str(self.authority), "LIMITS_TOKEN": self.token(name)}
+
+
 class Stage:
     """One folder and the processes of one run; all end with it, also when it is interrupted."""
 
@@ -109,26 +139,39 @@ class Stage:
         path.write_bytes(content)
         return path
 
-    def product(self, database, env=None, ready=True, binary=PRODUCT):
+    def tls(self, more=""):
+        """A pair and a token, with `more` in the access file."""
+        return Tls(self.folder, more)
+
+    def product(self, database, env=None, ready=True, binary=PRODUCT, port=None):
         """The product as it comes: nothing is switched off for the measurement."""
-        port = free_port()
+        port = port or free_port()
         settings = {"DATABASE_URL": database, "CATALOG_GRPC_ADDR": f"127.0.0.1:{port}", **(env or {})}
         server = self.start([binary, "serve"], self.server_core, env=settings)
-        server.port = port
+        server.port, server.health_port = port, port
         if ready:
             self.until_serving(server, binary)
         return server
 
+    def secure(self, tls, database, env=None, port=None):
+        """The product with TLS and an access file; it tells its health and its metrics in plain text elsewhere."""
+        health_port, ops_port = free_port(), free_port()
+        plain = {"CATALOG_HEALTH_ADDR": f"127.0.0.1:{health_port}", "CATALOG_OPS_ADDR": f"127.0.0.1:{ops_port}"}
+        server = self.product(database, {**tls.settings, **plain, **(env or {})}, ready=False, port=port)
+        server.health_port, server.ops_port = health_port, ops_port
+        self.until_serving(server)
+        return server
+
     def until_serving(self, server, binary=PRODUCT):
-        server.wait_until(lambda: serving(server.port, binary))
+        server.wait_until(lambda: serving(server.health_port, binary))
 
     def free(self, argv, core):
         """A server at a port of its own."""
         port = free_port()
         return self.start(argv(port), core, port=port)
 
-    def limit(self, kind, argument):
-        return self.free(lambda port: [LIMITS, kind, f"127.0.0.1:{port}", argument], self.server_core)
+    def limit(self, kind, *arguments):
+        return self.free(lambda port: [LIMITS, kind, f"127.0.0.1:{port}", *arguments], self.server_core)
 
     def redis(self):
         port = free_port()
@@ -203,8 +246,8 @@ def serving(port, binary=PRODUCT):
     return can_connect(port) and subprocess.run(asked, capture_output=True).returncode == 0
 
 
-def run(argv):
-    done = subprocess.run([str(x) for x in argv], capture_output=True, text=True)
+def run(argv, env=None):
+    done = subprocess.run([str(x) for x in argv], capture_output=True, text=True, env={**os.environ, **(env or {})})
     if done.returncode:
         raise SystemExit(f"{argv}: {done.stdout}{done.stderr}")
     return done.stdout

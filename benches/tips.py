@@ -5,7 +5,7 @@ import statistics
 import urllib.request
 
 import wire
-from bench import Side
+from bench import Side, spread
 from stage import LIMITS, LOAD_CORE, SERVER_CORE, free_port, run
 
 CATALOG = "/challenges.catalog.v1.ChallengesCatalog/"
@@ -66,12 +66,7 @@ def live(bench, provider):
     asked = [wire.frame(wire.message((1, id)) + REFRESH) for id in all_ids(product)]
     requests = stage.file("tips.req", b"".join(asked))
     proxy = stage.limit("proxy", f"127.0.0.1:{provider.port}")
-    pairs = []
-    for _ in range(bench.pairs + 1):
-        pairs.append([read([server], requests, LIVE, LIVE, PIECES * INTERVAL_MS // 2) for server in (product, proxy)])
-        for seen in pairs[-1]:
-            if seen["pieces"] != LIVE * PIECES:
-                raise SystemExit(f"pieces are missing: {seen}")
+    pairs = live_turns(bench, requests, product, proxy)
     # The first round connects everything.
     more = lambda what: [(ours[what] - theirs[what]) / 1000 for ours, theirs in pairs[1:]]
     median, tail = more("delay_p50"), more("delay_p99")
@@ -85,7 +80,36 @@ def live(bench, provider):
         f"**{statistics.median(tail):.2f} ms** more ({min(tail):.2f} to {max(tail):.2f})",
         f"p50 {ours:.2f} / {theirs:.2f} ms",
     )
+    if bench.before:
+        live_before(bench, provider, requests, product)
     product.end(), proxy.end()
+
+
+def live_turns(bench, requests, *servers):
+    """What readers of all tips saw at each of the servers, turn by turn; one turn more than there are pairs."""
+    turns = []
+    for _ in range(bench.pairs + 1):
+        turns.append([read([server], requests, LIVE, LIVE, PIECES * INTERVAL_MS // 2) for server in servers])
+        for seen in turns[-1]:
+            if seen["pieces"] != LIVE * PIECES:
+                raise SystemExit(f"pieces are missing: {seen}")
+    return turns
+
+
+def live_before(bench, provider, requests, product):
+    """T1 of the release before: its ids are the same, because the same seeds made them."""
+    stage = bench.stage
+    url, redis = stage.postgres(), stage.redis()
+    stage.seed(url, LIVE, bench.before)
+    before = stage.product(url, {**writes(provider.port), "REDIS_URL": redis}, binary=bench.before)
+    turns = live_turns(bench, requests, product, before)[1:]
+    parts = {what: [theirs[what] / ours[what] for ours, theirs in turns] for what in ("delay_p50", "delay_p99")}
+    halves = [statistics.median(turn[side]["delay_p50"] for turn in turns) / 1000 for side in (0, 1)]
+    bench.add(
+        "T1", "the same, vs the release before: its delay by ours", "≥ 0.97",
+        spread(parts["delay_p50"]), "", f"p99 {spread(parts['delay_p99'])}", f"p50 {halves[0]:.2f} / {halves[1]:.2f} ms",
+    )
+    before.end()
 
 
 def one_for_all(bench, provider):
@@ -121,8 +145,6 @@ def one_for_all(bench, provider):
 
 def cached(bench, provider):
     """T3: a tip that is there, as a stream, against stock tonic that streams the same messages."""
-    from run import Side
-
     stage = bench.stage
     # h2load is one caller, who asks more often than one may.
     many = {"CATALOG_TIP_STREAMS_PER_MINUTE": "1000000", "CATALOG_TIP_STREAMS_AT_ONCE": "100000"}

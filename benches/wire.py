@@ -1,7 +1,9 @@
 """As much of gRPC as is needed to know that two servers answer the same."""
 
+import os
 import re
 import subprocess
+import urllib.request
 
 from stage import LIMITS
 
@@ -104,9 +106,9 @@ def database_reads(port):
     return dict(fields(cache_status(port)[11])).get(2, 0)
 
 
-def call(port, method, request):
+def call(port, method, request, tls=None):
     """The message that answers; ends the program unless its status is OK."""
-    return asked("call", port, method, request)
+    return asked("call", port, method, request, tls)
 
 
 def frames(port, method, request):
@@ -114,8 +116,14 @@ def frames(port, method, request):
     return asked("frames", port, method, request)
 
 
-def asked(how, port, method, request):
-    done = subprocess.run([LIMITS, how, f"127.0.0.1:{port}", method], input=request, capture_output=True)
+def address(port, tls=None):
+    """As the load generator takes it."""
+    return f"https://localhost:{port}" if tls else f"127.0.0.1:{port}"
+
+
+def asked(how, port, method, request, tls=None):
+    env = {**os.environ, **(tls.caller() if tls else {})}
+    done = subprocess.run([LIMITS, how, address(port, tls), method], input=request, capture_output=True, env=env)
     if done.returncode:
         raise SystemExit(f"{method}: {done.stderr.decode()}")
     return done.stdout
@@ -128,3 +136,14 @@ def h2load_summary(text):
     failed = int(re.search(r"(\d+) failed", text)[1])
     others = sum(int(n) for n in re.findall(r"(\d+) [345]xx", text))
     return rate, good, failed + others
+
+
+def gauges(ops_port, *names):
+    """What the metrics of these names say, each summed up over all labels."""
+    sums = dict.fromkeys(names, 0.0)
+    for line in urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/metrics").read().decode().splitlines():
+        name, _, value = line.rpartition(" ")
+        name = name.partition("{")[0]
+        if name in sums:
+            sums[name] += float(value)
+    return sums

@@ -11,7 +11,11 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
 
@@ -57,15 +61,28 @@ async fn answer(
     Ok(response)
 }
 
-/// Serves until the process is ended.
-pub async fn serve(listener: TcpListener, frame: Bytes) -> Result<()> {
+/// Serves until the process is ended, over TLS where there is an acceptor.
+pub async fn serve(listener: TcpListener, frame: Bytes, tls: Option<TlsAcceptor>) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let frame = frame.clone();
-        let service = service_fn(move |request| answer(request, frame.clone()));
-        let builder = http2::Builder::new(TokioExecutor::new());
         // How a connection ends is the caller's business.
-        tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+        match tls.clone() {
+            None => drop(tokio::spawn(connection(stream, frame))),
+            Some(tls) => drop(tokio::spawn(async move {
+                if let Ok(stream) = tls.accept(stream).await {
+                    connection(stream, frame).await;
+                }
+            })),
+        }
     }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, frame: Bytes) {
+    let service = service_fn(move |request| answer(request, frame.clone()));
+    let builder = http2::Builder::new(TokioExecutor::new());
+    let _ = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

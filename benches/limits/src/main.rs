@@ -1,13 +1,17 @@
 //! What the product is measured against, each as bare as it can be:
 //!
 //! ```text
-//! limits hyper ADDR ANSWER          HTTP/2 and ready bytes: the limit of this stack
+//! limits hyper ADDR ANSWER [FOLDER] HTTP/2 and ready bytes: the limit of this stack; over TLS with the pair in FOLDER
+//! limits pair  FOLDER               makes the pair of a server and its authority there
 //! limits tonic ADDR ANSWER          stock tonic and ready bytes
 //! limits redis ADDR REDIS_URL       stock tonic and one Redis GET for each call
 //! limits sql   ADDR DATABASE_URL    stock tonic and the product's own list statement for each call
 //! limits walk  ADDR FILE [REDIS_URL]   asks the product for every page of many lists; keeps the requests
 //!                                   in FILE, and the answers in Redis for `limits redis`
 //! limits load  ADDR METHOD FILE CONNECTIONS STREAMS SECONDS   sends the requests of FILE in turn
+//! limits flood ADDR METHOD FILE CONNECTIONS RATE SECONDS   offers so many calls a second, whatever becomes of them
+//! limits churn ADDR ID CONNECTIONS SECONDS   keeps so many connections open that come and go in every way there is
+//! limits lag   ADDR TARGET MILLISECONDS   a proxy that hands on what TARGET says so much later
 //! limits call  ADDR METHOD         sends standard input as a message, and writes the answer to standard output
 //! limits frames ADDR METHOD        the same, for all messages of a stream, framed
 //! limits stream ADDR ANSWER        stock tonic that streams the ready messages
@@ -19,15 +23,20 @@
 //!                                   tells when every server showed it
 //! ```
 //!
-//! ANSWER is a file with the framed messages that the product answers with.
+//! ANSWER is a file with the framed messages that the product answers with. To an ADDR that begins with `https://` a caller
+//! speaks TLS, and trusts the authority in the file that `LIMITS_CA` names. Calls bring the token in `LIMITS_TOKEN`, if any.
 mod bare_http;
 mod bare_stream;
 mod bare_tonic;
 mod caller;
+mod churn;
+mod flood;
+mod lag;
 mod load;
 mod messages;
 mod provider;
 mod readers;
+mod secure;
 mod seen;
 mod source;
 mod stamp;
@@ -60,7 +69,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match *arguments.as_slice() {
+    let arguments = arguments.as_slice();
+    match *arguments {
         [
             kind @ ("hyper" | "tonic" | "redis" | "sql" | "stream" | "proxy"),
             addr,
@@ -108,13 +118,36 @@ async fn main() -> Result<()> {
             )
             .await
         }
+        _ => hardship(arguments).await,
+    }
+}
+
+/// What is done over TLS, and to a server that has too much to do.
+async fn hardship(arguments: &[&str]) -> Result<()> {
+    match *arguments {
+        ["hyper", addr, answer, folder] => {
+            let (frame, tls) = (fs::read(answer)?.into(), secure::acceptor(folder)?);
+            bare_http::serve(TcpListener::bind(addr).await?, frame, Some(tls)).await
+        }
+        ["pair", folder] => secure::make_pair(folder),
+        ["lag", addr, target, later_ms] => {
+            let later = Duration::from_millis(later_ms.parse()?);
+            lag::serve(TcpListener::bind(addr).await?, target, later).await
+        }
+        ["churn", addr, challenge, at_once, seconds] => {
+            churn::churn(addr, challenge, at_once.parse()?, seconds.parse()?).await
+        }
+        ["flood", addr, method, file, connections, rate, seconds] => {
+            let pace = (connections.parse()?, rate.parse()?, seconds.parse()?);
+            flood::flood(addr, (method, file), pace).await
+        }
         _ => Err("see the top of benches/limits/src/main.rs".into()),
     }
 }
 
 async fn serve(kind: &str, listener: TcpListener, what: &str) -> Result<()> {
     match kind {
-        "hyper" => bare_http::serve(listener, Bytes::from(fs::read(what)?)).await,
+        "hyper" => bare_http::serve(listener, Bytes::from(fs::read(what)?), None).await,
         // tonic writes the frame's five bytes itself.
         "tonic" => {
             let message = Bytes::from(fs::read(what)?).slice(5..);
