@@ -1,10 +1,8 @@
 //! Samples what Redis and the database report about themselves, for the metrics page. A scrape asks
 //! neither: it must not be as slow as a dependency in trouble, nor add load to it.
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{cache::SharedCache, domain::KnownReplica, repository::Datastore, telemetry::Page};
@@ -67,7 +65,7 @@ impl DependencyProbe {
                 redis_memory,
                 replicas: replicas.ok().and_then(Result::ok).map(count),
             };
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = sample;
+            *self.last.lock() = sample;
         }
     }
 
@@ -81,7 +79,7 @@ impl DependencyProbe {
 
     /// Writes the last answers, and nothing for a missing one.
     pub(super) fn collect(&self, page: &mut Page) {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last.lock();
         if let Some(usage) = last.notify_queue {
             page.gauge(
                 "catalog_database_notify_queue_ratio",

@@ -1,16 +1,14 @@
 //! Knows which commits were applied and when the last poll was answered: the two halves of the proof that an answer is
 //! current. Every read looks here; only the feed writes, by what polls bring and other replicas tell.
 use std::{
-    sync::{
-        PoisonError, RwLock, RwLockReadGuard,
-        atomic::{
-            AtomicBool, AtomicU32, AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+    sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
     },
     time::Duration,
 };
 
+use parking_lot::RwLock;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout_at},
@@ -179,7 +177,7 @@ impl InvalidationState {
         if entry.valid_in.load(Acquire) == generation {
             return true;
         }
-        let versions = self.read();
+        let versions = self.versions.read();
         // Under the lock the generation stands still.
         let generation = self.generation.load(Acquire);
         let valid = versions.is_valid(key, entry.stamp, entry.era);
@@ -191,12 +189,12 @@ impl InvalidationState {
 
     /// Whether the entry must not be served even as a stale one: a hard invalidation named it, or its history is another.
     pub(super) fn is_revoked(&self, key: &ReadKey, entry: &CacheEntry) -> bool {
-        self.read().is_revoked(key, entry.stamp, entry.era)
+        self.versions.read().is_revoked(key, entry.stamp, entry.era)
     }
 
     /// The lowest stamp that an entry of `key` can have and be valid.
     pub(super) fn floor(&self, key: &ReadKey) -> Stamp {
-        let versions = self.read();
+        let versions = self.versions.read();
         Stamp {
             timeline: versions.applied.timeline,
             seq: versions.last_change(key),
@@ -211,14 +209,14 @@ impl InvalidationState {
 
     /// The newest version applied here, and the era that it is of.
     fn version_and_era(&self) -> (Version, u64) {
-        let versions = self.read();
+        let versions = self.versions.read();
         (versions.version(), versions.era)
     }
 
     /// The newest version that the entry is known to show; none when it is of another history than
     /// that of which something is known here.
     pub(super) fn version_shown(&self, key: &ReadKey, entry: &CacheEntry) -> Option<Version> {
-        let versions = self.read();
+        let versions = self.versions.read();
         if entry.era != versions.era {
             return None;
         }
@@ -247,10 +245,7 @@ impl InvalidationState {
     /// Updates the versions. Where `update` tells of changes, entries must be checked again, and who follows flags
     /// learns of the newest commit that may have changed them.
     fn update<T>(&self, update: impl FnOnce(&mut TagVersions) -> (T, bool)) -> T {
-        let mut versions = self
-            .versions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut versions = self.versions.write();
         let (result, has_changes) = update(&mut versions);
         if has_changes {
             self.generation.fetch_add(1, Release);
@@ -335,10 +330,6 @@ impl InvalidationState {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(*self.feed_state.borrow(), FeedState::Disconnected(_))
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, TagVersions> {
-        self.versions.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

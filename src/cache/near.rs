@@ -1,9 +1,10 @@
 //! The near cache: entries in the memory of this replica, bounded by their bytes.
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use parking_lot::Mutex;
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter, sync::Cache};
 
 use super::{
@@ -67,7 +68,7 @@ impl NearCache {
     pub(super) fn insert(&self, key: ReadKey, entry: Arc<CacheEntry>) {
         let is_known = self.entries.contains_key(&key);
         self.entries.insert(key.clone(), entry);
-        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sample = self.sample.lock();
         if sample.len() < SAMPLE {
             if !is_known {
                 sample.push(key);
@@ -91,7 +92,7 @@ impl NearCache {
     pub(super) fn clear(&self) -> usize {
         let count = self.entries.len();
         self.entries.clear();
-        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sample = self.sample.lock();
         sample.clear();
         count
     }
@@ -118,7 +119,7 @@ impl NearCache {
         &self,
         is_wanted: impl Fn(&ReadKey, &CacheEntry) -> bool,
     ) -> Option<(ReadKey, Arc<CacheEntry>)> {
-        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sample = self.sample.lock();
         let mut at = (!sample.is_empty()).then(|| rand::random_range(0..sample.len()))?;
         for _ in 0..sample.len() {
             let key = sample.get(at)?;
@@ -208,7 +209,7 @@ mod tests {
         let drawn = near.draw(|_, _| true);
         assert!(drawn.is_none_or(|(key, _)| near.get(&key).is_some()));
         near.draw(|_, _| false);
-        assert!(near.sample.lock().unwrap().len() <= count);
+        assert!(near.sample.lock().len() <= count);
         near.clear();
         near.insert(key(1), entry(1));
         assert_eq!(near.draw(|_, _| true).map(|(key, _)| key), Some(key(1)));

@@ -1,12 +1,10 @@
 //! The cache in Redis that all replicas share: entries under their stamps, and leases to fill them.
-use std::{
-    sync::{LazyLock, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::LazyLock, time::Duration};
 
 use bb8_redis::redis::{self, Value};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -315,7 +313,7 @@ struct AbsenceLimit(Mutex<Option<(Instant, u32)>>);
 impl AbsenceLimit {
     fn admits(&self) -> bool {
         let now = Instant::now();
-        let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut second = self.0.lock();
         let current = second.filter(|(began, _)| now.duration_since(*began).as_secs() < 1);
         let (began, given) = current.unwrap_or((now, 0));
         let admits = given < ABSENCES_A_SECOND;

@@ -2,12 +2,13 @@
 //! registry of replicas, which the next poll takes it to ([`super::FeedTask`]). It is gathered beside the polls, because
 //! it asks Redis too: a replica that gathers slowly polls as ever.
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{CachedCatalog, InvalidationState};
@@ -220,16 +221,12 @@ impl ReplicaHeartbeat {
     pub async fn gather(&self) {
         let status = self.reporter.status().await;
         let status = (self.encode)(&self.name, &status);
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        *self.due.lock() = Some(status);
     }
 
     /// What the next poll takes along, for a replica that has applied `applied`.
     pub(super) fn take_report(&self, applied: Version) -> Option<ReplicaReport> {
-        let status = self
-            .due
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()?;
+        let status = self.due.lock().take()?;
         Some(ReplicaReport {
             id: self.id,
             name: self.name.clone(),

@@ -1,7 +1,7 @@
 //! The command `verify`: checks the database, and prints the findings.
-use std::sync::{Mutex, PoisonError};
 
 use clap::ArgMatches;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
@@ -23,7 +23,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
     let database = database::database(matches, environment)?;
     let progress = Mutex::new(Progress::new("checking", environment));
     let tell = |done, total| {
-        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = progress.lock();
         progress.at(done, Some(total), "");
     };
     let report = runtime::command()?.block_on(app::verify(&database, &tell));

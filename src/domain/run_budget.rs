@@ -1,5 +1,7 @@
 //! The money that one run of generating tips may spend.
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Usage;
 
@@ -50,7 +52,7 @@ impl RunBudget {
     /// Reserves the most that an attempt may cost; `None` if less is left.
     #[must_use]
     pub fn reserve(self: &Arc<Self>, micro_usd: u64) -> Option<RunReservation> {
-        let mut sums = self.sums();
+        let mut sums = self.sums.lock();
         let taken = sums.spent.cost_micro_usd.saturating_add(sums.reserved);
         let after = taken.saturating_add(micro_usd);
         if self.cap_micro_usd.is_some_and(|cap| after > cap) {
@@ -67,30 +69,26 @@ impl RunBudget {
     /// What was spent so far, without what is reserved.
     #[must_use]
     pub fn spent(&self) -> Spent {
-        self.sums().spent
+        self.sums.lock().spent
     }
 
     /// Whether an attempt was not made because the rest of this budget was too small.
     #[must_use]
     pub fn has_refused(&self) -> bool {
-        self.sums().has_refused
-    }
-
-    fn sums(&self) -> MutexGuard<'_, RunSums> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sums.lock().has_refused
     }
 }
 
 impl RunReservation {
     /// Records the attempt that was made, in place of what was reserved for it.
     pub fn record(self, usage: Usage, cost_micro_usd: u64) {
-        self.budget.sums().spent.add(usage, cost_micro_usd);
+        self.budget.sums.lock().spent.add(usage, cost_micro_usd);
     }
 }
 
 impl Drop for RunReservation {
     fn drop(&mut self) {
-        let mut sums = self.budget.sums();
+        let mut sums = self.budget.sums.lock();
         sums.reserved = sums.reserved.saturating_sub(self.micro_usd);
     }
 }

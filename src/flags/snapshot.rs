@@ -1,13 +1,14 @@
 //! The flags and settings in force, for every call to read.
 use std::{
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
+        Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
+use parking_lot::RwLock;
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
@@ -81,7 +82,7 @@ impl FlagSnapshot {
 
     /// Follows what was read.
     pub(super) fn follow(&self, rows: &ControlRows) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         state.apply(rows, self.environment.as_ref());
         drop(state);
         self.publish();
@@ -94,13 +95,9 @@ impl FlagSnapshot {
     }
 
     fn publish(&self) {
-        for flag in &self.state().flags {
+        for flag in &self.state.read().flags {
             self.switches.set(flag.control, flag.value.percentage());
         }
-    }
-
-    fn state(&self) -> RwLockReadGuard<'_, FlagState> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,15 +108,15 @@ impl ActiveControls for FlagSnapshot {
     }
 
     fn version(&self) -> Option<Version> {
-        self.state().version
+        self.state.read().version
     }
 
     fn flags(&self) -> Vec<Evaluation<Flag>> {
-        self.state().flags.clone()
+        self.state.read().flags.clone()
     }
 
     fn settings(&self) -> Vec<Evaluation<RuntimeSetting>> {
-        self.state().settings.clone()
+        self.state.read().settings.clone()
     }
 
     async fn refresh(&self) -> bool {

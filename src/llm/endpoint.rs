@@ -1,13 +1,10 @@
 //! The address of a provider, and the HTTP client that calls it.
-use std::{
-    error::Error,
-    iter,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{error::Error, iter, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderValue, header};
+use parking_lot::RwLock;
 use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::sync::Notify;
@@ -61,17 +58,14 @@ impl Endpoint {
     /// differ from those before.
     pub(super) fn renew(&self, headers: HeaderMap) -> bool {
         let headers = with_formats(headers);
-        let mut before = self.headers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.headers.write();
         let differ = *before != headers;
         *before = headers;
         differ
     }
 
     fn headers(&self) -> HeaderMap {
-        self.headers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.headers.read().clone()
     }
 
     pub(super) fn limits(&self) -> TimeLimits {

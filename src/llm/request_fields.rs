@@ -1,6 +1,7 @@
 //! Fields that some servers refuse, and that are left out after that.
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{ProviderSettings, TokenLimit};
@@ -59,7 +60,7 @@ impl RequestFields {
 
     /// The fields of a request that is sent now, as `OpenAI`'s protocol has them.
     pub(super) fn now(&self) -> Vec<Field> {
-        self.among(&self.refused())
+        self.among(&self.0.refused.lock())
     }
 
     fn among(&self, refused: &[Field]) -> Vec<Field> {
@@ -90,7 +91,7 @@ impl RequestFields {
         let text = String::from_utf8_lossy(answer).into_owned();
         let error = serde_json::from_slice(answer).unwrap_or(Value::String(text));
         let named = sent.iter().filter(|field| names(&error, field.name()));
-        let mut refused = self.refused();
+        let mut refused = self.0.refused.lock();
         let mut is_changed = false;
         for field in named {
             if !refused.contains(field) {
@@ -108,13 +109,6 @@ impl RequestFields {
             }
         }
         is_changed
-    }
-
-    fn refused(&self) -> MutexGuard<'_, Vec<Field>> {
-        self.0
-            .refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

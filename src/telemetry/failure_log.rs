@@ -1,12 +1,10 @@
 //! Reduces a lasting failure to a few log lines: one when it begins, one a minute, one when it ends.
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Decides which failures of one kind, such as an outage of a dependency, are logged: one line when they begin, one a minute
@@ -48,7 +46,7 @@ const REPEAT_LINE_INTERVAL: Duration = Duration::from_mins(1);
 impl FailureLog {
     /// Records a failure. The caller logs a line if this returns something.
     pub fn failed(&self) -> Option<Failing> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.is_failing.store(true, Relaxed);
         state.failed(Instant::now())
     }
@@ -58,7 +56,7 @@ impl FailureLog {
         if !self.is_failing.load(Relaxed) {
             return None;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.is_failing.store(false, Relaxed);
         state.worked(Instant::now())
     }
@@ -67,10 +65,6 @@ impl FailureLog {
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Relaxed)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, FailureState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,7 +132,7 @@ impl LineLimit {
     /// Returns `None` if the line must be left out; else how many were left out since the line before, for the field
     /// `left_out`.
     pub fn admit(&self) -> Option<u64> {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.0.lock();
         window.admit(Instant::now())
     }
 }

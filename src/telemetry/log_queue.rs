@@ -7,11 +7,12 @@ use std::{
     io::{self, ErrorKind, Write},
     mem,
     os::fd::AsFd,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
+use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::{Counter, Page};
@@ -111,12 +112,8 @@ impl LogQueue {
         .sample(&[], self.0.lost.get());
     }
 
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn put(&self, line: &[u8]) {
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         if state.waiting.bytes.len() + line.len() > MOST_BYTES {
             self.0.lost.add(1);
             return;
@@ -151,22 +148,19 @@ impl LogQueue {
     }
 
     fn has_room(&self) -> bool {
-        self.lock().waiting.bytes.len() < MOST_BYTES / 2
+        self.0.state.lock().waiting.bytes.len() < MOST_BYTES / 2
     }
 
     /// Waits for lines, and takes all that there are.
     fn take(&self, lines: &mut LineBuffer) {
         lines.clear();
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         state.is_writing = false;
         if state.waiting.ends.is_empty() {
             self.0.emptied.notify_all();
         }
-        let filled = self
-            .0
-            .filled
-            .wait_while(state, |state| state.waiting.ends.is_empty());
-        state = filled.unwrap_or_else(PoisonError::into_inner);
+        let has_none = |state: &mut QueueState| state.waiting.ends.is_empty();
+        self.0.filled.wait_while(&mut state, has_none);
         mem::swap(&mut state.waiting, lines);
         state.is_writing = true;
     }
@@ -174,10 +168,8 @@ impl LogQueue {
     fn wait_until_empty(&self, at_most: Duration) {
         let is_busy = |state: &mut QueueState| state.is_writing || !state.waiting.ends.is_empty();
         // Whoever does not read in time is not waited for.
-        let _ = self
-            .0
-            .emptied
-            .wait_timeout_while(self.lock(), at_most, is_busy);
+        let mut state = self.0.state.lock();
+        self.0.emptied.wait_while_for(&mut state, is_busy, at_most);
     }
 }
 

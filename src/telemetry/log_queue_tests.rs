@@ -88,7 +88,7 @@ fn what_does_not_fit_is_lost_and_counted_and_the_rest_keeps_its_order() {
     let line = |number: usize| format!("{number:>1023}\n").into_bytes();
     queue.write_all(&line(0)).unwrap();
     // Nobody reads it, so it stays in writing.
-    while !queue.lock().is_writing {
+    while !queue.0.state.lock().is_writing {
         thread::yield_now();
     }
     let fit = MOST_BYTES / 1024;

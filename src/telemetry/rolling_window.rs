@@ -1,9 +1,7 @@
 //! Readings of the last minutes, for rates and percentiles over them.
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
+
+use parking_lot::Mutex;
 
 /// The readings of the last minutes, one every [`RollingWindow::BEAT`], the newest first.
 #[derive(Debug)]
@@ -28,14 +26,14 @@ impl<T: Clone> RollingWindow<T> {
 
     /// Notes what is read now.
     pub fn note(&self, now: T) {
-        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut past = self.past.lock();
         past.push_front(now);
         past.truncate(self.length);
     }
 
     /// The reading of `minutes` ago; `None` if the process is younger.
     pub fn minutes_ago(&self, minutes: usize) -> Option<T> {
-        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let past = self.past.lock();
         past.get(minutes * Self::BEATS_A_MINUTE - 1).cloned()
     }
 }

@@ -1,9 +1,7 @@
 //! The circuit breaker of a provider. That of Redis is another one (ADR 6).
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Keeps requests away from a provider that fails again and again.
@@ -90,7 +88,7 @@ impl ProviderBreaker {
 
     /// Whether an attempt may be made; else when to ask again.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Permit, Duration> {
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         let now = Instant::now();
         let is_probe = match known.state {
             ProviderBreakerState::Closed { .. } => false,
@@ -113,12 +111,12 @@ impl ProviderBreaker {
 
     /// Whether attempts go through as far as it is known: false until a probe has succeeded.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.lock().state, ProviderBreakerState::Closed { .. })
+        matches!(self.known.lock().state, ProviderBreakerState::Closed { .. })
     }
 
     /// Closes the breaker, whatever was reported before, and ignores attempts that are under way.
     pub(super) fn close(&self) {
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         known.state = ProviderBreakerState::Closed { failures: 0 };
         known.is_refusing = false;
         known.era = known.era.wrapping_add(1);
@@ -126,13 +124,13 @@ impl ProviderBreaker {
 
     /// Whether the provider refused our last request because of our key, our account or the model.
     pub(super) fn is_refusing(&self) -> bool {
-        self.lock().is_refusing
+        self.known.lock().is_refusing
     }
 
     /// The provider gets another key. Refusals mean nothing any more, nor do requests that are under way with
     /// the old key; other failures still count.
     pub(super) fn key_renewed(&self) {
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         known.state = match known.state {
             _ if known.is_refusing => ProviderBreakerState::Closed { failures: 0 },
             ProviderBreakerState::Probing { pause } => ProviderBreakerState::Open {
@@ -149,7 +147,7 @@ impl ProviderBreaker {
 
     /// Takes in one outcome; returns what it changed.
     fn note(&self, (is_probe, era): (bool, u32), outcome: AttemptOutcome) -> BreakerChange {
-        let mut known = self.lock();
+        let mut known = self.known.lock();
         if era != known.era {
             return BreakerChange::Nothing;
         }
@@ -209,10 +207,6 @@ impl ProviderBreaker {
             known.is_refusing = matches!(outcome, AttemptOutcome::Refused(_));
         }
         change
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

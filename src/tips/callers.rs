@@ -1,10 +1,7 @@
 //! Limits the tip streams of each caller, and those of all callers at one address.
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 use super::{
     CallerLimits, TipStats,
@@ -51,16 +48,12 @@ impl Callers {
 
     /// Sets other limits; open streams go on.
     pub(super) fn set_limits(&self, limits: CallerLimits) {
-        self.state().limits = limits;
-    }
-
-    fn state(&self) -> MutexGuard<'_, CallerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().limits = limits;
     }
 
     /// One more stream, unless the caller has as many as it may.
     fn enter(self: &Arc<Self>, caller: &CallerId) -> Option<ConcurrencyPermit> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let count = state.streams.get(caller).copied().unwrap_or(0);
         if count >= state.limits.at_once {
             return None;
@@ -84,7 +77,7 @@ impl Callers {
         };
         let at_once = || too_many("tip streams at once", Duration::from_secs(1));
         let permit = self.enter(caller).ok_or_else(at_once)?;
-        let limits = self.state().limits;
+        let limits = self.state.lock().limits;
         let quota = Quota {
             per_minute: limits.per_minute,
             burst: limits.burst,
@@ -106,7 +99,7 @@ impl Callers {
 
 impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        let mut state = self.callers.state();
+        let mut state = self.callers.state.lock();
         match state.streams.get_mut(&self.caller) {
             Some(count) if *count > 1 => *count -= 1,
             Some(_) | None => drop(state.streams.remove(&self.caller)),
@@ -146,6 +139,6 @@ mod tests {
     fn a_caller_without_streams_is_forgotten() {
         let callers = callers();
         drop(callers.enter(&CallerId("ann".into())));
-        assert!(callers.state().streams.is_empty());
+        assert!(callers.state.lock().streams.is_empty());
     }
 }

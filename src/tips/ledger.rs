@@ -1,12 +1,7 @@
 //! One replica's totals of a day's budget (spent, reserved and granted), and the last known totals of the other replicas.
-use std::{
-    collections::BTreeMap,
-    fmt,
-    str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 /// How long no request may have been reserved until an unused grant is given back.
@@ -132,7 +127,7 @@ impl BudgetLedger {
 
     /// Whether requests are in progress.
     pub(super) fn has_requests(&self) -> bool {
-        lock(&self.day_ledger).requests > 0
+        self.day_ledger.lock().requests > 0
     }
 
     /// Whether Redis has answered a report of this day.
@@ -234,7 +229,7 @@ impl BudgetLedger {
 
     /// The ledger of `day`; the first use on a new day replaces it.
     fn ledger_of(&self, day: i64) -> MutexGuard<'_, DayLedger> {
-        let mut ledger = lock(&self.day_ledger);
+        let mut ledger = self.day_ledger.lock();
         if ledger.day < day {
             *ledger = DayLedger {
                 day,
@@ -265,7 +260,7 @@ impl BudgetReservation {
 
 impl Drop for BudgetReservation {
     fn drop(&mut self) {
-        let mut ledger = lock(&self.day_ledger);
+        let mut ledger = self.day_ledger.lock();
         if ledger.day == self.day {
             ledger.requests = ledger.requests.saturating_sub(1);
             let left = self.amount.saturating_sub(self.cost);
@@ -306,10 +301,6 @@ impl FromStr for Totals {
             granted,
         })
     }
-}
-
-fn lock(ledger: &Mutex<DayLedger>) -> MutexGuard<'_, DayLedger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn signed(amount: u64) -> i64 {

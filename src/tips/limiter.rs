@@ -1,11 +1,12 @@
 //! Rate limits over the whole fleet, by the generic cell rate algorithm.
 use std::{
     convert::Infallible,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use bb8_redis::redis::{FromRedisValue, Value};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_util::task::TaskTracker;
@@ -222,7 +223,7 @@ impl Limiter {
     fn pause_here(&self, subject: &str, pause: Duration) {
         let until = self.started.elapsed() + pause;
         let cell = self.cell(subject);
-        let mut cell = lock(&cell);
+        let mut cell = cell.lock();
         cell.paused = cell.paused.max(until);
     }
 
@@ -261,7 +262,7 @@ impl Limiter {
     /// False when this resume was seen before.
     fn resume_here(&self, subject: &str, name: Vec<u8>) -> bool {
         let cell = self.cell(subject);
-        let mut cell = lock(&cell);
+        let mut cell = cell.lock();
         if cell.resumed == name {
             return false;
         }
@@ -293,7 +294,7 @@ impl Limiter {
     pub(super) fn take_here(&self, subject: &str, wants: &[Want]) -> Result<(), Duration> {
         let now = self.started.elapsed();
         let cell = self.cell(subject);
-        let mut cell = lock(&cell);
+        let mut cell = cell.lock();
         let mut filled = Vec::with_capacity(wants.len());
         let mut wait = Duration::ZERO;
         for (name, quota, wanted) in wants {
@@ -324,7 +325,7 @@ impl Limiter {
 
     fn give_back_here(&self, subject: &str, wants: &[Want]) {
         let cell = self.cell(subject);
-        let mut cell = lock(&cell);
+        let mut cell = cell.lock();
         for (name, full) in &mut cell.full {
             if let Some((_, quota, wanted)) = wants.iter().find(|(other, ..)| other == name) {
                 let (unit, burst) = self.part(*quota);
@@ -354,7 +355,7 @@ impl Limiter {
         let Some(cell) = self.local.get(subject) else {
             return Ok(());
         };
-        match lock(&cell).paused.saturating_sub(self.started.elapsed()) {
+        match cell.lock().paused.saturating_sub(self.started.elapsed()) {
             Duration::ZERO => Ok(()),
             wait => Err(wait),
         }
@@ -366,10 +367,6 @@ impl Limiter {
             .get_or_insert_with(subject, || Ok::<_, Infallible>(Arc::default()));
         cell
     }
-}
-
-fn lock(cell: &Mutex<LimitCell>) -> MutexGuard<'_, LimitCell> {
-    cell.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The subject goes in as a hash: it may be a caller's name, and hold anything.

@@ -1,11 +1,13 @@
 //! A provider of tips: its health, its limits, its retries, and what it refuses.
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::{
     Price, ProviderQuota, ProviderSpec,
@@ -110,12 +112,12 @@ impl Provider {
 
     /// Sets how much it may get from now on.
     pub(super) fn set_quota(&self, quota: ProviderQuota) {
-        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
+        *self.quota.lock() = quota;
     }
 
     /// What one attempt takes from the limits.
     pub(super) fn wants(&self, prompt: &Prompt) -> Vec<Want> {
-        let quota = *self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let quota = *self.quota.lock();
         // Providers count in buckets of a minute or less; sending a whole one at once is a sharp
         // ramp, which some of them refuse, so requests come a tenth at a time.
         let requests = quota.requests_per_minute.map(|per_minute| {

@@ -2,14 +2,11 @@
 //!
 //! A connection remembers its last credentials and their principal, so the next call with the same credentials costs one
 //! comparison.
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use parking_lot::Mutex;
 use tonic::Status;
 
 use super::{
@@ -64,7 +61,7 @@ impl ConnectionIdentity {
     ) -> Option<Arc<Principal>> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (value, others) = (values.next(), values.next());
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         let last = last.as_ref()?;
         let holds = others.is_none()
             && last.authorization.as_ref() == value
@@ -91,7 +88,7 @@ impl ConnectionIdentity {
             address: self.address,
         };
         let identity = authenticator.authenticate(credentials).await?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         *last = Some(Remembered {
             generation,
             authorization: value.cloned(),

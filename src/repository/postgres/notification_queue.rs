@@ -1,9 +1,7 @@
 //! The notifications that wait for the change feed.
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::notification::NotificationCodec;
@@ -24,7 +22,7 @@ const MAX_WAITING: usize = 64;
 impl NotificationQueue {
     /// Sets the key that authenticates notifications of replicas.
     pub(super) fn set_key(&self, page_token_key: &[u8; 32]) {
-        *lock(&self.codec) = Some(Arc::new(NotificationCodec::new(page_token_key)));
+        *self.codec.lock() = Some(Arc::new(NotificationCodec::new(page_token_key)));
     }
 
     /// Queues a notification that something may have been committed.
@@ -34,20 +32,20 @@ impl NotificationQueue {
 
     /// Queues the notification with this payload.
     pub(super) fn push_payload(&self, payload: &str) {
-        let codec = lock(&self.codec).clone();
+        let codec = self.codec.lock().clone();
         self.push(codec.map_or(Notification::Commit, |codec| codec.decode(payload)));
     }
 
     /// The payload of a notification with `announcement`; `None` if there can be none, so that the other replicas have to poll.
     pub(super) fn payload(&self, announcement: &Announcement) -> Option<String> {
-        let codec = lock(&self.codec).clone();
+        let codec = self.codec.lock().clone();
         codec?.encode(announcement)
     }
 
     /// Waits for the next notification.
     pub(super) async fn next(&self) -> Notification {
         loop {
-            if let Some(hint) = lock(&self.waiting).pop_front() {
+            if let Some(hint) = self.waiting.lock().pop_front() {
                 return hint;
             }
             self.received.notified().await;
@@ -55,7 +53,7 @@ impl NotificationQueue {
     }
 
     fn push(&self, hint: Notification) {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         if waiting.len() >= MAX_WAITING {
             waiting.clear();
             waiting.push_back(Notification::Commit);
@@ -65,8 +63,4 @@ impl NotificationQueue {
         drop(waiting);
         self.received.notify_one();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

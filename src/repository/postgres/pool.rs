@@ -6,13 +6,14 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use futures_util::future::{join, join_all};
+use parking_lot::Mutex;
 use sqlx::{Connection, PgConnection};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -153,7 +154,7 @@ impl Pool {
     }
 
     pub(super) fn idle(&self) -> u32 {
-        u32::try_from(self.idle_list().len()).unwrap_or(u32::MAX)
+        u32::try_from(self.0.idle.lock().len()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn settings(&self) -> &PoolSettings {
@@ -164,7 +165,7 @@ impl Pool {
     pub(super) async fn close(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
-        let idle = std::mem::take(&mut *self.idle_list());
+        let idle = std::mem::take(&mut *self.0.idle.lock());
         let goodbyes = idle.into_iter().map(|one| one.session.connection.close());
         let in_use = async {
             self.0.tasks.wait().await;
@@ -206,7 +207,7 @@ impl Pool {
         if self.0.servers.is_doubtful() {
             return None;
         }
-        self.idle_list().pop()
+        self.0.idle.lock().pop()
     }
 
     /// The connection, if it can be used; it is pinged where that is in doubt.
@@ -230,7 +231,7 @@ impl Pool {
             Err(_) => {
                 if suspect_timeout.is_some() {
                     // The server answers on new connections, so those that are silent for longer are broken too.
-                    let mut idle = self.idle_list();
+                    let mut idle = self.0.idle.lock();
                     idle.retain(|other| other.times.heard_at > times.heard_at);
                 }
                 self.0.servers.suspect(times);
@@ -246,7 +247,7 @@ impl Pool {
 
     /// Closes the connections idle for longest, where another one would exceed the maximum.
     fn make_room(&self) {
-        let mut idle = self.idle_list();
+        let mut idle = self.0.idle.lock();
         let excess = idle
             .len()
             .saturating_sub(self.0.permits.available_permits());
@@ -312,7 +313,7 @@ impl Pool {
         let work = async move {
             while pool.open() < pool.0.settings.min_connections
                 && let Ok(permit) = Arc::clone(&pool.0.permits).try_acquire_owned()
-                && pool.idle_list().len() <= pool.0.permits.available_permits()
+                && pool.0.idle.lock().len() <= pool.0.permits.available_permits()
                 && let Ok(Some(session)) = pool.0.servers.connect(|| true).await
             {
                 pool.keep(OpenConnection::new(session, &pool.0.open));
@@ -329,7 +330,7 @@ impl Pool {
         if self.is_expired(&connection) || self.0.stop.is_cancelled() {
             return;
         }
-        let mut idle = self.idle_list();
+        let mut idle = self.0.idle.lock();
         // The first one is the one idle for longest.
         let is_spare = self.open() > self.0.settings.min_connections
             && idle
@@ -339,10 +340,6 @@ impl Pool {
             idle.remove(0);
         }
         idle.push(connection);
-    }
-
-    fn idle_list(&self) -> MutexGuard<'_, Vec<OpenConnection>> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,10 +1,7 @@
 //! Parses database addresses: one server per line, with the options that the driver does not know.
-use std::{
-    str::FromStr,
-    sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{str::FromStr, sync::OnceLock, time::Duration};
 
+use parking_lot::Mutex;
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use url::Url;
 
@@ -28,13 +25,13 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn options(&self) -> PgConnectOptions {
         let options = self.options.lock();
-        options.unwrap_or_else(PoisonError::into_inner).clone()
+        options.clone()
     }
 
     /// Takes the login of `other`, an address of the same server.
     pub(super) fn renew_login(&self, other: &Self) {
         let renewed = other.options();
-        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut options = self.options.lock();
         *options = renewed;
     }
 }

@@ -2,12 +2,10 @@
 //!
 //! The server in use accepts writes. When it turns out to be a standby, read-only or unreachable, the next server
 //! is tried, and the connections to the abandoned one are closed when they are returned or taken.
-use std::{
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, watch},
     time::{Instant, sleep, sleep_until},
@@ -154,7 +152,7 @@ impl Servers {
 
     /// The server in use.
     pub(super) fn used(&self) -> Option<&Server> {
-        let used = self.state().used;
+        let used = self.state.lock().used;
         self.list.get(used)
     }
 
@@ -166,7 +164,7 @@ impl Servers {
     /// Notes that a connection broke or got no answer: the server is checked before another connection is opened.
     /// If it works, connections without an answer since then are suspect.
     pub(super) fn suspect(&self, times: ConnectionTimes) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let marks = *self.stale.borrow();
         // One of many connections that broke at once is enough; one to an abandoned server says nothing of the next.
         if !state.is_doubtful && !marks.is_suspect(times) && !marks.is_abandoned(times) {
@@ -181,7 +179,7 @@ impl Servers {
         if self.is_abandoned(times) {
             return;
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.next = self.after(state.used);
         state.is_doubtful = true;
         state.suspected_at = None;
@@ -203,7 +201,7 @@ impl Servers {
 
     /// Whether a search is due or under way, so that connections had better not be used.
     pub(super) fn is_doubtful(&self) -> bool {
-        self.state().is_doubtful
+        self.state.lock().is_doubtful
     }
 
     /// Waits until an answer on a connection is no longer worth waiting for: until its server is abandoned, or a
@@ -226,7 +224,7 @@ impl Servers {
 
     /// The last error of each server, or that it gave no answer within `waited`.
     pub(super) fn problems(&self, waited: Duration) -> NoUsableServer {
-        let state = self.state();
+        let state = self.state.lock();
         let problems = self.list.iter().zip(&state.problems);
         let problems = problems.map(|(server, problem)| {
             let silent = || ServerError::Silent(server.name.clone(), waited);
@@ -278,7 +276,7 @@ impl Servers {
         if !self.is_doubtful() {
             return SearchResult::Settled;
         }
-        let has_failed = self.state().failed_at.is_some_and(|at| at >= asked);
+        let has_failed = self.state.lock().failed_at.is_some_and(|at| at >= asked);
         let found = if has_failed {
             None
         } else {
@@ -290,7 +288,7 @@ impl Servers {
     /// Tries one server after the other, from the one in use or the one behind it, until one can be used, for as long
     /// as one attempt may take. Attempts without an answer go on meanwhile.
     async fn search(&self) -> Option<SearchResult> {
-        self.state().problems.fill(None);
+        self.state.lock().problems.fill(None);
         let ends = Instant::now() + self.connect_timeout();
         let (mut attempts, mut due) = (FuturesUnordered::new(), Instant::now());
         let (mut begun, mut pause) = (0, FIRST_PAUSE);
@@ -310,7 +308,7 @@ impl Servers {
                         if matches!(problem, ServerError::Refused { .. }) {
                             self.renew_logins();
                         }
-                        if let Some(last) = self.state().problems.get_mut(index) {
+                        if let Some(last) = self.state.lock().problems.get_mut(index) {
                             *last = Some(problem);
                         }
                         let has_untried = begun < self.list.len();
@@ -332,7 +330,7 @@ impl Servers {
                     due = Instant::now() + ATTEMPT_INTERVAL;
                 }
                 () = sleep_until(ends) => {
-                    self.state().failed_at = Some(Instant::now());
+                    self.state.lock().failed_at = Some(Instant::now());
                     return None;
                 }
             }
@@ -340,7 +338,7 @@ impl Servers {
     }
 
     fn take_next(&self) -> Option<(usize, &Server)> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let index = state.next;
         state.next = self.after(index);
         Some((index, self.list.get(index)?))
@@ -348,19 +346,19 @@ impl Servers {
 
     /// Whether this server is in use, and only checked because a connection broke or got no answer.
     fn is_suspected(&self, index: usize) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         state.used == index && state.suspected_at.is_some()
     }
 
     /// Notes that the server at this index accepts writes, if it is the one in use.
     pub(super) fn confirm(&self, index: usize) {
-        if self.state().used == index {
+        if self.state.lock().used == index {
             self.use_server(index, Duration::ZERO);
         }
     }
 
     fn use_server(&self, index: usize, took: Duration) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let is_another = state.used != index;
         (state.used, state.next) = (index, index);
         state.is_doubtful = false;
@@ -381,9 +379,5 @@ impl Servers {
 
     fn after(&self, index: usize) -> usize {
         (index + 1).checked_rem(self.list.len()).unwrap_or(0)
-    }
-
-    fn state(&self) -> MutexGuard<'_, SearchState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,8 +3,9 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 /// The identity of a file, whatever its path refers to now: device and inode.
 type Inode = (u64, u64);
@@ -51,7 +52,7 @@ impl DatabaseFile {
     /// Notes the file that a connection has just opened, unless others have it open.
     pub(super) fn note_opened(&self) {
         let main = inode(&self.path);
-        let mut opened = self.opened();
+        let mut opened = self.opened.lock();
         if !opened.is_open {
             let is_another =
                 opened.is_another || opened.main.is_some_and(|known| Some(known) != main);
@@ -66,12 +67,12 @@ impl DatabaseFile {
 
     /// Notes that no connection is open; then the files may be replaced.
     pub(super) fn note_closed(&self) {
-        self.opened().is_open = false;
+        self.opened.lock().is_open = false;
     }
 
     /// Fails if the path does not refer to the open file, or its log, any more.
     pub(super) fn check(&self) -> Result<(), FileMoved> {
-        let mut opened = self.opened();
+        let mut opened = self.opened.lock();
         if !opened.is_open {
             return Ok(());
         }
@@ -88,16 +89,12 @@ impl DatabaseFile {
 
     /// Whether another file than before was opened, and no new history was begun for it.
     pub(super) fn is_another(&self) -> bool {
-        self.opened().is_another
+        self.opened.lock().is_another
     }
 
     /// Notes that a new history was begun for the file.
     pub(super) fn note_begun(&self) {
-        self.opened().is_another = false;
-    }
-
-    fn opened(&self) -> MutexGuard<'_, Opened> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+        self.opened.lock().is_another = false;
     }
 }
 

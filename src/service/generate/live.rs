@@ -1,6 +1,6 @@
 //! Runs a plan: generates its tips one by one, at a pace.
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -8,6 +8,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -133,7 +134,7 @@ impl LiveRun {
             if self.has_ended.is_cancelled() {
                 return None;
             }
-            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge);
+            *self.current.lock() = Some(challenge);
             let (cause, wait, holds_for_all) = match self.ask(subject.clone()).await {
                 Verdict::Over(outcome) => return Some((challenge, outcome)),
                 Verdict::End(end) => {
@@ -188,7 +189,7 @@ impl LiveRun {
     }
 
     fn stand_still(&self, wait: Duration) {
-        let mut resumes = self.resumes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resumes = self.resumes.lock();
         let (now, before) = (Instant::now(), *resumes);
         *resumes = before.max(now + wait);
         drop(resumes);
@@ -200,7 +201,7 @@ impl LiveRun {
 
     async fn wait_for_provider(&self) {
         loop {
-            let resumes = *self.resumes.lock().unwrap_or_else(PoisonError::into_inner);
+            let resumes = *self.resumes.lock();
             if resumes <= Instant::now() || self.has_ended.is_cancelled() {
                 return;
             }
@@ -211,7 +212,7 @@ impl LiveRun {
     }
 
     fn current(&self) -> Option<ChallengeId> {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.current.lock()
     }
 }
 
