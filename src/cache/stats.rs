@@ -1,37 +1,24 @@
 //! Counts what the caches of this replica do, for the metrics page and for `GetCacheStatus`.
-use std::{
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use parking_lot::Mutex;
 
 use crate::{
-    domain::{HitRatio, Latency},
+    domain::{HitRatio, Latency, words},
     telemetry::{Buckets, Counter, Distribution, Histogram, RollingWindow},
 };
 
-/// Why the near cache had no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissReason {
-    /// It never had one, or evicted it.
-    Absent,
-    /// Its time to live was over.
-    Expired,
-    /// A commit changed what it depends on.
-    Changed,
-    /// No poll confirmed it lately, and stale answers are switched off.
-    Unconfirmed,
-}
-
-impl MissReason {
-    /// The word for logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Expired => "expired",
-            Self::Changed => "changed",
-            Self::Unconfirmed => "unconfirmed",
-        }
+words! {
+    /// Why the near cache had no answer.
+    pub enum MissReason {
+        /// It never had one, or evicted it.
+        Absent = "absent",
+        /// Its time to live was over.
+        Expired = "expired",
+        /// A commit changed what it depends on.
+        Changed = "changed",
+        /// No poll confirmed it lately, and stale answers are switched off.
+        Unconfirmed = "unconfirmed",
     }
 }
 
@@ -145,19 +132,13 @@ impl CacheStats {
 
     /// Keeps what a dependency said last; the text has no secrets.
     pub(super) fn note_error(&self, error: String) {
-        *self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = error;
+        *self.last_error.lock() = error;
     }
 
     /// What a dependency said last; empty when none did.
     #[must_use]
     pub fn last_error(&self) -> String {
-        self.last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.last_error.lock().clone()
     }
 }
 

@@ -1,8 +1,6 @@
 //! Principals, their roles and their call rates, and the port that authenticates callers.
 use std::{
-    fmt,
     net::IpAddr,
-    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,46 +11,22 @@ use std::{
 use async_trait::async_trait;
 use thiserror::Error;
 
-/// The role of a principal. Each role may do what the roles before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads the catalog, and has tips streamed.
-    Viewer,
-    /// Edits the catalog as well.
-    Editor,
-    /// Operates caches, feature flags, runtime settings and providers of tips as well.
-    Operator,
-}
+use super::words::{read_by_word, words};
 
-impl Role {
-    /// All of them, the least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Editor, Self::Operator];
-
-    /// Its name in files, logs and errors.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Editor => "editor",
-            Self::Operator => "operator",
-        }
+words! {
+    /// The role of a principal. Each role may do what the roles before it may.
+    #[derive(PartialOrd, Ord)]
+    pub enum Role {
+        /// Reads the catalog, and has tips streamed.
+        Viewer = "viewer",
+        /// Edits the catalog as well.
+        Editor = "editor",
+        /// Operates caches, feature flags, runtime settings and providers of tips as well.
+        Operator = "operator",
     }
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let role = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        role.ok_or_else(|| format!("must be viewer, editor or operator, not {text:?}"))
-    }
-}
+read_by_word!(Role);
 
 /// Who calls, by proof, and what they may do.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
 //! A challenge, its id and its difficulty.
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use uuid::Uuid;
 
-use super::UnixMicros;
+use super::{
+    UnixMicros,
+    words::{read_by_word, words},
+};
 
 /// Names a challenge: the UUID of its row. Shown in lower case with hyphens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,31 +47,22 @@ impl fmt::Display for ChallengeId {
     }
 }
 
-/// How much courage a challenge asks for. Ordered: beginner first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Difficulty {
-    /// A first small step.
-    Beginner,
-    /// Needs some practice.
-    Intermediate,
-    /// A real stretch.
-    Advanced,
+words! {
+    /// How much courage a challenge asks for. Ordered: beginner first.
+    #[derive(PartialOrd, Ord)]
+    pub enum Difficulty {
+        /// A first small step.
+        Beginner = "beginner",
+        /// Needs some practice.
+        Intermediate = "intermediate",
+        /// A real stretch.
+        Advanced = "advanced",
+    }
 }
 
+read_by_word!(Difficulty);
+
 impl Difficulty {
-    /// Every difficulty, in order.
-    pub const ALL: [Self; 3] = [Self::Beginner, Self::Intermediate, Self::Advanced];
-
-    /// The word that the table and the command line use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Beginner => "beginner",
-            Self::Intermediate => "intermediate",
-            Self::Advanced => "advanced",
-        }
-    }
-
     /// The place in the order of a list, 1 to 3; statements sort by the same numbers.
     #[must_use]
     pub const fn rank(self) -> i32 {
@@ -77,23 +71,6 @@ impl Difficulty {
             Self::Intermediate => 2,
             Self::Advanced => 3,
         }
-    }
-}
-
-impl fmt::Display for Difficulty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Difficulty {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|difficulty| difficulty.as_str() == text)
-            .ok_or_else(|| format!("must be beginner, intermediate or advanced, not {text:?}"))
     }
 }
 

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 
 use super::{
     Configured, ControlKind, ControlRow, Environment, Error, Flag, FlagValue, RawFlag,
-    RuntimeControl, RuntimeSetting, Stamp, Version,
+    RuntimeControl, RuntimeSetting, Stamp, Version, words::words,
 };
 
 /// All rows of both tables, from one snapshot.
@@ -123,29 +123,17 @@ pub trait ControlStore: Send + Sync {
     ) -> Result<Option<Stamp>, Error>;
 }
 
-/// Who decided a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueSource {
-    /// A row for the environment of this replica.
-    EnvironmentRow,
-    /// A row for all environments.
-    AllRow,
-    /// What the replica was started with: an environment variable, a command-line flag or a file.
-    Settings,
-    /// Nobody.
-    Default,
-}
-
-impl ValueSource {
-    /// In words, for the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EnvironmentRow => "the row for this environment",
-            Self::AllRow => "the row for all environments",
-            Self::Settings => "what the process was started with: no row counts here",
-            Self::Default => "the default: no row counts here",
-        }
+words! {
+    /// Who decided a value.
+    pub enum ValueSource {
+        /// A row for the environment of this replica.
+        EnvironmentRow = "the row for this environment",
+        /// A row for all environments.
+        AllRow = "the row for all environments",
+        /// What the replica was started with: an environment variable, a command-line flag or a file.
+        Settings = "what the process was started with: no row counts here",
+        /// Nobody.
+        Default = "the default: no row counts here",
     }
 }
 

@@ -33,6 +33,7 @@ mod tip_store;
 mod tip_stream;
 mod tip_writer;
 mod version;
+mod words;
 
 pub use access::{
     Authenticator, CallRate, CredentialError, Credentials, Identity, Principal, Role,
@@ -93,3 +94,4 @@ pub use tip_writer::{
     WriteFailure,
 };
 pub use version::{DatabaseId, Stamp, Version};
+pub(crate) use words::words;

@@ -1,7 +1,7 @@
 //! What flags and runtime settings have in common, and the rows that decide them.
 use std::{collections::HashSet, fmt, hash::Hash};
 
-use super::{FieldViolation, UnixMicros};
+use super::{FieldViolation, UnixMicros, words::words};
 
 /// Declares a kind of controls: the enum, with its list, its names and what is fixed of each.
 macro_rules! controls {
@@ -85,23 +85,13 @@ pub trait RuntimeControl:
     ) -> Result<Self::Value, FieldViolation>;
 }
 
-/// Which table a row is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ControlKind {
-    /// Feature flags.
-    Flag,
-    /// Settings.
-    Setting,
-}
-
-impl ControlKind {
-    /// What people call one of them.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Flag => "feature flag",
-            Self::Setting => "runtime setting",
-        }
+words! {
+    /// Which table a row is of.
+    pub enum ControlKind {
+        /// Feature flags.
+        Flag = "feature flag",
+        /// Settings.
+        Setting = "runtime setting",
     }
 }
 

@@ -3,7 +3,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Challenge, ChallengeId, Difficulty, UnixMicros, content_hash};
+use super::{
+    Challenge, ChallengeId, Difficulty, UnixMicros, content_hash,
+    words::{read_by_word, words},
+};
 
 /// The language that a tip is to be written in: a language, perhaps a script
 /// and a region, as in BCP 47, such as `en`, `de-AT` or `zh-Hant-TW`.
@@ -173,39 +176,19 @@ impl fmt::Display for TipKey {
 )]
 pub struct Epoch(pub u64);
 
-/// Why a provider stopped writing, where the text is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stop {
-    /// It had said what it had to say.
-    EndTurn,
-    /// It wrote a text that was to end it.
-    StopSequence,
-}
-
-impl Stop {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::EndTurn, Self::StopSequence];
-
-    /// The word that stores and callers see.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EndTurn => "end_turn",
-            Self::StopSequence => "stop_sequence",
-        }
+words! {
+    /// Why a provider stopped writing, where the text is whole.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Stop {
+        /// It had said what it had to say.
+        EndTurn = "end_turn",
+        /// It wrote a text that was to end it.
+        StopSequence = "stop_sequence",
     }
 }
 
-impl FromStr for Stop {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|stop| stop.as_str() == text)
-            .ok_or_else(|| format!("must be end_turn or stop_sequence, not {text:?}"))
-    }
-}
+read_by_word!(Stop);
 
 /// What an attempt cost, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

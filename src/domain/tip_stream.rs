@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 
 use super::{
     Epoch, Error, FailureKind, Locale, PersonaName, RunBudget, Stop, Tip, TipKey, TipSubject,
-    UnixMicros, Usage,
+    UnixMicros, Usage, words::words,
 };
 
 /// The identity of a caller, as far as limits are concerned.
@@ -103,52 +103,50 @@ pub struct TipRequest {
     pub deadline: Instant,
 }
 
-/// What a reader is to the generation that it reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TipRole {
-    /// The first here, at the replica that has the text written.
-    Leader,
-    /// It reads along.
-    Follower,
-    /// The text was there.
-    Replay,
-}
+words! {
+    /// What a reader is to the generation that it reads.
+    pub enum TipRole {
+        /// The first here, at the replica that has the text written.
+        Leader = "leader",
+        /// It reads along.
+        Follower = "follower",
+        /// The text was there.
+        Replay = "replay",
+    }
 
-/// Where a text comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TipSource {
-    /// A provider, now.
-    Ai,
-    /// A provider, before: it is current.
-    Cache,
-    /// A provider, before: for an older text or prompt, or past its time.
-    Stale,
-    /// A person.
-    Static,
-}
+    /// Where a text comes from.
+    pub enum TipSource {
+        /// A provider, now.
+        Ai = "ai",
+        /// A provider, before: it is current.
+        Cache = "cache",
+        /// A provider, before: for an older text or prompt, or past its time.
+        Stale = "stale",
+        /// A person.
+        Static = "static",
+    }
 
-/// Why text that was sent is void.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetCause {
-    /// The resume point does not fit the text.
-    Resume,
-    /// The provider failed with the text half written, or it was only its thoughts; it begins anew.
-    Restart,
-    /// The replica that had it written was lost; another one begins anew.
-    Takeover,
-    /// No provider brings it to an end; another text takes its place.
-    Fallback,
-}
+    /// Why text that was sent is void.
+    pub enum ResetCause {
+        /// The resume point does not fit the text.
+        Resume = "resume",
+        /// The provider failed with the text half written, or it was only its thoughts; it begins anew.
+        Restart = "restart",
+        /// The replica that had it written was lost; another one begins anew.
+        Takeover = "takeover",
+        /// No provider brings it to an end; another text takes its place.
+        Fallback = "fallback",
+    }
 
-/// What is being waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TipPhase {
-    /// A turn.
-    Queued,
-    /// The provider's answer.
-    Connecting,
-    /// More text.
-    Generating,
+    /// What is being waited for.
+    pub enum TipPhase {
+        /// A turn.
+        Queued = "queued",
+        /// The provider's answer.
+        Connecting = "connecting",
+        /// More text.
+        Generating = "generating",
+    }
 }
 
 /// Why a text is not the one that was asked for.
@@ -178,25 +176,6 @@ pub enum FallbackCause {
     SwitchedOff,
 }
 
-macro_rules! words {
-    ($($name:ident { $($variant:ident = $word:literal,)+ })+) => {$(
-        impl $name {
-            /// The word for logs and metrics.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-    )+};
-}
-
-words! {
-    TipRole { Leader = "leader", Follower = "follower", Replay = "replay", }
-    TipSource { Ai = "ai", Cache = "cache", Stale = "stale", Static = "static", }
-    ResetCause { Resume = "resume", Restart = "restart", Takeover = "takeover", Fallback = "fallback", }
-    TipPhase { Queued = "queued", Connecting = "connecting", Generating = "generating", }
-}
-
 impl FallbackCause {
     const PLAIN: [Self; 10] = [
         Self::NoProvider,
@@ -216,7 +195,7 @@ impl FallbackCause {
 
     /// Every cause, always in the same order.
     pub fn all() -> impl Iterator<Item = Self> {
-        let kinds = FailureKind::ALL.iter().copied().map(Self::Provider);
+        let kinds = FailureKind::ALL.into_iter().map(Self::Provider);
         Self::PLAIN.into_iter().chain(kinds)
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 
-use super::{Locale, PersonaName, Stop, TipSubject, Usage};
+use super::{Locale, PersonaName, Stop, TipSubject, Usage, words::words};
 
 /// The prompt for a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,54 +106,38 @@ fn after_colon(detail: &str) -> String {
     }
 }
 
-macro_rules! failure_kinds {
-    ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
-        /// What went wrong with an attempt.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum FailureKind { $($(#[$doc])* $name,)+ }
-
-        impl FailureKind {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$name,)+];
-
-            /// The word for logs and metrics.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-        }
-    };
-}
-
-failure_kinds! {
-    /// No connection, or it broke before an answer began.
-    Connect = "connect",
-    /// The answer, its first text, or the next byte did not come in time; or 408, our request did not.
-    TooSlow = "too_slow",
-    /// 429: too many calls, or too many tokens.
-    RateLimited = "rate_limited",
-    /// The money is spent; waiting does not help.
-    SpendLimit = "spend_limit",
-    /// 503 or 529, or the like reported within the stream.
-    Overloaded = "overloaded",
-    /// 409 or another 5xx, or the like reported within the stream.
-    ServerFault = "server_fault",
-    /// 400, 413 or another 4xx: this request is wrong.
-    Rejected = "rejected",
-    /// 404: the model, or the address of requests, is not there.
-    NotFound = "not_found",
-    /// 401 or 403: our credentials are wrong.
-    Denied = "denied",
-    /// The stream ended before its end.
-    Truncated = "truncated",
-    /// The answer is not what the protocol says: HTML, bad JSON, bad UTF-8, too long a line, a redirect.
-    Malformed = "malformed",
-    /// The model declined to write.
-    Refused = "refused",
-    /// It ended well, with nothing in it.
-    Empty = "empty",
-    /// It was cut off by the limit of tokens, or grew beyond the cap of bytes.
-    CutOff = "cut_off",
+words! {
+    /// What went wrong with an attempt.
+    pub enum FailureKind {
+        /// No connection, or it broke before an answer began.
+        Connect = "connect",
+        /// The answer, its first text, or the next byte did not come in time; or 408, our request did not.
+        TooSlow = "too_slow",
+        /// 429: too many calls, or too many tokens.
+        RateLimited = "rate_limited",
+        /// The money is spent; waiting does not help.
+        SpendLimit = "spend_limit",
+        /// 503 or 529, or the like reported within the stream.
+        Overloaded = "overloaded",
+        /// 409 or another 5xx, or the like reported within the stream.
+        ServerFault = "server_fault",
+        /// 400, 413 or another 4xx: this request is wrong.
+        Rejected = "rejected",
+        /// 404: the model, or the address of requests, is not there.
+        NotFound = "not_found",
+        /// 401 or 403: our credentials are wrong.
+        Denied = "denied",
+        /// The stream ended before its end.
+        Truncated = "truncated",
+        /// The answer is not what the protocol says: HTML, bad JSON, bad UTF-8, too long a line, a redirect.
+        Malformed = "malformed",
+        /// The model declined to write.
+        Refused = "refused",
+        /// It ended well, with nothing in it.
+        Empty = "empty",
+        /// It was cut off by the limit of tokens, or grew beyond the cap of bytes.
+        CutOff = "cut_off",
+    }
 }
 
 /// What an attempt says about the health of its provider.

@@ -128,7 +128,7 @@ fn bodies_are_read_where_headers_say_nothing() {
 fn only_too_many_calls_are_waited_for_longer_than_a_minute() {
     let day = headers(&[("retry-after", "86400")]);
     let gemini = json!({"details": [{"retryDelay": "7200s"}]});
-    for kind in FailureKind::ALL {
+    for kind in &FailureKind::ALL {
         let (wait, in_body) = if *kind == FailureKind::RateLimited {
             (Duration::from_hours(24), Duration::from_hours(2))
         } else {

@@ -1,27 +1,18 @@
 //! The report of `verify`: properties of the database, and findings by severity.
-use std::fmt;
-
 use super::MigrationRow;
+use crate::domain::words;
 
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing; nothing is wrong.
-    Note,
-    /// The catalog is right, but something is missing or slow.
-    Warning,
-    /// Answers can be wrong, or there are none.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
+words! {
+    /// How much a finding matters.
+    #[derive(PartialOrd, Ord, serde::Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Severity {
+        /// Worth knowing; nothing is wrong.
+        Note = "note",
+        /// The catalog is right, but something is missing or slow.
+        Warning = "warning",
+        /// Answers can be wrong, or there are none.
+        Error = "error",
     }
 }
 

@@ -270,7 +270,7 @@ mod tests {
     /// Before the first text: every kind of failure, with one provider and with two.
     #[test]
     fn before_text_two_retries_then_the_next_provider_and_four_attempts_in_all() {
-        for kind in FailureKind::ALL {
+        for kind in &FailureKind::ALL {
             let (one, two) = if kind.is_worth_retrying() {
                 (
                     vec![again(500), again(1_000), RetryStep::GiveUp],
@@ -290,7 +290,7 @@ mod tests {
     /// After the first text.
     #[test]
     fn after_text_there_is_one_restart() {
-        for kind in FailureKind::ALL {
+        for kind in &FailureKind::ALL {
             let first = if kind.is_worth_retrying() {
                 again(500)
             } else {
