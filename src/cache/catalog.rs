@@ -292,10 +292,7 @@ fn are_of_one_history(answers: &[Answer]) -> bool {
 }
 
 fn superseded() -> Error {
-    Error::Internal {
-        context: "every load was superseded by a newer commit",
-        source: None,
-    }
+    Error::fault("every load was superseded by a newer commit")
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -330,10 +327,7 @@ impl CatalogReader for CachedCatalog {
         let mut answers = self
             .read(vec![ReadKey::List(query.clone())], options)
             .await?;
-        let nothing = || Error::Internal {
-            context: "a read without an answer",
-            source: None,
-        };
+        let nothing = || Error::fault("a read without an answer");
         answers.pop().ok_or_else(nothing)
     }
 
@@ -356,10 +350,7 @@ impl CatalogReader for CachedCatalog {
     ) -> Result<Vec<(Option<TipSubject>, Freshness)>, Error> {
         let keys = ids.iter().copied().map(ReadKey::Subject).collect();
         let answers = self.read(keys, options).await?.into_iter();
-        let unreadable = || Error::Internal {
-            context: "reading what a tip is about",
-            source: None,
-        };
+        let unreadable = || Error::fault("reading what a tip is about");
         let read = |body| {
             self.loader
                 .database

@@ -1,14 +1,8 @@
 //! One load for each key, however many callers wait for it, and work that outlives the caller that began it.
-use std::{
-    collections::HashMap,
-    future::poll_fn,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::HashMap, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use quick_cache::DefaultHashBuilder;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
@@ -73,15 +67,8 @@ impl LoadFailure {
 
     pub(super) fn into_error(self) -> Error {
         match self.unavailable {
-            Some((why, retry_after)) => Error::Unavailable {
-                why,
-                retry_after,
-                source: None,
-            },
-            None => Error::Internal {
-                context: "loading from the catalog",
-                source: None,
-            },
+            Some((why, retry_after)) => Error::unavailable(why, retry_after),
+            None => Error::fault("loading from the catalog"),
         }
     }
 }
@@ -110,7 +97,7 @@ pub(super) struct LoadWaiter(watch::Receiver<Option<LoadOutcome>>);
 impl SingleFlight {
     /// Joins the load of `key`, or starts one: then the caller gets the guard and must do the load.
     pub(super) fn join(self: &Arc<Self>, key: &ReadKey) -> (LoadWaiter, Option<LoadGuard>) {
-        let mut under_way = self.lock();
+        let mut under_way = self.under_way.lock();
         if let Some(outcome) = under_way.get(key) {
             return (LoadWaiter(outcome.clone()), None);
         }
@@ -123,12 +110,6 @@ impl SingleFlight {
         };
         (LoadWaiter(receiver), Some(guard))
     }
-
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl LoadGuard {
@@ -138,7 +119,7 @@ impl LoadGuard {
 
     /// Hands the outcome to all waiters. A caller that joins after this starts a new load.
     pub(super) fn complete(self, outcome: LoadOutcome) {
-        self.single_flight.lock().remove(&self.key);
+        self.single_flight.under_way.lock().remove(&self.key);
         self.outcome.send_replace(Some(outcome));
     }
 }
@@ -146,7 +127,7 @@ impl LoadGuard {
 impl Drop for LoadGuard {
     fn drop(&mut self) {
         if self.outcome.borrow().is_none() {
-            self.single_flight.lock().remove(&self.key);
+            self.single_flight.under_way.lock().remove(&self.key);
             let failure = LoadFailure::without_outcome();
             self.outcome.send_replace(Some(Err(failure)));
         }

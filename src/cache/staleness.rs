@@ -8,9 +8,7 @@ use super::{
     entry::{CacheEntry, ReadKey},
     single_flight::{LoadFailure, LoadedEntry},
 };
-use crate::domain::{
-    Answer, Error, FieldViolation, Flag, Source, Switches, Unavailability, Version,
-};
+use crate::domain::{Answer, Error, Flag, Source, Switches, Unavailability, Version};
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
@@ -217,11 +215,8 @@ impl Staleness {
 }
 
 fn not_reached(version: Version) -> Error {
-    Error::Unavailable {
-        why: Unavailability::VersionNotReached(version),
-        retry_after: Duration::from_millis(100),
-        source: None,
-    }
+    let why = Unavailability::VersionNotReached(version);
+    Error::unavailable(why, Duration::from_millis(100))
 }
 
 /// Whether `version` is too far ahead to be real: the numbers of commits never jump so far.
@@ -240,6 +235,5 @@ pub(super) fn check_history(version: Version, known: Version) -> Result<(), Erro
     } else {
         return Ok(());
     };
-    let violation = FieldViolation::new("min_version", problem);
-    Err(Error::Invalid(vec![violation]))
+    Err(Error::invalid("min_version", problem))
 }

@@ -1,7 +1,10 @@
 //! Edits of the catalog: what is asked, what came of it, and the history.
-use std::{fmt, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
-use super::{Challenge, ChallengeChange, ChallengeId, Etag, NewChallenge, UnixMicros, Version};
+use super::{
+    Challenge, ChallengeChange, ChallengeId, Etag, NewChallenge, UnixMicros, Version,
+    words::{read_by_word, words},
+};
 
 /// A caller's own name for one call, so that it can be made again without changing anything twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,42 +83,21 @@ pub struct Edited {
     pub version: Option<Version>,
 }
 
-/// What was done to a challenge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Nothing: it was so when its first change was noticed.
-    Found,
-    /// It was added.
-    Created,
-    /// It was changed.
-    Updated,
-    /// It was taken out; the revision shows it as it was before.
-    Deleted,
-}
-
-impl Operation {
-    const ALL: [Self; 4] = [Self::Found, Self::Created, Self::Updated, Self::Deleted];
-
-    /// The word that stores and the command line use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Found => "found",
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Deleted => "deleted",
-        }
+words! {
+    /// What was done to a challenge.
+    pub enum Operation {
+        /// Nothing: it was so when its first change was noticed.
+        Found = "found",
+        /// It was added.
+        Created = "created",
+        /// It was changed.
+        Updated = "updated",
+        /// It was taken out; the revision shows it as it was before.
+        Deleted = "deleted",
     }
 }
 
-impl FromStr for Operation {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|known| known.as_str() == text);
-        found.ok_or_else(|| format!("{text:?} is no operation"))
-    }
-}
+read_by_word!(Operation);
 
 /// One state that a challenge was in. Other programs write the table, so the fields are what they
 /// wrote; the difficulty is a word for that reason.
@@ -238,11 +220,13 @@ pub enum ImportEnd {
 }
 
 /// How an edit ended that changed nothing, beside what any call can meet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditRefusal {
     /// There is a challenge of that id.
+    #[error("challenge {0} exists already")]
     Exists(ChallengeId),
     /// Rows of another table refer to it.
+    #[error("challenge {id} cannot be deleted: rows of the table {table} refer to it")]
     InUse {
         /// The challenge.
         id: ChallengeId,
@@ -250,45 +234,22 @@ pub enum EditRefusal {
         table: String,
     },
     /// It is not what the caller saw; the etag names what it is, where it is there at all.
+    #[error("the challenge was changed since it was read: read it again, and decide anew")]
     Changed(Option<Etag>),
     /// The same name came with something else before.
+    #[error("request_id was used for another call before: give each call one of its own")]
     RequestIdReused,
     /// The challenge has no such revision.
+    #[error(
+        "the challenge has no revision {number}{}",
+        if *.may_be_pruned { ", or no longer: none that old is kept" } else { "" }
+    )]
     NoSuchRevision {
         /// The number.
         number: i64,
         /// Whether it may have had it: no older one is kept.
         may_be_pruned: bool,
     },
-}
-
-impl fmt::Display for EditRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exists(id) => write!(f, "challenge {id} exists already"),
-            Self::InUse { id, table } => write!(
-                f,
-                "challenge {id} cannot be deleted: rows of the table {table} refer to it"
-            ),
-            Self::Changed(_) => f.write_str(
-                "the challenge was changed since it was read: read it again, and decide anew",
-            ),
-            Self::RequestIdReused => f.write_str(
-                "request_id was used for another call before: give each call one of its own",
-            ),
-            Self::NoSuchRevision {
-                number,
-                may_be_pruned: false,
-            } => write!(f, "the challenge has no revision {number}"),
-            Self::NoSuchRevision {
-                number,
-                may_be_pruned: true,
-            } => write!(
-                f,
-                "the challenge has no revision {number}, or no longer: none that old is kept"
-            ),
-        }
-    }
 }
 
 #[cfg(test)]

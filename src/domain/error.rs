@@ -3,37 +3,59 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use super::{
     ControlKind, EditRefusal, Environment, Etag, FieldViolation, FieldViolations, Version,
+    words::words,
 };
 
-/// What only one in the fleet does at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FleetTask {
-    /// Filling the caches.
-    Warming,
-    /// Having tips written for an operator.
-    Generating,
+words! {
+    /// What only one in the fleet does at a time.
+    pub enum FleetTask {
+        /// Filling the caches.
+        Warming = "warming",
+        /// Having tips written for an operator.
+        Generating = "a run that generates tips",
+    }
 }
 
 /// Why a call cannot be answered for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailability {
     /// The database cannot be reached and no copy is at hand.
+    #[error("the catalog's database cannot be reached")]
     Datastore,
     /// The database does not answer, so it is not known whether anything was invalidated.
+    #[error(
+        "the catalog's database does not answer, so nothing may have been invalidated; try again"
+    )]
     NothingInvalidated,
     /// The database cannot be reached, so nothing was invalidated but what the near cache of this
     /// replica had of it: the number of entries that were dropped.
+    #[error(
+        "the catalog's database does not answer, so nothing may have been invalidated but {0} entries \
+        in the near cache of this replica, which were dropped; try again"
+    )]
     InvalidatedHereOnly(u64),
     /// The invalidation is committed, and the database cannot be reached to tell who has applied it. A hard one dropped
     /// this number of entries from the near cache of this replica.
+    #[error(
+        "the invalidation is committed, but the catalog's database cannot be reached any more to tell which \
+        replicas have applied it{}; try again",
+        dropped(*.0)
+    )]
     InvalidationUnproven(Option<u64>),
     /// This replica did not reach the version asked for.
+    #[error("version {0} was not reached in time")]
     VersionNotReached(Version),
     /// This replica has all the calls in hand that it may have.
+    #[error("this replica has too many calls in hand")]
     Overloaded,
     /// No provider writes tips, and nothing may stand in for them.
+    #[error("no provider writes tips right now")]
     TipsProvider,
     /// The database was lost while it committed: it may have done so, or not.
+    #[error(
+        "the database was lost while it committed, so whether the change was made is not known: make the call again \
+        with the same request_id, or read before you repeat it"
+    )]
     OutcomeUnknown,
 }
 
@@ -92,7 +114,7 @@ pub enum Error {
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// The task runs already, here or on another replica.
-    #[error("{} under way already", chore(*.0))]
+    #[error("{0} is under way already")]
     UnderWay(FleetTask),
     /// No provider is set up that could write tips, and none will be by itself.
     #[error(
@@ -101,7 +123,7 @@ pub enum Error {
     )]
     NoTipsProvider,
     /// A dependency or the server itself cannot answer now.
-    #[error("{}", unavailable(*.why))]
+    #[error("{why}")]
     Unavailable {
         /// What is missing.
         why: Unavailability,
@@ -137,13 +159,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// One field of the request is wrong.
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldViolation::new(field, problem)])
+    }
+
+    /// Nobody can answer right now, by no fault of any technology.
+    #[must_use]
+    pub const fn unavailable(why: Unavailability, retry_after: Duration) -> Self {
+        Self::Unavailable {
+            why,
+            retry_after,
+            source: None,
+        }
+    }
+
     /// The database did not answer, or not in time.
     pub fn datastore(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::Unavailable {
-            why: Unavailability::Datastore,
-            retry_after: Duration::from_secs(1),
-            source: Some(source.into()),
-        }
+        Self::lost(Unavailability::Datastore, source.into())
     }
 
     /// This replica has more to do than it can do in time.
@@ -178,10 +211,14 @@ impl Error {
 
     /// Whether the database committed is not known.
     pub fn outcome_unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::lost(Unavailability::OutcomeUnknown, source.into())
+    }
+
+    fn lost(why: Unavailability, source: Box<dyn StdError + Send + Sync>) -> Self {
         Self::Unavailable {
-            why: Unavailability::OutcomeUnknown,
+            why,
             retry_after: Duration::from_secs(1),
-            source: Some(source.into()),
+            source: Some(source),
         }
     }
 
@@ -197,6 +234,15 @@ impl Error {
         )
     }
 
+    /// A fault of ours while doing `context`, and nothing that caused it.
+    #[must_use]
+    pub const fn fault(context: &'static str) -> Self {
+        Self::Internal {
+            context,
+            source: None,
+        }
+    }
+
     /// A fault of ours while doing `context`.
     pub fn internal(
         context: &'static str,
@@ -209,11 +255,10 @@ impl Error {
     }
 }
 
-fn chore(chore: FleetTask) -> &'static str {
-    match chore {
-        FleetTask::Warming => "warming is",
-        FleetTask::Generating => "a run that generates tips is",
-    }
+fn dropped(entries: Option<u64>) -> String {
+    entries.map_or_else(String::new, |entries| {
+        format!("; {entries} entries in the near cache of this replica were dropped")
+    })
 }
 
 /// As many names or problems as one error tells; how many more there are is told behind them.
@@ -229,40 +274,6 @@ fn first<T: ToString>(all: &[T], between: &str) -> String {
     match all.len().saturating_sub(NAMED_MAX) {
         0 => named,
         more => format!("{named}{between}and {more} more"),
-    }
-}
-
-fn unavailable(why: Unavailability) -> String {
-    match why {
-        Unavailability::Datastore => "the catalog's database cannot be reached".to_owned(),
-        Unavailability::NothingInvalidated => {
-            "the catalog's database does not answer, so nothing may have been invalidated; try again"
-                .to_owned()
-        }
-        Unavailability::InvalidatedHereOnly(entries) => format!(
-            "the catalog's database does not answer, so nothing may have been invalidated but {entries} entries \
-             in the near cache of this replica, which were dropped; try again"
-        ),
-        Unavailability::InvalidationUnproven(dropped) => {
-            let dropped = dropped.map_or_else(String::new, |entries| {
-                format!("; {entries} entries in the near cache of this replica were dropped")
-            });
-            format!(
-                "the invalidation is committed, but the catalog's database cannot be reached any more to tell which \
-                 replicas have applied it{dropped}; try again"
-            )
-        }
-        Unavailability::VersionNotReached(version) => {
-            format!("version {version} was not reached in time")
-        }
-        Unavailability::Overloaded => "this replica has too many calls in hand".to_owned(),
-        Unavailability::TipsProvider => "no provider writes tips right now".to_owned(),
-        Unavailability::OutcomeUnknown => {
-            "the database was lost while it committed, so whether the \
-             change was made is not known: make the call again with the same request_id, or read \
-             before you repeat it"
-                .to_owned()
-        }
     }
 }
 

@@ -1,47 +1,33 @@
 //! Rows that cannot be served: why, and that each is logged once.
-use std::{
-    collections::HashSet,
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
 
 /// The largest text that is read, in bytes. The statements of challenges and of controls contain the same
 /// number: a larger text is measured but not fetched.
 pub(super) const MAX_TEXT_BYTES: usize = 256 << 10;
 
 /// Why a row cannot be served.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub(super) enum InvalidRowProblem {
+    #[error("id is no UUID")]
     Id,
+    #[error("difficulty is none of beginner, intermediate, advanced")]
     Difficulty,
+    #[error("points are not within 32 bits")]
     Points,
     /// The text of this column is larger than [`MAX_TEXT_BYTES`].
+    #[error("{0} has more than {MAX_TEXT_BYTES} bytes")]
     TooLong(String),
     /// This column is not UTF-8.
+    #[error("{0} is not UTF-8")]
     NotUtf8(&'static str),
     /// The text of the whole row is too long or not UTF-8, so calls that change the row cannot compare it.
+    #[error("the row as a whole has more than {MAX_TEXT_BYTES} bytes, or bytes that are no text")]
     NoFingerprint,
     /// The database cannot read the row.
+    #[error("the database cannot read it ({0})")]
     Unreadable(String),
-}
-
-impl fmt::Display for InvalidRowProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Points => f.write_str("points are not within 32 bits"),
-            Self::TooLong(column) => write!(f, "{column} has more than {MAX_TEXT_BYTES} bytes"),
-            Self::NotUtf8(column) => write!(f, "{column} is not UTF-8"),
-            Self::Id => f.write_str("id is no UUID"),
-            Self::Difficulty => {
-                f.write_str("difficulty is none of beginner, intermediate, advanced")
-            }
-            Self::NoFingerprint => write!(
-                f,
-                "the row as a whole has more than {MAX_TEXT_BYTES} bytes, or bytes that are no text"
-            ),
-            Self::Unreadable(problem) => write!(f, "the database cannot read it ({problem})"),
-        }
-    }
 }
 
 /// A row that cannot be served.
@@ -90,7 +76,7 @@ impl InvalidRowLog {
     }
 
     fn remember(&self, row: InvalidRow) -> LogDecision {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.len() > MAX_LOGGED || known.contains(&row) {
             return LogDecision::Skip;
         }
@@ -159,6 +145,6 @@ mod tests {
             ),
             (1_000, 1, 999)
         );
-        assert_eq!(log.0.lock().unwrap().len(), 1_001);
+        assert_eq!(log.0.lock().len(), 1_001);
     }
 }

@@ -100,11 +100,7 @@ impl EditService {
 
     fn long_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         let permit = std::sync::Arc::clone(&self.long).try_acquire_owned();
-        permit.map_err(|_| Error::Unavailable {
-            why: Unavailability::Overloaded,
-            retry_after: RETRY_AFTER,
-            source: None,
-        })
+        permit.map_err(|_| Error::unavailable(Unavailability::Overloaded, RETRY_AFTER))
     }
 }
 
@@ -129,7 +125,7 @@ impl ImportRun {
             self.rows += 1;
             if self.rows > ROWS_MAX {
                 let problem = format!("must be at most {ROWS_MAX} in one import");
-                return Err(Error::Invalid(vec![FieldViolation::new("rows", problem)]));
+                return Err(Error::invalid("rows", problem));
             }
             self.note(&row.draft)?;
             let line = match row.line {
@@ -182,7 +178,7 @@ impl ImportRun {
         }
         if rows == 0 {
             let problem = "there are none: nothing was imported";
-            return Err(Error::Invalid(vec![FieldViolation::new("rows", problem)]));
+            return Err(Error::invalid("rows", problem));
         }
         let terms = EditTerms {
             editor: request.editor,

@@ -112,11 +112,7 @@ fn require_all_found(
     let absent = ids.iter().zip(found).filter(|(_, (is_there, _))| !is_there);
     // NOT_FOUND cannot be marked stale, so it is never derived from a stale entry.
     if absent.clone().any(|(_, (_, freshness))| freshness.stale) {
-        return Err(Error::Unavailable {
-            why: Unavailability::Datastore,
-            retry_after: RETRY_AFTER,
-            source: None,
-        });
+        return Err(Error::unavailable(Unavailability::Datastore, RETRY_AFTER));
     }
     let mut absent = absent.map(|(id, _)| *id).peekable();
     if absent.peek().is_none() {

@@ -5,7 +5,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::domain::{
     ActiveControls, ControlDraft, ControlRow, ControlRows, ControlStore, Environment, Error, Etag,
-    Evaluation, FieldViolation, Stamp, StoredControl, Version,
+    Evaluation, Stamp, StoredControl, Version,
 };
 
 /// Which row a change is for, and as what it was seen.
@@ -220,10 +220,7 @@ impl ControlsService {
     fn evaluation<C: StoredControl>(&self, control: C) -> Result<Evaluation<C>, Error> {
         let mut evaluations = C::active(&*self.active).into_iter();
         let found = evaluations.find(|evaluation| evaluation.control == control);
-        found.ok_or(Error::Internal {
-            context: "looking for a flag",
-            source: None,
-        })
+        found.ok_or(Error::fault("looking for a flag"))
     }
 }
 
@@ -278,8 +275,7 @@ fn check_etag<R>(row: Option<&ControlRow<R>>, etag: Option<Etag>) -> Result<(), 
 
 fn known<C: StoredControl>(name: &str) -> Result<C, Error> {
     if name.is_empty() {
-        let missing = FieldViolation::new("name", "must be set");
-        return Err(Error::Invalid(vec![missing]));
+        return Err(Error::invalid("name", "must be set"));
     }
     let known = C::EACH.iter().copied();
     let found = known.clone().find(|control| control.name() == name);

@@ -1,10 +1,7 @@
 //! The logs of the tips that are being written or followed here: text that grows, for any number of readers.
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::domain::{
@@ -185,11 +182,9 @@ impl Failed {
             | FallbackCause::Budget
             | FallbackCause::Recent
             | FallbackCause::Abandoned
-            | FallbackCause::SwitchedOff => Error::Unavailable {
-                why: Unavailability::TipsProvider,
-                retry_after: self.retry_after,
-                source: None,
-            },
+            | FallbackCause::SwitchedOff => {
+                Error::unavailable(Unavailability::TipsProvider, self.retry_after)
+            }
         }
     }
 }
@@ -211,7 +206,7 @@ pub(super) struct ActiveLogGuard {
 impl ActiveLogs {
     /// Subscribes to the log of `key`. The first subscriber also gets the guard, and has to fill the log.
     pub(super) fn join(self: &Arc<Self>, key: TipKey) -> (Subscription, Option<ActiveLogGuard>) {
-        let mut logs = self.lock();
+        let mut logs = self.logs.lock();
         if let Some(log) = logs.get(&key) {
             return (log.join(), None);
         }
@@ -225,16 +220,12 @@ impl ActiveLogs {
         };
         (subscription, Some(log_guard))
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<TipKey, Arc<Log>>> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl ActiveLogGuard {
     /// Takes the log off the list if it has no reader; later readers get another one.
     pub(super) fn close_if_deserted(&self) -> bool {
-        let mut logs = self.active_logs.lock();
+        let mut logs = self.active_logs.logs.lock();
         if self.log.has_readers() {
             return false;
         }
@@ -254,6 +245,6 @@ impl ActiveLogGuard {
 
 impl Drop for ActiveLogGuard {
     fn drop(&mut self) {
-        self.remove_from(&mut self.active_logs.lock());
+        self.remove_from(&mut self.active_logs.logs.lock());
     }
 }

@@ -159,21 +159,19 @@ fn target(request: &pb::InvalidateCacheRequest) -> Result<InvalidationTarget, Er
         }
         Some(pb::invalidate_cache_request::Target::All(false)) | None => {
             let problem = "must be one of tag, challenges and all: nothing was invalidated";
-            violations.note("target", problem);
-            Err(violations.into())
+            Err(Error::invalid("target", problem))
         }
     }
 }
 
 fn mode(request: &pb::InvalidateCacheRequest) -> Result<Mode, Error> {
-    let mut violations = FieldViolations::default();
     match pb::InvalidationWait::try_from(request.wait) {
         Ok(_) if request.validate_only => Ok(Mode::Count),
         Ok(pb::InvalidationWait::Unspecified) => Ok(Mode::Prove),
         Ok(pb::InvalidationWait::None) => Ok(Mode::Commit),
         Err(_) => {
-            violations.note("wait", "must be INVALIDATION_WAIT_NONE (2) or unset");
-            Err(violations.into())
+            let problem = "must be INVALIDATION_WAIT_NONE (2) or unset";
+            Err(Error::invalid("wait", problem))
         }
     }
 }
@@ -185,8 +183,7 @@ fn plan(request: &pb::WarmCacheRequest) -> Result<WarmPlan, Error> {
             "must be at most {QUERIES_MAX}, not {}",
             request.queries.len()
         );
-        violations.note("queries", problem);
-        return Err(violations.into());
+        return Err(Error::invalid("queries", problem));
     }
     let mut queries = Vec::with_capacity(request.queries.len());
     for (index, query) in request.queries.iter().enumerate() {

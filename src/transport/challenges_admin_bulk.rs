@@ -14,7 +14,7 @@ use super::{
     convert::same_variants,
 };
 use crate::{
-    domain::{Challenge, Error, FieldViolation, FieldViolations, ImportMode, Imported, RowOutcome},
+    domain::{Challenge, Error, FieldViolations, ImportMode, Imported, RowOutcome},
     pb::admin::v1 as pb,
     service::{DraftRow, ImportRequest},
 };
@@ -46,8 +46,7 @@ impl ChallengesAdminTransport {
             };
             if next.options.is_some() {
                 let problem = "belong to the first message only";
-                let violations = vec![FieldViolation::new("options", problem)];
-                return Err(call.refused(&Error::Invalid(violations)));
+                return Err(call.refused(&Error::invalid("options", problem)));
             }
             rows = next.rows;
         }
@@ -126,7 +125,7 @@ fn few(rows: &[pb::ImportRow]) -> Result<(), Error> {
         "must be at most {ROWS_MAX} in a message, not {}",
         rows.len()
     );
-    Err(Error::Invalid(vec![FieldViolation::new("rows", problem)]))
+    Err(Error::invalid("rows", problem))
 }
 
 fn draft_row(row: pb::ImportRow) -> DraftRow {

@@ -10,7 +10,7 @@ use tonic::Status;
 use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
 
 use super::status::{self, to_status};
-use crate::domain::{Error, FieldViolation, Principal};
+use crate::domain::{Error, Principal};
 
 /// The correlation id, in requests and responses.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,8 +66,8 @@ impl RequestContext {
 
     /// The status for a call whose head cannot be read.
     pub(super) fn unreadable(&self) -> Option<Status> {
-        let violation = FieldViolation::new(TIMEOUT.as_str(), self.bad_timeout?);
-        Some(self.refused(&Error::Invalid(vec![violation])))
+        let error = Error::invalid(TIMEOUT.as_str(), self.bad_timeout?);
+        Some(self.refused(&error))
     }
 
     /// What the log lines of this call stand in, whatever the log's filter lets through.

@@ -5,8 +5,8 @@ use futures_util::stream::{self, Stream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::domain::{
-    ChallengeId, ChallengeRepository, Difficulty, Error, FieldViolation, ListQuery, Locale,
-    PageSize, PersonaName, TipSubject,
+    ChallengeId, ChallengeRepository, Difficulty, Error, ListQuery, Locale, PageSize, PersonaName,
+    TipSubject,
 };
 
 /// The most challenges that one run takes on.
@@ -90,7 +90,7 @@ async fn listed(
                 page.total_count
             );
             let field = difficulty.map_or("all", |_| "difficulty");
-            return Err(Error::Invalid(vec![FieldViolation::new(field, problem)]));
+            return Err(Error::invalid(field, problem));
         }
         subjects.extend(page.challenges.iter().map(TipSubject::from));
         query.after = page.next();
