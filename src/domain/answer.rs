@@ -2,9 +2,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ring::digest;
 
-use super::{DeflatedSlot, UnixMicros, Version};
+use super::{DeflatedSlot, UnixMicros, Version, sha256};
 
 /// Where an answer was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +39,7 @@ impl Etag {
     /// nothing where there is none.
     #[must_use]
     pub fn of(body: Option<&Bytes>) -> Self {
-        let digest = digest::digest(&digest::SHA256, body.map_or(&[], |body| body));
-        let mut name = [0; 8];
-        name.iter_mut()
-            .zip(digest.as_ref())
-            .for_each(|(to, from)| *to = *from);
-        Self(name)
+        Self(sha256(body.map_or(&[], |body| body)))
     }
 }
 

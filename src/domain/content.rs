@@ -1,32 +1,44 @@
-//! The hash over the texts that decide a challenge's tip.
-use ring::digest::{Context, SHA256};
+//! SHA-256 as the product uses it, and the hash over the texts that decide a challenge's tip.
+use ring::digest::{Context, SHA256, digest};
 
 use super::Difficulty;
 
-/// Names those texts of a challenge that decide its tip: SHA-256 over the title, the description
-/// and the word of the difficulty, each behind its length in bytes (64 bits, little-endian), so
-/// that no text can run into the next.
+/// Names those texts of a challenge that decide its tip: [`hash_of_fields`] over the title, the description
+/// and the word of the difficulty.
 ///
 /// Stores keep it beside every tip: another definition would make all of them tips of other texts.
 #[must_use]
 pub fn content_hash(title: &str, description: &str, difficulty: Difficulty) -> [u8; 32] {
+    let fields = [title, description, difficulty.as_str()];
+    hash_of_fields(fields.map(str::as_bytes))
+}
+
+/// SHA-256 over fields, each behind its length in bytes (64 bits, little-endian), so that none can run into the next.
+pub fn hash_of_fields(fields: impl IntoIterator<Item = impl AsRef<[u8]>>) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
-    for field in [title, description, difficulty.as_str()] {
+    for field in fields {
+        let field = field.as_ref();
         hash.update(&(field.len() as u64).to_le_bytes());
-        hash.update(field.as_bytes());
+        hash.update(field);
     }
     finished(hash)
 }
 
-/// The 32 bytes of a SHA-256.
+/// The first `N` bytes of the SHA-256 of `bytes`.
 #[must_use]
-pub fn finished(hash: Context) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    // Both are 32 bytes long: SHA-256 has no other length.
-    for (to, from) in bytes.iter_mut().zip(hash.finish().as_ref()) {
-        *to = *from;
-    }
-    bytes
+pub fn sha256<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    first_of(digest(&SHA256, bytes).as_ref())
+}
+
+/// The first `N` bytes of a SHA-256.
+#[must_use]
+pub fn finished<const N: usize>(hash: Context) -> [u8; N] {
+    first_of(hash.finish().as_ref())
+}
+
+fn first_of<const N: usize>(hash: &[u8]) -> [u8; N] {
+    const { assert!(N <= 32, "SHA-256 has 32 bytes") };
+    hash.first_chunk().copied().unwrap_or([0; N])
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub use challenge_draft::{
     CHALLENGE_FIELDS, ChallengeChange, ChallengeDraft, ChangeDraft, NewChallenge,
 };
 pub use challenge_text::{POINTS_MAX, TEXT_MAX_CHARS, TITLE_MAX_CHARS, is_invisible};
-pub use content::{content_hash, finished};
+pub use content::{content_hash, finished, hash_of_fields, sha256};
 pub use control_store::{
     ActiveControls, ConfiguredControls, ControlDraft, ControlRows, ControlStore, DraftValue,
     Evaluation, StoredControl, ValueSource,

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use ring::digest::{Context, SHA256};
 
-use super::{CallerId, Flag, Percentage};
+use super::{CallerId, Flag, Percentage, finished};
 
 /// How the flags stand, for those who must know at once: one load of an atomic byte each.
 #[derive(Debug)]
@@ -59,10 +59,9 @@ fn place(flag: Flag, caller: &CallerId) -> u8 {
     hash.update(flag.definition().name.as_bytes());
     hash.update(&[0]);
     hash.update(caller.0.as_bytes());
-    let first = hash.finish();
-    let first = first.as_ref().first_chunk().copied().unwrap_or_default();
+    let first = u64::from_be_bytes(finished(hash));
     // Out of 2^64 the hundred parts are equal but for 1 in 10^17.
-    u8::try_from(u64::from_be_bytes(first) % 100).unwrap_or(0)
+    u8::try_from(first % 100).unwrap_or(0)
 }
 
 #[cfg(test)]

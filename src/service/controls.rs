@@ -1,11 +1,9 @@
 //! Changes of flags and runtime settings by their rows: one mechanism for both kinds of [`StoredControl`].
 use std::sync::Arc;
 
-use ring::digest::{SHA256, digest};
-
 use crate::domain::{
     ActiveControls, ControlDraft, ControlRow, ControlRows, ControlStore, Environment, Error, Etag,
-    Evaluation, Stamp, StoredControl, Version,
+    Evaluation, Stamp, StoredControl, Version, sha256,
 };
 
 /// Which row a change is for, and as what it was seen.
@@ -260,8 +258,7 @@ fn is_removed<C: StoredControl>(now: &[ControlRow<C::Raw>], row: &ControlRow<C::
 #[must_use]
 pub fn etag_of<R>(row: Option<&ControlRow<R>>) -> Etag {
     let text = row.map_or("", |row| row.fingerprint.as_str());
-    let hash = digest(&SHA256, text.as_bytes());
-    Etag(hash.as_ref().first_chunk().copied().unwrap_or_default())
+    Etag(sha256(text.as_bytes()))
 }
 
 fn check_etag<R>(row: Option<&ControlRow<R>>, etag: Option<Etag>) -> Result<(), Error> {

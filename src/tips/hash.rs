@@ -1,17 +1,16 @@
 //! SHA-256 of texts, whole and as they grow.
 use ring::digest::{Context, SHA256};
 
+use crate::domain;
+
 /// SHA-256 of a text.
 pub(super) fn sha256(text: &str) -> [u8; 32] {
-    let mut hash = Context::new(&SHA256);
-    hash.update(text.as_bytes());
-    bytes_of(hash)
+    domain::sha256(text.as_bytes())
 }
 
 /// The first 8 bytes of the SHA-256 of a text: enough to tell one prefix from another.
 pub(super) fn short_hash(text: &str) -> [u8; 8] {
-    let hash = sha256(text);
-    hash.first_chunk().copied().unwrap_or_default()
+    domain::sha256(text.as_bytes())
 }
 
 /// The [`short_hash`] of a text that grows, without hashing it anew each time.
@@ -28,14 +27,8 @@ impl Growing {
     }
 
     pub(super) fn short_hash(&self) -> [u8; 8] {
-        let hash = bytes_of(self.0.clone());
-        hash.first_chunk().copied().unwrap_or_default()
+        domain::finished(self.0.clone())
     }
-}
-
-pub(super) fn bytes_of(hash: Context) -> [u8; 32] {
-    // It has 32 bytes: SHA-256 has no other length.
-    hash.finish().as_ref().try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! One tip to be written: its key, what it is for, and its prompt.
 use std::sync::Arc;
 
-use ring::digest::{Context, SHA256};
-
-use super::{hash::bytes_of, policy};
+use super::policy;
 use crate::domain::{
     Locale, PersonaName, Prompt, PromptBook, Route, RunBudget, TipKey, TipOrigin, TipSubject,
+    hash_of_fields,
 };
 
 /// Changes when the fields of a key, or their order, change.
@@ -59,47 +58,26 @@ pub(super) fn tip_key(
     prompt_version: &str,
     route: Option<&Route>,
 ) -> TipKey {
-    let mut fields = Fields::new();
-    fields.number(SCHEMA);
-    fields.bytes(subject.challenge.uuid().as_bytes());
-    fields.bytes(&subject.content_hash());
-    fields.text(locale.as_str());
-    fields.text(persona.as_str());
-    fields.text(prompt_version);
-    fields.number(policy::VERSION);
+    let number = |number: u64| number.to_le_bytes().to_vec();
+    let text = |text: &str| text.as_bytes().to_vec();
+    let mut fields = vec![
+        number(SCHEMA),
+        subject.challenge.uuid().as_bytes().to_vec(),
+        subject.content_hash().to_vec(),
+        text(locale.as_str()),
+        text(persona.as_str()),
+        text(prompt_version),
+        number(policy::VERSION),
+    ];
     if let Some(route) = route {
-        fields.text(&route.provider);
-        fields.text(&route.model);
-        fields.number(route.temperature_milli.into());
-        fields.number(route.max_output_tokens.into());
+        fields.extend([
+            text(&route.provider),
+            text(&route.model),
+            number(route.temperature_milli.into()),
+            number(route.max_output_tokens.into()),
+        ]);
     }
-    TipKey(fields.hash())
-}
-
-/// Hashes fields with their lengths, so that no two lists of fields look alike.
-struct Fields(Context);
-
-impl Fields {
-    fn new() -> Self {
-        Self(Context::new(&SHA256))
-    }
-
-    fn bytes(&mut self, field: &[u8]) {
-        self.0.update(&(field.len() as u64).to_le_bytes());
-        self.0.update(field);
-    }
-
-    fn text(&mut self, field: &str) {
-        self.bytes(field.as_bytes());
-    }
-
-    fn number(&mut self, field: u64) {
-        self.bytes(&field.to_le_bytes());
-    }
-
-    fn hash(self) -> [u8; 32] {
-        bytes_of(self.0)
-    }
+    TipKey(hash_of_fields(fields))
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use ring::digest::{Context, SHA256};
 
 use super::{convert::difficulty_filter, page_token::PageTokens};
 use crate::{
-    domain::{AnswerEncoder, Challenge, ChallengeId, ChallengePage, ListQuery, TipSubject},
+    domain::{
+        AnswerEncoder, Challenge, ChallengeId, ChallengePage, ListQuery, TipSubject, finished,
+    },
     pb::catalog::v1 as pb,
 };
 
@@ -43,10 +45,7 @@ fn shape() -> u32 {
             hash.update(&message.encode_to_vec());
         }
     }
-    let hash = hash.finish();
-    hash.as_ref()
-        .first_chunk()
-        .map_or(0, |first| u32::from_be_bytes(*first))
+    u32::from_be_bytes(finished(hash))
 }
 
 impl AnswerEncoder for ProtoEncoder {

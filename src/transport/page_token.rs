@@ -1,9 +1,9 @@
 //! Opaque tokens that lead from one page of a list to the next.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{digest, hmac};
+use ring::hmac;
 use uuid::Uuid;
 
-use crate::domain::{Cursor, Difficulty, Error, ListQuery};
+use crate::domain::{Cursor, Difficulty, Error, ListQuery, sha256};
 
 /// Makes and reads page tokens.
 ///
@@ -122,8 +122,7 @@ fn cursor(content: &[u8]) -> Option<([u8; 4], Cursor)> {
 
 /// The beginning of a hash of the filters.
 fn filters(query: &ListQuery) -> [u8; 4] {
-    let hash = digest::digest(&digest::SHA256, query.filters().to_string().as_bytes());
-    hash.as_ref().first_chunk().copied().unwrap_or_default()
+    sha256(query.filters().to_string().as_bytes())
 }
 
 fn rank(difficulty: Difficulty) -> u8 {

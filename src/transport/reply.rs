@@ -11,7 +11,7 @@ use super::{
     request_body::PREFIX_LEN,
 };
 use crate::{
-    domain::{Answer, Etag, Freshness, Source},
+    domain::{Answer, Etag, Freshness, Source, finished},
     pb::catalog::v1 as pb,
 };
 
@@ -166,8 +166,7 @@ fn etag_of(answers: &[Answer]) -> Etag {
     for answer in answers {
         names.update(&answer.etag.0);
     }
-    let name = names.finish();
-    Etag(name.as_ref().first_chunk().copied().unwrap_or_default())
+    Etag(finished(names))
 }
 
 /// Whether an `if_none_match` names `etag`: a list as in HTTP, compared weakly, or `*`.
