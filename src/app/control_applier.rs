@@ -6,7 +6,6 @@ use tokio::sync::watch;
 
 use super::{compose::App, tips::caller_limits};
 use crate::{
-    config::Config,
     domain::{ActiveControls, Evaluation, Flag, RuntimeSetting, Switches},
     llm::ProviderProtocol,
     tips::{ProviderQuota, TipLimits},
@@ -17,20 +16,13 @@ use crate::{
 pub(super) struct ControlApplier {
     app: Arc<App>,
     changes: watch::Receiver<u64>,
-    /// The configured providers, in their order.
-    providers: Vec<ProviderProtocol>,
 }
 
 impl ControlApplier {
-    pub(super) fn new(app: &Arc<App>, config: &Config) -> Self {
-        let anthropic = config.providers.anthropic.as_ref();
-        let openai = config.providers.openai.as_ref();
-        let anthropic = anthropic.map(|_| ProviderProtocol::Anthropic);
-        let openai = openai.map(|_| ProviderProtocol::OpenAi);
+    pub(super) fn new(app: &Arc<App>) -> Self {
         Self {
             app: Arc::clone(app),
             changes: app.flags.changes(),
-            providers: anthropic.into_iter().chain(openai).collect(),
         }
     }
 
@@ -54,11 +46,11 @@ impl ControlApplier {
         let per_minute = saturating_u32(value(RuntimeSetting::TipStreamsPerMinute));
         let at_once = value(RuntimeSetting::TipStreamsAtOnce);
         let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
-        let providers = self.providers.iter();
+        let clients = self.app.provider_clients.list.iter();
         self.app.tip_service.set_limits(&TipLimits {
             caller: caller_limits(per_minute, at_once),
             daily_budget_micro_usd: unless_zero(value(RuntimeSetting::TipDailyBudgetMicroUsd)),
-            providers: providers.map(|one| quota(*one, value)).collect(),
+            providers: clients.map(|one| quota(one.protocol, value)).collect(),
         });
         self.app.health.note_open(self.is_open());
         self.report(&settings);

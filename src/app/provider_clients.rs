@@ -5,19 +5,25 @@ use tokio::sync::Notify;
 
 use super::{clock::SystemClock, error::Error};
 use crate::{
-    config::{Config, ProviderConfig, ProvidersConfig, TokenLimitField},
+    config::{Config, ProviderConfig, TokenLimitField},
     domain::{Clock, TipWriter},
     llm::{ProviderProtocol, ProviderSettings, ProviderWriter, SetupError, TimeLimits, TokenLimit},
 };
 
 /// The clients of the configured providers.
 pub(super) struct ProviderClients {
-    pub(super) anthropic: Option<Arc<ProviderWriter>>,
-    pub(super) openai: Option<Arc<ProviderWriter>>,
-    /// The providers as configured at the start; their addresses never change.
-    at_start: ProvidersConfig,
+    /// In the order in which they are tried.
+    pub(super) list: Vec<ConfiguredClient>,
     /// Notified whenever a provider refuses its key.
     pub(super) key_refused: Arc<Notify>,
+}
+
+/// The client of one provider.
+pub(super) struct ConfiguredClient {
+    pub(super) protocol: ProviderProtocol,
+    pub(super) client: Arc<ProviderWriter>,
+    /// The provider as configured at the start; its address never changes.
+    pub(super) at_start: ProviderConfig,
 }
 
 impl ProviderClients {
@@ -25,54 +31,51 @@ impl ProviderClients {
     pub(super) fn of(config: &Config) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key_refused = Arc::new(Notify::new());
-        let anthropic = config.providers.anthropic.as_ref().map(|provider| {
+        let mut list = Vec::new();
+        for protocol in [ProviderProtocol::Anthropic, ProviderProtocol::OpenAi] {
+            let Some(provider) = provider_of(config, protocol) else {
+                continue;
+            };
             let settings = provider_settings(provider, config, &key_refused);
-            let protocol = ProviderProtocol::Anthropic;
-            let made = ProviderWriter::new(protocol, &settings, Arc::clone(&clock)).map(Arc::new);
-            made.map_err(|error| format!("Anthropic cannot write tips: {error}"))
-        });
-        let openai = config.providers.openai.as_ref().map(|provider| {
-            let settings = provider_settings(provider, config, &key_refused);
-            let protocol = ProviderProtocol::OpenAi;
-            let made = ProviderWriter::new(protocol, &settings, Arc::clone(&clock)).map(Arc::new);
-            made.map_err(|error| format!("{} cannot write tips: {error}", provider.base_url))
-        });
-        Ok(Self {
-            anthropic: anthropic.transpose()?,
-            openai: openai.transpose()?,
-            at_start: config.providers.clone(),
-            key_refused,
-        })
+            let client = ProviderWriter::new(protocol, &settings, Arc::clone(&clock));
+            let name = match protocol {
+                ProviderProtocol::Anthropic => "Anthropic".to_owned(),
+                ProviderProtocol::OpenAi => provider.base_url.to_string(),
+            };
+            let client = client.map_err(|error| format!("{name} cannot write tips: {error}"))?;
+            list.push(ConfiguredClient {
+                protocol,
+                client: Arc::new(client),
+                at_start: provider.clone(),
+            });
+        }
+        Ok(Self { list, key_refused })
     }
 
     /// Sends requests with the keys of `config` from now on, and returns the providers whose key changed. A provider
     /// that `config` lacks or has at another address keeps its key, so that no provider gets the key of another one.
     pub(super) fn renew_keys(&self, config: &Config) -> Result<Vec<&str>, SetupError> {
-        let (providers, at_start) = (&config.providers, &self.at_start);
-        let anthropic = same_address(at_start.anthropic.as_ref(), providers.anthropic.as_ref());
-        let openai = same_address(at_start.openai.as_ref(), providers.openai.as_ref());
         let mut renewed = Vec::new();
-        if let (Some(client), Some(provider)) = (&self.anthropic, anthropic)
-            && client.renew_key(&provider_settings(provider, config, &self.key_refused))?
-        {
-            renewed.push(client.route().provider.as_str());
-        }
-        if let (Some(client), Some(provider)) = (&self.openai, openai)
-            && client.renew_key(&provider_settings(provider, config, &self.key_refused))?
-        {
-            renewed.push(client.route().provider.as_str());
+        for one in &self.list {
+            let known = one.at_start.base_url.url();
+            if let Some(now) = provider_of(config, one.protocol)
+                && now.base_url.url() == known
+                && one
+                    .client
+                    .renew_key(&provider_settings(now, config, &self.key_refused))?
+            {
+                renewed.push(one.client.route().provider.as_str());
+            }
         }
         Ok(renewed)
     }
 }
 
-/// The provider as configured `now`, if its address is the one from the start.
-fn same_address<'a>(
-    at_start: Option<&ProviderConfig>,
-    now: Option<&'a ProviderConfig>,
-) -> Option<&'a ProviderConfig> {
-    let known = at_start?.base_url.url();
-    now.filter(|now| now.base_url.url() == known)
+fn provider_of(config: &Config, protocol: ProviderProtocol) -> Option<&ProviderConfig> {
+    match protocol {
+        ProviderProtocol::Anthropic => config.providers.anthropic.as_ref(),
+        ProviderProtocol::OpenAi => config.providers.openai.as_ref(),
+    }
 }
 
 fn provider_settings(

@@ -99,7 +99,7 @@ pub async fn serve(
         signal = signals.next() => return stop(app, serving, &config.server, (signal, signals)).await,
     }
     app.health.set_started();
-    let mut controls = ControlApplier::new(&app, config);
+    let mut controls = ControlApplier::new(&app);
     controls.apply();
     app.health.set_ready(true);
     let monitor = HealthMonitor::new(&app, controls);

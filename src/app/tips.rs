@@ -3,11 +3,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::SystemClock, error::Error, provider_clients::ProviderClients};
+use super::{
+    clock::SystemClock,
+    error::Error,
+    provider_clients::{ConfiguredClient, ProviderClients},
+};
 use crate::{
     cache::InvalidationState,
-    config::{AbandonedTips, Config, ProviderLimits, TipRefresh, TipsConfig},
-    domain::{FleetKey, PromptBook, Switches, TipWriter},
+    config::{AbandonedTips, Config, TipRefresh, TipsConfig},
+    domain::{FleetKey, PromptBook, Switches},
     llm::BundledPrompts,
     redis::{Listener, MacKey, RedisClient, RedisClientSettings, RedisServers},
     repository::Datastore,
@@ -59,7 +63,7 @@ impl Tips {
         let provider_clients = ProviderClients::of(config)?;
         let parts = TipParts {
             book: Arc::clone(&book) as _,
-            providers: providers(config, &provider_clients),
+            providers: provider_clients.list.iter().map(provider).collect(),
             store: Arc::clone(datastore) as _,
             clock: Arc::new(SystemClock),
             redis,
@@ -113,27 +117,10 @@ pub(super) fn tip_redis(
     }))
 }
 
-/// Who writes, in the order in which they are asked.
-fn providers(config: &Config, clients: &ProviderClients) -> Vec<ProviderSpec> {
-    let ProviderClients {
-        anthropic, openai, ..
-    } = clients;
-    let anthropic = anthropic.as_ref().map(|writer| Arc::clone(writer) as _);
-    let openai = openai.as_ref().map(|writer| Arc::clone(writer) as _);
-    let settings = &config.providers;
-    [
-        anthropic.zip(settings.anthropic.as_ref()),
-        openai.zip(settings.openai.as_ref()),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|(writer, settings)| provider(writer, settings.limits))
-    .collect()
-}
-
-fn provider(writer: Arc<dyn TipWriter>, limits: ProviderLimits) -> ProviderSpec {
+fn provider(one: &ConfiguredClient) -> ProviderSpec {
+    let limits = &one.at_start.limits;
     ProviderSpec {
-        writer,
+        writer: Arc::clone(&one.client) as _,
         price: Price {
             input: limits.input_price,
             output: limits.output_price,
