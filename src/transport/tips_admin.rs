@@ -145,7 +145,7 @@ impl From<GenerateProgress> for pb::BatchGenerateTipsResponse {
             done: count(progress.done),
             total: count(progress.total),
             current: current.map(|id| id.to_string()).unwrap_or_default(),
-            last: progress.last.map(|(id, outcome)| generated(id, &outcome)),
+            last: progress.last.map(|(id, outcome)| generated(id, outcome)),
             summary: progress.summary.map(|summary| (*summary).into()),
         }
     }
@@ -154,7 +154,7 @@ impl From<GenerateProgress> for pb::BatchGenerateTipsResponse {
 impl From<GenerateSummary> for pb::BatchGenerateTipsSummary {
     fn from(summary: GenerateSummary) -> Self {
         let failures = summary.failures.into_iter();
-        let failure = |(id, word)| generated(id, &TipOutcome::Failed(word));
+        let failure = |(id, cause)| generated(id, TipOutcome::Failed(cause));
         Self {
             end: pb::GenerationEnd::from(summary.end).into(),
             written: count(summary.written),
@@ -171,13 +171,14 @@ impl From<GenerateSummary> for pb::BatchGenerateTipsSummary {
     }
 }
 
-fn generated(id: ChallengeId, outcome: &TipOutcome) -> pb::GeneratedTip {
-    let (outcome, word) = match outcome {
-        TipOutcome::Written => (pb::GeneratedTipOutcome::Written, ""),
-        TipOutcome::Kept => (pb::GeneratedTipOutcome::Kept, ""),
-        TipOutcome::Failed(word) => (pb::GeneratedTipOutcome::Failed, word.as_ref()),
+fn generated(id: ChallengeId, outcome: TipOutcome) -> pb::GeneratedTip {
+    let (outcome, cause) = match outcome {
+        TipOutcome::Written => (pb::GeneratedTipOutcome::Written, None),
+        TipOutcome::Kept => (pb::GeneratedTipOutcome::Kept, None),
+        TipOutcome::Failed(cause) => (pb::GeneratedTipOutcome::Failed, Some(cause)),
     };
-    let (failure, provider_failure) = failure(word);
+    let failure = cause.map_or(pb::GeneratedTipFailure::Unspecified, failure);
+    let provider_failure = cause.map_or(TipProviderFailure::Unspecified, provider_failure);
     pb::GeneratedTip {
         challenge_id: id.to_string(),
         outcome: outcome.into(),
@@ -186,23 +187,21 @@ fn generated(id: ChallengeId, outcome: &TipOutcome) -> pb::GeneratedTip {
     }
 }
 
-/// Why a tip was not written, by its word in the books.
-fn failure(word: &str) -> (pb::GeneratedTipFailure, TipProviderFailure) {
-    let failure = match FallbackCause::named(word) {
-        Some(cause @ FallbackCause::Provider(_)) => {
-            return (pb::GeneratedTipFailure::Provider, provider_failure(cause));
+/// Why a tip was not written.
+fn failure(cause: FallbackCause) -> pb::GeneratedTipFailure {
+    match cause {
+        FallbackCause::Provider(_) => pb::GeneratedTipFailure::Provider,
+        FallbackCause::Rules => pb::GeneratedTipFailure::Rules,
+        FallbackCause::Unwell => pb::GeneratedTipFailure::Unwell,
+        FallbackCause::Limited => pb::GeneratedTipFailure::Limited,
+        FallbackCause::Budget => pb::GeneratedTipFailure::Budget,
+        FallbackCause::TimedOut => pb::GeneratedTipFailure::TimedOut,
+        FallbackCause::Recent => pb::GeneratedTipFailure::Recent,
+        FallbackCause::Abandoned => pb::GeneratedTipFailure::Abandoned,
+        FallbackCause::NoProvider | FallbackCause::NotCached | FallbackCause::SwitchedOff => {
+            pb::GeneratedTipFailure::Unspecified
         }
-        Some(FallbackCause::Rules) => pb::GeneratedTipFailure::Rules,
-        Some(FallbackCause::Unwell) => pb::GeneratedTipFailure::Unwell,
-        Some(FallbackCause::Limited) => pb::GeneratedTipFailure::Limited,
-        Some(FallbackCause::Budget) => pb::GeneratedTipFailure::Budget,
-        Some(FallbackCause::TimedOut) => pb::GeneratedTipFailure::TimedOut,
-        Some(FallbackCause::Recent) => pb::GeneratedTipFailure::Recent,
-        Some(FallbackCause::Abandoned) => pb::GeneratedTipFailure::Abandoned,
-        Some(FallbackCause::NoProvider | FallbackCause::NotCached | FallbackCause::SwitchedOff)
-        | None => pb::GeneratedTipFailure::Unspecified,
-    };
-    (failure, TipProviderFailure::Unspecified)
+    }
 }
 
 same_variants! {

@@ -102,7 +102,7 @@ impl LiveRun {
                 let next = timeout(SIGN_OF_LIFE, outcomes.next()).await;
                 let last = match next {
                     Ok(Some(Some((challenge, outcome)))) => {
-                        counts.count(challenge, &outcome);
+                        counts.count(challenge, outcome);
                         Some((challenge, outcome))
                     }
                     // Its turn did not come: it is over.
@@ -149,7 +149,7 @@ impl LiveRun {
                 if holds_for_all {
                     self.end_with(RunEnd::ProviderAway);
                 }
-                return Some((challenge, TipOutcome::Failed(cause.as_str().into())));
+                return Some((challenge, TipOutcome::Failed(cause)));
             }
             if holds_for_all {
                 self.stand_still(wait);

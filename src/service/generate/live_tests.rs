@@ -214,7 +214,7 @@ async fn a_tip_that_fails_for_itself_is_tried_again_and_then_told_and_the_others
     let summary = summary(&told);
     assert_eq!((summary.end, summary.written), (RunEnd::Complete, 2));
     let failed = Uuid::from_u128(0).into();
-    assert_eq!(summary.failures, [(failed, "rules".into())]);
+    assert_eq!(summary.failures, [(failed, FallbackCause::Rules)]);
     assert_eq!(streams.opened.load(SeqCst), 4);
 }
 

@@ -1,10 +1,7 @@
 //! The progress and the summary of a run.
-use std::{
-    borrow::Cow,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::domain::{ChallengeId, Spent};
+use crate::domain::{ChallengeId, FallbackCause, Spent};
 
 /// How many failures a summary names.
 const NAMED_FAILURES: usize = 100;
@@ -25,14 +22,14 @@ pub struct GenerateProgress {
 }
 
 /// What became of the tip of a challenge.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TipOutcome {
     /// It was written.
     Written,
     /// A current one was there.
     Kept,
-    /// It could not be written; with a word for why.
-    Failed(Cow<'static, str>),
+    /// It could not be written.
+    Failed(FallbackCause),
 }
 
 /// Why a run ended.
@@ -65,7 +62,7 @@ pub struct GenerateSummary {
     /// Challenges whose turn did not come.
     pub untried: usize,
     /// The first of those that failed, 100 at most.
-    pub failures: Vec<(ChallengeId, Cow<'static, str>)>,
+    pub failures: Vec<(ChallengeId, FallbackCause)>,
     /// What all attempts took.
     pub spent: Spent,
     /// The most that what is missing may cost, where only that was asked.
@@ -92,7 +89,7 @@ impl RunCounts {
         }
     }
 
-    pub(super) fn count(&mut self, challenge: ChallengeId, outcome: &TipOutcome) {
+    pub(super) fn count(&mut self, challenge: ChallengeId, outcome: TipOutcome) {
         let summary = &mut self.summary;
         match outcome {
             TipOutcome::Written => summary.written += 1,
@@ -100,7 +97,7 @@ impl RunCounts {
             TipOutcome::Failed(cause) => {
                 summary.failed += 1;
                 if summary.failures.len() < NAMED_FAILURES {
-                    summary.failures.push((challenge, cause.clone()));
+                    summary.failures.push((challenge, cause));
                 }
             }
         }

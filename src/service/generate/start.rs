@@ -141,7 +141,7 @@ impl GenerateTipsService {
         let mut missing = Vec::new();
         while let Some((subject, is_kept)) = looks.next().await {
             if is_kept {
-                counts.count(subject.challenge, &TipOutcome::Kept);
+                counts.count(subject.challenge, TipOutcome::Kept);
             } else {
                 missing.push(subject);
             }

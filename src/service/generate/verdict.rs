@@ -54,6 +54,6 @@ pub(super) fn verdict(done: &TipDone, is_over_budget: bool) -> Verdict {
         | FallbackCause::Rules
         | FallbackCause::Provider(
             FailureKind::Rejected | FailureKind::Refused | FailureKind::CutOff,
-        ) => Verdict::Over(TipOutcome::Failed(cause.as_str().into())),
+        ) => Verdict::Over(TipOutcome::Failed(cause)),
     }
 }
