@@ -8,58 +8,34 @@ use crate::repository::{MigrationError, TableDifference};
 pub(super) struct AdoptedTable {
     /// The name without the schema.
     pub(super) name: &'static str,
-    columns: &'static [RequiredColumn],
+    /// Columns that must exist.
+    required: &'static [WantedColumn],
+    /// Columns that a migration adds where they are missing.
+    added: &'static [WantedColumn],
     /// The primary key, if it must be this one.
     key: Option<&'static str>,
 }
 
-/// A column that the table needs.
-#[derive(Clone, Copy, Debug)]
-struct RequiredColumn {
-    name: &'static str,
-    kind: ColumnKind,
-    /// Whether it must be NOT NULL; `None` for either.
-    not_null: Option<bool>,
-    /// Whether it must exist; otherwise a migration adds it.
-    is_required: bool,
-}
+/// The name of a column, and its type as [`describe`] has it. One that says nothing of nulls takes either, and
+/// [`ANY_TEXT`] takes every text type.
+type WantedColumn = (&'static str, &'static str);
 
-#[derive(Clone, Copy, Debug)]
-enum ColumnKind {
-    Exactly(&'static str),
-    /// Any text type.
-    AnyText,
-}
-
-const TIME: ColumnKind = ColumnKind::Exactly("timestamp with time zone");
+const ANY_TEXT: &str = "any text";
 
 /// The challenges table.
 pub(super) const CHALLENGES: AdoptedTable = AdoptedTable {
     name: "approach_challenges",
-    columns: &[
-        wanted("id", ColumnKind::Exactly("uuid"), Some(true), true),
-        wanted(
-            "difficulty",
-            ColumnKind::Exactly("character varying(50)"),
-            Some(true),
-            true,
-        ),
-        wanted(
-            "title",
-            ColumnKind::Exactly("character varying(200)"),
-            Some(true),
-            true,
-        ),
-        wanted(
-            "description",
-            ColumnKind::Exactly("text"),
-            Some(false),
-            true,
-        ),
-        wanted("points", ColumnKind::Exactly("integer"), Some(false), true),
-        wanted("created_at", TIME, Some(false), true),
-        wanted("tips", ColumnKind::Exactly("text"), Some(false), false),
-        wanted("updated_at", TIME, Some(false), false),
+    required: &[
+        ("id", "uuid not null"),
+        ("difficulty", "character varying(50) not null"),
+        ("title", "character varying(200) not null"),
+        ("description", "text null"),
+        ("points", "integer null"),
+        ("created_at", "timestamp with time zone null"),
+    ],
+    added: &[
+        ("tips", "text null"),
+        ("updated_at", "timestamp with time zone null"),
     ],
     key: Some("id"),
 };
@@ -67,38 +43,18 @@ pub(super) const CHALLENGES: AdoptedTable = AdoptedTable {
 /// The table of feature flags. The service writes its own rows there, and ignores other columns.
 pub(super) const FLAGS: AdoptedTable = AdoptedTable {
     name: "feature_flags",
-    columns: &[
-        wanted("name", ColumnKind::AnyText, None, true),
-        wanted("enabled", ColumnKind::Exactly("boolean"), None, true),
-        wanted("description", ColumnKind::AnyText, Some(false), false),
-        wanted("environment", ColumnKind::AnyText, None, false),
-        wanted(
-            "rollout_percentage",
-            ColumnKind::Exactly("integer"),
-            None,
-            false,
-        ),
-        wanted("created_at", TIME, None, false),
-        wanted("updated_at", TIME, None, false),
-        wanted("created_by", ColumnKind::AnyText, Some(false), false),
-        wanted("updated_by", ColumnKind::AnyText, Some(false), false),
+    required: &[("name", ANY_TEXT), ("enabled", "boolean")],
+    added: &[
+        ("description", "any text null"),
+        ("environment", ANY_TEXT),
+        ("rollout_percentage", "integer"),
+        ("created_at", "timestamp with time zone"),
+        ("updated_at", "timestamp with time zone"),
+        ("created_by", "any text null"),
+        ("updated_by", "any text null"),
     ],
     key: None,
 };
-
-const fn wanted(
-    name: &'static str,
-    kind: ColumnKind,
-    not_null: Option<bool>,
-    is_required: bool,
-) -> RequiredColumn {
-    RequiredColumn {
-        name,
-        kind,
-        not_null,
-        is_required,
-    }
-}
 
 /// A table that exists.
 #[derive(sqlx::FromRow)]
@@ -190,18 +146,23 @@ fn differences(adopted: AdoptedTable, table: &Table, columns: &[Column]) -> Vec<
         return vec![difference("table", "ordinary table", &table.kind)];
     }
     let mut found = Vec::new();
-    for wanted in adopted.columns {
-        let is = match columns.iter().find(|column| column.name == wanted.name) {
-            None if wanted.is_required => "no such column".to_owned(),
-            Some(column) if !wanted.matches(column) => column.describe(),
+    let required = adopted.required.iter().map(|wanted| (wanted, true));
+    let added = adopted.added.iter().map(|wanted| (wanted, false));
+    for ((name, kind), is_required) in required.chain(added) {
+        let is = match columns.iter().find(|column| column.name == *name) {
+            None if is_required => "no such column".to_owned(),
+            Some(column) if !column.is(kind) => column.describe(),
             None | Some(_) => continue,
         };
-        found.push(difference(wanted.name, &wanted.describe(), &is));
+        found.push(difference(name, &kind.replace(ANY_TEXT, "text"), &is));
     }
-    let is_known = |name: &str| adopted.columns.iter().any(|wanted| wanted.name == name);
+    let is_known = |column: &Column| {
+        let mut known = adopted.required.iter().chain(adopted.added);
+        known.any(|(name, _)| *name == column.name)
+    };
     let demanding = columns
         .iter()
-        .filter(|column| !is_known(&column.name) && column.not_null && !column.fills_itself);
+        .filter(|column| !is_known(column) && column.not_null && !column.fills_itself);
     found.extend(demanding.map(|column| {
         let is = format!("{} without a default", describe(&column.kind, true, false));
         difference(&column.name, "no column, or one that may be left out", &is)
@@ -215,33 +176,16 @@ fn differences(adopted: AdoptedTable, table: &Table, columns: &[Column]) -> Vec<
     found
 }
 
-impl RequiredColumn {
-    fn matches(&self, column: &Column) -> bool {
-        let is_of_kind = match self.kind {
-            ColumnKind::Exactly(kind) => column.kind == kind,
-            ColumnKind::AnyText => {
-                column.kind == "text" || column.kind.starts_with("character varying")
-            }
-        };
-        let may_be_null = self
-            .not_null
-            .is_none_or(|refused| column.not_null == refused);
-        is_of_kind && may_be_null && !column.is_generated
-    }
-
-    fn describe(&self) -> String {
-        let kind = match self.kind {
-            ColumnKind::Exactly(kind) => kind,
-            ColumnKind::AnyText => "text",
-        };
-        match self.not_null {
-            Some(not_null) => describe(kind, not_null, false),
-            None => kind.to_owned(),
-        }
-    }
-}
-
 impl Column {
+    /// Whether it is of the type that a [`WantedColumn`] names.
+    fn is(&self, wanted: &str) -> bool {
+        let is_text = self.kind == "text" || self.kind.starts_with("character varying");
+        let any_text = wanted.strip_prefix(ANY_TEXT).filter(|_| is_text);
+        let nulls = any_text.or_else(|| wanted.strip_prefix(&self.kind));
+        let own = if self.not_null { " not null" } else { " null" };
+        !self.is_generated && nulls.is_some_and(|nulls| nulls.is_empty() || nulls == own)
+    }
+
     fn describe(&self) -> String {
         describe(&self.kind, self.not_null, self.is_generated)
     }
