@@ -8,12 +8,15 @@ use super::{
     database::{location, pool_settings},
     error::{Error, at},
 };
-pub use crate::repository::{Finding, MigrationReport as Migrated, Severity};
 use crate::{
     config::{DatabaseConfig, read_text_within},
     domain::UnixMicros,
     repository::{self, Datastore, Facts, MigrateSettings},
     service::{FleetTasks, HistoryPruning, seed as seeding},
+};
+pub use crate::{
+    repository::{Finding, MigrationReport as Migrated, Severity},
+    service::seed::Seeding as Seeded,
 };
 
 /// A file of seeds is read whole; a larger catalog is imported.
@@ -28,15 +31,6 @@ pub struct Migration {
     pub name: String,
     /// When it was applied, as RFC 3339; absent while it is pending.
     pub applied_at: Option<String>,
-}
-
-/// The result of seeding.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Seeded {
-    /// Challenges in the file.
-    pub read: u64,
-    /// Challenges that were missing in the database and were added.
-    pub added: u64,
 }
 
 /// The result of `verify`.
@@ -99,11 +93,7 @@ pub async fn seed(database: &DatabaseConfig, file: Option<&Path>) -> Result<Seed
     let datastore = open(database).await?;
     let seeded = seeding::load(datastore.as_ref(), &text).await;
     datastore.close().await;
-    let seeded = seeded?;
-    Ok(Seeded {
-        read: seeded.read,
-        added: seeded.added,
-    })
+    Ok(seeded?)
 }
 
 /// Prunes revisions older than `older_than` from the history, or with `is_trial` only counts them. Calls

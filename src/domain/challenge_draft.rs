@@ -47,19 +47,23 @@ impl ChallengeDraft {
     pub fn check(self) -> Result<NewChallenge, Vec<FieldViolation>> {
         let mut violations = FieldViolations::default();
         let id = violations.field("id", ChallengeId::parse(&self.id));
-        let difficulty = violations.field("difficulty", self.difficulty.parse());
-        let title = violations.field("title", challenge_text::title(self.title));
-        let description = violations.field("description", challenge_text::text(self.description));
-        let tips = violations.field("tips", self.tips.map(challenge_text::text).transpose());
-        let points = violations.field("points", challenge_text::points(self.points));
+        let all = ChangeDraft {
+            difficulty: Some(self.difficulty),
+            title: Some(self.title),
+            description: Some(self.description),
+            points: Some(self.points),
+            tips: self.tips,
+        };
+        let all = all.check().map_err(|wrong| violations.add(wrong)).ok();
         let new = || {
+            let all = all?;
             Some(NewChallenge {
                 id: id?,
-                difficulty: difficulty?,
-                title: title?,
-                description: description?,
-                points: points?,
-                tips: tips?,
+                difficulty: all.difficulty?,
+                title: all.title?,
+                description: all.description?,
+                points: all.points?,
+                tips: all.tips,
             })
         };
         new().ok_or_else(|| violations.into())

@@ -9,7 +9,7 @@ use super::{
     sql_error::{DataError, data_error},
 };
 use crate::domain::{
-    ChallengeId, EditRefusal, Error, IdempotencyKey, ImportTally, Imported, PrunedStep, Revision,
+    ChallengeId, EditRefusal, Error, IdempotencyKey, ImportTally, Imported, Revision,
     RevisionQuery, RowConflict, RowOutcome, UnixMicros, Version,
 };
 
@@ -106,24 +106,6 @@ pub(super) fn revision(row: RevisionRow) -> Result<Revision, Error> {
 /// The bounds of a list of revisions: the number that they are below, and how many.
 pub(super) fn bounds(query: RevisionQuery) -> (i64, i64) {
     (query.before.unwrap_or(i64::MAX), query.limit.into())
-}
-
-/// The result of one step of pruning.
-#[derive(FromRow)]
-pub(super) struct PrunedRow {
-    pub(super) removed: i64,
-    pub(super) next: Option<i64>,
-}
-
-impl TryFrom<PrunedRow> for PrunedStep {
-    type Error = Error;
-
-    fn try_from(row: PrunedRow) -> Result<Self, Error> {
-        Ok(Self {
-            removed: row::unsigned(row.removed)?,
-            next: row.next,
-        })
-    }
 }
 
 /// A text as its column has it: an empty one is NULL.

@@ -67,12 +67,6 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// The worst severity; `None` without findings.
-    #[must_use]
-    pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().map(|finding| finding.severity).max()
-    }
-
     pub(super) fn note(&mut self, subject: impl Into<String>, text: impl Into<String>) {
         self.add(Severity::Note, subject, text);
     }

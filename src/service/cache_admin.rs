@@ -27,7 +27,7 @@ impl InvalidationTarget {
 }
 
 /// The proof that an invalidation took effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// The version that has the invalidation; `None` when it was only counted.
     pub committed: Option<Version>,
@@ -111,13 +111,9 @@ impl CacheAdminService {
         let (asked, tags) = (Instant::now(), target.tags());
         let entries = self.reporter.count(&tags);
         let mut receipt = Receipt {
-            committed: None,
-            acknowledged: Vec::new(),
-            fenced: Vec::new(),
-            unproven: Vec::new(),
             entries,
-            took: Duration::ZERO,
             tags,
+            ..Receipt::default()
         };
         if mode != Mode::Count {
             let how = Invalidation {

@@ -3,13 +3,13 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::domain::{ChallengeRepository, Error, FieldViolation, JsonFields, NewChallenge};
+use crate::domain::{ChallengeRepository, Error, JsonFields, NewChallenge};
 
 /// The challenges that come with the program.
 pub const EMBEDDED: &str = include_str!("../../seeds/challenges.json");
 
 /// What seeding did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Seeding {
     /// How many challenges were offered.
     pub read: u64,
@@ -20,23 +20,12 @@ pub struct Seeding {
 /// Why nothing was seeded.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// The text is not what it should be; nothing was added.
-    #[error("{}", problems(.0))]
-    Bad(Vec<SeedProblem>),
+    /// The text is not what it should be, for these reasons; nothing was added.
+    #[error("{}", listed(.0))]
+    Bad(Vec<String>),
     /// The catalog could not take them; nothing was added.
     #[error("the challenges could not be added")]
     Store(#[source] Error),
-}
-
-/// One thing that is wrong with the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeedProblem {
-    /// The challenge's place in the list, from 1; 0 when it is the text as a whole.
-    pub row: usize,
-    /// The field, or nothing when it is the row as a whole.
-    pub field: String,
-    /// What is wrong.
-    pub problem: String,
 }
 
 /// Adds the challenges of `json`, a list of objects, that the catalog lacks.
@@ -57,20 +46,20 @@ pub async fn load(challenges: &dyn ChallengeRepository, json: &str) -> Result<Se
     })
 }
 
-fn parse(json: &str) -> Result<Vec<NewChallenge>, Vec<SeedProblem>> {
-    let rows = rows(json).map_err(|problem| vec![SeedProblem::new(0, "", problem)])?;
+fn parse(json: &str) -> Result<Vec<NewChallenge>, Vec<String>> {
+    let rows = rows(json);
+    let rows = rows.map_err(|problem| vec![format!("not a list of challenges: {problem}")])?;
     let (mut challenges, mut problems) = (Vec::with_capacity(rows.len()), Vec::new());
     let mut first_row_of = HashMap::new();
     for (row, value) in (1..).zip(rows) {
-        match check(row, value) {
+        match check(value) {
             Ok(challenge) => {
                 if let Some(first) = first_row_of.insert(challenge.id, row) {
-                    let problem = format!("is that of row {first}");
-                    problems.push(SeedProblem::new(row, "id", problem));
+                    problems.push(format!("row {row}, id: is that of row {first}"));
                 }
                 challenges.push(challenge);
             }
-            Err(wrong) => problems.extend(wrong),
+            Err(wrong) => problems.extend(wrong.iter().map(|wrong| format!("row {row}{wrong}"))),
         }
     }
     if problems.is_empty() {
@@ -94,46 +83,26 @@ fn rows(json: &str) -> Result<Vec<Value>, String> {
     Ok(rows)
 }
 
-fn check(row: usize, value: Value) -> Result<NewChallenge, Vec<SeedProblem>> {
+/// The challenge, or what is wrong with it, behind the name of the field.
+fn check(value: Value) -> Result<NewChallenge, Vec<String>> {
     let Value::Object(fields) = value else {
-        let problem = "must be a challenge in { }".to_owned();
-        return Err(vec![SeedProblem::new(row, "", problem)]);
+        return Err(vec![": must be a challenge in { }".to_owned()]);
     };
-    JsonFields::from(fields).check().map_err(|wrong| {
-        let problem = |wrong: FieldViolation| SeedProblem::new(row, &wrong.field, wrong.problem);
-        wrong.into_iter().map(problem).collect()
-    })
-}
-
-impl SeedProblem {
-    fn new(row: usize, field: &str, problem: String) -> Self {
-        Self {
-            row,
-            field: field.to_owned(),
-            problem,
-        }
-    }
+    let checked = JsonFields::from(fields).check();
+    checked.map_err(|wrong| wrong.iter().map(|wrong| format!(", {wrong}")).collect())
 }
 
 /// How many problems are listed.
 const LISTED_MAX: usize = 50;
 
-fn problems(problems: &[SeedProblem]) -> String {
-    let line = |at: &SeedProblem| match (at.row, at.field.as_str()) {
-        (0, _) => format!("not a list of challenges: {}", at.problem),
-        (row, "") => format!("row {row}: {}", at.problem),
-        (row, field) => format!("row {row}, {field}: {}", at.problem),
-    };
-    let mut text = problems
-        .iter()
-        .take(LISTED_MAX)
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n");
-    if problems.len() > LISTED_MAX {
-        text = format!("{text}\nand {} more", problems.len() - LISTED_MAX);
+fn listed(problems: &[String]) -> String {
+    match problems.split_at_checked(LISTED_MAX) {
+        Some((listed, [_, ..])) => {
+            let more = problems.len() - LISTED_MAX;
+            format!("{}\nand {more} more", listed.join("\n"))
+        }
+        Some(_) | None => problems.join("\n"),
     }
-    text
 }
 
 #[cfg(test)]
@@ -143,7 +112,7 @@ mod tests {
     const GOOD: &str = r#"{"id":"5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01","difficulty":"beginner","title":"T","points":10}"#;
 
     fn problems_of(json: &str) -> String {
-        problems(&parse(json).unwrap_err())
+        listed(&parse(json).unwrap_err())
     }
 
     #[test]

@@ -79,14 +79,7 @@ impl TipsTransport {
     ) -> Result<Messages<pb::StreamTipsResponse>, Status> {
         let mut violations = FieldViolations::default();
         let id = violations.field("challenge_id", ChallengeId::parse(&request.challenge_id));
-        let wanted = Wanted {
-            locale: &request.locale,
-            persona: &request.persona,
-            mode: request.mode,
-            no_static_fallback: request.no_static_fallback,
-            heartbeat: request.heartbeat_interval.as_ref(),
-        };
-        let terms = self.terms(&mut violations, &wanted, headers, call);
+        let terms = self.terms(&mut violations, &request, headers, call);
         let (Some(id), Some(terms)) = (id, terms) else {
             return Err(call.refused(&violations.into()));
         };
@@ -103,12 +96,13 @@ impl TipsTransport {
     ) -> Result<Messages<pb::StreamTipsBatchResponse>, Status> {
         let mut violations = FieldViolations::default();
         let ids = violations.ids("challenge_ids", &request.challenge_ids, IDS_MAX);
-        let wanted = Wanted {
-            locale: &request.locale,
-            persona: &request.persona,
+        let wanted = pb::StreamTipsRequest {
+            locale: request.locale,
+            persona: request.persona,
             mode: request.mode,
             no_static_fallback: request.no_static_fallback,
-            heartbeat: request.heartbeat_interval.as_ref(),
+            heartbeat_interval: request.heartbeat_interval,
+            ..Default::default()
         };
         let terms = self.terms(&mut violations, &wanted, headers, call);
         let (Some(ids), Some(terms)) = (ids, terms) else {
@@ -131,23 +125,23 @@ impl TipsTransport {
         Ok(messages.boxed())
     }
 
+    /// How tips are wanted, whatever they are about.
     fn terms(
         &self,
         violations: &mut FieldViolations,
-        wanted: &Wanted<'_>,
+        wanted: &pb::StreamTipsRequest,
         headers: &HeaderMap,
         call: &RequestContext,
     ) -> Option<TipTerms> {
-        let locale = violations.field("locale", self.service.locale(wanted.locale));
-        let persona = violations.field("persona", self.service.persona(wanted.persona));
+        let locale = violations.field("locale", self.service.locale(&wanted.locale));
+        let persona = violations.field("persona", self.service.persona(&wanted.persona));
         let mode = mode(wanted.mode).and_then(|mode| match mode {
             TipMode::Refresh => self.refresh.allows(call.peer).map(|()| mode),
             TipMode::Default | TipMode::CachedOnly => Ok(mode),
         });
         let mode = violations.field("mode", mode);
-        let heartbeat = wanted
-            .heartbeat
-            .map_or(Ok(self.heartbeat), heartbeat_interval);
+        let heartbeat = wanted.heartbeat_interval.as_ref();
+        let heartbeat = heartbeat.map_or(Ok(self.heartbeat), heartbeat_interval);
         let heartbeat = violations.field("heartbeat_interval", heartbeat);
         let caller = caller(headers, call);
         let caller = violations.field(CALLER_ID.as_str(), caller);
@@ -162,15 +156,6 @@ impl TipsTransport {
             deadline: call.deadline,
         })
     }
-}
-
-/// The fields that both requests have.
-struct Wanted<'a> {
-    locale: &'a str,
-    persona: &'a str,
-    mode: i32,
-    no_static_fallback: bool,
-    heartbeat: Option<&'a prost_types::Duration>,
 }
 
 fn heartbeat_interval(asked: &prost_types::Duration) -> Result<Duration, String> {

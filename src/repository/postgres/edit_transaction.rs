@@ -47,7 +47,7 @@ impl Transaction {
             .bind(vec![id.uuid()])
             // A kept plan fails once the owner has changed the type of a column.
             .persistent(false)
-            .fetch_all(&mut **self)
+            .fetch_all(&mut *self.0)
             .await
             .map_err(edit_error("reading a challenge to edit"))?;
         challenge_row::read_one(rows)

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use super::{PostgresStore, error_codes::statement_error};
 use crate::{
     domain::{Error, HistoryStore, PruneStep, PrunedStep},
-    repository::{edit_row::PrunedRow, sql_error::TimedOut},
+    repository::{row, sql_error::TimedOut},
 };
 
 #[async_trait]
@@ -18,7 +18,7 @@ impl HistoryStore for PostgresStore {
                 .bind(step.older_than.as_secs_f64())
                 .bind(step.after)
                 .bind(i32::try_from(step.most).unwrap_or(i32::MAX));
-            let row: PrunedRow = transaction.fetch_one(prune).await?;
+            let row: (i64, Option<i64>) = transaction.fetch_one(prune).await?;
             if step.is_trial {
                 transaction.roll_back().await;
             } else {
@@ -29,6 +29,8 @@ impl HistoryStore for PostgresStore {
         let limit = self.answer_limit(&self.editing);
         let pruned = timeout(limit, work).await;
         let pruned = pruned.map_err(|_| Error::datastore(TimedOut(limit)))?;
-        pruned.map_err(statement_error(context))?.try_into()
+        let (removed, next) = pruned.map_err(statement_error(context))?;
+        let removed = row::unsigned(removed)?;
+        Ok(PrunedStep { removed, next })
     }
 }

@@ -1,11 +1,8 @@
 //! Transactions on connections of editors.
-use std::{
-    ops::{Deref, DerefMut},
-    time::Duration,
-};
+use std::time::Duration;
 
 use sqlx::{
-    FromRow, PgConnection, Postgres,
+    FromRow, Postgres,
     postgres::{PgArguments, PgRow},
     query::QueryAs,
 };
@@ -21,7 +18,7 @@ use crate::{domain::Error, repository::sql_error::TimedOut};
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open transaction on a connection of its own. Dropping it closes the connection, which rolls it back.
-pub(super) struct Transaction(PooledConnection);
+pub(super) struct Transaction(pub(super) PooledConnection);
 
 impl Transaction {
     /// Runs a statement and returns its rows.
@@ -72,20 +69,6 @@ impl Transaction {
         if matches!(timeout(GRACE, rolling_back).await, Ok(Ok(_))) {
             self.0.give_back();
         }
-    }
-}
-
-impl Deref for Transaction {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::SqliteStore;
 use crate::{
     domain::{Error, HistoryStore, PruneStep, PrunedStep},
-    repository::{edit_row::PrunedRow, row::micros},
+    repository::row::micros,
 };
 
 #[async_trait]
@@ -21,14 +21,14 @@ impl HistoryStore for SqliteStore {
             }
             Ok(row)
         };
-        self.within("pruning the history", work).await?.try_into()
+        self.within("pruning the history", work).await
     }
 }
 
 async fn prune(
     connection: &mut SqliteConnection,
     step: PruneStep,
-) -> Result<PrunedRow, sqlx::Error> {
+) -> Result<PrunedStep, sqlx::Error> {
     let older_than = micros(step.older_than);
     let next: Option<i64> = sqlx::query_scalar(include_str!("sql/prune_history_next.sql"))
         .bind(older_than)
@@ -49,8 +49,8 @@ async fn prune(
     sqlx::query("UPDATE catalog_pruning SET is_on = 0")
         .execute(connection)
         .await?;
-    Ok(PrunedRow {
-        removed: i64::try_from(removed.rows_affected()).unwrap_or(i64::MAX),
+    Ok(PrunedStep {
+        removed: removed.rows_affected(),
         next,
     })
 }

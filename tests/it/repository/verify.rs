@@ -52,7 +52,7 @@ async fn a_sound_catalog_has_no_findings(catalog: Catalog) {
     catalog.store.insert_missing(&rows).await.unwrap();
     let report = catalog.verify().await;
     assert_eq!(lines(&report), Vec::<String>::new());
-    assert_eq!(report.worst(), None);
+    assert_eq!(report.findings, []);
     assert_eq!(report.facts.schema_version, 15);
     let counts = ChallengeCounts {
         total: 2,
@@ -74,7 +74,7 @@ async fn an_empty_catalog_wants_seeds(catalog: Catalog) {
 
 async fn a_database_that_was_never_migrated_is_an_error(catalog: Catalog) {
     let report = catalog.verify().await;
-    assert_eq!(report.worst(), Some(Severity::Error));
+    assert_eq!(report.findings[0].severity, Severity::Error);
     let found = lines(&report).join("\n");
     assert!(
         found.contains("there is no such table: run `challenges-catalog migrate up`"),
