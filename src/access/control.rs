@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Authenticator, CallRate, CallerId, Clock, CredentialError, Credentials, Identity, Principal,
+        Authenticator, CallRate, CallerId, Clock, CredentialError, Credentials, IdentifiedBy,
+        Identity, Principal,
     },
     telemetry::Page,
 };
@@ -141,7 +142,7 @@ impl AccessControl {
         };
         let address = credentials.address.map(|it| it.to_canonical().to_string());
         let name = format!("anonymous@{}", address.unwrap_or_default());
-        Ok(self.identity(name, grant, None))
+        Ok(self.identity((IdentifiedBy::Nothing, name), grant, None))
     }
 
     async fn by_token(&self, in_force: &InForce, token: &str) -> Result<Identity, CredentialError> {
@@ -164,7 +165,8 @@ impl AccessControl {
                 return Err(CredentialError::Expired);
             }
             let name = rule.name.clone();
-            return Ok(self.identity(name, &rule.grant, rule.not_after_seconds));
+            let who = (IdentifiedBy::Token, name);
+            return Ok(self.identity(who, &rule.grant, rule.not_after_seconds));
         }
         if in_force.issuers.is_empty() || token.matches('.').count() != 2 {
             return Err(CredentialError::Unknown("token"));
@@ -197,7 +199,7 @@ impl AccessControl {
         let claims = issuer.verify(token).await?;
         let (name, grant) = granted(&issuer.rule, &claims)?;
         let end = claims.get("exp").and_then(Value::as_i64);
-        Ok(self.identity(name, &grant, end))
+        Ok(self.identity((IdentifiedBy::Issuer, name), &grant, end))
     }
 
     /// Who a rule says it is. A handshake that goes on with the session of another one does not look at the time, so that
@@ -223,10 +225,18 @@ impl AccessControl {
         if found.is_some() && end < self.now_seconds() {
             return Err(CredentialError::Expired);
         }
-        Ok(found.map(|(rule, name)| self.identity(name, &rule.grant, Some(end))))
+        Ok(found.map(|(rule, name)| {
+            let who = (IdentifiedBy::Certificate, name);
+            self.identity(who, &rule.grant, Some(end))
+        }))
     }
 
-    fn identity(&self, name: String, grant: &Grant, expires_at_seconds: Option<i64>) -> Identity {
+    fn identity(
+        &self,
+        (identified_by, name): (IdentifiedBy, String),
+        grant: &Grant,
+        expires_at_seconds: Option<i64>,
+    ) -> Identity {
         let valid_until = expires_at_seconds.map(|end| {
             let left = u64::try_from(end.saturating_sub(self.now_seconds())).unwrap_or_default();
             Instant::now() + Duration::from_secs(left.min(VALID_MAX_SECONDS))
@@ -242,6 +252,7 @@ impl AccessControl {
         Identity {
             principal: Arc::new(Principal {
                 name,
+                identified_by,
                 role: grant.role,
                 may_speak_for_others: grant.may_speak_for_others,
                 rate,

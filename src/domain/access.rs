@@ -28,11 +28,39 @@ words! {
 
 read_by_word!(Role);
 
+/// By what a caller is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentifiedBy {
+    /// A token of the access file.
+    Token,
+    /// A client certificate.
+    Certificate,
+    /// A token that an issuer signed.
+    Issuer,
+    /// Nothing: the access file lets in callers without credentials.
+    Nothing,
+}
+
+impl IdentifiedBy {
+    /// Its name in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Certificate => "certificate",
+            Self::Issuer => "issuer",
+            Self::Nothing => "anonymous",
+        }
+    }
+}
+
 /// Who calls, by proof, and what they may do.
 #[derive(Debug)]
 pub struct Principal {
     /// The name in logs, in the history of challenges, and for limits.
     pub name: String,
+    /// What proves the name: an issuer's token may name its owner like a token of the access file.
+    pub identified_by: IdentifiedBy,
     /// What they may do.
     pub role: Role,
     /// Whether they call for others, whom `x-caller-id` names.

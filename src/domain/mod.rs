@@ -36,7 +36,7 @@ mod version;
 mod words;
 
 pub use access::{
-    Authenticator, CallRate, CredentialError, Credentials, Identity, Principal, Role,
+    Authenticator, CallRate, CredentialError, Credentials, IdentifiedBy, Identity, Principal, Role,
 };
 pub use answer::{Answer, Etag, Freshness, Source};
 pub use cache_status::{

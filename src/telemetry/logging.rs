@@ -98,10 +98,11 @@ pub fn log_panics() {
 }
 
 /// What libraries say again and again of what is told once, by the one that met it: connections that a
-/// check of ours refused, what a database server tells each of its connections, and every attempt of a
-/// cluster client to repair itself. A filter that names them wins.
-const QUIET: &str =
-    "sqlx_core::pool::inner=off,sqlx::pool::acquire=off,sqlx::postgres::notice=off,redis=off";
+/// check of ours refused, what a database server tells each of its connections, every attempt of a
+/// cluster client to repair itself, and every alert of TLS: failed handshakes are counted by reason. A filter that
+/// names them wins.
+const QUIET: &str = "sqlx_core::pool::inner=off,sqlx::pool::acquire=off,\
+                     sqlx::postgres::notice=off,redis=off,rustls=error";
 
 fn subscriber<W>(
     filter: impl Layer<Registry> + Send + Sync,

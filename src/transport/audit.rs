@@ -1,4 +1,5 @@
-//! The audit trail: a log line for every call of a service for operators or editors, however it ends.
+//! The audit trail: a log line for every call of a service for operators or editors, however it ends. Refusals of
+//! callers that are not known are limited: anybody can cause them.
 use std::sync::LazyLock;
 
 use http::HeaderMap;
@@ -6,41 +7,61 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use tonic::Code;
 
 use super::{
-    caller::caller, code::code_name, context::RequestContext, methods::Method,
+    caller::audited, code::code_name, context::RequestContext, methods::Method,
     request_body::PREFIX_LEN,
 };
+use crate::{domain::IdentifiedBy, telemetry::LineLimit};
 
 const SUBJECT_MAX_CHARS: usize = 200;
+static UNKNOWN: LineLimit = LineLimit::new();
 
 /// A call that will be in the audit trail.
 pub(super) struct AuditRecord {
     call: RequestContext,
-    caller: Option<String>,
+    caller: String,
     method: &'static Method,
+    /// Limits the lines of calls that anybody can make.
+    limit: Option<&'static LineLimit>,
 }
 
 impl AuditRecord {
     /// For a call of `method` whose caller was admitted, or refused.
-    pub(super) fn of(call: &RequestContext, headers: &HeaderMap, method: &'static Method) -> Self {
+    pub(super) fn of(
+        call: &RequestContext,
+        headers: &HeaderMap,
+        method: &'static Method,
+        is_refused: bool,
+    ) -> Self {
+        let principal = call.principal.as_ref();
+        let is_known = principal.is_some_and(|it| it.identified_by != IdentifiedBy::Nothing);
         Self {
             call: call.clone(),
-            caller: caller(headers, call).ok().map(|caller| caller.0),
+            caller: audited(headers, call),
             method,
+            limit: (is_refused && !is_known).then_some(&UNKNOWN),
         }
     }
 
     /// Writes the line of a call that ended with `code`.
     pub(super) fn write(&self, code: Code) {
+        let left_out = match self.limit.map(LineLimit::admit) {
+            Some(None) => return,
+            Some(left_out) => left_out,
+            None => None,
+        };
         let call = &self.call;
+        let principal = call.principal.as_ref();
         tracing::info!(
             target: "audit",
             request_id = call.request_id(),
             method = self.method.label(),
             caller = self.caller,
-            role = call.principal.as_ref().map(|principal| principal.role.as_str()),
+            via = principal.map(|principal| principal.identified_by.as_str()),
+            role = principal.map(|principal| principal.role.as_str()),
             address = call.peer.map(|peer| peer.to_canonical()).map(tracing::field::display),
             subject = call.subject.as_ref().and_then(|subject| subject.get()),
             outcome = code_name(code),
+            left_out,
             "admin call"
         );
     }

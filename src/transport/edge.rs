@@ -19,6 +19,7 @@ use super::{
     audit::AuditRecord,
     authorization::{CallAccess, CallAdmission, ConnectionIdentity},
     body::{ResponseBody, StreamLimits, ended},
+    caller::misnamed,
     catalog::CatalogTransport,
     context::RequestContext,
     failed_calls::log_panicked,
@@ -170,7 +171,7 @@ impl EdgeInner {
         let is_grpc = request
             .headers()
             .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+            .is_some_and(|kind| is_grpc(kind.as_bytes()));
         if !is_grpc || request.method() != http::Method::POST {
             let mut response = Response::new(ResponseBody::default());
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -191,11 +192,13 @@ impl EdgeInner {
                 None => CallAdmission::default(),
             };
             call.principal = admission.principal;
+            let headers = request.headers();
+            let refusal = admission.refusal.or_else(|| misnamed(headers, &call));
             if let Some(method) = method.filter(|method| method.is_admin()) {
                 call.subject = Some(Arc::default());
-                open.audit(AuditRecord::of(&call, request.headers(), method));
+                open.audit(AuditRecord::of(&call, headers, method, refusal.is_some()));
             }
-            match admission.refusal {
+            match refusal {
                 Some(refusal) => refuse_unread(request, &refusal, &call).await,
                 None => self.dispatch(request, method, &call).await,
             }
@@ -329,6 +332,13 @@ impl EdgeInner {
     }
 }
 
+/// Whether content of this type is gRPC: that of gRPC-Web, for example, only begins alike.
+fn is_grpc(content_type: &[u8]) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let rest = content_type.strip_prefix(GRPC);
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
 fn too_many_streams() -> Status {
     status::overloaded("too many streams are open")
 }
@@ -358,4 +368,29 @@ where
 
 fn is_health(stats: &MethodStats) -> bool {
     stats.method.is_some_and(Method::is_health)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_grpc_by_the_whole_of_its_type() {
+        for kind in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;a=b",
+        ] {
+            assert!(is_grpc(kind.as_bytes()), "{kind}");
+        }
+        for kind in [
+            "application/grpc-web",
+            "application/grpc-web-text",
+            "application/grpcx",
+            "application/json",
+            "",
+        ] {
+            assert!(!is_grpc(kind.as_bytes()), "{kind}");
+        }
+    }
 }

@@ -261,7 +261,11 @@ pub(super) fn role_missing(principal: &Principal, needed: Role, method: &Method)
         ErrorReason::RoleMissing,
         [("role", needed.to_string()), ("has", has.to_string())],
     );
-    let message = format!("{method} needs the role {needed}; this caller is a {has}");
+    let article = match has {
+        Role::Viewer => "a",
+        Role::Editor | Role::Operator => "an",
+    };
+    let message = format!("{method} needs the role {needed}; this caller is {article} {has}");
     Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
@@ -285,10 +289,11 @@ pub(super) fn overloaded(reason: &str) -> Status {
     unavailable(why, message, Duration::from_millis(100))
 }
 
-/// The request's message did not come in time. That is no fault of this replica, as a deadline that was
-/// missed would be.
+/// The request's message did not come in time: within the call's own, or within what this replica grants.
 pub(super) fn message_too_slow() -> Status {
-    Status::cancelled("the request's message did not come in time")
+    let details = info(ErrorReason::DeadlineExceeded, []);
+    let message = "the request's message did not come in time";
+    Status::with_error_details(Code::DeadlineExceeded, message, details)
 }
 
 /// What tonic's codec says of a request, in the codes that the gRPC documents ask for. What our
@@ -335,7 +340,8 @@ pub(super) fn unknown_health_name(name: &str) -> Status {
     let mut details = info(ErrorReason::HealthNameUnknown, []);
     let name: String = name.chars().take(200).collect();
     details.set_resource_info("health name", &name, "", "nothing is known of it");
-    let message = format!("no such health name: {name}; List tells all of them");
+    let shown = name.escape_debug();
+    let message = format!("no such health name: {shown}; List tells all of them");
     Status::with_error_details(Code::NotFound, message, details)
 }
 

@@ -5,7 +5,7 @@ use prost::Message;
 use tonic_types::ErrorDetail;
 
 use super::{super::methods::METHODS, *};
-use crate::domain::{ChallengeId, Environment, Version};
+use crate::domain::{ChallengeId, Environment, IdentifiedBy, Version};
 
 const ID: &str = "5f0c1d4e-8a53-4f0e-9d6b-0c8f6f1a2b01";
 
@@ -16,6 +16,7 @@ fn id() -> ChallengeId {
 fn viewer() -> Principal {
     Principal {
         name: "shop".to_owned(),
+        identified_by: IdentifiedBy::Token,
         role: Role::Viewer,
         may_speak_for_others: false,
         rate: None,
@@ -60,6 +61,7 @@ fn every_status() -> Vec<Status> {
         .map(|error| to_status(&error, "id-1"));
     let own = [
         deadline_exceeded(),
+        message_too_slow(),
         shutting_down(),
         feature_disabled(Flag::AiTips),
         overloaded("it has 1000 calls in hand"),
@@ -72,6 +74,7 @@ fn every_status() -> Vec<Status> {
         not_authenticated(CredentialError::Unknown("token")),
         not_authenticated(CredentialError::KeysUnavailable),
         role_missing(&viewer(), Role::Operator, &METHODS[0]),
+        call_rate(Duration::from_secs(1)),
     ];
     statuses.chain(own).collect()
 }
@@ -298,6 +301,25 @@ fn ids_that_are_unknown_have_a_detail_each_and_those_beyond_twenty_are_counted()
     });
     let named: Vec<_> = named.collect();
     assert_eq!((named.len(), named[0], named[19]), (20, "id-0", "id-19"));
+}
+
+#[test]
+fn what_callers_send_as_a_health_name_comes_back_without_control_characters() {
+    let status = unknown_health_name("a\u{1b}[2J\nb");
+    assert!(status.message().contains("a\\u{1b}[2J\\nb;"), "{status:?}");
+}
+
+#[test]
+fn a_role_that_does_not_suffice_has_its_article() {
+    let editor = Principal {
+        role: Role::Editor,
+        ..viewer()
+    };
+    let status = role_missing(&editor, Role::Operator, &METHODS[0]);
+    assert!(
+        status.message().ends_with("this caller is an editor"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Who is known by which credentials, what bad ones get, and what is told of both.
 use std::time::Duration;
 
-use challenges_catalog::pb::admin::v1::{
-    CreateChallengeRequest, EditedChallenge, GetCacheStatusRequest, ListChallengeRevisionsRequest,
-    cache_admin_client::CacheAdminClient, challenges_admin_client::ChallengesAdminClient,
+use challenges_catalog::pb::{
+    admin::v1::{
+        CreateChallengeRequest, EditedChallenge, GetCacheStatusRequest,
+        ListChallengeRevisionsRequest, cache_admin_client::CacheAdminClient,
+        challenges_admin_client::ChallengesAdminClient,
+    },
+    catalog::v1::{ListChallengesRequest, challenges_catalog_client::ChallengesCatalogClient},
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
 use super::scene::{Files, connect, connect_as, list, token_entry, with_header};
@@ -199,18 +203,13 @@ async fn every_admin_call_is_in_the_log_with_who_what_and_how_it_ended() {
         let _ = client.get_cache_status(request).await;
     }
     list(&channel, Some("Bearer s")).await.unwrap();
-    let lines = || -> Vec<serde_json::Value> {
-        let log = replica.log();
-        let lines = log.lines().filter(|line| line.contains("admin call"));
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    };
+    let lines = || audit_lines(&replica);
     eventually("both calls are told", PATIENCE, async || lines().len() == 2).await;
     let text = format!("{:?}", lines());
     for said in [
         "principal ops",
         "principal shop",
+        "\"via\": String(\"token\")",
         "CacheAdmin/GetCacheStatus",
         "\"OK\"",
         "PERMISSION_DENIED",
@@ -218,6 +217,82 @@ async fn every_admin_call_is_in_the_log_with_who_what_and_how_it_ended() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_principal_that_names_nobody_properly_is_refused_by_every_method_and_is_in_the_log() {
+    let files = Files::new();
+    let entries = token_entry("gateway", TOKEN, "operator", "on_behalf = true")
+        + &token_entry("shop", "s", "operator", "");
+    let (replica, channel) = served(&files, &entries).await;
+    let mut client = CacheAdminClient::new(channel.clone());
+    for named in ["", "two words"] {
+        let status = |token: &str| {
+            let mut request =
+                with_header(GetCacheStatusRequest::default(), &format!("Bearer {token}"));
+            let value = named.parse().unwrap();
+            request.metadata_mut().insert("x-caller-id", value);
+            request
+        };
+        let refused = client.get_cache_status(status(TOKEN)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{named:?}");
+        assert_eq!(reason(&refused), "INVALID_FIELDS");
+        let mut request = with_header(ListChallengesRequest::default(), &format!("Bearer {TOKEN}"));
+        let value = named.parse().unwrap();
+        request.metadata_mut().insert("x-caller-id", value);
+        let listed = ChallengesCatalogClient::new(channel.clone())
+            .list_challenges(request)
+            .await;
+        assert_eq!(listed.unwrap_err().code(), Code::InvalidArgument);
+        client.get_cache_status(status("s")).await.unwrap();
+    }
+    let lines = || audit_lines(&replica);
+    eventually("all calls are told", PATIENCE, async || lines().len() == 4).await;
+    let callers: Vec<_> = lines().iter().map(|line| line["caller"].clone()).collect();
+    let expected = ["principal gateway", "principal shop"].repeat(2);
+    assert_eq!(callers, expected);
+}
+
+#[tokio::test]
+async fn refusals_of_callers_that_are_not_known_are_limited_in_the_log_and_others_are_not() {
+    let files = Files::new();
+    let entries = format!(
+        "anonymous = \"viewer\"\n{}",
+        token_entry("shop", "s", "viewer", "")
+    );
+    let (replica, channel) = served(&files, &entries).await;
+    let mut client = CacheAdminClient::new(channel);
+    for _ in 0..50 {
+        for header in [None, Some("Bearer wrong"), Some("Bearer s")] {
+            let message = GetCacheStatusRequest::default();
+            let request = match header {
+                Some(header) => with_header(message, header),
+                None => Request::new(message),
+            };
+            client.get_cache_status(request).await.unwrap_err();
+        }
+    }
+    let of = |caller: &str| {
+        let lines = audit_lines(&replica).into_iter();
+        let is_theirs =
+            |line: &serde_json::Value| line["caller"].as_str().unwrap().contains(caller);
+        lines.filter(is_theirs).count()
+    };
+    eventually("known callers are told of", PATIENCE, async || {
+        of("principal shop") == 50
+    })
+    .await;
+    // Ten in ten seconds; the calls may have taken longer than that.
+    let unknown = of("anonymous") + of("address");
+    assert!((1..=30).contains(&unknown), "{unknown} lines");
+}
+
+fn audit_lines(replica: &Replica) -> Vec<serde_json::Value> {
+    let log = replica.log();
+    let lines = log.lines().filter(|line| line.contains("admin call"));
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test]

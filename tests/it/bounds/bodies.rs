@@ -99,7 +99,7 @@ async fn two_thousand_begun_bodies_of_a_mebibyte_hold_a_bounded_memory_and_nobod
     };
     assert_eq!(told.len(), 2_000);
     for status in told {
-        let expected = [Code::Unavailable, Code::Cancelled];
+        let expected = [Code::Unavailable, Code::DeadlineExceeded];
         assert!(expected.contains(&status.code()), "{status:?}");
     }
     let more = peak_mib(&replica) - before;
@@ -113,7 +113,7 @@ async fn a_body_that_does_not_end_is_waited_for_a_short_time_by_every_method() {
     let paths = [CREATE, LIST, TIPS, EXPORT, IMPORT, CHECK, REFLECT, STATUS];
     let told = paths.map(|path| begin(&replica, path, begun.clone(), 1));
     for (path, told) in paths.iter().zip(join_all(told).await) {
-        assert_eq!(told[0].code(), Code::Cancelled, "{path}");
+        assert_eq!(told[0].code(), Code::DeadlineExceeded, "{path}");
         let message = "the request's message did not come in time";
         assert_eq!(told[0].message(), message, "{path}");
     }
@@ -134,7 +134,7 @@ async fn imports_whose_callers_fall_silent_are_ended_and_make_room_for_others() 
     };
     let (one, other) = tokio::join!(silent(), silent());
     for status in [one, other] {
-        assert_eq!(status.code(), Code::Cancelled, "{status:?}");
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     }
     let options = pb::ImportOptions::default();
     let mut client = client(&replica).await;
