@@ -1,36 +1,25 @@
-//! The files that decide who comes in: certificates, their key, and the access file. They are read again every
-//! few seconds and on SIGHUP.
+//! The files that decide who comes in: certificates with their key, and the access file. Both are read again every
+//! few seconds and on SIGHUP, each on its own: a problem of the one must not keep the other as it was.
 //!
 //! Contents are compared, not times of change: those miss the symbolic links that Kubernetes swaps, and network
 //! mounts. A file that cannot be used changes nothing; the log and a metric say so.
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::Notify,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::{join, sync::Notify, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{clock::SystemClock, error::Error};
+use super::{clock::SystemClock, error::Error, watched_contents::WatchedContents};
 use crate::{
     access::{AccessControl, AccessRules},
-    config::{AccessConfig, ClientAuth, read_text, read_text_within},
+    config::{AccessConfig, ClientAuth, Problem, open_to_others, read_text, read_text_within},
     domain::Clock,
-    server::{ClientCertificates, Connections, Tls, TlsMaterial},
-    telemetry::{Failing, FailureLog, Page},
+    server::{
+        ClientCertificates, Connections, HandshakeFailures, Tls, TlsError, TlsFile, TlsMaterial,
+    },
+    telemetry::Page,
 };
 
 const READ_INTERVAL: Duration = Duration::from_secs(10);
-/// How long reading all files may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// An access file with a thousand entries is about 200 kB.
 const ACCESS_FILE_MAX_BYTES: u64 = 1 << 20;
 
@@ -39,26 +28,19 @@ pub(super) struct AccessFiles {
     config: AccessConfig,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) control: Option<Arc<AccessControl>>,
-    at_start: Contents,
-    tls_files: WatchedFile,
-    access_file: WatchedFile,
+    tls_files: WatchedContents<Option<TlsContents>>,
+    access_file: WatchedContents<Option<String>>,
     /// Notified to have the files read at once.
     pub(super) read_now: Arc<Notify>,
 }
 
-/// What is known of files that are read again and again.
-#[derive(Default)]
-struct WatchedFile {
-    is_refused: AtomicBool,
-    outage: FailureLog,
-}
-
-/// The contents of the files; `None` where none is set.
-#[derive(Clone, PartialEq, Eq)]
-struct Contents {
-    /// Certificate, key, and the authorities of callers.
-    tls: Option<(String, String, Option<String>)>,
-    access: Option<String>,
+/// The contents of the files of TLS.
+#[derive(PartialEq, Eq)]
+struct TlsContents {
+    certificate: String,
+    key: String,
+    /// The authorities of callers.
+    authorities: Option<String>,
 }
 
 impl AccessFiles {
@@ -74,75 +56,71 @@ impl AccessFiles {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
-        let contents = Contents::read(config)?;
-        let tls = contents.material(config).map(|material| {
-            let failures = Arc::clone(&connections.handshake_failures);
-            let tls = Tls::new(&material, now_seconds(), failures);
-            tls.map_err(|error| format!("{}: {error}", shown(config.tls_cert.as_deref())))
-        });
-        let control = contents.access.as_deref().map(|text| {
-            let rules = AccessRules::parse(text);
-            let rules = rules.map_err(|error| refused_access_file(config, &error))?;
-            let clock = Arc::new(SystemClock);
-            Ok::<_, String>(AccessControl::new(
-                rules,
-                clock,
-                tasks.clone(),
-                stop.clone(),
-            ))
+        let (contents, tls) = load_tls(config, &connections.handshake_failures)?.unzip();
+        let (text, rules) = load_rules(config)?.unzip();
+        let control = rules.map(|rules| {
+            let (tasks, stop) = (tasks.clone(), stop.clone());
+            AccessControl::new(rules, Arc::new(SystemClock), tasks, stop)
         });
         Ok(Self {
-            tls: tls.transpose()?.map(Arc::new),
-            control: control.transpose()?.map(Arc::new),
+            tls: tls.map(Arc::new),
+            control: control.map(Arc::new),
             config: config.clone(),
-            at_start: contents,
-            tls_files: WatchedFile::default(),
-            access_file: WatchedFile::default(),
+            tls_files: WatchedContents::new("TLS certificate", contents),
+            access_file: WatchedContents::new("access file", text),
             read_now: Arc::default(),
         })
     }
 
     /// Reads the files again every few seconds, and when it is notified to; forever.
     pub(super) async fn keep_reading(self: Arc<Self>) {
-        let mut before = self.at_start.clone();
         loop {
-            tokio::select! {
-                () = sleep(READ_INTERVAL) => {}
-                () = self.read_now.notified() => {}
-            }
-            let config = self.config.clone();
-            let read = spawn_blocking(move || Contents::read(&config));
-            let now = match timeout(READ_TIMEOUT, read).await {
-                Ok(Ok(Ok(now))) => now,
-                Ok(Ok(Err(problem))) => {
-                    self.tls_files.refuse(&problem);
-                    continue;
-                }
-                Ok(Err(_)) | Err(_) => {
-                    self.tls_files.refuse("the files were not read in time");
-                    continue;
-                }
+            let is_asked = tokio::select! {
+                () = sleep(READ_INTERVAL) => false,
+                () = self.read_now.notified() => true,
             };
-            self.apply(&before, &now);
-            before = now;
+            join!(self.read_tls(is_asked), self.read_rules(is_asked));
         }
     }
 
-    /// Has what changed take force; what could not be used is tried again as well: its time may have come.
-    fn apply(&self, before: &Contents, now: &Contents) {
-        if let (Some(tls), Some(material)) = (&self.tls, now.material(&self.config))
-            && (before.tls != now.tls || self.tls_files.is_refused())
-        {
-            let renewed = tls.renew(&material, now_seconds());
-            self.tls_files.note(renewed, "TLS certificate");
+    async fn read_tls(&self, is_asked: bool) {
+        let Some(tls) = &self.tls else {
+            return;
+        };
+        let config = self.config.clone();
+        let apply = |contents: &Option<TlsContents>| {
+            let Some(contents) = contents else {
+                return Ok(());
+            };
+            let renewed = tls.renew(
+                &contents.material(self.config.tls_client_auth),
+                now_seconds(),
+            );
+            renewed.map_err(|error| in_file(&self.config, &error))
+        };
+        let read = move || TlsContents::read(&config);
+        let is_new = self.tls_files.read_again(is_asked, read, apply).await;
+        if is_new || is_asked {
+            warn_of_open(self.config.tls_key.as_deref());
         }
-        if let (Some(control), Some(text)) = (&self.control, &now.access)
-            && (before.access != now.access || self.access_file.is_refused())
-        {
-            let rules = AccessRules::parse(text);
-            let rules = rules.map_err(|error| refused_access_file(&self.config, &error));
-            let applied = rules.map(|rules| control.renew(rules));
-            self.access_file.note(applied, "access file");
+    }
+
+    async fn read_rules(&self, is_asked: bool) {
+        let Some(control) = &self.control else {
+            return;
+        };
+        let config = self.config.clone();
+        let apply = |text: &Option<String>| {
+            let Some(text) = text else {
+                return Ok(());
+            };
+            control.renew(rules(&self.config, text)?);
+            Ok(())
+        };
+        let read = move || access_text(&config);
+        let is_new = self.access_file.read_again(is_asked, read, apply).await;
+        if is_new || is_asked {
+            warn_of_open(self.config.access_file.as_deref());
         }
     }
 
@@ -170,82 +148,97 @@ impl AccessFiles {
     }
 }
 
-impl WatchedFile {
-    fn is_refused(&self) -> bool {
-        self.is_refused.load(Relaxed)
-    }
-
-    fn refuse(&self, problem: &str) {
-        self.is_refused.store(true, Relaxed);
-        if let Some(Failing { failures, lasted }) = self.outage.failed() {
-            tracing::warn!(
-                problem,
-                failures,
-                ?lasted,
-                "files of certificates or access cannot be used; what was read before stays in force"
-            );
-        }
-    }
-
-    /// Takes in how new contents were applied.
-    fn note(&self, applied: Result<(), impl ToString>, what: &str) {
-        match applied {
-            Ok(()) => {
-                self.is_refused.store(false, Relaxed);
-                self.outage.worked();
-                tracing::info!("the {what} was read again, and is in force for new calls");
-            }
-            Err(problem) => self.refuse(&problem.to_string()),
-        }
-    }
+/// What keeps a server from starting with the files of `config`, by the setting of each.
+#[must_use]
+pub fn access_problems(config: &AccessConfig) -> Vec<Problem> {
+    let tls = load_tls(config, &Arc::default()).err();
+    let rules = load_rules(config).err();
+    let named = [("tls_cert", tls), ("access_file", rules)].into_iter();
+    let problem = |(name, text): (&str, Option<String>)| {
+        let name = name.to_owned();
+        text.map(|text| Problem { name, text })
+    };
+    named.filter_map(problem).collect()
 }
 
-impl Contents {
-    fn read(config: &AccessConfig) -> Result<Self, String> {
-        let text = |path: &Path| {
-            let text = read_text(path);
-            text.map_err(|problem| format!("{}: {problem}", path.display()))
+fn load_tls(
+    config: &AccessConfig,
+    failures: &Arc<HandshakeFailures>,
+) -> Result<Option<(TlsContents, Tls)>, String> {
+    let Some(contents) = TlsContents::read(config)? else {
+        return Ok(None);
+    };
+    let material = contents.material(config.tls_client_auth);
+    let tls = Tls::new(&material, now_seconds(), Arc::clone(failures));
+    let tls = tls.map_err(|error| in_file(config, &error))?;
+    Ok(Some((contents, tls)))
+}
+
+fn load_rules(config: &AccessConfig) -> Result<Option<(String, AccessRules)>, String> {
+    let Some(text) = access_text(config)? else {
+        return Ok(None);
+    };
+    let rules = rules(config, &text)?;
+    Ok(Some((text, rules)))
+}
+
+fn access_text(config: &AccessConfig) -> Result<Option<String>, String> {
+    let path = config.access_file.as_deref();
+    path.map(|path| read_text_within(path, ACCESS_FILE_MAX_BYTES))
+        .transpose()
+}
+
+fn rules(config: &AccessConfig, text: &str) -> Result<AccessRules, String> {
+    let rules = AccessRules::parse(text);
+    rules.map_err(|error| format!("{}: {error}", shown(config.access_file.as_deref())))
+}
+
+impl TlsContents {
+    fn read(config: &AccessConfig) -> Result<Option<Self>, String> {
+        let (Some(certificate), Some(key)) = (&config.tls_cert, &config.tls_key) else {
+            return Ok(None);
         };
-        let tls = match (&config.tls_cert, &config.tls_key) {
-            (Some(certificate), Some(key)) => {
-                let authorities = config.tls_client_ca.as_deref().map(text).transpose()?;
-                Some((text(certificate)?, text(key)?, authorities))
-            }
-            (None, _) | (_, None) => None,
-        };
-        let access = config.access_file.as_deref();
-        let access = access.map(|path| {
-            let text = read_text_within(path, ACCESS_FILE_MAX_BYTES);
-            text.map_err(|problem| format!("{}: {problem}", path.display()))
-        });
-        Ok(Self {
-            tls,
-            access: access.transpose()?,
-        })
+        let authorities = config.tls_client_ca.as_deref().map(read_text).transpose()?;
+        Ok(Some(Self {
+            certificate: read_text(certificate)?,
+            key: read_text(key)?,
+            authorities,
+        }))
     }
 
-    fn material(&self, config: &AccessConfig) -> Option<TlsMaterial> {
-        let (certificates, key, authorities) = self.tls.as_ref()?;
-        let authorities = authorities.as_ref().map(|text| text.clone().into_bytes());
-        let callers = match (config.tls_client_auth, authorities) {
+    fn material(&self, client_auth: ClientAuth) -> TlsMaterial {
+        let authorities = self.authorities.clone().map(String::into_bytes);
+        let callers = match (client_auth, authorities) {
             (ClientAuth::Request, Some(authorities)) => ClientCertificates::Requested(authorities),
             (ClientAuth::Required, Some(authorities)) => ClientCertificates::Required(authorities),
             (ClientAuth::None, _) | (_, None) => ClientCertificates::NotAsked,
         };
-        Some(TlsMaterial {
-            certificates: certificates.clone().into_bytes(),
-            key: key.clone().into_bytes(),
+        TlsMaterial {
+            certificates: self.certificate.clone().into_bytes(),
+            key: self.key.clone().into_bytes(),
             callers,
-        })
+        }
     }
 }
 
-fn refused_access_file(config: &AccessConfig, error: &dyn std::fmt::Display) -> String {
-    format!("{}: {error}", shown(config.access_file.as_deref()))
+/// The error with the file that it is about.
+fn in_file(config: &AccessConfig, error: &TlsError) -> String {
+    let path = match error.file() {
+        TlsFile::Certificate => &config.tls_cert,
+        TlsFile::Key => &config.tls_key,
+        TlsFile::Authorities => &config.tls_client_ca,
+    };
+    format!("{}: {error}", shown(path.as_deref()))
+}
+
+fn warn_of_open(path: Option<&Path>) {
+    if let Some(warning) = path.and_then(open_to_others) {
+        tracing::warn!("{warning}");
+    }
 }
 
 fn shown(path: Option<&Path>) -> String {
-    path.map(|path: &Path| PathBuf::from(path).display().to_string())
+    path.map(|path| path.display().to_string())
         .unwrap_or_default()
 }
 

@@ -21,8 +21,10 @@ mod serve;
 mod signals;
 mod startup_message;
 mod tips;
+mod watched_contents;
 
 pub use crate::access::NewToken;
+pub use access_files::access_problems;
 pub use caches::redis_rules;
 pub use commands::{
     Fact, Finding, Migrated, Migration, Report, Seeded, Severity, migrate_up, migration_status,

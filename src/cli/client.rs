@@ -117,6 +117,9 @@ pub(super) fn refused(status: &Status) -> Failure {
     if cause.is_some_and(is_silence) {
         return silent();
     }
+    if cause.is_some_and(wants_certificate) {
+        return Failure::failed(NO_CERTIFICATE);
+    }
     let details = status.get_error_details();
     let reason = details
         .error_info()
@@ -177,6 +180,14 @@ pub(super) fn violations(status: &Status) -> (Vec<String>, bool) {
 /// What to look at when somebody else answers.
 const ASK_WHERE: &str = "is it the right HOST:PORT, and is http:// or https:// right?";
 
+const NO_CERTIFICATE: &str =
+    "the server lets in callers with a certificate only: give --client-cert and --client-key";
+
+/// Whether the server ended TLS for want of a certificate. HTTP/2 keeps only the text of what TLS said.
+fn wants_certificate(error: &(dyn Error + 'static)) -> bool {
+    error.to_string().contains("CertificateRequired")
+}
+
 /// Whether what answered does not speak TLS at all.
 fn is_no_tls(error: &(dyn Error + 'static)) -> bool {
     let error = error
@@ -206,6 +217,7 @@ fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> F
         Some(io::ErrorKind::InvalidData) if is_no_tls(cause) => {
             format!("{addr} answers, but not as a gRPC server with TLS; {ASK_WHERE}")
         }
+        Some(_) | None if wants_certificate(cause) => NO_CERTIFICATE.to_owned(),
         // What rustls says of a certificate.
         Some(io::ErrorKind::InvalidData) if addr.starts_with("https://") => format!(
             "cannot trust {addr}: {cause}; --tls-ca names the authority, and http:// does without"

@@ -9,8 +9,8 @@ use super::{
     settings,
 };
 use crate::{
-    app::redis_rules,
-    config::{EnvVars, Loaded, Problems, in_force, load},
+    app::{access_problems, redis_rules},
+    config::{EnvVars, Loaded, Problem, Problems, in_force, load},
 };
 
 /// All verbs: exit code 2 when the settings cannot be used.
@@ -23,8 +23,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         Ok(loaded) if verb == "print" => print(output, &loaded),
         Ok(loaded) if verb == "redis-acl" => redis_acl(output, &loaded),
         Ok(loaded) => check(output, &loaded),
-        Err(problems) if output.is_data() => refuse(output, &problems),
-        Err(problems) => Err(Failure::settings(&problems, SERVE_HELP)),
+        Err(problems) => refuse(output, &problems),
     }
 }
 
@@ -52,6 +51,10 @@ fn redis_acl(output: Output, loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn check(output: Output, loaded: &Loaded) -> Result<(), Failure> {
+    let problems = unusable_files(loaded);
+    if !problems.is_empty() {
+        return refuse(output, &Problems(problems));
+    }
     if output.is_data() {
         return output.data(&json!({ "ok": true, "problems": [], "warnings": loaded.warnings }));
     }
@@ -64,7 +67,23 @@ fn check(output: Output, loaded: &Loaded) -> Result<(), Failure> {
     output::line(&output.paint(Color::Green, "the settings can be used"))
 }
 
+/// The files of certificates and access that a server would not start with, by the name of their setting.
+fn unusable_files(loaded: &Loaded) -> Vec<Problem> {
+    let mut problems = access_problems(&loaded.config.access);
+    for problem in &mut problems {
+        let mut entries = loaded.entries.iter();
+        let entry = entries.find(|entry| entry.setting.key() == problem.name);
+        if let Some(entry) = entry {
+            problem.name = entry.origin.name_of(entry.setting);
+        }
+    }
+    problems
+}
+
 fn refuse(output: Output, problems: &Problems) -> Result<(), Failure> {
+    if !output.is_data() {
+        return Err(Failure::settings(problems, SERVE_HELP));
+    }
     output.data(&json!({ "ok": false, "problems": problems.0, "warnings": [] }))?;
     Err(Failure::quiet(2))
 }

@@ -80,7 +80,8 @@ impl ClientConfig {
             }
         }
         let file = given.token_file.as_deref();
-        let warning = file.and_then(|file| open_to_others(&file.to_string_lossy()));
+        let mut warnings: Vec<_> = file.and_then(open_to_others).into_iter().collect();
+        warnings.extend(token_in_plain_text(addr.as_deref(), file));
         match (addr, token, tls_ca, identity) {
             (Some(addr), Some(token), Some(tls_ca), Some(identity))
                 if reader.problems.is_empty() =>
@@ -91,7 +92,7 @@ impl ClientConfig {
                     token,
                     tls_ca,
                     identity,
-                    warnings: warning.into_iter().collect(),
+                    warnings,
                 })
             }
             _ => Err(Problems(reader.problems)),
@@ -113,6 +114,21 @@ fn identity(
     let certificate = certificate.map_err(|problem| (&CLIENT_CERT, problem))?;
     let key = read_text(key).map_err(|problem| (&CLIENT_KEY, problem))?;
     Ok(Some((certificate, key.into())))
+}
+
+/// What to say of a token that goes over a network in plain text.
+fn token_in_plain_text(addr: Option<&str>, token_file: Option<&Path>) -> Option<String> {
+    let (addr, _) = (addr.filter(|addr| !is_tls(addr))?, token_file?);
+    let is_local = match url::Url::parse(addr).ok()?.host()? {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.to_canonical().is_loopback(),
+    };
+    (!is_local).then(|| {
+        format!(
+            "the token goes to {addr} in plain text, which others may read on the way; use https://"
+        )
+    })
 }
 
 const TLS: &str = "https://";
@@ -187,6 +203,24 @@ mod tests {
         let config = load().unwrap();
         assert!(config.token.is_some());
         assert!(!format!("{config:?}").contains("S3CR3T"));
+    }
+
+    #[test]
+    fn a_token_that_goes_over_a_network_in_plain_text_is_warned_of() {
+        let token = Some(Path::new("token"));
+        for addr in ["http://10.0.0.1:1", "http://a.example:1", "http://[::2]:1"] {
+            let warning = token_in_plain_text(Some(addr), token);
+            assert!(warning.is_some_and(|it| it.contains(addr)), "{addr}");
+            assert_eq!(token_in_plain_text(Some(addr), None), None);
+        }
+        for addr in [
+            "https://a.example:1",
+            "http://localhost:1",
+            "http://127.1.0.1:1",
+            "http://[::1]:1",
+        ] {
+            assert_eq!(token_in_plain_text(Some(addr), token), None, "{addr}");
+        }
     }
 
     #[test]

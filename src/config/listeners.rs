@@ -30,6 +30,11 @@ pub(super) fn is_set(reader: &Reader<'_>, setting: &Setting) -> bool {
     path.flatten().is_some()
 }
 
+/// False as well for a value that cannot be read.
+fn is_missing(reader: &Reader<'_>, setting: &Setting) -> bool {
+    matches!(reader.value::<Option<PathBuf>>(setting), Some(None))
+}
+
 fn address(reader: &Reader<'_>, setting: &Setting) -> Option<SocketAddr> {
     reader.value::<Option<SocketAddr>>(setting).flatten()
 }
@@ -37,7 +42,7 @@ fn address(reader: &Reader<'_>, setting: &Setting) -> Option<SocketAddr> {
 /// Refuses each setting that is there without the one that it needs.
 pub(super) fn refuse_halves(reader: &mut Reader<'_>, needs: &[[&Setting; 2]]) {
     for [setting, other] in needs {
-        if is_set(reader, setting) && !is_set(reader, other) {
+        if is_set(reader, setting) && is_missing(reader, other) {
             reader.refuse(setting, format!("needs {} as well", other.key()));
         }
     }
@@ -48,12 +53,13 @@ fn check_client_auth(reader: &mut Reader<'_>) {
         return;
     };
     let has_authorities = is_set(reader, &TLS_CLIENT_CA);
+    let has_none = is_missing(reader, &TLS_CLIENT_CA);
     match auth {
         ClientAuth::None if has_authorities => reader.refuse(
             &TLS_CLIENT_CA,
             "is of no use: tls_client_auth is none, so no caller is asked for a certificate",
         ),
-        ClientAuth::Request | ClientAuth::Required if !has_authorities => reader.refuse(
+        ClientAuth::Request | ClientAuth::Required if has_none => reader.refuse(
             &TLS_CLIENT_AUTH,
             "needs tls_client_ca, the authorities that may certify callers",
         ),
@@ -68,7 +74,7 @@ fn check_reach(reader: &mut Reader<'_>) {
     if reader.value(&INSECURE).unwrap_or(true) {
         return;
     }
-    let is_protected = is_set(reader, &TLS_CERT) && is_set(reader, &ACCESS_FILE);
+    let is_protected = !is_missing(reader, &TLS_CERT) && !is_missing(reader, &ACCESS_FILE);
     let calls = [
         (&GRPC_ADDR, reader.value::<SocketAddr>(&GRPC_ADDR)),
         (&ADMIN_ADDR, address(reader, &ADMIN_ADDR)),

@@ -6,6 +6,7 @@ use super::{
     problem::Problems,
     providers,
     reader::{EffectiveSetting, Flags, Origin, Reader, ValueSources},
+    secret_file::open_to_others,
     setting::{OWN, Setting, suggest},
     settings::{
         AUTO_MIGRATE, AccessConfig, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN,
@@ -226,6 +227,9 @@ fn warnings(config: &Config, environment: &EnvVars) -> Vec<String> {
              passwords, are shown to whoever reaches it, in plain text"
         ));
     }
+    let guarded = [&config.access.access_file, &config.access.tls_key];
+    let guarded = guarded.into_iter().flatten();
+    warnings.extend(guarded.filter_map(|path| open_to_others(path)));
     if has_providers && !has_budget && !config.server.grpc_addr.ip().is_loopback() {
         warnings.push(
             "CATALOG_TIP_DAILY_BUDGET is not set: whoever reaches this server can have tips written for any amount"

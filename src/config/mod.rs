@@ -38,6 +38,7 @@ pub use providers::{ProviderConfig, ProviderLimits, ProvidersConfig};
 pub use reader::{EffectiveSetting, Flags, Origin};
 pub use redact::blank_passwords;
 pub use redis_url::RedisUrl;
+pub use secret_file::open_to_others;
 pub use setting::{Section, Setting};
 pub use settings::{
     AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, LOG_FILTER, LogConfig,

@@ -1,5 +1,9 @@
 //! Finds the text of each setting, and makes it a value.
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     EnvVars,
@@ -40,7 +44,8 @@ pub enum Origin {
 
 impl Origin {
     /// How the reader would find the value of `setting` that came from here.
-    fn name_of(&self, setting: &Setting) -> String {
+    #[must_use]
+    pub fn name_of(&self, setting: &Setting) -> String {
         match self {
             Self::Flag => format!("--{}", setting.flag()),
             Self::Environment(name) => name.clone(),
@@ -178,7 +183,7 @@ impl<'a> Reader<'a> {
         match parse::<T>(setting, &text) {
             Ok(value) => {
                 self.warnings
-                    .extend(file.as_deref().and_then(open_to_others));
+                    .extend(file.as_deref().map(Path::new).and_then(open_to_others));
                 if matches!(setting.kind, ValueKind::Money(..)) && origin != Origin::Default {
                     let bare = bare_amount(&origin.name_of(setting), &text);
                     self.warnings.extend(bare);
@@ -186,7 +191,7 @@ impl<'a> Reader<'a> {
                 let shown = value.show(setting);
                 if origin == Origin::File && shown.contains("***") {
                     let path = self.sources.path.as_deref();
-                    let warning = path.and_then(open_to_others);
+                    let warning = path.map(Path::new).and_then(open_to_others);
                     let is_new = |warning: &String| !self.warnings.contains(warning);
                     self.warnings.extend(warning.filter(is_new));
                 }

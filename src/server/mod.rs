@@ -18,5 +18,5 @@ pub use listen::{Admission, Connections, Drained, Listener, serve};
 pub use newest::Newest;
 pub use peer::Peer;
 pub use settings::ServerSettings;
-pub use tls::{ClientCertificates, Tls, TlsError, TlsMaterial};
+pub use tls::{ClientCertificates, Tls, TlsError, TlsFile, TlsMaterial};
 pub use waits::RequestBody;

@@ -57,12 +57,45 @@ pub enum TlsError {
     /// There is none in the file, or one of an unknown kind.
     #[error("there is no private key in PEM (PKCS#8, PKCS#1 or SEC1)")]
     NoKey,
+    /// A passphrase protects it, and nobody is there to type it.
+    #[error("the private key is encrypted; write it without a passphrase, as `openssl pkey` does")]
+    EncryptedKey,
+    /// It is damaged, or too weak.
+    #[error("the private key cannot be used, RSA with less than 2048 bits for example: {0}")]
+    UnusableKey(String),
     /// Certificate and key are not a pair.
     #[error("the key is not that of the certificate: {0}")]
     NotAPair(String),
     /// The authorities of callers.
     #[error("the authorities for callers' certificates cannot be used: {0}")]
     Authorities(String),
+}
+
+/// One of the files of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFile {
+    /// That of the server's certificate.
+    Certificate,
+    /// That of its key.
+    Key,
+    /// That of the authorities of callers.
+    Authorities,
+}
+
+impl TlsError {
+    /// The file that is wrong.
+    #[must_use]
+    pub const fn file(&self) -> TlsFile {
+        match self {
+            Self::NoCertificate | Self::Unreadable(_) | Self::Expired(_) | Self::NotYetValid(_) => {
+                TlsFile::Certificate
+            }
+            Self::NoKey | Self::EncryptedKey | Self::UnusableKey(_) | Self::NotAPair(_) => {
+                TlsFile::Key
+            }
+            Self::Authorities(_) => TlsFile::Authorities,
+        }
+    }
 }
 
 /// The protocol that is spoken inside TLS, as ALPN calls it.
@@ -137,7 +170,7 @@ fn server_config(
     let chain = certificates(&material.certificates)?;
     let leaf = chain.first().ok_or(TlsError::NoCertificate)?;
     let expires_at = checked_expiry(leaf, now_seconds)?;
-    let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|_| TlsError::NoKey)?;
+    let key = private_key(&material.key)?;
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder
@@ -151,7 +184,15 @@ fn server_config(
     let mut config = builder
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .map_err(|error| TlsError::NotAPair(error.to_string()))?;
+        .map_err(|error| {
+            let is_of_other = matches!(error, rustls::Error::InconsistentKeys(_));
+            let problem = if is_of_other {
+                TlsError::NotAPair
+            } else {
+                TlsError::UnusableKey
+            };
+            problem(error.to_string())
+        })?;
     config.alpn_protocols = vec![HTTP2.to_vec()];
     Ok((Arc::new(config), expires_at))
 }
@@ -163,6 +204,18 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         return Err(TlsError::NoCertificate);
     }
     Ok(certificates)
+}
+
+fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    const ENCRYPTED: [&[u8]; 2] = [
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----",
+        b"Proc-Type: 4,ENCRYPTED",
+    ];
+    let mut lines = text.split(|byte| *byte == b'\n');
+    if lines.any(|line| ENCRYPTED.contains(&line.trim_ascii())) {
+        return Err(TlsError::EncryptedKey);
+    }
+    PrivateKeyDer::from_pem_slice(text).map_err(|_| TlsError::NoKey)
 }
 
 /// When a certificate that is valid `now` expires, in seconds of Unix time.

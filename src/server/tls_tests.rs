@@ -51,6 +51,13 @@ fn a_pair_that_cannot_be_used_is_refused_in_words() {
     assert!(refusal(&nothing).contains("no certificate in PEM"));
     let no_key = material((certificate.clone(), certificate.clone()));
     assert!(refusal(&no_key).contains("no private key"));
+    let key_text = String::from_utf8(key.clone()).unwrap();
+    let encrypted = key_text.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let encrypted = material((certificate.clone(), encrypted.into_bytes()));
+    assert!(refusal(&encrypted).contains("the private key is encrypted"));
+    let damaged = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let damaged = material((certificate.clone(), damaged.to_vec()));
+    assert!(refusal(&damaged).contains("the private key cannot be used"));
     let text = String::from_utf8(certificate.clone()).unwrap();
     let damaged = text.replace("MII", "MIJ").into_bytes();
     assert!(refusal(&material((damaged, key.clone()))).contains("cannot be read"));

@@ -1,5 +1,7 @@
 //! TLS: what is spoken, whom it lets in, and how certificates are replaced while calls go on.
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -21,10 +23,10 @@ use tokio_rustls::{
     },
 };
 
-use super::scene::{Files, connect, connect_as, list};
+use super::scene::{Files, connect, connect_as, list, token_entry};
 use crate::{
     ops::scene::{metric, metrics},
-    startup::ended::serve,
+    startup::ended::{run, serve},
     support::{authority::Authority, process::PATIENCE, replica::Replica, wait::eventually},
 };
 
@@ -63,6 +65,8 @@ async fn calls_come_over_tls_12_and_13_and_speak_http_2() {
     }
     let page = metrics(&replica).await;
     assert!(metric(&page, "catalog_tls_certificate_expiry_timestamp_seconds ") > 1.8e9);
+    let log = replica.log();
+    assert!(!log.contains("warning alert"), "{log}");
 }
 
 #[tokio::test]
@@ -149,6 +153,97 @@ async fn a_pair_that_cannot_be_used_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test]
+async fn certificates_and_the_access_file_are_read_again_each_on_its_own() {
+    let files = Files::new();
+    let mut settings = files.mutual_tls("request");
+    settings.push(files.access(&token_entry("shop", "old", "viewer", "")));
+    let replica = Replica::start(&settings).await;
+    let (first, _) = handshake(&replica, &files, &TLS13).await;
+    let channel = connect(&replica, files.authority.trusted()).await.unwrap();
+    list(&channel, Some("Bearer old")).await.unwrap();
+    let refused = async |file: &str| {
+        let page = metrics(&replica).await;
+        metric(
+            &page,
+            &format!("catalog_reload_refused{{file=\"{file}\"}} "),
+        ) > 0.5
+    };
+    // A token is removed while the authorities of callers are gone.
+    let authorities = fs::read_to_string(files.path("ca.pem")).unwrap();
+    fs::remove_file(files.path("ca.pem")).unwrap();
+    files.write("access.toml", &token_entry("shop", "new", "viewer", ""));
+    replica.signal("HUP");
+    eventually("the token is not known any more", PATIENCE, async || {
+        list(&channel, Some("Bearer old")).await.is_err()
+    })
+    .await;
+    list(&channel, Some("Bearer new")).await.unwrap();
+    eventually("TLS is refused", PATIENCE, async || refused("tls").await).await;
+    assert!(!refused("access").await);
+    // A certificate is replaced while the access file is gone.
+    files.write("ca.pem", &authorities);
+    files.authority.server().write(files.folder.path());
+    fs::remove_file(files.path("access.toml")).unwrap();
+    replica.signal("HUP");
+    eventually("the new certificate is shown", PATIENCE, async || {
+        handshake(&replica, &files, &TLS13).await.0 != first
+    })
+    .await;
+    eventually("the access file is refused", PATIENCE, async || {
+        refused("access").await && !refused("tls").await
+    })
+    .await;
+    list(&channel, Some("Bearer new")).await.unwrap();
+    let told = || {
+        let log = replica.log();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("the access file cannot be used"));
+        lines.count()
+    };
+    eventually("the log names the access file", PATIENCE, async || {
+        told() > 0
+    })
+    .await;
+    let before = told();
+    replica.signal("HUP");
+    eventually("who asks again is told again", PATIENCE, async || {
+        told() > before
+    })
+    .await;
+    let log = replica.log();
+    assert!(log.contains("the TLS certificate cannot be used"), "{log}");
+}
+
+#[tokio::test]
+async fn files_that_others_may_change_are_warned_of_at_the_start_and_when_they_are_read_again() {
+    let files = Files::new();
+    let open = |name: &str| {
+        let all = fs::Permissions::from_mode(0o666);
+        fs::set_permissions(files.path(name), all).unwrap();
+    };
+    let mut settings = files.tls();
+    settings.push(files.access("anonymous = \"viewer\"\n"));
+    open("access.toml");
+    open("server.key");
+    let replica = Replica::start(&settings).await;
+    let told = |name: &str| {
+        let log = replica.log();
+        let lines = log.lines().filter(|line| {
+            line.contains(name) && line.contains("every user of this machine may read and change")
+        });
+        lines.count()
+    };
+    for name in ["access.toml", "server.key"] {
+        eventually("a warning at the start", PATIENCE, async || told(name) == 1).await;
+    }
+    replica.signal("HUP");
+    for name in ["access.toml", "server.key"] {
+        eventually("a warning on SIGHUP", PATIENCE, async || told(name) == 2).await;
+    }
+}
+
+#[tokio::test]
 async fn a_file_is_read_again_without_a_signal() {
     let files = Files::new();
     let replica = Replica::start(&files.tls()).await;
@@ -214,6 +309,9 @@ async fn callers_must_show_a_certificate_of_the_authority_where_it_is_required()
         }
     };
     assert!(fails(None).await);
+    let (addr, authority) = (format!("https://{}", replica.addr()), files.path("ca.pem"));
+    let listed = run(&["list", "--addr", &addr, "--tls-ca", &authority], &[]).await;
+    listed.with(1, &["--client-cert"]);
     assert!(fails(Some(Authority::new().client("shop.example"))).await);
     let expired = files.authority.certify(|params| {
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
@@ -243,6 +341,20 @@ async fn what_cannot_be_used_is_refused_at_the_start_in_words() {
     half.with(2, &["CATALOG_TLS_CERT", "needs tls_key as well"]);
     let half = serve(&only(&["CATALOG_TLS_KEY"])).await;
     half.with(2, &["CATALOG_TLS_KEY", "needs tls_cert as well"]);
+    let mut unreadable = only(&["CATALOG_TLS_KEY"]);
+    unreadable.push(("CATALOG_TLS_CERT", files.path("nothere.pem")));
+    let ended = serve(&unreadable).await;
+    ended.with(2, &["CATALOG_TLS_CERT", "nothere.pem"]);
+    assert!(!ended.err.contains("needs"), "{ended:?}");
+    let mut unreadable = only(&[
+        "CATALOG_TLS_CERT",
+        "CATALOG_TLS_KEY",
+        "CATALOG_TLS_CLIENT_AUTH",
+    ]);
+    unreadable.push(("CATALOG_TLS_CLIENT_CA", files.path("nothere.pem")));
+    let ended = serve(&unreadable).await;
+    ended.with(2, &["CATALOG_TLS_CLIENT_CA", "nothere.pem"]);
+    assert!(!ended.err.contains("needs"), "{ended:?}");
     let pair = ["CATALOG_TLS_CERT", "CATALOG_TLS_KEY"];
     let no_auth = serve(&only(&[&pair[..], &["CATALOG_TLS_CLIENT_CA"]].concat())).await;
     no_auth.with(2, &["CATALOG_TLS_CLIENT_CA", "is of no use"]);
@@ -256,7 +368,12 @@ async fn what_cannot_be_used_is_refused_at_the_start_in_words() {
     ended.with(1, &["server.pem", "the certificate expired at"]);
     files.write("server.pem", &files.authority.server().certificate);
     let ended = serve(&only(&pair)).await;
-    ended.with(1, &["the key is not that of the certificate"]);
+    ended.with(1, &["server.key", "the key is not that of the certificate"]);
+    let key = files.authority.server().key;
+    let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    files.write("server.key", &encrypted);
+    let ended = serve(&only(&pair)).await;
+    ended.with(1, &["server.key: the private key is encrypted"]);
 }
 
 #[tokio::test]

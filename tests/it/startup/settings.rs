@@ -4,6 +4,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::ended::{SECRET, run};
+use crate::access::scene::Files;
 
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
@@ -45,6 +46,29 @@ async fn a_settings_file_with_an_unknown_key_is_refused_with_its_name() {
     )
     .unwrap();
     run(&check, &[]).await.with(2, &["catalog.toml"]);
+}
+
+#[tokio::test]
+async fn files_that_a_server_would_not_start_with_are_found_by_a_check() {
+    let files = Files::new();
+    let mut environment = files.tls();
+    environment.push(files.access("anonymous = \"viewer\"\n"));
+    let check = async || run(&["config", "check"], &environment).await;
+    assert_eq!(check().await.code, Some(0));
+    let key = files.authority.server().key;
+    files.write("server.key", &key);
+    files.write("access.toml", "[[token]]\nname = 7\n");
+    let ended = check().await;
+    let names = ["CATALOG_TLS_CERT", "server.key: the key is not that of"];
+    ended.with(2, &names);
+    ended.with(2, &["CATALOG_ACCESS_FILE", "access.toml: "]);
+    let json = run(&["config", "check", "--output", "json"], &environment).await;
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 2, "{json}");
+    fs::remove_file(files.path("access.toml")).unwrap();
+    let ended = check().await;
+    ended.with(2, &["CATALOG_ACCESS_FILE", "cannot read"]);
+    assert_eq!(ended.err.matches("access.toml").count(), 1, "{ended:?}");
 }
 
 #[tokio::test]
