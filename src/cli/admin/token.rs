@@ -39,8 +39,8 @@ pub(super) fn command() -> Command {
         .args([name, role, on_behalf, output::arg()])
         .after_help(
             "Examples:\n  \
-             # the token to a file for the caller, the lines to the server's access file\n  \
-             challenges-catalog admin token new shop 2>>access.toml >shop.token\n\n\
+             # the token to a file for the caller, the lines to the server's access file; umask: for nobody else's eyes\n  \
+             (umask 077; challenges-catalog admin token new shop 2>>access.toml >shop.token)\n\n\
              The token is shown this once; the access file has only its hash. On a terminal both are shown, and in a pipe the token goes to standard output and the lines to standard error.",
         );
     group("token", "Makes credentials for --access-file").subcommand(new)
