@@ -271,10 +271,7 @@ pub(super) fn role_missing(principal: &Principal, needed: Role, method: &Method)
 
 /// The caller's rate allows no further call now.
 pub(super) fn call_rate(pause: Duration) -> Status {
-    // Whoever floods must not come back at one time either.
-    let pause = pause
-        .max(Duration::from_millis(10))
-        .mul_f64(rand::random_range(1.0..1.5));
+    let pause = pause.max(Duration::from_millis(10));
     let (details, message) = (
         info(ErrorReason::RateLimited, []),
         "this caller calls more often than it may",
