@@ -1,13 +1,11 @@
 //! Files that are read again and again while what was read before is in force, and what the log says of those that
 //! cannot be used.
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout},
@@ -60,7 +58,7 @@ impl<T: PartialEq + Send + 'static> WatchedContents<T> {
             Ok(Err(_)) | Err(_) => Err("not read in time".to_owned()),
         };
         let applied = read.and_then(|contents| {
-            let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut in_force = self.in_force.lock();
             if *in_force == contents && !self.is_refused() {
                 return Ok(false);
             }
@@ -94,7 +92,7 @@ impl<T: PartialEq + Send + 'static> WatchedContents<T> {
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+        self.refusals.lock()
     }
 }
 
