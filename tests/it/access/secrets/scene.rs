@@ -26,7 +26,7 @@ use crate::{
 pub const GUARDED: &str = "guarded";
 /// What is quiet by default is not, either.
 const LOUD: &str = "trace,redis=trace,sqlx_core::pool::inner=trace,sqlx::pool::acquire=trace,\
-                    sqlx::postgres::notice=trace";
+                    sqlx::postgres::notice=trace,rustls=trace";
 
 /// All that a server depends on, and every secret that it has with them.
 pub struct Scene {

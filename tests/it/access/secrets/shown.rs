@@ -144,7 +144,7 @@ impl Scene {
                 "DATABASE_URL_FILE cannot be read",
                 "shared cache does not answer",
                 "a file with the log-in cannot be used",
-                "files of certificates or access cannot be used",
+                "the access file cannot be used",
             ]
             .iter()
             .all(|told| log.contains(told))
