@@ -7,10 +7,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{CHALLENGE_FIELDS, ChallengeDraft, FieldViolation, FieldViolations, NewChallenge};
-
-/// How many characters of an invalid value an error repeats.
-const SHOWN_CHARS: usize = 40;
+use super::{
+    CHALLENGE_FIELDS, ChallengeDraft, FieldViolation, FieldViolations, NewChallenge,
+    shown::{quoted, shown},
+};
 
 /// The fields of an object in their order; one that stands there twice too.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,21 +134,10 @@ fn whole_number(value: &Value) -> Result<i64, String> {
 fn found(value: &Value) -> String {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) => format!("\"{}\"", shown(text)),
+        Value::String(text) => quoted(text),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
     }
-}
-
-/// The beginning of a text, with nothing in it that a terminal would obey.
-fn shown(text: &str) -> String {
-    let beginning: String = text.chars().take(SHOWN_CHARS).collect();
-    let more = if beginning.len() < text.len() {
-        "…"
-    } else {
-        ""
-    };
-    format!("{}{more}", beginning.escape_debug())
 }
 
 #[cfg(test)]

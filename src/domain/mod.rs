@@ -24,6 +24,7 @@ mod query;
 mod run_budget;
 mod runtime_control;
 mod runtime_setting;
+mod shown;
 mod switches;
 mod tag;
 mod time;

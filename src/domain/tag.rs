@@ -1,7 +1,7 @@
 //! Tags: what a commit can touch and an answer can depend on.
 use std::{fmt, str::FromStr};
 
-use super::{ChallengeId, Difficulty};
+use super::{ChallengeId, Difficulty, shown::quoted};
 
 /// What a change touched, and what a cached answer depends on.
 ///
@@ -40,7 +40,8 @@ impl FromStr for Tag {
             Some(("difficulty", name)) => name.parse().map(Self::Difficulty),
             Some(("challenge", id)) => ChallengeId::parse(id).map(Self::Challenge),
             None | Some(_) => Err(format!(
-                "must be challenges, difficulty:<difficulty> or challenge:<id>, not {text:?}"
+                "must be challenges, difficulty:<difficulty> or challenge:<id>, not {}",
+                quoted(text)
             )),
         }
     }

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use ring::digest::{SHA256, digest};
 
 use super::{
     Epoch, Error, FailureKind, Locale, PersonaName, RunBudget, Stop, Tip, TipKey, TipSubject,
@@ -29,9 +30,11 @@ impl CallerId {
         (1..=Self::NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_ordinary)
     }
 
-    /// A name like `text`, in which each byte that may not stand in a name is `=` and two digits.
+    /// A name like `text`, in which each byte that may not stand in a name is `=` and two digits. Of a text that is too
+    /// long, it is the beginning, `==` and a hash: no two texts have one name.
     #[must_use]
     pub fn name_like(text: &str) -> String {
+        const HASH_BYTES: usize = 16;
         let byte = |byte: u8| {
             let own = char::from(byte).to_string();
             if Self::is_name(&own) && byte != b'=' {
@@ -41,7 +44,13 @@ impl CallerId {
             }
         };
         let mut name: String = text.bytes().map(byte).collect();
-        name.truncate(Self::NAME_MAX_BYTES);
+        if name.len() > Self::NAME_MAX_BYTES {
+            name.truncate(Self::NAME_MAX_BYTES - 2 - 2 * HASH_BYTES);
+            name.push_str("==");
+            let hash = digest(&SHA256, text.as_bytes());
+            let digits = hash.as_ref().iter().take(HASH_BYTES);
+            name.extend(digits.map(|byte| format!("{byte:02x}")));
+        }
         name
     }
 }
@@ -321,6 +330,30 @@ pub trait TipStreams: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_that_differ_have_names_that_differ() {
+        let long = "x".repeat(127);
+        let texts = [
+            "ann".to_owned(),
+            "ann ".to_owned(),
+            "ann=20".to_owned(),
+            long.clone(),
+            format!("{long}1"),
+            format!("{long}12"),
+            format!("{long}13"),
+            "ü".repeat(21),
+            "ü".repeat(22),
+            "ü".repeat(23),
+        ];
+        let names = texts.map(|text| CallerId::name_like(&text));
+        for (at, name) in names.iter().enumerate() {
+            assert!(CallerId::is_name(name), "{name}");
+            assert!(!names[..at].contains(name), "{name}");
+        }
+        assert_eq!(names[1], "ann=20");
+        assert_eq!(names[2], "ann=3D20");
+    }
 
     #[test]
     fn every_cause_is_found_by_its_word() {

@@ -40,7 +40,8 @@ macro_rules! read_by_word {
                 let named = Self::ALL.into_iter().find(|it| it.as_str() == text);
                 named.ok_or_else(|| {
                     let words = Self::ALL.map(Self::as_str);
-                    format!("must be {}, not {text:?}", super::words::either(&words))
+                    let found = super::shown::quoted(text);
+                    format!("must be {}, not {found}", super::words::either(&words))
                 })
             }
         }
