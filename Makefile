@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test checker checker-controls check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
+.PHONY: help tools fmt fmt-check lint test fuzz checker checker-controls check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
 
 # grpcurl, buf and other programs, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -15,9 +15,9 @@ tools: ## Installs what the tests need and this machine lacks: PostgreSQL, PgBou
 	@bash .ci/install-tools
 
 test: tools ## Runs every test, against servers that the tests start themselves
-	cargo test --locked
+	cargo test --locked --package challenges-catalog --package fuzz
 
-# How long `make checker` runs, and what decides the order of things.
+# How long `make checker` and `make fuzz` run, and what decides the order of things.
 SECONDS := 60
 SEED := $(shell date +%Y%m%d)
 # `test` takes the server that `make test` built: slower, and nothing to build.
@@ -35,6 +35,16 @@ check-money: tools ## Breaks Redis and a fleet of three for SECONDS=60, by SEED=
 
 check-money-controls: tools ## Proves that check-money notices: runs it against deliberate faults
 	$(CHECKER) -- money-controls $(SEED)
+
+# Which of fuzz/src/targets is searched.
+TARGET := requests
+FOUND = target/fuzz/found/$(TARGET)
+
+fuzz: ## Searches TARGET=… for inputs that are read wrongly, for SECONDS=60, guided by coverage; needs a C++ compiler
+	RUSTC_WRAPPER=$(CURDIR)/fuzz/rustc cargo build --locked --profile fuzz --package fuzz --features guided
+	mkdir -p $(FOUND)
+	FUZZ_TARGET=$(TARGET) target/fuzz/fuzz -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=target/fuzz/$(TARGET)- $(FOUND) fuzz/corpus/$(TARGET)
 
 fmt: ## Formats the code and the contract
 	cargo fmt

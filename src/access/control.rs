@@ -114,6 +114,11 @@ impl AccessControl {
         self.metrics.collect(&self.in_force().issuers, page);
     }
 
+    /// Those of the rules in force.
+    pub(super) fn issuers(&self) -> Vec<Arc<IssuerKeys>> {
+        self.in_force().issuers.clone()
+    }
+
     fn in_force(&self) -> Arc<InForce> {
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&rules)

@@ -125,6 +125,14 @@ impl IssuerKeys {
         validation
     }
 
+    /// Has these keys until others are fetched.
+    pub(super) fn keep(&self, keys: Arc<JwkSet>) {
+        self.state.send_modify(|state| {
+            state.keys = Some(keys);
+            state.is_fetching = false;
+        });
+    }
+
     fn known(&self) -> Option<Arc<JwkSet>> {
         self.state.borrow().keys.clone()
     }
@@ -232,5 +240,49 @@ fn problem(kind: &ErrorKind) -> CredentialError {
             CredentialError::Invalid("lacks one of the claims exp, iss and aud")
         }
         _ => CredentialError::Invalid("cannot be read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    use serde_json::json;
+
+    use super::{super::AccessRules, *};
+
+    #[tokio::test]
+    async fn an_issuer_may_sign_by_keys_of_several_kinds() {
+        super::super::jwt_crypto::install();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let encoded = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key().as_ref())});
+        let keys: JwkSet = serde_json::from_value(json!({ "keys": [key] })).unwrap();
+        let keys = Arc::new(keys);
+        let claims = json!({"iss": "https://a.example", "aud": "b", "exp": 4_102_444_800_u64});
+        let parts = [json!({"alg": "EdDSA"}), claims].map(|it| encoded(it.to_string().as_bytes()));
+        let message = parts.join(".");
+        let token = format!(
+            "{message}.{}",
+            encoded(pair.sign(message.as_bytes()).as_ref())
+        );
+
+        for (algorithms, is_good) in [
+            ("\"EdDSA\"", true),
+            ("\"RS256\", \"ES256\", \"EdDSA\"", true),
+            ("\"RS256\", \"ES256\"", false),
+        ] {
+            let rules = AccessRules::parse(&format!(
+                "[[issuer]]\nurl = \"https://a.example\"\naudience = \"b\"\nalgorithms = [{algorithms}]\n\
+                 [[issuer.grant]]\nclaim = \"sub\"\nvalue = \"c\"\nrole = \"viewer\"\n"
+            ));
+            let issuer = IssuerKeys::new(
+                Arc::clone(&rules.unwrap().issuers[0]),
+                CancellationToken::new(),
+            );
+            issuer.keep(Arc::clone(&keys));
+            let verified = issuer.verify(&token).await;
+            assert_eq!(verified.is_ok(), is_good, "{algorithms}: {verified:?}");
+        }
     }
 }

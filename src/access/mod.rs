@@ -5,6 +5,8 @@
 mod control;
 mod fetch;
 mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 mod issuer;
 mod jwt_crypto;
 mod metrics;

@@ -13,6 +13,8 @@ mod entry;
 #[path = "../../tests/checker/faults/replica.rs"]
 pub mod faults;
 mod feed;
+#[doc(hidden)]
+pub mod fuzzing;
 mod invalidation;
 mod loader;
 mod lookup;

@@ -35,4 +35,6 @@ mod tips;
 mod verify;
 mod view;
 
+#[doc(hidden)]
+pub use admin::fuzzing;
 pub use run::run;

@@ -12,6 +12,8 @@ mod attempt;
 mod attempt_tests;
 mod decoder;
 mod endpoint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 #[cfg(test)]
 mod odd_field_tests;

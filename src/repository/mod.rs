@@ -21,4 +21,6 @@ pub use datastore::{
     migration_status, open, verify,
 };
 pub use migration::{MigrationError, MigrationReport, MigrationRow, TableDifference};
+#[doc(hidden)]
+pub use postgres::fuzzing;
 pub use report::{ChallengeCounts, Facts, Finding, Severity, VerifyReport};

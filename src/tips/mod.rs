@@ -16,6 +16,8 @@ mod callers;
 mod cluster;
 mod follower;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generation;
 mod generation_task;
 mod hash;

@@ -18,6 +18,8 @@ mod convert;
 mod edge;
 mod encoder;
 mod failed_calls;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod generated;
 mod health;

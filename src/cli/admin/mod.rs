@@ -7,4 +7,5 @@ mod setting_value;
 mod tips;
 mod token;
 
+pub use challenges::fuzzing;
 pub(super) use family::{command, run};

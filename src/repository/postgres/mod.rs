@@ -11,6 +11,7 @@ mod error_codes;
 mod event_triggers;
 mod export;
 mod feed;
+pub mod fuzzing;
 mod history;
 mod import;
 mod listener;

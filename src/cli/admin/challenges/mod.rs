@@ -4,6 +4,7 @@ mod command;
 mod edit;
 mod export;
 mod file;
+pub mod fuzzing;
 mod history;
 mod import;
 mod upload;
