@@ -64,8 +64,9 @@ async fn what_an_open_transaction_wrote_is_not_walked_over() {
     run(&mut scene.writer().await, &insert(30_000)).await;
     assert_eq!(scene.told().await, told(30_000));
     let beside_a_number = scene.database.query_i64(blocks).await;
+    // About 90 of an index, by how its pages were split; a block for each of the rows would be 20 000.
     for blocks in [alone, beside_a_number] {
-        assert!(blocks < 100, "{blocks} blocks were read for nothing");
+        assert!(blocks < 200, "{blocks} blocks were read for nothing");
     }
     run(&mut open, "COMMIT").await;
     assert_eq!(scene.told().await, ["challenges", "flags"]);
