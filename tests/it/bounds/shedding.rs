@@ -98,8 +98,11 @@ async fn loads_that_are_too_many_are_refused_and_cached_answers_and_probes_are_n
     let mut connection = Connection::open(replica.addr(), 1 << 16).await;
     let loading = connection.begin(grpc(LIST), whole(&pages_of(77)));
     let in_flight = "catalog_rpc_in_flight{method=\"ChallengesCatalog/ListChallenges\"}";
+    // It counts as in flight before its message is read.
+    let locked = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
     eventually("it waits", PATIENCE, async || {
-        metric(&metrics(&replica).await, in_flight) > 0.5
+        metric(&metrics(&replica).await, in_flight) > 0.5 && database.query_i64(locked).await > 0
     })
     .await;
     // The bound is that of the replica, not of each connection.
