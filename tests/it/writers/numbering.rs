@@ -58,15 +58,21 @@ async fn what_an_open_transaction_wrote_is_not_walked_over() {
         END $$";
     scene.database.execute(look).await;
     let blocks = "SELECT (explained() -> 0 -> 'Plan' ->> 'Shared Hit Blocks')::bigint";
+    let mut session = scene.database.connect().await;
+    // The first time in a session reads the catalogs of the system too.
+    let mut explained = async || -> i64 {
+        let blocks = sqlx::query_scalar(blocks);
+        blocks.fetch_one(&mut session).await.unwrap()
+    };
+    explained().await;
     let mut open = scene.writer().await;
     run(&mut open, &format!("BEGIN; {}", insert_all(1, 20_000))).await;
-    let alone = scene.database.query_i64(blocks).await;
+    let alone = explained().await;
     run(&mut scene.writer().await, &insert(30_000)).await;
     assert_eq!(scene.told().await, told(30_000));
-    let beside_a_number = scene.database.query_i64(blocks).await;
-    // About 90 of an index, by how its pages were split; a block for each of the rows would be 20 000.
+    let beside_a_number = explained().await;
     for blocks in [alone, beside_a_number] {
-        assert!(blocks < 200, "{blocks} blocks were read for nothing");
+        assert!(blocks < 100, "{blocks} blocks were read for nothing");
     }
     run(&mut open, "COMMIT").await;
     assert_eq!(scene.told().await, ["challenges", "flags"]);
