@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::error::Error;
 use crate::{
     config::ServerConfig,
-    server::{self, Admission, Connections, Listener, Peer, ServerSettings, Tls},
+    server::{self, Admission, Connections, Listener, Peer, Protocols, ServerSettings, Tls},
     transport::{Edge, Offer},
 };
 
@@ -83,6 +83,7 @@ impl Listeners {
                 let listener = Listener {
                     socket: socket?,
                     tls: tls.cloned(),
+                    protocols: Protocols::Http2,
                 };
                 let edge = edge.clone();
                 let facing = move |peer: Peer, admission| {
