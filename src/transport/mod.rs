@@ -47,6 +47,7 @@ pub use cache_status::encode_status;
 pub use catalog::CatalogTransport;
 pub use challenges_admin::ChallengesAdminTransport;
 pub use code::{CODES, code_name};
+pub use context::request_id_of;
 pub use controls::ControlsTransport;
 pub use direct::{DirectRead, ReadOutcome, ReadRequest};
 pub use edge::{Edge, EdgeSettings, Offer};
