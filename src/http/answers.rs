@@ -1,45 +1,36 @@
 //! The messages that a call answers with, one after the other, and how it ends.
 use std::convert::Infallible;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt};
 use http::{
     HeaderName, HeaderValue, Response,
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
-use http_body::{Body, Frame};
+use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use hyper::service::Service;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::{Code, Status};
 
 use super::{MessageReader, body::HttpBody, json, problem::Problem};
-use crate::transport::Edge;
-
-/// The response of the edge to a gRPC request.
-type GrpcBody = <<Edge as Service<http::Request<http_body_util::Full<Bytes>>>>::Response as Unwrap>::Body;
-
-/// What is inside a response.
-trait Unwrap {
-    type Body;
-}
-
-impl<B> Unwrap for Response<B> {
-    type Body = B;
-}
+use crate::transport::ResponseBody;
 
 /// Proxies keep back what they can compress or collect, unless they are told.
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The messages of one answer.
 pub(super) struct Answers {
-    body: GrpcBody,
+    body: ResponseBody,
     reader: MessageReader,
     request_id: HeaderValue,
 }
 
 impl Answers {
-    pub(super) fn new(body: GrpcBody, kind: MessageDescriptor, request_id: &HeaderValue) -> Self {
+    pub(super) fn new(
+        body: ResponseBody,
+        kind: MessageDescriptor,
+        request_id: &HeaderValue,
+    ) -> Self {
         Self {
             body,
             reader: MessageReader::new(kind),
@@ -68,9 +59,10 @@ impl Answers {
             let frame = frame.map_err(|status| Problem::of(&status, &self.request_id))?;
             match frame.into_data() {
                 Ok(mut data) => {
-                    let bytes = bytes::Buf::remaining(&data);
-                    let data = bytes::Buf::copy_to_bytes(&mut data, bytes);
-                    self.reader.push(&data);
+                    while data.has_remaining() {
+                        self.reader.push(data.chunk());
+                        data.advance(data.chunk().len());
+                    }
                 }
                 Err(frame) => {
                     let trailers = frame.into_trailers().unwrap_or_default();

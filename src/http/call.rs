@@ -26,8 +26,8 @@ use super::{
     reads::{JSON, REQUEST_ID, identified},
     request,
     routes::{BodyRule, Found, Route},
-    tip_events::{self, Resume},
     time_limit,
+    tip_events::{self, Resume},
     upload::Upload,
 };
 use crate::transport::{Edge, request_id_of};
@@ -104,8 +104,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    head.headers
-        .insert(REQUEST_ID, request_id.clone());
+    head.headers.insert(REQUEST_ID, request_id.clone());
     time_limit::translate(&mut head.headers)
         .map_err(|violation| Problem::invalid(vec![violation], request_id))?;
     let Found { route, variables } = found;
@@ -141,12 +140,10 @@ where
 }
 
 /// Refuses a body of another type: browsers send some types to foreign servers without asking.
-fn check_type(
-    headers: &HeaderMap,
-    taken: &str,
-    request_id: &HeaderValue,
-) -> Result<(), Problem> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+fn check_type(headers: &HeaderMap, taken: &str, request_id: &HeaderValue) -> Result<(), Problem> {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next());
     let is_taken = kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(taken));
     if is_taken {
@@ -191,9 +188,7 @@ impl<'a> Call<'a> {
             Err(never) => match never {},
         };
         match Status::from_header_map(response.headers()) {
-            Some(status) if status.code() != Code::Ok => {
-                Err(Problem::of(&status, self.request_id))
-            }
+            Some(status) if status.code() != Code::Ok => Err(Problem::of(&status, self.request_id)),
             Some(_) | None => Ok(Answers::new(
                 response.into_body(),
                 self.rpc.output(),
@@ -287,7 +282,12 @@ mod tests {
             check_type(&headers, "application/json", &id).is_ok()
         };
         assert!(check(Some("application/json")) && check(Some("Application/JSON; charset=utf-8")));
-        for kind in [None, Some("text/plain"), Some("application/jsonp"), Some("")] {
+        for kind in [
+            None,
+            Some("text/plain"),
+            Some("application/jsonp"),
+            Some(""),
+        ] {
             assert!(!check(kind), "{kind:?}");
         }
     }

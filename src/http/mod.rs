@@ -1,16 +1,38 @@
 //! HTTP and JSON beside gRPC: the same catalog, the same access and limits, for browsers, proxies and callers without
 //! stubs.
+mod annotations;
+mod answers;
 mod body;
+mod body_json;
 mod cache_headers;
+mod call;
 mod cors;
+mod field_path;
+mod frames;
+mod json;
 mod json_body;
+mod percent;
 mod problem;
+mod query;
 mod read_query;
 mod reads;
+mod request_problems;
+mod routes;
+mod scalar;
 mod service;
-mod timeout;
+mod template;
+mod time_limit;
+mod tip_events;
+mod transcode;
+mod upload;
 
 pub use body::HttpBody;
 pub use cache_headers::CacheProfile;
 pub use cors::Cors;
+pub use routes::RoutesError;
 pub use service::{HttpService, HttpSettings};
+
+use frames::{MessageReader, framed};
+use json::json;
+use routes::{BodyRule, Found, NoRoute, Route, Routes};
+use transcode::{request, request_of_line};

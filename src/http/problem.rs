@@ -122,9 +122,7 @@ impl Problem {
     pub(super) fn unreadable(unreadable: Unreadable, request_id: &HeaderValue) -> Self {
         match unreadable {
             Unreadable::Malformed(problem) => Self::malformed(&problem, request_id),
-            Unreadable::Fields(violations) => {
-                Self::invalid(violations.into(), request_id)
-            }
+            Unreadable::Fields(violations) => Self::invalid(violations.into(), request_id),
         }
     }
 

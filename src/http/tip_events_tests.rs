@@ -56,14 +56,20 @@ fn text_with_line_breaks_is_one_line_of_data() {
 #[test]
 fn the_id_of_an_event_leads_back_to_it_and_that_of_the_last_one_says_so() {
     let delta = written(Event::Delta(TipDelta::default()));
-    assert_eq!(taken(&id_of(&delta)), (Resume::Within, vec![9; TOKEN_BYTES]));
+    assert_eq!(
+        taken(&id_of(&delta)),
+        (Resume::Within, vec![9; TOKEN_BYTES])
+    );
     let done = written(Event::Done(TipDone::default()));
     assert_eq!(taken(&id_of(&done)), (Resume::AtEnd, vec![9; TOKEN_BYTES]));
 }
 
 #[test]
 fn an_id_that_is_none_is_a_damaged_token() {
-    assert_eq!(taken("not base64!"), (Resume::Within, b"not base64!".to_vec()));
+    assert_eq!(
+        taken("not base64!"),
+        (Resume::Within, b"not base64!".to_vec())
+    );
 }
 
 #[test]

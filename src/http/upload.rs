@@ -37,11 +37,7 @@ pub(super) struct UploadError;
 
 impl<B> Upload<B> {
     /// Reads `body` as messages of `rpc`, each of at most `limit_bytes`; what is wrong with a line will be told.
-    pub(super) fn new(
-        body: B,
-        rpc: MethodDescriptor,
-        limit_bytes: usize,
-    ) -> (Self, UploadProblem) {
+    pub(super) fn new(body: B, rpc: MethodDescriptor, limit_bytes: usize) -> (Self, UploadProblem) {
         let problem = UploadProblem::default();
         let upload = Self {
             body,

@@ -42,6 +42,7 @@ mod unary;
 mod upload;
 
 pub use authorization::{CallAccess, ReflectionPolicy};
+pub use body::ResponseBody;
 pub use cache_admin::CacheAdminTransport;
 pub use cache_status::encode_status;
 pub use catalog::CatalogTransport;
