@@ -2,6 +2,18 @@
 //! stubs.
 mod body;
 mod cache_headers;
+#[cfg_attr(not(test), expect(dead_code, reason = "no listener serves it"))]
+mod compat_answer;
+mod compat_number;
+mod compat_pairs;
+#[cfg_attr(not(test), expect(dead_code, reason = "no listener serves it"))]
+mod compat_query;
+#[cfg_attr(not(test), expect(dead_code, reason = "no listener serves it"))]
+mod compat_refusal;
+#[cfg_attr(not(test), expect(dead_code, reason = "no listener serves it"))]
+mod compat_route;
+#[cfg_attr(not(test), expect(dead_code, reason = "no listener serves it"))]
+mod compat_status;
 mod cors;
 mod json_body;
 mod problem;
