@@ -1,8 +1,10 @@
 //! Builds what is served over HTTP from its settings.
-use super::error::Error;
+use std::sync::Arc;
+
+use super::{clock::SystemClock, error::Error};
 use crate::{
-    config::{Config, HttpCaching, HttpOrigin},
-    http::{CacheProfile, Cors, HttpService, HttpSettings},
+    config::{Config, HttpCaching, HttpCompat, HttpOrigin},
+    http::{CacheProfile, CompatForm, Cors, HttpService, HttpSettings},
     transport::Edge,
 };
 
@@ -21,7 +23,15 @@ pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<HttpService, 
         },
         max_staleness: config.cache.max_staleness,
         max_body_bytes: config.server.max_message_bytes,
+        compat: match config.http.compat {
+            HttpCompat::Plan => CompatForm::Plan,
+            HttpCompat::Deployed => CompatForm::Deployed,
+        },
         cors: Cors::new(origins.map(HttpOrigin::as_str).map(str::to_owned).collect()),
     };
-    Ok(HttpService::new(settings, edge.clone())?)
+    Ok(HttpService::new(
+        settings,
+        edge.clone(),
+        Arc::new(SystemClock),
+    )?)
 }

@@ -2,7 +2,7 @@
 //! deadlines, counts and the audit trail are those of gRPC.
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
     header::{
@@ -14,6 +14,7 @@ use http::{
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::service::Service;
+use prost::Message;
 use prost_reflect::MethodDescriptor;
 use tokio::{sync::Semaphore, time::timeout};
 use tonic::{Code, Status};
@@ -215,6 +216,44 @@ impl<'a> Call<'a> {
         Ok(response)
     }
 }
+
+/// Calls a method with one message, which answers with one.
+///
+/// # Errors
+///
+/// The status that the call ended with.
+pub(super) async fn unary<M: Message, R: Message + Default>(
+    edge: &Edge,
+    path: &str,
+    message: &M,
+    headers: &HeaderMap,
+) -> Result<R, Status> {
+    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.encoded_len());
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
+    message.encode_raw(&mut frame);
+    let request = grpc_request(path, headers).map(|()| Full::new(frame.freeze()));
+    let response = match edge.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let failed = |headers: &HeaderMap| {
+        Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
+    };
+    if let Some(status) = failed(response.headers()) {
+        return Err(status);
+    }
+    let answer = response.into_body().collect().await?;
+    if let Some(status) = answer.trailers().and_then(failed) {
+        return Err(status);
+    }
+    let answer = answer.to_bytes();
+    let answer = answer.get(PREFIX_BYTES..).unwrap_or_default();
+    R::decode(answer).map_err(|error| Status::internal(error.to_string()))
+}
+
+/// The length of what stands before a message of gRPC.
+const PREFIX_BYTES: usize = 5;
 
 /// Headers of HTTP that say nothing to a method.
 const OF_HTTP: [HeaderName; 9] = [

@@ -227,6 +227,13 @@ impl Problem {
     }
 }
 
+/// Whether operators switched off what was called.
+pub(super) fn is_switched_off(status: &Status) -> bool {
+    let details = status.get_error_details();
+    let info = details.error_info();
+    info.is_some_and(|info| is(&info.reason, ErrorReason::FeatureDisabled))
+}
+
 fn is(reason: &str, other: ErrorReason) -> bool {
     reason == name(other)
 }

@@ -16,13 +16,15 @@ use super::{
     body::HttpBody,
     cache_headers::{CacheHeaders, CacheProfile},
     call::{self, Bodies},
+    compat,
+    compat_query::CompatForm,
     cors::Cors,
     problem::Problem,
     read_query::{self, ReadQuery},
     reads,
 };
 use crate::{
-    domain::FieldViolation,
+    domain::{Clock, FieldViolation},
     server::RequestBody,
     transport::{Edge, request_id_of},
 };
@@ -36,6 +38,8 @@ pub struct HttpSettings {
     pub max_staleness: Duration,
     /// Which pages of browsers may read answers.
     pub cors: Cors,
+    /// Which form of the replaced service the old routes take after.
+    pub compat: CompatForm,
     /// The largest body of a request, and line of one that has many.
     pub max_body_bytes: usize,
 }
@@ -53,19 +57,26 @@ struct Shared {
     bodies: Bodies,
     caching: CacheHeaders,
     cors: Cors,
+    compat: CompatForm,
+    clock: Arc<dyn Clock>,
 }
 
 impl HttpService {
-    /// Serves what `edge` serves.
+    /// Serves what `edge` serves; `clock` tells the time that the old routes show.
     ///
     /// # Errors
     ///
     /// When the contract has a mistake; a test shows that it has none.
-    pub fn new(settings: HttpSettings, edge: Edge) -> Result<Self, RoutesError> {
+    pub fn new(
+        settings: HttpSettings,
+        edge: Edge,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RoutesError> {
         let HttpSettings {
             caching,
             max_staleness,
             cors,
+            compat,
             max_body_bytes,
         } = settings;
         let shared = Shared {
@@ -73,6 +84,8 @@ impl HttpService {
             bodies: Bodies::new(max_body_bytes),
             caching: CacheHeaders::new(caching, max_staleness, cors.is_by_origin()),
             cors,
+            compat,
+            clock,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -158,6 +171,10 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let path = head.uri.path().to_owned();
+        if compat::answers_for(&path) {
+            // They take no body, and read none.
+            return compat::answer(edge, (self.compat, &*self.clock), &head).await;
+        }
         let found = match self.routes.find(&head.method, &path) {
             Ok(found) => found,
             Err(why) => {
