@@ -48,7 +48,7 @@ fuzz: ## Searches TARGET=… for inputs that are read wrongly, for SECONDS=60, g
 
 fmt: ## Formats the code and the contract
 	cargo fmt
-	if command -v buf >/dev/null; then buf format --write; fi
+	if command -v buf >/dev/null; then buf format proto --write; fi
 
 fmt-check: ## Fails on code that is not formatted
 	cargo fmt --check

@@ -7,8 +7,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    // Health is no part of the contract: callers have stubs of their own for it, and a program with two files
-    // of one name does not start.
+    // Neither health nor google.api is a part of the contract: callers have stubs of their own for them, and a program
+    // with two files of one name does not start.
     let roots = [here.join("proto"), here.join("protocols")];
     for root in &roots {
         println!("cargo:rerun-if-changed={}", root.display());

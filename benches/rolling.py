@@ -27,7 +27,7 @@ def stubs(stage):
     folder = stage.folder / "stubs"
     folder.mkdir()
     files = [path.relative_to(ROOT / "proto") for path in (ROOT / "proto").rglob("*.proto")]
-    run([PYTHON, "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *files])
+    run([PYTHON, "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}", f"-I{ROOT / 'protocols'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *files])
     return folder
 
 

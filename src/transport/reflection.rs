@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body::Body;
-use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor};
+use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -121,15 +121,20 @@ fn answer(
         Some(MessageRequest::FileContainingSymbol(name)) => {
             found("symbol", name, defining_file(contract, name))
         }
-        // The contract has no extensions.
+        // google.api.http, which says how a method is called by HTTP.
         Some(MessageRequest::FileContainingExtension(asked)) => {
-            found("extension of", &asked.containing_type, None)
+            let number = u32::try_from(asked.extension_number).unwrap_or(0);
+            let extension = contract.get_message_by_name(&asked.containing_type);
+            let extension = extension.and_then(|of| of.get_extension(number));
+            let file = extension.map(|extension| extension.parent_file());
+            found("extension of", &asked.containing_type, file)
         }
         Some(MessageRequest::AllExtensionNumbersOfType(name)) => {
-            let base_type_name = name.clone();
+            let extensions = contract.get_message_by_name(name).into_iter();
+            let extensions = extensions.flat_map(|of| numbers(&of));
             MessageResponse::AllExtensionNumbersResponse(ExtensionNumberResponse {
-                base_type_name,
-                extension_number: Vec::new(),
+                base_type_name: name.clone(),
+                extension_number: extensions.collect(),
             })
         }
         None => failed(Code::InvalidArgument, "the question is missing".to_owned()),
@@ -139,6 +144,14 @@ fn answer(
         original_request: Some(question),
         message_response: Some(answer),
     }
+}
+
+/// The numbers of all extensions of a message.
+fn numbers(of: &MessageDescriptor) -> Vec<i32> {
+    let numbers = of.extensions().map(|extension| extension.number());
+    numbers
+        .filter_map(|number| number.try_into().ok())
+        .collect()
 }
 
 /// The file that defines a message, an enum, a service, or a part of one.
@@ -159,8 +172,10 @@ fn defining_file(contract: &DescriptorPool, symbol: &str) -> Option<FileDescript
             is(service.full_name()) || service.methods().any(|method| is(method.full_name()))
         })
     };
+    let extension = || contract.get_extension_by_name(symbol);
     let file = message.map(|message| message.parent_file());
     file.or_else(|| Some(values()?.parent_file()))
+        .or_else(|| Some(extension()?.parent_file()))
         .or_else(|| Some(service()?.parent_file()))
 }
 
@@ -179,4 +194,50 @@ fn failed(code: Code, error_message: String) -> MessageResponse {
         error_code: code.into(),
         error_message,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_reflection::pb::v1::ExtensionRequest;
+
+    use super::*;
+
+    fn answered(question: MessageRequest) -> MessageResponse {
+        let contract = DescriptorPool::decode(crate::pb::DESCRIPTORS).unwrap();
+        let question = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(question),
+        };
+        answer(&contract, question).message_response.unwrap()
+    }
+
+    #[test]
+    fn the_extension_that_says_how_a_method_is_called_by_http_is_found() {
+        let options = "google.protobuf.MethodOptions";
+        let numbers = answered(MessageRequest::AllExtensionNumbersOfType(
+            options.to_owned(),
+        ));
+        let MessageResponse::AllExtensionNumbersResponse(numbers) = numbers else {
+            panic!("numbers");
+        };
+        assert_eq!(numbers.extension_number, [72_295_728]);
+        let by_number = |extension_number| {
+            let asked = ExtensionRequest {
+                containing_type: options.to_owned(),
+                extension_number,
+            };
+            answered(MessageRequest::FileContainingExtension(asked))
+        };
+        let by_name = MessageRequest::FileContainingSymbol("google.api.http".to_owned());
+        for found in [by_number(72_295_728), answered(by_name)] {
+            let MessageResponse::FileDescriptorResponse(files) = found else {
+                panic!("a file");
+            };
+            let file = String::from_utf8_lossy(&files.file_descriptor_proto[0]).into_owned();
+            assert!(file.contains("google/api/annotations.proto"));
+        }
+        for nothing in [by_number(1), by_number(-1)] {
+            assert!(matches!(nothing, MessageResponse::ErrorResponse(_)));
+        }
+    }
 }

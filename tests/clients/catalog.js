@@ -1,4 +1,4 @@
-// A caller in Node, with @grpc/grpc-js and @grpc/proto-loader on proto/: `catalog.js ADDR list|fail|stream`.
+// A caller in Node, with @grpc/grpc-js and @grpc/proto-loader on proto/ and protocols/: `catalog.js ADDR list|fail|stream`.
 //
 // Prints what it got as JSON; tests/it/clients compares it. NODE_PATH leads to the packages.
 'use strict';
@@ -12,7 +12,7 @@ const protobuf = require('protobufjs');
 const KNOWN = '7368dad2-43a3-4359-95c9-2405f700f00e';
 const UNKNOWN = '00000000-0000-4000-8000-000000000000';
 
-const includeDirs = [path.join(__dirname, '../../proto')];
+const includeDirs = ['proto', 'protocols'].map((folder) => path.join(__dirname, '../..', folder));
 const definition = loader.loadSync('challenges/catalog/v1/catalog.proto', { includeDirs });
 const { ChallengesCatalog } = grpc.loadPackageDefinition(definition).challenges.catalog.v1;
 

@@ -25,7 +25,7 @@ fn node_has_types_of_the_whole_contract() {
     let generator = "node-clients/node_modules/.bin/proto-loader-gen-types";
     let mut generator = Command::new(tool(generator));
     generator
-        .args(["--grpcLib=@grpc/grpc-js", "-I", "proto", "-O"])
+        .args(["--grpcLib=@grpc/grpc-js", "-I", "proto", "protocols", "-O"])
         .arg(folder.path())
         .args(stubs::contract())
         .current_dir(top());

@@ -50,7 +50,9 @@ fn the_line_of_the_readme_makes_the_stubs() {
         .lines()
         .find(|line| line.contains("grpc_tools.protoc"));
     let folder = tempfile::tempdir().unwrap();
-    symlink(top().join("proto"), folder.path().join("proto")).unwrap();
+    for root in ["proto", "protocols"] {
+        symlink(top().join(root), folder.path().join(root)).unwrap();
+    }
     let programs = tool("python-clients/bin");
     let path = format!("{}:/usr/bin:/bin", programs.display());
     let mut shell = Command::new("sh");

@@ -31,7 +31,7 @@ pub fn contract() -> Vec<PathBuf> {
 pub fn make(plugins: &[&str], folder: &Path) {
     let mut protoc = Command::new(tool("python-clients/bin/python"));
     protoc
-        .args(["-m", "grpc_tools.protoc", "-Iproto"])
+        .args(["-m", "grpc_tools.protoc", "-Iproto", "-Iprotocols"])
         .current_dir(top());
     for plugin in plugins {
         protoc.arg(format!("--{plugin}_out={}", folder.display()));
