@@ -1,6 +1,6 @@
 //! Reads from the contract how each method is called by HTTP: the option `google.api.http`.
 use http::Method;
-use prost_reflect::{DescriptorPool, DynamicMessage, ExtensionDescriptor, MethodDescriptor, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, ExtensionDescriptor, MethodDescriptor};
 
 /// The number of the option among those of a method.
 const HTTP: u32 = 72_295_728;
@@ -60,8 +60,5 @@ fn binding(rule: &DynamicMessage) -> Option<Binding> {
 
 fn text(rule: &DynamicMessage, name: &str) -> Option<String> {
     let value = rule.get_field_by_name(name)?;
-    match &*value {
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
+    value.as_str().map(str::to_owned)
 }

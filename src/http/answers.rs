@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, StreamBody};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::{Code, Status};
 
-use super::{MessageReader, body::HttpBody, json, problem::Problem};
+use super::{body::HttpBody, frames::MessageReader, json::json, problem::Problem};
 use crate::transport::ResponseBody;
 
 /// Proxies keep back what they can compress or collect, unless they are told.

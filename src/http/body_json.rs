@@ -1,7 +1,7 @@
 //! A message from JSON, as proto3 maps it: read as it comes, without a tree of it, and with all problems noted.
 use std::{cell::RefCell, fmt};
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{
@@ -223,20 +223,18 @@ impl<'de> Visitor<'de> for Slot<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        match self.field.kind() {
-            Kind::Message(kind) if !self.is_list && !is_text(self.field) => {
-                let object = Object {
-                    kind,
-                    place: Some(self.place),
-                    problems: self.problems,
-                };
-                Ok(Some(Value::Message(object.read(map)?)))
-            }
-            _ => {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(self.refuse("must not be an object"))
-            }
-        }
+        let kind = self.field.kind();
+        let kind = kind.as_message().filter(|_| !is_text(self.field));
+        let Some(kind) = kind.filter(|_| !self.is_list) else {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(self.refuse("must not be an object"));
+        };
+        let object = Object {
+            kind: kind.clone(),
+            place: Some(self.place),
+            problems: self.problems,
+        };
+        Ok(Some(Value::Message(object.read(map)?)))
     }
 }
 

@@ -1,18 +1,15 @@
-use prost_reflect::DescriptorPool;
-
 use super::*;
-use crate::domain::FieldViolation;
+use crate::{domain::FieldViolation, http::fixtures::kind};
 
-fn kind(name: &str) -> MessageDescriptor {
-    let contract = DescriptorPool::decode(crate::pb::DESCRIPTORS).unwrap();
-    let kind = contract.get_message_by_name(&format!("challenges.admin.v1.{name}"));
-    kind.unwrap()
-}
-
-/// The message as prost-reflect shows it, or the problems.
+/// The message, or the problems.
 fn read(name: &str, json: &str) -> Result<DynamicMessage, Vec<String>> {
     let mut problems = RequestProblems::default();
-    let message = super::read(kind(name), json.as_bytes(), "", &mut problems);
+    let message = super::read(
+        kind(&format!("admin.v1.{name}")),
+        json.as_bytes(),
+        "",
+        &mut problems,
+    );
     match message.and_then(|message| problems.end().map(|()| message)) {
         Ok(message) => Ok(message),
         Err(Unreadable::Malformed(problem)) => Err(vec![format!("malformed: {problem}")]),
@@ -30,7 +27,7 @@ fn either_spelling_of_a_name_is_read() {
         r#"{"validateOnly": true, "requestId": "r", "challenge": {"points": "5", "title": "T", "tips": null}}"#,
     ] {
         let message = read("CreateChallengeRequest", json).unwrap();
-        let text = "challenge:{title:\"T\",points:5},request_id:\"r\",validate_only:true";
+        let text = "challenge{title:\"T\",points:5},request_id:\"r\",validate_only:true";
         assert_eq!(message.to_string(), text);
     }
 }
@@ -39,10 +36,7 @@ fn either_spelling_of_a_name_is_read() {
 fn no_body_and_an_empty_object_are_the_empty_message() {
     for json in ["", " \n", "{}", r#"{"options": null}"#] {
         let message = read("ImportChallengesRequest", json).unwrap();
-        assert_eq!(
-            message,
-            DynamicMessage::new(kind("ImportChallengesRequest"))
-        );
+        assert_eq!(message.to_string(), "");
     }
 }
 
@@ -121,7 +115,7 @@ fn what_is_no_json_object_is_malformed() {
         );
     }
     let mut problems = RequestProblems::default();
-    let kind = kind("InvalidateCacheRequest");
+    let kind = kind("admin.v1.InvalidateCacheRequest");
     let bytes = b"{\"tag\": \"\xff\"}";
     assert!(super::read(kind, bytes, "", &mut problems).is_err());
 }

@@ -22,13 +22,14 @@ use tonic::{Code, Status};
 use super::{
     answers::{Answers, lines},
     body::HttpBody,
-    framed, json,
+    frames::framed,
+    json::json,
     problem::Problem,
     reads::{JSON, REQUEST_ID, identified},
-    request,
     routes::{BodyRule, Found, Route},
     time_limit,
     tip_events::{self, Resume},
+    transcode::request,
     upload::Upload,
 };
 use crate::transport::{Edge, request_id_of};

@@ -1,5 +1,5 @@
 //! A field of a request, or of a message in it, by its path.
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 
 use super::scalar::is_text;
 
@@ -26,10 +26,8 @@ impl FieldPath {
                     leaf: field,
                 });
             }
-            match field.kind() {
-                Kind::Message(inner) if !field.is_list() && !is_text(&field) => message = inner,
-                _ => return None,
-            }
+            let inner = field.kind().as_message().cloned();
+            message = inner.filter(|_| !field.is_list() && !is_text(&field))?;
             around.push(field);
         }
     }
@@ -69,14 +67,14 @@ impl FieldPath {
     pub(super) fn put(&self, message: &mut DynamicMessage, value: Value) {
         let mut message = message;
         for field in &self.around {
-            match message.get_field_mut(field) {
-                Value::Message(inner) => message = inner,
-                // `resolve` goes through messages only.
-                _ => return,
-            }
+            // `resolve` goes through messages only.
+            let Some(inner) = message.get_field_mut(field).as_message_mut() else {
+                return;
+            };
+            message = inner;
         }
         if self.leaf.is_list() {
-            if let Value::List(values) = message.get_field_mut(&self.leaf) {
+            if let Some(values) = message.get_field_mut(&self.leaf).as_list_mut() {
                 values.push(value);
             }
         } else {

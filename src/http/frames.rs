@@ -90,20 +90,21 @@ impl MessageReader {
 
 #[cfg(test)]
 mod tests {
-    use prost_reflect::{DescriptorPool, Value};
+    use prost_reflect::Value;
 
     use super::*;
+    use crate::http::fixtures;
 
     fn kind() -> MessageDescriptor {
-        let contract = DescriptorPool::decode(crate::pb::DESCRIPTORS).unwrap();
-        let kind = contract.get_message_by_name("challenges.admin.v1.ChallengeIds");
-        kind.unwrap()
+        fixtures::kind("admin.v1.ChallengeIds")
     }
 
     fn ids(count: usize) -> DynamicMessage {
         let mut message = DynamicMessage::new(kind());
         let ids = vec![Value::String("id".to_owned()); count];
-        message.set_field_by_name("ids", Value::List(ids));
+        if count > 0 {
+            message.set_field_by_name("ids", Value::List(ids));
+        }
         message
     }
 
@@ -121,7 +122,11 @@ mod tests {
                 }
             }
             assert_eq!(reader.end(), Ok(()));
-            assert_eq!(read, sent, "in parts of {size}");
+            let shown = |messages: &[DynamicMessage]| {
+                let texts = messages.iter().map(ToString::to_string);
+                texts.collect::<Vec<_>>()
+            };
+            assert_eq!(shown(&read), shown(&sent), "in parts of {size}");
         }
     }
 

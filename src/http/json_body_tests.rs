@@ -2,7 +2,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::Value;
 
 use super::*;
-use crate::http::json;
+use crate::http::json::json;
 
 /// What is written of the same message as a whole, without the fields that differ from call to call.
 fn by_reflection(name: &str, body: &Bytes) -> Value {

@@ -1,19 +1,20 @@
 use prost::Message;
-use prost_reflect::DescriptorPool;
 use serde_json::json;
 
 use super::*;
-use crate::pb::{
-    admin::v1::{LatencyStatus, ReplicaCacheStatus},
-    catalog::v1::{
-        Challenge, Difficulty, Freshness, ListChallengesResponse, StreamTipsResponse, TipDelta,
-        stream_tips_response::Event,
+use crate::{
+    http::fixtures::CONTRACT,
+    pb::{
+        admin::v1::{LatencyStatus, ReplicaCacheStatus},
+        catalog::v1::{
+            Challenge, Difficulty, Freshness, ListChallengesResponse, StreamTipsResponse, TipDelta,
+            stream_tips_response::Event,
+        },
     },
 };
 
 fn shown<M: Message + prost::Name>(message: &M) -> serde_json::Value {
-    let contract = DescriptorPool::decode(crate::pb::DESCRIPTORS).unwrap();
-    let kind = contract.get_message_by_name(&M::full_name()).unwrap();
+    let kind = CONTRACT.get_message_by_name(&M::full_name()).unwrap();
     let message = DynamicMessage::decode(kind, &message.encode_to_vec()[..]).unwrap();
     serde_json::from_slice(&json(&message)).unwrap()
 }

@@ -16,6 +16,8 @@ mod compat_route;
 mod compat_status;
 mod cors;
 mod field_path;
+#[cfg(test)]
+mod fixtures;
 mod frames;
 mod json;
 mod json_body;
@@ -40,8 +42,3 @@ pub use compat_query::CompatForm;
 pub use cors::Cors;
 pub use routes::RoutesError;
 pub use service::{HttpService, HttpSettings};
-
-use frames::{MessageReader, framed};
-use json::json;
-use routes::{BodyRule, Found, NoRoute, Route, Routes};
-use transcode::{request, request_of_line};

@@ -1,40 +1,33 @@
 use std::collections::BTreeSet;
 
 use super::*;
-
-fn routes() -> Routes {
-    Routes::read().unwrap()
-}
+use crate::http::fixtures::{CONTRACT, ROUTES};
 
 /// The method that a request calls, and the path's values.
 fn called(verb: &str, path: &str) -> Option<(String, Vec<String>)> {
-    let routes = routes();
     let verb = Method::from_bytes(verb.as_bytes()).unwrap();
-    let found = routes.find(&verb, path).ok()?;
+    let found = ROUTES.find(&verb, path).ok()?;
     let path = found.route.grpc_path().rsplit_once('.').unwrap().1;
     Some((path.to_owned(), found.variables))
 }
 
 #[test]
 fn every_rpc_of_our_services_has_a_route_and_no_other() {
-    let contract = DescriptorPool::decode(crate::pb::DESCRIPTORS).unwrap();
-    let services = contract.services();
+    let services = CONTRACT.services();
     let ours = services.filter(|it| it.full_name().starts_with("challenges."));
     let rpcs: BTreeSet<_> = ours
         .flat_map(|it| rpcs(&it))
         .map(|rpc| format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()))
         .collect();
-    let routes = routes();
-    let routed: BTreeSet<_> = routes.iter().map(|it| it.grpc_path().to_owned()).collect();
+    let routed: BTreeSet<_> = ROUTES.iter().map(|it| it.grpc_path().to_owned()).collect();
     assert_eq!(routed, rpcs);
     assert!(rpcs.len() > 20);
 }
 
 #[test]
 fn no_path_is_that_of_two_templates_and_no_verb_of_two_methods() {
-    let routes = routes();
-    for (at, one) in routes.paths.iter().enumerate() {
-        for other in &routes.paths[at + 1..] {
+    for (at, one) in ROUTES.paths.iter().enumerate() {
+        for other in &ROUTES.paths[at + 1..] {
             assert!(!one.template.overlaps(&other.template), "{one:?} {other:?}");
         }
         let verbs: BTreeSet<_> = one.routes.iter().map(|it| it.verb.as_str()).collect();
@@ -44,7 +37,7 @@ fn no_path_is_that_of_two_templates_and_no_verb_of_two_methods() {
 
 #[test]
 fn a_path_without_a_body_is_safe_and_one_with_a_body_is_not() {
-    for route in routes().iter() {
+    for route in ROUTES.iter() {
         let safe = matches!(*route.verb(), Method::GET | Method::DELETE);
         assert_eq!(
             *route.body() == BodyRule::None,
@@ -57,80 +50,31 @@ fn a_path_without_a_body_is_safe_and_one_with_a_body_is_not() {
 
 #[test]
 fn a_request_calls_the_method_of_its_verb_and_path() {
-    for (verb, path, method, values) in [
-        (
-            "GET",
-            "/v1/challenges",
-            "ChallengesCatalog/ListChallenges",
-            &[][..],
-        ),
-        (
-            "HEAD",
-            "/v1/challenges/a",
-            "ChallengesCatalog/GetChallenge",
-            &["a"],
-        ),
-        (
-            "GET",
-            "/v1/challenges:batchGet",
-            "ChallengesCatalog/BatchGetChallenges",
-            &[],
-        ),
-        (
-            "GET",
-            "/v1/challenges/a/tip",
-            "ChallengesCatalog/StreamTips",
-            &["a"],
-        ),
-        (
-            "GET",
-            "/v1/admin/challenges/a",
-            "ChallengesAdmin/GetChallenge",
-            &["a"],
-        ),
-        (
-            "PATCH",
-            "/v1/admin/challenges/a",
-            "ChallengesAdmin/UpdateChallenge",
-            &["a"],
-        ),
-        (
-            "POST",
-            "/v1/admin/challenges/a%2Fb%20:revert",
-            "ChallengesAdmin/RevertChallenge",
-            &["a/b "],
-        ),
-        (
-            "GET",
-            "/v1/admin/challenges:export",
-            "ChallengesAdmin/ExportChallenges",
-            &[],
-        ),
-        (
-            "GET",
-            "/v1/admin/revisions",
-            "ChallengesAdmin/ListChallengeRevisions",
-            &[],
-        ),
-        (
-            "POST",
-            "/v1/admin/flags/ai_tips:reset",
-            "FeatureFlags/ResetFeatureFlag",
-            &["ai_tips"],
-        ),
+    for line in [
+        "GET /v1/challenges = ChallengesCatalog/ListChallenges",
+        "HEAD /v1/challenges/a = ChallengesCatalog/GetChallenge a",
+        "GET /v1/challenges:batchGet = ChallengesCatalog/BatchGetChallenges",
+        "GET /v1/challenges/a/tip = ChallengesCatalog/StreamTips a",
+        "GET /v1/challenges:streamTips = ChallengesCatalog/StreamTipsBatch",
+        "GET /v1/admin/challenges/a = ChallengesAdmin/GetChallenge a",
+        "PATCH /v1/admin/challenges/a = ChallengesAdmin/UpdateChallenge a",
+        "DELETE /v1/admin/challenges/a = ChallengesAdmin/DeleteChallenge a",
+        "POST /v1/admin/challenges/a%2F%3Ab:revert = ChallengesAdmin/RevertChallenge a/:b",
+        "GET /v1/admin/challenges:export = ChallengesAdmin/ExportChallenges",
+        "GET /v1/admin/challenges/a/revisions = ChallengesAdmin/ListChallengeRevisions a",
+        "GET /v1/admin/revisions = ChallengesAdmin/ListChallengeRevisions",
+        "POST /v1/admin/flags/ai_tips:reset = FeatureFlags/ResetFeatureFlag ai_tips",
     ] {
-        let values = values.iter().map(|it| (*it).to_owned()).collect();
-        assert_eq!(
-            called(verb, path),
-            Some((method.to_owned(), values)),
-            "{verb} {path}"
-        );
+        let (request, expected) = line.split_once(" = ").unwrap();
+        let (verb, path) = request.split_once(' ').unwrap();
+        let (method, values) = called(verb, path).unwrap();
+        let called = [vec![method], values].concat();
+        assert_eq!(called.join(" "), expected, "{request}");
     }
 }
 
 #[test]
 fn a_verb_that_a_path_lacks_is_told_with_those_that_it_has() {
-    let routes = routes();
     for (verb, path, allow) in [
         (Method::POST, "/v1/challenges", "GET, HEAD"),
         (Method::TRACE, "/v1/challenges/a", "GET, HEAD"),
@@ -142,7 +86,7 @@ fn a_verb_that_a_path_lacks_is_told_with_those_that_it_has() {
             "GET, HEAD, PATCH, DELETE",
         ),
     ] {
-        match routes.find(&verb, path) {
+        match ROUTES.find(&verb, path) {
             Err(NoRoute::OtherVerbs(told)) => assert_eq!(told, allow, "{verb} {path}"),
             other => panic!("{verb} {path}: {other:?}"),
         }
@@ -172,7 +116,7 @@ fn a_path_that_is_none_is_not_guessed_at() {
         "v1/challenges",
         &deep,
     ] {
-        let found = routes()
+        let found = ROUTES
             .find(&Method::GET, path)
             .map(|_| ())
             .err()
@@ -184,9 +128,8 @@ fn a_path_that_is_none_is_not_guessed_at() {
 #[test]
 fn a_value_that_cannot_be_decoded_is_named() {
     for value in ["%", "%zz", "%00", "%c0%af", "%ff", "%ed%a0%80", "a%"] {
-        let routes = routes();
         let path = format!("/v1/admin/challenges/{value}");
-        let Err(NoRoute::Encoding(violation)) = routes.find(&Method::PATCH, &path) else {
+        let Err(NoRoute::Encoding(violation)) = ROUTES.find(&Method::PATCH, &path) else {
             panic!("{value}");
         };
         assert_eq!(violation.field, "challenge.id");

@@ -1,11 +1,8 @@
-use prost_reflect::DescriptorPool;
-
 use super::*;
+use crate::http::fixtures::kind;
 
 fn field(message: &str, name: &str) -> FieldDescriptor {
-    let contract = DescriptorPool::decode(crate::pb::DESCRIPTORS).unwrap();
-    let message = contract.get_message_by_name(&format!("challenges.{message}"));
-    message.unwrap().get_field_by_name(name).unwrap()
+    kind(message).get_field_by_name(name).unwrap()
 }
 
 fn page_size() -> FieldDescriptor {

@@ -12,7 +12,6 @@ use http_body::Body;
 use hyper::service::Service;
 
 use super::{
-    Found, NoRoute, Routes, RoutesError,
     body::HttpBody,
     cache_headers::{CacheHeaders, CacheProfile},
     call::{self, Bodies},
@@ -22,6 +21,7 @@ use super::{
     problem::Problem,
     read_query::{self, ReadQuery},
     reads,
+    routes::{Found, NoRoute, Routes, RoutesError},
 };
 use crate::{
     domain::{Clock, FieldViolation},

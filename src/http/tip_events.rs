@@ -15,7 +15,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use super::{
     answers::{Answers, streamed, unbuffered},
     body::HttpBody,
-    json,
+    json::json,
     problem::Problem,
 };
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use prost_reflect::MethodDescriptor;
 use thiserror::Error;
 
-use super::{framed, request_of_line, request_problems::Unreadable};
+use super::{frames::framed, request_problems::Unreadable, transcode::request_of_line};
 
 /// Why an upload ended before its end.
 pub(super) type UploadProblem = Arc<Mutex<Option<Unreadable>>>;

@@ -49,6 +49,11 @@ const RULES: &[Rule] = &[
         may_not_name: &[SQL, REDIS[0], REDIS[1]],
     },
     Rule {
+        module: "http",
+        may_import: &["domain", "service", "transport", "pb", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1]],
+    },
+    Rule {
         module: "repository",
         may_import: &["domain", "telemetry"],
         may_not_name: &[REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
@@ -99,6 +104,7 @@ const RULES: &[Rule] = &[
             "domain",
             "service",
             "transport",
+            "http",
             "server",
             "repository",
             "redis",
