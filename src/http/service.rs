@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     domain::{Clock, FieldViolation},
-    server::RequestBody,
     transport::{Edge, request_id_of},
 };
 
@@ -255,12 +254,16 @@ impl Asked {
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<HttpBody>, Infallible>> + Send>>;
 
-impl Service<Request<RequestBody>> for HttpService {
+impl<B> Service<Request<B>> for HttpService
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = Response<HttpBody>;
     type Error = Infallible;
     type Future = Answer;
 
-    fn call(&self, request: Request<RequestBody>) -> Answer {
+    fn call(&self, request: Request<B>) -> Answer {
         let Self { shared, edge } = self.clone();
         let answer = async move {
             let asked = Asked::of(&request, &shared.cors);
