@@ -86,13 +86,13 @@ impl Listeners {
             let (open, drain) = (Arc::clone(open), drain.clone());
             serving.push(server::serve(listener, facing, settings, open, drain).boxed());
         }
-        if let Some(socket) = self.http {
+        if let (Some(socket), Some(http)) = (self.http, services.http.clone()) {
             let listener = Listener {
                 socket,
                 tls: tls.cloned(),
                 protocols: Protocols::Http1And2,
             };
-            let (edge, http) = (services.edge.clone(), services.http.clone());
+            let edge = services.edge.clone();
             let facing =
                 move |peer: Peer, admission| http.facing(facing(&edge, peer, admission, offer));
             let (open, drain) = (Arc::clone(open), drain.clone());
@@ -107,7 +107,7 @@ impl Listeners {
 /// What is served.
 pub(super) struct Services {
     pub(super) edge: Edge,
-    pub(super) http: HttpService,
+    pub(super) http: Option<HttpService>,
 }
 
 /// The entry of calls for one connection.

@@ -22,7 +22,6 @@ use super::{
     error::Error,
     file_descriptors::raise_limit,
     health_monitor::HealthMonitor,
-    http::http_service,
     listeners::{Listeners, Services},
     ops::pages,
     output_file::OutputFile,
@@ -89,7 +88,7 @@ pub async fn serve(
         start_ops(&app, pages(&app, &loaded, log), listener)?;
     }
     let services = Services {
-        http: http_service(config, &app.edge)?,
+        http: app.http.clone(),
         edge: app.edge.clone(),
     };
     let (tls, open, tasks) = (app.access.tls.as_ref(), &app.connections, &app.tasks);

@@ -30,6 +30,7 @@ mod request_problems;
 mod routes;
 mod scalar;
 mod service;
+mod stats;
 mod template;
 mod time_limit;
 mod tip_events;

@@ -22,9 +22,11 @@ use super::{
     read_query::{self, ReadQuery},
     reads,
     routes::{Found, NoRoute, Routes, RoutesError},
+    stats::HttpStats,
 };
 use crate::{
     domain::{Clock, FieldViolation},
+    telemetry::Page,
     transport::{Edge, request_id_of},
 };
 
@@ -57,6 +59,7 @@ struct Shared {
     caching: CacheHeaders,
     cors: Cors,
     compat: CompatForm,
+    stats: HttpStats,
     clock: Arc<dyn Clock>,
 }
 
@@ -84,12 +87,18 @@ impl HttpService {
             caching: CacheHeaders::new(caching, max_staleness, cors.is_by_origin()),
             cors,
             compat,
+            stats: HttpStats::default(),
             clock,
         };
         Ok(Self {
             shared: Arc::new(shared),
             edge,
         })
+    }
+
+    /// Writes the metrics of all connections.
+    pub fn collect(&self, page: &mut Page) {
+        self.shared.stats.collect(page);
     }
 
     /// The same, for a connection that has this `edge`.
@@ -268,6 +277,7 @@ where
         let answer = async move {
             let asked = Asked::of(&request, &shared.cors);
             let response = shared.answer(request, &edge).await;
+            shared.stats.count(response.status());
             asked.finish(response, &shared.cors)
         };
         Box::pin(answer.map(Ok))
