@@ -69,14 +69,14 @@ mod tests {
         ] {
             assert_eq!(placed(typed), meant);
         }
-        for unmoved in [
+        for unchanged in [
             "c",
             "c --grpc-addr h:1 --addr x",
             "c list --addr h:1",
             "c get -- --addr",
             "c serve --log debug",
         ] {
-            assert_eq!(placed(unmoved), unmoved);
+            assert_eq!(placed(unchanged), unchanged);
         }
     }
 }

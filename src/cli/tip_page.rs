@@ -86,7 +86,7 @@ impl<'a> TipPage<'a> {
 
     fn close(&mut self, done: &TipDone) -> Result<(), Failure> {
         let written = written(done);
-        if !self.output.is_table() && stands_in(done) {
+        if !self.output.is_table() && is_fallback(done) {
             screen::remark(&format!("note: {written}"), self.environment);
         }
         if self.output.is_data() {
@@ -112,7 +112,7 @@ fn notice(reset: TipReset) -> &'static str {
 }
 
 /// Whether it is another text than one that was written for this question and is current.
-fn stands_in(done: &TipDone) -> bool {
+fn is_fallback(done: &TipDone) -> bool {
     match done.source() {
         TipSource::Ai | TipSource::Cache => false,
         TipSource::Stale | TipSource::Static | TipSource::Unspecified => true,
@@ -225,7 +225,7 @@ mod tests {
             ..TipDone::default()
         };
         assert_eq!(
-            (written(&done).as_str(), stands_in(&done)),
+            (written(&done).as_str(), is_fallback(&done)),
             ("written now by m-1", false)
         );
         let done = TipDone {
@@ -234,7 +234,7 @@ mod tests {
             ..TipDone::default()
         };
         assert_eq!(
-            (written(&done).as_str(), stands_in(&done)),
+            (written(&done).as_str(), is_fallback(&done)),
             ("written by a person, because of: no provider", true)
         );
         assert_eq!(

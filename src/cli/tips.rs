@@ -47,7 +47,7 @@ pub(super) fn wording() -> [Arg; 2] {
         .help("The language to write in, such as de-AT; default: en");
     let persona = option("persona", "NAME")
         .value_parser(|text: &str| text.parse::<PersonaName>().map(|name| name.to_string()))
-        .help("The voice to write in; default: the server's");
+        .help("The persona to write in; default: the server's");
     [locale, persona]
 }
 

@@ -113,7 +113,7 @@ where
     if route.rpc().is_client_streaming() {
         check_type(&head.headers, "application/x-ndjson", request_id)?;
         let (upload, problem) = Upload::new(body, route.rpc().clone(), bodies.limit_bytes);
-        let call = Call::new(edge, route, &head.headers, request_id);
+        let call = MethodCall::new(edge, route, &head.headers, request_id);
         let answer = call.send(upload).await;
         let problem = problem.lock().take();
         return match (problem, answer) {
@@ -128,7 +128,7 @@ where
     let query = head.uri.query().unwrap_or_default();
     let message = request(route, &variables, query, &body);
     let mut message = message.map_err(|wrong| Problem::unreadable(wrong, request_id))?;
-    let call = Call::new(edge, route, &head.headers, request_id);
+    let call = MethodCall::new(edge, route, &head.headers, request_id);
     if !tip_events::are_of(route.rpc()) {
         return call.send(Full::new(framed(&message))).await;
     }
@@ -156,14 +156,14 @@ fn check_type(headers: &HeaderMap, taken: &str, request_id: &HeaderValue) -> Res
 }
 
 /// One call of a method.
-struct Call<'a> {
+struct MethodCall<'a> {
     edge: &'a Edge,
     rpc: &'a MethodDescriptor,
     request: Request<()>,
     request_id: &'a HeaderValue,
 }
 
-impl<'a> Call<'a> {
+impl<'a> MethodCall<'a> {
     fn new(
         edge: &'a Edge,
         route: &'a Route,

@@ -35,7 +35,7 @@ struct Wishes {
 
 /// Which JSON is made of the bodies.
 #[derive(Clone, Copy)]
-enum Form {
+enum JsonShape {
     Page,
     One,
     Batch,
@@ -83,9 +83,9 @@ pub(super) async fn read(
     };
     let wishes = Wishes::of(&headers);
     let form = match &query.request {
-        ReadRequest::List(_) => Form::Page,
-        ReadRequest::Get(_) => Form::One,
-        ReadRequest::BatchGet(_) => Form::Batch,
+        ReadRequest::List(_) => JsonShape::Page,
+        ReadRequest::Get(_) => JsonShape::One,
+        ReadRequest::BatchGet(_) => JsonShape::Batch,
     };
     let ReadOutcome { request_id, result } = edge.read(query.request, headers).await;
     let response = match result {
@@ -109,7 +109,7 @@ const HEADERS: usize = 16;
 
 fn answer(
     read: &DirectRead,
-    form: Form,
+    form: JsonShape,
     wishes: &Wishes,
     (caching, tags): (&CacheHeaders, &Tags),
 ) -> Response<HttpBody> {
@@ -131,11 +131,11 @@ fn answer(
 }
 
 /// The body, and whether it is compressed.
-fn body(answers: &[Answer], form: Form, takes_gzip: bool) -> (Bytes, bool) {
+fn body(answers: &[Answer], form: JsonShape, takes_gzip: bool) -> (Bytes, bool) {
     let encode = match form {
-        Form::Page => json_body::page,
-        Form::One => json_body::challenge,
-        Form::Batch => {
+        JsonShape::Page => json_body::page,
+        JsonShape::One => json_body::challenge,
+        JsonShape::Batch => {
             let parts = answers.iter();
             let parts = parts.map(|answer| json(answer, json_body::challenge));
             let parts: Vec<_> = parts.collect();

@@ -58,7 +58,7 @@ fn voice_language_difficulty_and_challenge_each_change_the_prompt() {
     assert_eq!(
         prompt(&hello, "en", "nobody"),
         usual,
-        "an unknown voice is the default"
+        "an unknown persona is the default"
     );
 }
 
