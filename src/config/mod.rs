@@ -8,6 +8,7 @@ mod database_parameters;
 mod database_servers;
 mod database_url;
 mod describe;
+mod edges;
 mod env_vars;
 mod file;
 mod listeners;
@@ -41,10 +42,11 @@ pub use redis_url::RedisUrl;
 pub use secret_file::open_to_others;
 pub use setting::{Section, Setting};
 pub use settings::{
-    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, LOG_FILTER, LogConfig,
-    ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
+    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, EdgesConfig,
+    LOG_FILTER, LogConfig, ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
 };
 pub use value::{
-    AbandonedTips, ClientAuth, LogFormat, ReflectionAccess, TipRefresh, TokenLimitField,
+    AbandonedTips, ClientAuth, EdgeKind, EdgePurgeOn, LogFormat, ReflectionAccess, TipRefresh,
+    TokenLimitField,
 };
 pub use value_kind::ValueKind;
