@@ -1,3 +1,5 @@
-//! Edge caches: what is sent to each kind, and what is made of its answers.
+//! Edge caches: what is sent to each kind, and what receipts say of them.
+mod fake_edge;
 mod fixture;
+mod receipts;
 mod requests;

@@ -131,6 +131,12 @@ impl Everything {
         let url = provider.url();
         let mut settings = ordering_at(&url);
         settings.extend([OPS, ("CATALOG_TIP_DAILY_BUDGET", "10000000")]);
+        // Nothing is purged, so it need not be there.
+        let edge = [
+            ("CATALOG_EDGE_PURGE", "varnish"),
+            ("CATALOG_EDGE_PURGE_URL", "http://127.0.0.1:1"),
+        ];
+        settings.extend(edge);
         let fleet = Fleet::start_with(1, &settings).await;
         hear(&fleet.replicas[0], question()).await;
         let asked = "others were asked for what only they know";
