@@ -134,6 +134,7 @@ impl App {
             config.cache.feed_poll_interval,
             Arc::clone(self.catalog.stats()),
         )
+        .watched_by(self.edges.commit_watcher())
         .start(&self.tasks, &self.stop);
         let refresher = Refresher::new(
             Arc::clone(&self.flags),
@@ -167,6 +168,8 @@ impl App {
             return;
         };
         caches.start(&self.tasks, &self.stop);
+        let (switches, changes) = (Arc::clone(self.flags.switches()), self.flags.changes());
+        self.run_until_stop(Arc::clone(caches).follow_switch(switches, changes));
     }
 
     /// Runs `work` in the background until the app stops.

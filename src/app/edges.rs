@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::error::Error;
 use crate::{
-    config::{Config, EdgeKind, EdgesConfig, ProviderUrl},
-    domain::{EdgeCache, EdgePurger},
+    config::{Config, EdgeKind, EdgePurgeOn, EdgesConfig, ProviderUrl},
+    domain::{CommitWatcher, EdgeCache, EdgePurger},
     edges::{EdgeCaches, HttpEdge, PurgeService, cloudflare, fastly, varnish},
 };
 
@@ -16,6 +16,7 @@ const SETTLE_MARGIN: Duration = Duration::from_millis(50);
 /// The edge caches, or none.
 pub(super) struct Edges {
     pub(super) caches: Option<Arc<EdgeCaches>>,
+    purge_on: EdgePurgeOn,
 }
 
 impl Edges {
@@ -29,12 +30,23 @@ impl Edges {
         // No answer of a replica that has not seen a commit is fresh any more by then.
         let settled_after = config.cache.max_staleness.mul_f64(1.01) + SETTLE_MARGIN;
         let caches = (!edges.is_empty()).then(|| Arc::new(EdgeCaches::new(edges, settled_after)));
-        Ok(Self { caches })
+        Ok(Self {
+            caches,
+            purge_on: config.edges.purge_on,
+        })
     }
 
     /// For invalidations.
     pub(super) fn purger(&self) -> Option<Arc<dyn EdgePurger>> {
         self.caches.clone().map(|caches| caches as _)
+    }
+
+    /// For commits, where edges are purged on them.
+    pub(super) fn commit_watcher(&self) -> Option<Arc<dyn CommitWatcher>> {
+        match self.purge_on {
+            EdgePurgeOn::Invalidations => None,
+            EdgePurgeOn::Commits => self.caches.clone().map(|caches| caches as _),
+        }
     }
 }
 

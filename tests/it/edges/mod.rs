@@ -1,5 +1,6 @@
-//! Edge caches: what is sent to each kind, and what receipts say of them.
+//! Edge caches: what is sent to each kind, when, and what receipts say of them.
 mod fake_edge;
 mod fixture;
 mod receipts;
 mod requests;
+mod switching;
