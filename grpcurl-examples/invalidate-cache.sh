@@ -1,6 +1,7 @@
 #!/bin/sh
 # Declares the beginner lists out of date in the whole fleet, and waits for the receipt: which replicas have
-# applied it, and which are fenced (cannot call an old copy fresh any more).
+# applied it, and which are fenced (cannot call an old copy fresh any more); and, with --edge-purge, which edge caches
+# are proven to show it.
 set -eu
 addr=${CATALOG_ADDR:-127.0.0.1:50051}
 

@@ -10,7 +10,8 @@
 //! 4. [`tips`]: the generation of a tip for all its readers, on this replica and on others; limits and budget. [`llm`]: the
 //!    providers that write tips.
 //! 5. [`repository`]: SQL for both engines, migrations, and `verify`. [`redis`]: the connections that cache and tips share.
-//!    [`flags`]: feature flags and runtime settings, which operators change while the service runs.
+//!    [`flags`]: feature flags and runtime settings, which operators change while the service runs. [`edges`]: purges of the
+//!    caches in front of the HTTP interface, and their proof.
 //! 6. [`access`]: authentication by the access file. [`transport`]: gRPC in and out; `transport::methods` is the table of all
 //!    methods, `transport::authorization` checks roles. [`mod@http`]: HTTP and JSON beside it. [`server`]: connections and drain, without knowledge of any service. [`ops`]: metrics and health over HTTP.
 //! 7. [`app`]: the composition root, which names ports and adapters and puts them together. [`cli`]: the command line.
@@ -24,6 +25,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod edges;
 pub mod flags;
 pub mod http;
 pub mod llm;

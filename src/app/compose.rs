@@ -9,6 +9,7 @@ use super::{
     caches::{Caches, shared_redis},
     database,
     dependency_probe::DependencyProbe,
+    edges::Edges,
     error::{Error, at},
     http::http_service,
     provider_clients::ProviderClients,
@@ -42,6 +43,7 @@ pub(super) struct App {
     pub(super) invalidation: Arc<InvalidationState>,
     pub(super) flags: Arc<FlagSnapshot>,
     pub(super) shared: Option<Arc<SharedCache>>,
+    pub(super) edges: Edges,
     pub(super) heartbeat: Arc<ReplicaHeartbeat>,
     pub(super) tip_service: Arc<TipService>,
     pub(super) provider_clients: Arc<ProviderClients>,
@@ -68,6 +70,7 @@ impl App {
         let (stop, leaving) = (CancellationToken::new(), CancellationToken::new());
         let connections = Arc::new(Connections::at_most(config.server.max_connections));
         let access = AccessFiles::load(&config.access, &connections, &tasks, &stop)?;
+        let edges = Edges::build(config)?;
         let datastore = connected(config).await?;
         let page_tokens = PageTokens::new(&datastore.page_token_key().await?);
         let redis = shared_redis(config, &datastore).await?;
@@ -86,7 +89,7 @@ impl App {
         let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
         let health = HealthState::starting();
         let edits = edits(&datastore, encoder, page_tokens);
-        let cache_admin = cache_admin(&caches, &datastore, (own, name), &tasks);
+        let cache_admin = cache_admin(&caches, &datastore, &edges, (own, name), &tasks);
         let controls = controls(&flags, &datastore);
         let tips_admin = tips.admin_transport();
         let generated = GeneratedServices::new(&health, edits, cache_admin, tips_admin, controls)?;
@@ -108,6 +111,7 @@ impl App {
             invalidation: caches.invalidation,
             flags,
             shared: caches.shared,
+            edges,
             heartbeat,
             tip_service: tips.tip_service,
             provider_clients: Arc::new(tips.provider_clients),
@@ -137,6 +141,7 @@ impl App {
             config.cache.feed_poll_interval,
             Arc::clone(self.catalog.stats()),
         )
+        .watched_by(self.edges.commit_watcher())
         .start(&self.tasks, &self.stop);
         let refresher = Refresher::new(
             Arc::clone(&self.flags),
@@ -146,6 +151,7 @@ impl App {
         self.run_until_stop(refresher.run());
         // No call may be served before the flags are read.
         self.flags.refresh().await;
+        self.start_edges();
         let listener = Arc::clone(&self.datastore);
         self.run_until_stop(async move { listener.listen().await });
         let heartbeat = Arc::clone(&self.heartbeat);
@@ -161,6 +167,16 @@ impl App {
             let pruning = HistoryPruning::new(Arc::clone(&self.datastore) as _, fleet);
             self.run_until_stop(pruning.keep(retention, Arc::clone(&self.history)));
         }
+    }
+
+    /// Starts the purges of edge caches. What was asked for before waits for them.
+    fn start_edges(&self) {
+        let Some(caches) = &self.edges.caches else {
+            return;
+        };
+        caches.start(&self.tasks, &self.stop);
+        let (switches, changes) = (Arc::clone(self.flags.switches()), self.flags.changes());
+        self.run_until_stop(Arc::clone(caches).follow_switch(switches, changes));
     }
 
     /// Runs `work` in the background until the app stops.
@@ -208,6 +224,7 @@ fn controls(flags: &Arc<FlagSnapshot>, datastore: &Arc<dyn Datastore>) -> Contro
 fn cache_admin(
     caches: &Caches,
     datastore: &Arc<dyn Datastore>,
+    edges: &Edges,
     (own, name): (ReplicaId, String),
     tasks: &TaskTracker,
 ) -> CacheAdminTransport {
@@ -217,6 +234,7 @@ fn cache_admin(
     let warmer = WarmService::new(catalog as _, fleet);
     let reporter = Arc::clone(&caches.reporter);
     let service = CacheAdminService::new(reporter, Arc::clone(datastore) as _, registry, own);
+    let service = service.with_edges(edges.purger());
     CacheAdminTransport::new(service, warmer, name)
 }
 

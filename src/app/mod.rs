@@ -8,6 +8,7 @@ mod compose;
 mod control_applier;
 mod database;
 mod dependency_probe;
+mod edges;
 mod error;
 mod file_descriptors;
 mod health_monitor;

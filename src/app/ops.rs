@@ -38,6 +38,9 @@ fn metrics(app: &App, log: &LogQueue) -> String {
     app.connections.collect(&mut page);
     app.access.collect(&mut page);
     app.catalog.collect(&mut page);
+    if let Some(edges) = &app.edges.caches {
+        edges.collect(&mut page);
+    }
     pool(app.datastore.pool(), &mut page);
     redis_clients(app, &mut page);
     app.probe.collect(&mut page);

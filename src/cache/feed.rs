@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Announcement, ChangeFeed, Changes, Error, FeedPage, Notification, ReplicaReport, Tell,
-        Version,
+        Announcement, ChangeFeed, Changes, CommitWatcher, Error, FeedPage, LearntCommits,
+        Notification, ReplicaReport, Tell, Version,
     },
     telemetry::{Failing, FailureLog},
 };
@@ -35,6 +35,7 @@ pub struct FeedTask {
     interval: Duration,
     stats: Arc<CacheStats>,
     outage: FailureLog,
+    watcher: Option<Arc<dyn CommitWatcher>>,
 }
 
 /// Callers that wait for a poll share it when they come closer together than this.
@@ -87,7 +88,14 @@ impl FeedTask {
             interval,
             stats,
             outage: FailureLog::default(),
+            watcher: None,
         }
+    }
+
+    /// Tells `watcher` of all commits that it learns of.
+    #[must_use]
+    pub fn watched_by(self, watcher: Option<Arc<dyn CommitWatcher>>) -> Self {
+        Self { watcher, ..self }
     }
 
     /// Starts polling on `tasks`, until `stop`.
@@ -160,6 +168,10 @@ impl FeedTask {
             match self.invalidation.merge_announcement(&announcement) {
                 MergeOutcome::Changes => {
                     self.stats.announcements.add(1);
+                    self.learnt(LearntCommits::Announced {
+                        changes: &announcement.changes,
+                        is_deputy: schedule.is_among_first(),
+                    });
                     schedule.record_poll(now);
                     if announcement.is_awaited {
                         state.acknowledges = true;
@@ -248,13 +260,21 @@ impl FeedTask {
     fn apply(&self, page: &FeedPage, sent: Instant) -> Polled {
         let before = self.invalidation.version();
         match self.invalidation.apply(page, sent) {
-            ApplyOutcome::InOrder => {}
+            ApplyOutcome::InOrder => match &page.changes {
+                Changes::All(changes) if !changes.is_empty() => {
+                    self.learnt(LearntCommits::Found(changes));
+                }
+                Changes::All(_) | Changes::Lost => {}
+            },
             ApplyOutcome::Resynced => {
                 self.stats.resyncs.add(1);
+                self.learnt(LearntCommits::Unknown { is_first: false });
                 tracing::info!(head = %page.head, "feed resynchronised");
             }
             ApplyOutcome::NewEra => {
                 self.stats.eras.add(1);
+                let is_first = before == Version::default();
+                self.learnt(LearntCommits::Unknown { is_first });
                 tracing::info!(database = %page.database, head = %page.head, "feed begins");
             }
         }
@@ -272,6 +292,12 @@ impl FeedTask {
             Polled::MoreMayFollow
         } else {
             Polled::Done
+        }
+    }
+
+    fn learnt(&self, commits: LearntCommits<'_>) {
+        if let Some(watcher) = &self.watcher {
+            watcher.learnt(commits);
         }
     }
 }

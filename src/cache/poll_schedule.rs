@@ -52,6 +52,11 @@ impl PollSchedule {
         self.place.is_some_and(|place| place.others > 0)
     }
 
+    /// Whether this replica is one of the two that stand first, as far as it knows.
+    pub(super) fn is_among_first(&self) -> bool {
+        self.place.is_none_or(|place| place.before < 2)
+    }
+
     /// Records that at `at` a poll was sent, or an announcement came, which answers all earlier notifications.
     pub(super) fn record_poll(&mut self, at: Instant) {
         self.gap = if self.is_hurried {

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use super::{
-    DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, file, listeners,
+    DatabaseUrl, EnvVars, ProvidersConfig, RedisUrl, SETTINGS, controls, edges, file, listeners,
     problem::Problems,
     providers,
     reader::{EffectiveSetting, Flags, Origin, Reader, ValueSources},
@@ -10,9 +10,9 @@ use super::{
     setting::{OWN, Setting, suggest},
     settings::{
         AUTO_MIGRATE, AccessConfig, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN,
-        DatabaseConfig, FEED_POLL_INTERVAL, GRPC_ADDR, HttpConfig, LogConfig, MAX_STALENESS,
-        REDIS_TLS_CA, REDIS_TLS_CERT, REDIS_TLS_KEY, REDIS_URL, RedisConfig, RowsConfig,
-        SHUTDOWN_DELAY, ServerConfig, TipsConfig, all,
+        DatabaseConfig, EdgesConfig, FEED_POLL_INTERVAL, GRPC_ADDR, HttpConfig, LogConfig,
+        MAX_STALENESS, REDIS_TLS_CA, REDIS_TLS_CERT, REDIS_TLS_KEY, REDIS_URL, RedisConfig,
+        RowsConfig, SHUTDOWN_DELAY, ServerConfig, TipsConfig, all,
     },
     text::is_loopback,
     value::Value,
@@ -28,6 +28,8 @@ pub struct Config {
     pub redis: RedisConfig,
     /// What is remembered, and for how long.
     pub cache: CacheConfig,
+    /// The edge caches in front of the HTTP interface.
+    pub edges: EdgesConfig,
     /// Who writes tips.
     pub providers: ProvidersConfig,
     /// How tips are made, kept and limited.
@@ -116,6 +118,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let database = DatabaseConfig::read(reader);
     let redis = RedisConfig::read(reader);
     let cache = CacheConfig::read(reader);
+    let edges = EdgesConfig::read(reader);
     let providers = providers::providers(reader);
     let tips = TipsConfig::read(reader);
     let server = ServerConfig::read(reader);
@@ -142,6 +145,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         database,
         redis: redis?,
         cache,
+        edges: edges?,
         providers,
         tips,
         controls,
@@ -179,6 +183,7 @@ fn check_together(reader: &mut Reader<'_>) {
         reader.refuse(&FEED_POLL_INTERVAL, problem);
     }
     check_redis_tls(reader);
+    edges::check(reader);
     listeners::check(reader);
 }
 
@@ -242,6 +247,7 @@ fn warnings(config: &Config, environment: &EnvVars) -> Vec<String> {
     }
     warnings.extend(config.database.url.warning());
     warnings.extend(providers::warnings(&config.providers));
+    warnings.extend(edges::warning(&config.edges));
     warnings.extend(unknown_variables(environment));
     warnings
 }

@@ -8,6 +8,7 @@ mod database_parameters;
 mod database_servers;
 mod database_url;
 mod describe;
+mod edges;
 mod env_vars;
 mod file;
 mod http_origin;
@@ -43,11 +44,12 @@ pub use redis_url::RedisUrl;
 pub use secret_file::open_to_others;
 pub use setting::{Section, Setting};
 pub use settings::{
-    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, HttpConfig,
-    LOG_FILTER, LogConfig, ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
+    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, EdgesConfig,
+    HttpConfig, LOG_FILTER, LogConfig, ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig,
+    TipsConfig,
 };
 pub use value::{
-    AbandonedTips, ClientAuth, HttpCaching, HttpCompat, LogFormat, ReflectionAccess, TipRefresh,
-    TokenLimitField,
+    AbandonedTips, ClientAuth, EdgeKind, EdgePurgeOn, HttpCaching, HttpCompat, LogFormat,
+    ReflectionAccess, TipRefresh, TokenLimitField,
 };
 pub use value_kind::ValueKind;

@@ -8,7 +8,7 @@ const KNOWN: &str = "use http:// or https://HOST[:PORT][/PATH]";
 /// The longest key and the longest name of a model, in bytes.
 const MAX_BYTES: usize = 4_096;
 
-/// Where a provider is: `http` or `https` with a host, without credentials, query and fragment.
+/// Where a provider of tips or an edge cache is: `http` or `https` with a host, without credentials, query and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderUrl(Url);
 

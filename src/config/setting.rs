@@ -22,6 +22,8 @@ pub enum Section {
     Redis,
     /// What is remembered, and for how long.
     Cache,
+    /// The edge caches in front of the HTTP interface.
+    Edges,
     /// Who writes tips.
     Providers,
     /// How tips are made, kept and limited.
@@ -49,6 +51,7 @@ impl Section {
             Self::Database => "Database",
             Self::Redis => "Shared cache (Redis)",
             Self::Cache => "Caching",
+            Self::Edges => "Edge caches",
             Self::Providers => "Providers of tips",
             Self::Tips => "Tips",
             Self::Flags => "Feature flags",

@@ -9,14 +9,14 @@ use std::{net::SocketAddr, path::PathBuf, sync::LazyLock, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    AbandonedTips, ClientAuth, DatabaseUrl, HttpCaching, HttpCompat, HttpOrigin, LogFormat,
-    ProviderUrl, RedisUrl, ReflectionAccess, TipRefresh, TokenLimitField,
+    AbandonedTips, ClientAuth, DatabaseUrl, EdgeKind, EdgePurgeOn, HttpCaching, HttpCompat,
+    HttpOrigin, LogFormat, ProviderUrl, RedisUrl, ReflectionAccess, TipRefresh, TokenLimitField,
     provider::{ends_before_completions, ends_before_messages, is_model},
     reader::Reader,
     setting::{
         DAY, GIB, MIB, SECOND, Section, Setting, bytes, count, duration, money, switch, text,
     },
-    text::{is_certificates, is_log_filter},
+    text::{is_certificates, is_log_filter, is_service_id},
     value::Thousandths,
 };
 use crate::domain::{Environment, Flag, Locale};
@@ -74,6 +74,7 @@ pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         DatabaseConfig::SETTINGS,
         RedisConfig::SETTINGS,
         CacheConfig::SETTINGS,
+        EdgesConfig::SETTINGS,
         AnthropicConfig::SETTINGS,
         OpenaiConfig::SETTINGS,
         ModelConfig::SETTINGS,
@@ -189,6 +190,32 @@ settings! {
         /// How often one random cached answer is compared with the database, by the fleet; 0 for
         /// never
         AUDIT_INTERVAL audit_interval: Duration = duration(0, DAY).or("1s");
+    }
+}
+
+settings! {
+    /// The edge caches in front of the HTTP interface, and how they are purged.
+    pub EdgesConfig: Edges {
+        /// Which edge cache is purged of what has changed: varnish, fastly or cloudflare
+        EDGE_PURGE kind: EdgeKind = text("KIND", "varnish, fastly, cloudflare or none").or("none");
+        /// Where purges go: the instances of Varnish, several parted by commas; of Fastly and
+        /// Cloudflare the base of their API, unless it is their own
+        EDGE_PURGE_URL purge_urls: Vec<ProviderUrl> =
+            text("URLS", "http:// or https://HOST[:PORT][/PATH], several with commas");
+        /// The API token with which Fastly or Cloudflare is purged
+        EDGE_PURGE_TOKEN token: Option<SecretString> = text("TOKEN", "a token, on one line")
+            .secret();
+        /// The id of the service at Fastly, or of the zone at Cloudflare
+        EDGE_PURGE_SERVICE service: Option<String> = text("ID", "letters, digits, - and _")
+            .checked(is_service_id);
+        /// What callers of the edge ask, which proves that a purge took effect; several for
+        /// instances of Varnish that have one each. Without it, those are asked where they are purged
+        EDGE_URL urls: Vec<ProviderUrl> =
+            text("URLS", "http:// or https://HOST[:PORT][/PATH], several with commas");
+        /// When the edge is purged: on invalidations only, or on every commit too; in both cases
+        /// when the catalog is switched off
+        EDGE_PURGE_ON purge_on: EdgePurgeOn = text("WHEN", "invalidations or commits")
+            .or("invalidations");
     }
 }
 

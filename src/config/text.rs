@@ -8,6 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::bounded::read_text;
 
+/// The longest id of a service or zone, in bytes.
+const ID_MAX_BYTES: usize = 64;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// An address to listen on.
@@ -51,6 +53,17 @@ pub(super) fn certificates(path: &str) -> Result<String, String> {
 /// Whether it is the path of such a file.
 pub(super) fn is_certificates(path: &str) -> Result<(), String> {
     certificates(path).map(|_| ())
+}
+
+/// Whether it can be the id of a service or zone, which becomes a part of a path.
+pub(super) fn is_service_id(text: &str) -> Result<(), String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if text.len() <= ID_MAX_BYTES && text.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "must be {ID_MAX_BYTES} letters, digits, - and _ at most"
+    ))
 }
 
 /// Whether it is a filter that the log understands. It takes a bare word for the name of a

@@ -174,6 +174,24 @@ words! {
         /// Nobody: there is none.
         Off = "off",
     }
+    /// Which edge cache stands in front of the HTTP interface.
+    EdgeKind {
+        /// None that is purged.
+        None = "none",
+        /// Instances of Varnish, with the module xkey.
+        Varnish = "varnish",
+        /// Fastly, by surrogate keys.
+        Fastly = "fastly",
+        /// Cloudflare, by cache tags.
+        Cloudflare = "cloudflare",
+    }
+    /// When an edge cache is purged.
+    EdgePurgeOn {
+        /// On invalidations, and when the catalog is switched off.
+        Invalidations = "invalidations",
+        /// On every commit as well.
+        Commits = "commits",
+    }
     /// What the limit of tokens is called in requests.
     TokenLimitField {
         /// `max_tokens`.
@@ -237,6 +255,20 @@ impl Value for SecretString {
 
     fn show(&self, _: &Setting) -> String {
         "***".to_owned()
+    }
+}
+
+/// Several URLs with commas, or none.
+impl Value for Vec<ProviderUrl> {
+    fn parse(_: &Setting, text: &str) -> Result<Self, String> {
+        let each = text.split(',').map(str::trim);
+        let each = each.filter(|url| !url.is_empty());
+        each.map(ProviderUrl::parse).collect()
+    }
+
+    fn show(&self, _: &Setting) -> String {
+        let urls = self.iter().map(ToString::to_string);
+        urls.collect::<Vec<_>>().join(",")
     }
 }
 

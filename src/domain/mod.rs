@@ -10,6 +10,7 @@ mod content;
 mod control_store;
 mod deflated;
 mod draft_json;
+mod edge_cache;
 mod edit;
 mod edit_store;
 mod error;
@@ -57,6 +58,7 @@ pub use control_store::{
 };
 pub use deflated::{DeflatedBody, DeflatedSlot};
 pub use draft_json::JsonFields;
+pub use edge_cache::{CommitWatcher, EdgeCache, EdgeFailure, EdgeProof, EdgePurger, LearntCommits};
 pub use edit::{
     EditRefusal, EditStep, EditTerms, Edited, IdempotencyKey, ImportEnd, ImportMode, ImportRow,
     ImportTally, Imported, Operation, RequestId, Revision, RevisionQuery, RowConflict, RowOutcome,

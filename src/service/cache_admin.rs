@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::domain::{
-    CacheStatus, CacheStatusSource, ChallengeId, DatabaseId, Error, Invalidation, Invalidator,
-    KnownReplica, ReplicaId, ReplicaRegistry, Tag, Unavailability, Version,
+    CacheStatus, CacheStatusSource, ChallengeId, DatabaseId, EdgeProof, EdgePurger, Error,
+    Invalidation, Invalidator, KnownReplica, ReplicaId, ReplicaRegistry, Tag, Unavailability,
+    Version,
 };
 
 /// What is asked to be invalidated.
@@ -44,6 +45,8 @@ pub struct Receipt {
     pub took: Duration,
     /// What was declared changed.
     pub tags: Vec<Tag>,
+    /// What is known of each edge cache; nothing where there is none, or nobody waited.
+    pub edges: Vec<EdgeProof>,
 }
 
 /// How to invalidate.
@@ -64,6 +67,7 @@ pub struct CacheAdminService {
     invalidator: Arc<dyn Invalidator>,
     registry: Arc<dyn ReplicaRegistry>,
     own: ReplicaId,
+    edges: Option<Arc<dyn EdgePurger>>,
 }
 
 /// How long a commit may take: the caller must get the error before its own deadline.
@@ -76,6 +80,12 @@ const FENCE_MARGIN: Duration = Duration::from_millis(50);
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long after its last heartbeat a replica counts as silent.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// How long edges may take to fetch what is purged afterwards.
+const EDGE_VISIT: Duration = Duration::from_millis(250);
+/// How long edges may take to be purged and to show it.
+const EDGE_PROOF: Duration = Duration::from_millis(1500);
+/// So much of the caller's time is left for the answer to get back.
+const ANSWER_MARGIN: Duration = Duration::from_millis(150);
 
 impl CacheAdminService {
     /// Acts for the replica `own`.
@@ -91,10 +101,19 @@ impl CacheAdminService {
             invalidator,
             registry,
             own,
+            edges: None,
         }
     }
 
-    /// Declares copies out of date, in the whole fleet.
+    /// Has `edges` purged of what is invalidated.
+    #[must_use]
+    pub fn with_edges(self, edges: Option<Arc<dyn EdgePurger>>) -> Self {
+        Self { edges, ..self }
+    }
+
+    /// Declares copies out of date, in the whole fleet and at the edges, for a caller that waits until `deadline`.
+    ///
+    /// An edge that cannot be purged fails nothing: the receipt names it, and it is purged as soon as it can be.
     ///
     /// # Errors
     ///
@@ -107,6 +126,7 @@ impl CacheAdminService {
         target: &InvalidationTarget,
         hard: bool,
         mode: Mode,
+        deadline: Instant,
     ) -> Result<Receipt, Error> {
         let (asked, tags) = (Instant::now(), target.tags());
         let entries = self.reporter.count(&tags);
@@ -115,31 +135,60 @@ impl CacheAdminService {
             tags,
             ..Receipt::default()
         };
-        if mode != Mode::Count {
-            let how = Invalidation {
-                hard,
-                awaited: mode == Mode::Prove,
-            };
-            let committing = self.invalidator.invalidate(&receipt.tags, how);
-            let committed = timeout(COMMIT_TIMEOUT, committing).await;
-            let committed =
-                committed.unwrap_or_else(|_| Err(Error::datastore("no answer in time")));
-            let why = |dropped: Option<u64>| {
-                let nothing = Unavailability::NothingInvalidated;
-                dropped.map_or(nothing, Unavailability::InvalidatedHereOnly)
-            };
-            let committed =
-                committed.map_err(|error| self.failed(error, &receipt.tags, hard, why))?;
-            receipt.committed = Some(committed);
-            self.reporter.hurry();
-            if mode == Mode::Prove {
+        match mode {
+            Mode::Count => {}
+            Mode::Commit => {
+                self.commit(&mut receipt, hard, mode).await?;
+                if let Some(edges) = &self.edges {
+                    edges.purge(&receipt.tags, hard);
+                }
+            }
+            Mode::Prove => {
+                if let Some(edges) = &self.edges {
+                    edges.visit(&receipt.tags, EDGE_VISIT).await;
+                }
+                let committed = self.commit(&mut receipt, hard, mode).await?;
+                if let Some(edges) = &self.edges {
+                    // Now, as the caller may go away before the proof.
+                    edges.purge_settled(&receipt.tags, hard);
+                }
                 let proven = self.prove(committed, &mut receipt).await;
                 let why = Unavailability::InvalidationUnproven;
                 proven.map_err(|error| self.failed(error, &receipt.tags, hard, why))?;
+                if let Some(edges) = &self.edges {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let within = left.saturating_sub(ANSWER_MARGIN).min(EDGE_PROOF);
+                    let proofs = edges.prove(&receipt.tags, hard, committed, within);
+                    receipt.edges = proofs.await;
+                }
             }
         }
         receipt.took = asked.elapsed();
         Ok(receipt)
+    }
+
+    /// Commits the invalidation, and has this replica learn of it.
+    async fn commit(
+        &self,
+        receipt: &mut Receipt,
+        hard: bool,
+        mode: Mode,
+    ) -> Result<Version, Error> {
+        let how = Invalidation {
+            hard,
+            awaited: mode == Mode::Prove,
+        };
+        let committing = self.invalidator.invalidate(&receipt.tags, how);
+        let committed = timeout(COMMIT_TIMEOUT, committing).await;
+        let committed = committed.unwrap_or_else(|_| Err(Error::datastore("no answer in time")));
+        let why = |dropped: Option<u64>| {
+            let nothing = Unavailability::NothingInvalidated;
+            dropped.map_or(nothing, Unavailability::InvalidatedHereOnly)
+        };
+        let committed = committed.map_err(|error| self.failed(error, &receipt.tags, hard, why))?;
+        receipt.committed = Some(committed);
+        self.reporter.hurry();
+        Ok(committed)
     }
 
     /// Waits until every registered replica has applied `committed`, or its last
@@ -179,7 +228,7 @@ impl CacheAdminService {
     }
 
     /// What a caller is told whose invalidation failed, or whose proof is missing. A hard one drops the entries of
-    /// this replica; `why` says what an unavailable database then means, by how many were dropped.
+    /// this replica and of the edges; `why` says what an unavailable database then means, by how many were dropped.
     fn failed(
         &self,
         error: Error,
@@ -188,6 +237,9 @@ impl CacheAdminService {
         why: impl FnOnce(Option<u64>) -> Unavailability,
     ) -> Error {
         let dropped = hard.then(|| self.reporter.drop_copies(tags));
+        if let Some(edges) = self.edges.as_ref().filter(|_| hard) {
+            edges.purge(tags, hard);
+        }
         let Error::Unavailable {
             why: Unavailability::Datastore,
             retry_after,
@@ -329,7 +381,7 @@ mod tests {
         let asked = Instant::now();
         let target = InvalidationTarget::Tag(Tag::Everything);
         let refused = admin
-            .invalidate(&target, true, Mode::Prove)
+            .invalidate(&target, true, Mode::Prove, asked + Duration::from_secs(5))
             .await
             .unwrap_err();
         assert!(

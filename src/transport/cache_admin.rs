@@ -9,7 +9,7 @@ use super::{
     convert::{difficulty_filter, duration},
 };
 use crate::{
-    domain::{ChallengeId, Error, FieldViolations, ListQuery, PageSize, Tag, Version},
+    domain::{ChallengeId, EdgeProof, Error, FieldViolations, ListQuery, PageSize, Tag, Version},
     pb::admin::v1::{self as pb, cache_admin_server::CacheAdmin},
     service::{
         CacheAdminService, InvalidationTarget, Mode, Receipt, WarmPlan, WarmProgress, WarmService,
@@ -79,6 +79,13 @@ impl CacheAdminTransport {
 
     fn receipt(receipt: Receipt) -> pb::InvalidateCacheResponse {
         let committed = receipt.committed.as_ref();
+        let (mut edges_proven, mut edges_unproven) = (Vec::new(), Vec::new());
+        for EdgeProof { edge, missing } in receipt.edges {
+            match missing {
+                None => edges_proven.push(edge),
+                Some(reason) => edges_unproven.push(format!("{edge}: {reason}")),
+            }
+        }
         pb::InvalidateCacheResponse {
             version: committed.map(Version::to_string).unwrap_or_default(),
             acknowledged: receipt.acknowledged,
@@ -87,6 +94,8 @@ impl CacheAdminTransport {
             entries_dropped: i64::try_from(receipt.entries).unwrap_or(i64::MAX),
             took: Some(duration(receipt.took)),
             tags: receipt.tags.iter().map(Tag::to_string).collect(),
+            edges_proven,
+            edges_unproven,
         }
     }
 }
@@ -99,7 +108,11 @@ impl CacheAdmin for CacheAdminTransport {
     ) -> Result<Response<pb::InvalidateCacheResponse>, Status> {
         let (request, _, call) = parts(request)?;
         let (target, mode) = call.result(both(target(&request), mode(&request)))?;
-        let receipt = self.service.invalidate(&target, request.hard, mode).await;
+        let deadline = call.deadline.into();
+        let receipt = self
+            .service
+            .invalidate(&target, request.hard, mode, deadline);
+        let receipt = receipt.await;
         Ok(Response::new(Self::receipt(call.result(receipt)?)))
     }
 

@@ -15,6 +15,7 @@ mod catalog;
 mod cli_admin;
 mod clients;
 mod connections;
+mod edges;
 mod editing;
 mod examples;
 mod flags;

@@ -74,6 +74,11 @@ const RULES: &[Rule] = &[
         may_not_name: &[SQL, GRPC[0], GRPC[1]],
     },
     Rule {
+        module: "edges",
+        may_import: &["domain", "telemetry"],
+        may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
+    },
+    Rule {
         module: "llm",
         may_import: &["domain", "telemetry"],
         may_not_name: &[SQL, REDIS[0], REDIS[1], GRPC[0], GRPC[1]],
@@ -110,6 +115,7 @@ const RULES: &[Rule] = &[
             "redis",
             "cache",
             "tips",
+            "edges",
             "llm",
             "flags",
             "access",

@@ -132,6 +132,12 @@ impl Everything {
         let mut settings = ordering_at(&url);
         let http = ("CATALOG_HTTP_ADDR", "127.0.0.1:0");
         settings.extend([OPS, http, ("CATALOG_TIP_DAILY_BUDGET", "10000000")]);
+        // Nothing is purged, so it need not be there.
+        let edge = [
+            ("CATALOG_EDGE_PURGE", "varnish"),
+            ("CATALOG_EDGE_PURGE_URL", "http://127.0.0.1:1"),
+        ];
+        settings.extend(edge);
         let fleet = Fleet::start_with(1, &settings).await;
         hear(&fleet.replicas[0], question()).await;
         let asked = "others were asked for what only they know";

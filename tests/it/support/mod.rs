@@ -17,5 +17,6 @@ pub mod refusal;
 pub mod replica;
 pub mod scripted;
 pub mod tls;
+pub mod varnish;
 pub mod wait;
 pub mod wire;

@@ -91,9 +91,21 @@ fn show(
             rows.push((name, output.paint(Color::Yellow, &names(replicas))));
         }
     }
+    if !receipt.edges_proven.is_empty() {
+        rows.push(("edges_proven", names(&receipt.edges_proven)));
+    }
+    for edge in &receipt.edges_unproven {
+        rows.push(("edges_unproven", output.paint(Color::Yellow, &clean(edge))));
+    }
     output.pairs(["FIELD", "VALUE"], rows)?;
     if output.is_table() {
         output.text(&format!("\n{}", verdict(request, receipt)))?;
+        if !receipt.edges_unproven.is_empty() {
+            output.text(
+                "not proven at the edge: an edge cache that is unproven may still serve copies from before, until it is purged or \
+                 they expire",
+            )?;
+        }
     }
     Ok(())
 }
