@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test fuzz checker checker-controls check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
+.PHONY: help tools fmt fmt-check lint test fuzz checker checker-controls check-edge check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
 
 # grpcurl, buf and other programs, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -29,6 +29,12 @@ checker: tools ## Breaks a fleet of four for SECONDS=60, by SEED=…, and proves
 
 checker-controls: tools ## Proves that the checker notices: runs it against deliberate faults, or those in FAULTS=…
 	$(CHECKER) --features negative-controls -- controls $(FAULTS)
+
+# How long the edge may keep answers: `proof` or `edge`, as --http-cache has it.
+EDGE := edge
+
+check-edge: tools ## Reads through Varnish for SECONDS=60, with EDGE=proof or edge, while others write, and proves that no answer is older than it says
+	$(CHECKER) -- edge $(SECONDS) $(SEED) $(EDGE)
 
 check-money: tools ## Breaks Redis and a fleet of three for SECONDS=60, by SEED=…, while tips spend a budget, and compares all books
 	$(CHECKER) -- money $(SECONDS) $(SEED)

@@ -107,6 +107,7 @@ pub async fn all_caught(names: &[&str]) -> bool {
             harms: control.harms,
             fault: control.sql.is_none().then_some(control.name),
             sql_fault: control.sql,
+            edge: None,
             until_caught: true,
         };
         let findings = run::run(&plan).await;

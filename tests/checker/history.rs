@@ -1,6 +1,6 @@
 //! What was written and read, by the checker's one clock.
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, MutexGuard},
     time::Instant,
 };
@@ -170,6 +170,7 @@ pub struct History {
     failed_writes: Mutex<Vec<String>>,
     contents: Mutex<HashMap<Digest, String>>,
     newest: Mutex<Newest>,
+    edge_ages: Mutex<BTreeMap<u64, usize>>,
 }
 
 /// The newest version that was seen of the history that counts.
@@ -200,6 +201,7 @@ impl History {
             failed_writes: Mutex::default(),
             contents: Mutex::default(),
             newest: Mutex::default(),
+            edge_ages: Mutex::default(),
         }
     }
 
@@ -231,6 +233,15 @@ impl History {
 
     pub fn receipt(&self, receipt: Receipt) {
         lock(&self.receipts).push(receipt);
+    }
+
+    /// An answer through the edge had this `Age`, in seconds.
+    pub fn saw_edge_age(&self, seconds: u64) {
+        *lock(&self.edge_ages).entry(seconds).or_default() += 1;
+    }
+
+    pub fn edge_ages(&self) -> BTreeMap<u64, usize> {
+        lock(&self.edge_ages).clone()
     }
 
     /// Remembers what a digest stands for, for people.

@@ -16,6 +16,7 @@ mod catalog;
 mod change;
 mod cluster;
 mod controls;
+mod edge;
 mod failover;
 mod history;
 mod judge;
@@ -45,12 +46,13 @@ use std::{
     time::Duration,
 };
 
+use edge::EdgeProfile;
 use nemesis::Harm;
 use run::Plan;
 
 /// As Rust's own for a process whose main thread panicked.
 const PANICKED: i32 = 101;
-const USAGE: &str = "usage: checker run SECONDS SEED | checker controls [NAME] | checker money SECONDS SEED | checker money-controls SEED";
+const USAGE: &str = "usage: checker run SECONDS SEED | checker edge SECONDS SEED PROFILE | checker controls [NAME] | checker money SECONDS SEED | checker money-controls SEED";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -59,7 +61,10 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let is_well = runtime.block_on(async {
         match arguments.as_slice() {
-            ["run", seconds, seed] => check(seconds, seed).await,
+            ["run", seconds, seed] => check(seconds, seed, None).await,
+            ["edge", seconds, seed, profile] => {
+                check(seconds, seed, Some(EdgeProfile::of(profile))).await
+            }
             ["money", seconds, seed] => money::check(length(seconds), number(seed)).await,
             ["money-controls", seed] => money::all_caught(number(seed)).await,
             ["controls", names @ ..] => controls::all_caught(names).await,
@@ -93,13 +98,19 @@ fn length(seconds: &str) -> Duration {
     Duration::from_secs(seconds.parse().expect("SECONDS is a number"))
 }
 
-async fn check(seconds: &str, seed: &str) -> bool {
+async fn check(seconds: &str, seed: &str, edge: Option<EdgeProfile>) -> bool {
     let plan = Plan {
         seed: number(seed),
         length: length(seconds),
-        harms: [&Harm::REDIS, &Harm::DATABASE],
+        // Through the edge, what is looked for is age: writers and readers alone.
+        harms: if edge.is_some() {
+            [&[], &[]]
+        } else {
+            [&Harm::REDIS, &Harm::DATABASE]
+        },
         fault: None,
         sql_fault: None,
+        edge,
         until_caught: false,
     };
     let findings = run::run(&plan).await;

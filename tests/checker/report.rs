@@ -25,6 +25,13 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
         "{} calls, {checked} answers checked: {:?}; {} contents",
         findings.reads, verdict.checked, verdict.contents
     );
+    if let Some(profile) = plan.edge {
+        println!(
+            "answers through the edge ({}) by their age in seconds: {:?}",
+            profile.name(),
+            findings.edge_ages
+        );
+    }
     println!(
         "in flight across a stop or kill: {}, judged like all others (0 excluded)",
         verdict.across_pauses

@@ -1,6 +1,6 @@
 //! One run: servers, workload, nemesis, judgement.
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     change::Change,
     cluster::Branch,
+    edge::{EdgeProfile, edge_reader},
     history::{History, Receipt},
     judge::Judge,
     nemesis::{Harm, nemesis},
@@ -18,11 +19,13 @@ use crate::{
     publisher::Publisher,
     readers::reader,
     servers::Servers,
-    verdict::{Verdict, Violation},
+    verdict::{Property, Verdict, Violation},
     writers::{Habits, write, writer},
 };
 
 const READERS: u64 = 48;
+/// Callers through the edge, where there is one.
+const EDGE_READERS: u64 = 24;
 const READ_PACE: Duration = Duration::from_millis(12);
 const SMALL_WRITERS: u64 = 5;
 const SMALL_WRITE_PACE: Duration = Duration::from_millis(200);
@@ -41,6 +44,8 @@ pub struct Plan {
     pub fault: Option<&'static str>,
     /// A deliberate fault of the database: statements that make it.
     pub sql_fault: Option<&'static str>,
+    /// A cache at the edge, before one replica, and how long it may keep answers.
+    pub edge: Option<EdgeProfile>,
     /// Judge every few seconds and end with the first violation.
     pub until_caught: bool,
 }
@@ -67,6 +72,8 @@ pub struct Findings {
     /// How often another server was in use than before.
     pub changes: usize,
     pub reads: usize,
+    /// How many answers through the edge had which age, in seconds.
+    pub edge_ages: BTreeMap<u64, usize>,
     pub took: Duration,
 }
 
@@ -102,6 +109,15 @@ pub async fn run(plan: &Plan) -> Findings {
     let took = began.elapsed();
     let mut findings = judge(&world, herd).await;
     findings.took = took;
+    if let Some(profile) = plan.edge {
+        let ages = findings.edge_ages.iter();
+        let too_old = ages.filter(|(age, _)| **age > profile.max_age());
+        let violations = too_old.map(|(age, count)| Violation {
+            property: Property::BoundedStaleness,
+            detail: format!("{count} answers through the edge were {age} s old"),
+        });
+        findings.verdict.violations.extend(violations);
+    }
     findings.receipts = findings.receipts.filter(|_| gives_receipts);
     for peace in peace {
         match peace {
@@ -113,7 +129,7 @@ pub async fn run(plan: &Plan) -> Findings {
 }
 
 async fn start(plan: &Plan) -> Arc<World> {
-    let servers = Servers::start(plan.fault, plan.seed.is_multiple_of(2)).await;
+    let servers = Servers::start(plan.fault, plan.seed.is_multiple_of(2), plan.edge).await;
     let history = History::new();
     if let Some(fault) = plan.sql_fault {
         servers.cluster.database().execute(fault).await;
@@ -137,6 +153,12 @@ fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
         let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + number);
         tasks.spawn(async move {
             reader(&world.servers, &world.history, seed, READ_PACE, &world.stop).await;
+        });
+    }
+    for number in 0..EDGE_READERS {
+        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + 300 + number);
+        tasks.spawn(async move {
+            edge_reader(&world.servers, &world.history, seed, READ_PACE, &world.stop).await;
         });
     }
     for number in 0..=SMALL_WRITERS {
@@ -222,6 +244,7 @@ async fn judge(world: &World, herd: Herd) -> Findings {
         lost: tokens.len() - current.commits.len(),
         changes: log.terms.len() - 1,
         reads: world.history.read_count(),
+        edge_ages: world.history.edge_ages(),
         took: Duration::ZERO,
     }
 }

@@ -15,11 +15,13 @@ use tonic::transport::Channel;
 use crate::{
     catalog::{Row, difficulty_of, number_of},
     cluster::Cluster,
+    edge::EdgeProfile,
     support::{
         fleet, program,
         proxy::Proxy,
         redis::{self, Redis},
         replica::Replica,
+        varnish::Varnish,
     },
 };
 
@@ -28,6 +30,8 @@ pub const REPLICAS: usize = 4;
 /// A process that ends before it serves is started so often, after this pause.
 const STARTS: u32 = 60;
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// The replica that the edge asks.
+pub const EDGE_ORIGIN: usize = 0;
 /// Where nobody listens.
 pub const NOWHERE: u16 = 1;
 
@@ -39,6 +43,49 @@ pub struct Servers {
     pub committing: tokio::sync::RwLock<()>,
     role: String,
     fault: Option<&'static str>,
+    edge: Option<Edge>,
+}
+
+/// A cache in front of one replica.
+struct Edge {
+    profile: EdgeProfile,
+    origin_port: u16,
+    cache: Varnish,
+}
+
+impl Edge {
+    fn start(profile: EdgeProfile) -> Self {
+        let origin_port = free_port();
+        let cache = Varnish::before(&format!("http://127.0.0.1:{origin_port}"));
+        Self {
+            profile,
+            origin_port,
+            cache,
+        }
+    }
+
+    /// What the replica behind it is set to.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![
+            ("CATALOG_HTTP_ADDR", format!("127.0.0.1:{}", self.origin_port)),
+            ("CATALOG_HTTP_CACHE", self.profile.name().to_owned()),
+        ];
+        match self.profile {
+            EdgeProfile::Proof => {}
+            EdgeProfile::Edge => settings.extend([
+                ("CATALOG_EDGE_PURGE", "varnish".to_owned()),
+                ("CATALOG_EDGE_PURGE_URL", self.cache.url()),
+                ("CATALOG_EDGE_PURGE_ON", "commits".to_owned()),
+            ]),
+        }
+        settings
+    }
+}
+
+/// One that nobody listens on for now.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// The place of one replica; the process in it can be another from time to time.
@@ -53,7 +100,11 @@ pub struct Slot {
 
 impl Servers {
     /// Starts everything; `fault` is a deliberate one, for builds that have them.
-    pub async fn start(fault: Option<&'static str>, prepares: bool) -> Self {
+    pub async fn start(
+        fault: Option<&'static str>,
+        prepares: bool,
+        edge: Option<EdgeProfile>,
+    ) -> Self {
         let cluster = Cluster::start(prepares).await;
         let database = cluster.database();
         let role = database.create_role("serve").await;
@@ -79,7 +130,13 @@ impl Servers {
             committing: tokio::sync::RwLock::default(),
             role,
             fault,
+            edge: edge.map(Edge::start),
         }
+    }
+
+    /// Where callers over HTTP ask, if there is an edge.
+    pub fn edge_url(&self) -> Option<String> {
+        self.edge.as_ref().map(|edge| edge.cache.url())
     }
 
     /// Has one of the two hosts lead to a server, for every replica.
@@ -119,6 +176,9 @@ impl Servers {
             // A client that learns too late that its connection is to end cancels its own call.
             ("CATALOG_CONNECTION_AGE", "1d".to_owned()),
         ];
+        if slot.index == EDGE_ORIGIN {
+            environment.extend(self.edge.iter().flat_map(Edge::settings));
+        }
         environment.extend(self.fault.map(|fault| ("CATALOG_FAULT", fault.to_owned())));
         let replica = until_it_serves(&environment).await;
         let url = format!("http://{}", replica.addr());
@@ -160,6 +220,11 @@ pub fn sql(text: impl Into<String>) -> AssertSqlSafe<String> {
 }
 
 impl Slot {
+    /// Counts the processes that there were.
+    pub fn run(&self) -> u32 {
+        self.client.read().unwrap().0
+    }
+
     /// Which process this is, and a way to call it, unless it is down.
     pub fn channel(&self) -> Option<(u32, Channel)> {
         let client = self.client.read().unwrap();
