@@ -8,6 +8,7 @@ mod field_path;
 mod fixtures;
 mod frames;
 mod json;
+mod openapi;
 mod percent;
 mod query;
 mod request_problems;
