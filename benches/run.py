@@ -113,6 +113,32 @@ def secured(bench):
     product.end(), theirs.end()
 
 
+def over_http(bench):
+    """S10: a near hit as JSON, against hyper with ready bytes, and what has not changed against what is sent."""
+    stage = bench.stage
+    database = f"sqlite:{stage.folder}/http.sqlite"
+    stage.seed(database, 50)
+    http_port = free_port()
+    product = stage.product(database, {"CATALOG_HTTP_ADDR": f"127.0.0.1:{http_port}"})
+    path = "/v1/challenges"
+    answer = wire.get(http_port, path)
+    theirs = stage.limit("json", stage.file("http.json", answer.body))
+
+    def side(server, port, extra):
+        check = lambda: wire.equal(answer.body, wire.get(port, path).body)
+        return Side(server, bench.h2load(port, path, None, extra), check)
+
+    kept_alive, streams = ["--h1", "-c", 100, "-m", 1], ["-c", 4, "-m", 25]
+    for what, extra in (("HTTP/1.1, kept alive", kept_alive), ("HTTP/2", streams)):
+        ours, hyper = side(product, http_port, extra), side(theirs, theirs.port, extra)
+        bench.compare("S10", f"list of 50 as JSON, near hit, {what}, vs hyper, ready bytes", "≥ 0.90", ours, hyper)
+    unchanged = [*kept_alive, "-H", f"if-none-match: {answer.headers['etag']}"]
+    check = lambda: wire.equal(304, wire.get(http_port, path, {"if-none-match": answer.headers["etag"]}).status)
+    not_modified = Side(product, bench.h2load(http_port, path, None, unchanged), check)
+    bench.compare("S10", "304 vs 200, HTTP/1.1", "> 1", not_modified, side(product, http_port, kept_alive))
+    product.end(), theirs.end()
+
+
 def replaced(bench, ours, answer):
     """S2: what callers had before; see benches/replaced."""
     stage, folder = bench.stage, ROOT / "benches/replaced"
@@ -282,7 +308,7 @@ def read_all(bench, url, requests, near_mib):
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--quick", action="store_true", help="3 pairs of 1 s instead of 5 of 4 s: about 2 minutes")
-    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7,S8,S9,R,N,T1,T2,T3,T4", help="rows, such as S1,S5")
+    options.add_argument("--only", default="S1,S2,S3,S4,S5,S6,S7,S8,S9,S10,R,N,T1,T2,T3,T4", help="rows, such as S1,S5")
     options.add_argument("--before", type=pathlib.Path, help="a build of the release before: S1, S3, S5 and T1 against it too")
     options.add_argument("--no-save", action="store_true", help="print only")
     given = options.parse_args()
@@ -297,6 +323,8 @@ def main():
             misses(bench, only)
         if "S9" in only:
             secured(bench)
+        if "S10" in only:
+            over_http(bench)
         if "S7" in only:
             footprint(bench)
         if "S8" in only:

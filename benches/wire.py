@@ -1,8 +1,10 @@
 """As much of gRPC as is needed to know that two servers answer the same."""
 
+import http.client
 import os
 import re
 import subprocess
+import types
 import urllib.request
 
 from stage import LIMITS
@@ -71,6 +73,22 @@ def same(a, b):
     """But for the fields that say when: 8 and 9."""
     content = lambda answer: [field for field in fields(answer) if field[0] < 8]
     if content(a) != content(b):
+        raise SystemExit("the two servers do not answer the same")
+
+
+def get(port, path, headers=None):
+    """One answer over HTTP/1.1: its status, its headers by lower-case names, and its body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers=headers or {})
+    answer = connection.getresponse()
+    told = {name.lower(): value for name, value in answer.getheaders()}
+    body = answer.read()
+    connection.close()
+    return types.SimpleNamespace(status=answer.status, headers=told, body=body)
+
+
+def equal(a, b):
+    if a != b:
         raise SystemExit("the two servers do not answer the same")
 
 

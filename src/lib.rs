@@ -12,8 +12,7 @@
 //! 5. [`repository`]: SQL for both engines, migrations, and `verify`. [`redis`]: the connections that cache and tips share.
 //!    [`flags`]: feature flags and runtime settings, which operators change while the service runs.
 //! 6. [`access`]: authentication by the access file. [`transport`]: gRPC in and out; `transport::methods` is the table of all
-//!    methods, `transport::authorization` checks roles. `http`: HTTP and JSON
-//!    beside gRPC, from the same contract. [`server`]: connections and drain, without knowledge of any service. [`ops`]: metrics and health over HTTP.
+//!    methods, `transport::authorization` checks roles. [`mod@http`]: HTTP and JSON beside it. [`server`]: connections and drain, without knowledge of any service. [`ops`]: metrics and health over HTTP.
 //! 7. [`app`]: the composition root, which names ports and adapters and puts them together. [`cli`]: the command line.
 //!    [`config`]: every setting. [`telemetry`]: logs and metrics. [`pb`]: what is generated from `proto/`.
 //!
@@ -26,7 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod flags;
-mod http;
+pub mod http;
 pub mod llm;
 pub mod ops;
 pub mod pb;

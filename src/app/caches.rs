@@ -232,6 +232,7 @@ fn cache_settings(config: &Config, switches: &Arc<Switches>) -> CacheSettings {
         near_bytes: config.cache.near_bytes,
         stale_retention: config.cache.stale_retention,
         fill_concurrency: config.cache.fill_concurrency,
+        keeps_json: config.http.addr.is_some(),
         audit_interval: config.cache.audit_interval,
     }
 }

@@ -10,6 +10,7 @@ use super::{
     database,
     dependency_probe::DependencyProbe,
     error::{Error, at},
+    http::http_service,
     provider_clients::ProviderClients,
     tips::{Tips, tip_redis},
 };
@@ -18,6 +19,7 @@ use crate::{
     config::{self, Config},
     domain::{ActiveControls, ChangeFeed, ReplicaId, ReplicaRegistry},
     flags::{FlagSnapshot, Refresher},
+    http::HttpService,
     repository::Datastore,
     server::Connections,
     service::{
@@ -49,6 +51,8 @@ pub(super) struct App {
     pub(super) access: Arc<AccessFiles>,
     pub(super) connections: Arc<Connections>,
     pub(super) edge: Edge,
+    /// HTTP and JSON, if they are served.
+    pub(super) http: Option<HttpService>,
     /// All background work; shutdown waits for it.
     pub(super) tasks: TaskTracker,
     /// Ends streams when this replica leaves; their callers continue on another one.
@@ -91,6 +95,8 @@ impl App {
         let (streams, settings) = (tips.transport(&config.tips), edge_settings(config));
         let shutdown = leaving.clone();
         let edge = Edge::new(transport, streams, generated, guards, settings, shutdown);
+        let is_served = config.http.addr.is_some();
+        let http = is_served.then(|| http_service(config, &edge)).transpose()?;
         let replicas = config.tips.replicas;
         let probe = DependencyProbe::new(Arc::clone(&datastore), caches.shared.clone(), replicas);
         let app = Arc::new(Self {
@@ -109,6 +115,7 @@ impl App {
             access: Arc::new(access),
             connections,
             edge,
+            http,
             tasks,
             leaving,
             stop,

@@ -11,6 +11,7 @@ mod dependency_probe;
 mod error;
 mod file_descriptors;
 mod health_monitor;
+mod http;
 mod hysteresis;
 mod listeners;
 mod ops;

@@ -32,6 +32,9 @@ fn metrics(app: &App, log: &LogQueue) -> String {
     let mut page = Page::default();
     replica(app, &mut page);
     app.edge.stats().collect(&mut page);
+    if let Some(http) = &app.http {
+        http.collect(&mut page);
+    }
     app.connections.collect(&mut page);
     app.access.collect(&mut page);
     app.catalog.collect(&mut page);

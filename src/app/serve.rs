@@ -22,7 +22,7 @@ use super::{
     error::Error,
     file_descriptors::raise_limit,
     health_monitor::HealthMonitor,
-    listeners::Listeners,
+    listeners::{Listeners, Services},
     ops::pages,
     output_file::OutputFile,
     reload::{ReadSettings, Reload},
@@ -66,7 +66,7 @@ pub async fn serve(
         log_settings(config);
     }
     raise_limit(config.server.max_connections);
-    let mut listeners = Listeners::bind(&config.server)?;
+    let mut listeners = Listeners::bind(&config.server, &config.http)?;
     let listening = Listening::at(&listeners, &config.access)?;
     let addr = listening.grpc;
     let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
@@ -87,9 +87,13 @@ pub async fn serve(
     if let Some(listener) = listeners.ops.take() {
         start_ops(&app, pages(&app, &loaded, log), listener)?;
     }
+    let services = Services {
+        http: app.http.clone(),
+        edge: app.edge.clone(),
+    };
     let (tls, open, tasks) = (app.access.tls.as_ref(), &app.connections, &app.tasks);
     let serving = Serving {
-        drained: listeners.serve(&app.edge, tls, &settings, open, &drain, tasks),
+        drained: listeners.serve(&services, tls, &settings, open, &drain, tasks),
         drain,
     };
     // Spans of their own tell the log lines of background work from those of calls.

@@ -17,6 +17,8 @@ pub struct Listening {
     pub grpc: SocketAddr,
     /// The address for operators and editors, if they have their own.
     pub admin: Option<SocketAddr>,
+    /// The address of HTTP and JSON, if they are served.
+    pub http: Option<SocketAddr>,
     /// The address where health alone is served, if there is one.
     pub health: Option<SocketAddr>,
     /// The address of the operator pages, if it serves any.
@@ -68,6 +70,7 @@ impl Listening {
         Ok(Self {
             grpc: listeners.grpc.local_addr()?,
             admin: address(&listeners.admin)?,
+            http: address(&listeners.http)?,
             health: address(&listeners.health)?,
             ops: address(&listeners.ops)?,
             needs: CallNeeds::of(config),
@@ -112,6 +115,7 @@ impl Listening {
         let Self {
             grpc,
             admin,
+            http,
             health,
             ops,
             needs: _,
@@ -122,6 +126,7 @@ impl Listening {
         tracing::info!(
             addr = %grpc,
             admin_addr = admin.map(tracing::field::display),
+            http_addr = http.map(tracing::field::display),
             health_addr = health.map(tracing::field::display),
             ops_addr = ops.map(tracing::field::display),
             prompts,

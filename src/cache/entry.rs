@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     domain::{
         Answer, ChallengeId, Cursor, DatabaseId, DeflatedSlot, Difficulty, Etag, Freshness,
-        ListQuery, Source, Stamp, Tag, UnixMicros, Version,
+        JsonSlot, ListQuery, Source, Stamp, Tag, UnixMicros, Version,
     },
     redis::MacKey,
 };
@@ -27,6 +27,8 @@ pub(super) struct CacheEntry {
     pub(super) body: Option<Bytes>,
     /// Its compressed form, where that may be worth it.
     pub(super) deflated: Option<Arc<DeflatedSlot>>,
+    /// Its JSON form, where HTTP is served.
+    pub(super) json: Option<Arc<JsonSlot>>,
     /// Names the body.
     pub(super) etag: Etag,
     /// The last commit that the read saw.
@@ -91,6 +93,7 @@ impl CacheEntry {
         Answer {
             body: self.body.clone(),
             deflated: self.deflated.clone(),
+            json: self.json.clone(),
             etag: self.etag,
             expires_at: Some(self.expires_at),
             freshness: Freshness {
@@ -105,10 +108,12 @@ impl CacheEntry {
     /// How many bytes the entry takes under `key`.
     pub(super) fn weight(&self, key: &ReadKey) -> u64 {
         let body = self.body.as_ref().map_or(0, Bytes::len);
-        // Room for the compressed form is taken from the beginning: an entry does not grow.
+        // Room for the other forms is taken from the beginning: an entry does not grow.
         let deflated = self.deflated.as_ref();
         let deflated = deflated.map_or(0, |_| DeflatedSlot::max_bytes(body));
-        let body = body + deflated;
+        let json = self.json.as_ref();
+        let json = json.map_or(0, |_| JsonSlot::max_bytes(body));
+        let body = body + deflated + json;
         (key.weight() + size_of::<Self>() + ENTRY_OVERHEAD_BYTES + body) as u64
     }
 }

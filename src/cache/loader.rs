@@ -24,7 +24,8 @@ use super::{
     staleness::CONFIRM_WITHIN,
 };
 use crate::domain::{
-    Clock, DatabaseId, DeflatedSlot, Error, Etag, Flag, Source, Stamp, Stamped, Switches, Version,
+    Clock, DatabaseId, DeflatedSlot, Error, Etag, Flag, JsonSlot, Source, Stamp, Stamped, Switches,
+    Version,
 };
 
 /// How long and how much is kept.
@@ -40,6 +41,8 @@ pub struct CacheSettings {
     pub stale_retention: Duration,
     /// So many loads may be in the database at once.
     pub fill_concurrency: usize,
+    /// Whether entries keep the JSON form of their bodies too.
+    pub keeps_json: bool,
     /// How often an entry is compared with the database; zero for never.
     pub audit_interval: Duration,
 }
@@ -359,6 +362,10 @@ impl Loader {
         Arc::new(CacheEntry {
             etag,
             deflated: body.as_ref().and_then(DeflatedSlot::of),
+            json: body
+                .as_ref()
+                .filter(|_| self.settings.keeps_json)
+                .map(|_| JsonSlot::empty()),
             body,
             stamp,
             era,

@@ -159,6 +159,7 @@ mod tests {
         Arc::new(CacheEntry {
             body: None,
             deflated: None,
+            json: None,
             etag: Etag::of(None),
             stamp: Stamp { timeline: 1, seq },
             era: 1,

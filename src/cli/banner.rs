@@ -134,6 +134,7 @@ mod tests {
         let listening = Listening {
             grpc: grpc.parse().unwrap(),
             admin: admin.map(|addr| addr.parse().unwrap()),
+            http: None,
             health: None,
             ops: None,
             needs,

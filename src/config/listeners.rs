@@ -5,7 +5,7 @@ use super::{
     ClientAuth, Setting,
     reader::Reader,
     settings::{
-        ACCESS_FILE, ADMIN_ADDR, GRPC_ADDR, HEALTH_ADDR, INSECURE, OPS_ADDR, TLS_CERT,
+        ACCESS_FILE, ADMIN_ADDR, GRPC_ADDR, HEALTH_ADDR, HTTP_ADDR, INSECURE, OPS_ADDR, TLS_CERT,
         TLS_CLIENT_AUTH, TLS_CLIENT_CA, TLS_KEY,
     },
     text::is_loopback,
@@ -78,6 +78,7 @@ fn check_reach(reader: &mut Reader<'_>) {
     let calls = [
         (&GRPC_ADDR, reader.value::<SocketAddr>(&GRPC_ADDR)),
         (&ADMIN_ADDR, address(reader, &ADMIN_ADDR)),
+        (&HTTP_ADDR, address(reader, &HTTP_ADDR)),
     ];
     for (setting, addr) in calls {
         if let Some(addr) = addr.filter(|addr| !is_protected && !is_loopback(*addr)) {
@@ -106,7 +107,7 @@ fn check_reach(reader: &mut Reader<'_>) {
 fn check_distinct(reader: &mut Reader<'_>) {
     let grpc = reader.value::<SocketAddr>(&GRPC_ADDR);
     let mut taken: Vec<_> = grpc.map(|addr| (&GRPC_ADDR, addr)).into_iter().collect();
-    for setting in [&ADMIN_ADDR, &OPS_ADDR, &HEALTH_ADDR] {
+    for setting in [&ADMIN_ADDR, &OPS_ADDR, &HEALTH_ADDR, &HTTP_ADDR] {
         let Some(addr) = address(reader, setting) else {
             continue;
         };

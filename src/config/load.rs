@@ -10,9 +10,9 @@ use super::{
     setting::{OWN, Setting, suggest},
     settings::{
         AUTO_MIGRATE, AccessConfig, CONFIG_FILE, CacheConfig, DB_POOL_MAX, DB_POOL_MIN,
-        DatabaseConfig, FEED_POLL_INTERVAL, GRPC_ADDR, LogConfig, MAX_STALENESS, REDIS_TLS_CA,
-        REDIS_TLS_CERT, REDIS_TLS_KEY, REDIS_URL, RedisConfig, RowsConfig, SHUTDOWN_DELAY,
-        ServerConfig, TipsConfig, all,
+        DatabaseConfig, FEED_POLL_INTERVAL, GRPC_ADDR, HttpConfig, LogConfig, MAX_STALENESS,
+        REDIS_TLS_CA, REDIS_TLS_CERT, REDIS_TLS_KEY, REDIS_URL, RedisConfig, RowsConfig,
+        SHUTDOWN_DELAY, ServerConfig, TipsConfig, all,
     },
     text::is_loopback,
     value::Value,
@@ -38,6 +38,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Who may come in.
     pub access: AccessConfig,
+    /// HTTP and JSON beside gRPC.
+    pub http: HttpConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -117,6 +119,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let providers = providers::providers(reader);
     let tips = TipsConfig::read(reader);
     let server = ServerConfig::read(reader);
+    let http = HttpConfig::read(reader);
     let access = AccessConfig::read(reader);
     let log = LogConfig::read(reader);
     let rows = RowsConfig::read(reader);
@@ -144,6 +147,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         controls,
         server: server?,
         access: access?,
+        http: http?,
         log: log?,
     })
 }

@@ -10,6 +10,7 @@ mod database_url;
 mod describe;
 mod env_vars;
 mod file;
+mod http_origin;
 mod listeners;
 mod load;
 mod problem;
@@ -31,6 +32,7 @@ pub use client::ClientConfig;
 pub use database_url::DatabaseUrl;
 pub use describe::{in_force, markdown_table};
 pub use env_vars::EnvVars;
+pub use http_origin::HttpOrigin;
 pub use load::{Config, Loaded, load};
 pub use problem::{Problem, Problems};
 pub use provider::ProviderUrl;
@@ -41,10 +43,11 @@ pub use redis_url::RedisUrl;
 pub use secret_file::open_to_others;
 pub use setting::{Section, Setting};
 pub use settings::{
-    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, LOG_FILTER, LogConfig,
-    ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
+    AccessConfig, CLIENT_SETTINGS, CONFIG_FILE, CacheConfig, DatabaseConfig, HttpConfig,
+    LOG_FILTER, LogConfig, ProviderTimeouts, RedisConfig, SETTINGS, ServerConfig, TipsConfig,
 };
 pub use value::{
-    AbandonedTips, ClientAuth, LogFormat, ReflectionAccess, TipRefresh, TokenLimitField,
+    AbandonedTips, ClientAuth, HttpCaching, HttpCompat, LogFormat, ReflectionAccess, TipRefresh,
+    TokenLimitField,
 };
 pub use value_kind::ValueKind;

@@ -30,6 +30,8 @@ pub enum Section {
     Flags,
     /// The listeners and their limits.
     Server,
+    /// HTTP and JSON beside gRPC.
+    Http,
     /// Who may come in, and how the way there is encrypted.
     Access,
     /// What is written to standard error.
@@ -51,6 +53,7 @@ impl Section {
             Self::Tips => "Tips",
             Self::Flags => "Feature flags",
             Self::Server => "Server",
+            Self::Http => "HTTP and JSON",
             Self::Access => "Access",
             Self::Log => "Log",
             Self::Client => "Client",

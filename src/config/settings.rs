@@ -9,8 +9,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::LazyLock, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    AbandonedTips, ClientAuth, DatabaseUrl, LogFormat, ProviderUrl, RedisUrl, ReflectionAccess,
-    TipRefresh, TokenLimitField,
+    AbandonedTips, ClientAuth, DatabaseUrl, HttpCaching, HttpCompat, HttpOrigin, LogFormat,
+    ProviderUrl, RedisUrl, ReflectionAccess, TipRefresh, TokenLimitField,
     provider::{ends_before_completions, ends_before_messages, is_model},
     reader::Reader,
     setting::{
@@ -80,6 +80,7 @@ pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         ProviderTimeouts::SETTINGS,
         TipsConfig::SETTINGS,
         ServerConfig::SETTINGS,
+        HttpConfig::SETTINGS,
         AccessConfig::SETTINGS,
         LogConfig::SETTINGS,
         RowsConfig::SETTINGS,
@@ -374,6 +375,24 @@ settings! {
         /// How long calls on an old connection may take to end
         CONNECTION_AGE_GRACE connection_age_grace: Duration = duration(SECOND, 3_600 * SECOND)
             .or("1m");
+    }
+}
+
+settings! {
+    /// HTTP and JSON beside gRPC.
+    pub HttpConfig: Http {
+        /// Where HTTP and JSON are served, HTTP/1.1 and HTTP/2; to others only with tls-cert and
+        /// access-file, or --insecure
+        HTTP_ADDR addr: Option<SocketAddr> =
+            text("ADDR", "IP:PORT or localhost:PORT; port 0 is any free one");
+        /// What Cache-Control allows: proof is what is called fresh anyway, edge a minute in shared
+        /// caches that edge-purge purges, off nothing
+        HTTP_CACHE caching: HttpCaching = text("PROFILE", "proof, edge or off").or("proof");
+        /// How the old routes answer a bad difficulty: 422 as planned, or 400 as deployed
+        HTTP_COMPAT compat: HttpCompat = text("FORM", "plan or deployed").or("plan");
+        /// The origins whose pages may read answers (CORS); none unless set
+        HTTP_CORS_ORIGIN cors_origins: Vec<HttpOrigin> =
+            text("ORIGINS", "https://HOST[:PORT], several with commas, or *");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    DatabaseUrl, ProviderUrl, RedisUrl, provider, setting::Setting, text, unit,
+    DatabaseUrl, HttpOrigin, ProviderUrl, RedisUrl, provider, setting::Setting, text, unit,
     value_kind::ValueKind,
 };
 use crate::domain::{Environment, Locale};
@@ -140,6 +140,22 @@ words! {
         /// The provider is told to stop.
         Abort = "abort",
     }
+    /// How long browsers and shared caches may keep answers over HTTP.
+    HttpCaching {
+        /// As long as answers are called fresh, by everybody.
+        Proof = "proof",
+        /// Longer by shared caches, which are purged when something changes.
+        Edge = "edge",
+        /// Not at all.
+        Off = "off",
+    }
+    /// Which form of the replaced service the old routes take after, where the two differ.
+    HttpCompat {
+        /// The one that was planned.
+        Plan = "plan",
+        /// The one that was deployed.
+        Deployed = "deployed",
+    }
     /// Whether callers show certificates.
     ClientAuth {
         /// They are not asked.
@@ -189,6 +205,19 @@ shown_as_they_are! {
     RedisUrl: RedisUrl::parse;
     ProviderUrl: ProviderUrl::parse;
     Environment: environment;
+}
+
+/// Origins of browsers; an empty text has none.
+impl Value for Vec<HttpOrigin> {
+    fn parse(_: &Setting, text: &str) -> Result<Self, String> {
+        let texts = text.split(',').filter(|_| !text.is_empty());
+        texts.map(HttpOrigin::parse).collect()
+    }
+
+    fn show(&self, _: &Setting) -> String {
+        let origins: Vec<_> = self.iter().map(|origin| origin.0.as_str()).collect();
+        origins.join(",")
+    }
 }
 
 impl Value for PathBuf {

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{DeflatedSlot, UnixMicros, Version, sha256};
+use super::{DeflatedSlot, JsonSlot, UnixMicros, Version, sha256};
 
 /// Where an answer was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Answer {
     pub body: Option<Bytes>,
     /// Its compressed form, where that may be worth it.
     pub deflated: Option<Arc<DeflatedSlot>>,
+    /// Its JSON form, where HTTP is served.
+    pub json: Option<Arc<JsonSlot>>,
     /// Names the body.
     pub etag: Etag,
     /// When the cached copy expires; `None` when nothing was kept.

@@ -19,6 +19,7 @@ mod fleet;
 mod fleet_key;
 mod generic_tip;
 mod history_store;
+mod json_slot;
 mod ports;
 mod query;
 mod run_budget;
@@ -70,6 +71,7 @@ pub use fleet::{
 pub use fleet_key::FleetKey;
 pub use generic_tip::generic_tip;
 pub use history_store::{HistoryStore, PruneStep, PrunedStep};
+pub use json_slot::JsonSlot;
 pub use ports::{
     Announcement, AnswerEncoder, CatalogReader, ChallengeRepository, Change, ChangeFeed, Changes,
     Clock, FeedPage, FleetPlace, Notification, ReadOptions, Stamped, Tell,

@@ -14,7 +14,7 @@ use crate::domain::FieldViolation;
 
 /// Why the table cannot be made: a mistake in the contract.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RoutesError {
+pub enum RoutesError {
     /// The descriptors cannot be read.
     #[error("the descriptors of the contract cannot be read")]
     Descriptors(#[from] DescriptorError),

@@ -25,7 +25,11 @@ fn settings(stall_timeout: Duration) -> ServerSettings {
 }
 
 fn plain(socket: TcpListener) -> Listener {
-    Listener { socket, tls: None }
+    Listener {
+        socket,
+        tls: None,
+        protocols: Protocols::Http2,
+    }
 }
 
 /// Serves `answer` to everybody while a client, with a window of `window` bytes, makes one call; gives what

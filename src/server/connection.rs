@@ -1,4 +1,4 @@
-//! Serves one HTTP/2 connection, from its first byte to its last.
+//! Serves one connection, from its first byte to its last: HTTP/2, and HTTP/1.1 on listeners that speak it.
 use std::{
     convert::Infallible,
     error::Error,
@@ -15,7 +15,10 @@ use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{server::conn::http2, service::Service};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -30,6 +33,7 @@ use super::{
     handshake_failures::HandshakeFailures,
     inline_executor::InlineExecutor,
     peer::Peer,
+    settings::Protocols,
     tls::Tls,
     waits::{RequestBody, WaitTracking},
 };
@@ -78,6 +82,12 @@ const PENDING_RESETS_MAX: usize = 1024;
 /// Room for what is under way on one connection.
 const WINDOW_BYTES: u32 = 1 << 20;
 const HEADERS_MAX_BYTES: u32 = 16 << 10;
+/// How long an HTTP/1.1 connection may take for the head of its next request, idle or not. Proxies keep idle
+/// connections for a minute, and must be the first to close them.
+const HTTP1_IDLE: Duration = Duration::from_secs(75);
+/// Request line and headers of an HTTP/1.1 request, and how many headers there may be.
+const HTTP1_HEAD_MAX_BYTES: usize = 32 << 10;
+const HTTP1_HEADERS_MAX: usize = 100;
 
 /// At shutdown, a connection that was idle for this long is closed.
 const QUIET: Duration = Duration::from_secs(1);
@@ -99,6 +109,7 @@ pub(super) struct Context {
     pub(super) settings: ServerSettings,
     /// TLS, where it is spoken.
     pub(super) tls: Option<Arc<Tls>>,
+    pub(super) protocols: Protocols,
     pub(super) failures: Arc<HandshakeFailures>,
     pub(super) buffers: BufferPool,
     /// Asks connections to finish.
@@ -107,8 +118,8 @@ pub(super) struct Context {
     pub(super) force: CancellationToken,
 }
 
-/// Length of the preface that HTTP/2 clients send first.
-const PREFACE_BYTES: u64 = 24;
+/// Length of the preface that HTTP/2 clients send first. A request of HTTP/1.1 is longer.
+const BEGINNING_BYTES: u64 = 24;
 /// The first byte of a TLS handshake; HTTP/2 begins with a letter.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -139,9 +150,9 @@ pub(super) async fn serve<S: Served>(
             return End::Finished;
         }
         let service = service(Peer::plain(peer));
-        return serve_http2(stream, service, calls, context).await;
+        return serve_http(stream, service, calls, context).await;
     };
-    let secured = handshake(&tls, stream, peer.ip(), deadline);
+    let secured = handshake((&tls, context.protocols), stream, peer.ip(), deadline);
     let secured = context.stop.run_until_cancelled(secured).await;
     let Some(Some(secured)) = secured else {
         return End::Finished;
@@ -151,7 +162,7 @@ pub(super) async fn serve<S: Served>(
         certificate: secured.certificate,
     });
     // Boxed, so that connections without TLS do not pay for the room that it needs.
-    Box::pin(serve_http2(secured.stream, service, calls, context)).await
+    Box::pin(serve_http(secured.stream, service, calls, context)).await
 }
 
 /// Answers a TLS client in plain text, because this listener has no TLS: the client's library then says so.
@@ -167,19 +178,49 @@ async fn answer_in_plain_text(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve_http2<S: Served>(
+async fn serve_http<S: Served>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     service: S,
     calls: InlineExecutor,
     context: Context,
 ) -> End {
-    let Context {
-        settings,
-        buffers,
-        stop,
-        force,
-        ..
-    } = context;
+    let socket = CoalescingIo::new(stream, context.buffers.clone());
+    let io = TokioIo::new(socket.clone());
+    let service = WaitTracking(service);
+    match context.protocols {
+        Protocols::Http2 => {
+            let builder = http2_builder(&calls, &context.settings);
+            let connection = pin!(builder.serve_connection(io, service));
+            let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| {
+                connection.graceful_shutdown();
+            };
+            run(connection, finish, &socket, &calls, &context).await
+        }
+        Protocols::Http1And2 => {
+            let builder = any_builder(&calls, &context.settings);
+            // Boxed, because it is larger than all that gRPC needs.
+            let mut connection = Box::pin(builder.serve_connection(io, service));
+            let finish = |connection: Pin<&mut auto::Connection<'_, _, _, _>>| {
+                connection.graceful_shutdown();
+            };
+            let served = run(connection.as_mut(), finish, &socket, &calls, &context);
+            let stalled = stalled(&socket, context.settings.stall_timeout);
+            tokio::select! {
+                biased;
+                end = served => end,
+                () = stalled => {
+                    calls.count_stalled();
+                    End::Finished
+                }
+            }
+        }
+    }
+}
+
+fn http2_builder(
+    calls: &InlineExecutor,
+    settings: &ServerSettings,
+) -> http2::Builder<InlineExecutor> {
     let mut builder = http2::Builder::new(calls.clone());
     builder
         .timer(TokioTimer::new())
@@ -192,10 +233,44 @@ async fn serve_http2<S: Served>(
         .initial_stream_window_size(WINDOW_BYTES)
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
-    let socket = CoalescingIo::new(stream, buffers);
-    let service = WaitTracking(service);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
+    builder
+}
 
+fn any_builder(calls: &InlineExecutor, settings: &ServerSettings) -> auto::Builder<InlineExecutor> {
+    let mut builder = auto::Builder::new(calls.clone());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP1_IDLE)
+        .max_buf_size(HTTP1_HEAD_MAX_BYTES)
+        .max_headers(HTTP1_HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_header_list_size(HEADERS_MAX_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .keep_alive_interval(settings.keepalive_interval)
+        .keep_alive_timeout(settings.keepalive_timeout);
+    builder
+}
+
+/// Runs `connection` to its end, and lets `finish` ask it to come to one when it is too old or the server stops.
+async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
+    mut connection: Pin<&mut C>,
+    finish: impl FnOnce(Pin<&mut C>),
+    socket: &CoalescingIo<S>,
+    calls: &InlineExecutor,
+    context: &Context,
+) -> End {
+    let Context {
+        settings,
+        stop,
+        force,
+        ..
+    } = context;
     // Connections that were opened together must not end together.
     let age = settings
         .max_connection_age
@@ -204,31 +279,47 @@ async fn serve_http2<S: Served>(
         // Biased: the connection is polled first.
         biased;
         // A connection that broke has nothing to tell anyone.
-        () = gathering(connection.as_mut(), &socket, &calls) => return End::Finished,
+        () = gathering(connection.as_mut(), socket, calls) => return End::Finished,
         () = sleep(age) => Some(settings.max_connection_age_grace),
-        () = no_preface(&socket, settings.handshake_timeout) => return End::Finished,
+        () = says_nothing(socket, settings.handshake_timeout) => return End::Finished,
         () = stop.cancelled() => None,
     };
-    connection.as_mut().graceful_shutdown();
+    finish(connection.as_mut());
     let left = async {
         stop.cancelled().await;
-        nobody_there(&socket, &calls).await;
+        nobody_there(socket, calls).await;
     };
     tokio::select! {
         // The connection is polled first, so that GOAWAY is sent even without a grace period.
         biased;
-        () = gathering(connection.as_mut(), &socket, &calls) => End::Finished,
+        () = gathering(connection.as_mut(), socket, calls) => End::Finished,
         () = sleep(patience.unwrap_or_default()), if patience.is_some() => End::Cut,
         () = left => if calls.has_waiting() { End::Cut } else { End::Finished },
         () = force.cancelled() => End::Cut,
     }
 }
 
-/// Waits until a client has had `limit` to say that it speaks HTTP/2, and has not; for ever if it has.
-async fn no_preface<S: AsyncRead + AsyncWrite + Unpin>(socket: &CoalescingIo<S>, limit: Duration) {
+/// Waits until a client has had `limit` to begin, and has not; for ever if it has.
+async fn says_nothing<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &CoalescingIo<S>,
+    limit: Duration,
+) {
     sleep(limit).await;
-    if socket.received() >= PREFACE_BYTES {
+    if socket.received() >= BEGINNING_BYTES {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until a client has taken nothing for `limit` of what is there for it. HTTP/1.1 has no calls of its own that
+/// could be cancelled.
+async fn stalled<S: AsyncRead + AsyncWrite + Unpin>(socket: &CoalescingIo<S>, limit: Duration) {
+    let (mut before, mut quiet) = (socket.moved(), 0);
+    while quiet < LOOKS {
+        sleep(limit / LOOKS).await;
+        let now = socket.moved();
+        let is_quiet = now == before && socket.has_gathered();
+        quiet = if is_quiet { quiet + 1 } else { 0 };
+        before = now;
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{handshake_failures::Failure, tls::Tls};
+use super::{handshake_failures::Failure, settings::Protocols, tls::Tls};
 
 /// A connection after its handshake, with the certificate that the caller showed.
 pub(super) struct Secured {
@@ -18,12 +18,12 @@ pub(super) struct Secured {
 
 /// Does the handshake of a connection from `peer` until `deadline`. `None`: it failed, and was counted.
 pub(super) async fn handshake(
-    tls: &Tls,
+    (tls, protocols): (&Tls, Protocols),
     stream: TcpStream,
     peer: IpAddr,
     deadline: Instant,
 ) -> Option<Secured> {
-    let accepting = TlsAcceptor::from(tls.config()).accept(stream);
+    let accepting = TlsAcceptor::from(tls.config(protocols)).accept(stream);
     let failures = Arc::clone(&tls.failures);
     match timeout_at(deadline, accepting).await {
         Ok(Ok(stream)) => {

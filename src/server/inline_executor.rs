@@ -63,6 +63,11 @@ impl InlineExecutor {
         self.open.begun.swap(0, Relaxed)
     }
 
+    /// Counts calls that ended because their client read nothing.
+    pub(super) fn count_stalled(&self) {
+        self.stalled.add(1);
+    }
+
     /// Whether any call waits for this server.
     pub(super) fn is_at_work(&self) -> bool {
         self.open.on_server.load(Relaxed) > 0

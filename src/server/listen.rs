@@ -25,6 +25,7 @@ use super::{
     inline_executor::InlineExecutor,
     newest::Newest,
     peer::Peer,
+    settings::Protocols,
     tls::Tls,
 };
 use crate::telemetry::{Counter, Failing, FailureLog, Page};
@@ -107,6 +108,8 @@ pub struct Listener {
     pub socket: TcpListener,
     /// TLS, or plain text.
     pub tls: Option<Arc<Tls>>,
+    /// What its clients may speak.
+    pub protocols: Protocols,
 }
 
 /// Serves on `listener` until `stop`, each connection with what `service` makes for its peer; then
@@ -128,6 +131,7 @@ pub async fn serve<S: Served>(
         context: connection::Context {
             settings,
             tls: listener.tls,
+            protocols: listener.protocols,
             failures: Arc::clone(&open.handshake_failures),
             buffers: BufferPool::default(),
             stop: stop.clone(),

@@ -17,6 +17,6 @@ pub use handshake_failures::HandshakeFailures;
 pub use listen::{Admission, Connections, Drained, Listener, serve};
 pub use newest::Newest;
 pub use peer::Peer;
-pub use settings::ServerSettings;
+pub use settings::{Protocols, ServerSettings};
 pub use tls::{ClientCertificates, Tls, TlsError, TlsFile, TlsMaterial};
 pub use waits::RequestBody;

@@ -1,6 +1,15 @@
 //! The bounds that a listener and its connections keep.
 use std::time::Duration;
 
+/// The protocols that a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/2 alone, as gRPC needs it.
+    Http2,
+    /// HTTP/1.1 and HTTP/2, whichever a client begins with.
+    Http1And2,
+}
+
 /// Bounds of listening and leaving.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {

@@ -16,7 +16,7 @@ use rustls::{
 use thiserror::Error;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer, time::ASN1Time};
 
-use super::handshake_failures::HandshakeFailures;
+use super::{handshake_failures::HandshakeFailures, settings::Protocols};
 use crate::telemetry::Page;
 
 /// What a listener needs for TLS: the contents of its files.
@@ -98,12 +98,19 @@ impl TlsError {
     }
 }
 
-/// The protocol that is spoken inside TLS, as ALPN calls it.
+/// The protocols that are spoken inside TLS, as ALPN calls them.
 const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
-/// TLS as it is in force on a listener.
+/// The same material for each choice of protocols.
+struct Configs {
+    http2: Arc<ServerConfig>,
+    http1_and_2: Arc<ServerConfig>,
+}
+
+/// TLS as it is in force on all listeners.
 pub struct Tls {
-    config: RwLock<Arc<ServerConfig>>,
+    configs: RwLock<Configs>,
     /// When the certificate expires, in seconds of Unix time.
     expires_at: AtomicI64,
     pub(super) failures: Arc<HandshakeFailures>,
@@ -120,9 +127,9 @@ impl Tls {
         now_seconds: i64,
         failures: Arc<HandshakeFailures>,
     ) -> Result<Self, TlsError> {
-        let (config, expires_at) = server_config(material, now_seconds)?;
+        let (configs, expires_at) = server_configs(material, now_seconds)?;
         Ok(Self {
-            config: RwLock::new(config),
+            configs: RwLock::new(configs),
             expires_at: AtomicI64::new(expires_at),
             failures,
         })
@@ -134,16 +141,19 @@ impl Tls {
     ///
     /// Why the material cannot be used; that of before stays.
     pub fn renew(&self, material: &TlsMaterial, now_seconds: i64) -> Result<(), TlsError> {
-        let (config, expires_at) = server_config(material, now_seconds)?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let (configs, expires_at) = server_configs(material, now_seconds)?;
+        *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
         self.expires_at.store(expires_at, Relaxed);
         Ok(())
     }
 
-    /// What the next handshake uses.
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&config)
+    /// What the next handshake uses on a listener that speaks these protocols.
+    pub(super) fn config(&self, protocols: Protocols) -> Arc<ServerConfig> {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        match protocols {
+            Protocols::Http2 => Arc::clone(&configs.http2),
+            Protocols::Http1And2 => Arc::clone(&configs.http1_and_2),
+        }
     }
 
     /// When the certificate in force expires, in seconds of Unix time.
@@ -163,10 +173,7 @@ impl Tls {
     }
 }
 
-fn server_config(
-    material: &TlsMaterial,
-    now_seconds: i64,
-) -> Result<(Arc<ServerConfig>, i64), TlsError> {
+fn server_configs(material: &TlsMaterial, now_seconds: i64) -> Result<(Configs, i64), TlsError> {
     let chain = certificates(&material.certificates)?;
     let leaf = chain.first().ok_or(TlsError::NoCertificate)?;
     let expires_at = checked_expiry(leaf, now_seconds)?;
@@ -194,7 +201,14 @@ fn server_config(
             problem(error.to_string())
         })?;
     config.alpn_protocols = vec![HTTP2.to_vec()];
-    Ok((Arc::new(config), expires_at))
+    // A clone shares the sessions that can be resumed.
+    let mut http1_and_2 = config.clone();
+    http1_and_2.alpn_protocols.push(HTTP1.to_vec());
+    let configs = Configs {
+        http2: Arc::new(config),
+        http1_and_2: Arc::new(http1_and_2),
+    };
+    Ok((configs, expires_at))
 }
 
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -69,11 +69,11 @@ fn a_pair_that_cannot_be_used_is_refused_in_words() {
 #[test]
 fn what_cannot_be_used_changes_nothing() {
     let tls = Tls::new(&material(pair(2026, 2028)), NOW, Arc::default()).unwrap();
-    let before = tls.config();
+    let before = tls.config(Protocols::Http2);
     tls.renew(&material(pair(2020, 2021)), NOW).unwrap_err();
-    assert!(Arc::ptr_eq(&before, &tls.config()));
+    assert!(Arc::ptr_eq(&before, &tls.config(Protocols::Http2)));
     tls.renew(&material(pair(2026, 2030)), NOW).unwrap();
-    assert!(!Arc::ptr_eq(&before, &tls.config()));
+    assert!(!Arc::ptr_eq(&before, &tls.config(Protocols::Http2)));
     assert_eq!(tls.expires_at_seconds(), 1_893_456_000);
 }
 

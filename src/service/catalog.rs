@@ -156,6 +156,7 @@ mod tests {
             Ok(vec![Answer {
                 body: None,
                 deflated: None,
+                json: None,
                 etag: Etag([0; 8]),
                 expires_at: None,
                 freshness: self.freshness(),

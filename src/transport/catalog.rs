@@ -55,16 +55,7 @@ impl CatalogTransport {
         headers: &HeaderMap,
         call: &RequestContext,
     ) -> Result<Reply, Status> {
-        let asked = self.list_query(&request);
-        let (query, min_version) = asked.map_err(|error| call.refused(&error))?;
-        let cached = call.at_once(|| self.service.try_list_cached(&query, min_version));
-        let answer = if let Some(answer) = cached {
-            answer
-        } else {
-            let _permit = self.acquire_load_permit(min_version, call).await?;
-            let options = options(min_version, call);
-            call.waiting(self.service.list(&query, options)).await?
-        };
+        let answer = self.read_list(&request, call).await?;
         let known = if_none_match(&request.if_none_match, headers);
         Ok(reply::reply(&[answer], known, headers))
     }
@@ -75,13 +66,7 @@ impl CatalogTransport {
         headers: &HeaderMap,
         call: &RequestContext,
     ) -> Result<Reply, Status> {
-        let mut violations = FieldViolations::default();
-        let id = violations.field("id", ChallengeId::parse(&request.id));
-        let min_version = violations.version(&request.min_version);
-        let (Some(id), Some(min_version)) = (id, min_version) else {
-            return Err(call.refused(&violations.into()));
-        };
-        let answers = self.many(&[id], min_version, call).await?;
+        let answers = self.read_one(&request, call).await?;
         let known = if_none_match(&request.if_none_match, headers);
         Ok(reply::reply(&answers, known, headers))
     }
@@ -92,15 +77,56 @@ impl CatalogTransport {
         headers: &HeaderMap,
         call: &RequestContext,
     ) -> Result<Reply, Status> {
+        let answers = self.read_batch(&request, call).await?;
+        let known = if_none_match(&request.if_none_match, headers);
+        Ok(reply::reply(&answers, known, headers))
+    }
+
+    /// One page of challenges.
+    pub(super) async fn read_list(
+        &self,
+        request: &pb::ListChallengesRequest,
+        call: &RequestContext,
+    ) -> Result<Answer, Status> {
+        let asked = self.list_query(request);
+        let (query, min_version) = asked.map_err(|error| call.refused(&error))?;
+        let cached = call.at_once(|| self.service.try_list_cached(&query, min_version));
+        if let Some(answer) = cached {
+            return Ok(answer);
+        }
+        let _permit = self.acquire_load_permit(min_version, call).await?;
+        let options = options(min_version, call);
+        call.waiting(self.service.list(&query, options)).await
+    }
+
+    /// One challenge.
+    pub(super) async fn read_one(
+        &self,
+        request: &pb::GetChallengeRequest,
+        call: &RequestContext,
+    ) -> Result<Vec<Answer>, Status> {
+        let mut violations = FieldViolations::default();
+        let id = violations.field("id", ChallengeId::parse(&request.id));
+        let min_version = violations.version(&request.min_version);
+        let (Some(id), Some(min_version)) = (id, min_version) else {
+            return Err(call.refused(&violations.into()));
+        };
+        self.many(&[id], min_version, call).await
+    }
+
+    /// One challenge for each id, in the order of the ids.
+    pub(super) async fn read_batch(
+        &self,
+        request: &pb::BatchGetChallengesRequest,
+        call: &RequestContext,
+    ) -> Result<Vec<Answer>, Status> {
         let mut violations = FieldViolations::default();
         let ids = violations.ids("ids", &request.ids, IDS_MAX);
         let min_version = violations.version(&request.min_version);
         let (Some(ids), Some(min_version)) = (ids, min_version) else {
             return Err(call.refused(&violations.into()));
         };
-        let answers = self.many(&ids, min_version, call).await?;
-        let known = if_none_match(&request.if_none_match, headers);
-        Ok(reply::reply(&answers, known, headers))
+        self.many(&ids, min_version, call).await
     }
 
     async fn many(

@@ -22,6 +22,7 @@ fn text(bytes: usize) -> Bytes {
 fn answer(body: Bytes) -> Answer {
     Answer {
         etag: Etag::of(Some(&body)),
+        json: None,
         deflated: DeflatedSlot::of(&body),
         body: Some(body),
         expires_at: None,

@@ -48,12 +48,9 @@ impl RequestContext {
             Ok(limit) => (limit.unwrap_or(at_most).min(at_most), None),
             Err(problem) => (at_most, Some(problem)),
         };
-        let usable = headers
-            .get(REQUEST_ID)
-            .filter(|id| is_usable(id.as_bytes()));
         let began = Instant::now();
         Self {
-            request_id: usable.cloned().unwrap_or_else(new_request_id),
+            request_id: request_id_of(headers),
             began,
             deadline: began + limit,
             peer,
@@ -132,6 +129,15 @@ pub(super) fn parts<M>(
     let call = extensions.remove::<RequestContext>();
     let call = call.ok_or_else(|| status::internal("unknown"))?;
     Ok((message, metadata.into_headers(), call))
+}
+
+/// The correlation id of a request that is answered before it becomes a call: the caller's, or a new one.
+#[must_use]
+pub fn request_id_of(headers: &HeaderMap) -> HeaderValue {
+    let usable = headers
+        .get(REQUEST_ID)
+        .filter(|id| is_usable(id.as_bytes()));
+    usable.cloned().unwrap_or_else(new_request_id)
 }
 
 fn is_usable(id: &[u8]) -> bool {

@@ -73,21 +73,21 @@ impl Offer {
 /// its method and whether its caller may call it, and answers even when the method's code panics.
 #[derive(Clone)]
 pub struct Edge {
-    inner: Arc<EdgeInner>,
+    pub(super) inner: Arc<EdgeInner>,
     offer: Offer,
     /// The other end of the connection that this one serves.
-    connection: Arc<ConnectionIdentity>,
+    pub(super) connection: Arc<ConnectionIdentity>,
     /// Set on overflow connections: only health is served; any other call closes them.
-    overflow: Option<CancellationToken>,
+    pub(super) overflow: Option<CancellationToken>,
 }
 
-struct EdgeInner {
-    catalog: CatalogTransport,
+pub(super) struct EdgeInner {
+    pub(super) catalog: CatalogTransport,
     tips: TipsTransport,
     generated: GeneratedServices,
-    gate: FeatureGate,
+    pub(super) gate: FeatureGate,
     settings: EdgeSettings,
-    access: CallAccess,
+    pub(super) access: CallAccess,
     bodies: RequestBodies,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -215,11 +215,10 @@ impl EdgeInner {
     fn turn_away<B>(&self, request: &Request<B>, peer: Option<IpAddr>) -> Response<ResponseBody> {
         let (stats, call) = self.begin(request, peer);
         let open = OpenCall::begin(stats.as_ref(), call.began);
-        let crowded = status::overloaded("all connections are taken");
-        ended(refuse(&crowded, &call), open, stats)
+        ended(refuse(&crowded(), &call), open, stats)
     }
 
-    fn begin<B>(
+    pub(super) fn begin<B>(
         &self,
         request: &Request<B>,
         peer: Option<IpAddr>,
@@ -337,6 +336,11 @@ fn is_grpc(content_type: &[u8]) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let rest = content_type.strip_prefix(GRPC);
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// The status for calls on a connection that is there for probes.
+pub(super) fn crowded() -> Status {
+    status::overloaded("all connections are taken")
 }
 
 fn too_many_streams() -> Status {

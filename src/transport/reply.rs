@@ -135,7 +135,7 @@ fn tail(
 }
 
 /// What can be said of two answers together: the older one counts.
-fn oldest(a: Freshness, b: Freshness) -> Freshness {
+pub(super) fn oldest(a: Freshness, b: Freshness) -> Freshness {
     let distance = |source| match source {
         Source::NearCache => 0,
         Source::SharedCache => 1,
@@ -158,7 +158,7 @@ fn oldest(a: Freshness, b: Freshness) -> Freshness {
 }
 
 /// One answer has its own name; several are named by their names, in order.
-fn etag_of(answers: &[Answer]) -> Etag {
+pub(super) fn etag_of(answers: &[Answer]) -> Etag {
     if let [answer] = answers {
         return answer.etag;
     }
@@ -170,7 +170,7 @@ fn etag_of(answers: &[Answer]) -> Etag {
 }
 
 /// Whether an `if_none_match` names `etag`: a list as in HTTP, compared weakly, or `*`.
-fn names(if_none_match: &str, etag: &str) -> bool {
+pub(super) fn names(if_none_match: &str, etag: &str) -> bool {
     let etag = etag.trim_start_matches("W/");
     !if_none_match.is_empty()
         && if_none_match

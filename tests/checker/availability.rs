@@ -3,7 +3,7 @@ use tonic::Code;
 
 use crate::{
     catalog::ABSENT,
-    history::{Micros, Read, Trouble},
+    history::{HistoryId, Micros, Read, Trouble},
     judge::{Judge, keys, overlap},
     timeline::Key,
     verdict::Property,
@@ -35,8 +35,10 @@ impl Judge<'_> {
         let is_warm = |key| {
             let shown = self.warm.get(&(read.replica, read.run, key));
             let times = shown.into_iter().flatten();
-            let last = times.filter(|at| (from..until).contains(at)).max();
-            last.is_some_and(|at| !self.was_absent(key, *at, read.returned))
+            let last = times.filter(|(at, _)| (from..until).contains(at)).max();
+            last.is_some_and(|(at, history)| {
+                !self.was_absent(key, *at, read.returned) && !self.has_left(*history, (*at, read))
+            })
         };
         let all_warm = keys(&read.asked).into_iter().all(is_warm);
         // An older copy would do for a caller without a ticket, so nothing excuses that it got none.
@@ -65,6 +67,15 @@ impl Judge<'_> {
         terms.any(|term| {
             term.branch != branch && term.from <= read.returned && read.called <= term.until
         })
+    }
+
+    /// Whether the replica has answered from another history since: it has no copy from before.
+    ///
+    /// How long a replica takes to find the server that took over is not known, so no window of time tells this.
+    fn has_left(&self, history: HistoryId, (since, read): (Micros, &Read)) -> bool {
+        let answered = self.answered.get(&(read.replica, read.run));
+        let mut later = answered.into_iter().flatten();
+        later.any(|(at, other)| (since..=read.returned).contains(at) && *other != history)
     }
 
     /// Whether there was no such row at some time: a copy that says so does not do without its label.

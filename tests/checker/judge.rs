@@ -17,8 +17,10 @@ pub struct Judge<'a> {
     /// One for each server that was the primary.
     pub timelines: Vec<Timeline>,
     pub verdict: Verdict,
-    /// When a replica has shown what from its near cache: (replica, run, key).
-    pub warm: HashMap<(usize, u32, Key), Vec<Micros>>,
+    /// When a replica has shown what from its near cache, and of which history: (replica, run, key).
+    pub warm: HashMap<(usize, u32, Key), Vec<(Micros, HistoryId)>>,
+    /// When a replica has answered, and of which history: (replica, run).
+    pub answered: HashMap<(usize, u32), Vec<(Micros, HistoryId)>>,
     history: &'a History,
     /// The server whose numbers the versions of a history have.
     branches: HashMap<HistoryId, usize>,
@@ -71,6 +73,7 @@ impl<'a> Judge<'a> {
             timelines: timelines.collect(),
             verdict: Verdict::default(),
             warm: HashMap::new(),
+            answered: HashMap::new(),
             history,
             branches: names.collect(),
             has: branches.iter().map(Branch::tokens).collect(),
@@ -110,14 +113,7 @@ impl<'a> Judge<'a> {
                 detail: problem.clone(),
             });
         }
-        for read in &self.log.reads {
-            if matches!(read.outcome, Outcome::Answer { near: true, .. }) {
-                for key in keys(&read.asked) {
-                    let shown = self.warm.entry((read.replica, read.run, key));
-                    shown.or_default().push(read.returned);
-                }
-            }
-        }
+        self.note_answers();
         for read in &self.log.reads {
             if self.overlaps(read, |trouble| trouble == Trouble::Replica(read.replica)) {
                 self.verdict.across_pauses += 1;
@@ -125,6 +121,21 @@ impl<'a> Judge<'a> {
             self.read(read);
         }
         self.verdict
+    }
+
+    fn note_answers(&mut self) {
+        for read in &self.log.reads {
+            let Outcome::Answer { near, version, .. } = read.outcome else {
+                continue;
+            };
+            let told = (read.returned, version.history);
+            let answered = self.answered.entry((read.replica, read.run));
+            answered.or_default().push(told);
+            for key in keys(&read.asked).into_iter().filter(|_| near) {
+                let shown = self.warm.entry((read.replica, read.run, key));
+                shown.or_default().push(told);
+            }
+        }
     }
 
     fn read(&mut self, read: &Read) {

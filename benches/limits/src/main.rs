@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! limits hyper ADDR ANSWER [FOLDER] HTTP/2 and ready bytes: the limit of this stack; over TLS with the pair in FOLDER
+//! limits json  ADDR FILE             HTTP/1.1, HTTP/2 and the ready JSON in FILE
 //! limits pair  FOLDER               makes the pair of a server and its authority there
 //! limits tonic ADDR ANSWER          stock tonic and ready bytes
 //! limits redis ADDR REDIS_URL       stock tonic and one Redis GET for each call
@@ -26,6 +27,7 @@
 //! ANSWER is a file with the framed messages that the product answers with. To an ADDR that begins with `https://` a caller
 //! speaks TLS, and trusts the authority in the file that `LIMITS_CA` names. Calls bring the token in `LIMITS_TOKEN`, if any.
 mod bare_http;
+mod bare_json;
 mod bare_stream;
 mod bare_tonic;
 mod caller;
@@ -72,7 +74,7 @@ async fn main() -> Result<()> {
     let arguments = arguments.as_slice();
     match *arguments {
         [
-            kind @ ("hyper" | "tonic" | "redis" | "sql" | "stream" | "proxy"),
+            kind @ ("hyper" | "json" | "tonic" | "redis" | "sql" | "stream" | "proxy"),
             addr,
             what,
         ] => serve(kind, TcpListener::bind(addr).await?, what).await,
@@ -148,6 +150,7 @@ async fn hardship(arguments: &[&str]) -> Result<()> {
 async fn serve(kind: &str, listener: TcpListener, what: &str) -> Result<()> {
     match kind {
         "hyper" => bare_http::serve(listener, Bytes::from(fs::read(what)?), None).await,
+        "json" => bare_json::serve(listener, Bytes::from(fs::read(what)?)).await,
         // tonic writes the frame's five bytes itself.
         "tonic" => {
             let message = Bytes::from(fs::read(what)?).slice(5..);

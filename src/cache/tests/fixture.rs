@@ -207,6 +207,7 @@ impl Fixture {
             switches: Arc::clone(&switches),
             near_bytes: 1 << 20,
             stale_retention,
+            keeps_json: false,
             fill_concurrency: 8,
             audit_interval: Duration::ZERO,
         };

@@ -2,9 +2,13 @@
 use std::time::{Duration, Instant};
 
 use challenges_catalog::pb::catalog::v1::Difficulty;
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
 use http::{HeaderMap, request::Builder};
 use sqlx::{Connection as _, Executor};
+use tokio::time::sleep;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
@@ -35,13 +39,19 @@ const NAMES: &str = "/grpc.health.v1.Health/List";
 /// Much longer than a refusal takes on a busy machine, and much shorter than anything is waited for.
 const SOON: Duration = Duration::from_secs(2);
 
+/// So long a read waits for its turn in front of the database, and so long callers stay away that got none.
+const READ_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// After which callers that were too many may come again.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
 /// A refusal for load, whose pause is the same wherever a client looks for it.
-fn is_shed(status: Status) {
+fn is_shed(status: Status, least: Duration) {
     let details = status.get_error_details();
     let pause = details.retry_info().unwrap().retry_delay.unwrap();
     let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap();
     assert_eq!(pushback.to_str().unwrap(), pause.as_millis().to_string());
-    let expected = Duration::from_millis(100)..=Duration::from_millis(150);
+    let expected = least..=least * 3 / 2;
     assert!(expected.contains(&pause), "{pause:?}");
     let overloaded = Refusal::new(Code::Unavailable, "OVERLOADED", &[]);
     assert_eq!(Refusal::from(status), overloaded);
@@ -66,7 +76,7 @@ async fn streams_that_are_too_many_are_refused_soon_whatever_their_message_and_p
     let mut connection = Connection::open(replica.addr(), 1 << 16).await;
     for path in [TIPS, TIPS_BATCH, EXPORT] {
         let headers = head(&mut connection, grpc(path), stream::pending().boxed()).await;
-        is_shed(Status::from_header_map(&headers).expect(path));
+        is_shed(Status::from_header_map(&headers).expect(path), A_MOMENT);
     }
     for path in [CHECK, NAMES] {
         let answer = send(replica.addr(), grpc(path), frame(0, b"")).await;
@@ -109,7 +119,7 @@ async fn loads_that_are_too_many_are_refused_and_cached_answers_and_probes_are_n
     let mut another = Connection::open(replica.addr(), 1 << 16).await;
     for size in 78..88 {
         let headers = head(&mut another, grpc(LIST), whole(&pages_of(size))).await;
-        is_shed(Status::from_header_map(&headers).unwrap());
+        is_shed(Status::from_header_map(&headers).unwrap(), A_MOMENT);
         list(&replica, Difficulty::Beginner, 20).await.unwrap();
         for path in [CHECK, NAMES] {
             let answer = send(replica.addr(), grpc(path), frame(0, b"")).await;
@@ -119,4 +129,56 @@ async fn loads_that_are_too_many_are_refused_and_cached_answers_and_probes_are_n
     holder.rollback().await.unwrap();
     let loaded = loading.await.unwrap();
     assert!(Status::from_header_map(loaded.headers()).is_none());
+}
+
+#[tokio::test]
+async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answers_are_not() {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let replica = Replica::start(&[
+        ("DATABASE_URL", database.url()),
+        ("CATALOG_FILL_CONCURRENCY", "1".to_owned()),
+    ])
+    .await;
+    list(&replica, Difficulty::Beginner, 20).await.unwrap();
+    let mut other = database.connect().await;
+    let lock = "LOCK TABLE approach_challenges IN ACCESS EXCLUSIVE MODE";
+    let locked = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let is_locked = async || database.query_i64(locked).await > 0;
+
+    // By this read the replica knows that one takes longer than half of what a read waits for its turn.
+    let mut holder = other.begin().await.unwrap();
+    holder.execute(lock).await.unwrap();
+    let mut connection = Connection::open(replica.addr(), 1 << 16).await;
+    let slow = connection.begin(grpc(LIST), whole(&pages_of(77)));
+    eventually("a read waits for the lock", PATIENCE, is_locked).await;
+    sleep(Duration::from_millis(700)).await;
+    holder.rollback().await.unwrap();
+    assert!(Status::from_header_map(slow.await.unwrap().headers()).is_none());
+
+    let mut holder = other.begin().await.unwrap();
+    holder.execute(lock).await.unwrap();
+    let running = connection.begin(grpc(LIST), whole(&pages_of(78)));
+    eventually("the next one waits for it", PATIENCE, is_locked).await;
+    // One of three can have the turn after that.
+    let mut waiting = FuturesUnordered::new();
+    for size in 79..82 {
+        let mut connection = Connection::open(replica.addr(), 1 << 16).await;
+        waiting.push(async move {
+            let asked = Instant::now();
+            let answer = connection.begin(grpc(LIST), whole(&pages_of(size))).await;
+            (answer.unwrap().into_parts().0.headers, asked.elapsed())
+        });
+    }
+    for _ in 0..2 {
+        let (headers, took) = waiting.next().await.unwrap();
+        is_shed(Status::from_header_map(&headers).unwrap(), READ_WAIT_MAX);
+        assert!(took < READ_WAIT_MAX, "{took:?}");
+    }
+    list(&replica, Difficulty::Beginner, 20).await.unwrap();
+    holder.rollback().await.unwrap();
+    let (turn, _) = waiting.next().await.unwrap();
+    assert!(Status::from_header_map(&turn).is_none());
+    assert!(Status::from_header_map(running.await.unwrap().headers()).is_none());
 }

@@ -115,7 +115,7 @@ pub fn shown(page: &str) -> BTreeMap<String, Shown> {
     names
 }
 
-/// A replica with everything that has metrics: PostgreSQL, Redis, a budget, and a provider that
+/// A replica with everything that has metrics: PostgreSQL, Redis, HTTP, a budget, and a provider that
 /// breaks off after the first words; and one with TLS and an access file, which names an issuer.
 pub struct Everything {
     pub fleet: Fleet,
@@ -130,7 +130,8 @@ impl Everything {
         let provider = Scripted::playing(breaking_off).await;
         let url = provider.url();
         let mut settings = ordering_at(&url);
-        settings.extend([OPS, ("CATALOG_TIP_DAILY_BUDGET", "10000000")]);
+        let http = ("CATALOG_HTTP_ADDR", "127.0.0.1:0");
+        settings.extend([OPS, http, ("CATALOG_TIP_DAILY_BUDGET", "10000000")]);
         let fleet = Fleet::start_with(1, &settings).await;
         hear(&fleet.replicas[0], question()).await;
         let asked = "others were asked for what only they know";

@@ -1,0 +1,37 @@
+//! Builds what is served over HTTP from its settings.
+use std::sync::Arc;
+
+use super::{clock::SystemClock, error::Error};
+use crate::{
+    config::{Config, HttpCaching, HttpCompat, HttpOrigin},
+    http::{CacheProfile, CompatForm, Cors, HttpService, HttpSettings},
+    transport::Edge,
+};
+
+/// HTTP beside `edge`.
+///
+/// # Errors
+///
+/// When the contract has a mistake.
+pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<HttpService, Error> {
+    let origins = config.http.cors_origins.iter();
+    let settings = HttpSettings {
+        caching: match config.http.caching {
+            HttpCaching::Proof => CacheProfile::Proof,
+            HttpCaching::Edge => CacheProfile::Edge,
+            HttpCaching::Off => CacheProfile::Off,
+        },
+        max_staleness: config.cache.max_staleness,
+        max_body_bytes: config.server.max_message_bytes,
+        compat: match config.http.compat {
+            HttpCompat::Plan => CompatForm::Plan,
+            HttpCompat::Deployed => CompatForm::Deployed,
+        },
+        cors: Cors::new(origins.map(HttpOrigin::as_str).map(str::to_owned).collect()),
+    };
+    Ok(HttpService::new(
+        settings,
+        edge.clone(),
+        Arc::new(SystemClock),
+    )?)
+}

@@ -1,0 +1,150 @@
+//! Cross-origin resource sharing: which pages of browsers may read answers.
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
+        ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ORIGIN, VARY,
+    },
+};
+
+use super::body::HttpBody;
+
+/// The origins whose pages may read answers.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    origins: Vec<String>,
+    any: bool,
+}
+
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "ETag, Age, Cache-Status, Retry-After, X-Request-Id, X-Catalog-Version",
+);
+const TAKEN: HeaderValue = HeaderValue::from_static(
+    "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Caller-Id, X-Request-Id, X-Request-Timeout",
+);
+/// For how many seconds browsers need not ask again; they remember no longer than two hours.
+const REMEMBERED: HeaderValue = HeaderValue::from_static("3600");
+
+impl Cors {
+    /// Allows the pages of `origins`; `*` stands for all.
+    #[must_use]
+    pub fn new(origins: Vec<String>) -> Self {
+        let any = origins.iter().any(|origin| origin == "*");
+        Self { origins, any }
+    }
+
+    /// Whether answers differ by origin.
+    pub(super) fn is_by_origin(&self) -> bool {
+        !self.any && !self.origins.is_empty()
+    }
+
+    /// Whether answers to requests with these headers say anything to browsers.
+    pub(super) fn wants(&self, headers: &HeaderMap) -> bool {
+        self.is_by_origin() || self.any && headers.contains_key(ORIGIN)
+    }
+
+    /// The headers that decide what is said.
+    pub(super) fn relevant(headers: &HeaderMap) -> HeaderMap {
+        let origin = headers.get(ORIGIN).cloned();
+        origin.into_iter().map(|origin| (ORIGIN, origin)).collect()
+    }
+
+    /// Lets the page at the request's origin read the answer, if it may.
+    pub(super) fn put(&self, request: &HeaderMap, headers: &mut HeaderMap) {
+        if self.is_by_origin() && !headers.contains_key(VARY) {
+            headers.insert(VARY, HeaderValue::from_static("Origin"));
+        }
+        let Some(origin) = request.get(ORIGIN) else {
+            return;
+        };
+        let is_known = || self.origins.iter().any(|known| known == origin);
+        if self.any {
+            // Never with credentials: every page could act as its visitor.
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        } else if is_known() {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            let yes = HeaderValue::from_static("true");
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        } else {
+            return;
+        }
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+
+    /// Answers `OPTIONS` for a path that takes `allow`: what it takes, and to browsers whether their page may.
+    pub(super) fn options(&self, request: &HeaderMap, allow: &str) -> Response<HttpBody> {
+        let mut response = Response::new(HttpBody::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        let Ok(allow) = HeaderValue::from_str(allow) else {
+            return response;
+        };
+        self.put(request, headers);
+        let is_allowed = headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS).is_some();
+        if is_allowed && request.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow.clone());
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, TAKEN);
+            headers.insert(ACCESS_CONTROL_MAX_AGE, REMEMBERED);
+        }
+        headers.insert(ALLOW, allow);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(origin: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(ORIGIN, origin.parse().unwrap());
+        headers.insert(
+            ACCESS_CONTROL_REQUEST_METHOD,
+            HeaderValue::from_static("GET"),
+        );
+        headers
+    }
+
+    #[test]
+    fn a_page_of_a_known_origin_may_read_and_another_may_not() {
+        let cors = Cors::new(vec!["https://app.example".to_owned()]);
+        let mut headers = HeaderMap::new();
+        cors.put(&from("https://app.example"), &mut headers);
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+        for foreign in ["https://app.example.evil", "http://app.example", "null"] {
+            let mut headers = HeaderMap::new();
+            cors.put(&from(foreign), &mut headers);
+            assert!(
+                !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN),
+                "{foreign}"
+            );
+            assert_eq!(headers[VARY], "Origin");
+            let response = cors.options(&from(foreign), "GET");
+            let headers = response.headers();
+            assert!(
+                !headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS),
+                "{foreign}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_pages_may_read_but_not_with_credentials() {
+        let cors = Cors::new(vec!["*".to_owned()]);
+        let response = cors.options(&from("https://any.example"), "GET, HEAD");
+        let headers = response.headers();
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_METHODS], "GET, HEAD");
+        assert_eq!(headers[ACCESS_CONTROL_MAX_AGE], "3600");
+        assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));
+    }
+
+    #[test]
+    fn without_origins_nothing_is_said_to_browsers() {
+        let mut headers = HeaderMap::new();
+        Cors::default().put(&from("https://app.example"), &mut headers);
+        assert!(headers.is_empty());
+    }
+}

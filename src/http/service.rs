@@ -1,0 +1,285 @@
+//! The entry of every request over HTTP: finds what it asks for, and adds what every response has.
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    request::Parts,
+};
+use http_body::Body;
+use hyper::service::Service;
+
+use super::{
+    body::HttpBody,
+    cache_headers::{CacheHeaders, CacheProfile},
+    call::{self, Bodies},
+    compat,
+    compat_query::CompatForm,
+    cors::Cors,
+    problem::Problem,
+    read_query::{self, ReadQuery},
+    reads,
+    routes::{Found, NoRoute, Routes, RoutesError},
+    stats::HttpStats,
+};
+use crate::{
+    domain::{Clock, FieldViolation},
+    telemetry::Page,
+    transport::{Edge, request_id_of},
+};
+
+/// How HTTP is served.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// What browsers and shared caches may keep.
+    pub caching: CacheProfile,
+    /// For so long an answer is called fresh.
+    pub max_staleness: Duration,
+    /// Which pages of browsers may read answers.
+    pub cors: Cors,
+    /// Which form of the replaced service the old routes take after.
+    pub compat: CompatForm,
+    /// The largest body of a request, and line of one that has many.
+    pub max_body_bytes: usize,
+}
+
+/// HTTP on one connection.
+#[derive(Clone)]
+pub struct HttpService {
+    shared: Arc<Shared>,
+    edge: Edge,
+}
+
+/// What all connections have in common.
+struct Shared {
+    routes: Routes,
+    bodies: Bodies,
+    caching: CacheHeaders,
+    cors: Cors,
+    compat: CompatForm,
+    stats: HttpStats,
+    clock: Arc<dyn Clock>,
+}
+
+impl HttpService {
+    /// Serves what `edge` serves; `clock` tells the time that the old routes show.
+    ///
+    /// # Errors
+    ///
+    /// When the contract has a mistake; a test shows that it has none.
+    pub fn new(
+        settings: HttpSettings,
+        edge: Edge,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RoutesError> {
+        let HttpSettings {
+            caching,
+            max_staleness,
+            cors,
+            compat,
+            max_body_bytes,
+        } = settings;
+        let shared = Shared {
+            routes: Routes::read()?,
+            bodies: Bodies::new(max_body_bytes),
+            caching: CacheHeaders::new(caching, max_staleness, cors.is_by_origin()),
+            cors,
+            compat,
+            stats: HttpStats::default(),
+            clock,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            edge,
+        })
+    }
+
+    /// Writes the metrics of all connections.
+    pub fn collect(&self, page: &mut Page) {
+        self.shared.stats.collect(page);
+    }
+
+    /// The same, for a connection that has this `edge`.
+    #[must_use]
+    pub fn facing(&self, edge: Edge) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            edge,
+        }
+    }
+}
+
+/// What the most frequent paths ask for.
+enum Read<'a> {
+    List,
+    Get(&'a str),
+    Batch,
+}
+
+impl<'a> Read<'a> {
+    fn at(path: &'a str) -> Option<Self> {
+        match path.strip_prefix("/v1/challenges")? {
+            "" => Some(Self::List),
+            ":batchGet" => Some(Self::Batch),
+            rest => {
+                let id = rest.strip_prefix('/')?;
+                let is_plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+                (!id.is_empty() && id.bytes().all(is_plain)).then_some(Self::Get(id))
+            }
+        }
+    }
+
+    /// The same, of a path that is spelled otherwise.
+    fn of(found: &'a Found<'_>) -> Option<Self> {
+        let (service, method) = found.route.grpc_path().rsplit_once('/')?;
+        if !service.ends_with(".ChallengesCatalog") {
+            return None;
+        }
+        match (method, &found.variables[..]) {
+            ("ListChallenges", _) => Some(Self::List),
+            ("BatchGetChallenges", _) => Some(Self::Batch),
+            ("GetChallenge", [id]) => Some(Self::Get(id)),
+            _ => None,
+        }
+    }
+
+    fn query(&self, query: &str) -> Result<ReadQuery, Vec<FieldViolation>> {
+        match self {
+            Self::List => read_query::list(query),
+            Self::Get(id) => read_query::get(id, query),
+            Self::Batch => read_query::batch(query),
+        }
+    }
+}
+
+impl Shared {
+    async fn answer<B>(&self, request: Request<B>, edge: &Edge) -> Response<HttpBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let is_get = matches!(head.method, Method::GET | Method::HEAD);
+        if is_get
+            && let Some(read) = Read::at(head.uri.path())
+            && body.is_end_stream()
+        {
+            let query = read.query(head.uri.query().unwrap_or_default());
+            return reads::read(edge, query, head.headers, &self.caching).await;
+        }
+        // Boxed, because it is larger than all that the reads need.
+        Box::pin(self.answer_other((head, body), edge)).await
+    }
+
+    async fn answer_other<B>(&self, (head, body): (Parts, B), edge: &Edge) -> Response<HttpBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = head.uri.path().to_owned();
+        if compat::answers_for(&path) {
+            // They take no body, and read none.
+            return compat::answer(edge, (self.compat, &*self.clock), &head).await;
+        }
+        let found = match self.routes.find(&head.method, &path) {
+            Ok(found) => found,
+            Err(why) => {
+                let request_id = request_id_of(&head.headers);
+                let response = self.nothing_at(&head, why, &request_id);
+                return reads::identified(response, request_id);
+            }
+        };
+        let read = Read::of(&found).filter(|_| body.is_end_stream());
+        if let Some(read) = read {
+            let query = read.query(head.uri.query().unwrap_or_default());
+            return reads::read(edge, query, head.headers, &self.caching).await;
+        }
+        call::call(edge, &self.bodies, found, (head, body)).await
+    }
+
+    fn nothing_at(
+        &self,
+        head: &Parts,
+        why: NoRoute<'_>,
+        request_id: &HeaderValue,
+    ) -> Response<HttpBody> {
+        match why {
+            NoRoute::Unknown => Problem::unknown_path(request_id).response(),
+            NoRoute::Encoding(violation) => {
+                Problem::invalid(vec![violation], request_id).response()
+            }
+            NoRoute::OtherVerbs(allow) => {
+                let allow = allow.to_str().unwrap_or_default();
+                let allow = format!("{allow}, OPTIONS");
+                if head.method == Method::OPTIONS {
+                    self.cors.options(&head.headers, &allow)
+                } else {
+                    Problem::unknown_verb(allow, request_id).response()
+                }
+            }
+        }
+    }
+}
+
+/// What a response needs to know of its request.
+struct Asked {
+    is_head: bool,
+    /// Its end is not to be trusted by whoever stands in between (RFC 9112, 6.1).
+    ends_connection: bool,
+    origin: Option<HeaderMap>,
+}
+
+impl Asked {
+    fn of(head: &Request<impl Body>, cors: &Cors) -> Self {
+        let headers = head.headers();
+        Self {
+            is_head: head.method() == Method::HEAD,
+            ends_connection: head.version() < Version::HTTP_2
+                && headers.contains_key(TRANSFER_ENCODING),
+            origin: cors.wants(headers).then(|| Cors::relevant(headers)),
+        }
+    }
+
+    fn finish(&self, mut response: Response<HttpBody>, cors: &Cors) -> Response<HttpBody> {
+        if let Some(origin) = &self.origin {
+            cors.put(origin, response.headers_mut());
+        }
+        if self.ends_connection {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        if self.is_head {
+            if let Some(length) = response.body().size_hint().exact() {
+                let length = HeaderValue::from(length);
+                response.headers_mut().insert(CONTENT_LENGTH, length);
+            }
+            *response.body_mut() = HttpBody::empty();
+        }
+        response
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<HttpBody>, Infallible>> + Send>>;
+
+impl<B> Service<Request<B>> for HttpService
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<HttpBody>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<B>) -> Answer {
+        let Self { shared, edge } = self.clone();
+        let answer = async move {
+            let asked = Asked::of(&request, &shared.cors);
+            let response = shared.answer(request, &edge).await;
+            shared.stats.count(response.status());
+            asked.finish(response, &shared.cors)
+        };
+        Box::pin(answer.map(Ok))
+    }
+}

@@ -1,0 +1,136 @@
+//! Reads that come by another way than gRPC: the same access, limits, deadlines and counts, and the cached bodies as
+//! they lie, for the caller to encode.
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Request, Uri};
+use tonic::{Code, Status};
+
+use super::{
+    caller::misnamed,
+    context::RequestContext,
+    convert::etag_text,
+    edge::{Edge, EdgeInner, crowded},
+    failed_calls::log_panicked,
+    reply::{etag_of, names, oldest},
+    rpc_stats::OpenCall,
+    status,
+    unary::in_time,
+};
+use crate::{
+    domain::{Answer, Freshness},
+    pb::catalog::v1 as pb,
+};
+
+/// What is to be read.
+pub enum ReadRequest {
+    /// One page of challenges.
+    List(pb::ListChallengesRequest),
+    /// One challenge.
+    Get(pb::GetChallengeRequest),
+    /// Several challenges.
+    BatchGet(pb::BatchGetChallengesRequest),
+}
+
+/// What was read.
+pub struct DirectRead {
+    /// One for a page or a challenge, and one for each challenge of several.
+    pub answers: Vec<Answer>,
+    /// Names the content of all: weak and quoted, the same as that of the gRPC answer.
+    pub etag: String,
+    /// How old the oldest of them can be.
+    pub freshness: Option<Freshness>,
+}
+
+/// How a read went, and the correlation id of its call.
+pub struct ReadOutcome {
+    /// Taken from the caller, or made here.
+    pub request_id: HeaderValue,
+    /// What was read, or why nothing was.
+    pub result: Result<DirectRead, Status>,
+}
+
+impl ReadRequest {
+    /// The method of the contract that reads this.
+    const fn path(&self) -> &'static str {
+        match self {
+            Self::List(_) => "/challenges.catalog.v1.ChallengesCatalog/ListChallenges",
+            Self::Get(_) => "/challenges.catalog.v1.ChallengesCatalog/GetChallenge",
+            Self::BatchGet(_) => "/challenges.catalog.v1.ChallengesCatalog/BatchGetChallenges",
+        }
+    }
+}
+
+impl DirectRead {
+    fn of(answers: Vec<Answer>) -> Self {
+        let etag = etag_text(etag_of(&answers));
+        let freshness = answers.iter().map(|answer| answer.freshness).reduce(oldest);
+        Self {
+            answers,
+            etag,
+            freshness,
+        }
+    }
+
+    /// Whether `if_none_match`, a list as in HTTP or `*`, names this content.
+    #[must_use]
+    pub fn is_named_by(&self, if_none_match: &str) -> bool {
+        names(if_none_match, &self.etag)
+    }
+}
+
+impl Edge {
+    /// Reads for a caller whose request had these `headers`: credentials, correlation id and `grpc-timeout` count as
+    /// they do for gRPC, and so does the call.
+    pub async fn read(&self, read: ReadRequest, headers: HeaderMap) -> ReadOutcome {
+        let mut request = Request::new(());
+        *request.headers_mut() = headers;
+        *request.uri_mut() = Uri::from_static(read.path());
+        let (stats, mut call) = self.inner.begin(&request, self.connection.address);
+        let mut open = OpenCall::begin(stats.as_ref(), call.began);
+        let headers = request.headers();
+        let answer = async {
+            if let Some(go) = &self.overflow {
+                go.cancel();
+                return Err(crowded());
+            }
+            let method = stats.method.ok_or_else(|| status::internal("unknown"))?;
+            let admission = self.inner.access.admit(method, headers, &self.connection);
+            let admission = in_time(&call, admission.map(Ok)).await?;
+            call.principal = admission.principal;
+            let refusal = admission.refusal.or_else(|| misnamed(headers, &call));
+            if let Some(refusal) = refusal.or_else(|| call.unreadable()) {
+                return Err(refusal);
+            }
+            in_time(&call, self.inner.read_directly(read, &call)).await
+        };
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
+        let result = answer.unwrap_or_else(|_| {
+            call.span().in_scope(log_panicked);
+            Err(status::internal(call.request_id()))
+        });
+        open.end(result.as_ref().map_or_else(Status::code, |_| Code::Ok));
+        ReadOutcome {
+            request_id: call.returned_id(),
+            result,
+        }
+    }
+}
+
+impl EdgeInner {
+    async fn read_directly(
+        &self,
+        read: ReadRequest,
+        call: &RequestContext,
+    ) -> Result<DirectRead, Status> {
+        if let Some(status) = self.gate.refusal() {
+            return Err(status);
+        }
+        let answers = match read {
+            ReadRequest::List(request) => vec![self.catalog.read_list(&request, call).await?],
+            ReadRequest::Get(request) => self.catalog.read_one(&request, call).await?,
+            ReadRequest::BatchGet(request) => self.catalog.read_batch(&request, call).await?,
+        };
+        Ok(DirectRead::of(answers))
+    }
+}
