@@ -8,7 +8,7 @@ use super::{
     parameters, problems,
     schemas::Schemas,
 };
-use crate::http::routes::Routes;
+use crate::http::{field_path::FieldPath, routes::Routes};
 
 const DESCRIPTION: &str = "\
 A catalog of coaching challenges, with tips that are streamed while they are written. The same as its gRPC contract, \
@@ -69,7 +69,7 @@ fn paths(routes: &Routes, operations: &mut Operations<'_>) -> Map<String, Value>
             continue;
         };
         // Another route of the path may have other names for its variables.
-        let names: Vec<_> = first.variables().iter().map(|it| it.name()).collect();
+        let names: Vec<_> = first.variables().iter().map(FieldPath::name).collect();
         let mut item = Map::new();
         for route in of_path {
             seen.push(route.grpc_path());
@@ -91,7 +91,7 @@ fn tags(routes: &Routes, comments: &Comments<'_>) -> Vec<Value> {
             .iter()
             .any(|tag| tag.get("name").is_some_and(|it| it == service.name()));
         if !is_known {
-            let description = comments.of_service(&service);
+            let description = comments.of_service(service);
             tags.push(json!({"name": service.name(), "description": description}));
         }
     }

@@ -10,7 +10,10 @@ use super::{
     schemas::{Schemas, merge},
 };
 use crate::{
-    http::routes::{BodyRule, Route},
+    http::{
+        field_path::FieldPath,
+        routes::{BodyRule, Route},
+    },
     transport::role_of,
 };
 
@@ -99,7 +102,7 @@ impl Operations<'_> {
         let (schema, is_required) = match route.body() {
             BodyRule::None => return None,
             BodyRule::Whole => {
-                let elsewhere: Vec<_> = route.variables().iter().map(|it| it.top()).collect();
+                let elsewhere: Vec<_> = route.variables().iter().map(FieldPath::top).collect();
                 let schema = self.schemas.object(&input, Side::Body, &elsewhere);
                 let demands = ["required", "oneOf"]
                     .iter()

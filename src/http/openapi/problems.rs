@@ -1,5 +1,7 @@
 //! What operations answer when they fail: problems as RFC 9457 has them, and what the contract says of their reasons.
-use prost_reflect::DescriptorPool;
+use std::fmt::Write;
+
+use prost_reflect::{DescriptorPool, EnumDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::comments::Comments;
@@ -134,11 +136,12 @@ pub(super) fn schema(contract: &DescriptorPool, comments: &Comments<'_>) -> Valu
 fn reasons(contract: &DescriptorPool, comments: &Comments<'_>) -> String {
     let reasons = contract.get_enum_by_name("challenges.catalog.v1.ErrorReason");
     let mut text = "Why it failed, for programs. For faults that have no reason of their own, the code of gRPC.\n".to_owned();
-    let values: Vec<_> = reasons.iter().flat_map(|it| it.values()).collect();
+    let values: Vec<_> = reasons.iter().flat_map(EnumDescriptor::values).collect();
     for value in values.iter().filter(|value| value.number() != 0) {
         let name = value.name().trim_start_matches("ERROR_REASON_");
         let comment = comments.of_value(value);
-        text.push_str(&format!("\n- `{name}`: {comment}"));
+        // Writing to a text does not fail.
+        let _ = write!(text, "\n- `{name}`: {comment}");
     }
     text
 }
