@@ -15,6 +15,8 @@ mod compat_refusal;
 mod compat_route;
 mod compat_status;
 mod cors;
+mod docs_page;
+mod documents;
 mod field_path;
 #[cfg(test)]
 mod fixtures;
