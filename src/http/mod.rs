@@ -15,12 +15,15 @@ mod compat_refusal;
 mod compat_route;
 mod compat_status;
 mod cors;
+mod docs_page;
+mod documents;
 mod field_path;
 #[cfg(test)]
 mod fixtures;
 mod frames;
 mod json;
 mod json_body;
+mod openapi;
 mod percent;
 mod problem;
 mod query;

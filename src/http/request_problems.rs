@@ -1,7 +1,7 @@
 //! What is wrong with a request: all of it at once, within bounds.
 use std::fmt;
 
-use crate::domain::{FieldViolation, FieldViolations};
+use crate::domain::FieldViolations;
 
 /// As many problems as are noted of one request; a hostile one has as many as it has bytes.
 const NOTED_MAX: usize = 100;
@@ -30,13 +30,6 @@ impl RequestProblems {
         self.noted = self.noted.saturating_add(1);
         if self.noted <= NOTED_MAX {
             self.violations.note(&short(field.to_string()), problem);
-        }
-    }
-
-    /// Notes all of `violations`.
-    pub(super) fn add(&mut self, violations: impl IntoIterator<Item = FieldViolation>) {
-        for violation in violations {
-            self.note(violation.field, violation.problem);
         }
     }
 

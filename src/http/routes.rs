@@ -132,6 +132,7 @@ pub(crate) enum NoRoute<'a> {
 /// All routes of the contract.
 #[derive(Debug)]
 pub(crate) struct Routes {
+    contract: DescriptorPool,
     paths: Vec<Path>,
 }
 
@@ -156,7 +157,10 @@ impl Routes {
 
     fn of(contract: &DescriptorPool) -> Result<Self, RoutesError> {
         let option = option(contract).ok_or(RoutesError::NoOption)?;
-        let mut routes = Self { paths: Vec::new() };
+        let mut routes = Self {
+            contract: contract.clone(),
+            paths: Vec::new(),
+        };
         for rpc in contract.services().flat_map(|it| rpcs(&it)) {
             let wrong = || RoutesError::Annotation(rpc.full_name().to_owned());
             for binding in bindings(&rpc, &option).ok_or_else(wrong)? {
@@ -190,6 +194,16 @@ impl Routes {
     /// All of them, in the order of the contract but that those of one path are together.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.paths.iter().flat_map(|path| &path.routes)
+    }
+
+    /// The routes of each path, one for each of its verbs.
+    pub(super) fn by_path(&self) -> impl Iterator<Item = &[Route]> {
+        self.paths.iter().map(|path| &path.routes[..])
+    }
+
+    /// What they were read from.
+    pub(super) fn contract(&self) -> &DescriptorPool {
+        &self.contract
     }
 
     /// The route of a request by its verb and its path, which is still percent-encoded and has no query.

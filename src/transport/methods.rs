@@ -169,6 +169,16 @@ impl Method {
     }
 }
 
+/// The role that the method at this path needs; none if everybody may call it, or there is no such method.
+#[must_use]
+pub fn role_of(path: &str) -> Option<Role> {
+    let method = METHODS.iter().find(|method| method.is_at(path))?;
+    match method.access {
+        Access::Role(role) => Some(role),
+        Access::Everybody | Access::Reflection => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

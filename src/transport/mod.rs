@@ -56,6 +56,7 @@ pub use encoder::ProtoEncoder;
 pub use gate::FeatureGate;
 pub use generated::GeneratedServices;
 pub use health_state::{Feature, HealthState};
+pub use methods::role_of;
 pub use page_token::PageTokens;
 pub use rpc_stats::RpcStats;
 pub use tips::{RefreshBy, TipsTransport};
