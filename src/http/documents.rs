@@ -1,5 +1,4 @@
 //! The documents that tell what is served: made once, since they are the same until the program is another one.
-#![expect(dead_code, reason = "the service that serves them is not there yet")]
 use bytes::Bytes;
 use http::{HeaderValue, Response, header::CONTENT_SECURITY_POLICY, header::CONTENT_TYPE};
 

@@ -18,6 +18,7 @@ use super::{
     compat,
     compat_query::CompatForm,
     cors::Cors,
+    documents::Documents,
     problem::Problem,
     read_query::{self, ReadQuery},
     reads,
@@ -54,6 +55,7 @@ pub struct HttpService {
 
 /// What all connections have in common.
 struct Shared {
+    documents: Documents,
     routes: Routes,
     bodies: Bodies,
     caching: CacheHeaders,
@@ -81,8 +83,10 @@ impl HttpService {
             compat,
             max_body_bytes,
         } = settings;
+        let routes = Routes::read()?;
         let shared = Shared {
-            routes: Routes::read()?,
+            documents: Documents::of(&routes),
+            routes,
             bodies: Bodies::new(max_body_bytes),
             caching: CacheHeaders::new(caching, max_staleness, cors.is_by_origin()),
             cors,
@@ -110,6 +114,9 @@ impl HttpService {
         }
     }
 }
+
+/// What the paths of documents take.
+const DOCUMENT_VERBS: &str = "GET, HEAD, OPTIONS";
 
 /// What the most frequent paths ask for.
 enum Read<'a> {
@@ -183,6 +190,9 @@ impl Shared {
             // They take no body, and read none.
             return compat::answer(edge, (self.compat, &*self.clock), &head).await;
         }
+        if let Some(response) = self.document(&head, &path) {
+            return response;
+        }
         let found = match self.routes.find(&head.method, &path) {
             Ok(found) => found,
             Err(why) => {
@@ -197,6 +207,19 @@ impl Shared {
             return reads::read(edge, query, head.headers, &self.caching).await;
         }
         call::call(edge, &self.bodies, found, (head, body)).await
+    }
+
+    /// The OpenAPI document or its page, if that is asked for.
+    fn document(&self, head: &Parts, path: &str) -> Option<Response<HttpBody>> {
+        let mut response = self.documents.at(path)?;
+        let request_id = request_id_of(&head.headers);
+        if head.method == Method::OPTIONS {
+            response = self.cors.options(&head.headers, DOCUMENT_VERBS);
+        } else if !matches!(head.method, Method::GET | Method::HEAD) {
+            let verbs = DOCUMENT_VERBS.to_owned();
+            response = Problem::unknown_verb(verbs, &request_id).response();
+        }
+        Some(reads::identified(response, request_id))
     }
 
     fn nothing_at(

@@ -114,7 +114,10 @@ async fn outcome(response: Response, asked: &Asked, history: &History) -> Outcom
     let is_one = matches!(asked, Asked::Rows(rows) if rows.len() == 1);
     let header = |name: &str| {
         let value = response.headers().get(name);
-        value.and_then(|value| value.to_str().ok()).unwrap_or("").to_owned()
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+            .to_owned()
     };
     let (age, version) = (header("age"), header("x-catalog-version"));
     match response.status() {

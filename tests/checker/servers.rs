@@ -67,7 +67,10 @@ impl Edge {
     /// What the replica behind it is set to.
     fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = vec![
-            ("CATALOG_HTTP_ADDR", format!("127.0.0.1:{}", self.origin_port)),
+            (
+                "CATALOG_HTTP_ADDR",
+                format!("127.0.0.1:{}", self.origin_port),
+            ),
             ("CATALOG_HTTP_CACHE", self.profile.name().to_owned()),
         ];
         match self.profile {
