@@ -135,7 +135,8 @@ async fn outcome(response: Response, asked: &Asked, history: &History) -> Outcom
         }
     }
     let age: u64 = age.parse().expect("an age in seconds");
-    let body: Value = response.json().await.unwrap();
+    let body = response.bytes().await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
     let shown = shown(&body, asked, history);
     history.saw_edge_age(age);
     Outcome::Answer {

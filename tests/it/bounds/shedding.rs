@@ -147,7 +147,7 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
         WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let is_locked = async || database.query_i64(locked).await > 0;
 
-    // By this read the replica knows that one takes longer than half of what a read waits for its turn.
+    // By this read the replica knows that one can take long.
     let mut holder = other.begin().await.unwrap();
     holder.execute(lock).await.unwrap();
     let mut connection = Connection::open(replica.addr(), 1 << 16).await;
@@ -161,24 +161,19 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
     holder.execute(lock).await.unwrap();
     let running = connection.begin(grpc(LIST), whole(&pages_of(78)));
     eventually("the next one waits for it", PATIENCE, is_locked).await;
-    // One of three can have the turn after that.
-    let mut waiting = FuturesUnordered::new();
-    for size in 79..82 {
-        let mut connection = Connection::open(replica.addr(), 1 << 16).await;
-        waiting.push(async move {
-            let asked = Instant::now();
-            let answer = connection.begin(grpc(LIST), whole(&pages_of(size))).await;
-            (answer.unwrap().into_parts().0.headers, asked.elapsed())
-        });
+    let asked = Instant::now();
+    let begin = |size| connection.begin(grpc(LIST), whole(&pages_of(size)));
+    let mut waiting: FuturesUnordered<_> = (21..71).map(begin).collect();
+    // Some dozen of these fifty could have their turn in time.
+    for _ in 0..20 {
+        let answer = waiting.next().await.unwrap().unwrap();
+        is_shed(
+            Status::from_header_map(answer.headers()).unwrap(),
+            READ_WAIT_MAX,
+        );
     }
-    for _ in 0..2 {
-        let (headers, took) = waiting.next().await.unwrap();
-        is_shed(Status::from_header_map(&headers).unwrap(), READ_WAIT_MAX);
-        assert!(took < READ_WAIT_MAX, "{took:?}");
-    }
+    assert!(asked.elapsed() < READ_WAIT_MAX, "{:?}", asked.elapsed());
     list(&replica, Difficulty::Beginner, 20).await.unwrap();
     holder.rollback().await.unwrap();
-    let (turn, _) = waiting.next().await.unwrap();
-    assert!(Status::from_header_map(&turn).is_none());
     assert!(Status::from_header_map(running.await.unwrap().headers()).is_none());
 }
