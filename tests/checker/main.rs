@@ -58,6 +58,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     end_with_the_first_panic();
+    // What calls over HTTP finds its cryptography here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let is_well = runtime.block_on(async {
         match arguments.as_slice() {
