@@ -1,0 +1,5 @@
+//! HTTP and JSON beside gRPC, as browsers, proxies and other clients meet it.
+mod caching;
+mod grpc_json;
+mod reads;
+pub mod scene;
