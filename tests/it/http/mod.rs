@@ -2,5 +2,6 @@
 mod caching;
 mod conditional;
 mod grpc_json;
+mod headers;
 mod reads;
 pub mod scene;
