@@ -122,12 +122,7 @@ pub(super) fn streamed(
     kind: &'static str,
 ) -> Response<HttpBody> {
     let frames = pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
-    unbuffered(HttpBody::stream(StreamBody::new(frames)), kind)
-}
-
-/// The same, of a body.
-pub(super) fn unbuffered(body: HttpBody, kind: &'static str) -> Response<HttpBody> {
-    let mut response = Response::new(body);
+    let mut response = Response::new(HttpBody::stream(StreamBody::new(frames)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     let kept = HeaderValue::from_static("no-store, no-transform");

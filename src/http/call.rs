@@ -134,7 +134,9 @@ where
     }
     if head.method == Method::HEAD {
         // Nothing is written for who reads nothing.
-        return Ok(tip_events::response(HttpBody::empty()));
+        tip_events::begin_nothing(&mut message);
+        call.answers(Full::new(framed(&message))).await?;
+        return Ok(tip_events::without_events());
     }
     let resume = Resume::take(&mut message, &head.headers);
     let answers = call.answers(Full::new(framed(&message))).await?;

@@ -172,17 +172,29 @@ fn compress(json: &Bytes) -> Bytes {
     gzip.finish().unwrap_or_default().into()
 }
 
-/// Whether the caller takes gzip (RFC 9110, 12.5.3).
+/// Whether the caller takes gzip (RFC 9110, 12.5.3): what is said of it by name counts, and else what is said of all.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT_ENCODING).into_iter();
     let texts = values.filter_map(|value| value.to_str().ok());
-    let mut codings = texts.flat_map(|text| text.split(','));
-    codings.any(|coding| {
+    let (mut by_name, mut of_all) = (None, None);
+    for coding in texts.flat_map(|text| text.split(',')) {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim().strip_prefix("q=");
-        let is_refused = weight.is_some_and(|weight| weight.parse() == Ok(0.0_f32));
-        matches!(name.trim(), "gzip" | "x-gzip" | "*") && !is_refused
-    })
+        let is_taken = !weighs_nothing(weight);
+        match name.trim() {
+            "*" => of_all = Some(is_taken),
+            name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+                by_name = Some(is_taken);
+            }
+            _ => {}
+        }
+    }
+    by_name.or(of_all).unwrap_or(false)
+}
+
+/// Whether a parameter such as `q=0.0` refuses what it is of.
+fn weighs_nothing(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or_default();
+    name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0_f32)
 }
 
 #[cfg(test)]
@@ -196,10 +208,27 @@ mod tests {
             headers.insert(ACCEPT_ENCODING, value.parse().unwrap());
             takes_gzip(&headers)
         };
-        for value in ["gzip", "br, gzip;q=0.5", "*", "deflate,x-gzip"] {
+        for value in [
+            "gzip",
+            "br, gzip;q=0.5",
+            "*",
+            "deflate,x-gzip",
+            "GZIP",
+            "*;q=0, gzip",
+        ] {
             assert!(takes(value), "{value}");
         }
-        for value in ["", "br", "gzip;q=0", "gzip; q=0.0", "identity"] {
+        for value in [
+            "",
+            "br",
+            "gzip;q=0",
+            "gzip; q=0.0",
+            "gzip ; Q=0",
+            "identity",
+            "gzip;q=0, *",
+            "*, gzip;q=0",
+            "*;q=0",
+        ] {
             assert!(!takes(value), "{value}");
         }
         assert!(!takes_gzip(&HeaderMap::new()));

@@ -4,7 +4,7 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, Version,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     request::Parts,
 };
@@ -274,7 +274,9 @@ impl Asked {
             response.headers_mut().insert(CONNECTION, close);
         }
         if self.is_head {
-            if let Some(length) = response.body().size_hint().exact() {
+            // A 304 would have to tell the length of the body that it stands for (RFC 9110, 8.6).
+            let is_told = response.status() != StatusCode::NOT_MODIFIED;
+            if let Some(length) = response.body().size_hint().exact().filter(|_| is_told) {
                 let length = HeaderValue::from(length);
                 response.headers_mut().insert(CONTENT_LENGTH, length);
             }

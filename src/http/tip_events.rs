@@ -13,11 +13,12 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 
 use super::{
-    answers::{Answers, streamed, unbuffered},
+    answers::{Answers, streamed},
     body::HttpBody,
     json::json,
     problem::Problem,
 };
+use crate::pb::catalog::v1 as pb;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const RESUME_TOKEN: &str = "resume_token";
@@ -101,9 +102,17 @@ pub(super) async fn answer(
     }
 }
 
-/// A response with this body of events.
-pub(super) fn response(body: HttpBody) -> Response<HttpBody> {
-    unbuffered(body, EVENTS)
+/// Makes a request one that is let in or refused as it was, and that begins no tip.
+pub(super) fn begin_nothing(message: &mut DynamicMessage) {
+    let kept = Value::EnumNumber(pb::TipMode::CachedOnly.into());
+    // Both methods have these fields.
+    let _ = message.try_set_field_by_name("mode", kept);
+    let _ = message.try_set_field_by_name("no_static_fallback", Value::Bool(false));
+}
+
+/// A response that has events, none of which are sent.
+pub(super) fn without_events() -> Response<HttpBody> {
+    streamed(stream::empty(), EVENTS)
 }
 
 /// What is to be sent next.

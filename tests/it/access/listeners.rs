@@ -12,7 +12,7 @@ use super::scene::{Files, connect, list, plain, token_entry, with_header};
 use crate::{startup::ended::serve, support::replica::Replica};
 
 /// The address that a line of the log names so.
-fn address(replica: &Replica, field: &str) -> String {
+pub fn address(replica: &Replica, field: &str) -> String {
     let log = replica.log();
     let found = log.lines().find_map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;

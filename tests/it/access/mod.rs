@@ -1,7 +1,7 @@
 //! Who comes in: TLS, credentials, roles and listeners.
 mod commands;
 mod issuers;
-mod listeners;
+pub mod listeners;
 mod principals;
 mod roles;
 pub mod scene;
