@@ -106,7 +106,10 @@ impl CacheHeaders {
         if let Ok(version) = HeaderValue::try_from(freshness.version.to_string()) {
             headers.insert(VERSION, version);
         }
-        headers.insert(AGE, HeaderValue::from(freshness.staleness_bound.as_secs()));
+        headers.insert(
+            AGE,
+            HeaderValue::from(whole_seconds(freshness.staleness_bound)),
+        );
     }
 
     fn put_control(
@@ -137,6 +140,12 @@ impl CacheHeaders {
             headers.insert(CACHE_TAG, listed);
         }
     }
+}
+
+/// Rounded up: no answer is older than it says.
+fn whole_seconds(age: Duration) -> u64 {
+    age.as_secs()
+        .saturating_add(u64::from(age.subsec_nanos() > 0))
 }
 
 /// Which changes make an answer outdated, so that shared caches can be told.
