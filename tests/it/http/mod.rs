@@ -1,7 +1,13 @@
 //! HTTP and JSON beside gRPC, as browsers, proxies and other clients meet it.
+mod bad_framing;
+mod bad_input;
 mod caching;
 mod conditional;
+mod cross_origin;
+mod crowds;
+mod events;
 mod grpc_json;
 mod headers;
 mod reads;
 pub mod scene;
+mod tips;
