@@ -2,12 +2,14 @@
 mod bad_framing;
 mod bad_input;
 mod caching;
+mod callers;
 mod conditional;
 mod cross_origin;
 mod crowds;
 mod events;
 mod grpc_json;
 mod headers;
+mod operators;
 mod reads;
 pub mod scene;
 mod tips;
