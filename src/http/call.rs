@@ -32,7 +32,10 @@ use super::{
     transcode::request,
     upload::Upload,
 };
-use crate::transport::{Edge, request_id_of};
+use crate::{
+    domain::FieldViolation,
+    transport::{Edge, request_id_of},
+};
 
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
@@ -75,6 +78,23 @@ impl Bodies {
             Ok(Err(_)) => Err(Problem::malformed("the body broke off", request_id)),
             Err(_) => Err(Problem::too_slow(request_id)),
         }
+    }
+
+    /// Reads a body that must be empty.
+    pub(super) async fn expect_none<B>(
+        &self,
+        body: B,
+        request_id: &HeaderValue,
+    ) -> Result<(), Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if self.read(body, request_id).await?.is_empty() {
+            return Ok(());
+        }
+        let violation = FieldViolation::new("body", "must be empty".to_owned());
+        Err(Problem::invalid(vec![violation], request_id))
     }
 }
 

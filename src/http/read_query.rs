@@ -33,6 +33,9 @@ fn difficulty(text: &str) -> Result<Option<Difficulty>, String> {
     .map_err(|()| "must be beginner, intermediate or advanced, or left out for all".to_owned())
 }
 
+/// As many problems are noted of one query; a hostile one has thousands, and each is told in a sentence.
+const NOTED_MAX: usize = 100;
+
 /// Reads the values of a query by their names; each name may be there once.
 struct Values<'a, const N: usize> {
     names: [&'static str; N],
@@ -47,12 +50,20 @@ impl<'a, const N: usize> Values<'a, N> {
             values: [const { None }; N],
             violations: FieldViolations::default(),
         };
+        let mut noted = 0;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let at = read.names.iter().position(|known| *known == name);
             match at.and_then(|at| read.values.get_mut(at)) {
-                Some(slot @ None) => *slot = Some(value),
+                Some(slot @ None) => {
+                    *slot = Some(value);
+                    continue;
+                }
                 Some(Some(_)) => read.violations.note(&name, "must not be there twice"),
                 None => read.unknown(&name),
+            }
+            noted += 1;
+            if noted == NOTED_MAX {
+                break;
             }
         }
         read
@@ -226,6 +237,13 @@ mod tests {
     fn an_unknown_name_is_shown_in_part() {
         let violations = list_request(&"x".repeat(100_000)).unwrap_err();
         assert_eq!(violations[0].field.len(), 100);
+    }
+
+    #[test]
+    fn of_a_query_with_thousands_of_mistakes_some_are_told() {
+        let noted = |query: &str| list_request(&query.repeat(5_000)).unwrap_err().len();
+        assert_eq!(noted("x=1&"), NOTED_MAX);
+        assert_eq!(noted("page_size=1&"), NOTED_MAX);
     }
 
     #[test]

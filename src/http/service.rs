@@ -201,8 +201,12 @@ impl Shared {
                 return reads::identified(response, request_id);
             }
         };
-        let read = Read::of(&found).filter(|_| body.is_end_stream());
-        if let Some(read) = read {
+        if let Some(read) = Read::of(&found) {
+            let request_id = request_id_of(&head.headers);
+            // One in chunks, of which there are none, is found to be empty when it is read.
+            if let Err(problem) = self.bodies.expect_none(body, &request_id).await {
+                return reads::identified(problem.response(), request_id);
+            }
             let query = read.query(head.uri.query().unwrap_or_default());
             return reads::read(edge, query, head.headers, &self.caching).await;
         }

@@ -9,17 +9,25 @@ use challenges_catalog::pb::{
 use tonic::Code;
 
 use super::scene::{Files, connect, list, plain, token_entry, with_header};
-use crate::{startup::ended::serve, support::replica::Replica};
+use crate::{
+    startup::ended::serve,
+    support::{process::PATIENCE, replica::Replica, wait::until},
+};
 
 /// The address that a line of the log names so.
 pub fn address(replica: &Replica, field: &str) -> String {
-    let log = replica.log();
-    let found = log.lines().find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        let value = line.get(field).or_else(|| line.get("fields")?.get(field))?;
-        Some(value.as_str()?.to_owned())
+    let mut found = None;
+    // Lines are written by a thread of their own, so they come when they come.
+    until(PATIENCE, || {
+        let log = replica.log();
+        found = log.lines().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let value = line.get(field).or_else(|| line.get("fields")?.get(field))?;
+            Some(value.as_str()?.to_owned())
+        });
+        found.is_some()
     });
-    found.unwrap_or_else(|| panic!("no {field} in {log}"))
+    found.unwrap_or_else(|| panic!("no {field} in {}", replica.log()))
 }
 
 #[tokio::test]

@@ -10,7 +10,13 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{access::listeners::address, ops::scene::OPS, support::replica::Replica};
 
@@ -220,4 +226,34 @@ pub async fn send_json(replica: &Replica, method: Method, path: &str, body: &Val
         body.to_string(),
     )
     .await
+}
+
+/// Sends bytes on a connection of its own, and reads until the server ends it.
+pub async fn raw(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let mut answer = Vec::new();
+    let reading = timeout(PATIENCE, reader.read_to_end(&mut answer));
+    // A server that refuses the beginning need not take the rest, and may break the connection behind its answer.
+    let (read, _) = tokio::join!(reading, writer.write_all(bytes.as_ref()));
+    read.expect("the server ends the connection").ok();
+    String::from_utf8(answer).unwrap()
+}
+
+/// The statuses of the answers that stand in what a connection brought.
+pub fn statuses(answers: &str) -> Vec<u16> {
+    let heads = answers.split("HTTP/1.1 ").skip(1);
+    heads.map(|head| head[..3].parse().unwrap()).collect()
+}
+
+/// What curl prints, by these arguments.
+pub async fn curl(arguments: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "20"])
+        .args(arguments)
+        .output()
+        .await
+        .expect("curl, which `make tools` installs");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
