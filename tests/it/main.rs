@@ -20,6 +20,7 @@ mod editing;
 mod examples;
 mod flags;
 mod fleet;
+mod http;
 mod llm;
 mod logical;
 mod logs;
