@@ -1,9 +1,10 @@
 //! The old routes: those of the service that this one replaced, with its bodies and its errors.
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
     request::Parts,
+    uri::Authority,
 };
 use prost::Message;
 use tonic::{Code, Status};
@@ -240,7 +241,7 @@ fn json(status: StatusCode, body: Bytes) -> Response<HttpBody> {
 
 fn refused(refusal: &CompatRefusal) -> Response<HttpBody> {
     let mut response = json(refusal.status, refusal.body.clone());
-    let allow = refusal.allow.as_ref().map(|allow| allow.as_str());
+    let allow = refusal.allow.as_ref().map(Method::as_str);
     if let Some(Ok(allow)) = allow.map(HeaderValue::from_str) {
         response.headers_mut().insert(ALLOW, allow);
     }
@@ -255,7 +256,7 @@ fn refused(refusal: &CompatRefusal) -> Response<HttpBody> {
 
 fn redirect(head: &Parts, path: &str, is_encrypted: bool) -> Response<HttpBody> {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| head.uri.authority().map(|host| host.as_str()));
+    let host = host.or_else(|| head.uri.authority().map(Authority::as_str));
     let forwarded = head.headers.get(FORWARDED_PROTO);
     let is_https = is_encrypted || forwarded.is_some_and(|proto| proto == "https");
     let scheme = if is_https { "https" } else { "http" };

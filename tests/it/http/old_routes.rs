@@ -55,7 +55,7 @@ const ROWS: &str = "
     ('beginner', 'small', 'x', 1, NULL, '2025-08-16 10:30:00.000010+00'),
     ('beginner', 'large', 'x', 2147483647, NULL, '9999-12-31 23:59:59+00');";
 
-/// The rows as PostgREST gave them to the replaced service, in the order of the catalog.
+/// The rows as `PostgREST` gave them to the replaced service, in the order of the catalog.
 const AS_JSON: &str = "
     SELECT json_agg(row_to_json(r)) FROM (
         SELECT id, difficulty, title, description, points, tips, created_at FROM approach_challenges
