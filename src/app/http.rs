@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::{clock::SystemClock, error::Error};
 use crate::{
     config::{Config, HttpCaching, HttpCompat, HttpOrigin},
-    http::{CacheProfile, CompatForm, Cors, HttpService, HttpSettings},
+    http::{CacheProfile, CompatForm, CompatSettings, Cors, HttpService, HttpSettings},
     transport::Edge,
 };
 
@@ -23,9 +23,12 @@ pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<HttpService, 
         },
         max_staleness: config.cache.max_staleness,
         max_body_bytes: config.server.max_message_bytes,
-        compat: match config.http.compat {
-            HttpCompat::Plan => CompatForm::Plan,
-            HttpCompat::Deployed => CompatForm::Deployed,
+        compat: CompatSettings {
+            form: match config.http.compat {
+                HttpCompat::Plan => CompatForm::Plan,
+                HttpCompat::Deployed => CompatForm::Deployed,
+            },
+            is_encrypted: config.access.tls_cert.is_some(),
         },
         cors: Cors::new(origins.map(HttpOrigin::as_str).map(str::to_owned).collect()),
     };

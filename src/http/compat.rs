@@ -1,9 +1,10 @@
 //! The old routes: those of the service that this one replaced, with its bodies and its errors.
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION},
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
     request::Parts,
+    uri::Authority,
 };
 use prost::Message;
 use tonic::{Code, Status};
@@ -12,7 +13,7 @@ use super::{
     body::HttpBody,
     call,
     compat_answer::{self, CompatFacts},
-    compat_pairs::last_value,
+    compat_pairs::{self, last_value},
     compat_query::{CompatForm, CompatQuery},
     compat_refusal::CompatRefusal,
     compat_route::{CompatRoute, CompatTarget, location, target},
@@ -31,6 +32,10 @@ use crate::{
     transport::{DirectRead, Edge, ReadRequest, request_id_of},
 };
 
+/// What a proxy in front says that its callers speak.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// When to ask again whether the catalog is switched on, in seconds.
+const SWITCHED_OFF_SECONDS: u16 = 60;
 const INVALIDATE: &str = "/challenges.admin.v1.CacheAdmin/InvalidateCache";
 const STATUS: &str = "/challenges.admin.v1.CacheAdmin/GetCacheStatus";
 /// The tag of all challenges, which is what the replaced service knew.
@@ -39,17 +44,26 @@ const EVERYTHING: &str = "challenges";
 const PAGES_MAX: usize = 20;
 const PAGE: i32 = 100;
 
-/// Whether the old routes answer for this path, if only that there is no such one.
+/// How the old routes answer.
+#[derive(Clone, Copy, Debug)]
+pub struct CompatSettings {
+    /// Which form of the replaced service they take after.
+    pub form: CompatForm,
+    /// Whether callers come by HTTPS, and redirects are to lead there.
+    pub is_encrypted: bool,
+}
+
+/// Whether the old routes answer for this path, if only that there is no such one: they do for all that is not `/v1`.
 pub(super) fn answers_for(path: &str) -> bool {
-    let path = path.trim_start_matches('/');
-    let first = path.split('/').next().unwrap_or_default();
-    matches!(first, "api" | "admin")
+    let path = compat_pairs::path(path);
+    let first = path.trim_start_matches('/').split('/').next();
+    first != Some("v1")
 }
 
 /// Answers as the replaced service did.
 pub(super) async fn answer(
     edge: &Edge,
-    (form, clock): (CompatForm, &dyn Clock),
+    (settings, clock): (CompatSettings, &dyn Clock),
     head: &Parts,
 ) -> Response<HttpBody> {
     let request_id = request_id_of(&head.headers);
@@ -58,13 +72,13 @@ pub(super) async fn answer(
     let query = head.uri.query().unwrap_or_default();
     let asked = Asked {
         edge,
-        form,
+        form: settings.form,
         headers,
         query,
     };
     let answer = match target(&head.method, head.uri.path()) {
         CompatTarget::Refused(refusal) => Err(refusal),
-        CompatTarget::Redirect(path) => Ok(redirect(head, &path)),
+        CompatTarget::Redirect(path) => Ok(redirect(head, &path, settings.is_encrypted)),
         CompatTarget::Route(CompatRoute::List) => asked.list(clock).await.map(ok),
         CompatTarget::Route(CompatRoute::InvalidateAll) => {
             let invalidated = asked.invalidate(EVERYTHING).await;
@@ -91,7 +105,10 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn list(&self, clock: &dyn Clock) -> Result<Bytes, CompatRefusal> {
-        let query = CompatQuery::read(self.query, self.form)?;
+        let query = match CompatQuery::read(self.query, self.form) {
+            Ok(query) => query,
+            Err(refusal) => return Err(self.refuse(refusal).await),
+        };
         let (read, page) = self.pages(&query).await?;
         let answers = &read.answers;
         let expiry = answers.iter().filter_map(|answer| answer.expires_at).min();
@@ -106,6 +123,20 @@ impl Asked<'_> {
             &compat_answer::list_head(&page),
             &facts,
         ))
+    }
+
+    /// The deployed form looked at the flag before it looked at the query, the planned one after.
+    async fn refuse(&self, refusal: CompatRefusal) -> CompatRefusal {
+        let disabled = CompatRefusal::disabled();
+        let first = match self.form {
+            CompatForm::Plan => Ok(()),
+            CompatForm::Deployed => self.page(None, None, "").await.map(|_| ()),
+        };
+        if first == Err(disabled.clone()) {
+            disabled
+        } else {
+            refusal
+        }
     }
 
     /// One page, or all of them where the form knows no limit.
@@ -210,17 +241,25 @@ fn json(status: StatusCode, body: Bytes) -> Response<HttpBody> {
 
 fn refused(refusal: &CompatRefusal) -> Response<HttpBody> {
     let mut response = json(refusal.status, refusal.body.clone());
-    let allow = refusal.allow.as_ref().map(|allow| allow.as_str());
+    let allow = refusal.allow.as_ref().map(Method::as_str);
     if let Some(Ok(allow)) = allow.map(HeaderValue::from_str) {
         response.headers_mut().insert(ALLOW, allow);
     }
+    let (name, value) = match refusal.status {
+        StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, HeaderValue::from(SWITCHED_OFF_SECONDS)),
+        StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        _ => return response,
+    };
+    response.headers_mut().insert(name, value);
     response
 }
 
-fn redirect(head: &Parts, path: &str) -> Response<HttpBody> {
+fn redirect(head: &Parts, path: &str, is_encrypted: bool) -> Response<HttpBody> {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| head.uri.authority().map(|host| host.as_str()));
-    let scheme = head.uri.scheme_str().unwrap_or("http");
+    let host = host.or_else(|| head.uri.authority().map(Authority::as_str));
+    let forwarded = head.headers.get(FORWARDED_PROTO);
+    let is_https = is_encrypted || forwarded.is_some_and(|proto| proto == "https");
+    let scheme = if is_https { "https" } else { "http" };
     let url = location(scheme, host.unwrap_or("localhost"), path, head.uri.query());
     let mut response = Response::new(HttpBody::empty());
     *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;

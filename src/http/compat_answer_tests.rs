@@ -74,7 +74,10 @@ fn an_empty_list_is_one() {
         timestamp: august(1),
     };
     let expected = r#"{"challenges":[],"total_count":0,"count":0,"difficulty_filter":"advanced","cached":true,"cache_expiry":null,"timestamp":"2025-08-16T10:30:00.000001+00:00"}"#;
-    assert_eq!(list(&list_head(&Default::default()), &facts), expected);
+    assert_eq!(
+        list(&list_head(&pb::ListChallengesResponse::default()), &facts),
+        expected
+    );
 }
 
 /// What `datetime.isoformat` and `to_json` gave.

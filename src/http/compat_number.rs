@@ -12,8 +12,8 @@ pub(super) enum Number {
     Whole(i64),
     /// Too long to be read.
     TooLong,
-    /// None.
-    NoNumber,
+    /// No number.
+    Unreadable,
 }
 
 /// Reads digits with or without a sign, with zeros behind a dot, or with underscores between them; no spaces, and
@@ -25,10 +25,10 @@ pub(super) fn whole(text: &str) -> Number {
     let is_long = text.len() >= LONG;
     let read = |text: &str| {
         let number = if is_long { long(text) } else { short(text) };
-        number.map_or(Number::NoNumber, Number::Whole)
+        number.map_or(Number::Unreadable, Number::Whole)
     };
     match read(text) {
-        Number::NoNumber => {}
+        Number::Unreadable => {}
         number @ (Number::Whole(_) | Number::TooLong) => return number,
     }
     if let Some((before, zeros)) = text.split_once('.')
@@ -41,7 +41,7 @@ pub(super) fn whole(text: &str) -> Number {
     if has_plain_underscores {
         return read(&text.replace('_', ""));
     }
-    Number::NoNumber
+    Number::Unreadable
 }
 
 fn short(text: &str) -> Option<i64> {
@@ -130,7 +130,7 @@ mod tests {
         ];
         let long_ones = long_ones.iter().map(String::as_str);
         for text in short_ones.into_iter().chain(long_ones) {
-            assert_eq!(whole(text), Number::NoNumber, "{text}");
+            assert_eq!(whole(text), Number::Unreadable, "{text}");
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
     fn length_is_counted_in_bytes_and_before_anything_else() {
         assert_eq!(whole(&format!("{}5", zeros(4299))), Number::Whole(5));
         assert_eq!(whole(&format!("{}5", zeros(4300))), Number::TooLong);
-        assert_eq!(whole(&"\u{e9}".repeat(2150)), Number::NoNumber);
+        assert_eq!(whole(&"\u{e9}".repeat(2150)), Number::Unreadable);
         assert_eq!(whole(&"\u{e9}".repeat(2151)), Number::TooLong);
     }
 }

@@ -4,11 +4,11 @@
 /// The value of `name` in a query: the last one, if there are several; empty where there is a name alone.
 pub(super) fn last_value(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let named = pairs.filter_map(|pair| {
+    let mut named = pairs.filter_map(|pair| {
         let (this, value) = pair.split_once('=').unwrap_or((pair, ""));
         (of_query(this) == name).then_some(value)
     });
-    named.last().map(of_query)
+    named.next_back().map(of_query)
 }
 
 /// A path without percent encoding.

@@ -104,26 +104,24 @@ enum Bound {
 }
 
 impl<'a> FieldError<'a> {
-    fn new(field: &'static str, input: &'a str, kind: &'static str, msg: String) -> Self {
-        Self {
+    fn new(field: &'static str, input: &'a str, kind: &'static str, msg: String) -> Box<Self> {
+        Box::new(Self {
             r#type: kind,
             loc: ["query", field],
             msg,
             input,
             ctx: None,
             url: format!("{EXPLAINED_AT}{kind}"),
-        }
+        })
     }
 
-    fn bound_by(self, bound: Bound) -> Self {
-        Self {
-            ctx: Some(bound),
-            ..self
-        }
+    fn bound_by(mut self: Box<Self>, bound: Bound) -> Box<Self> {
+        self.ctx = Some(bound);
+        self
     }
 }
 
-fn pattern(text: &str) -> Result<Difficulty, FieldError<'_>> {
+fn pattern(text: &str) -> Result<Difficulty, Box<FieldError<'_>>> {
     text.parse().map_err(|_: String| {
         let msg = format!("String should match pattern '{PATTERN}'");
         FieldError::new(DIFFICULTY, text, "string_pattern_mismatch", msg)
@@ -131,7 +129,7 @@ fn pattern(text: &str) -> Result<Difficulty, FieldError<'_>> {
     })
 }
 
-fn between(text: &str) -> Result<u32, FieldError<'_>> {
+fn between(text: &str) -> Result<u32, Box<FieldError<'_>>> {
     let error = |kind, msg: &str| FieldError::new(LIMIT, text, kind, msg.to_owned());
     let number = match whole(text) {
         Number::Whole(number) => number,
@@ -139,7 +137,7 @@ fn between(text: &str) -> Result<u32, FieldError<'_>> {
             let msg = "Unable to parse input string as an integer, exceeded maximum size";
             return Err(error("int_parsing_size", msg));
         }
-        Number::NoNumber => {
+        Number::Unreadable => {
             let msg = "Input should be a valid integer, unable to parse string as an integer";
             return Err(error("int_parsing", msg));
         }

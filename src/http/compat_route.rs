@@ -1,4 +1,6 @@
 //! Which of the old routes a request means, as Starlette 0.27 tells it.
+use std::fmt::Write;
+
 use http::Method;
 
 use super::{compat_pairs::path, compat_refusal::CompatRefusal};
@@ -72,7 +74,8 @@ pub(super) fn location(scheme: &str, host: &str, path: &str, query: Option<&str>
         if byte.is_ascii_alphanumeric() || SAFE.contains(&byte) {
             quoted.push(char::from(byte));
         } else {
-            quoted.push_str(&format!("%{byte:02X}"));
+            // Writing to memory does not fail.
+            let _ = write!(quoted, "%{byte:02X}");
         }
     }
     quoted

@@ -9,7 +9,7 @@ use crate::pb::admin::v1 as pb;
 
 /// The caches of the replica that answers. Times are milliseconds, ratios 0 to 1; null is what is not known.
 #[derive(Serialize)]
-struct Status<'a> {
+struct Performance<'a> {
     status: &'static str,
     replica: &'a str,
     version: &'a str,
@@ -60,7 +60,7 @@ pub(super) fn status(answer: &pb::GetCacheStatusResponse) -> Option<Bytes> {
         near.misses_changed,
         near.misses_unconfirmed,
     ];
-    let status = Status {
+    let performance = Performance {
         status: word(replica.mode()),
         replica: &replica.replica,
         version: &replica.version,
@@ -76,7 +76,7 @@ pub(super) fn status(answer: &pb::GetCacheStatusResponse) -> Option<Bytes> {
         redis,
         database,
     };
-    serde_json::to_vec(&status).ok().map(Bytes::from)
+    serde_json::to_vec(&performance).ok().map(Bytes::from)
 }
 
 fn word(mode: pb::CacheMode) -> &'static str {

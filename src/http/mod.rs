@@ -42,6 +42,7 @@ mod upload;
 
 pub use body::HttpBody;
 pub use cache_headers::CacheProfile;
+pub use compat::CompatSettings;
 pub use compat_query::CompatForm;
 pub use cors::Cors;
 pub use routes::RoutesError;

@@ -15,8 +15,7 @@ use super::{
     body::HttpBody,
     cache_headers::{CacheHeaders, CacheProfile},
     call::{self, Bodies},
-    compat,
-    compat_query::CompatForm,
+    compat::{self, CompatSettings},
     cors::Cors,
     documents::Documents,
     problem::Problem,
@@ -40,8 +39,8 @@ pub struct HttpSettings {
     pub max_staleness: Duration,
     /// Which pages of browsers may read answers.
     pub cors: Cors,
-    /// Which form of the replaced service the old routes take after.
-    pub compat: CompatForm,
+    /// How the old routes answer.
+    pub compat: CompatSettings,
     /// The largest body of a request, and line of one that has many.
     pub max_body_bytes: usize,
 }
@@ -60,7 +59,7 @@ struct Shared {
     bodies: Bodies,
     caching: CacheHeaders,
     cors: Cors,
-    compat: CompatForm,
+    compat: CompatSettings,
     stats: HttpStats,
     clock: Arc<dyn Clock>,
 }
