@@ -39,9 +39,6 @@ const NAMES: &str = "/grpc.health.v1.Health/List";
 /// Much longer than a refusal takes on a busy machine, and much shorter than anything is waited for.
 const SOON: Duration = Duration::from_secs(2);
 
-/// So long a read waits for its turn in front of the database.
-const READ_WAIT_MAX: Duration = Duration::from_secs(1);
-
 /// A refusal for load, whose pause is the same wherever a client looks for it.
 fn is_shed(status: Status) {
     let details = status.get_error_details();
@@ -158,15 +155,14 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
     holder.execute(lock).await.unwrap();
     let running = connection.begin(grpc(LIST), whole(&pages_of(78)));
     eventually("the next one waits for it", PATIENCE, is_locked).await;
-    let asked = Instant::now();
     let begin = |size| connection.begin(grpc(LIST), whole(&pages_of(size)));
     let mut waiting: FuturesUnordered<_> = (21..71).map(begin).collect();
-    // Some dozen of these fifty could have their turn in time.
+    // Some dozen of these fifty could have their turn in time. No read ends meanwhile, so one that had waited for its
+    // turn would be told of the database.
     for _ in 0..20 {
         let answer = waiting.next().await.unwrap().unwrap();
         is_shed(Status::from_header_map(answer.headers()).unwrap());
     }
-    assert!(asked.elapsed() < READ_WAIT_MAX, "{:?}", asked.elapsed());
     list(&replica, Difficulty::Beginner, 20).await.unwrap();
     holder.rollback().await.unwrap();
     assert!(Status::from_header_map(running.await.unwrap().headers()).is_none());

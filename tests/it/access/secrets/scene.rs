@@ -133,6 +133,12 @@ impl Scene {
             ("ANTHROPIC_BASE_URL", anthropic),
             ("CATALOG_OPENAI_BASE_URL", openai),
             ("CATALOG_OPENAI_MODEL", "model-1".to_owned()),
+            // It cannot be reached, which is told in the log.
+            ("CATALOG_EDGE_PURGE", "fastly".to_owned()),
+            ("CATALOG_EDGE_PURGE_URL", "http://127.0.0.1:9".to_owned()),
+            ("CATALOG_EDGE_PURGE_SERVICE", "service-1".to_owned()),
+            ("CATALOG_EDGE_PURGE_ON", "commits".to_owned()),
+            ("CATALOG_EDGE_URL", "http://127.0.0.1:9".to_owned()),
             // Every read asks Redis.
             ("CATALOG_NEAR_CACHE", "false".to_owned()),
             ("CATALOG_REDIS_TIMEOUT", "500ms".to_owned()),
