@@ -62,6 +62,17 @@ pub(super) fn target(method: &Method, raw_path: &str) -> CompatTarget {
     }
 }
 
+/// What a path takes, for a browser that asks before it lets a page of another origin send anything.
+pub(super) fn allow(raw_path: &str) -> Option<&'static str> {
+    let path = path(raw_path);
+    let (_, method, _) = ROUTES.into_iter().find(|(route, _, _)| *route == path)?;
+    Some(if method == Method::GET {
+        "GET, HEAD, OPTIONS"
+    } else {
+        "POST, OPTIONS"
+    })
+}
+
 /// The header `location` of a redirect to `path`: an absolute URL, by the host that the request names.
 pub(super) fn location(scheme: &str, host: &str, path: &str, query: Option<&str>) -> String {
     let query = query.filter(|query| !query.is_empty());

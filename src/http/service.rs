@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     request::Parts,
 };
 use http_body::Body;
@@ -16,6 +16,7 @@ use super::{
     cache_headers::{CacheHeaders, CacheProfile},
     call::{self, Bodies},
     compat::{self, CompatSettings},
+    compat_route,
     cors::Cors,
     documents::Documents,
     problem::Problem,
@@ -185,12 +186,15 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let path = head.uri.path().to_owned();
-        if compat::answers_for(&path) {
-            // They take no body, and read none.
-            return compat::answer(edge, (self.compat, &*self.clock), &head).await;
-        }
         if let Some(response) = self.document(&head, &path) {
             return response;
+        }
+        if compat::answers_for(&path) {
+            if let Some(response) = self.preflight_of_old(&head) {
+                return response;
+            }
+            // They take no body, and read none.
+            return compat::answer(edge, (self.compat, &*self.clock), &head).await;
         }
         let found = match self.routes.find(&head.method, &path) {
             Ok(found) => found,
@@ -223,6 +227,17 @@ impl Shared {
             response = Problem::unknown_verb(verbs, &request_id).response();
         }
         Some(reads::identified(response, request_id))
+    }
+
+    /// What a browser is told that asks whether a page of another origin may use an old route. Unless there are
+    /// such pages, OPTIONS is refused there like any other method.
+    fn preflight_of_old(&self, head: &Parts) -> Option<Response<HttpBody>> {
+        let asks = head.method == Method::OPTIONS
+            && self.cors.wants(&head.headers)
+            && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let allow = compat_route::allow(head.uri.path()).filter(|_| asks)?;
+        let response = self.cors.options(&head.headers, allow);
+        Some(reads::identified(response, request_id_of(&head.headers)))
     }
 
     fn nothing_at(

@@ -277,6 +277,39 @@ async fn head_is_answered_where_fastapi_refused_it() {
 }
 
 #[tokio::test]
+async fn a_browser_that_asks_for_a_page_of_a_known_origin_is_told_what_an_old_route_takes() {
+    let settings = [
+        (HTTP.0, HTTP.1.to_owned()),
+        ("CATALOG_HTTP_CORS_ORIGIN", "https://app.example".to_owned()),
+    ];
+    let replica = Replica::start(&settings).await;
+    let ask = async |origin: &str| {
+        let request = format!(
+            "OPTIONS /api/challenges HTTP/1.1\r\norigin: {origin}\r\naccess-control-request-method: GET"
+        );
+        ask_with(http_addr(&replica), &request).await
+    };
+    let known = ask("https://app.example").await;
+    let allowed = known.header("access-control-allow-origin");
+    assert_eq!((known.status, allowed), (204, Some("https://app.example")));
+    let verbs = known.header("access-control-allow-methods");
+    assert_eq!(verbs, Some("GET, HEAD, OPTIONS"));
+    let foreign = ask("https://evil.example").await;
+    assert_eq!(foreign.header("access-control-allow-origin"), None);
+    assert_eq!(foreign.header("access-control-allow-methods"), None);
+}
+
+/// The old routes answer for every path that is not `/v1`, but for these.
+#[tokio::test]
+async fn the_documents_are_not_taken_for_old_routes() {
+    let replica = Replica::start(&[(HTTP.0, HTTP.1.to_owned())]).await;
+    for path in ["/openapi.json", "/docs"] {
+        let answer = ask(http_addr(&replica), "GET", path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_leads_to_https_when_a_proxy_says_so() {
     let (database, rows) = database().await;
     let theirs = OldService::start(PLAN, &rows, "on");
