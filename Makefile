@@ -1,6 +1,6 @@
 # What people and .ci/run call; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools fmt fmt-check lint test fuzz checker checker-controls check-edge check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
+.PHONY: help tools fmt fmt-check lint test fuzz checker checker-controls check-edge check-openapi check-money check-money-controls doc proto run bench bench-writers bench-overload check-rolling soak check-upgrade
 
 # grpcurl, buf and other programs, where .ci/install-tools puts them.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -35,6 +35,13 @@ EDGE := edge
 
 check-edge: tools ## Reads through Varnish for SECONDS=60, with EDGE=proof or edge, while others write, and proves that no answer is older than it says
 	$(CHECKER) -- edge $(SECONDS) $(SEED) $(EDGE)
+
+# How many random requests an operation gets.
+EXAMPLES := 50
+
+check-openapi: ## Sends requests made from docs/openapi.json to the program, EXAMPLES=50 an operation by SEED=…, and checks every answer
+	cargo build --locked
+	@bash .ci/check-openapi target/debug/challenges-catalog $(EXAMPLES) $(SEED)
 
 check-money: tools ## Breaks Redis and a fleet of three for SECONDS=60, by SEED=…, while tips spend a budget, and compares all books
 	$(CHECKER) -- money $(SECONDS) $(SEED)

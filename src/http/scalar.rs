@@ -79,7 +79,7 @@ fn of_word(kind: &EnumDescriptor, text: &str) -> Result<i32, String> {
     let mut values = kind.values();
     let named = values.find(|value| word(kind, value.name()).as_deref() == Some(text));
     let number = named.map(|value| value.number());
-    number.or_else(|| whole(text).ok()).ok_or_else(|| {
+    number.ok_or_else(|| {
         let words = kind.values().filter(|value| value.number() != 0);
         let words: Vec<_> = words.filter_map(|it| word(kind, it.name())).collect();
         format!("must be one of {}", words.join(", "))
@@ -193,12 +193,21 @@ pub(super) fn of_json(field: &FieldDescriptor, plain: &Plain<'_>) -> Result<Valu
         (Kind::Message(_), _) if is_text(field) => Err("must be a text".to_owned()),
         (Kind::Message(_), _) => Err("must be an object".to_owned()),
         (_, Plain::Text(text)) => of_text(field, text),
-        (_, Plain::Signed(number)) => of_text(field, &number.to_string()),
-        (_, Plain::Unsigned(number)) => of_text(field, &number.to_string()),
+        (_, Plain::Signed(number)) => of_digits(field, &number.to_string()),
+        (_, Plain::Unsigned(number)) => of_digits(field, &number.to_string()),
         // In plain digits: 1.0 and 1e2 are whole numbers too, and what is too large stays so.
-        (_, Plain::Float(number)) => of_text(field, &number.to_string()),
+        (_, Plain::Float(number)) => of_digits(field, &number.to_string()),
         (Kind::Enum(kind), Plain::Bool(_)) => of_word(&kind, "").map(Value::EnumNumber),
         (_, Plain::Bool(_)) => Err("must be a number".to_owned()),
+    }
+}
+
+/// The value that a number of JSON stands for; a text, as queries have it, names an enum by words alone.
+fn of_digits(field: &FieldDescriptor, digits: &str) -> Result<Value, String> {
+    match (field.kind(), whole(digits)) {
+        // The service says what it thinks of numbers that are none.
+        (Kind::Enum(_), Ok(number)) => Ok(Value::EnumNumber(number)),
+        (_, _) => of_text(field, digits),
     }
 }
 

@@ -42,23 +42,35 @@ fn a_number_has_one_spelling() {
 }
 
 #[test]
-fn an_enum_is_written_by_its_name_its_word_or_its_number() {
+fn an_enum_is_written_by_its_name_or_its_word_and_in_json_by_its_number_too() {
     let difficulty = field("catalog.v1.ListChallengesRequest", "difficulty");
-    for text in ["DIFFICULTY_ADVANCED", "advanced", "3"] {
-        assert_eq!(
+    for text in ["DIFFICULTY_ADVANCED", "advanced"] {
+        for read in [
             of_text(&difficulty, text),
-            Ok(Value::EnumNumber(3)),
-            "{text}"
-        );
+            of_json(&difficulty, &Plain::Text(text)),
+        ] {
+            assert_eq!(read, Ok(Value::EnumNumber(3)), "{text}");
+        }
     }
-    // The service says what it thinks of numbers that are none.
-    assert_eq!(of_text(&difficulty, "7"), Ok(Value::EnumNumber(7)));
-    for text in ["", "Advanced", "DIFFICULTY_", "difficulty_advanced", "3.0"] {
+    // One more spelling would make caches of queries miss.
+    for text in ["", "Advanced", "DIFFICULTY_", "difficulty_advanced", "3"] {
         let refused = of_text(&difficulty, text).unwrap_err();
         assert_eq!(
             refused, "must be one of beginner, intermediate, advanced",
             "{text}"
         );
+    }
+    // The service says what it thinks of numbers that are none.
+    for number in [3_u8, 7] {
+        let read = [
+            of_json(&difficulty, &Plain::Unsigned(number.into())),
+            of_json(&difficulty, &Plain::Float(number.into())),
+        ];
+        let expected = Ok(Value::EnumNumber(number.into()));
+        assert!(read.iter().all(|read| *read == expected), "{read:?}");
+    }
+    for number in [Plain::Text("3"), Plain::Float(3.5), Plain::Bool(true)] {
+        assert!(of_json(&difficulty, &number).is_err(), "{number:?}");
     }
     let mode = field("catalog.v1.StreamTipsRequest", "mode");
     assert_eq!(of_text(&mode, "cached_only"), Ok(Value::EnumNumber(2)));

@@ -18,7 +18,8 @@ pub(super) fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value 
 
 /// The type and what it must keep to, as HTML.
 pub(super) fn words(schema: &Value) -> String {
-    if let Some(name) = name(schema) {
+    // A reference with more demands is shown as what it refers to.
+    if let Some(name) = name(schema.pointer("/allOf/0").unwrap_or(schema)) {
         return link(name);
     }
     let kind = match schema.get("type") {

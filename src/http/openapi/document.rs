@@ -13,7 +13,8 @@ use crate::http::{field_path::FieldPath, routes::Routes};
 const DESCRIPTION: &str = "\
 A catalog of coaching challenges, with tips that are streamed while they are written. The same as its gRPC contract, \
 which the operations are made from: JSON has the contract's names (requests may have `camelCase` as well), integers of \
-64 bits are texts, times are RFC 3339, lengths of time are seconds such as `0.4s`.
+64 bits are texts, times are RFC 3339, lengths of time are seconds such as `0.4s`. In bodies of requests, `null` is as \
+good as a field that is not there, a number may be written as a text, and an enum by its number.
 
 Names that are unknown in a query or a body are refused. Where a query has an enum, its plain word will do \
 (`difficulty=beginner`). Errors are `application/problem+json`; where descriptions speak of gRPC, `INVALID_ARGUMENT` and \

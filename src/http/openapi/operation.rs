@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     comments::{Comments, first_sentence},
+    demands::of_new_challenges,
     parameters::{header_references, of_route},
     problems,
     rules::Side,
@@ -17,8 +18,19 @@ use crate::{
     transport::role_of,
 };
 
-/// Fields of bodies that a method demands, where another one with the same message does not.
-const DEMANDED: [(&str, &[&str]); 1] = [("CreateChallenge", &["difficulty", "title"])];
+/// What a method demands of its body, where another one with the same message does not.
+const DEMANDED: [(&str, fn() -> Value); 1] = [("CreateChallenge", of_new_challenges)];
+
+/// The changes of which a history keeps who made them: a name that is none is refused.
+pub(super) const NAME_KEEPERS: [&str; 7] = [
+    "CreateChallenge",
+    "UpdateChallenge",
+    "DeleteChallenge",
+    "RevertChallenge",
+    "ImportChallenges",
+    "UpdateFeatureFlag",
+    "UpdateRuntimeSetting",
+];
 
 /// Makes operations.
 pub(super) struct Operations<'a> {
@@ -76,7 +88,7 @@ impl Operations<'_> {
             String::new()
         };
         let mut parameters = of_route(route, variables, &mut self.schemas);
-        parameters.extend(header_references(headers_of(form)));
+        parameters.extend(header_references(&headers_of(route, form)));
         let mut operation = json!({
             "operationId": format!("{service}_{}{suffix}", rpc.name()),
             "tags": [service],
@@ -95,7 +107,7 @@ impl Operations<'_> {
         let input = route.rpc().input();
         if route.rpc().is_client_streaming() {
             let line = self.schemas.message(&input, Side::Body);
-            let description = "A message a line, each as JSON.";
+            let description = "A message a line, each as JSON; one row at least.";
             let content = json!({"application/x-ndjson": {"schema": lines_of(&line)}});
             return Some(json!({"required": true, "description": description, "content": content}));
         }
@@ -118,7 +130,7 @@ impl Operations<'_> {
             .iter()
             .find(|(name, _)| *name == route.rpc().name());
         let schema = match demanded {
-            Some((_, fields)) => json!({"allOf": [schema, {"required": fields}]}),
+            Some((_, demands)) => json!({"allOf": [schema, demands()]}),
             None => schema,
         };
         let content = json!({"application/json": {"schema": schema}});
@@ -181,12 +193,17 @@ fn told_of(form: Form) -> Option<String> {
     Some(told.to_owned())
 }
 
-fn headers_of(form: Form) -> &'static [&'static str] {
+fn headers_of(route: &Route, form: Form) -> Vec<&'static str> {
+    let mut names = vec!["RequestId", "RequestTimeout"];
+    let is_kept = NAME_KEEPERS.contains(&route.rpc().name());
     match form {
-        Form::Read => &["RequestId", "RequestTimeout", "CallerId", "IfNoneMatch"],
-        Form::Tip => &["RequestId", "RequestTimeout", "CallerId", "LastEventId"],
-        Form::Json | Form::Tips | Form::Lines => &["RequestId", "RequestTimeout", "CallerId"],
+        Form::Read => names.push("IfNoneMatch"),
+        Form::Tip => names.extend(["CallerId", "LastEventId"]),
+        Form::Tips => names.push("CallerId"),
+        Form::Json | Form::Lines if is_kept => names.push("CallerId"),
+        Form::Json | Form::Lines => names.push("AuditedCallerId"),
     }
+    names
 }
 
 /// A text of several JSON texts.

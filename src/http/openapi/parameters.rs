@@ -14,19 +14,16 @@ use crate::http::{
 /// Headers of requests, by the names that references to them have.
 pub(super) fn headers() -> Map<String, Value> {
     let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "description": description, "schema": schema});
-    let request_id = "Names the call in logs, and in the answer, which repeats it. Made by the server where it is missing or unusable.";
+    let request_id = "Names the call in logs, and in the answer, which repeats it. Made by the server where it is missing, or longer than 128 characters, or otherwise unusable.";
     let timeout = "How long the caller waits, such as `2s` or `250ms`. Default: what the server gives a call.";
     let caller = "For whom the call is made, such as a person's mail address: tips are limited by it, and histories name it.";
+    let audited = "For whom the call is made: the audit log names it. What cannot be a name is left out there.";
     let known = "The `ETag` of the copy that the caller has, a list of them, or `*`. Where one is still right, the answer is 304.";
     let last = "The id of the last event that a reader of the same tip got: the stream goes on behind it. Browsers send it by themselves.";
     let headers = [
         (
             "RequestId",
-            header(
-                "X-Request-Id",
-                request_id,
-                json!({"type": "string", "maxLength": 128}),
-            ),
+            header("X-Request-Id", request_id, json!({"type": "string"})),
         ),
         (
             "RequestTimeout",
@@ -43,6 +40,10 @@ pub(super) fn headers() -> Map<String, Value> {
                 caller,
                 json!({"type": "string", "pattern": "^[A-Za-z0-9_.:/+=@-]{1,128}$"}),
             ),
+        ),
+        (
+            "AuditedCallerId",
+            header("X-Caller-Id", audited, json!({"type": "string"})),
         ),
         (
             "IfNoneMatch",

@@ -4,6 +4,13 @@
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use serde_json::{Value, json};
 
+use super::{
+    demands::{a_difficulty, of_imported_challenges},
+    patterns::{
+        BASE64, CHALLENGE_MASK, COMMENT, ENVIRONMENT, ETAG, FLAG_MASK, HEARTBEAT, LOCALE, PERSONA,
+        REQUEST_ID, TAG, TEXT, TITLE, UUID, UUID_OR_NONE, UUID_SHOWN, VERSION,
+    },
+};
 use crate::domain::{
     Flag, POINTS_MAX, PageSize, RuntimeControl, RuntimeSetting, TEXT_MAX_CHARS, TITLE_MAX_CHARS,
 };
@@ -28,24 +35,7 @@ pub(super) struct Rule {
     pub(super) items: Option<Value>,
 }
 
-const UUID: &str = "^([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
-const UUID_OR_NONE: &str =
-    "^([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$";
-const UUID_SHOWN: &str = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
-const TAG: &str = "^(challenges|difficulty:(beginner|intermediate|advanced)|\
-    challenge:([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}))$";
-const VERSION: &str = "^([0-9a-fA-F]{16}-[0-9a-fA-F]{24})?$";
-const ETAG: &str = "^((W/)?\"[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\")?$";
-const REQUEST_ID: &str = "^[A-Za-z0-9_.:/+=-]{0,128}$";
-const ENVIRONMENT: &str = "^[a-z0-9_-]{1,20}$";
-const LOCALE: &str = "^([A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?)?$";
-const PERSONA: &str = "^[a-z0-9-]{0,40}$";
-const BASE64: &str = "^[A-Za-z0-9+/_-]*={0,2}$";
-const HEARTBEAT: &str = r"^(0(\.0{1,9})?|0\.[1-9][0-9]{0,8}|[1-5]?[1-9](\.[0-9]{1,9})?|[1-5]0(\.[0-9]{1,9})?|60(\.0{1,9})?)s$";
-const COMMENT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 const COMMENT_MAX: usize = 1_000;
-const CHALLENGE_MASK: &str = r"^((difficulty|title|description|points|tips|\*)(,(difficulty|title|description|points|tips|\*))*)?$";
-const FLAG_MASK: &str = "^((enabled|rollout_percentage|comment|environment)(,(enabled|rollout_percentage|comment|environment))*)?$";
 
 /// Fields that are refused when they are empty or absent.
 const REQUIRED: &[&str] = &[
@@ -183,6 +173,11 @@ const OF_REQUESTS: &[(&[&str], Demand)] = &[
         &["admin.v1.WarmCacheRequest.queries"],
         || json!({"maxItems": 100}),
     ),
+    (&["admin.v1.ImportRow.challenge"], of_imported_challenges),
+    (
+        &["admin.v1.BatchGenerateTipsRequest.difficulty"],
+        a_difficulty,
+    ),
     (
         &["admin.v1.ImportChallengesRequest.rows"],
         || json!({"maxItems": 1_000}),
@@ -261,14 +256,14 @@ const OF_REQUESTS: &[(&[&str], Demand)] = &[
     ),
     (
         &["admin.v1.EditedChallenge.title"],
-        || json!({"maxLength": TITLE_MAX_CHARS}),
+        || json!({"maxLength": TITLE_MAX_CHARS, "pattern": TITLE}),
     ),
     (
         &[
             "admin.v1.EditedChallenge.description",
             "admin.v1.EditedChallenge.tips",
         ],
-        || json!({"maxLength": TEXT_MAX_CHARS}),
+        || json!({"maxLength": TEXT_MAX_CHARS, "pattern": TEXT}),
     ),
     (
         &["admin.v1.EditedChallenge.points"],

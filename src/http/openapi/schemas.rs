@@ -115,7 +115,12 @@ impl<'a> Schemas<'a> {
             schema = json!({"type": "array", "items": schema});
         }
         if let Some(rule) = rule.whole {
-            merge(&mut schema, rule);
+            if schema.get("$ref").is_some() {
+                // Not all that read it look beside a reference.
+                schema = json!({"allOf": [schema, rule]});
+            } else {
+                merge(&mut schema, rule);
+            }
         }
         if let Value::Object(schema) = &mut schema {
             describe(schema, &self.comments.of_field(field));
@@ -134,9 +139,13 @@ impl<'a> Schemas<'a> {
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => whole("int32", i32::MIN, i32::MAX),
             Kind::Uint32 | Kind::Fixed32 => whole("uint32", u32::MIN, u32::MAX),
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
-                long("int64", "^-?[0-9]{1,19}$", is_answer)
+                let bounds = json!({"minimum": i64::MIN, "maximum": i64::MAX});
+                long("int64", "^-?[0-9]{1,19}$", bounds, is_answer)
             }
-            Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]{1,20}$", is_answer),
+            Kind::Uint64 | Kind::Fixed64 => {
+                let bounds = json!({"minimum": u64::MIN, "maximum": u64::MAX});
+                long("uint64", "^[0-9]{1,20}$", bounds, is_answer)
+            }
             Kind::Enum(kind) if side == Side::Query => names_and_words(&kind),
             Kind::Enum(kind) => self.enumeration(&kind),
             Kind::Message(message) => match message.full_name() {
@@ -179,14 +188,14 @@ fn whole(format: &str, min: impl Into<i64>, max: impl Into<i64>) -> Value {
     json!({"type": "integer", "format": format, "minimum": min, "maximum": max})
 }
 
-/// A text in answers, since numbers of JavaScript have 53 bits; in requests a number as well.
-fn long(format: &str, pattern: &str, is_answer: bool) -> Value {
-    let kind = if is_answer {
-        json!("string")
-    } else {
-        json!(["integer", "string"])
-    };
-    json!({"type": kind, "format": format, "pattern": pattern})
+/// A text in answers, since numbers of JavaScript have 53 bits; in requests a number within `bounds` as well.
+fn long(format: &str, pattern: &str, bounds: Value, is_answer: bool) -> Value {
+    let mut schema = json!({"type": "string", "format": format, "pattern": pattern});
+    if !is_answer {
+        merge(&mut schema, json!({"type": ["integer", "string"]}));
+        merge(&mut schema, bounds);
+    }
+    schema
 }
 
 fn names_and_words(kind: &EnumDescriptor) -> Value {

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, env, fs, path::Path};
 
 use serde_json::Value;
 
-use super::document;
+use super::{document, operation::NAME_KEEPERS};
 use crate::http::fixtures::ROUTES;
 
 fn made() -> Value {
@@ -148,4 +148,41 @@ fn what_the_service_demands_is_said() {
     assert!(tip["200"]["content"]["text/event-stream"].is_object() && tip["204"].is_object());
     let same = at("/components/schemas/GetChallengeResponse/properties/challenge/$ref");
     assert_eq!(same, "#/components/schemas/Challenge");
+}
+
+#[test]
+fn what_is_refused_in_one_operation_alone_is_said_there() {
+    let document = made();
+    let create = &document["paths"]["/v1/admin/challenges"]["post"]["requestBody"];
+    let demands = &create["content"]["application/json"]["schema"]["allOf"][1];
+    assert_eq!(demands["properties"]["title"]["minLength"], 1);
+    let import =
+        &document["components"]["schemas"]["ImportRow"]["properties"]["challenge"]["allOf"][1];
+    let (required, id) = (&import["required"], &import["properties"]["id"]);
+    assert!(required[0] == "id" && id["pattern"].is_string(), "{import}");
+    let line = &document["components"]["schemas"]["ImportRow"]["properties"]["line"];
+    assert!(line["minimum"].is_number(), "{line}");
+    let title = &document["components"]["schemas"]["EditedChallengeInput"]["properties"]["title"];
+    assert!(title["pattern"].is_string() && title.get("minLength").is_none());
+    // An id that is too long is replaced, and nothing is refused.
+    let id = &document["components"]["parameters"]["RequestId"]["schema"];
+    assert_eq!(id.get("maxLength"), None);
+}
+
+#[test]
+fn a_caller_is_named_where_it_is_kept_and_where_it_is_told_to_auditors() {
+    let document = made();
+    let has = |verb: &str, path: &str, name: &str| {
+        let parameters = document["paths"][path][verb]["parameters"].as_array();
+        let reference = format!("#/components/parameters/{name}");
+        parameters.unwrap().iter().any(|it| it["$ref"] == reference)
+    };
+    assert!(has("post", "/v1/admin/challenges", "CallerId"));
+    assert!(has("get", "/v1/challenges/{challenge_id}/tip", "CallerId"));
+    assert!(has("get", "/v1/admin/cache", "AuditedCallerId"));
+    assert!(!has("get", "/v1/challenges", "CallerId"));
+    let methods = ROUTES.iter().map(|route| route.rpc().name().to_owned());
+    let methods: BTreeSet<_> = methods.collect();
+    let mut keepers = NAME_KEEPERS.iter();
+    assert!(keepers.all(|name| methods.contains(*name)));
 }

@@ -4,4 +4,5 @@ mod fixture;
 mod receipts;
 mod requests;
 mod switching;
+mod through;
 mod varnish;

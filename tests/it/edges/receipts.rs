@@ -31,14 +31,17 @@ async fn fleet_behind(url: &str) -> Fleet {
     Fleet::start_with(1, &settings(url)).await
 }
 
-fn beginner() -> InvalidateCacheRequest {
+pub fn beginner() -> InvalidateCacheRequest {
     InvalidateCacheRequest {
         target: Some(Target::Tag("difficulty:beginner".to_owned())),
         ..Default::default()
     }
 }
 
-async fn invalidate(replica: &Replica, request: InvalidateCacheRequest) -> InvalidateCacheResponse {
+pub async fn invalidate(
+    replica: &Replica,
+    request: InvalidateCacheRequest,
+) -> InvalidateCacheResponse {
     let endpoint = Channel::from_shared(format!("http://{}", replica.addr())).unwrap();
     let mut client = CacheAdminClient::new(endpoint.connect().await.unwrap());
     client.invalidate_cache(request).await.unwrap().into_inner()
