@@ -11,7 +11,7 @@ help: ## Lists these targets
 run: ## Serves on 127.0.0.1:50051 with a SQLite file, no other server needed
 	cargo run --locked
 
-tools: ## Installs what the tests need and this machine lacks: PostgreSQL, PgBouncer, Redis, Varnish, grpcurl, buf, promtool, llmock, LiteLLM, aimock, gRPC for Python, Node and Go, FastAPI
+tools: ## Installs what the tests need and this machine lacks: PostgreSQL, PgBouncer, Redis, Varnish, nginx, Chromium, grpcurl, buf, promtool, llmock, LiteLLM, aimock, gRPC for Python, Node and Go, FastAPI
 	@bash .ci/install-tools
 
 test: tools ## Runs every test, against servers that the tests start themselves

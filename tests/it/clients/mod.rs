@@ -1,9 +1,9 @@
 //! What callers in other languages meet: their stubs, and their calls.
 mod buf;
-mod client;
+pub mod client;
 mod go;
 mod health;
-mod node;
+pub mod node;
 mod python;
 mod rolling;
 mod stubs;

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod issuer;
 pub mod litellm;
 pub mod llmock;
+pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
