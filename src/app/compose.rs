@@ -79,7 +79,7 @@ impl App {
         let switches = flags.switches();
         let bodies = Arc::clone(&encoder) as _;
         let caches = Caches::build(config, &datastore, redis.as_ref(), bodies, switches, &tasks)?;
-        let own = ReplicaId(Uuid::new_v4());
+        let (own, health) = (ReplicaId(Uuid::new_v4()), HealthState::starting());
         let name = replica_name(own);
         let heartbeat = Arc::new(caches.heartbeat(own, &name, &datastore));
         let service = CatalogService::new(Arc::clone(&caches.reader));
@@ -87,7 +87,6 @@ impl App {
         let transport = CatalogTransport::new(service.clone(), tokens, config.server.max_calls);
         let redis = tip_redis(config, redis.as_ref(), &caches.invalidation)?;
         let tips = Tips::build(config, &datastore, service, redis, switches, &tasks, &stop)?;
-        let health = HealthState::starting();
         let edits = edits(&datastore, encoder, page_tokens);
         let cache_admin = cache_admin(&caches, &datastore, &edges, (own, name), &tasks);
         let controls = controls(&flags, &datastore);
@@ -98,10 +97,9 @@ impl App {
         let (streams, settings) = (tips.transport(&config.tips), edge_settings(config));
         let shutdown = leaving.clone();
         let edge = Edge::new(transport, streams, generated, guards, settings, shutdown);
-        let is_served = config.http.addr.is_some();
-        let http = is_served.then(|| http_service(config, &edge)).transpose()?;
-        let replicas = config.tips.replicas;
-        let probe = DependencyProbe::new(Arc::clone(&datastore), caches.shared.clone(), replicas);
+        let http = http_service(config, &edge)?;
+        let (shared, replicas) = (caches.shared.clone(), config.tips.replicas);
+        let probe = DependencyProbe::new(Arc::clone(&datastore), shared, replicas);
         let app = Arc::new(Self {
             probe: Arc::new(probe),
             history: Arc::new(HistoryMetrics::new(config.database.history_retention)),

@@ -8,12 +8,15 @@ use crate::{
     transport::Edge,
 };
 
-/// HTTP beside `edge`.
+/// HTTP beside `edge`, if it is served.
 ///
 /// # Errors
 ///
 /// When the contract has a mistake.
-pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<HttpService, Error> {
+pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<Option<HttpService>, Error> {
+    if config.http.addr.is_none() {
+        return Ok(None);
+    }
     let origins = config.http.cors_origins.iter();
     let settings = HttpSettings {
         caching: match config.http.caching {
@@ -32,9 +35,6 @@ pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<HttpService, 
         },
         cors: Cors::new(origins.map(HttpOrigin::as_str).map(str::to_owned).collect()),
     };
-    Ok(HttpService::new(
-        settings,
-        edge.clone(),
-        Arc::new(SystemClock),
-    )?)
+    let http = HttpService::new(settings, edge.clone(), Arc::new(SystemClock))?;
+    Ok(Some(http))
 }

@@ -39,7 +39,7 @@ const NOTED_MAX: usize = 100;
 /// Reads the values of a query by their names; each name may be there once.
 struct Values<'a, const N: usize> {
     names: [&'static str; N],
-    values: [Option<Cow<'a, str>>; N],
+    found: [Option<Cow<'a, str>>; N],
     violations: FieldViolations,
 }
 
@@ -47,13 +47,13 @@ impl<'a, const N: usize> Values<'a, N> {
     fn read(query: &'a str, names: [&'static str; N]) -> Self {
         let mut read = Self {
             names,
-            values: [const { None }; N],
+            found: [const { None }; N],
             violations: FieldViolations::default(),
         };
         let mut noted = 0;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let at = read.names.iter().position(|known| *known == name);
-            match at.and_then(|at| read.values.get_mut(at)) {
+            match at.and_then(|at| read.found.get_mut(at)) {
                 Some(slot @ None) => {
                     *slot = Some(value);
                     continue;
@@ -78,7 +78,7 @@ impl<'a, const N: usize> Values<'a, N> {
 
     fn take(&mut self, name: &str) -> Cow<'a, str> {
         let at = self.names.iter().position(|known| *known == name);
-        let value = at.and_then(|at| self.values.get_mut(at));
+        let value = at.and_then(|at| self.found.get_mut(at));
         value.and_then(Option::take).unwrap_or_default()
     }
 }

@@ -15,7 +15,7 @@ const top = path.join(__dirname, '../..');
 const SERVICE_CONFIG = fs.readFileSync(path.join(top, 'docs/service-config.json'), 'utf8');
 const STREAM_MS = 60_000;
 
-const definition = loader.loadSync('challenges/catalog/v1/catalog.proto', { includeDirs: [path.join(top, 'proto')] });
+const definition = loader.loadSync('challenges/catalog/v1/catalog.proto', { includeDirs: ['proto', 'protocols'].map((folder) => path.join(top, folder)) });
 const { ChallengesCatalog } = grpc.loadPackageDefinition(definition).challenges.catalog.v1;
 
 const told = { calls: 0, failed: {}, p99_ms: 0, streams: 0, cuts: {}, resumed: 0, resets: 0, broken: [] };

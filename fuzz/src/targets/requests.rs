@@ -121,6 +121,7 @@ fn answered(data: &[u8], fields: usize) {
     let fields = &data[..fields.min(data.len())];
     let answer = Answer {
         etag: Etag::of(Some(&body)),
+        json: None,
         deflated: DeflatedSlot::of(&body),
         body: Some(body.clone()),
         expires_at: None,

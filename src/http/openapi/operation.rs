@@ -18,8 +18,11 @@ use crate::{
     transport::role_of,
 };
 
+/// A part of a schema.
+type Demand = fn() -> Value;
+
 /// What a method demands of its body, where another one with the same message does not.
-const DEMANDED: [(&str, fn() -> Value); 1] = [("CreateChallenge", of_new_challenges)];
+const DEMANDED: [(&str, Demand); 1] = [("CreateChallenge", of_new_challenges)];
 
 /// The changes of which a history keeps who made them: a name that is none is refused.
 pub(super) const NAME_KEEPERS: [&str; 7] = [
