@@ -29,8 +29,9 @@ async fn requests_that_come_together_are_answered_in_order() {
         } else {
             ""
         };
-        requests +=
-            &format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-request-id: {number:02}-\r\n{last}\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-request-id: {number:02}-\r\n{last}\r\n");
+        requests.push_str(&request);
     }
     let answers = raw(http_addr(&replica), requests).await;
     let ids: Vec<_> = answers

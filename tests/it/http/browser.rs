@@ -1,4 +1,4 @@
-//! EventSource in a real browser, behind a real proxy.
+//! `EventSource` in a real browser, behind a real proxy.
 use std::process::Stdio;
 
 use serde_json::Value;

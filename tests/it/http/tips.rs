@@ -314,7 +314,7 @@ async fn several_tips_come_in_one_stream_each_event_with_its_challenge() {
     let path = format!("/v1/challenges:streamTips?challenge_ids={one}&challenge_ids={two}");
     let heard = Events::open(&replica, &path, &[]).await.rest().await;
     for challenge in [one, two] {
-        let own = heard
+        let mut own = heard
             .iter()
             .filter(|it| it.data["challenge_id"] == challenge);
         let text: String = own
@@ -323,7 +323,7 @@ async fn several_tips_come_in_one_stream_each_event_with_its_challenge() {
             .collect();
         assert_eq!(text, TIP);
         assert!(own.clone().all(|it| it.name == "tip"));
-        assert!(own.last().unwrap().data["tip"]["done"].is_object());
+        assert!(own.next_back().unwrap().data["tip"]["done"].is_object());
     }
 }
 
