@@ -209,6 +209,7 @@ impl FaultyReader {
             Content::TooLarge => return None,
         };
         Some(Answer {
+            json: None,
             body,
             deflated: None,
             etag: found.etag,

@@ -1,6 +1,7 @@
 //! Bytes of HTTP/1.1 that proxies and servers read differently, or that never end.
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use http::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -209,10 +210,7 @@ async fn bodies_that_do_not_come_keep_others_waiting_no_longer_than_they_may() {
     let replica = serving(&[]).await;
     let head = "POST /v1/admin/cache:invalidate HTTP/1.1\r\nhost: a\r\n\
         content-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
-    let mut slow = Vec::new();
-    for _ in 0..80 {
-        slow.push(begin(&replica, head).await);
-    }
+    let slow = join_all((0..80).map(|_| begin(&replica, head))).await;
     let to = || (Method::POST, "/v1/admin/cache:invalidate");
     let everything = r#"{"all": true}"#;
     let refused = send(&replica, to(), "application/json", everything).await;
