@@ -155,12 +155,7 @@ fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
             reader(&world.servers, &world.history, seed, READ_PACE, &world.stop).await;
         });
     }
-    for number in 0..EDGE_READERS {
-        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + 300 + number);
-        tasks.spawn(async move {
-            edge_reader(&world.servers, &world.history, seed, READ_PACE, &world.stop).await;
-        });
-    }
+    spawn_edge_readers(tasks, world, plan);
     for number in 0..=SMALL_WRITERS {
         let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + 500 + number);
         let is_large = number == SMALL_WRITERS;
@@ -210,6 +205,15 @@ fn spawn_workload(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
                 ..
             } = &*world;
             nemesis(servers, history, (harms, seed, long), held, stop).await;
+        });
+    }
+}
+
+fn spawn_edge_readers(tasks: &mut JoinSet<()>, world: &Arc<World>, plan: &Plan) {
+    for number in 0..EDGE_READERS {
+        let (world, seed) = (Arc::clone(world), plan.seed * 1_000 + 300 + number);
+        tasks.spawn(async move {
+            edge_reader(&world.servers, &world.history, seed, READ_PACE, &world.stop).await;
         });
     }
 }
