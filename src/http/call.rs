@@ -2,7 +2,7 @@
 //! deadlines, counts and the audit trail are those of gRPC.
 use std::{sync::Arc, time::Duration};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
     header::{
@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use super::{
     answers::{Answers, lines},
     body::HttpBody,
-    frames::framed,
+    frames::{PREFIX_LEN, framed},
     json::json,
     problem::Problem,
     reads::{JSON, REQUEST_ID, identified},
@@ -253,11 +253,7 @@ pub(super) async fn unary<M: Message, R: Message + Default>(
     message: &M,
     headers: &HeaderMap,
 ) -> Result<R, Status> {
-    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.encoded_len());
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
-    message.encode_raw(&mut frame);
-    let request = grpc_request(path, headers).map(|()| Full::new(frame.freeze()));
+    let request = grpc_request(path, headers).map(|()| Full::new(framed(message)));
     let response = match edge.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -273,12 +269,9 @@ pub(super) async fn unary<M: Message, R: Message + Default>(
         return Err(status);
     }
     let answer = answer.to_bytes();
-    let answer = answer.get(PREFIX_BYTES..).unwrap_or_default();
+    let answer = answer.get(PREFIX_LEN..).unwrap_or_default();
     R::decode(answer).map_err(|error| Status::internal(error.to_string()))
 }
-
-/// The length of what stands before a message of gRPC.
-const PREFIX_BYTES: usize = 5;
 
 /// Headers of HTTP that say nothing to a method.
 const OF_HTTP: [HeaderName; 9] = [

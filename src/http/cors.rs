@@ -4,8 +4,10 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, ORIGIN, VARY,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HOST, ORIGIN, VARY,
     },
+    request::Parts,
+    uri::Authority,
 };
 
 use super::body::HttpBody;
@@ -48,6 +50,21 @@ impl Cors {
     pub(super) fn relevant(headers: &HeaderMap) -> HeaderMap {
         let origin = headers.get(ORIGIN).cloned();
         origin.into_iter().map(|origin| (ORIGIN, origin)).collect()
+    }
+
+    /// Whether a page of a foreign origin wants something changed. Browsers send some requests to foreign servers
+    /// without asking, and hide only the answer from the page.
+    pub(super) fn is_foreign_change(&self, head: &Parts) -> bool {
+        let origin = head.headers.get(ORIGIN).filter(|_| !head.method.is_safe());
+        let Some(origin) = origin else {
+            return false;
+        };
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| head.uri.authority().map(Authority::as_str));
+        let asking = origin.to_str().ok().and_then(|it| it.split_once("://"));
+        let is_own = asking.is_some_and(|(_, asking)| Some(asking) == host);
+        let is_known = self.any || self.origins.iter().any(|known| known == origin);
+        !is_own && !is_known
     }
 
     /// Lets the page at the request's origin read the answer, if it may.
@@ -127,6 +144,26 @@ mod tests {
                 !headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS),
                 "{foreign}"
             );
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_foreign_origin_changes_nothing() {
+        let cors = Cors::new(vec!["https://app.example".to_owned()]);
+        let is_foreign = |method: &str, origin: &str| {
+            let request = http::Request::builder()
+                .method(method)
+                .header(HOST, "own.example:8080")
+                .header(ORIGIN, origin);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            cors.is_foreign_change(&head)
+        };
+        for origin in ["https://evil.example", "null", "http://own.example"] {
+            assert!(is_foreign("POST", origin), "{origin}");
+            assert!(!is_foreign("GET", origin), "{origin}");
+        }
+        for origin in ["https://app.example", "http://own.example:8080"] {
+            assert!(!is_foreign("POST", origin), "{origin}");
         }
     }
 

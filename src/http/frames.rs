@@ -4,10 +4,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
-const PREFIX_LEN: usize = 5;
+pub(super) const PREFIX_LEN: usize = 5;
 
 /// The body of a call with this one message.
-pub(crate) fn framed(message: &DynamicMessage) -> Bytes {
+pub(crate) fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(PREFIX_LEN + length);
     frame.put_u8(0);

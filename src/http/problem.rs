@@ -151,6 +151,13 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, (reason, detail), request_id)
     }
 
+    /// A page of another origin wants something changed.
+    pub(super) fn foreign_origin(request_id: &HeaderValue) -> Self {
+        let reason = code_name(Code::PermissionDenied);
+        let detail = "pages of this origin may change nothing here; --http-cors-origin allows them";
+        Self::new(StatusCode::FORBIDDEN, (reason, detail), request_id)
+    }
+
     /// The request cannot be read.
     pub(super) fn malformed(detail: &str, request_id: &HeaderValue) -> Self {
         let reason = name(ErrorReason::MalformedMessage);

@@ -185,6 +185,11 @@ impl Shared {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if self.cors.is_foreign_change(&head) {
+            let request_id = request_id_of(&head.headers);
+            let response = Problem::foreign_origin(&request_id).response();
+            return reads::identified(response, request_id);
+        }
         let path = head.uri.path().to_owned();
         if let Some(response) = self.document(&head, &path) {
             return response;
