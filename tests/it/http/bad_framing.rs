@@ -10,8 +10,13 @@ use tokio::{
 };
 
 use super::scene::{get, http_addr, raw, send, serving, statuses};
-use crate::{editing::client::SEEDED, support::replica::Replica};
+use crate::{
+    editing::client::SEEDED,
+    support::{replica::Replica, wait::eventually},
+};
 
+/// Less than a body may take.
+const SOON: Duration = Duration::from_secs(4);
 const SMUGGLED: &str = "GET /v1/admin/flags HTTP/1.1\r\nhost: a\r\nx-request-id: smuggled\r\n\r\n";
 
 #[tokio::test]
@@ -213,6 +218,11 @@ async fn bodies_that_do_not_come_keep_others_waiting_no_longer_than_they_may() {
     let slow = join_all((0..80).map(|_| begin(&replica, head))).await;
     let to = || (Method::POST, "/v1/admin/cache:invalidate");
     let everything = r#"{"all": true}"#;
+    eventually("the slow ones are being read", SOON, async || {
+        let answer = send(&replica, to(), "application/json", everything).await;
+        answer.status == 503
+    })
+    .await;
     let refused = send(&replica, to(), "application/json", everything).await;
     let expected = (503, "OVERLOADED".to_owned(), Vec::new());
     assert_eq!(refused.problem(), expected);
