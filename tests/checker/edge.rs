@@ -53,6 +53,8 @@ impl EdgeProfile {
 /// The edge drops less than a second of an answer's age, and counts from when the answer came in.
 const ROUNDED: Micros = 2_000_000;
 const DEADLINE: Duration = Duration::from_secs(12);
+/// Varnish ends connections that were idle for 5 s, perhaps while the next request is on its way.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Reads through the edge every `pace` until `stop`.
 pub async fn edge_reader(
@@ -65,7 +67,11 @@ pub async fn edge_reader(
     let Some(url) = servers.edge_url() else {
         return;
     };
-    let client = Client::builder().timeout(DEADLINE).build().unwrap();
+    let client = Client::builder()
+        .timeout(DEADLINE)
+        .pool_idle_timeout(IDLE)
+        .build()
+        .unwrap();
     let mut rng = StdRng::seed_from_u64(seed);
     let mut next = Instant::now() + pace.mul_f64(rng.random_range(0.0..1.0));
     while !stop.is_cancelled() {
