@@ -33,7 +33,10 @@ pub(super) fn http_service(config: &Config, edge: &Edge) -> Result<Option<HttpSe
             },
             is_encrypted: config.access.tls_cert.is_some(),
         },
-        cors: Cors::new(origins.map(HttpOrigin::as_str).map(str::to_owned).collect()),
+        cors: Cors::new(
+            origins.map(HttpOrigin::as_str).map(str::to_owned).collect(),
+            config.access.access_file.is_some(),
+        ),
     };
     let http = HttpService::new(settings, edge.clone(), Arc::new(SystemClock))?;
     Ok(Some(http))

@@ -17,7 +17,7 @@ impl HttpOrigin {
         let is_web = matches!(url.scheme(), "http" | "https");
         // Browsers send it without a path, and with a port only where that is not the usual one.
         let origin = url.origin().ascii_serialization();
-        if !is_web || text.trim_end_matches('/') != origin {
+        if !is_web || text.contains('*') || text.trim_end_matches('/') != origin {
             return Err(problem());
         }
         Ok(Self(origin))

@@ -417,7 +417,7 @@ settings! {
         HTTP_CACHE caching: HttpCaching = text("PROFILE", "proof, edge or off").or("proof");
         /// How the old routes answer a bad difficulty: 422 as planned, or 400 as deployed
         HTTP_COMPAT compat: HttpCompat = text("FORM", "plan or deployed").or("plan");
-        /// The origins whose pages may read answers (CORS); none unless set
+        /// The origins whose pages may call (CORS); none unless set; * is all, and for reading alone
         HTTP_CORS_ORIGIN cors_origins: Vec<HttpOrigin> =
             text("ORIGINS", "https://HOST[:PORT], several with commas, or *");
     }

@@ -1,107 +1,57 @@
 //! Calls of all other methods: the request becomes a gRPC request of this process, and its answer JSON. So access, limits,
 //! deadlines, counts and the audit trail are those of gRPC.
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
     header::{
         ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-        HOST, IF_NONE_MATCH, TE, TRANSFER_ENCODING,
+        HOST, IF_MATCH, IF_NONE_MATCH, TE, TRANSFER_ENCODING,
     },
     request::Parts,
 };
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::service::Service;
+use parking_lot::Mutex;
 use prost::Message;
-use prost_reflect::MethodDescriptor;
-use tokio::{sync::Semaphore, time::timeout};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tonic::{Code, Status};
 
 use super::{
     answers::{Answers, lines},
     body::HttpBody,
+    body_budget::BodyBudget,
     frames::{PREFIX_LEN, framed},
     json::json,
+    preconditions,
     problem::Problem,
+    query,
     reads::{JSON, REQUEST_ID, identified},
+    request_message::{RequestMessage, RequestProblem},
+    request_problems::RequestProblems,
     routes::{BodyRule, Found, Route},
     time_limit,
     tip_events::{self, Resume},
     transcode::request,
     upload::Upload,
 };
-use crate::{
-    domain::FieldViolation,
-    transport::{Edge, request_id_of},
-};
+use crate::transport::{Edge, request_id_of};
 
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(5);
-/// How many bodies are read at once: they are read before anybody knows whose they are.
-const BODIES_MAX: usize = 64;
-
-/// The bounds of request bodies.
-#[derive(Clone, Debug)]
-pub(super) struct Bodies {
-    limit_bytes: usize,
-    places: Arc<Semaphore>,
-}
-
-impl Bodies {
-    pub(super) fn new(limit_bytes: usize) -> Self {
-        Self {
-            limit_bytes,
-            places: Arc::new(Semaphore::new(BODIES_MAX)),
-        }
-    }
-
-    async fn read<B>(&self, body: B, request_id: &HeaderValue) -> Result<Bytes, Problem>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        if body.is_end_stream() {
-            return Ok(Bytes::new());
-        }
-        let _place = self.places.try_acquire().map_err(|_| {
-            let detail = "this replica reads as many request bodies as it may";
-            Problem::overloaded(detail, request_id)
-        })?;
-        let body = Limited::new(body, self.limit_bytes);
-        match timeout(BODY_WITHIN, body.collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Problem::too_large(self.limit_bytes, request_id))
-            }
-            Ok(Err(_)) => Err(Problem::malformed("the body broke off", request_id)),
-            Err(_) => Err(Problem::too_slow(request_id)),
-        }
-    }
-
-    /// Reads a body that must be empty.
-    pub(super) async fn expect_none<B>(
-        &self,
-        body: B,
-        request_id: &HeaderValue,
-    ) -> Result<(), Problem>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        if self.read(body, request_id).await?.is_empty() {
-            return Ok(());
-        }
-        let violation = FieldViolation::new("body", "must be empty".to_owned());
-        Err(Problem::invalid(vec![violation], request_id))
-    }
+/// Whose call it is.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    /// Its connection's.
+    pub(super) edge: &'a Edge,
+    /// Whether it is a page of a browser that has nothing to spend here.
+    pub(super) is_foreign_page: bool,
 }
 
 /// Answers a request that the contract has a route for.
 pub(super) async fn call<B>(
-    edge: &Edge,
-    bodies: &Bodies,
+    caller: Caller<'_>,
+    bodies: &BodyBudget,
     found: Found<'_>,
     (head, body): (Parts, B),
 ) -> Response<HttpBody>
@@ -110,15 +60,15 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let request_id = request_id_of(&head.headers);
-    let answer = attempt(edge, bodies, found, (head, body), &request_id).await;
+    let answer = attempt(caller, bodies, found, (head, body), &request_id).await;
     let response = answer.unwrap_or_else(|problem| problem.response());
     identified(response, request_id)
 }
 
 async fn attempt<B>(
-    edge: &Edge,
-    bodies: &Bodies,
-    found: Found<'_>,
+    caller: Caller<'_>,
+    bodies: &BodyBudget,
+    Found { route, variables }: Found<'_>,
     (mut head, body): (Parts, B),
     request_id: &HeaderValue,
 ) -> Result<Response<HttpBody>, Problem>
@@ -127,50 +77,118 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     head.headers.insert(REQUEST_ID, request_id.clone());
-    time_limit::translate(&mut head.headers)
-        .map_err(|violation| Problem::invalid(vec![violation], request_id))?;
-    let Found { route, variables } = found;
+    let refusal = time_limit::translate(&mut head.headers).err();
+    let refusal = refusal.map(|wrong| Problem::invalid(vec![wrong], request_id));
+    let problem = RequestProblem::default();
+    let call = MethodCall {
+        edge: caller.edge,
+        rpc: route.rpc(),
+        request: grpc_request(route.grpc_path(), &head.headers),
+        request_id,
+        problem: &problem,
+        has_condition: head.headers.contains_key(IF_MATCH),
+    };
     if route.rpc().is_client_streaming() {
-        if !is_of_type(&head.headers, NDJSON) {
-            return Err(Problem::media_type(NDJSON, request_id));
+        let refusal = refusal.or_else(|| unfit_upload(route, &head, request_id));
+        let rpc = route.rpc().clone();
+        let limit_bytes = bodies.limit_bytes();
+        let upload = Upload::new(body, (rpc, limit_bytes), refusal, &problem, request_id);
+        return call.send(upload).await;
+    }
+    let events = tip_events::are_of(route.rpc());
+    let is_head = head.method == Method::HEAD;
+    let resume = Arc::new(Mutex::new(Resume::Within));
+    let caller_is_foreign = caller.is_foreign_page;
+    let reading = {
+        let (bodies, route) = (bodies.clone(), route.clone());
+        let (request_id, resume) = (request_id.clone(), Arc::clone(&resume));
+        async move {
+            if let Some(problem) = refusal {
+                return Err(problem);
+            }
+            let mut message =
+                message(&bodies, &route, &variables, (&head, body), &request_id).await?;
+            if events && caller_is_foreign && tip_events::is_refresh(&message) {
+                return Err(Problem::foreign_origin(&request_id));
+            }
+            if events && is_head {
+                // Nothing is written for who reads nothing.
+                tip_events::begin_nothing(&mut message);
+            } else if events {
+                *resume.lock() = Resume::take(&mut message, &head.headers);
+            }
+            Ok(framed(&message))
         }
-        let (upload, problem) = Upload::new(body, route.rpc().clone(), bodies.limit_bytes);
-        let call = MethodCall::new(edge, route, &head.headers, request_id);
-        let answer = call.send(upload).await;
-        let problem = problem.lock().take();
-        return match (problem, answer) {
-            (Some(unreadable), _) => Err(Problem::unreadable(unreadable, request_id)),
-            (None, answer) => answer,
-        };
+    };
+    let body = RequestMessage::new(reading, &problem, request_id);
+    if !events {
+        return call.send(body).await;
     }
-    let body = bodies.read(body, request_id).await?;
-    let has_body = !body.is_empty() && *route.body() != BodyRule::None;
-    if has_body && !is_of_type(&head.headers, APPLICATION_JSON) {
-        return Err(Problem::media_type(APPLICATION_JSON, request_id));
-    }
-    let query = head.uri.query().unwrap_or_default();
-    let message = request(route, &variables, query, &body);
-    let mut message = message.map_err(|wrong| Problem::unreadable(wrong, request_id))?;
-    let call = MethodCall::new(edge, route, &head.headers, request_id);
-    if !tip_events::are_of(route.rpc()) {
-        return call.send(Full::new(framed(&message))).await;
-    }
-    if head.method == Method::HEAD {
-        // Nothing is written for who reads nothing.
-        tip_events::begin_nothing(&mut message);
-        call.answers(Full::new(framed(&message))).await?;
+    let answers = call.answers(body).await?;
+    if is_head {
         return Ok(tip_events::without_events());
     }
-    let resume = Resume::take(&mut message, &head.headers);
-    let answers = call.answers(Full::new(framed(&message))).await?;
+    let resume = *resume.lock();
     tip_events::answer(answers, resume).await
+}
+
+/// What a request asks its method for.
+async fn message<B>(
+    bodies: &BodyBudget,
+    route: &Route,
+    variables: &[String],
+    (head, body): (&Parts, B),
+    request_id: &HeaderValue,
+) -> Result<DynamicMessage, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let body = bodies.read(body, request_id).await?;
+    if !body.is_empty()
+        && *route.body() != BodyRule::None
+        && let Some(problem) = wrong_type(&head.headers, APPLICATION_JSON, request_id)
+    {
+        return Err(problem);
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let message = request(route, variables, query, &body);
+    let mut message = message.map_err(|wrong| Problem::unreadable(wrong, request_id))?;
+    if !head.method.is_safe() {
+        let applied = preconditions::apply(&head.headers, &mut message);
+        applied.map_err(|wrong| Problem::invalid(vec![wrong], request_id))?;
+    }
+    Ok(message)
+}
+
+/// What is wrong with what stands before the lines of an upload.
+fn unfit_upload(route: &Route, head: &Parts, request_id: &HeaderValue) -> Option<Problem> {
+    let mut problems = RequestProblems::default();
+    let query = head.uri.query().unwrap_or_default();
+    let mut nothing = DynamicMessage::new(route.rpc().input());
+    query::read(route, query, &mut nothing, &mut problems);
+    if let Some(wrong) = preconditions::refuse(&head.headers) {
+        problems.note(wrong.field, wrong.problem);
+    }
+    let wrong = problems.end().err();
+    wrong
+        .map(|wrong| Problem::unreadable(wrong, request_id))
+        .or_else(|| wrong_type(&head.headers, NDJSON, request_id))
 }
 
 const APPLICATION_JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
-/// Whether the body says to be of this type. Others are refused: browsers send some types to foreign servers without
-/// asking.
+/// What is told of a body that does not say to be of the type that is taken, or that is encoded. Browsers send some
+/// types to foreign servers without asking.
+fn wrong_type(headers: &HeaderMap, taken: &str, request_id: &HeaderValue) -> Option<Problem> {
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Some(Problem::encoded(request_id));
+    }
+    let is_taken = is_of_type(headers, taken);
+    (!is_taken).then(|| Problem::media_type(taken, request_id))
+}
+
 fn is_of_type(headers: &HeaderMap, taken: &str) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
@@ -185,41 +203,42 @@ struct MethodCall<'a> {
     rpc: &'a MethodDescriptor,
     request: Request<()>,
     request_id: &'a HeaderValue,
+    problem: &'a RequestProblem,
+    /// Whether the caller named an etag by `If-Match`.
+    has_condition: bool,
 }
 
-impl<'a> MethodCall<'a> {
-    fn new(
-        edge: &'a Edge,
-        route: &'a Route,
-        headers: &HeaderMap,
-        request_id: &'a HeaderValue,
-    ) -> Self {
-        Self {
-            edge,
-            rpc: route.rpc(),
-            request: grpc_request(route.grpc_path(), headers),
-            request_id,
-        }
-    }
-
+impl MethodCall<'_> {
     /// The answer's messages, once it has begun well.
-    async fn answers<B>(self, body: B) -> Result<Answers, Problem>
+    async fn answers<B>(&self, body: B) -> Result<Answers, Problem>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let request = self.request.map(|()| body);
+        let request = self.request.clone().map(|()| body);
         let response = match self.edge.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         match Status::from_header_map(response.headers()) {
-            Some(status) if status.code() != Code::Ok => Err(Problem::of(&status, self.request_id)),
+            Some(status) if status.code() != Code::Ok => {
+                let problem = self.problem.or(Problem::of(&status, self.request_id));
+                Err(self.told(problem))
+            }
             Some(_) | None => Ok(Answers::new(
                 response.into_body(),
                 self.rpc.output(),
                 self.request_id,
             )),
+        }
+    }
+
+    /// An etag that is another one by now is a condition that does not hold, if it was told as one.
+    fn told(&self, problem: Problem) -> Problem {
+        if self.has_condition {
+            problem.of_condition()
+        } else {
+            problem
         }
     }
 
@@ -233,7 +252,8 @@ impl<'a> MethodCall<'a> {
         if is_stream {
             return Ok(lines(answers));
         }
-        let message = answers.only().await?;
+        let message = answers.only().await;
+        let message = message.map_err(|problem| self.told(self.problem.or(problem)))?;
         let mut response = Response::new(HttpBody::whole(json(&message)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
@@ -274,13 +294,14 @@ pub(super) async fn unary<M: Message, R: Message + Default>(
 }
 
 /// Headers of HTTP that say nothing to a method.
-const OF_HTTP: [HeaderName; 9] = [
+const OF_HTTP: [HeaderName; 10] = [
     ACCEPT_ENCODING,
     CONNECTION,
     CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_TYPE,
     HOST,
+    IF_MATCH,
     IF_NONE_MATCH,
     TE,
     TRANSFER_ENCODING,

@@ -29,7 +29,7 @@ use crate::{
         },
         catalog::v1 as pb,
     },
-    transport::{DirectRead, Edge, ReadRequest, request_id_of},
+    transport::{DirectRead, Edge, ReadMethod, ReadRequest, request_id_of},
 };
 
 /// What a proxy in front says that its callers speak.
@@ -171,8 +171,9 @@ impl Asked<'_> {
             page_token: token.to_owned(),
             ..Default::default()
         };
-        let read = ReadRequest::List(request);
-        let outcome = self.edge.read(read, self.headers.clone()).await;
+        let read = Ok(ReadRequest::List(request));
+        let headers = self.headers.clone();
+        let outcome = self.edge.read(ReadMethod::List, read, headers).await;
         let failed = |status: Status| refusal(&status, CompatRefusal::failed);
         let read = outcome.result.map_err(failed)?;
         let body = read.answers.first().and_then(|answer| answer.body.clone());

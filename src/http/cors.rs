@@ -1,6 +1,8 @@
-//! Cross-origin resource sharing: which pages of browsers may read answers.
+//! Cross-origin resource sharing: which pages of browsers may read answers, and which may change something.
+use std::net::IpAddr;
+
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -17,23 +19,45 @@ use super::body::HttpBody;
 pub struct Cors {
     origins: Vec<String>,
     any: bool,
+    /// Whether pages of the host that a request names may change something, whatever name that is.
+    trusts_names: bool,
 }
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "ETag, Age, Cache-Status, Retry-After, X-Request-Id, X-Catalog-Version",
 );
 const TAKEN: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Caller-Id, X-Request-Id, X-Request-Timeout",
+    "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Caller-Id, X-Request-Id, X-Request-Timeout",
 );
 /// For how many seconds browsers need not ask again; they remember no longer than two hours.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("3600");
 
+/// What pages of all origins may use.
+const READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a host is an address, or this machine: no site can give itself such a name.
+fn is_address(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
+}
+
 impl Cors {
-    /// Allows the pages of `origins`; `*` stands for all.
+    /// Allows the pages of `origins`; `*` stands for all, and for reading alone. `has_access_control` says that changes
+    /// need credentials. Without, a page needs none either, and any site can give its name this server's address
+    /// for as long as its page is open (DNS rebinding): so names count for nothing then, but for `localhost`.
     #[must_use]
-    pub fn new(origins: Vec<String>) -> Self {
+    pub fn new(origins: Vec<String>, has_access_control: bool) -> Self {
         let any = origins.iter().any(|origin| origin == "*");
-        Self { origins, any }
+        Self {
+            origins,
+            any,
+            trusts_names: has_access_control,
+        }
     }
 
     /// Whether answers differ by origin.
@@ -62,9 +86,21 @@ impl Cors {
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| head.uri.authority().map(Authority::as_str));
         let asking = origin.to_str().ok().and_then(|it| it.split_once("://"));
-        let is_own = asking.is_some_and(|(_, asking)| Some(asking) == host);
-        let is_known = self.any || self.origins.iter().any(|known| known == origin);
-        !is_own && !is_known
+        let is_own = asking.is_some_and(|(_, asking)| {
+            Some(asking) == host && (self.trusts_names || is_address(asking))
+        });
+        !is_own && !self.is_known(origin)
+    }
+
+    /// Whether a page of a foreign origin asks, as browsers tell also where they send no `Origin`.
+    pub(super) fn is_foreign_page(&self, headers: &HeaderMap) -> bool {
+        let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+        let is_foreign = matches!(site, Some(b"cross-site" | b"same-site"));
+        is_foreign && !headers.get(ORIGIN).is_some_and(|it| self.is_known(it))
+    }
+
+    fn is_known(&self, origin: &HeaderValue) -> bool {
+        self.origins.iter().any(|known| known == origin)
     }
 
     /// Lets the page at the request's origin read the answer, if it may.
@@ -75,11 +111,10 @@ impl Cors {
         let Some(origin) = request.get(ORIGIN) else {
             return;
         };
-        let is_known = || self.origins.iter().any(|known| known == origin);
         if self.any {
             // Never with credentials: every page could act as its visitor.
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        } else if is_known() {
+        } else if self.is_known(origin) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             let yes = HeaderValue::from_static("true");
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
@@ -100,7 +135,8 @@ impl Cors {
         self.put(request, headers);
         let is_allowed = headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS).is_some();
         if is_allowed && request.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow.clone());
+            let methods = if self.any { READS } else { allow.clone() };
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, TAKEN);
             headers.insert(ACCESS_CONTROL_MAX_AGE, REMEMBERED);
         }
@@ -125,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_page_of_a_known_origin_may_read_and_another_may_not() {
-        let cors = Cors::new(vec!["https://app.example".to_owned()]);
+        let cors = Cors::new(vec!["https://app.example".to_owned()], true);
         let mut headers = HeaderMap::new();
         cors.put(&from("https://app.example"), &mut headers);
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
@@ -149,15 +185,18 @@ mod tests {
 
     #[test]
     fn a_page_of_a_foreign_origin_changes_nothing() {
-        let cors = Cors::new(vec!["https://app.example".to_owned()]);
-        let is_foreign = |method: &str, origin: &str| {
+        let known = || vec!["https://app.example".to_owned()];
+        let (guarded, open) = (Cors::new(known(), true), Cors::new(known(), false));
+        let asks = |cors: &Cors, method: &str, host: &str, origin: &str| {
             let request = http::Request::builder()
                 .method(method)
-                .header(HOST, "own.example:8080")
+                .header(HOST, host)
                 .header(ORIGIN, origin);
             let (head, ()) = request.body(()).unwrap().into_parts();
             cors.is_foreign_change(&head)
         };
+        let is_foreign =
+            |method: &str, origin: &str| asks(&guarded, method, "own.example:8080", origin);
         for origin in ["https://evil.example", "null", "http://own.example"] {
             assert!(is_foreign("POST", origin), "{origin}");
             assert!(!is_foreign("GET", origin), "{origin}");
@@ -165,12 +204,38 @@ mod tests {
         for origin in ["https://app.example", "http://own.example:8080"] {
             assert!(!is_foreign("POST", origin), "{origin}");
         }
+        // A site can give its name any address, and cannot be named by one.
+        let rebound = ("evil.example:8080", "http://evil.example:8080");
+        assert!(asks(&open, "POST", rebound.0, rebound.1));
+        for host in ["127.0.0.1:8080", "[::1]:8080", "localhost:8080", "10.0.0.7"] {
+            let origin = format!("http://{host}");
+            assert!(!asks(&open, "POST", host, &origin), "{host}");
+        }
+        let all = Cors::new(vec!["*".to_owned()], true);
+        assert!(asks(&all, "POST", "own.example", "https://app.example"));
+    }
+
+    #[test]
+    fn a_page_of_a_foreign_origin_is_one_where_browsers_say_so() {
+        let cors = Cors::new(vec!["https://app.example".to_owned()], true);
+        let is_foreign = |site: &'static str, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(SEC_FETCH_SITE, HeaderValue::from_static(site));
+            let origin = origin.map(HeaderValue::from_static);
+            headers.extend(origin.map(|origin| (ORIGIN, origin)));
+            cors.is_foreign_page(&headers)
+        };
+        assert!(is_foreign("cross-site", None));
+        assert!(is_foreign("same-site", Some("https://evil.app.example")));
+        assert!(!is_foreign("cross-site", Some("https://app.example")));
+        assert!(!is_foreign("same-origin", None));
+        assert!(!is_foreign("none", None));
     }
 
     #[test]
     fn all_pages_may_read_but_not_with_credentials() {
-        let cors = Cors::new(vec!["*".to_owned()]);
-        let response = cors.options(&from("https://any.example"), "GET, HEAD");
+        let cors = Cors::new(vec!["*".to_owned()], true);
+        let response = cors.options(&from("https://any.example"), "GET, HEAD, PATCH");
         let headers = response.headers();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_METHODS], "GET, HEAD");

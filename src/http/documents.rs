@@ -1,6 +1,9 @@
 //! The documents that tell what is served: made once, since they are the same until the program is another one.
 use bytes::Bytes;
-use http::{HeaderValue, Response, header::CONTENT_SECURITY_POLICY, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Response,
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+};
 
 use super::{body::HttpBody, docs_page, openapi, routes::Routes};
 
@@ -38,6 +41,7 @@ impl Documents {
         let mut response = Response::new(HttpBody::whole(bytes.clone()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if path == "/docs" {
             headers.insert(CONTENT_SECURITY_POLICY, POLICY);
         }

@@ -3,6 +3,7 @@
 mod annotations;
 mod answers;
 mod body;
+mod body_budget;
 mod body_json;
 mod cache_headers;
 mod call;
@@ -21,14 +22,17 @@ mod field_path;
 #[cfg(test)]
 mod fixtures;
 mod frames;
+pub mod fuzzing;
 mod json;
 mod json_body;
 mod openapi;
 mod percent;
+mod preconditions;
 mod problem;
 mod query;
 mod read_query;
 mod reads;
+mod request_message;
 mod request_problems;
 mod routes;
 mod scalar;

@@ -172,6 +172,27 @@ impl Problem {
         Self::new(status, (reason, &detail), request_id)
     }
 
+    /// The body is encoded.
+    pub(super) fn encoded(request_id: &HeaderValue) -> Self {
+        let reason = name(ErrorReason::MalformedMessage);
+        let detail = "bodies are taken as they are, without Content-Encoding";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, (reason, detail), request_id)
+    }
+
+    /// The same, for a call whose caller named the etag as a condition (RFC 9110, 13.1.1).
+    pub(super) fn of_condition(self) -> Self {
+        if !is(&self.reason, ErrorReason::EtagMismatch) {
+            return self;
+        }
+        let status = StatusCode::PRECONDITION_FAILED;
+        Self {
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            ..self
+        }
+    }
+
     /// The body is too large.
     pub(super) fn too_large(limit_bytes: usize, request_id: &HeaderValue) -> Self {
         let reason = name(ErrorReason::MessageTooLarge);
@@ -198,6 +219,11 @@ impl Problem {
         }
     }
 
+    /// The status of HTTP.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// Whether the replica leaves, so that the caller is to go on elsewhere.
     pub(super) fn is_shutdown(&self) -> bool {
         is(&self.reason, ErrorReason::ShuttingDown)
@@ -212,8 +238,7 @@ impl Problem {
     /// The response that tells it.
     pub(super) fn response(&self) -> Response<HttpBody> {
         let mut response = Response::new(HttpBody::whole(self.json()));
-        let status = StatusCode::from_u16(self.status);
-        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         let problem = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, problem);

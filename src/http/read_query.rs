@@ -2,9 +2,7 @@
 //! nothing is encoded.
 use std::borrow::Cow;
 
-use url::form_urlencoded;
-
-use super::cache_headers::Tags;
+use super::{cache_headers::Tags, percent};
 use crate::{
     domain::{ChallengeId, Difficulty, FieldViolation, FieldViolations, PageSize},
     pb::catalog::v1 as pb,
@@ -43,25 +41,25 @@ struct Values<'a, const N: usize> {
     violations: FieldViolations,
 }
 
+/// The names and values of a query, still encoded.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
 impl<'a, const N: usize> Values<'a, N> {
-    fn read(query: &'a str, names: [&'static str; N]) -> Self {
+    fn read(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, names: [&'static str; N]) -> Self {
         let mut read = Self {
             names,
             found: [const { None }; N],
             violations: FieldViolations::default(),
         };
         let mut noted = 0;
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let at = read.names.iter().position(|known| *known == name);
-            match at.and_then(|at| read.found.get_mut(at)) {
-                Some(slot @ None) => {
-                    *slot = Some(value);
-                    continue;
-                }
-                Some(Some(_)) => read.violations.note(&name, "must not be there twice"),
-                None => read.unknown(&name),
+        for (name, value) in pairs {
+            if let Err((field, problem)) = read.put(name, value) {
+                read.violations.note(&field, problem);
+                noted += 1;
             }
-            noted += 1;
             if noted == NOTED_MAX {
                 break;
             }
@@ -69,11 +67,28 @@ impl<'a, const N: usize> Values<'a, N> {
         read
     }
 
-    fn unknown(&mut self, name: &str) {
-        let shown: String = name.chars().take(100).collect();
+    /// Keeps a value, or tells of which field what is wrong.
+    fn put(&mut self, name: &'a str, value: &'a str) -> Result<(), (String, String)> {
+        let name = percent::decode(name, true);
+        let name = name.map_err(|problem| ("query".to_owned(), format!("a name {problem}")))?;
+        let at = self.names.iter().position(|known| *known == name);
+        let Some((slot, known)) =
+            at.and_then(|at| Some((self.found.get_mut(at)?, *self.names.get(at)?)))
+        else {
+            return Err(self.unknown(&name));
+        };
+        if slot.is_some() {
+            return Err((known.to_owned(), "must not be there twice".to_owned()));
+        }
+        let value = percent::decode(value, true);
+        *slot = Some(value.map_err(|problem| (known.to_owned(), problem.to_owned()))?);
+        Ok(())
+    }
+
+    fn unknown(&self, name: &str) -> (String, String) {
+        let shown = name.chars().take(100).collect();
         let known = self.names.join(", ");
-        let problem = format!("is not known here; there are {known}");
-        self.violations.note(&shown, problem);
+        (shown, format!("is not known here; there are {known}"))
     }
 
     fn take(&mut self, name: &str) -> Cow<'a, str> {
@@ -90,7 +105,7 @@ impl<'a, const N: usize> Values<'a, N> {
 /// All that is wrong with the query.
 pub(super) fn list(query: &str) -> Result<ReadQuery, Vec<FieldViolation>> {
     let names = ["difficulty", "page_size", "page_token", "min_version"];
-    let mut values = Values::read(query, names);
+    let mut values = Values::read(pairs(query), names);
     let wanted = values.take("difficulty");
     let size = values.take("page_size");
     let (page_token, min_version) = (values.take("page_token"), values.take("min_version"));
@@ -130,7 +145,7 @@ fn page_size(text: &str) -> Result<i32, String> {
 ///
 /// All that is wrong with the id and the query.
 pub(super) fn get(id: &str, query: &str) -> Result<ReadQuery, Vec<FieldViolation>> {
-    let mut values = Values::read(query, ["min_version"]);
+    let mut values = Values::read(pairs(query), ["min_version"]);
     let min_version = values.take("min_version");
     let mut violations = values.violations;
     let parsed = violations.field("id", ChallengeId::parse(id));
@@ -158,20 +173,26 @@ const IDS_READ_MAX: usize = 1_000;
 ///
 /// All that is wrong with the query, but for the ids, which the service checks.
 pub(super) fn batch(query: &str) -> Result<ReadQuery, Vec<FieldViolation>> {
-    let mut ids = Vec::new();
-    let mut rest = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if name == "ids" {
-            let room = IDS_READ_MAX.saturating_sub(ids.len());
-            ids.extend(value.split(',').take(room).map(str::to_owned));
-        } else {
-            rest.append_pair(&name, &value);
+    let (mut ids, mut rest, mut unreadable) = (Vec::new(), Vec::new(), None);
+    for (name, value) in pairs(query) {
+        if percent::decode(name, true).as_deref() != Ok("ids") {
+            rest.push((name, value));
+            continue;
+        }
+        match percent::decode(value, true) {
+            Ok(value) => {
+                let room = IDS_READ_MAX.saturating_sub(ids.len());
+                ids.extend(value.split(',').take(room).map(str::to_owned));
+            }
+            Err(problem) => unreadable = Some(problem),
         }
     }
-    let rest = rest.finish();
-    let mut values = Values::read(&rest, ["min_version"]);
+    let mut values = Values::read(rest, ["min_version"]);
     let min_version = values.take("min_version");
     let mut violations = values.violations;
+    if let Some(problem) = unreadable {
+        violations.note("ids", problem);
+    }
     if violations.version(&min_version).is_none() || !violations.is_empty() {
         return Err(violations.into());
     }
@@ -228,6 +249,10 @@ mod tests {
             "page_size=1e3",
             "page_size=99999999999",
             "page_size=-1",
+            "page_token=%00",
+            "page_token=%c0%af",
+            "min_version=%z",
+            "%ff=1",
         ] {
             assert_eq!(list_request(query).unwrap_err().len(), 1, "{query}");
         }
@@ -258,5 +283,6 @@ mod tests {
             IDS_READ_MAX
         );
         assert_eq!(fields(&batch("ids=a&x=1").err().unwrap()), ["x"]);
+        assert_eq!(fields(&batch("ids=a&ids=%zz").err().unwrap()), ["ids"]);
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{Answer, FieldViolation, JsonSlot},
-    transport::{DirectRead, Edge, ReadOutcome, ReadRequest, request_id_of},
+    transport::{DirectRead, Edge, ReadMethod, ReadOutcome},
 };
 
 /// The correlation id, in requests and responses.
@@ -31,14 +31,6 @@ struct Wishes {
     audience: Audience,
     takes_gzip: bool,
     if_none_match: Vec<HeaderValue>,
-}
-
-/// Which JSON is made of the bodies.
-#[derive(Clone, Copy)]
-enum JsonShape {
-    Page,
-    One,
-    Batch,
 }
 
 impl Wishes {
@@ -61,36 +53,29 @@ impl Wishes {
     }
 }
 
-/// Answers a read, if its path and query could be read.
+/// Answers a read by `method`.
 pub(super) async fn read(
     edge: &Edge,
-    query: Result<ReadQuery, Vec<FieldViolation>>,
+    (method, query): (ReadMethod, Result<ReadQuery, Vec<FieldViolation>>),
     mut headers: HeaderMap,
     caching: &CacheHeaders,
 ) -> Response<HttpBody> {
     let limit = time_limit::translate(&mut headers);
-    let query = match (query, limit) {
-        (Ok(query), Ok(())) => query,
+    let (request, tags) = match (query, limit) {
+        (Ok(ReadQuery { request, tags }), Ok(())) => (Ok(request), Some(tags)),
         (query, limit) => {
             let mut violations = query.err().unwrap_or_default();
             violations.extend(limit.err());
-            let request_id = request_id_of(&headers);
-            return identified(
-                Problem::invalid(violations, &request_id).response(),
-                request_id,
-            );
+            (Err(violations), None)
         }
     };
     let wishes = Wishes::of(&headers);
-    let form = match &query.request {
-        ReadRequest::List(_) => JsonShape::Page,
-        ReadRequest::Get(_) => JsonShape::One,
-        ReadRequest::BatchGet(_) => JsonShape::Batch,
-    };
-    let ReadOutcome { request_id, result } = edge.read(query.request, headers).await;
-    let response = match result {
-        Ok(read) => answer(&read, form, &wishes, (caching, &query.tags)),
-        Err(status) => Problem::of(&status, &request_id).response(),
+    let ReadOutcome { request_id, result } = edge.read(method, request, headers).await;
+    let response = match (result, tags) {
+        (Ok(read), Some(tags)) => answer(&read, method, &wishes, (caching, &tags)),
+        // What could not be read was not answered.
+        (Ok(_), None) => Problem::internal(&request_id).response(),
+        (Err(status), _) => Problem::of(&status, &request_id).response(),
     };
     identified(response, request_id)
 }
@@ -109,7 +94,7 @@ const HEADERS: usize = 16;
 
 fn answer(
     read: &DirectRead,
-    form: JsonShape,
+    method: ReadMethod,
     wishes: &Wishes,
     (caching, tags): (&CacheHeaders, &Tags),
 ) -> Response<HttpBody> {
@@ -120,7 +105,7 @@ fn answer(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
-    let (body, is_compressed) = body(&read.answers, form, wishes.takes_gzip);
+    let (body, is_compressed) = body(&read.answers, method, wishes.takes_gzip);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     if is_compressed {
@@ -131,11 +116,11 @@ fn answer(
 }
 
 /// The body, and whether it is compressed.
-fn body(answers: &[Answer], form: JsonShape, takes_gzip: bool) -> (Bytes, bool) {
-    let encode = match form {
-        JsonShape::Page => json_body::page,
-        JsonShape::One => json_body::challenge,
-        JsonShape::Batch => {
+fn body(answers: &[Answer], method: ReadMethod, takes_gzip: bool) -> (Bytes, bool) {
+    let encode = match method {
+        ReadMethod::List => json_body::page,
+        ReadMethod::Get => json_body::challenge,
+        ReadMethod::BatchGet => {
             let parts = answers.iter();
             let parts = parts.map(|answer| json(answer, json_body::challenge));
             let parts: Vec<_> = parts.collect();

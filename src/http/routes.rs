@@ -38,7 +38,7 @@ pub(crate) enum BodyRule {
 }
 
 /// One way to call one method.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Route {
     verb: Method,
     text: String,

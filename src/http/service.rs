@@ -5,16 +5,22 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{
+        ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST,
+        TRANSFER_ENCODING,
+    },
     request::Parts,
+    uri::Authority,
 };
 use http_body::Body;
 use hyper::service::Service;
+use tonic::Status;
 
 use super::{
     body::HttpBody,
+    body_budget::BodyBudget,
     cache_headers::{CacheHeaders, CacheProfile},
-    call::{self, Bodies},
+    call::{self, Caller},
     compat::{self, CompatSettings},
     compat_route,
     cors::Cors,
@@ -28,7 +34,7 @@ use super::{
 use crate::{
     domain::{Clock, FieldViolation},
     telemetry::Page,
-    transport::{Edge, request_id_of},
+    transport::{Edge, ReadMethod, request_id_of},
 };
 
 /// How HTTP is served.
@@ -57,7 +63,7 @@ pub struct HttpService {
 struct Shared {
     documents: Documents,
     routes: Routes,
-    bodies: Bodies,
+    bodies: BodyBudget,
     caching: CacheHeaders,
     cors: Cors,
     compat: CompatSettings,
@@ -87,7 +93,7 @@ impl HttpService {
         let shared = Shared {
             documents: Documents::of(&routes),
             routes,
-            bodies: Bodies::new(max_body_bytes),
+            bodies: BodyBudget::new(max_body_bytes),
             caching: CacheHeaders::new(caching, max_staleness, cors.is_by_origin()),
             cors,
             compat,
@@ -119,14 +125,15 @@ impl HttpService {
 const DOCUMENT_VERBS: &str = "GET, HEAD, OPTIONS";
 
 /// What the most frequent paths ask for.
-enum Read<'a> {
+pub(super) enum Read<'a> {
     List,
     Get(&'a str),
     Batch,
 }
 
 impl<'a> Read<'a> {
-    fn at(path: &'a str) -> Option<Self> {
+    /// Of a path as it is written most.
+    pub(super) fn at(path: &'a str) -> Option<Self> {
         match path.strip_prefix("/v1/challenges")? {
             "" => Some(Self::List),
             ":batchGet" => Some(Self::Batch),
@@ -152,11 +159,15 @@ impl<'a> Read<'a> {
         }
     }
 
-    fn query(&self, query: &str) -> Result<ReadQuery, Vec<FieldViolation>> {
+    /// Its method, and what it asks for, or all that is wrong with it.
+    pub(super) fn query(
+        &self,
+        query: &str,
+    ) -> (ReadMethod, Result<ReadQuery, Vec<FieldViolation>>) {
         match self {
-            Self::List => read_query::list(query),
-            Self::Get(id) => read_query::get(id, query),
-            Self::Batch => read_query::batch(query),
+            Self::List => (ReadMethod::List, read_query::list(query)),
+            Self::Get(id) => (ReadMethod::Get, read_query::get(id, query)),
+            Self::Batch => (ReadMethod::BatchGet, read_query::batch(query)),
         }
     }
 }
@@ -168,6 +179,12 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
+        if !names_its_host(&head) {
+            let request_id = request_id_of(&head.headers);
+            let detail = "a request names its host, once, as HOST or HOST:PORT";
+            let response = Problem::malformed(detail, &request_id).response();
+            return reads::identified(response, request_id);
+        }
         let is_get = matches!(head.method, Method::GET | Method::HEAD);
         if is_get
             && let Some(read) = Read::at(head.uri.path())
@@ -190,8 +207,11 @@ impl Shared {
             let response = Problem::foreign_origin(&request_id).response();
             return reads::identified(response, request_id);
         }
+        if is_grpc(&head.headers) {
+            return grpc_elsewhere();
+        }
         let path = head.uri.path().to_owned();
-        if let Some(response) = self.document(&head, &path) {
+        if let Some(response) = self.document(&head, &path, edge).await {
             return response;
         }
         if compat::answers_for(&path) {
@@ -218,14 +238,20 @@ impl Shared {
             let query = read.query(head.uri.query().unwrap_or_default());
             return reads::read(edge, query, head.headers, &self.caching).await;
         }
-        call::call(edge, &self.bodies, found, (head, body)).await
+        let caller = Caller {
+            edge,
+            is_foreign_page: self.cors.is_foreign_page(&head.headers),
+        };
+        call::call(caller, &self.bodies, found, (head, body)).await
     }
 
-    /// The OpenAPI document or its page, if that is asked for.
-    fn document(&self, head: &Parts, path: &str) -> Option<Response<HttpBody>> {
+    /// The OpenAPI document or its page, if that is asked for, for those who may read the contract by reflection.
+    async fn document(&self, head: &Parts, path: &str, edge: &Edge) -> Option<Response<HttpBody>> {
         let mut response = self.documents.at(path)?;
         let request_id = request_id_of(&head.headers);
-        if head.method == Method::OPTIONS {
+        if let Err(refusal) = edge.admit_to_contract(&head.headers).await {
+            response = Problem::of(&refusal, &request_id).response();
+        } else if head.method == Method::OPTIONS {
             response = self.cors.options(&head.headers, DOCUMENT_VERBS);
         } else if !matches!(head.method, Method::GET | Method::HEAD) {
             let verbs = DOCUMENT_VERBS.to_owned();
@@ -267,6 +293,34 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a client of gRPC took this port for its own.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+}
+
+/// Tells it so in its own way.
+fn grpc_elsewhere() -> Response<HttpBody> {
+    let status = Status::unimplemented(
+        "this port speaks HTTP and JSON; gRPC is served at the address of --grpc-addr",
+    );
+    status.into_http().map(|()| HttpBody::empty())
+}
+
+/// Whether a proxy in between and this server mean the same host (RFC 9112, 3.2).
+fn names_its_host(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (host, other) = (hosts.next(), hosts.next());
+    let is_host = |authority: Authority| !authority.as_str().contains('@');
+    let host_is_one = match host.map(HeaderValue::as_bytes) {
+        // HTTP/1.0 has none, and HTTP/2 has its pseudo-header.
+        None => head.version != Version::HTTP_11,
+        Some(b"") => true,
+        Some(host) => Authority::try_from(host).is_ok_and(is_host),
+    };
+    other.is_none() && host_is_one && head.uri.authority().cloned().is_none_or(is_host)
 }
 
 /// What a response needs to know of its request.

@@ -102,6 +102,13 @@ pub(super) async fn answer(
     }
 }
 
+/// Whether a tip is to be written anew, which costs money each time.
+pub(super) fn is_refresh(message: &DynamicMessage) -> bool {
+    let mode = message.get_field_by_name("mode");
+    let mode = mode.and_then(|mode| mode.as_enum_number());
+    mode == Some(pb::TipMode::Refresh.into())
+}
+
 /// Makes a request one that is let in or refused as it was, and that begins no tip.
 pub(super) fn begin_nothing(message: &mut DynamicMessage) {
     let kept = Value::EnumNumber(pb::TipMode::CachedOnly.into());

@@ -74,6 +74,7 @@ pub(crate) fn request_of_line(
         Ok(message) => problems.end().map(|()| message),
         Err(Unreadable::Malformed(problem)) => {
             // It is one line for the reader of JSON, so the column alone tells where.
+            let problem = problem.replace(" at line 1 column ", " at column ");
             Err(Unreadable::Malformed(format!("line {line}: {problem}")))
         }
         Err(problem @ Unreadable::Fields(_)) => Err(problem),

@@ -1,20 +1,18 @@
 //! NDJSON of a request as the messages of a client stream, read line by line.
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http_body::{Body, Frame};
-use parking_lot::Mutex;
 use prost_reflect::MethodDescriptor;
-use thiserror::Error;
+use tonic::Status;
 
-use super::{frames::framed, request_problems::Unreadable, transcode::request_of_line};
-
-/// Why an upload ended before its end.
-pub(super) type UploadProblem = Arc<Mutex<Option<Unreadable>>>;
+use super::{
+    frames::framed, problem::Problem, request_message::RequestProblem, transcode::request_of_line,
+};
 
 /// The lines of a body, as framed messages.
 pub(super) struct Upload<B> {
@@ -27,19 +25,23 @@ pub(super) struct Upload<B> {
     searched: usize,
     lines: usize,
     is_over: bool,
-    problem: UploadProblem,
+    /// What is wrong with its headers.
+    refusal: Option<Problem>,
+    problem: RequestProblem,
+    request_id: HeaderValue,
 }
 
-/// The upload cannot be read, or broke off.
-#[derive(Debug, Error)]
-#[error("the lines of the request cannot be read")]
-pub(super) struct UploadError;
-
 impl<B> Upload<B> {
-    /// Reads `body` as messages of `rpc`, each of at most `limit_bytes`; what is wrong with a line will be told.
-    pub(super) fn new(body: B, rpc: MethodDescriptor, limit_bytes: usize) -> (Self, UploadProblem) {
-        let problem = UploadProblem::default();
-        let upload = Self {
+    /// Reads `body` as messages of `rpc`, each of at most so many bytes, unless there is a `refusal`; what is wrong is
+    /// noted in `problem`.
+    pub(super) fn new(
+        body: B,
+        (rpc, limit_bytes): (MethodDescriptor, usize),
+        refusal: Option<Problem>,
+        problem: &RequestProblem,
+        request_id: &HeaderValue,
+    ) -> Self {
+        Self {
             body,
             rpc,
             limit_bytes,
@@ -47,9 +49,10 @@ impl<B> Upload<B> {
             searched: 0,
             lines: 0,
             is_over: false,
-            problem: Arc::clone(&problem),
-        };
-        (upload, problem)
+            refusal,
+            problem: problem.clone(),
+            request_id: request_id.clone(),
+        }
     }
 
     /// The next line that is whole, without its end; what is left, when the body is over.
@@ -65,22 +68,21 @@ impl<B> Upload<B> {
         is_last.then(|| self.rest.split())
     }
 
-    fn message(&mut self, line: &[u8]) -> Result<Option<Bytes>, UploadError> {
+    fn message(&mut self, line: &[u8]) -> Result<Option<Bytes>, Status> {
         self.lines += 1;
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
         match request_of_line(&self.rpc, self.lines, line) {
             Ok(message) => Ok(Some(framed(&message))),
-            Err(problem) => Err(self.fail(problem)),
+            Err(wrong) => Err(self.fail(Problem::unreadable(wrong, &self.request_id))),
         }
     }
 
-    fn fail(&mut self, problem: Unreadable) -> UploadError {
-        *self.problem.lock() = Some(problem);
+    fn fail(&mut self, problem: Problem) -> Status {
         self.is_over = true;
         self.rest.clear();
-        UploadError
+        self.problem.note(problem)
     }
 }
 
@@ -89,12 +91,15 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     type Data = Bytes;
-    type Error = UploadError;
+    type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(problem) = self.refusal.take() {
+            return Poll::Ready(Some(Err(self.fail(problem))));
+        }
         loop {
             while let Some(line) = self.line() {
                 match self.message(&line) {
@@ -109,7 +114,8 @@ where
             if self.rest.len() > self.limit_bytes {
                 let (line, limit) = (self.lines + 1, self.limit_bytes);
                 let problem = format!("line {line} is longer than {limit} bytes");
-                return Poll::Ready(Some(Err(self.fail(Unreadable::Malformed(problem)))));
+                let problem = Problem::malformed(&problem, &self.request_id);
+                return Poll::Ready(Some(Err(self.fail(problem))));
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
@@ -117,7 +123,7 @@ where
                     self.rest.extend_from_slice(&data);
                 }
                 Some(Err(_)) => {
-                    let problem = Unreadable::Malformed("the body broke off".to_owned());
+                    let problem = Problem::malformed("the body broke off", &self.request_id);
                     return Poll::Ready(Some(Err(self.fail(problem))));
                 }
                 None => self.is_over = true,

@@ -18,9 +18,20 @@ use super::{
     unary::in_time,
 };
 use crate::{
-    domain::{Answer, Freshness},
+    domain::{Answer, Error, FieldViolation, Freshness},
     pb::catalog::v1 as pb,
 };
+
+/// Which read a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMethod {
+    /// A page of challenges.
+    List,
+    /// One challenge.
+    Get,
+    /// Several challenges.
+    BatchGet,
+}
 
 /// What is to be read.
 pub enum ReadRequest {
@@ -50,13 +61,13 @@ pub struct ReadOutcome {
     pub result: Result<DirectRead, Status>,
 }
 
-impl ReadRequest {
-    /// The method of the contract that reads this.
-    const fn path(&self) -> &'static str {
+impl ReadMethod {
+    /// The method of the contract.
+    const fn path(self) -> &'static str {
         match self {
-            Self::List(_) => "/challenges.catalog.v1.ChallengesCatalog/ListChallenges",
-            Self::Get(_) => "/challenges.catalog.v1.ChallengesCatalog/GetChallenge",
-            Self::BatchGet(_) => "/challenges.catalog.v1.ChallengesCatalog/BatchGetChallenges",
+            Self::List => "/challenges.catalog.v1.ChallengesCatalog/ListChallenges",
+            Self::Get => "/challenges.catalog.v1.ChallengesCatalog/GetChallenge",
+            Self::BatchGet => "/challenges.catalog.v1.ChallengesCatalog/BatchGetChallenges",
         }
     }
 }
@@ -81,11 +92,17 @@ impl DirectRead {
 
 impl Edge {
     /// Reads for a caller whose request had these `headers`: credentials, correlation id and `grpc-timeout` count as
-    /// they do for gRPC, and so does the call.
-    pub async fn read(&self, read: ReadRequest, headers: HeaderMap) -> ReadOutcome {
+    /// they do for gRPC, and so does the call. Who may not read is told so, and nothing of what is wrong with the
+    /// request.
+    pub async fn read(
+        &self,
+        method: ReadMethod,
+        read: Result<ReadRequest, Vec<FieldViolation>>,
+        headers: HeaderMap,
+    ) -> ReadOutcome {
         let mut request = Request::new(());
         *request.headers_mut() = headers;
-        *request.uri_mut() = Uri::from_static(read.path());
+        *request.uri_mut() = Uri::from_static(method.path());
         let (stats, mut call) = self.inner.begin(&request, self.connection.address);
         let mut open = OpenCall::begin(stats.as_ref(), call.began);
         let headers = request.headers();
@@ -102,6 +119,7 @@ impl Edge {
             if let Some(refusal) = refusal.or_else(|| call.unreadable()) {
                 return Err(refusal);
             }
+            let read = read.map_err(|wrong| call.refused(&Error::Invalid(wrong)))?;
             in_time(&call, self.inner.read_directly(read, &call)).await
         };
         let answer = AssertUnwindSafe(answer).catch_unwind().await;
@@ -114,6 +132,25 @@ impl Edge {
             request_id: call.returned_id(),
             result,
         }
+    }
+}
+
+impl Edge {
+    /// Whether a caller whose request had these `headers` may read the contract, as by reflection.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub async fn admit_to_contract(&self, headers: &HeaderMap) -> Result<(), Status> {
+        const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        let access = &self.inner.access;
+        let method = self.inner.stats.at(REFLECTION).method;
+        let method = method.filter(|method| access.offers(method));
+        let Some(method) = method else {
+            return Err(status::unknown_method(REFLECTION));
+        };
+        let admission = access.admit(method, headers, &self.connection).await;
+        admission.refusal.map_or(Ok(()), Err)
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) struct EdgeInner {
     bodies: RequestBodies,
     streams: Arc<Semaphore>,
     shutdown: CancellationToken,
-    stats: Arc<RpcStats>,
+    pub(super) stats: Arc<RpcStats>,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;

@@ -50,7 +50,7 @@ pub use challenges_admin::ChallengesAdminTransport;
 pub use code::{CODES, code_name};
 pub use context::request_id_of;
 pub use controls::ControlsTransport;
-pub use direct::{DirectRead, ReadOutcome, ReadRequest};
+pub use direct::{DirectRead, ReadMethod, ReadOutcome, ReadRequest};
 pub use edge::{Edge, EdgeSettings, Offer};
 pub use encoder::ProtoEncoder;
 pub use gate::FeatureGate;

@@ -2,7 +2,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tonic::Status;
 
 use super::{
@@ -39,9 +39,20 @@ pub enum RefreshBy {
     Nobody,
 }
 
+/// What proxies add.
+const FORWARDED: [HeaderName; 4] = [
+    http::header::FORWARDED,
+    http::header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+];
+
 impl RefreshBy {
-    fn allows(self, peer: Option<IpAddr>) -> Result<(), String> {
+    fn allows(self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), String> {
         let is_local = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        // A proxy on this machine has callers elsewhere.
+        let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(name));
+        let is_local = is_local && !is_forwarded;
         match self {
             Self::All => Ok(()),
             Self::Local if is_local => Ok(()),
@@ -136,7 +147,7 @@ impl TipsTransport {
         let locale = violations.field("locale", self.service.locale(&wanted.locale));
         let persona = violations.field("persona", self.service.persona(&wanted.persona));
         let mode = mode(wanted.mode).and_then(|mode| match mode {
-            TipMode::Refresh => self.refresh.allows(call.peer).map(|()| mode),
+            TipMode::Refresh => self.refresh.allows(call.peer, headers).map(|()| mode),
             TipMode::Default | TipMode::CachedOnly => Ok(mode),
         });
         let mode = violations.field("mode", mode);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     http::{
         field_path::FieldPath,
+        preconditions::has_etag,
         routes::{BodyRule, Route},
     },
     transport::role_of,
@@ -157,7 +158,7 @@ impl Operations<'_> {
         };
         let is_change = *route.verb() != Method::GET;
         let has_body = *route.body() != BodyRule::None;
-        let mut responses = problems::references(has_body, is_change);
+        let mut responses = problems::references(has_body, is_change, takes_condition(route));
         let ok = json!({"description": description, "headers": headers, "content": content});
         responses.insert("200".to_owned(), ok);
         if form == Form::Read {
@@ -199,6 +200,9 @@ fn told_of(form: Form) -> Option<String> {
 fn headers_of(route: &Route, form: Form) -> Vec<&'static str> {
     let mut names = vec!["RequestId", "RequestTimeout"];
     let is_kept = NAME_KEEPERS.contains(&route.rpc().name());
+    if takes_condition(route) {
+        names.push("IfMatch");
+    }
     match form {
         Form::Read => names.push("IfNoneMatch"),
         Form::Tip => names.extend(["CallerId", "LastEventId"]),
@@ -207,6 +211,11 @@ fn headers_of(route: &Route, form: Form) -> Vec<&'static str> {
         Form::Json | Form::Lines => names.push("AuditedCallerId"),
     }
     names
+}
+
+/// Whether the operation is a change that may depend on an etag.
+fn takes_condition(route: &Route) -> bool {
+    *route.verb() != Method::GET && has_etag(&route.rpc().input())
 }
 
 /// A text of several JSON texts.

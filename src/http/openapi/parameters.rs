@@ -19,6 +19,7 @@ pub(super) fn headers() -> Map<String, Value> {
     let caller = "For whom the call is made, such as a person's mail address: tips are limited by it, and histories name it.";
     let audited = "For whom the call is made: the audit log names it. What cannot be a name is left out there.";
     let known = "The `ETag` of the copy that the caller has, a list of them, or `*`. Where one is still right, the answer is 304.";
+    let seen = "The `etag` of what the caller read, as the parameter or field of that name. Where it is another one by now, nothing is changed and the answer is 412.";
     let last = "The id of the last event that a reader of the same tip got: the stream goes on behind it. Browsers send it by themselves.";
     let headers = [
         (
@@ -48,6 +49,10 @@ pub(super) fn headers() -> Map<String, Value> {
         (
             "IfNoneMatch",
             header("If-None-Match", known, json!({"type": "string"})),
+        ),
+        (
+            "IfMatch",
+            header("If-Match", seen, json!({"type": "string"})),
         ),
         (
             "LastEventId",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::comments::Comments;
 
 /// The statuses that failed calls may have, the names that references to them have, and what they mean.
-const STATUSES: [(&str, &str, &str); 12] = [
+const STATUSES: [(&str, &str, &str); 13] = [
     (
         "400",
         "BadRequest",
@@ -33,6 +33,11 @@ const STATUSES: [(&str, &str, &str); 12] = [
         "409",
         "Conflict",
         "It exists already, was changed meanwhile, or is under way already.",
+    ),
+    (
+        "412",
+        "PreconditionFailed",
+        "`If-Match` names another etag than that of now; nothing was changed.",
     ),
     ("413", "ContentTooLarge", "The body is too large."),
     (
@@ -81,12 +86,20 @@ pub(super) fn responses() -> Map<String, Value> {
     responses
 }
 
+/// The status that only conditions lead to.
+const OF_CONDITIONS: &str = "412";
+
 /// References to the problems of an operation.
-pub(super) fn references(has_body: bool, is_change: bool) -> Map<String, Value> {
+pub(super) fn references(
+    has_body: bool,
+    is_change: bool,
+    has_condition: bool,
+) -> Map<String, Value> {
     let mut references = Map::new();
     for (status, name, _) in STATUSES {
-        let is_possible =
-            (has_body || !OF_BODIES.contains(&status)) && (is_change || status != OF_CHANGES);
+        let is_possible = (has_body || !OF_BODIES.contains(&status))
+            && (is_change || status != OF_CHANGES)
+            && (has_condition || status != OF_CONDITIONS);
         if is_possible {
             let reference = json!({"$ref": format!("#/components/responses/{name}")});
             references.insert(status.to_owned(), reference);

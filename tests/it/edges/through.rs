@@ -121,6 +121,15 @@ async fn the_edge_answers_the_second_time_and_knows_what_the_caller_has() {
         age(&answer) > MAX_AGE
     })
     .await;
+    // The correlation id of another call.
+    assert!(header(&first, "x-request-id").is_some());
+    assert_eq!(header(&second, "x-request-id"), None);
+    let slash = ask(scene.addr(), "GET /api/challenges/ HTTP/1.1").await;
+    let host = "http://test/api/challenges";
+    assert_eq!(
+        (slash.status, header(&slash, "location")),
+        (307, Some(host))
+    );
     let known = list(&scene.fleet.replicas[0], pb::Difficulty::Beginner, 0).await;
     let etag = known.unwrap().etag;
     let head = format!("GET {LIST} HTTP/1.1\r\nif-none-match: {etag}");

@@ -174,7 +174,8 @@ async fn what_cannot_be_decoded_is_refused_and_named() {
             (format!("/v1/challenges?difficulty={bad}"), "difficulty"),
             (format!("/v1/challenges?page_size={bad}"), "page_size"),
             (format!("/v1/challenges?min_version={bad}"), "min_version"),
-            (format!("/v1/challenges:batchGet?ids={bad}"), "ids[0]"),
+            (format!("/v1/challenges:batchGet?ids={bad}"), "ids"),
+            (format!("/v1/challenges?page_token={bad}"), "page_token"),
             (
                 format!("/v1/challenges/{CHALLENGE}/tip?locale={bad}"),
                 "locale",
@@ -182,13 +183,6 @@ async fn what_cannot_be_decoded_is_refused_and_named() {
         ] {
             invalid(&get(&replica, &path).await, &[field]);
         }
-        let token = get(&replica, &format!("/v1/challenges?page_token={bad}")).await;
-        let expected = (
-            400,
-            "INVALID_PAGE_TOKEN".to_owned(),
-            vec!["page_token".to_owned()],
-        );
-        assert_eq!(token.problem(), expected, "{bad}");
         for path in ["/v1/challenges", "/v1/admin/flags"] {
             let answer = get(&replica, &format!("{path}?{bad}=1")).await;
             assert_eq!(answer.problem().0, 400, "{path} {bad}");

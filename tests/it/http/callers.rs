@@ -102,6 +102,78 @@ async fn who_brings_no_credentials_or_bad_ones_is_asked_for_them() {
     }
 }
 
+/// Requests that have something wrong, and the least role that may make them.
+const UNREADABLE: [(Method, &str, &str, &str, usize); 10] = [
+    (Method::GET, "/v1/challenges?page_size=x", "", "", 0),
+    (Method::GET, "/v1/challenges?nosuch=1", "", "", 0),
+    (Method::GET, "/v1/challenges/abc", "", "", 0),
+    (Method::GET, "/v1/challenges:batchGet?x=1", "", "", 0),
+    (Method::GET, "/v1/challenges/ID/tip?mode=x", "", "", 0),
+    (
+        Method::POST,
+        "/v1/admin/cache:invalidate",
+        "text/plain",
+        "x",
+        2,
+    ),
+    (
+        Method::POST,
+        "/v1/admin/cache:invalidate",
+        "application/json",
+        "{",
+        2,
+    ),
+    (
+        Method::PATCH,
+        "/v1/admin/challenges/ID",
+        "application/json",
+        "[]",
+        1,
+    ),
+    (
+        Method::POST,
+        "/v1/admin/challenges:import",
+        "text/plain",
+        "x",
+        1,
+    ),
+    (
+        Method::POST,
+        "/v1/admin/challenges:import",
+        "application/x-ndjson",
+        "{",
+        1,
+    ),
+];
+
+/// As gRPC does it: what is wrong with a request is for those who may make it.
+#[tokio::test]
+async fn who_may_not_call_is_told_so_before_the_request_is_read() {
+    let files = Files::new();
+    let replica = guarded(&files).await;
+    for (method, path, kind, body, least) in UNREADABLE {
+        let path = path.replace("ID", SEEDED);
+        let status = async |role: Option<&str>| {
+            let mut request = Request::builder().method(&method).uri(&path);
+            if !kind.is_empty() {
+                request = request.header("content-type", kind);
+            }
+            if let Some(role) = role {
+                request = request.header("authorization", format!("Bearer {role}"));
+            }
+            let mut client = Client::connect(http_addr(&replica), Speaking::Http2).await;
+            client.send(request.body(body.into()).unwrap()).await.status
+        };
+        assert_eq!(status(None).await, 401, "{method} {path} {body}");
+        for (at, role) in ROLES.iter().enumerate() {
+            let told = status(Some(role)).await;
+            let expected = if at < least { [403, 403] } else { [400, 415] };
+            let told_as = format!("{method} {path} {body} as {role}: {told}");
+            assert!(expected.contains(&told), "{told_as}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn calls_of_operators_are_in_the_audit_trail_as_those_by_grpc() {
     let files = Files::new();

@@ -3,7 +3,7 @@ use http::Method;
 
 use super::{
     events::Events,
-    scene::{Answer, ask, get, get_with, serving},
+    scene::{Answer, ask, get, get_with, http_addr, serving},
 };
 use crate::tips::wire_stream::CHALLENGE;
 
@@ -100,6 +100,36 @@ async fn all_pages_may_read_where_operators_say_so_but_not_with_credentials() {
     assert_eq!(answer.header(ALLOWED), "*");
     assert_eq!(answer.header("access-control-allow-credentials"), "");
     assert!(!answer.header("vary").contains("Origin"));
+    let flag = "/v1/admin/flags/ai_tips";
+    let asks = [
+        ("origin", "https://any.example"),
+        ("access-control-request-method", "PATCH"),
+    ];
+    let preflight = ask(&replica, Method::OPTIONS, flag, &asks).await;
+    assert_eq!(
+        preflight.header("access-control-allow-methods"),
+        "GET, HEAD"
+    );
+    let reset = format!("{flag}:reset");
+    let changed = ask(&replica, Method::POST, &reset, &asks[..1]).await;
+    assert_eq!(changed.problem().0, 403);
+}
+
+/// DNS rebinding: a site that gives its own name this address is its own origin to the browser.
+#[tokio::test]
+async fn a_site_that_takes_its_name_to_this_server_changes_nothing_without_credentials() {
+    let replica = serving(&[]).await;
+    let reset = "/v1/admin/flags/ai_tips:reset";
+    let port = http_addr(&replica).port();
+    let status = async |name: &str| {
+        let (host, origin) = (format!("{name}:{port}"), format!("http://{name}:{port}"));
+        let headers = [("host", &*host), ("origin", &*origin)];
+        ask(&replica, Method::POST, reset, &headers).await.status
+    };
+    assert_eq!(status("evil.example").await, 403);
+    for name in ["localhost", "127.0.0.1", "[::1]"] {
+        assert_eq!(status(name).await, 200, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! HTTP and JSON beside gRPC, as browsers, proxies and other clients meet it.
 mod bad_framing;
 mod bad_input;
+mod bodies;
 mod browser;
 mod caching;
 mod callers;
 mod conditional;
+mod conditions;
 mod cross_origin;
 mod crowds;
+mod drain;
 mod events;
 mod examples;
 mod exchange;

@@ -309,6 +309,20 @@ async fn the_documents_are_not_taken_for_old_routes() {
     }
 }
 
+/// They tell the contract, as reflection does.
+#[tokio::test]
+async fn the_documents_are_for_those_who_may_read_the_contract() {
+    for (who, status) in [("off", 404), ("authenticated", 200)] {
+        let settings = [(HTTP.0, HTTP.1), ("CATALOG_REFLECTION", who)];
+        let settings = settings.map(|(name, value)| (name, value.to_owned()));
+        let replica = Replica::start(&settings).await;
+        for path in ["/openapi.json", "/docs"] {
+            let answer = ask(http_addr(&replica), "GET", path).await;
+            assert_eq!(answer.status, status, "{who} {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_leads_to_https_when_a_proxy_says_so() {
     let (database, rows) = database().await;

@@ -25,7 +25,7 @@ async fn post(replica: &Replica, path: &str, body: &Value) -> Answer {
     send_json(replica, Method::POST, path, body).await
 }
 
-fn one() -> String {
+pub fn one() -> String {
     format!("{CHALLENGES}/{SEEDED}")
 }
 
@@ -159,7 +159,7 @@ async fn an_edit_is_the_callers_own() {
     assert_eq!(revisions["revisions"][0]["editor"], "name ann@example.org");
 }
 
-fn import_line(number: u32, points: i32) -> Value {
+pub fn import_line(number: u32, points: i32) -> Value {
     json!({"rows": [{"challenge": {
         "id": id(number), "difficulty": "DIFFICULTY_ADVANCED", "title": format!("Number {number}"), "points": points,
     }}]})

@@ -306,6 +306,30 @@ async fn head_of_a_tip_has_nobody_write_it() {
     assert_eq!(provider.exchanges().len(), 1);
 }
 
+/// An image of a page has the browser ask, and each time would cost money.
+#[tokio::test]
+async fn a_tip_is_written_anew_for_no_page_of_another_origin_and_nobody_behind_a_proxy() {
+    let provider = quick().await;
+    let replica = serving(&provider, &[]).await;
+    let refresh = format!("{}?mode=refresh", tip());
+    for (header, status) in [
+        (("sec-fetch-site", "cross-site"), 403),
+        (("sec-fetch-site", "same-site"), 403),
+        (("x-forwarded-for", "203.0.113.9"), 400),
+        (("forwarded", "for=203.0.113.9"), 400),
+        (("via", "1.1 edge"), 400),
+    ] {
+        let refused = get_with(&replica, &refresh, &[header]).await;
+        assert_eq!(refused.problem().0, status, "{header:?}");
+    }
+    assert_eq!(provider.exchanges().len(), 0);
+    for site in ["same-origin", "none"] {
+        let own = get_with(&replica, &refresh, &[("sec-fetch-site", site)]).await;
+        assert_eq!(own.status, 200);
+    }
+    assert_eq!(provider.exchanges().len(), 2);
+}
+
 #[tokio::test]
 async fn several_tips_come_in_one_stream_each_event_with_its_challenge() {
     let provider = quick().await;
