@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::{
     fixtures::{STATIC, Store, question, question_about, sha256},
-    replica::{Replica, cluster, server},
+    replica::{Replica, cluster, provider, server, settings},
     writer::{Writer, failing, gated, spoken},
 };
 use crate::support::{redis, wait::eventually};
@@ -23,7 +23,11 @@ const SOON: Duration = Duration::from_secs(5);
 async fn one_request_for_a_thousand_readers(nodes: &RedisServers) {
     let store = Arc::<Store>::default();
     let writer = Writer::new("a", [spoken(&PIECES, PAUSE)]);
-    let replicas = [(); 3].map(|()| Replica::start(nodes, &writer, &store));
+    // A replica that Redis does not answer in time has a tip written itself.
+    let replicas = [(); 3].map(|()| {
+        let providers = vec![provider(&writer)];
+        Replica::patient(settings(), nodes, providers, &store)
+    });
     let readings = join_all((0..1_000).map(async |number: usize| {
         let delay = Duration::from_micros(rand::random_range(0..300_000));
         tokio::time::sleep(delay).await;
