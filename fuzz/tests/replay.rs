@@ -50,6 +50,7 @@ replayed!(
     certificates,
     credentials,
     events,
+    http_requests,
     imports,
     names,
     notifications,

@@ -5,6 +5,7 @@ mod call_heads;
 mod certificates;
 mod credentials;
 mod events;
+mod http_requests;
 mod imports;
 mod names;
 mod notifications;
