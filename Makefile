@@ -67,8 +67,7 @@ fmt-check: ## Fails on code that is not formatted
 	cargo fmt --check
 
 lint: ## Runs clippy; a warning is an error
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked --test checker --features negative-controls -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features challenges-catalog/negative-controls -- -D warnings
 
 doc: ## Builds the documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

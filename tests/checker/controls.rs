@@ -2,94 +2,133 @@
 use std::time::Duration;
 
 use crate::{
+    edge::{EdgePlan, EdgeProfile},
     nemesis::Harm,
     run::{self, Plan},
     verdict::Property,
 };
 
+/// Who commits a fault.
+#[derive(Clone, Copy)]
+enum By {
+    /// The replicas, by its name (`CATALOG_FAULT`).
+    Replicas,
+    /// The database, by these statements.
+    Database(&'static str),
+    /// The cache at the edge, by this VCL.
+    Edge(&'static str),
+}
+
 /// One deliberate fault.
 struct Control {
     name: &'static str,
-    /// Whether the replicas commit it (`CATALOG_FAULT`), or else these statements.
-    sql: Option<&'static str>,
+    by: By,
     /// What brings it to light.
     harms: [&'static [Harm]; 2],
 }
 
 const QUIET: [&[Harm]; 2] = [&[], &[]];
 
-const CONTROLS: [Control; 14] = [
+const CONTROLS: [Control; 15] = [
     Control {
         name: "stamp-after-read",
-        sql: None,
+        by: By::Replicas,
         harms: [&[Harm::SlowFills], &[]],
     },
     Control {
         name: "trust-shared",
-        sql: None,
+        by: By::Replicas,
         harms: QUIET,
     },
     Control {
         name: "ignore-lost",
-        sql: None,
+        by: By::Replicas,
         harms: [&[], &[Harm::StopAndPrune]],
     },
     Control {
         name: "notify-only",
-        sql: None,
+        by: By::Replicas,
         harms: [&[], &[Harm::Blackhole]],
     },
     Control {
         name: "near-unchecked",
-        sql: None,
+        by: By::Replicas,
         harms: QUIET,
     },
     Control {
         name: "flag-freshness",
-        sql: None,
+        by: By::Replicas,
         harms: [&[], &[Harm::StopCutOff]],
     },
     Control {
         name: "ignore-ticket",
-        sql: None,
+        by: By::Replicas,
         harms: QUIET,
     },
     Control {
         name: "ignore-lease",
-        sql: None,
+        by: By::Replicas,
         harms: QUIET,
     },
     Control {
         name: "forget-news",
-        sql: None,
+        by: By::Replicas,
         harms: QUIET,
     },
     Control {
         name: "new-tag-only",
-        sql: Some(include_str!("faults/new_tag_only.sql")),
+        by: By::Database(include_str!("faults/new_tag_only.sql")),
         harms: QUIET,
     },
     Control {
         name: "unnumbered-poll",
-        sql: Some(include_str!("faults/unnumbered_poll.sql")),
+        by: By::Database(include_str!("faults/unnumbered_poll.sql")),
         harms: QUIET,
     },
     Control {
         name: "early-number",
-        sql: Some(include_str!("faults/early_number.sql")),
+        by: By::Database(include_str!("faults/early_number.sql")),
         harms: QUIET,
     },
     Control {
         name: "ignore-history",
-        sql: None,
+        by: By::Replicas,
         harms: [&[], &[Harm::Promotion]],
     },
     Control {
         name: "believe-standby",
-        sql: Some(include_str!("faults/believe_standby.sql")),
+        by: By::Database(include_str!("faults/believe_standby.sql")),
         harms: [&[], &[Harm::StandbyInstead]],
     },
+    Control {
+        name: "edge-hides-age",
+        by: By::Edge(include_str!("faults/edge_hides_age.vcl")),
+        harms: QUIET,
+    },
 ];
+
+impl Control {
+    fn plan(&self) -> Plan {
+        let (mut fault, mut sql_fault, mut edge) = (None, None, None);
+        match self.by {
+            By::Replicas => fault = Some(self.name),
+            By::Database(statements) => sql_fault = Some(statements),
+            By::Edge(fault) => {
+                let profile = EdgeProfile::Edge;
+                edge = Some(EdgePlan { profile, fault });
+            }
+        }
+        Plan {
+            seed: 1,
+            length: PATIENCE,
+            harms: self.harms,
+            fault,
+            sql_fault,
+            edge,
+            until_caught: true,
+        }
+    }
+}
 
 /// A fault that is not found by then is not found.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -101,16 +140,7 @@ pub async fn all_caught(names: &[&str]) -> bool {
         if !names.is_empty() && !names.contains(&control.name) {
             continue;
         }
-        let plan = Plan {
-            seed: 1,
-            length: PATIENCE,
-            harms: control.harms,
-            fault: control.sql.is_none().then_some(control.name),
-            sql_fault: control.sql,
-            edge: None,
-            until_caught: true,
-        };
-        let findings = run::run(&plan).await;
+        let findings = run::run(&control.plan()).await;
         let violations = &findings.verdict.violations;
         let by = Property::ALL.map(|(property, name)| {
             let count = violations

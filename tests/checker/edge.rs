@@ -50,6 +50,14 @@ impl EdgeProfile {
     }
 }
 
+/// A cache at the edge, before one replica.
+#[derive(Clone, Copy)]
+pub struct EdgePlan {
+    pub profile: EdgeProfile,
+    /// VCL of a deliberate fault, before what is documented.
+    pub fault: &'static str,
+}
+
 /// The edge drops less than a second of an answer's age, and counts from when the answer came in.
 const ROUNDED: Micros = 2_000_000;
 const DEADLINE: Duration = Duration::from_secs(12);

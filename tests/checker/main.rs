@@ -46,7 +46,7 @@ use std::{
     time::Duration,
 };
 
-use edge::EdgeProfile;
+use edge::{EdgePlan, EdgeProfile};
 use nemesis::Harm;
 use run::Plan;
 
@@ -112,7 +112,7 @@ async fn check(seconds: &str, seed: &str, edge: Option<EdgeProfile>) -> bool {
         },
         fault: None,
         sql_fault: None,
-        edge,
+        edge: edge.map(|profile| EdgePlan { profile, fault: "" }),
         until_caught: false,
     };
     let findings = run::run(&plan).await;

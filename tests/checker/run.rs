@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     change::Change,
     cluster::Branch,
-    edge::{EdgeProfile, edge_reader},
+    edge::{EdgePlan, edge_reader},
     history::{History, Receipt},
     judge::Judge,
     nemesis::{Harm, nemesis},
@@ -44,8 +44,7 @@ pub struct Plan {
     pub fault: Option<&'static str>,
     /// A deliberate fault of the database: statements that make it.
     pub sql_fault: Option<&'static str>,
-    /// A cache at the edge, before one replica, and how long it may keep answers.
-    pub edge: Option<EdgeProfile>,
+    pub edge: Option<EdgePlan>,
     /// Judge every few seconds and end with the first violation.
     pub until_caught: bool,
 }
@@ -109,7 +108,7 @@ pub async fn run(plan: &Plan) -> Findings {
     let took = began.elapsed();
     let mut findings = judge(&world, herd).await;
     findings.took = took;
-    if let Some(profile) = plan.edge {
+    if let Some(EdgePlan { profile, .. }) = plan.edge {
         let ages = findings.edge_ages.iter();
         let too_old = ages.filter(|(age, _)| **age > profile.max_age());
         let violations = too_old.map(|(age, count)| Violation {

@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use crate::{
     catalog::{Row, difficulty_of, number_of},
     cluster::Cluster,
-    edge::EdgeProfile,
+    edge::{EdgePlan, EdgeProfile},
     support::{
         fleet, program,
         proxy::Proxy,
@@ -54,9 +54,9 @@ struct Edge {
 }
 
 impl Edge {
-    fn start(profile: EdgeProfile) -> Self {
+    fn start(EdgePlan { profile, fault }: EdgePlan) -> Self {
         let origin_port = free_port();
-        let cache = Varnish::before(&format!("http://127.0.0.1:{origin_port}"));
+        let cache = Varnish::with(&format!("http://127.0.0.1:{origin_port}"), fault);
         Self {
             profile,
             origin_port,
@@ -106,7 +106,7 @@ impl Servers {
     pub async fn start(
         fault: Option<&'static str>,
         prepares: bool,
-        edge: Option<EdgeProfile>,
+        edge: Option<EdgePlan>,
     ) -> Self {
         let cluster = Cluster::start(prepares).await;
         let database = cluster.database();

@@ -15,8 +15,15 @@ pub struct Varnish {
 impl Varnish {
     /// Caches what `origin`, a base URL on 127.0.0.1, answers.
     pub fn before(origin: &str) -> Self {
+        Self::with(origin, "")
+    }
+
+    /// The same, where the subroutines in `first` run before those of the document.
+    pub fn with(origin: &str, first: &str) -> Self {
         let port = origin.rsplit(':').next().unwrap();
-        let vcl = documented_vcl().replace(".port = \"8080\"", &format!(".port = \"{port}\""));
+        let import = "import xkey;\n";
+        let vcl = documented_vcl().replace(import, &format!("{import}{first}"));
+        let vcl = vcl.replace(".port = \"8080\"", &format!(".port = \"{port}\""));
         assert!(vcl.contains(port), "the VCL names its origin");
         process::on_free_port("Varnish", |own| Self::start(own, &vcl))
     }
