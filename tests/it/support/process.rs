@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::fs::statvfs;
+
 use super::wait;
 
 /// How long a server may take to come up or to go.
@@ -74,7 +76,24 @@ pub struct Process {
 impl Process {
     /// Makes the folder; nothing runs until [`Process::start`].
     pub fn new(plan: &Plan) -> Self {
-        let folder = folder(plan.user);
+        let usual = env::temp_dir();
+        // Not TMPDIR for another user: root's may be closed to it.
+        let within = plan.user.map_or(usual.as_path(), |_| Path::new("/tmp"));
+        Self::within(within, plan)
+    }
+
+    /// The same, with the folder in memory where there is room: for a server that makes and deletes many files.
+    pub fn in_memory(plan: &Plan) -> Self {
+        let memory = Path::new("/dev/shm");
+        let room = statvfs(memory).map_or(0, |it| it.f_bavail.saturating_mul(it.f_frsize));
+        if room < MEMORY_MIN_BYTES {
+            return Self::new(plan);
+        }
+        Self::within(memory, plan)
+    }
+
+    fn within(place: &Path, plan: &Plan) -> Self {
+        let folder = folder(place, plan.user);
         let mut shell = Command::new("sh");
         shell.args(["-c", include_str!("keeper.sh"), "keeper.sh"]);
         shell.arg(&folder).arg(plan.end_signal).arg(&plan.program);
@@ -253,16 +272,17 @@ pub fn children_of(parent: u32) -> Vec<u32> {
     pids.filter(is_child).collect()
 }
 
+/// The databases of a whole run take less.
+const MEMORY_MIN_BYTES: u64 = 4 << 30;
+
 /// A folder for a [`Process`], whose shell deletes it.
-fn folder(user: Option<User>) -> PathBuf {
+fn folder(place: &Path, user: Option<User>) -> PathBuf {
     let mut builder = tempfile::Builder::new();
     builder.prefix("catalog-test-");
-    let Some(User { uid, gid }) = user else {
-        return builder.tempdir().unwrap().keep();
-    };
-    // Not TMPDIR: root's may be closed to the other user.
-    let folder = builder.tempdir_in("/tmp").unwrap().keep();
-    chown(&folder, Some(uid), Some(gid)).unwrap();
+    let folder = builder.tempdir_in(place).unwrap().keep();
+    if let Some(User { uid, gid }) = user {
+        chown(&folder, Some(uid), Some(gid)).unwrap();
+    }
     folder
 }
 

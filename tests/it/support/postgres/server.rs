@@ -58,7 +58,7 @@ impl Postgres {
             end_signal: "QUIT",
             user,
         };
-        let process = Process::new(&plan);
+        let process = Process::in_memory(&plan);
         make_data(&programs, process.folder(), user);
         let server = Self { process, port };
         server.process.start();
