@@ -68,6 +68,7 @@ fmt-check: ## Fails on code that is not formatted
 
 lint: ## Runs clippy; a warning is an error
 	cargo clippy --locked --workspace --all-targets --features challenges-catalog/negative-controls -- -D warnings
+	cargo clippy --locked --workspace --test checker --features challenges-catalog/negative-controls -- -D warnings
 
 doc: ## Builds the documentation; a warning is an error
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

@@ -25,10 +25,10 @@ pub fn print(plan: &Plan, findings: &Findings) -> bool {
         "{} calls, {checked} answers checked: {:?}; {} contents",
         findings.reads, verdict.checked, verdict.contents
     );
-    if let Some(profile) = plan.edge {
+    if let Some(edge) = plan.edge {
         println!(
             "answers through the edge ({}) by their age in seconds: {:?}",
-            profile.name(),
+            edge.profile.name(),
             findings.edge_ages
         );
     }
