@@ -37,7 +37,7 @@ use super::{
     transcode::request,
     upload::Upload,
 };
-use crate::transport::{Edge, request_id_of};
+use crate::transport::{Edge, MadeWhenRead, request_id_of};
 
 /// Whose call it is.
 #[derive(Clone, Copy)]
@@ -320,6 +320,7 @@ fn grpc_request(path: &str, headers: &HeaderMap) -> Request<()> {
     let grpc = HeaderValue::from_static("application/grpc");
     headers.insert(CONTENT_TYPE, grpc);
     headers.insert(TE, HeaderValue::from_static("trailers"));
+    request.extensions_mut().insert(MadeWhenRead);
     // A path of the contract is one of HTTP.
     *request.uri_mut() = Uri::try_from(path).unwrap_or_default();
     request

@@ -264,8 +264,11 @@ fn redirect(head: &Parts, path: &str, is_encrypted: bool) -> Response<HttpBody> 
     let url = location(scheme, host.unwrap_or("localhost"), path, head.uri.query());
     let mut response = Response::new(HttpBody::empty());
     *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let headers = response.headers_mut();
+    // It names the host that this caller asked.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(url) = HeaderValue::from_str(&url) {
-        response.headers_mut().insert(LOCATION, url);
+        headers.insert(LOCATION, url);
     }
     response
 }

@@ -36,6 +36,12 @@ const REMEMBERED: HeaderValue = HeaderValue::from_static("3600");
 const READS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// The host that a request names.
+fn host(head: &Parts) -> Option<&str> {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| head.uri.authority().map(Authority::as_str))
+}
+
 /// Whether a host is an address, or this machine: no site can give itself such a name.
 fn is_address(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
@@ -65,9 +71,9 @@ impl Cors {
         !self.any && !self.origins.is_empty()
     }
 
-    /// Whether answers to requests with these headers say anything to browsers.
-    pub(super) fn wants(&self, headers: &HeaderMap) -> bool {
-        self.is_by_origin() || self.any && headers.contains_key(ORIGIN)
+    /// Whether answers say anything to browsers: all of them do then, since caches keep them for whoever asks next.
+    pub(super) fn is_told(&self) -> bool {
+        self.any || self.is_by_origin()
     }
 
     /// The headers that decide what is said.
@@ -80,23 +86,26 @@ impl Cors {
     /// without asking, and hide only the answer from the page.
     pub(super) fn is_foreign_change(&self, head: &Parts) -> bool {
         let origin = head.headers.get(ORIGIN).filter(|_| !head.method.is_safe());
-        let Some(origin) = origin else {
-            return false;
-        };
-        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| head.uri.authority().map(Authority::as_str));
-        let asking = origin.to_str().ok().and_then(|it| it.split_once("://"));
-        let is_own = asking.is_some_and(|(_, asking)| {
-            Some(asking) == host && (self.trusts_names || is_address(asking))
-        });
-        !is_own && !self.is_known(origin)
+        origin.is_some_and(|origin| self.is_foreign(origin, head))
     }
 
-    /// Whether a page of a foreign origin asks, as browsers tell also where they send no `Origin`.
-    pub(super) fn is_foreign_page(&self, headers: &HeaderMap) -> bool {
-        let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
-        let is_foreign = matches!(site, Some(b"cross-site" | b"same-site"));
-        is_foreign && !headers.get(ORIGIN).is_some_and(|it| self.is_known(it))
+    /// Whether a page of a foreign origin may be asking: browsers send no `Origin` for an image or a frame, and say by
+    /// whom it is wanted only to hosts that they trust.
+    pub(super) fn is_foreign_page(&self, head: &Parts) -> bool {
+        if let Some(origin) = head.headers.get(ORIGIN) {
+            return self.is_foreign(origin, head);
+        }
+        let site = head.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+        let is_trusted = || self.trusts_names || host(head).is_none_or(is_address);
+        matches!(site, Some(b"cross-site" | b"same-site")) || !is_trusted()
+    }
+
+    fn is_foreign(&self, origin: &HeaderValue, head: &Parts) -> bool {
+        let asking = origin.to_str().ok().and_then(|it| it.split_once("://"));
+        let is_own = asking.is_some_and(|(_, asking)| {
+            Some(asking) == host(head) && (self.trusts_names || is_address(asking))
+        });
+        !is_own && !self.is_known(origin)
     }
 
     fn is_known(&self, origin: &HeaderValue) -> bool {
@@ -108,13 +117,11 @@ impl Cors {
         if self.is_by_origin() && !headers.contains_key(VARY) {
             headers.insert(VARY, HeaderValue::from_static("Origin"));
         }
-        let Some(origin) = request.get(ORIGIN) else {
-            return;
-        };
+        let origin = request.get(ORIGIN).filter(|origin| self.is_known(origin));
         if self.any {
             // Never with credentials: every page could act as its visitor.
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        } else if self.is_known(origin) {
+        } else if let Some(origin) = origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             let yes = HeaderValue::from_static("true");
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
@@ -218,13 +225,23 @@ mod tests {
     #[test]
     fn a_page_of_a_foreign_origin_is_one_where_browsers_say_so() {
         let cors = Cors::new(vec!["https://app.example".to_owned()], true);
-        let is_foreign = |site: &'static str, origin: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(SEC_FETCH_SITE, HeaderValue::from_static(site));
-            let origin = origin.map(HeaderValue::from_static);
-            headers.extend(origin.map(|origin| (ORIGIN, origin)));
-            cors.is_foreign_page(&headers)
+        let open = Cors::new(Vec::new(), false);
+        let asks = |cors: &Cors, host: &str, site: &str, origin: Option<&str>| {
+            let request = http::Request::builder().header(HOST, host);
+            let mut request = request.header(SEC_FETCH_SITE, site);
+            if let Some(origin) = origin {
+                request = request.header(ORIGIN, origin);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            cors.is_foreign_page(&head)
         };
+        let is_foreign =
+            |site: &str, origin: Option<&str>| asks(&cors, "own.example", site, origin);
+        assert!(is_foreign("none", Some("https://evil.example")));
+        assert!(is_foreign("none", Some("null")));
+        assert!(!is_foreign("none", Some("https://own.example")));
+        assert!(asks(&open, "evil.example:8080", "same-origin", None));
+        assert!(!asks(&open, "127.0.0.1:8080", "none", None));
         assert!(is_foreign("cross-site", None));
         assert!(is_foreign("same-site", Some("https://evil.app.example")));
         assert!(!is_foreign("cross-site", Some("https://app.example")));

@@ -32,6 +32,7 @@ mod problem;
 mod query;
 mod read_query;
 mod reads;
+mod request_head;
 mod request_message;
 mod request_problems;
 mod routes;

@@ -44,7 +44,7 @@ pub(super) fn apply(
         return Ok(());
     };
     let text = value.to_str().unwrap_or_default().trim();
-    if values.next().is_some() || text.contains(',') {
+    if values.next().is_some() || text.is_empty() || text.contains(',') {
         return Err(violation(&IF_MATCH, "must be one etag"));
     }
     // What is to be changed must be there anyway.
@@ -94,6 +94,7 @@ mod tests {
         for wrong in [
             &[(IF_MATCH, "\"a\", \"b\"")][..],
             &[(IF_MATCH, OURS), (IF_MATCH, OURS)],
+            &[(IF_MATCH, "")],
             &[(IF_NONE_MATCH, "*")],
             &[(IF_UNMODIFIED_SINCE, "Mon, 30 Nov 2026 16:00:00 GMT")],
         ] {

@@ -6,15 +6,13 @@ use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{
-        ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST,
-        TRANSFER_ENCODING,
+        ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING,
     },
     request::Parts,
-    uri::Authority,
 };
 use http_body::Body;
 use hyper::service::Service;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{
     body::HttpBody,
@@ -27,7 +25,7 @@ use super::{
     documents::Documents,
     problem::Problem,
     read_query::{self, ReadQuery},
-    reads,
+    reads, request_head,
     routes::{Found, NoRoute, Routes, RoutesError},
     stats::HttpStats,
 };
@@ -179,9 +177,8 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        if !names_its_host(&head) {
+        if let Some(detail) = request_head::problem(&head) {
             let request_id = request_id_of(&head.headers);
-            let detail = "a request names its host, once, as HOST or HOST:PORT";
             let response = Problem::malformed(detail, &request_id).response();
             return reads::identified(response, request_id);
         }
@@ -240,7 +237,7 @@ impl Shared {
         }
         let caller = Caller {
             edge,
-            is_foreign_page: self.cors.is_foreign_page(&head.headers),
+            is_foreign_page: self.cors.is_foreign_page(&head),
         };
         call::call(caller, &self.bodies, found, (head, body)).await
     }
@@ -250,7 +247,13 @@ impl Shared {
         let mut response = self.documents.at(path)?;
         let request_id = request_id_of(&head.headers);
         if let Err(refusal) = edge.admit_to_contract(&head.headers).await {
-            response = Problem::of(&refusal, &request_id).response();
+            // Where reflection is off there are none.
+            let problem = if refusal.code() == Code::Unimplemented {
+                Problem::unknown_path(&request_id)
+            } else {
+                Problem::of(&refusal, &request_id)
+            };
+            response = problem.response();
         } else if head.method == Method::OPTIONS {
             response = self.cors.options(&head.headers, DOCUMENT_VERBS);
         } else if !matches!(head.method, Method::GET | Method::HEAD) {
@@ -264,7 +267,7 @@ impl Shared {
     /// such pages, OPTIONS is refused there like any other method.
     fn preflight_of_old(&self, head: &Parts) -> Option<Response<HttpBody>> {
         let asks = head.method == Method::OPTIONS
-            && self.cors.wants(&head.headers)
+            && self.cors.is_told()
             && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         let allow = compat_route::allow(head.uri.path()).filter(|_| asks)?;
         let response = self.cors.options(&head.headers, allow);
@@ -309,20 +312,6 @@ fn grpc_elsewhere() -> Response<HttpBody> {
     status.into_http().map(|()| HttpBody::empty())
 }
 
-/// Whether a proxy in between and this server mean the same host (RFC 9112, 3.2).
-fn names_its_host(head: &Parts) -> bool {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    let (host, other) = (hosts.next(), hosts.next());
-    let is_host = |authority: Authority| !authority.as_str().contains('@');
-    let host_is_one = match host.map(HeaderValue::as_bytes) {
-        // HTTP/1.0 has none, and HTTP/2 has its pseudo-header.
-        None => head.version != Version::HTTP_11,
-        Some(b"") => true,
-        Some(host) => Authority::try_from(host).is_ok_and(is_host),
-    };
-    other.is_none() && host_is_one && head.uri.authority().cloned().is_none_or(is_host)
-}
-
 /// What a response needs to know of its request.
 struct Asked {
     is_head: bool,
@@ -338,7 +327,7 @@ impl Asked {
             is_head: head.method() == Method::HEAD,
             ends_connection: head.version() < Version::HTTP_2
                 && headers.contains_key(TRANSFER_ENCODING),
-            origin: cors.wants(headers).then(|| Cors::relevant(headers)),
+            origin: cors.is_told().then(|| Cors::relevant(headers)),
         }
     }
 

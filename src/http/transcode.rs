@@ -74,7 +74,11 @@ pub(crate) fn request_of_line(
         Ok(message) => problems.end().map(|()| message),
         Err(Unreadable::Malformed(problem)) => {
             // It is one line for the reader of JSON, so the column alone tells where.
-            let problem = problem.replace(" at line 1 column ", " at column ");
+            let told = problem.rsplit_once(" at line ");
+            let told = told.and_then(|(what, place)| Some((what, place.split_once(" column ")?.1)));
+            let problem = told.map_or(problem.clone(), |(what, at)| {
+                format!("{what} at column {at}")
+            });
             Err(Unreadable::Malformed(format!("line {line}: {problem}")))
         }
         Err(problem @ Unreadable::Fields(_)) => Err(problem),

@@ -40,11 +40,18 @@ pub enum RefreshBy {
 }
 
 /// What proxies add.
-const FORWARDED: [HeaderName; 4] = [
+const FORWARDED: [HeaderName; 11] = [
     http::header::FORWARDED,
     http::header::VIA,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-envoy-external-address"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("cdn-loop"),
 ];
 
 impl RefreshBy {

@@ -96,6 +96,10 @@ pub(super) fn refuse(status: &Status, call: &RequestContext) -> Response<Respons
 const DISCARDED_MAX_BYTES: usize = 64 << 10;
 const DISCARDED_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// In the extensions of a request: its body is made as it is read, so there is nothing to discard of it.
+#[derive(Clone, Copy, Debug)]
+pub struct MadeWhenRead;
+
 /// Says no to a call whose request was not read. Reads it first, within bounds: HTTP/2 resets a stream that is
 /// answered before its request has come, and ends a connection after a thousand of those.
 pub(super) async fn refuse_unread<B>(
@@ -106,6 +110,9 @@ pub(super) async fn refuse_unread<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    if request.extensions().get::<MadeWhenRead>().is_some() {
+        return refuse(status, call);
+    }
     let mut body = request.into_body();
     let discarded = async {
         let mut bytes = 0;

@@ -16,7 +16,7 @@ use tokio_rustls::{
 };
 
 use super::scene::{
-    Client, HTTP, Speaking, ask, curl, get, get_with, http_addr, serving, statuses,
+    Client, HTTP, Speaking, ask, curl, get, get_with, http_addr, raw, serving, statuses,
 };
 use crate::{
     access::scene::{Files, token_entry},
@@ -171,6 +171,24 @@ async fn who_may_not_call_is_told_so_before_the_request_is_read() {
             let told_as = format!("{method} {path} {body} as {role}: {told}");
             assert!(expected.contains(&told), "{told_as}");
         }
+    }
+}
+
+/// Its body is not even asked for: 100 would be told before 401.
+#[tokio::test]
+async fn who_may_not_call_is_asked_for_no_body() {
+    let files = Files::new();
+    let replica = guarded(&files).await;
+    for (path, kind) in [
+        ("/v1/admin/cache:invalidate", "application/json"),
+        ("/v1/admin/challenges:import", "application/x-ndjson"),
+    ] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {kind}\r\n\
+            content-length: 900000\r\nexpect: 100-continue\r\n\r\n"
+        );
+        let answer = raw(http_addr(&replica), &request).await;
+        assert_eq!(statuses(&answer), [401], "{answer}");
     }
 }
 

@@ -33,6 +33,7 @@ async fn a_condition_of_a_change_holds_or_nothing_is_changed() {
         ("if-none-match", "*"),
         ("if-unmodified-since", "Mon, 30 Nov 2026 16:00:00 GMT"),
         ("if-match", "\"a\", \"b\""),
+        ("if-match", ""),
     ] {
         let refused = change(condition, "Yours").await.problem();
         assert_eq!((refused.0, &*refused.2[0]), (400, condition.0));

@@ -100,6 +100,8 @@ async fn all_pages_may_read_where_operators_say_so_but_not_with_credentials() {
     assert_eq!(answer.header(ALLOWED), "*");
     assert_eq!(answer.header("access-control-allow-credentials"), "");
     assert!(!answer.header("vary").contains("Origin"));
+    // A cache keeps it for whoever asks next.
+    assert_eq!(get(&replica, LIST).await.header(ALLOWED), "*");
     let flag = "/v1/admin/flags/ai_tips";
     let asks = [
         ("origin", "https://any.example"),
