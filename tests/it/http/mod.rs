@@ -15,6 +15,7 @@ mod examples;
 mod exchange;
 mod grpc_json;
 mod headers;
+mod nginx_cache;
 mod old_matrix;
 mod old_routes;
 mod old_service;

@@ -14,10 +14,18 @@ impl Nginx {
     pub fn before(replicas: &[SocketAddr]) -> Self {
         let servers = replicas.iter().map(|addr| format!("server {addr};"));
         let servers: String = servers.collect();
-        process::on_free_port("nginx", |port| Self::start(port, &servers))
+        process::on_free_port("nginx", |port| Self::start(port, &servers, ""))
     }
 
-    fn start(port: u16, servers: &str) -> Result<Self, String> {
+    /// The same before one replica, and keeps what may be kept; `x-cached` says whether it had an answer.
+    pub fn caching(replica: SocketAddr) -> Self {
+        let kept = "proxy_cache kept; proxy_cache_revalidate on; \
+            add_header x-cached $upstream_cache_status;";
+        let servers = format!("server {replica};");
+        process::on_free_port("nginx", |port| Self::start(port, &servers, kept))
+    }
+
+    fn start(port: u16, servers: &str, kept: &str) -> Result<Self, String> {
         let process = Process::new(&Plan {
             program: "sh".into(),
             args: ["-c", r#"exec nginx -p "$PWD" -c nginx.conf -e stderr"#]
@@ -37,11 +45,11 @@ impl Nginx {
         let settings = format!(
             "daemon off; pid nginx.pid; events {{}}
             http {{
-                access_log off; {}
+                access_log off; {} proxy_cache_path cache keys_zone=kept:1m;
                 upstream catalog {{ {servers} }}
                 server {{
                     listen 127.0.0.1:{port};
-                    location /v1/ {{ proxy_pass http://catalog; }}
+                    location /v1/ {{ proxy_pass http://catalog; {kept} }}
                     location / {{ root pages; default_type text/html; }}
                 }}
             }}",
