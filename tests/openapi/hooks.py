@@ -32,6 +32,8 @@ UNSAID_PROBLEMS = (
     "must be set, because update_mask names it",
     "nothing is given to be changed",
     "there are none",
+    "belong to the first message only",
+    "is another etag in the request",
     # By the name of the flag.
     "must be 100 or left out",
     "must not be blank",

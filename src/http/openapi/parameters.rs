@@ -3,6 +3,7 @@ use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
 use super::{
+    patterns::ETAG_OR_ANY,
     rules::{Side, is_left_out, is_required},
     schemas::{Schemas, merge},
 };
@@ -52,7 +53,11 @@ pub(super) fn headers() -> Map<String, Value> {
         ),
         (
             "IfMatch",
-            header("If-Match", seen, json!({"type": "string"})),
+            header(
+                "If-Match",
+                seen,
+                json!({"type": "string", "pattern": ETAG_OR_ANY}),
+            ),
         ),
         (
             "LastEventId",

@@ -8,6 +8,7 @@ pub(super) const TAG: &str = "^(challenges|difficulty:(beginner|intermediate|adv
     challenge:([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}))$";
 pub(super) const VERSION: &str = "^([0-9a-fA-F]{16}-[0-9a-fA-F]{24})?$";
 pub(super) const ETAG: &str = "^((W/)?\"[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\")?$";
+pub(super) const ETAG_OR_ANY: &str = "^((W/)?\"[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\"|\\*)$";
 pub(super) const REQUEST_ID: &str = "^[A-Za-z0-9_.:/+=-]{0,128}$";
 pub(super) const ENVIRONMENT: &str = "^[a-z0-9_-]{1,20}$";
 pub(super) const LOCALE: &str = "^([A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?)?$";
