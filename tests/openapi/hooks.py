@@ -119,6 +119,9 @@ def what_the_document_allows_is_taken(context, response, case):
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     if not is_valid or response.status_code not in (400, 422):
         return
+    # The tool counts an empty header as valid, whatever its schema says.
+    if any(value == "" for name, value in (case.headers or {}).items() if name.lower() == "if-match"):
+        return
     problem = response.json()
     violations = problem.get("violations", [])
     if problem.get("reason") in UNSAID_REASONS or (violations and all(map(is_unsaid, violations))):

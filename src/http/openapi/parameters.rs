@@ -56,7 +56,7 @@ pub(super) fn headers() -> Map<String, Value> {
             header(
                 "If-Match",
                 seen,
-                json!({"type": "string", "pattern": ETAG_OR_ANY}),
+                json!({"type": "string", "minLength": 1, "pattern": ETAG_OR_ANY}),
             ),
         ),
         (
