@@ -30,6 +30,7 @@ UNSAID_PROBLEMS = (
     "is another one in the path",
     "is that of line",
     "must be set, because update_mask names it",
+    "is in update_mask, and has no value",
     "nothing is given to be changed",
     "there are none",
     "belong to the first message only",
