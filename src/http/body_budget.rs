@@ -84,14 +84,20 @@ impl BodyBudget {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (mut all, mut held) = (BytesMut::new(), Vec::new());
+        let mut all = BytesMut::new();
+        let mut held: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| BodyError::BrokenOff)?;
             let data = frame.into_data().unwrap_or_default();
             if data.len() > self.limit_bytes.saturating_sub(all.len()) {
                 return Err(BodyError::TooLarge);
             }
-            held.push(self.hold(data.len())?);
+            let more = self.hold(data.len())?;
+            // One, however small the pieces are that the body comes in.
+            match &mut held {
+                Some(held) => held.merge(more),
+                None => held = Some(more),
+            }
             all.extend_from_slice(&data);
         }
         Ok(all.freeze())

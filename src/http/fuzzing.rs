@@ -22,22 +22,22 @@ static ROUTES: LazyLock<Result<Routes, RoutesError>> = LazyLock::new(Routes::rea
 
 /// A request that has a route, as it was read.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RoutedRequest {
     rpc: MethodDescriptor,
     /// The message of its method; or all that the caller is told is wrong.
-    pub read: Result<Asking, Vec<String>>,
+    pub read: Result<RoutedMessage, Vec<String>>,
 }
 
 /// A message that a request asks its method with.
 #[derive(Debug, PartialEq)]
-pub struct Asking {
+pub struct RoutedMessage {
     /// In protobuf.
     pub bytes: Vec<u8>,
     /// In JSON.
     pub json: Bytes,
 }
 
-impl Asking {
+impl RoutedMessage {
     fn of(message: &DynamicMessage) -> Self {
         Self {
             bytes: message.encode_to_vec(),
@@ -46,20 +46,20 @@ impl Asking {
     }
 }
 
-impl Asked {
+impl RoutedRequest {
     /// What its message's JSON is read as.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn again(&self, json: &[u8]) -> Result<Asking, Vec<String>> {
+    pub fn again(&self, json: &[u8]) -> Result<RoutedMessage, Vec<String>> {
         told(transcode::request_of_line(&self.rpc, 1, json))
     }
 }
 
-fn told(read: Result<DynamicMessage, Unreadable>) -> Result<Asking, Vec<String>> {
+fn told(read: Result<DynamicMessage, Unreadable>) -> Result<RoutedMessage, Vec<String>> {
     match read {
-        Ok(message) => Ok(Asking::of(&message)),
+        Ok(message) => Ok(RoutedMessage::of(&message)),
         Err(Unreadable::Malformed(problem)) => Err(vec![problem]),
         Err(Unreadable::Fields(violations)) => {
             let violations: Vec<FieldViolation> = violations.into();
@@ -70,11 +70,11 @@ fn told(read: Result<DynamicMessage, Unreadable>) -> Result<Asking, Vec<String>>
 
 /// Reads a request; `None` if it has no route.
 #[must_use]
-pub fn asked(verb: &Method, path: &str, query: &str, body: &[u8]) -> Option<Asked> {
+pub fn asked(verb: &Method, path: &str, query: &str, body: &[u8]) -> Option<RoutedRequest> {
     let routes = ROUTES.as_ref().ok()?;
     let found = routes.find(verb, path).ok()?;
     let read = transcode::request(found.route, &found.variables, query, body);
-    Some(Asked {
+    Some(RoutedRequest {
         rpc: found.route.rpc().clone(),
         read: told(read),
     })

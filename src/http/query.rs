@@ -20,8 +20,7 @@ pub(super) fn read(
     problems: &mut RequestProblems,
 ) {
     let mut counts = HashMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (name, value) in pairs(query) {
         let name = match percent::decode(name, true) {
             Ok(name) => name,
             Err(problem) => {
@@ -42,6 +41,12 @@ pub(super) fn read(
             problems.note(place, problem);
         }
     }
+}
+
+/// The names and values of a query, still encoded.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// The field of this name, if a query may fill it.

@@ -2,7 +2,7 @@
 //! nothing is encoded.
 use std::borrow::Cow;
 
-use super::{cache_headers::Tags, percent};
+use super::{cache_headers::Tags, percent, query::pairs};
 use crate::{
     domain::{ChallengeId, Difficulty, FieldViolation, FieldViolations, PageSize},
     pb::catalog::v1 as pb,
@@ -39,12 +39,6 @@ struct Values<'a, const N: usize> {
     names: [&'static str; N],
     found: [Option<Cow<'a, str>>; N],
     violations: FieldViolations,
-}
-
-/// The names and values of a query, still encoded.
-fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 impl<'a, const N: usize> Values<'a, N> {

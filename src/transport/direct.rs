@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Uri};
+use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use super::{
@@ -149,7 +150,10 @@ impl Edge {
         let Some(method) = method else {
             return Err(status::unknown_method(REFLECTION));
         };
-        let admission = access.admit(method, headers, &self.connection).await;
+        let admission = access.admit(method, headers, &self.connection);
+        // An issuer's keys may have to be fetched first.
+        let admission = timeout(self.inner.settings.request_timeout, admission).await;
+        let admission = admission.map_err(|_| status::deadline_exceeded())?;
         admission.refusal.map_or(Ok(()), Err)
     }
 }

@@ -86,7 +86,7 @@ pub(super) struct EdgeInner {
     tips: TipsTransport,
     generated: GeneratedServices,
     pub(super) gate: FeatureGate,
-    settings: EdgeSettings,
+    pub(super) settings: EdgeSettings,
     pub(super) access: CallAccess,
     bodies: RequestBodies,
     streams: Arc<Semaphore>,

@@ -1,7 +1,7 @@
 //! Requests over HTTP: paths, queries and JSON as messages of the methods, and the queries of the old routes.
 use challenges_catalog::http::{
     CompatForm,
-    fuzzing::{Asked, asked, old_limit, plain_read},
+    fuzzing::{RoutedRequest, asked, old_limit, plain_read},
 };
 use http::{Method, Uri};
 
@@ -78,7 +78,7 @@ fn check(data: &[u8]) {
     }
 }
 
-fn messages_survive_json(asked: &Asked, is_written: bool) {
+fn messages_survive_json(asked: &RoutedRequest, is_written: bool) {
     match &asked.read {
         Ok(_) if !is_written => {}
         Ok(read) => {
