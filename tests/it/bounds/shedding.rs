@@ -161,7 +161,8 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
     // turn would be told of the database.
     for _ in 0..20 {
         let answer = waiting.next().await.unwrap().unwrap();
-        is_shed(Status::from_header_map(answer.headers()).unwrap());
+        let refusal = Status::from_header_map(answer.headers());
+        is_shed(refusal.unwrap_or_else(|| panic!("{:?}", answer.headers())));
     }
     list(&replica, Difficulty::Beginner, 20).await.unwrap();
     holder.rollback().await.unwrap();

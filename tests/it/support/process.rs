@@ -5,13 +5,17 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
+    ops::Range,
     os::unix::{
         fs::{MetadataExt, chown},
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::Mutex,
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -286,13 +290,22 @@ fn folder(place: &Path, user: Option<User>) -> PathBuf {
     folder
 }
 
+/// The ports that servers of tests get.
+///
+/// Below those that outgoing connections get, so that only another server can take one before
+/// its owner binds; and so that port + 10000, the bus of a Redis Cluster, is below too.
+const PORTS: Range<u16> = 17_000..22_700;
+
 /// A port that nobody listens on.
 ///
-/// Below the ports that outgoing connections get, so that only another server can take it
-/// before its owner binds; and so that port + 10000, the bus of a Redis Cluster, is below too.
+/// Each is given once, before any is given again: a test may use it seconds later. Another test
+/// process begins elsewhere.
 pub fn free_port() -> u16 {
+    static GIVEN: LazyLock<AtomicUsize> =
+        LazyLock::new(|| AtomicUsize::new(rand::random_range(0..PORTS.len())));
     loop {
-        let port = rand::random_range(17_000..22_700);
+        let nth = GIVEN.fetch_add(1, Ordering::Relaxed) % PORTS.len();
+        let port = PORTS.start + u16::try_from(nth).unwrap();
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
