@@ -145,7 +145,7 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
     let mut holder = other.begin().await.unwrap();
     holder.execute(lock).await.unwrap();
     let mut connection = Connection::open(replica.addr(), 1 << 16).await;
-    let slow = connection.begin(grpc(LIST), whole(&pages_of(77)));
+    let slow = connection.begin(grpc(LIST), whole(&pages_of(21)));
     eventually("a read waits for the lock", PATIENCE, is_locked).await;
     sleep(Duration::from_millis(700)).await;
     holder.rollback().await.unwrap();
@@ -153,10 +153,11 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
 
     let mut holder = other.begin().await.unwrap();
     holder.execute(lock).await.unwrap();
-    let running = connection.begin(grpc(LIST), whole(&pages_of(78)));
+    let running = connection.begin(grpc(LIST), whole(&pages_of(22)));
     eventually("the next one waits for it", PATIENCE, is_locked).await;
     let begin = |size| connection.begin(grpc(LIST), whole(&pages_of(size)));
-    let mut waiting: FuturesUnordered<_> = (21..71).map(begin).collect();
+    // The replica has that of 50 since its start.
+    let mut waiting: FuturesUnordered<_> = (51..101).map(begin).collect();
     // Some dozen of these fifty could have their turn in time. No read ends meanwhile, so one that had waited for its
     // turn would be told of the database.
     for _ in 0..20 {
