@@ -11,7 +11,7 @@ use crate::{
     config::{HttpConfig, ServerConfig},
     http::HttpService,
     server::{self, Admission, Connections, Listener, Peer, Protocols, ServerSettings, Tls},
-    transport::{Edge, Offer},
+    transport::{ConnectionIdentity, Edge, Offer},
 };
 
 /// Connections that may wait to be accepted, such as those of all clients of a replica that was replaced.
@@ -113,7 +113,8 @@ pub(super) struct Services {
 /// The entry of calls for one connection.
 fn facing(edge: &Edge, peer: Peer, admission: Admission, offer: Offer) -> Edge {
     let certificate = peer.certificate.map(|it| Bytes::from(it.to_vec()));
-    let edge = edge.facing(peer.address.ip(), certificate, offer);
+    let connection = ConnectionIdentity::new(peer.address.ip(), certificate, peer.throttle);
+    let edge = edge.facing(connection, offer);
     match admission {
         Admission::Ordinary => edge,
         Admission::Spare(go) => edge.for_probes(go),

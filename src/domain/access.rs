@@ -3,7 +3,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -184,6 +184,24 @@ impl CallRate {
                 Err(changed) => due = changed,
             }
         }
+    }
+}
+
+/// Asks for pauses on a connection whose calls are refused because they are too many. Clones are for the same connection.
+#[derive(Clone, Debug, Default)]
+pub struct Throttle(Arc<AtomicBool>);
+
+impl Throttle {
+    /// Asks for a pause.
+    pub fn ask(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether a pause was asked for since this was called last.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        // Most turns of a connection find nothing, and a load is cheaper.
+        self.0.load(Relaxed) && self.0.swap(false, Relaxed)
     }
 }
 

@@ -40,6 +40,7 @@ mod words;
 
 pub use access::{
     Authenticator, CallRate, CredentialError, Credentials, IdentifiedBy, Identity, Principal, Role,
+    Throttle,
 };
 pub use answer::{Answer, Etag, Freshness, Source};
 pub use cache_status::{

@@ -36,6 +36,8 @@ struct Socket<S> {
     moved: u64,
     /// How much may still be read in this turn.
     readable: usize,
+    /// Whether nothing is read until the next turn, for which the caller cares.
+    is_paused: bool,
     spare: BufferPool,
 }
 
@@ -52,6 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
             received: 0,
             moved: 0,
             readable: usize::MAX,
+            is_paused: false,
             spare,
         })))
     }
@@ -67,9 +70,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
         self.socket().readable == 0
     }
 
-    /// Lets at most `bytes` be read until the next turn.
+    /// Lets at most `bytes` be read until the next turn, which comes soon if they were not enough.
     pub(super) fn begin_turn(&self, bytes: usize) {
-        self.socket().readable = bytes;
+        let mut socket = self.socket();
+        (socket.readable, socket.is_paused) = (bytes, false);
+    }
+
+    /// Lets nothing be read until the next turn. Nobody is woken when more has come.
+    pub(super) fn begin_pause(&self) {
+        self.socket().is_paused = true;
     }
 
     /// Whether there is anything to send.
@@ -140,6 +149,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for CoalescingIo<S> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut socket = self.socket();
+        if socket.is_paused {
+            return Poll::Pending;
+        }
         if socket.readable == 0 {
             // Others first.
             cx.waker().wake_by_ref();

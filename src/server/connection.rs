@@ -33,6 +33,7 @@ use super::{
     handshake_failures::HandshakeFailures,
     inline_executor::InlineExecutor,
     peer::Peer,
+    read_pauses::ReadPauses,
     settings::Protocols,
     tls::Tls,
     waits::{RequestBody, WaitTracking},
@@ -143,26 +144,35 @@ pub(super) async fn serve<S: Served>(
     if !spoke || stream.set_nodelay(true).is_err() {
         return End::Finished;
     }
+    let mut peer = Peer::plain(peer);
+    let pauses = ReadPauses::new(peer.throttle.clone());
     let Some(tls) = context.tls.clone() else {
         if byte == [TLS_HANDSHAKE] {
-            context.failures.tls_on_plaintext(peer.ip());
+            context.failures.tls_on_plaintext(peer.address.ip());
             let _ = timeout_at(deadline, answer_in_plain_text(stream)).await;
             return End::Finished;
         }
-        let service = service(Peer::plain(peer));
-        return serve_http(stream, service, calls, context).await;
+        return serve_http(stream, service(peer), (calls, pauses), context).await;
     };
-    let secured = handshake((&tls, context.protocols), stream, peer.ip(), deadline);
+    let secured = handshake(
+        (&tls, context.protocols),
+        stream,
+        peer.address.ip(),
+        deadline,
+    );
     let secured = context.stop.run_until_cancelled(secured).await;
     let Some(Some(secured)) = secured else {
         return End::Finished;
     };
-    let service = service(Peer {
-        address: peer,
-        certificate: secured.certificate,
-    });
+    peer.certificate = secured.certificate;
     // Boxed, so that connections without TLS do not pay for the room that it needs.
-    Box::pin(serve_http(secured.stream, service, calls, context)).await
+    Box::pin(serve_http(
+        secured.stream,
+        service(peer),
+        (calls, pauses),
+        context,
+    ))
+    .await
 }
 
 /// Answers a TLS client in plain text, because this listener has no TLS: the client's library then says so.
@@ -181,7 +191,7 @@ async fn answer_in_plain_text(mut stream: TcpStream) -> io::Result<()> {
 async fn serve_http<S: Served>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     service: S,
-    calls: InlineExecutor,
+    (calls, pauses): (InlineExecutor, ReadPauses),
     context: Context,
 ) -> End {
     let socket = CoalescingIo::new(stream, context.buffers.clone());
@@ -194,7 +204,7 @@ async fn serve_http<S: Served>(
             let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| {
                 connection.graceful_shutdown();
             };
-            run(connection, finish, &socket, &calls, &context).await
+            run(connection, finish, (&socket, pauses), &calls, &context).await
         }
         Protocols::Http1And2 => {
             let builder = any_builder(&calls, &context.settings);
@@ -203,7 +213,13 @@ async fn serve_http<S: Served>(
             let finish = |connection: Pin<&mut auto::Connection<'_, _, _, _>>| {
                 connection.graceful_shutdown();
             };
-            let served = run(connection.as_mut(), finish, &socket, &calls, &context);
+            let served = run(
+                connection.as_mut(),
+                finish,
+                (&socket, pauses),
+                &calls,
+                &context,
+            );
             let stalled = stalled(&socket, context.settings.stall_timeout);
             tokio::select! {
                 biased;
@@ -260,7 +276,7 @@ fn any_builder(calls: &InlineExecutor, settings: &ServerSettings) -> auto::Build
 async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Pin<&mut C>,
     finish: impl FnOnce(Pin<&mut C>),
-    socket: &CoalescingIo<S>,
+    (socket, mut pauses): (&CoalescingIo<S>, ReadPauses),
     calls: &InlineExecutor,
     context: &Context,
 ) -> End {
@@ -278,7 +294,7 @@ async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
         // Biased: the connection is polled first.
         biased;
         // A connection that broke has nothing to tell anyone.
-        () = gathering(connection.as_mut(), socket, calls) => return End::Finished,
+        () = gathering(connection.as_mut(), (socket, &mut pauses), calls) => return End::Finished,
         () = sleep(age) => Some(settings.max_connection_age_grace),
         () = says_nothing(socket, settings.handshake_timeout) => return End::Finished,
         () = stop.cancelled() => None,
@@ -291,7 +307,7 @@ async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
     tokio::select! {
         // The connection is polled first, so that GOAWAY is sent even without a grace period.
         biased;
-        () = gathering(connection.as_mut(), socket, calls) => End::Finished,
+        () = gathering(connection.as_mut(), (socket, &mut pauses), calls) => End::Finished,
         () = sleep(patience.unwrap_or_default()), if patience.is_some() => End::Cut,
         () = left => if calls.has_waiting() { End::Cut } else { End::Finished },
         () = force.cancelled() => End::Cut,
@@ -351,13 +367,17 @@ const BULK_TURN_BYTES: usize = 16 << 10;
 /// several calls at once leaves in one write, and not in one for each.
 async fn gathering<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Pin<&mut C>,
-    socket: &CoalescingIo<S>,
+    (socket, pauses): (&CoalescingIo<S>, &mut ReadPauses),
     calls: &InlineExecutor,
 ) {
     let mut went_last = false;
     poll_fn(|cx| {
         let is_bulk = calls.take_begun() <= 1 && socket.has_read_all();
-        socket.begin_turn(if is_bulk { BULK_TURN_BYTES } else { TURN_BYTES });
+        if pauses.is_pausing(cx) {
+            socket.begin_pause();
+        } else {
+            socket.begin_turn(if is_bulk { BULK_TURN_BYTES } else { TURN_BYTES });
+        }
         let served = connection.as_mut().poll(cx);
         if served.is_pending() && !went_last && calls.has_waiting() && socket.has_gathered() {
             went_last = true;
@@ -365,6 +385,7 @@ async fn gathering<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
             return Poll::Pending;
         }
         went_last = false;
+        pauses.end_turn(!socket.has_read_all());
         match socket.send(cx) {
             // A socket that broke has nothing to tell anyone.
             Poll::Ready(Err(_)) => Poll::Ready(()),

@@ -8,6 +8,7 @@ mod inline_executor;
 mod listen;
 mod newest;
 mod peer;
+mod read_pauses;
 mod settings;
 mod tls;
 mod waits;

@@ -2,7 +2,14 @@
 //!
 //! A connection remembers its last credentials and their principal, so the next call with the same credentials costs one
 //! comparison.
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -13,7 +20,7 @@ use super::{
     methods::{Access, Method},
     status,
 };
-use crate::domain::{Authenticator, CredentialError, Credentials, Principal};
+use crate::domain::{Authenticator, CredentialError, Credentials, Principal, Throttle};
 
 /// Who may use server reflection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +34,15 @@ pub enum ReflectionPolicy {
 }
 
 /// The peer of a connection, and its last credentials with their principal.
-#[derive(Debug)]
-pub(super) struct ConnectionIdentity {
+#[derive(Debug, Default)]
+pub struct ConnectionIdentity {
     pub(super) address: Option<IpAddr>,
     /// In DER.
     certificate: Option<Bytes>,
     last: Mutex<Option<Remembered>>,
+    /// Whether its calls have been of several principals, as those of a proxy are.
+    is_shared: AtomicBool,
+    throttle: Throttle,
 }
 
 #[derive(Debug)]
@@ -44,11 +54,22 @@ struct Remembered {
 }
 
 impl ConnectionIdentity {
-    pub(super) fn new(address: Option<IpAddr>, certificate: Option<Bytes>) -> Self {
+    /// A connection from `address`, by whoever showed `certificate`, in DER. Its `throttle` is asked for pauses where
+    /// all its calls are of one principal, who calls too often.
+    #[must_use]
+    pub fn new(address: IpAddr, certificate: Option<Bytes>, throttle: Throttle) -> Self {
         Self {
-            address,
+            address: Some(address),
             certificate,
-            last: Mutex::default(),
+            throttle,
+            ..Self::default()
+        }
+    }
+
+    /// Slows the connection down, unless others than the caller who was refused would notice.
+    fn slow_down(&self) {
+        if !self.is_shared.load(Relaxed) {
+            self.throttle.ask();
         }
     }
 
@@ -89,6 +110,11 @@ impl ConnectionIdentity {
         };
         let identity = authenticator.authenticate(credentials).await?;
         let mut last = self.last.lock();
+        if let Some(last) = &*last
+            && last.principal.name != identity.principal.name
+        {
+            self.is_shared.store(true, Relaxed);
+        }
         *last = Some(Remembered {
             generation,
             authorization: value.cloned(),
@@ -163,7 +189,10 @@ impl CallAccess {
             Some(_) | None => {
                 let rate = principal.rate.as_ref();
                 let taken = rate.map_or(Ok(()), |rate| rate.take(now));
-                taken.err().map(status::call_rate)
+                taken.err().map(|pause| {
+                    connection.slow_down();
+                    status::call_rate(pause)
+                })
             }
         };
         CallAdmission {
@@ -193,4 +222,82 @@ impl CallAdmission {
 
 fn has_credentials(headers: &HeaderMap, connection: &ConnectionIdentity) -> bool {
     headers.contains_key(AUTHORIZATION) || connection.certificate.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{
+        domain::{CallRate, IdentifiedBy, Identity, Role},
+        transport::methods::METHODS,
+    };
+
+    /// Knows a caller by the header's text. Each may call ten times at once.
+    struct Known([Arc<Principal>; 2]);
+
+    #[async_trait]
+    impl Authenticator for Known {
+        fn generation(&self) -> u64 {
+            1
+        }
+
+        async fn authenticate(
+            &self,
+            credentials: Credentials<'_>,
+        ) -> Result<Identity, CredentialError> {
+            let is_it =
+                |it: &&Arc<Principal>| Some(it.name.as_bytes()) == credentials.authorization;
+            let principal = self.0.iter().find(is_it);
+            let principal = principal.ok_or(CredentialError::Unknown("token"))?;
+            Ok(Identity {
+                principal: Arc::clone(principal),
+                valid_until: None,
+            })
+        }
+    }
+
+    /// Calls 20 times on one connection as each of `names` in turn; gives how many calls were refused, and whether a pause
+    /// was asked for.
+    async fn calls_of(names: &[&'static str]) -> (usize, bool) {
+        let known = ["one", "two"].map(|name| {
+            Arc::new(Principal {
+                name: name.to_owned(),
+                identified_by: IdentifiedBy::Token,
+                role: Role::Viewer,
+                may_speak_for_others: false,
+                rate: Some(Arc::new(CallRate::new(1))),
+            })
+        });
+        let access = CallAccess::new(Some(Arc::new(Known(known))), ReflectionPolicy::Nobody);
+        let throttle = Throttle::default();
+        let connection =
+            ConnectionIdentity::new(Ipv4Addr::LOCALHOST.into(), None, throttle.clone());
+        let method = METHODS
+            .iter()
+            .find(|it| it.access == Access::Role(Role::Viewer));
+        let mut refused = 0;
+        for _ in 0..20 {
+            for name in names {
+                let credentials = (AUTHORIZATION, HeaderValue::from_static(name));
+                let headers = HeaderMap::from_iter([credentials]);
+                let admission = access.admit(method.unwrap(), &headers, &connection).await;
+                refused += usize::from(admission.refusal.is_some());
+            }
+        }
+        (refused, throttle.take())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_paused_where_its_only_caller_calls_too_often() {
+        assert_eq!(calls_of(&["one"]).await, (10, true));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_several_callers_share_is_not_paused() {
+        assert_eq!(calls_of(&["one", "two"]).await, (20, false));
+    }
 }

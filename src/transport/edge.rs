@@ -123,7 +123,7 @@ impl Edge {
         Self {
             inner,
             offer: Offer::Everything,
-            connection: Arc::new(ConnectionIdentity::new(None, None)),
+            connection: Arc::default(),
             overflow: None,
         }
     }
@@ -134,14 +134,13 @@ impl Edge {
         &self.inner.stats
     }
 
-    /// The same, for a connection of a listener with this `offer`: from `address`, by whoever showed
-    /// `certificate`, in DER.
+    /// The same, for a `connection` of a listener with this `offer`.
     #[must_use]
-    pub fn facing(&self, address: IpAddr, certificate: Option<Bytes>, offer: Offer) -> Self {
+    pub fn facing(&self, connection: ConnectionIdentity, offer: Offer) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
             offer,
-            connection: Arc::new(ConnectionIdentity::new(Some(address), certificate)),
+            connection: Arc::new(connection),
             overflow: None,
         }
     }

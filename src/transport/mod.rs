@@ -41,7 +41,7 @@ mod tips_admin;
 mod unary;
 mod upload;
 
-pub use authorization::{CallAccess, ReflectionPolicy};
+pub use authorization::{CallAccess, ConnectionIdentity, ReflectionPolicy};
 pub use body::ResponseBody;
 pub use cache_admin::CacheAdminTransport;
 pub use cache_status::encode_status;

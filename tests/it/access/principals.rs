@@ -1,5 +1,5 @@
 //! Who is known by which credentials, what bad ones get, and what is told of both.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use challenges_catalog::pb::{
     admin::v1::{
@@ -320,4 +320,25 @@ async fn whoever_calls_more_often_than_it_may_is_told_when_to_come_and_others_ar
     let pushback = refused.metadata().get("grpc-retry-pushback-ms").unwrap();
     let pushback: u128 = pushback.to_str().unwrap().parse().unwrap();
     assert_eq!(pushback, pause.as_millis());
+}
+
+#[tokio::test]
+async fn calls_of_whoever_is_over_its_rate_are_read_ten_times_a_second() {
+    let files = Files::new();
+    let entries = token_entry("flooder", "f", "viewer", "requests_per_minute = 1");
+    let (_replica, channel) = served(&files, &entries).await;
+    let mut refused = 0;
+    let mut since = Instant::now();
+    while refused < 5 {
+        if refused == 0 {
+            since = Instant::now();
+        }
+        refused += usize::from(list(&channel, Some("Bearer f")).await.is_err());
+    }
+    // A pause follows each of the first four.
+    assert!(
+        since.elapsed() >= Duration::from_millis(400),
+        "{:?}",
+        since.elapsed()
+    );
 }

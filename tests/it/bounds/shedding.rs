@@ -158,7 +158,7 @@ async fn a_read_that_could_not_begin_in_time_is_refused_at_once_and_cached_answe
     let begin = |size| connection.begin(grpc(LIST), whole(&pages_of(size)));
     // The replica has that of 50 since its start.
     let mut waiting: FuturesUnordered<_> = (51..101).map(begin).collect();
-    // Some dozen of these fifty could have their turn in time. No read ends meanwhile, so one that had waited for its
+    // Some of these fifty could have their turn in time. No read ends meanwhile, so one that had waited for its
     // turn would be told of the database.
     for _ in 0..20 {
         let answer = waiting.next().await.unwrap().unwrap();
