@@ -1,8 +1,9 @@
 //! Runs the server: bind, build, warm up, serve, drain on a signal.
 use std::{
+    fs,
     io::{self, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -43,6 +44,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A caller that reads nothing for this long is cut off, to free what its call holds, such as a database
 /// connection.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Supervisors send a signal to a process and to its group: what comes so soon after the first is the same one.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
 /// How long one attempt to warm the cache may take; a failed one is repeated.
 const WARM_TIMEOUT: Duration = Duration::from_secs(5);
 const WARM_PAUSE: Duration = Duration::from_millis(250);
@@ -67,6 +70,7 @@ pub async fn serve(
     }
     raise_limit(config.server.max_connections);
     let mut listeners = Listeners::bind(&config.server, &config.http)?;
+    forget_address(config.server.port_file.as_deref());
     let listening = Listening::at(&listeners, &config.access)?;
     let addr = listening.grpc;
     let mut signals = Signals::new(Reload::new(&loaded, filter, read_again))?;
@@ -153,6 +157,14 @@ async fn warm(app: &App) {
     }
 }
 
+/// Removes what a server that was killed has told in `file`: whoever waits for the file would take it for this one's.
+fn forget_address(file: Option<&Path>) {
+    // A pipe, or whatever else was there before, is not ours to remove.
+    if let Some(file) = file.filter(|file| file.is_file()) {
+        let _ = fs::remove_file(file);
+    }
+}
+
 /// Tells the address in `file`, in one step, so that no reader sees half of it. A pipe is waited for until somebody
 /// reads it.
 async fn write_address(file: Option<PathBuf>, addr: SocketAddr) -> Result<(), Error> {
@@ -187,6 +199,7 @@ async fn stop(
 ) -> Result<(), Error> {
     let leave = async {
         app.health.leave();
+        app.connections.begin_closing();
         tracing::info!(signal, delay = ?config.shutdown_delay, "shutting down: health is NOT_SERVING, and connections close after the delay");
         sleep(config.shutdown_delay).await;
         serving.drain.cancel();
@@ -203,9 +216,20 @@ async fn stop(
     };
     tokio::select! {
         left = leave => left,
-        signal = signals.next() => {
+        signal = second(&mut signals) => {
             tracing::warn!(signal, "second signal: exiting at once");
-            Ok(())
+            Err("a second signal ended the server before its calls were finished".into())
+        }
+    }
+}
+
+/// Waits for a signal that is not the first one again.
+async fn second(signals: &mut Signals) -> &'static str {
+    let began = Instant::now();
+    loop {
+        let signal = signals.next().await;
+        if began.elapsed() >= SAME_SIGNAL {
+            return signal;
         }
     }
 }

@@ -39,12 +39,14 @@ pub(super) fn run(
     let read_again = Arc::new(move || load(&flags, &again));
     let is_seen = matches!(format, LineFormat::Text { .. }) && stderr().is_terminal();
     let greet = is_seen.then(|| greeting(&loaded.config, program, log.clone(), environment));
-    let work = app::serve(loaded, (log.clone(), filter), read_again, greet);
+    let work = app::serve(loaded, (log.clone(), filter.clone()), read_again, greet);
     let served = runtime::serve(work)?;
     served.map_err(|error| {
         match format {
             // What collects JSON lines must be able to read the last one too.
             LineFormat::Json => {
+                // Whatever the filter lets through otherwise.
+                let _ = filter.set("error");
                 tracing::error!(error = chain(error.as_ref()), "the server cannot run");
             }
             LineFormat::Text { .. } => {

@@ -3,7 +3,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -189,19 +189,22 @@ impl CallRate {
 
 /// Asks for pauses on a connection whose calls are refused because they are too many. Clones are for the same connection.
 #[derive(Clone, Debug, Default)]
-pub struct Throttle(Arc<AtomicBool>);
+pub struct Throttle(Arc<AtomicU32>);
 
 impl Throttle {
-    /// Asks for a pause.
+    /// Asks for a pause, because of one call.
     pub fn ask(&self) {
-        self.0.store(true, Relaxed);
+        self.0.fetch_add(1, Relaxed);
     }
 
-    /// Whether a pause was asked for since this was called last.
+    /// How many calls asked for one since this was called last.
     #[must_use]
-    pub fn take(&self) -> bool {
-        // Most turns of a connection find nothing, and a load is cheaper.
-        self.0.load(Relaxed) && self.0.swap(false, Relaxed)
+    pub fn take(&self) -> u32 {
+        // Most turns of a connection find none, and a load is cheaper.
+        match self.0.load(Relaxed) {
+            0 => 0,
+            _ => self.0.swap(0, Relaxed),
+        }
     }
 }
 

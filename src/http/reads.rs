@@ -5,7 +5,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH},
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH},
 };
 
 use super::{
@@ -34,9 +34,9 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(edge: &Edge, headers: &HeaderMap) -> Self {
         Self {
-            audience: if headers.contains_key(AUTHORIZATION) {
+            audience: if edge.has_credentials(headers) {
                 Audience::Caller
             } else {
                 Audience::Everybody
@@ -69,7 +69,7 @@ pub(super) async fn read(
             (Err(violations), None)
         }
     };
-    let wishes = Wishes::of(&headers);
+    let wishes = Wishes::of(edge, &headers);
     let ReadOutcome { request_id, result } = edge.read(method, request, headers).await;
     let response = match (result, tags) {
         (Ok(read), Some(tags)) => answer(&read, method, &wishes, (caching, &tags)),

@@ -167,3 +167,52 @@ async fn a_connection_with_many_calls_lets_others_have_their_turn() {
     let before = before_probe.load(Relaxed);
     assert!(before < CROWD, "{before} of {CROWD} went first");
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_too_much_unread_is_cut_and_others_are_served() {
+    const BYTES: usize = 1 << 20;
+    static ANSWER: [u8; BYTES] = [7; BYTES];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let open = Arc::new(Connections::default());
+    let service = move |_: Peer, _| {
+        service_fn(move |_| ready(Ok::<_, Infallible>(Response::new(Full::new(&ANSWER[..])))))
+    };
+    let settings = settings(Duration::from_mins(1));
+    let server = serve(
+        plain(listener),
+        service,
+        settings,
+        open,
+        CancellationToken::new(),
+    );
+    let connect = async |window: u32| {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let mut client = http2::Builder::new(TokioExecutor::new());
+        client.initial_stream_window_size(window);
+        client.handshake(TokioIo::new(stream)).await.unwrap()
+    };
+    let request = || {
+        Request::get("http://server/")
+            .body(Empty::<Bytes>::new())
+            .unwrap()
+    };
+    let calling = async {
+        let (mut reader, reading) = connect(1 << 20).await;
+        let reading = tokio::spawn(reading);
+        let (mut hoarder, hoarding) = connect(0).await;
+        let hoarding = tokio::spawn(hoarding);
+        let asked: Vec<_> = (0..100).map(|_| hoarder.send_request(request())).collect();
+        let answers = join_all(asked).await;
+        assert!(hoarding.await.is_ok(), "its connection ends");
+        drop(answers);
+        let answer = reader.send_request(request()).await.unwrap();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(bytes.len(), BYTES);
+        reading.abort();
+    };
+    tokio::select! {
+        () = calling => {}
+        drained = server => panic!("the server ended: {drained:?}"),
+    }
+}

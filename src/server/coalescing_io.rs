@@ -81,9 +81,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
         self.socket().is_paused = true;
     }
 
+    /// How many bytes there are to send.
+    pub(super) fn gathered(&self) -> usize {
+        self.socket().gathered.len()
+    }
+
     /// Whether there is anything to send.
     pub(super) fn has_gathered(&self) -> bool {
-        !self.socket().gathered.is_empty()
+        self.gathered() > 0
     }
 
     /// How many bytes came and were sent so far.

@@ -2,12 +2,10 @@
 use std::{
     convert::Infallible,
     error::Error,
-    future::poll_fn,
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -20,7 +18,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep, timeout_at},
 };
@@ -29,13 +27,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ServerSettings,
     coalescing_io::{BufferPool, CoalescingIo},
-    handshake::handshake,
+    handshake::{farewell, handshake},
     handshake_failures::HandshakeFailures,
     inline_executor::InlineExecutor,
     peer::Peer,
     read_pauses::ReadPauses,
     settings::Protocols,
     tls::Tls,
+    turns::Turns,
+    unread::UnreadHere,
     waits::{RequestBody, WaitTracking},
 };
 
@@ -47,7 +47,7 @@ pub trait Served:
         Request<RequestBody>,
         Response = Response<Self::Reply>,
         Error = Infallible,
-        Future: Send,
+        Future: Send + Unpin,
     > + Clone
     + Send
     + Sync
@@ -62,8 +62,12 @@ pub trait Served:
 
 impl<S, B> Served for S
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
-        + Clone
+    S: Service<
+            Request<RequestBody>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send + Unpin,
+        > + Clone
         + Send
         + Sync
         + 'static,
@@ -113,6 +117,8 @@ pub(super) struct Context {
     pub(super) protocols: Protocols,
     pub(super) failures: Arc<HandshakeFailures>,
     pub(super) buffers: BufferPool,
+    /// Whether answers over HTTP/1.1 ask clients to close.
+    pub(super) closing: Arc<AtomicBool>,
     /// Asks connections to finish.
     pub(super) stop: CancellationToken,
     /// Cuts them.
@@ -131,7 +137,7 @@ pub(super) async fn serve<S: Served>(
     stream: TcpStream,
     peer: SocketAddr,
     service: impl FnOnce(Peer) -> S,
-    calls: InlineExecutor,
+    (calls, unread): (InlineExecutor, UnreadHere),
     context: Context,
 ) -> End {
     // Nothing comes from a port scanner: a client speaks first, be it TLS or HTTP/2.
@@ -145,14 +151,14 @@ pub(super) async fn serve<S: Served>(
         return End::Finished;
     }
     let mut peer = Peer::plain(peer);
-    let pauses = ReadPauses::new(peer.throttle.clone());
+    let parts = (calls, ReadPauses::new(peer.throttle.clone()), unread);
     let Some(tls) = context.tls.clone() else {
         if byte == [TLS_HANDSHAKE] {
             context.failures.tls_on_plaintext(peer.address.ip());
             let _ = timeout_at(deadline, answer_in_plain_text(stream)).await;
             return End::Finished;
         }
-        return serve_http(stream, service(peer), (calls, pauses), context).await;
+        return serve_http(stream, service(peer), parts, context).await;
     };
     let secured = handshake(
         (&tls, context.protocols),
@@ -166,13 +172,7 @@ pub(super) async fn serve<S: Served>(
     };
     peer.certificate = secured.certificate;
     // Boxed, so that connections without TLS do not pay for the room that it needs.
-    Box::pin(serve_http(
-        secured.stream,
-        service(peer),
-        (calls, pauses),
-        context,
-    ))
-    .await
+    Box::pin(serve_http(secured.stream, service(peer), parts, context)).await
 }
 
 /// Answers a TLS client in plain text, because this listener has no TLS: the client's library then says so.
@@ -180,56 +180,54 @@ async fn answer_in_plain_text(mut stream: TcpStream) -> io::Result<()> {
     const ANSWER: &[u8] =
         b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     stream.write_all(ANSWER).await?;
-    stream.shutdown().await?;
-    // What the client sent is read: unread, it would turn the end of the connection into a reset, and the
-    // answer would be lost.
-    let mut sent = [0; 1024];
-    while stream.read(&mut sent).await? > 0 {}
-    Ok(())
+    farewell(stream).await
 }
 
 async fn serve_http<S: Served>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     service: S,
-    (calls, pauses): (InlineExecutor, ReadPauses),
+    (calls, pauses, unread): (InlineExecutor, ReadPauses, UnreadHere),
     context: Context,
 ) -> End {
     let socket = CoalescingIo::new(stream, context.buffers.clone());
     let io = TokioIo::new(socket.clone());
-    let service = WaitTracking(service);
-    match context.protocols {
-        Protocols::Http2 => {
-            let builder = http2_builder(&calls, &context.settings);
-            let connection = pin!(builder.serve_connection(io, service));
-            let finish = |connection: Pin<&mut http2::Connection<_, _, _>>| {
-                connection.graceful_shutdown();
-            };
-            run(connection, finish, (&socket, pauses), &calls, &context).await
-        }
-        Protocols::Http1And2 => {
-            let builder = any_builder(&calls, &context.settings);
-            // Boxed, because it is larger than all that gRPC needs.
-            let mut connection = Box::pin(builder.serve_connection(io, service));
-            let finish = |connection: Pin<&mut auto::Connection<'_, _, _, _>>| {
-                connection.graceful_shutdown();
-            };
-            let served = run(
-                connection.as_mut(),
-                finish,
-                (&socket, pauses),
-                &calls,
-                &context,
-            );
-            let stalled = stalled(&socket, context.settings.stall_timeout);
-            tokio::select! {
-                biased;
-                end = served => end,
-                () = stalled => {
-                    calls.count_stalled();
-                    End::Finished
+    let (cut, closing) = (unread.cut(), Arc::clone(&context.closing));
+    let service = WaitTracking::new(service, unread.bytes(), closing);
+    let turns = Turns {
+        socket: socket.clone(),
+        calls: calls.clone(),
+        pauses,
+        unread,
+    };
+    let served = async {
+        match context.protocols {
+            Protocols::Http2 => {
+                let builder = http2_builder(&calls, &context.settings);
+                let connection = pin!(builder.serve_connection(io, service));
+                run(connection, |it| it.graceful_shutdown(), turns, &context).await
+            }
+            Protocols::Http1And2 => {
+                let builder = any_builder(&calls, &context.settings);
+                // Boxed, because it is larger than all that gRPC needs.
+                let mut connection = Box::pin(builder.serve_connection(io, service));
+                let connection = connection.as_mut();
+                let served = run(connection, |it| it.graceful_shutdown(), turns, &context);
+                let stalled = stalled(&socket, context.settings.stall_timeout);
+                tokio::select! {
+                    biased;
+                    end = served => end,
+                    () = stalled => {
+                        calls.count_stalled();
+                        End::Finished
+                    }
                 }
             }
         }
+    };
+    tokio::select! {
+        biased;
+        end = served => end,
+        () = cut.cancelled() => End::Finished,
     }
 }
 
@@ -276,8 +274,7 @@ fn any_builder(calls: &InlineExecutor, settings: &ServerSettings) -> auto::Build
 async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: Pin<&mut C>,
     finish: impl FnOnce(Pin<&mut C>),
-    (socket, mut pauses): (&CoalescingIo<S>, ReadPauses),
-    calls: &InlineExecutor,
+    mut turns: Turns<S>,
     context: &Context,
 ) -> End {
     let Context {
@@ -286,6 +283,7 @@ async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
         force,
         ..
     } = context;
+    let (socket, calls) = (turns.socket.clone(), turns.calls.clone());
     // Connections that were opened together must not end together.
     let age = settings
         .max_connection_age
@@ -294,20 +292,20 @@ async fn run<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
         // Biased: the connection is polled first.
         biased;
         // A connection that broke has nothing to tell anyone.
-        () = gathering(connection.as_mut(), (socket, &mut pauses), calls) => return End::Finished,
+        () = turns.run(connection.as_mut()) => return End::Finished,
         () = sleep(age) => Some(settings.max_connection_age_grace),
-        () = says_nothing(socket, settings.handshake_timeout) => return End::Finished,
+        () = says_nothing(&socket, settings.handshake_timeout) => return End::Finished,
         () = stop.cancelled() => None,
     };
     finish(connection.as_mut());
     let left = async {
         stop.cancelled().await;
-        nobody_there(socket, calls).await;
+        nobody_there(&socket, &calls).await;
     };
     tokio::select! {
         // The connection is polled first, so that GOAWAY is sent even without a grace period.
         biased;
-        () = gathering(connection.as_mut(), (socket, &mut pauses), calls) => End::Finished,
+        () = turns.run(connection.as_mut()) => End::Finished,
         () = sleep(patience.unwrap_or_default()), if patience.is_some() => End::Cut,
         () = left => if calls.has_waiting() { End::Cut } else { End::Finished },
         () = force.cancelled() => End::Cut,
@@ -352,45 +350,4 @@ async fn nobody_there<S: AsyncRead + AsyncWrite + Unpin>(
         quiet = if is_quiet { quiet + 1 } else { 0 };
         before = now;
     }
-}
-
-/// What may be read of a connection in one turn. A request is some 50 to 100 bytes, and all that have
-/// come are begun at once: thousands of busy connections in a row must not keep the one of a probe
-/// waiting.
-const TURN_BYTES: usize = 2 << 10;
-/// The same, after a turn that was all body.
-const BULK_TURN_BYTES: usize = 16 << 10;
-
-/// Runs `connection`, and sends what it wrote each time that it has nothing more to do for now.
-///
-/// While other calls wait, tasks that are ready go first: what Redis or the database has told
-/// several calls at once leaves in one write, and not in one for each.
-async fn gathering<C: Future, S: AsyncRead + AsyncWrite + Unpin>(
-    mut connection: Pin<&mut C>,
-    (socket, pauses): (&CoalescingIo<S>, &mut ReadPauses),
-    calls: &InlineExecutor,
-) {
-    let mut went_last = false;
-    poll_fn(|cx| {
-        let is_bulk = calls.take_begun() <= 1 && socket.has_read_all();
-        if pauses.is_pausing(cx) {
-            socket.begin_pause();
-        } else {
-            socket.begin_turn(if is_bulk { BULK_TURN_BYTES } else { TURN_BYTES });
-        }
-        let served = connection.as_mut().poll(cx);
-        if served.is_pending() && !went_last && calls.has_waiting() && socket.has_gathered() {
-            went_last = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        went_last = false;
-        pauses.end_turn(!socket.has_read_all());
-        match socket.send(cx) {
-            // A socket that broke has nothing to tell anyone.
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            Poll::Ready(Ok(())) | Poll::Pending => served.map(drop),
-        }
-    })
-    .await;
 }

@@ -1,8 +1,9 @@
 //! The TLS handshake of one connection, within a time limit.
-use std::{io, net::IpAddr, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use rustls::pki_types::CertificateDer;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout_at},
 };
@@ -24,6 +25,7 @@ pub(super) async fn handshake(
     deadline: Instant,
 ) -> Option<Secured> {
     let accepting = TlsAcceptor::from(tls.config(protocols)).accept(stream);
+    let accepting = accepting.into_fallible();
     let failures = Arc::clone(&tls.failures);
     match timeout_at(deadline, accepting).await {
         Ok(Ok(stream)) => {
@@ -35,8 +37,9 @@ pub(super) async fn handshake(
                 certificate,
             })
         }
-        Ok(Err(error)) => {
+        Ok(Err((error, stream))) => {
             failures.count(failure_of(&error), peer, Some(&error));
+            let _ = timeout_at(deadline.min(Instant::now() + FAREWELL), farewell(stream)).await;
             None
         }
         Err(_) => {
@@ -44,6 +47,18 @@ pub(super) async fn handshake(
             None
         }
     }
+}
+
+/// How long a client may take to read why it was refused.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Ends a connection so that its client reads what was said last. What it goes on to send is read: unread, it would turn
+/// the end of the connection into a reset, and the last words would be lost.
+pub(super) async fn farewell(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut sent = [0; 1024];
+    while stream.read(&mut sent).await? > 0 {}
+    Ok(())
 }
 
 fn failure_of(error: &io::Error) -> Failure {

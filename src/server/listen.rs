@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -27,6 +27,7 @@ use super::{
     peer::Peer,
     settings::Protocols,
     tls::Tls,
+    unread::UnreadAnswers,
 };
 use crate::telemetry::{Counter, Failing, FailureLog, Page};
 
@@ -39,6 +40,8 @@ pub struct Connections {
     refused: Counter,
     max: usize,
     stalled: Arc<Counter>,
+    unread: Arc<UnreadAnswers>,
+    closing: Arc<AtomicBool>,
     /// TLS handshakes that failed.
     pub handshake_failures: Arc<HandshakeFailures>,
 }
@@ -51,6 +54,12 @@ impl Connections {
             max,
             ..Self::default()
         }
+    }
+
+    /// From now on, answers over HTTP/1.1 ask their clients to close the connection. Those over HTTP/2 need not: a client
+    /// is told which of its calls were not taken.
+    pub fn begin_closing(&self) {
+        self.closing.store(true, Relaxed);
     }
 
     /// Writes their metrics.
@@ -76,6 +85,7 @@ impl Connections {
             "Calls that were cut off because their caller read nothing of the answer for 30 s.",
         )
         .sample(&[], self.stalled.get());
+        self.unread.collect(page);
         self.handshake_failures.collect(page);
     }
 }
@@ -134,6 +144,7 @@ pub async fn serve<S: Served>(
             protocols: listener.protocols,
             failures: Arc::clone(&open.handshake_failures),
             buffers: BufferPool::default(),
+            closing: Arc::clone(&open.closing),
             stop: stop.clone(),
             force: CancellationToken::new(),
         },
@@ -224,7 +235,8 @@ impl Serving {
     ) -> impl Future<Output = End> + Send + 'static + use<S, F> {
         let stalled = Arc::clone(&self.open.stalled);
         let calls = InlineExecutor::new(context.settings.stall_timeout, stalled);
-        connection::serve(stream, peer, service, calls, context)
+        let unread = self.open.unread.connection(peer.ip());
+        connection::serve(stream, peer, service, (calls, unread), context)
     }
 
     /// Waits for all of them, and cuts them after the grace.

@@ -11,6 +11,8 @@ mod peer;
 mod read_pauses;
 mod settings;
 mod tls;
+mod turns;
+mod unread;
 mod waits;
 
 pub use connection::Served;

@@ -1,7 +1,7 @@
 //! Pauses the reading of a connection whose caller is refused because it calls too often.
 //!
 //! A refusal is small, and reading its call and sending it cost most of it, when calls come one by one. Where nobody is let in
-//! there is no hurry: the calls of a pause are read, refused and answered together.
+//! there is no hurry: the calls of a pause are read, refused and answered together, a few at a time.
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -12,13 +12,21 @@ use tokio::time::{Sleep, sleep};
 
 use crate::domain::Throttle;
 
-/// A tenth of a second: what comes meanwhile waits for no longer, and a caller over its rate is to wait anyway.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How many calls are to be refused together. More would save little, and others would wait for them.
+const TOGETHER: u32 = 4;
+/// The bounds of a pause, which is as long as so many calls take to come. What comes meanwhile waits for no longer, and a
+/// caller over its rate is to wait anyway.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// The pauses of one connection.
 pub(super) struct ReadPauses {
     throttle: Throttle,
     pause: Option<Pin<Box<Sleep>>>,
+    /// How long the last pause was, or the first one will be.
+    length: Duration,
+    /// Calls that were refused since the last pause.
+    refused: u32,
 }
 
 impl ReadPauses {
@@ -27,6 +35,8 @@ impl ReadPauses {
         Self {
             throttle,
             pause: None,
+            length: LONGEST,
+            refused: 0,
         }
     }
 
@@ -39,11 +49,19 @@ impl ReadPauses {
         self.pause.is_some()
     }
 
-    /// Begins a pause if a call was refused in this turn, and all that came was read: more of it would not be cheaper.
+    /// Begins a pause if calls were refused in this turn, and all that came was read.
     pub(super) fn end_turn(&mut self, has_read_all: bool) {
-        if self.throttle.take() && has_read_all {
-            self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
+        let refused = self.throttle.take();
+        self.refused = self.refused.saturating_add(refused);
+        if refused == 0 || !has_read_all || self.pause.is_some() {
+            return;
         }
+        let length = self.length * TOGETHER / self.refused;
+        self.length = length.clamp(SHORTEST, LONGEST);
+        self.refused = 0;
+        // Connections that were paused together must not be read together: others would wait for all of them.
+        let jitter = rand::random_range(0.5..1.5);
+        self.pause = Some(Box::pin(sleep(self.length.mul_f64(jitter))));
     }
 }
 
@@ -55,30 +73,42 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_that_was_asked_for_lasts_a_tenth_of_a_second_and_is_the_only_one() {
-        let throttle = Throttle::default();
-        let mut pauses = ReadPauses::new(throttle.clone());
-        throttle.ask();
-        pauses.end_turn(true);
+    /// Waits for the end of a pause; how long that took.
+    async fn waited(pauses: &mut ReadPauses) -> Duration {
         let began = Instant::now();
-        let over = |pauses: &mut ReadPauses, cx: &mut Context<'_>| match pauses.is_pausing(cx) {
+        poll_fn(|cx| match pauses.is_pausing(cx) {
             true => Poll::Pending,
             false => Poll::Ready(()),
-        };
-        poll_fn(|cx| over(&mut pauses, cx)).await;
-        assert_eq!(began.elapsed(), PAUSE);
+        })
+        .await;
+        began.elapsed()
+    }
+
+    /// Ends a turn in which so many calls were refused.
+    fn refuse(pauses: &mut ReadPauses, calls: u32, has_read_all: bool) {
+        for _ in 0..calls {
+            pauses.throttle.ask();
+        }
+        pauses.end_turn(has_read_all);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_refused_pauses_once_and_for_as_long_as_some_take_to_come() {
+        let mut pauses = ReadPauses::new(Throttle::default());
+        refuse(&mut pauses, 1, true);
+        let alone = waited(&mut pauses).await;
+        assert!((LONGEST / 2..=LONGEST * 2).contains(&alone), "{alone:?}");
         pauses.end_turn(true);
-        poll_fn(|cx| over(&mut pauses, cx)).await;
-        assert_eq!(began.elapsed(), PAUSE);
+        assert_eq!(waited(&mut pauses).await, Duration::ZERO);
+        refuse(&mut pauses, 20, true);
+        let many = waited(&mut pauses).await;
+        assert!((LONGEST / 10..=LONGEST / 3).contains(&many), "{many:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_has_come_is_read_before_a_pause() {
-        let throttle = Throttle::default();
-        let mut pauses = ReadPauses::new(throttle.clone());
-        throttle.ask();
-        pauses.end_turn(false);
-        assert!(!poll_fn(|cx| Poll::Ready(pauses.is_pausing(cx))).await);
+        let mut pauses = ReadPauses::new(Throttle::default());
+        refuse(&mut pauses, 1, false);
+        assert_eq!(waited(&mut pauses).await, Duration::ZERO);
     }
 }

@@ -7,14 +7,19 @@ use std::{
     cell::Cell,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
-use futures_util::{TryFutureExt, future::MapOk};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
+
+use super::unread::Unread;
 
 /// What a pending call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +42,25 @@ pub(super) fn poll_and_record<T>(poll: impl FnOnce() -> T) -> (T, Option<WaitsFo
     (poll(), LAST_WAIT.take())
 }
 
-/// A service whose calls record what they wait for.
+/// A service whose calls record what they wait for, and whose answers count as unread until they were sent.
 #[derive(Clone)]
-pub(super) struct WaitTracking<S>(pub(super) S);
+pub(super) struct WaitTracking<S> {
+    service: S,
+    unread: Arc<AtomicUsize>,
+    closing: Arc<AtomicBool>,
+}
+
+impl<S> WaitTracking<S> {
+    /// Counts answers in `unread`. While `closing`, those over HTTP/1.1 ask the client to close: one that sends its next
+    /// request on a connection that is being closed would lose it.
+    pub(super) fn new(service: S, unread: Arc<AtomicUsize>, closing: Arc<AtomicBool>) -> Self {
+        Self {
+            service,
+            unread,
+            closing,
+        }
+    }
+}
 
 /// The body of a request. Records that the call waits for more of it.
 pub struct RequestBody(Incoming);
@@ -49,6 +70,8 @@ pub(super) struct TrackedBody<B: Body> {
     body: B,
     /// Data that the body gave and that was not sent yet.
     rest: Option<B::Data>,
+    /// What is to come of it, as far as that is known.
+    unread: Unread,
 }
 
 /// Largest piece of a response that is handed to HTTP/2 at once. The next piece is requested when this one was sent, so a
@@ -56,23 +79,67 @@ pub(super) struct TrackedBody<B: Body> {
 const PIECE_BYTES: usize = 16 << 10;
 
 /// What is sent at once.
-pub(super) enum Piece<D> {
+pub(super) struct Piece<D> {
+    data: Data<D>,
+    _unread: Unread,
+}
+
+enum Data<D> {
     Whole(D),
     Part(Bytes),
 }
 
 impl<S, B> Service<Request<Incoming>> for WaitTracking<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>>,
+    S: Service<Request<RequestBody>, Response = Response<B>, Future: Unpin>,
     B: Body,
 {
     type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
-    type Future = MapOk<S::Future, fn(Response<B>) -> Response<TrackedBody<B>>>;
+    type Future = Tracked<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let answer = self.0.call(request.map(RequestBody));
-        answer.map_ok(|response| response.map(|body| TrackedBody { body, rest: None }))
+        let is_http1 = request.version() < Version::HTTP_2;
+        Tracked {
+            closing: is_http1.then(|| Arc::clone(&self.closing)),
+            answer: self.service.call(request.map(RequestBody)),
+            unread: Arc::clone(&self.unread),
+        }
+    }
+}
+
+/// The answer to a call, which counts as unread when it is there.
+pub(super) struct Tracked<F> {
+    answer: F,
+    unread: Arc<AtomicUsize>,
+    /// Where a client can be asked to close.
+    closing: Option<Arc<AtomicBool>>,
+}
+
+impl<F, B, E> Future for Tracked<F>
+where
+    F: Future<Output = Result<Response<B>, E>> + Unpin,
+    B: Body,
+{
+    type Output = Result<Response<TrackedBody<B>>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answer).poll(cx);
+        answer.map_ok(|mut response| {
+            if self.closing.as_ref().is_some_and(|it| it.load(Relaxed)) {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response.map(|body| {
+                // No body of ours is larger than its upper bound; one that has none is counted as it comes.
+                let bytes = body.size_hint().upper().unwrap_or(0);
+                TrackedBody {
+                    unread: Unread::of(&self.unread, usize::try_from(bytes).unwrap_or(usize::MAX)),
+                    body,
+                    rest: None,
+                }
+            })
+        })
     }
 }
 
@@ -104,12 +171,16 @@ impl Body for RequestBody {
 
 impl<B: Body<Data: Unpin> + Unpin> TrackedBody<B> {
     fn piece(&mut self, mut data: B::Data) -> Piece<B::Data> {
-        if data.remaining() <= PIECE_BYTES {
-            return Piece::Whole(data);
-        }
-        let part = data.copy_to_bytes(PIECE_BYTES);
-        self.rest = Some(data);
-        Piece::Part(part)
+        let bytes = data.remaining().min(PIECE_BYTES);
+        let _unread = self.unread.split(bytes);
+        let data = if data.remaining() <= PIECE_BYTES {
+            Data::Whole(data)
+        } else {
+            let part = data.copy_to_bytes(PIECE_BYTES);
+            self.rest = Some(data);
+            Data::Part(part)
+        };
+        Piece { data, _unread }
     }
 }
 
@@ -144,30 +215,30 @@ impl<B: Body<Data: Unpin> + Unpin> Body for TrackedBody<B> {
 
 impl<D: Buf> Buf for Piece<D> {
     fn remaining(&self) -> usize {
-        match self {
-            Self::Whole(data) => data.remaining(),
-            Self::Part(data) => data.remaining(),
+        match &self.data {
+            Data::Whole(data) => data.remaining(),
+            Data::Part(data) => data.remaining(),
         }
     }
 
     fn chunk(&self) -> &[u8] {
-        match self {
-            Self::Whole(data) => data.chunk(),
-            Self::Part(data) => data.chunk(),
+        match &self.data {
+            Data::Whole(data) => data.chunk(),
+            Data::Part(data) => data.chunk(),
         }
     }
 
     fn chunks_vectored<'a>(&'a self, into: &mut [io::IoSlice<'a>]) -> usize {
-        match self {
-            Self::Whole(data) => data.chunks_vectored(into),
-            Self::Part(data) => data.chunks_vectored(into),
+        match &self.data {
+            Data::Whole(data) => data.chunks_vectored(into),
+            Data::Part(data) => data.chunks_vectored(into),
         }
     }
 
     fn advance(&mut self, bytes: usize) {
-        match self {
-            Self::Whole(data) => data.advance(bytes),
-            Self::Part(data) => data.advance(bytes),
+        match &mut self.data {
+            Data::Whole(data) => data.advance(bytes),
+            Data::Part(data) => data.advance(bytes),
         }
     }
 }

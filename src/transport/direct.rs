@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use super::{
+    authorization::has_credentials,
     caller::misnamed,
     context::RequestContext,
     convert::etag_text,
@@ -92,6 +93,12 @@ impl DirectRead {
 }
 
 impl Edge {
+    /// Whether a request with these `headers` says who makes it, by a token or by the certificate of its connection.
+    #[must_use]
+    pub fn has_credentials(&self, headers: &HeaderMap) -> bool {
+        has_credentials(headers, &self.connection)
+    }
+
     /// Reads for a caller whose request had these `headers`: credentials, correlation id and `grpc-timeout` count as
     /// they do for gRPC, and so does the call. Who may not read is told so, and nothing of what is wrong with the
     /// request.

@@ -377,3 +377,24 @@ async fn requests_of_one_connection_have_the_rights_of_their_own_credentials() {
     }
     assert_eq!(get(&replica, "/nowhere").await.status, 404);
 }
+
+#[tokio::test]
+async fn what_is_read_with_a_client_certificate_is_for_no_shared_cache() {
+    let files = Files::new();
+    let mut settings = files.mutual_tls("request");
+    settings.push((HTTP.0, HTTP.1.to_owned()));
+    let replica = Replica::start(&settings).await;
+    let client = files.authority.client("gateway.example.org");
+    client.write_as(files.folder.path(), "client");
+    let url = format!(
+        "https://localhost:{}/v1/challenges",
+        http_addr(&replica).port()
+    );
+    let [authority, cert, key] = ["ca.pem", "client.pem", "client.key"].map(|it| files.path(it));
+    let shown = "%header{cache-control}";
+    let usual = ["--cacert", &authority, "-o", "/dev/null", "-w", shown, &url];
+    assert!(curl(&usual).await.contains("public"));
+    let shows = ["--cert", &cert, "--key", &key];
+    let told = curl(&[&usual[..], &shows].concat()).await;
+    assert!(told.contains("private"), "{told}");
+}

@@ -6,6 +6,7 @@ use sqlx::{Connection as _, Executor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::sleep,
 };
 
 use super::scene::{BOTH, Client, HTTP, asking, http_addr, serving, statuses};
@@ -126,4 +127,45 @@ async fn a_client_that_takes_nothing_of_its_answers_is_cut_off_after_half_a_minu
         metric(&metrics(&replica).await, "catalog_connections ") < 0.5
     })
     .await;
+}
+
+/// Whether an answer on a connection of its own asks to close it.
+async fn asks_to_close(replica: &Replica) -> bool {
+    let mut client = Client::connect(http_addr(replica), BOTH[0]).await;
+    let answer = client
+        .send(asking(Method::GET, "/v1/challenges", &[]))
+        .await;
+    assert_eq!(answer.status, 200);
+    answer.header("connection") == "close"
+}
+
+#[tokio::test]
+async fn answers_over_http_1_ask_to_close_as_soon_as_the_replica_leaves() {
+    let replica = serving(&[("CATALOG_SHUTDOWN_DELAY", "1m")]).await;
+    assert!(!asks_to_close(&replica).await);
+    replica.signal("TERM");
+    eventually("its answers ask to close", PATIENCE, async || {
+        asks_to_close(&replica).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_twice_at_once_is_one_and_a_later_one_ends_the_server_at_once() {
+    let replica = serving(&[("CATALOG_SHUTDOWN_DELAY", "1s")]).await;
+    replica.signal("TERM");
+    let status = replica.sigterm_and_wait().await;
+    assert_eq!(status.code(), Some(0), "{}", replica.log());
+    assert!(replica.log().contains("connections_cut"));
+
+    let replica = serving(&[("CATALOG_SHUTDOWN_DELAY", "1m")]).await;
+    replica.signal("TERM");
+    eventually("it leaves", PATIENCE, async || {
+        replica.log().contains("shutting down")
+    })
+    .await;
+    sleep(Duration::from_secs(1)).await;
+    let status = replica.sigterm_and_wait().await;
+    assert_eq!(status.code(), Some(1), "{}", replica.log());
+    assert!(replica.log().contains("second signal"));
 }
