@@ -3,10 +3,12 @@
 //! A queue that only grows serves nobody: whoever reaches its head has given up before, and its read is work for
 //! nothing. So a read that could not have its turn in time is refused when it comes, which costs next to nothing.
 use std::{
+    mem,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
@@ -17,18 +19,22 @@ const EXPECTED_WAIT_MAX: Duration = Duration::from_millis(500);
 /// No read waits longer for its turn: half of what the service config for clients gives a call. Those that were let in have
 /// their turn by then unless reads became twice as slow, so few are refused after they have waited.
 const WAIT_MAX: Duration = Duration::from_secs(1);
-/// By this part of its difference a read moves the average.
-const WEIGHT: u64 = 8;
+/// By this part of its difference a read moves the average. Reads that run together end together, so their intervals
+/// differ much.
+const WEIGHT: u64 = 16;
 
 /// The reads that run, and those that wait for their turn.
 pub(super) struct ReadQueue {
     turns: Semaphore,
     concurrency: u64,
     waiting: AtomicUsize,
-    /// What a read takes: a moving average, in nanoseconds.
-    read_nanos: AtomicU64,
+    /// From one end of a read to the next one: a moving average, in nanoseconds. What a read takes says too little where
+    /// the processor is busy: the next one is also waited for to begin.
+    interval_nanos: AtomicU64,
     /// Reads that have ended.
     ended: AtomicU64,
+    /// When the last one ended, if others were waiting.
+    last_end: Mutex<Option<Instant>>,
 }
 
 /// Why a read does not get its turn.
@@ -57,8 +63,9 @@ impl ReadQueue {
             turns: Semaphore::new(concurrency),
             concurrency: u64::try_from(concurrency).unwrap_or(u64::MAX),
             waiting: AtomicUsize::new(0),
-            read_nanos: AtomicU64::new(0),
+            interval_nanos: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            last_end: Mutex::default(),
         }
     }
 
@@ -89,28 +96,35 @@ impl ReadQueue {
         }
     }
 
-    /// How long the last one in the queue will wait, if reads go on to take what they took.
+    /// How long the last one in the queue will wait, if reads go on to end as they did.
     fn expected_wait(&self) -> Duration {
         let waiting = u64::try_from(self.waiting.load(Relaxed)).unwrap_or(u64::MAX);
-        let nanos = self.read_nanos.load(Relaxed).saturating_mul(waiting);
-        Duration::from_nanos(nanos / self.concurrency)
+        Duration::from_nanos(self.interval_nanos.load(Relaxed).saturating_mul(waiting))
     }
 
-    fn end(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let average = self.read_nanos.load(Relaxed);
-        let moved = match self.ended.fetch_add(1, Relaxed) {
-            0 => took,
-            _ => average - average / WEIGHT + took / WEIGHT,
+    fn end(&self, began: Instant) {
+        let now = Instant::now();
+        let are_others_waiting = self.waiting.load(Relaxed) > 0;
+        let mut last_end = self.last_end.lock();
+        let before = mem::replace(&mut *last_end, are_others_waiting.then_some(now));
+        let interval = match before {
+            Some(before) => now.duration_since(before).as_nanos(),
+            // Nobody was kept waiting by it.
+            None => now.duration_since(began).as_nanos() / u128::from(self.concurrency),
         };
-        // Of two that end at one time, one may be lost.
-        self.read_nanos.store(moved, Relaxed);
+        let interval = u64::try_from(interval).unwrap_or(u64::MAX);
+        let average = self.interval_nanos.load(Relaxed);
+        let moved = match self.ended.fetch_add(1, Relaxed) {
+            0 => interval,
+            _ => average - average / WEIGHT + interval / WEIGHT,
+        };
+        self.interval_nanos.store(moved, Relaxed);
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.queue.end(self.began.elapsed());
+        self.queue.end(self.began);
     }
 }
 
