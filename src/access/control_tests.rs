@@ -120,7 +120,7 @@ async fn a_token_that_is_taken_out_of_the_file_is_unknown_at_once() {
     let control = control(&token("shop", "t", "viewer", ""));
     let before = control.generation();
     asked(&control, Some("Bearer t")).await.unwrap();
-    control.renew(AccessRules::parse("").unwrap());
+    control.renew(AccessRules::parse(&token("ops", "o", "operator", "")).unwrap());
     assert_ne!(control.generation(), before);
     let gone = asked(&control, Some("Bearer t")).await.unwrap_err();
     assert_eq!(gone, CredentialError::Unknown("token"));

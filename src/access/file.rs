@@ -1,12 +1,15 @@
 //! The access file: who may come in, in TOML.
-use std::{collections::HashSet, sync::Arc, time::UNIX_EPOCH};
+use std::{collections::HashSet, sync::Arc};
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
-use super::san::SanPattern;
+use super::{
+    file_values::{algorithm, hash, https, seconds, without_login},
+    san::SanPattern,
+};
 use crate::domain::{CallerId, Role};
 
 /// What is wrong with an access file. Repeats no hash and no token.
@@ -163,11 +166,24 @@ impl AccessRules {
             default_rate: file.requests_per_minute,
         };
         let rules = reading.rules(file);
+        if reading.problems.is_empty() && rules.let_nobody_in() {
+            // Half a file, say, that is being written.
+            let problem =
+                "it lets nobody in: it has no anonymous, [[token]], [[certificate]] or [[issuer]]";
+            reading.problems.push(problem.to_owned());
+        }
         if reading.problems.is_empty() {
             Ok(rules)
         } else {
             Err(AccessFileError(reading.problems))
         }
+    }
+
+    fn let_nobody_in(&self) -> bool {
+        self.anonymous.is_none()
+            && self.tokens.is_empty()
+            && self.certificates.is_empty()
+            && self.issuers.is_empty()
     }
 }
 
@@ -286,7 +302,7 @@ impl Reading {
     }
 
     fn issuer(&mut self, entry: Issuer) -> Option<IssuerRule> {
-        let label = format!("issuer {:?}", entry.url);
+        let label = format!("issuer {:?}", without_login(&entry.url));
         let url = self.ok(&label, "url", https(&entry.url));
         let keys_url = entry
             .keys_url
@@ -333,65 +349,6 @@ impl Reading {
             name_claim: entry.name_claim,
             grants,
         })
-    }
-}
-
-fn hash(text: &str) -> Result<[u8; 32], String> {
-    let problem = "must be the SHA-256 of a token, as 64 hexadecimal digits; `challenges-catalog admin token new NAME` prints it";
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
-        .collect();
-    let bytes = digits.map(|digits| {
-        let pairs = digits.as_chunks::<2>().0.iter();
-        pairs.map(|[high, low]| high << 4 | low).collect::<Vec<_>>()
-    });
-    let bytes = bytes.filter(|_| text.len() == 64);
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| problem.to_owned())
-}
-
-fn seconds(time: toml::value::Datetime) -> Result<i64, String> {
-    let read = humantime::parse_rfc3339(&time.to_string()).ok();
-    let since = read.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let seconds = since.and_then(|since| i64::try_from(since.as_secs()).ok());
-    seconds
-        .ok_or_else(|| format!("must be a time in UTC, such as 2027-01-31T00:00:00Z, not {time}"))
-}
-
-/// A URL that can be believed: encrypted, or on this machine.
-fn https(text: &str) -> Result<Url, String> {
-    let problem = || format!("must be https://HOST…, or http:// for this machine, not {text:?}");
-    let url = Url::parse(text).map_err(|_| problem())?;
-    let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    let is_good = url.scheme() == "https" || (url.scheme() == "http" && is_local);
-    let has_login = !url.username().is_empty() || url.password().is_some();
-    if !is_good || has_login || url.host_str().is_none() {
-        return Err(problem());
-    }
-    Ok(url)
-}
-
-/// An algorithm with a public key. HMAC is not: who can verify by it can sign.
-fn algorithm(name: &str) -> Result<Algorithm, String> {
-    match name {
-        "RS256" => Ok(Algorithm::RS256),
-        "RS384" => Ok(Algorithm::RS384),
-        "RS512" => Ok(Algorithm::RS512),
-        "PS256" => Ok(Algorithm::PS256),
-        "PS384" => Ok(Algorithm::PS384),
-        "PS512" => Ok(Algorithm::PS512),
-        "ES256" => Ok(Algorithm::ES256),
-        "ES384" => Ok(Algorithm::ES384),
-        "EdDSA" => Ok(Algorithm::EdDSA),
-        _ => Err(format!(
-            "must be of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA, not {name:?}"
-        )),
     }
 }
 

@@ -51,9 +51,24 @@ role = "operator"
 }
 
 #[test]
-fn an_empty_file_lets_nobody_in() {
-    let rules = AccessRules::parse("").unwrap();
-    assert!(rules.anonymous.is_none() && rules.tokens.is_empty());
+fn a_file_that_lets_nobody_in_is_refused() {
+    for text in ["", "# [[token]]\n", "requests_per_minute = 60\n"] {
+        let error = AccessRules::parse(text).unwrap_err().to_string();
+        assert!(error.contains("lets nobody in"), "{error}");
+    }
+}
+
+#[test]
+fn a_password_in_the_url_of_an_issuer_is_not_shown() {
+    let entry = "audience = \"a\"\nalgorithms = [\"RS256\"]\n";
+    for url in ["https://user:s3cret@a.example", "user:s3cret@a.example"] {
+        let text = format!("[[issuer]]\nurl = {url:?}\n{entry}");
+        let error = AccessRules::parse(&text).unwrap_err().to_string();
+        assert!(
+            error.contains("url must") && !error.contains("s3cret"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ use crate::{
 const LEEWAY_SECONDS: u64 = 30;
 /// Between two fetches.
 const FETCH_PAUSE: Duration = Duration::from_mins(1);
+/// The same as long as there are no keys at all: an issuer may start after this server.
+const FIRST_FETCH_PAUSE: Duration = Duration::from_secs(5);
 /// Keys this old are fetched again while those there are still count.
 const KEYS_OLD: Duration = Duration::from_hours(24);
 
@@ -51,6 +53,16 @@ struct KeyState {
     fetched_at: Option<Instant>,
     /// A fetch is asked for, or under way.
     is_fetching: bool,
+}
+
+impl KeyState {
+    /// How long after a fetch another one may follow.
+    fn pause(&self) -> Duration {
+        match self.keys {
+            Some(_) => FETCH_PAUSE,
+            None => FIRST_FETCH_PAUSE,
+        }
+    }
 }
 
 impl IssuerKeys {
@@ -148,11 +160,14 @@ impl IssuerKeys {
     }
 
     /// Asks for a fetch, unless one was made a moment ago, and waits until it has ended. Who comes meanwhile waits
-    /// for the same fetch. Dropping this ends the waiting only.
+    /// for the same fetch. Dropping this ends the waiting only. Nobody waits for an issuer that has never answered.
     async fn wait_for_fetch(&self) {
+        if self.outage.is_failing() && self.known().is_none() {
+            return;
+        }
         self.state.send_if_modified(|state| {
             let last = state.fetched_at;
-            let is_due = last.is_none_or(|at| at.elapsed() >= FETCH_PAUSE);
+            let is_due = last.is_none_or(|at| at.elapsed() >= state.pause());
             let is_asked = is_due && !state.is_fetching;
             state.is_fetching |= is_asked;
             is_asked
@@ -170,7 +185,7 @@ impl IssuerKeys {
             loop {
                 self.fetch().await;
                 let pause = if self.outage.is_failing() {
-                    FETCH_PAUSE
+                    asked.borrow().pause()
                 } else {
                     KEYS_OLD
                 };

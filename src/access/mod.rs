@@ -5,6 +5,7 @@
 mod control;
 mod fetch;
 mod file;
+mod file_values;
 #[doc(hidden)]
 pub mod fuzzing;
 mod issuer;

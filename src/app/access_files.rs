@@ -21,7 +21,7 @@ use crate::{
 
 const READ_INTERVAL: Duration = Duration::from_secs(10);
 /// An access file with a thousand entries is about 200 kB.
-const ACCESS_FILE_MAX_BYTES: u64 = 1 << 20;
+pub(super) const ACCESS_FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// Who comes in, as the files say, and the task that reads them again.
 pub(super) struct AccessFiles {

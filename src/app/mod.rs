@@ -1,5 +1,6 @@
 //! The composition root: the only module that names both ports and adapters. [`serve()`] runs the server,
 //! `compose` builds it, and the other public functions are the commands that need no server.
+mod access_entry;
 mod access_files;
 mod caches;
 mod clock;
@@ -26,6 +27,7 @@ mod tips;
 mod watched_contents;
 
 pub use crate::access::NewToken;
+pub use access_entry::AccessEntry;
 pub use access_files::access_problems;
 pub use caches::redis_rules;
 pub use commands::{

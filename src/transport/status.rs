@@ -327,7 +327,7 @@ pub(super) fn unknown_method(path: &str) -> Status {
         [("path", path.chars().take(200).collect())],
     );
     let message = format!(
-        "no method {path:.200} here; server reflection lists the services and their methods"
+        "no method {path:.200} here; server reflection, where it is on, lists the services and their methods"
     );
     Status::with_error_details(Code::Unimplemented, message, details)
 }

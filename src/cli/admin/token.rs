@@ -1,12 +1,15 @@
 //! `admin token`: credentials for an access file.
-use std::io::{Write, stderr};
+use std::{
+    io::{Write, stderr},
+    path::Path,
+};
 
 use clap::{Arg, ArgMatches, Command};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::{
-    app::NewToken,
+    app::{AccessEntry, NewToken},
     cli::{
         args::{group, option, switch, text},
         failure::Failure,
@@ -34,14 +37,17 @@ pub(super) fn command() -> Command {
         "on-behalf",
         "Lets it call for others, whom x-caller-id names",
     );
+    let access_file = option("access-file", "FILE").help(
+        "Adds the lines to this file, if a server takes it with them, instead of showing them",
+    );
     let new = Command::new("new")
         .about("Makes a token, and the lines that an access file needs for it")
-        .args([name, role, on_behalf, output::arg()])
+        .args([name, role, on_behalf, access_file, output::arg()])
         .after_help(
             "Examples:\n  \
              # the token to a file for the caller, the lines to the server's access file; umask: for nobody else's eyes\n  \
-             (umask 077; challenges-catalog admin token new shop 2>>access.toml >shop.token)\n\n\
-             The token is shown this once; the access file has only its hash. On a terminal both are shown, and in a pipe the token goes to standard output and the lines to standard error.",
+             (umask 077; challenges-catalog admin token new shop --access-file access.toml >shop.token)\n\n\
+             The token is shown this once; the access file has only its hash. Without --access-file the lines go to standard error.",
         );
     group("token", "Makes credentials for --access-file").subcommand(new)
 }
@@ -70,16 +76,32 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         "[[token]]\nname = \"{name}\"\nsha256 = \"{}\"\nrole = \"{role}\"\n{on_behalf}",
         made.sha256
     );
+    let file = matches.get_one::<String>("access-file");
+    let addition = file.map(|file| AccessEntry::check(Path::new(file), &entry));
+    let addition = addition.transpose();
+    let addition =
+        addition.map_err(|problem| Failure::failed(format!("{problem}; nothing was added")))?;
     let token = made.token.expose_secret();
     let output = Output::new(matches, environment);
     if output.is_data() {
-        return output.data(&Made {
+        output.data(&Made {
             token,
             sha256: &made.sha256,
             entry: &entry,
-        });
+        })?;
+    } else {
+        if addition.is_none() {
+            // As they are: a line that is broken to fit a terminal is no TOML.
+            let _ = writeln!(stderr(), "{entry}");
+        }
+        output::line(token)?;
     }
-    // As they are: a line that is broken to fit a terminal is no TOML.
-    let _ = writeln!(stderr(), "{entry}");
-    output::line(token)
+    // Last: a token that nobody got is to open nothing.
+    let added = addition.as_ref().map_or(Ok(()), AccessEntry::add);
+    added.map_err(|error| {
+        Failure::caused(
+            "the token is of no use: the access file cannot be written",
+            &error,
+        )
+    })
 }

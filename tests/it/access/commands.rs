@@ -1,7 +1,7 @@
 //! The command line as callers of a protected server type it.
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
-use super::scene::{Files, token_entry};
+use super::scene::{Files, connect, list, token_entry};
 use crate::{
     startup::ended::run,
     support::{program::run_well, replica::Replica},
@@ -87,5 +87,41 @@ async fn a_new_token_gets_in_once_its_lines_are_in_the_access_file() {
     unknown.with(1, &["UNAUTHENTICATED"]);
     for token in [&shop.out, &ops.out] {
         assert!(!replica.log().contains(token.trim()));
+    }
+}
+
+#[tokio::test]
+async fn a_new_token_is_added_to_an_access_file_only_if_a_server_takes_it_then() {
+    let files = Files::new();
+    let file = files.path("access.toml");
+    let add = async |name: &str| {
+        let arguments = ["admin", "token", "new", name, "--access-file", &file];
+        run(&arguments, &[]).await
+    };
+    let first = add("shop").await;
+    first.with(0, &[]);
+    assert_eq!(first.err, "", "what is written is not shown");
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // As an editor may leave it.
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.trim_end()).unwrap();
+    let second = add("ops").await;
+    second.with(0, &[]);
+    let before = fs::read_to_string(&file).unwrap();
+    for (name, code, problem) in [("shop", 1, "is there twice"), ("my shop", 2, "my shop")] {
+        let refused = add(name).await;
+        refused.with(code, &[problem]);
+        assert_eq!(refused.out, "", "a token that opens nothing is not shown");
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    }
+
+    let mut settings = files.tls();
+    settings.push(("CATALOG_ACCESS_FILE", file.clone()));
+    let replica = Replica::start(&settings).await;
+    let channel = connect(&replica, files.authority.trusted()).await.unwrap();
+    for made in [first, second] {
+        let header = format!("Bearer {}", made.out.trim());
+        list(&channel, Some(&header)).await.unwrap();
     }
 }

@@ -274,5 +274,10 @@ async fn without_the_keys_of_an_issuer_callers_are_told_to_come_again() {
             "CREDENTIALS_UNCHECKED"
         );
         assert!(details.retry_info().is_some());
+        issuer.behave(Manner::Well);
+        eventually("its keys are there soon", PATIENCE, async || {
+            list(&channel, Some(&header)).await.is_ok()
+        })
+        .await;
     }
 }
