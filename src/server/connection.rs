@@ -204,14 +204,16 @@ async fn serve_http<S: Served>(
             Protocols::Http2 => {
                 let builder = http2_builder(&calls, &context.settings);
                 let connection = pin!(builder.serve_connection(io, service));
-                run(connection, |it| it.graceful_shutdown(), turns, &context).await
+                let finish = http2::Connection::graceful_shutdown;
+                run(connection, finish, turns, &context).await
             }
             Protocols::Http1And2 => {
                 let builder = any_builder(&calls, &context.settings);
                 // Boxed, because it is larger than all that gRPC needs.
                 let mut connection = Box::pin(builder.serve_connection(io, service));
                 let connection = connection.as_mut();
-                let served = run(connection, |it| it.graceful_shutdown(), turns, &context);
+                let finish = auto::Connection::graceful_shutdown;
+                let served = run(connection, finish, turns, &context);
                 let stalled = stalled(&socket, context.settings.stall_timeout);
                 tokio::select! {
                     biased;

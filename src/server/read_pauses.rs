@@ -76,9 +76,12 @@ mod tests {
     /// Waits for the end of a pause; how long that took.
     async fn waited(pauses: &mut ReadPauses) -> Duration {
         let began = Instant::now();
-        poll_fn(|cx| match pauses.is_pausing(cx) {
-            true => Poll::Pending,
-            false => Poll::Ready(()),
+        poll_fn(|cx| {
+            if pauses.is_pausing(cx) {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
         began.elapsed()

@@ -172,7 +172,7 @@ impl Body for RequestBody {
 impl<B: Body<Data: Unpin> + Unpin> TrackedBody<B> {
     fn piece(&mut self, mut data: B::Data) -> Piece<B::Data> {
         let bytes = data.remaining().min(PIECE_BYTES);
-        let _unread = self.unread.split(bytes);
+        let unread = self.unread.split(bytes);
         let data = if data.remaining() <= PIECE_BYTES {
             Data::Whole(data)
         } else {
@@ -180,7 +180,10 @@ impl<B: Body<Data: Unpin> + Unpin> TrackedBody<B> {
             self.rest = Some(data);
             Data::Part(part)
         };
-        Piece { data, _unread }
+        Piece {
+            data,
+            _unread: unread,
+        }
     }
 }
 

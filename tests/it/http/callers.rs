@@ -394,7 +394,7 @@ async fn what_is_read_with_a_client_certificate_is_for_no_shared_cache() {
     let shown = "%header{cache-control}";
     let usual = ["--cacert", &authority, "-o", "/dev/null", "-w", shown, &url];
     assert!(curl(&usual).await.contains("public"));
-    let shows = ["--cert", &cert, "--key", &key];
-    let told = curl(&[&usual[..], &shows].concat()).await;
+    let certificate = ["--cert", &cert, "--key", &key];
+    let told = curl(&[&usual[..], &certificate].concat()).await;
     assert!(told.contains("private"), "{told}");
 }
