@@ -3,7 +3,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -189,22 +189,24 @@ impl CallRate {
 
 /// Asks for pauses on a connection whose calls are refused because they are too many. Clones are for the same connection.
 #[derive(Clone, Debug, Default)]
-pub struct Throttle(Arc<AtomicU32>);
+pub struct Throttle(Arc<AtomicU64>);
 
 impl Throttle {
-    /// Asks for a pause, because of one call.
-    pub fn ask(&self) {
-        self.0.fetch_add(1, Relaxed);
+    /// Asks for a pause: the next call is let in after so long.
+    pub fn ask(&self, pause: Duration) {
+        let nanos = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(nanos, Relaxed);
     }
 
-    /// How many calls asked for one since this was called last.
+    /// The pause that was asked for since this was called last.
     #[must_use]
-    pub fn take(&self) -> u32 {
+    pub fn take(&self) -> Option<Duration> {
         // Most turns of a connection find none, and a load is cheaper.
-        match self.0.load(Relaxed) {
+        let nanos = match self.0.load(Relaxed) {
             0 => 0,
             _ => self.0.swap(0, Relaxed),
-        }
+        };
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 }
 

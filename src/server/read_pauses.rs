@@ -1,7 +1,7 @@
 //! Pauses the reading of a connection whose caller is refused because it calls too often.
 //!
-//! A refusal is small, and reading its call and sending it cost most of it, when calls come one by one. Where nobody is let in
-//! there is no hurry: the calls of a pause are read, refused and answered together, a few at a time.
+//! A refusal is small, and reading its call and sending it cost most of it, when calls come one by one. Until the caller may call
+//! again there is no hurry: what comes meanwhile is read, refused and answered together.
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -12,21 +12,15 @@ use tokio::time::{Sleep, sleep};
 
 use crate::domain::Throttle;
 
-/// How many calls are to be refused together. More would save little, and others would wait for them.
-const TOGETHER: u32 = 4;
-/// The bounds of a pause, which is as long as so many calls take to come. What comes meanwhile waits for no longer, and a
-/// caller over its rate is to wait anyway.
+/// No pause is longer: a caller is to learn soon that it is refused.
+const LONGEST: Duration = Duration::from_millis(200);
+/// Nor shorter: hardly anything would come meanwhile.
 const SHORTEST: Duration = Duration::from_millis(10);
-const LONGEST: Duration = Duration::from_millis(100);
 
 /// The pauses of one connection.
 pub(super) struct ReadPauses {
     throttle: Throttle,
     pause: Option<Pin<Box<Sleep>>>,
-    /// How long the last pause was, or the first one will be.
-    length: Duration,
-    /// Calls that were refused since the last pause.
-    refused: u32,
 }
 
 impl ReadPauses {
@@ -35,8 +29,6 @@ impl ReadPauses {
         Self {
             throttle,
             pause: None,
-            length: LONGEST,
-            refused: 0,
         }
     }
 
@@ -51,17 +43,16 @@ impl ReadPauses {
 
     /// Begins a pause if calls were refused in this turn, and all that came was read.
     pub(super) fn end_turn(&mut self, has_read_all: bool) {
-        let refused = self.throttle.take();
-        self.refused = self.refused.saturating_add(refused);
-        if refused == 0 || !has_read_all || self.pause.is_some() {
+        let Some(asked) = self.throttle.take() else {
+            return;
+        };
+        if asked < SHORTEST || !has_read_all || self.pause.is_some() {
             return;
         }
-        let length = self.length * TOGETHER / self.refused;
-        self.length = length.clamp(SHORTEST, LONGEST);
-        self.refused = 0;
         // Connections that were paused together must not be read together: others would wait for all of them.
-        let jitter = rand::random_range(0.5..1.5);
-        self.pause = Some(Box::pin(sleep(self.length.mul_f64(jitter))));
+        let jitter = rand::random_range(0.5..1.0);
+        let length = asked.min(LONGEST).mul_f64(jitter);
+        self.pause = Some(Box::pin(sleep(length)));
     }
 }
 
@@ -87,31 +78,40 @@ mod tests {
         began.elapsed()
     }
 
-    /// Ends a turn in which so many calls were refused.
-    fn refuse(pauses: &mut ReadPauses, calls: u32, has_read_all: bool) {
-        for _ in 0..calls {
-            pauses.throttle.ask();
-        }
+    /// Ends a turn in which a call was refused that may come again in `pause`.
+    fn refuse(pauses: &mut ReadPauses, pause: Duration, has_read_all: bool) {
+        pauses.throttle.ask(pause);
         pauses.end_turn(has_read_all);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_refused_pauses_once_and_for_as_long_as_some_take_to_come() {
+    async fn a_call_that_is_refused_pauses_once_and_for_no_longer_than_it_must_wait() {
         let mut pauses = ReadPauses::new(Throttle::default());
-        refuse(&mut pauses, 1, true);
-        let alone = waited(&mut pauses).await;
-        assert!((LONGEST / 2..=LONGEST * 2).contains(&alone), "{alone:?}");
-        pauses.end_turn(true);
+        for (asked, longest) in [
+            (Duration::from_mins(1), LONGEST),
+            (LONGEST / 2, LONGEST / 2),
+        ] {
+            refuse(&mut pauses, asked, true);
+            let waited_for = waited(&mut pauses).await;
+            // To the millisecond, as timers are.
+            let bounds = longest / 2..=longest + Duration::from_millis(1);
+            assert!(bounds.contains(&waited_for), "{waited_for:?}");
+            pauses.end_turn(true);
+            assert_eq!(waited(&mut pauses).await, Duration::ZERO);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_call_again_soon_is_not_held_up() {
+        let mut pauses = ReadPauses::new(Throttle::default());
+        refuse(&mut pauses, Duration::from_millis(3), true);
         assert_eq!(waited(&mut pauses).await, Duration::ZERO);
-        refuse(&mut pauses, 20, true);
-        let many = waited(&mut pauses).await;
-        assert!((LONGEST / 10..=LONGEST / 3).contains(&many), "{many:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_has_come_is_read_before_a_pause() {
         let mut pauses = ReadPauses::new(Throttle::default());
-        refuse(&mut pauses, 1, false);
+        refuse(&mut pauses, LONGEST, false);
         assert_eq!(waited(&mut pauses).await, Duration::ZERO);
     }
 }

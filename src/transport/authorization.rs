@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -66,10 +66,10 @@ impl ConnectionIdentity {
         }
     }
 
-    /// Slows the connection down, unless others than the caller who was refused would notice.
-    fn slow_down(&self) {
+    /// Asks for a pause until the caller may call again, unless others would notice.
+    fn slow_down(&self, pause: Duration) {
         if !self.is_shared.load(Relaxed) {
-            self.throttle.ask();
+            self.throttle.ask(pause);
         }
     }
 
@@ -190,7 +190,7 @@ impl CallAccess {
                 let rate = principal.rate.as_ref();
                 let taken = rate.map_or(Ok(()), |rate| rate.take(now));
                 taken.err().map(|pause| {
-                    connection.slow_down();
+                    connection.slow_down(pause);
                     status::call_rate(pause)
                 })
             }
@@ -289,7 +289,7 @@ mod tests {
                 refused += usize::from(admission.refusal.is_some());
             }
         }
-        (refused, throttle.take() > 0)
+        (refused, throttle.take().is_some())
     }
 
     #[tokio::test]

@@ -335,9 +335,9 @@ async fn calls_of_whoever_is_over_its_rate_are_read_less_often() {
         }
         refused += usize::from(list(&channel, Some("Bearer f")).await.is_err());
     }
-    // A pause, of 50 ms at least, follows each of the first four.
+    // A pause, of 100 ms at least, follows each of the first four.
     assert!(
-        since.elapsed() >= Duration::from_millis(200),
+        since.elapsed() >= Duration::from_millis(400),
         "{:?}",
         since.elapsed()
     );
