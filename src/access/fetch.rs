@@ -1,5 +1,5 @@
 //! Fetching the public keys of an issuer: its discovery document, then its key set (JWKS).
-use std::{error::Error, fs, iter, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use jsonwebtoken::jwk::JwkSet;
@@ -14,6 +14,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use url::Url;
 
 use super::file::IssuerRule;
+use crate::telemetry::root_cause;
 
 /// How long one fetch may take, with all its requests.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,27 +75,22 @@ async fn get(client: &Client, url: Url, token: Option<&str>) -> Result<Vec<u8>, 
         request = request.bearer_auth(token);
     }
     let sent = request.send().await;
-    let response: Response = sent.map_err(|error| format!("{url}: {}", innermost(&error)))?;
+    let response: Response =
+        sent.map_err(|error| format!("{url}: {}", root_cause(&error.without_url())))?;
     if response.status() != StatusCode::OK {
         return Err(format!("{url} answers {}", response.status()));
     }
     let mut text = Vec::new();
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| format!("{url}: {}", innermost(&error)))?;
+        let chunk =
+            chunk.map_err(|error| format!("{url}: {}", root_cause(&error.without_url())))?;
         if text.len() + chunk.len() > DOCUMENT_MAX_BYTES {
             return Err(format!("{url} sends more than {DOCUMENT_MAX_BYTES} bytes"));
         }
         text.extend_from_slice(&chunk);
     }
     Ok(text)
-}
-
-/// The innermost cause, which says what is wrong where the others say that something is.
-fn innermost(error: &reqwest::Error) -> String {
-    let causes = iter::successors(error.source(), |&cause| cause.source());
-    let cause = causes.last().map(ToString::to_string);
-    cause.unwrap_or_else(|| "the request failed".to_owned())
 }
 
 /// The token that `issuer` wants of those who fetch its keys, as Kubernetes does. It is read each time: it is

@@ -11,7 +11,7 @@ use tonic::{
 use tonic_types::StatusExt;
 
 use super::{escape::clean, failure::Failure, humanize::about, runtime};
-use crate::{config::ClientConfig, transport::code_name};
+use crate::{config::ClientConfig, telemetry::root_cause, transport::code_name};
 
 /// Connects to the server, or says why not.
 pub(super) async fn connect(config: &ClientConfig) -> Result<Channel, Failure> {
@@ -109,7 +109,7 @@ fn silent() -> Failure {
 
 /// What the server, or the way to it, answered instead of what was asked for.
 pub(super) fn refused(status: &Status) -> Failure {
-    let cause = status.source().map(root);
+    let cause = status.source().map(root_cause);
     let is_silence = |cause: &(dyn Error + 'static)| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         cause.is::<TimeoutExpired>() || kind == Some(io::ErrorKind::TimedOut)
@@ -145,7 +145,7 @@ pub(super) fn refused(status: &Status) -> Failure {
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
         failure = failure.with_line(format!("retry in {}", about(delay)));
     }
-    if let Some(cause) = status.source().map(root) {
+    if let Some(cause) = status.source().map(root_cause) {
         failure = failure.with_line(format!("cause: {}", clean(&cause.to_string())));
         // A server sends no cause, so the connection itself broke, and mostly at the first call.
         if matches!(
@@ -206,7 +206,7 @@ fn unanswered(config: &ClientConfig) -> Failure {
 
 fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> Failure {
     let addr = &config.addr;
-    let cause = root(error);
+    let cause = root_cause(error);
     let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
     Failure::failed(match kind {
         Some(io::ErrorKind::ConnectionRefused) => format!(
@@ -224,15 +224,6 @@ fn unreachable_server(config: &ClientConfig, error: &(dyn Error + 'static)) -> F
         ),
         _ => format!("cannot reach {addr}: {cause}"),
     })
-}
-
-/// The last of the causes.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    error
 }
 
 #[cfg(test)]

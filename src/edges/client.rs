@@ -1,5 +1,5 @@
 //! The HTTP client by which edges are purged and asked: every exchange is bounded in time, bytes and repetitions.
-use std::{error::Error, iter, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use super::retry_after::retry_after;
-use crate::domain::EdgeFailure;
+use crate::{domain::EdgeFailure, telemetry::root_cause};
 
 /// Why edges cannot be called at all.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ impl EdgeClient {
     ) -> Result<Reply, EdgeFailure> {
         let exchange = async {
             let sent = self.0.execute(request).await;
-            let mut response = sent.map_err(|error| EdgeFailure::new(innermost(&error)))?;
+            let mut response = sent.map_err(failed)?;
             Ok(Reply {
                 status: response.status(),
                 headers: std::mem::take(response.headers_mut()),
@@ -196,7 +196,7 @@ pub(super) fn excerpt(text: &[u8]) -> String {
 async fn beginning(response: Response) -> Result<Vec<u8>, EdgeFailure> {
     let (mut body, mut chunks) = (Vec::new(), response.bytes_stream());
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| EdgeFailure::new(innermost(&error)))?;
+        let chunk = chunk.map_err(failed)?;
         let room = ANSWER_MAX_BYTES - body.len();
         body.extend(chunk.iter().take(room));
         if chunk.len() >= room {
@@ -206,11 +206,9 @@ async fn beginning(response: Response) -> Result<Vec<u8>, EdgeFailure> {
     Ok(body)
 }
 
-/// The innermost cause, which names no URL.
-fn innermost(error: &reqwest::Error) -> String {
-    let causes = iter::successors(error.source(), |&cause| cause.source());
-    let cause = causes.last().map(ToString::to_string);
-    cause.unwrap_or_else(|| "the request failed".to_owned())
+/// The cause, which names no URL.
+fn failed(error: reqwest::Error) -> EdgeFailure {
+    EdgeFailure::new(root_cause(&error.without_url()).to_string())
 }
 
 /// TLS with the one crypto provider of the program and the certificates that the machine trusts.

@@ -13,7 +13,10 @@ use url::Url;
 use super::{
     ProviderSettings, SetupError, TimeLimits, protocol_error::ProtocolError, refusal::Head,
 };
-use crate::domain::{Clock, FailureKind, UnixMicros};
+use crate::{
+    domain::{Clock, FailureKind, UnixMicros},
+    telemetry::root_cause,
+};
 
 /// Connections that wait for the next request, at most.
 const IDLE_CONNECTIONS: usize = 16;
@@ -157,8 +160,8 @@ fn tls(url: &Url) -> Result<ClientConfig, SetupError> {
 
 /// `kind`, unless what came is not HTTP. The detail is the innermost cause, which names no URL.
 fn protocol_error(kind: FailureKind, error: &reqwest::Error) -> ProtocolError {
-    let causes = || iter::successors(error.source(), |&cause| cause.source());
-    let is_garbage = causes().any(|cause| {
+    let mut causes = iter::successors(error.source(), |&cause| cause.source());
+    let is_garbage = causes.any(|cause| {
         let http = cause.downcast_ref::<hyper::Error>();
         http.is_some_and(hyper::Error::is_parse)
     });
@@ -167,7 +170,7 @@ fn protocol_error(kind: FailureKind, error: &reqwest::Error) -> ProtocolError {
     } else {
         kind
     };
-    let detail = causes().last().map(ToString::to_string);
+    let detail = error.source().map(|it| root_cause(it).to_string());
     ProtocolError::new(
         kind,
         detail.unwrap_or_else(|| "the request failed".to_owned()),

@@ -8,6 +8,7 @@ mod logging;
 mod page;
 mod process;
 mod rolling_window;
+mod root_cause;
 
 pub use counter::Counter;
 pub use failure_log::{Failing, FailureLog, LineLimit};
@@ -17,3 +18,4 @@ pub use logging::{InitError, LineFormat, LogFilter, init, log_panics};
 pub use page::{Family, Number, Page};
 pub use process::process_metrics;
 pub use rolling_window::RollingWindow;
+pub use root_cause::root_cause;
