@@ -24,6 +24,9 @@ impl AccessEntry {
     pub fn check(path: &Path, entry: &str) -> Result<Self, String> {
         let told = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
         let exists = path.try_exists().map_err(|error| told(&error))?;
+        if exists && !path.is_file() {
+            return Err(told(&"it is no file"));
+        }
         let before = if exists {
             read_text_within(path, ACCESS_FILE_MAX_BYTES)?
         } else {

@@ -200,9 +200,14 @@ async fn a_client_that_leaves_too_much_unread_is_cut_and_others_are_served() {
     let calling = async {
         let (mut reader, reading) = connect(1 << 20).await;
         let (mut hoarder, hoarding) = connect(0).await;
-        let asked: Vec<_> = (0..100).map(|_| hoarder.send_request(request())).collect();
-        // Its answers are there, and nobody takes them.
-        let (_answers, _) = tokio::join!(join_all(asked), hoarding);
+        let first: Vec<_> = (0..100).map(|_| hoarder.send_request(request())).collect();
+        // Its answers are there, and nobody takes them; a second later that is neglect.
+        let hoard = async {
+            let answers = join_all(first).await;
+            sleep(Duration::from_secs(1)).await;
+            (answers, hoarder.send_request(request()).await)
+        };
+        let (_answers, _) = tokio::join!(hoard, hoarding);
         let read = async {
             let answer = reader.send_request(request()).await.unwrap();
             answer.into_body().collect().await.unwrap().to_bytes().len()

@@ -96,6 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CoalescingIo<S> {
         self.socket().moved
     }
 
+    /// How many bytes were sent so far.
+    pub(super) fn sent(&self) -> u64 {
+        let socket = self.socket();
+        socket.moved - socket.received
+    }
+
     /// How many bytes came so far.
     pub(super) fn received(&self) -> u64 {
         self.socket().received

@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Turns<S> {
             went_last = false;
             pauses.end_turn(!socket.has_read_all());
             let sent = socket.send(cx);
-            unread.tell(socket.gathered());
+            unread.tell(socket.gathered(), || socket.sent());
             match sent {
                 // A socket that broke has nothing to tell anyone.
                 Poll::Ready(Err(_)) => Poll::Ready(()),

@@ -172,6 +172,7 @@ impl Body for RequestBody {
 impl<B: Body<Data: Unpin> + Unpin> TrackedBody<B> {
     fn piece(&mut self, mut data: B::Data) -> Piece<B::Data> {
         let bytes = data.remaining().min(PIECE_BYTES);
+        self.unread.cover(data.remaining());
         let unread = self.unread.split(bytes);
         let data = if data.remaining() <= PIECE_BYTES {
             Data::Whole(data)

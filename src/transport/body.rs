@@ -106,10 +106,18 @@ impl Body for ResponseBody {
         }
     }
 
-    /// Trailers follow, so a `content-length` would say nothing: only tonic's own is passed on.
+    /// Trailers follow, so a `content-length` would say nothing: only tonic's own is passed on. A message that is ready
+    /// has an upper bound, by which the server counts what lies here for its client.
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Ready { .. } | Self::Streamed(_) => SizeHint::default(),
+            Self::Ready { message, .. } => {
+                let mut hint = SizeHint::new();
+                if let Some(message) = message {
+                    hint.set_upper(message.remaining() as u64);
+                }
+                hint
+            }
+            Self::Streamed(_) => SizeHint::default(),
             Self::Generated(body) => body.size_hint(),
             Self::Metered(metered) => metered.body.size_hint(),
         }
