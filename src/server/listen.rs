@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -132,6 +132,7 @@ pub async fn serve<S: Served>(
     open: Arc<Connections>,
     stop: CancellationToken,
 ) -> Drained {
+    let unread = Arc::clone(&open.unread);
     let mut serving = Serving {
         room: Arc::new(Semaphore::new(settings.max_connections)),
         crowd: Newest::of(SPARE),
@@ -161,7 +162,8 @@ pub async fn serve<S: Served>(
             serving.refuse((stream, peer), move |peer| service(peer, admission), go);
         }
     });
-    stop.run_until_cancelled(accepting).await;
+    let looking = unread.keep_looking();
+    stop.run_until_cancelled(join(accepting, looking)).await;
     drop(listener.socket);
     serving.end().await
 }

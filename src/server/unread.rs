@@ -14,7 +14,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Counter, LineLimit, Page};
@@ -111,6 +111,14 @@ impl UnreadAnswers {
         }
         held.all_bytes = held.all_bytes + bytes - before;
         self.cut_down(&mut held, now);
+    }
+
+    /// Looks now and then whether any connection must be cut; forever. Who hoards does nothing that would be noticed.
+    pub(super) async fn keep_looking(&self) {
+        loop {
+            sleep(NEGLECT).await;
+            self.cut_down(&mut self.held.lock(), Instant::now());
+        }
     }
 
     /// Cuts as many connections as must be.
@@ -301,6 +309,16 @@ mod tests {
         assert_eq!(are_cut([&reader, &hoarder, &smaller]), [false, true, true]);
         drop((lying, reader, hoarder, smaller));
         assert_eq!(all.held.lock().all_bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_cut_also_when_nothing_more_comes() {
+        let all = Arc::new(UnreadAnswers::default());
+        let [mut one, mut two] = [(); 2].map(|()| all.connection(PEER));
+        let _lying = [lies(&mut one, 60), lies(&mut two, 20)];
+        let looked = tokio::time::timeout(NEGLECT * 2, all.keep_looking()).await;
+        assert!(looked.is_err(), "it looks forever");
+        assert_eq!(are_cut([&one, &two]), [true, false]);
     }
 
     #[tokio::test(start_paused = true)]
