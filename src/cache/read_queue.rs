@@ -112,6 +112,8 @@ impl ReadQueue {
             // Nobody was kept waiting by it.
             None => now.duration_since(began).as_nanos() / u128::from(self.concurrency),
         };
+        // Whoever was waiting may have left, and then nothing was read for hours.
+        let interval = interval.min(WAIT_MAX.as_nanos());
         let interval = u64::try_from(interval).unwrap_or(u64::MAX);
         let average = self.interval_nanos.load(Relaxed);
         let moved = match self.ended.fetch_add(1, Relaxed) {
@@ -186,6 +188,20 @@ mod tests {
             assert!((&mut turn).now_or_never().is_none());
         }
         assert_eq!(queue.waiting.load(Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_hour_after_a_caller_left_does_not_make_reads_look_slow() {
+        let queue = used(1).await;
+        let running = queue.turn().await;
+        let mut leaving = Box::pin(queue.turn());
+        assert!((&mut leaving).now_or_never().is_none());
+        drop(running);
+        drop(leaving);
+        advance(Duration::from_hours(1)).await;
+        drop(queue.turn().await);
+        let _running = queue.turn().await;
+        assert!(queue.turn().now_or_never().is_none(), "it may wait");
     }
 
     #[tokio::test(start_paused = true)]

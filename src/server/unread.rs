@@ -64,7 +64,7 @@ impl Holder {
     /// It holds `bytes` now, and has sent so much in all.
     fn update(&mut self, bytes: usize, sent: u64, now: Instant) {
         let least = TAKEN_MIN_BYTES.max((bytes / SHARE) as u64);
-        if sent - self.sent >= least {
+        if sent.saturating_sub(self.sent) >= least {
             (self.sent, self.read_at) = (sent, now);
         }
         self.bytes = bytes;
