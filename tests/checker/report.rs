@@ -79,7 +79,10 @@ fn note(property: Property, findings: &Findings) -> String {
         Property::BoundedStaleness | Property::NoPhantom | Property::Writers => String::new(),
         Property::Ticket => format!("{} answers to a ticket", verdict.with_ticket),
         Property::Convergence => {
-            format!("after {:?} each time all was healed", findings.convergences)
+            format!(
+                "last old or refused answer {:?} after all was healed",
+                findings.convergences
+            )
         }
         Property::Herd => {
             let herd = &findings.herd;
