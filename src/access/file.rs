@@ -179,6 +179,33 @@ impl AccessRules {
         }
     }
 
+    /// What the writer of the file should know at `now_seconds`: which entries let nobody in, for
+    /// their time is over or `asks_for_certificates` is false.
+    #[must_use]
+    pub fn warnings(&self, now_seconds: i64, asks_for_certificates: bool) -> Vec<String> {
+        let expired = self.tokens.iter().filter(|token| {
+            let end = token.not_after_seconds;
+            end.is_some_and(|end| end < now_seconds)
+        });
+        let expired: Vec<_> = expired.map(|token| token.name.as_str()).collect();
+        let mut warnings = Vec::new();
+        if let [first, others @ ..] = expired.as_slice() {
+            let others = match others.len() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
+            };
+            warnings.push(format!(
+                "token {first:?}{others}: not_after has passed; nobody comes in by it"
+            ));
+        }
+        if !self.certificates.is_empty() && !asks_for_certificates {
+            let warning =
+                "[[certificate]] lets nobody in: no caller is asked for one without tls_client_ca";
+            warnings.push(warning.to_owned());
+        }
+        warnings
+    }
+
     fn let_nobody_in(&self) -> bool {
         self.anonymous.is_none()
             && self.tokens.is_empty()

@@ -51,6 +51,33 @@ role = "operator"
 }
 
 #[test]
+fn entries_that_let_nobody_in_are_warned_of() {
+    let text = format!(
+        r#"
+[[token]]
+name = "shop"
+sha256 = "{HASH}"
+role = "viewer"
+not_after = 2027-01-31T00:00:00Z
+
+[[certificate]]
+san = "gateway.example"
+role = "editor"
+"#
+    );
+    let rules = AccessRules::parse(&text).unwrap();
+    let (last_second, after) = (1_801_353_600, 1_801_353_601);
+    assert!(rules.warnings(last_second, true).is_empty());
+    assert_eq!(
+        rules.warnings(after, false),
+        [
+            r#"token "shop": not_after has passed; nobody comes in by it"#,
+            "[[certificate]] lets nobody in: no caller is asked for one without tls_client_ca",
+        ]
+    );
+}
+
+#[test]
 fn a_file_that_lets_nobody_in_is_refused() {
     for text in ["", "# [[token]]\n", "requests_per_minute = 60\n"] {
         let error = AccessRules::parse(text).unwrap_err().to_string();

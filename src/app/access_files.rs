@@ -59,6 +59,7 @@ impl AccessFiles {
         let (contents, tls) = load_tls(config, &connections.handshake_failures)?.unzip();
         let (text, rules) = load_rules(config)?.unzip();
         let control = rules.map(|rules| {
+            warn_of_idle_entries(config, &rules);
             let (tasks, stop) = (tasks.clone(), stop.clone());
             AccessControl::new(rules, Arc::new(SystemClock), tasks, stop)
         });
@@ -114,7 +115,9 @@ impl AccessFiles {
             let Some(text) = text else {
                 return Ok(());
             };
-            control.renew(rules(&self.config, text)?);
+            let rules = rules(&self.config, text)?;
+            warn_of_idle_entries(&self.config, &rules);
+            control.renew(rules);
             Ok(())
         };
         let read = move || access_text(&config);
@@ -234,6 +237,12 @@ fn in_file(config: &AccessConfig, error: &TlsError) -> String {
 fn warn_of_open(path: Option<&Path>) {
     if let Some(warning) = path.and_then(open_to_others) {
         tracing::warn!("{warning}");
+    }
+}
+
+fn warn_of_idle_entries(config: &AccessConfig, rules: &AccessRules) {
+    for warning in rules.warnings(now_seconds(), config.tls_client_ca.is_some()) {
+        tracing::warn!("{}: {warning}", shown(config.access_file.as_deref()));
     }
 }
 
