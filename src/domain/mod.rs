@@ -19,6 +19,7 @@ mod flag;
 mod fleet;
 mod fleet_key;
 mod generic_tip;
+mod hex;
 mod history_store;
 mod json_slot;
 mod ports;
@@ -73,6 +74,7 @@ pub use fleet::{
 };
 pub use fleet_key::FleetKey;
 pub use generic_tip::generic_tip;
+pub use hex::hex;
 pub use history_store::{HistoryStore, PruneStep, PrunedStep};
 pub use json_slot::JsonSlot;
 pub use ports::{

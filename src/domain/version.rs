@@ -1,6 +1,8 @@
 //! Versions of the catalog: which commit of which database an answer shows.
 use std::{fmt, str::FromStr};
 
+use super::hex::{hex, hex_of_half};
+
 /// The commit of the catalog that something was read at.
 ///
 /// Commits are numbered when they become visible, so whoever sees number n
@@ -13,17 +15,6 @@ pub struct Stamp {
     pub timeline: u32,
     /// Counts the commits that changed the catalog; gaps are harmless.
     pub seq: u64,
-}
-
-/// The lowest `N` hexadecimal digits of `number`. Every answer has some, and `{:x}` takes its time.
-fn hex<const N: usize>(mut number: u64) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        let value = (number & 15) as u8;
-        *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
-        number >>= 4;
-    }
-    digits
 }
 
 fn text_of(digits: &[u8]) -> &str {
@@ -42,8 +33,8 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(text_of(&hex::<8>(self.timeline.into())))?;
-        f.write_str(text_of(&hex::<16>(self.seq)))
+        f.write_str(text_of(&hex_of_half(self.timeline)))?;
+        f.write_str(text_of(&hex(self.seq)))
     }
 }
 
@@ -69,7 +60,7 @@ pub struct DatabaseId(pub u64);
 
 impl fmt::Display for DatabaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(text_of(&hex::<16>(self.0)))
+        f.write_str(text_of(&hex(self.0)))
     }
 }
 
@@ -83,6 +74,18 @@ pub struct Version {
 }
 
 impl Version {
+    const ASCII_LEN: usize = 16 + 1 + Stamp::HEX_LEN;
+
+    /// What `Display` writes, without its machinery: every answer shows it.
+    #[must_use]
+    pub fn ascii(self) -> [u8; Self::ASCII_LEN] {
+        let mut text = [b'-'; Self::ASCII_LEN];
+        text[..16].copy_from_slice(&hex(self.database.0));
+        text[17..25].copy_from_slice(&hex_of_half(self.stamp.timeline));
+        text[25..].copy_from_slice(&hex(self.stamp.seq));
+        text
+    }
+
     /// Whether whoever knows this version has seen `asked`: the same history, as far or farther.
     #[must_use]
     pub fn reaches(self, asked: Self) -> bool {
@@ -103,9 +106,7 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.database.fmt(f)?;
-        f.write_str("-")?;
-        self.stamp.fmt(f)
+        f.write_str(text_of(&self.ascii()))
     }
 }
 

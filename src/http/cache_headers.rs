@@ -103,7 +103,7 @@ impl CacheHeaders {
         };
         self.put_control(headers, freshness, audience, tags);
         headers.insert(CACHE_STATUS, cache_status(freshness));
-        if let Ok(version) = HeaderValue::try_from(freshness.version.to_string()) {
+        if let Ok(version) = HeaderValue::from_bytes(&freshness.version.ascii()) {
             headers.insert(VERSION, version);
         }
         headers.insert(

@@ -10,7 +10,7 @@ use tonic::Status;
 use tracing::{Instrument, Span, error_span, level_filters::LevelFilter};
 
 use super::status::{self, to_status};
-use crate::domain::{Error, Principal};
+use crate::domain::{Error, Principal, hex};
 
 /// The correlation id, in requests and responses.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -146,10 +146,7 @@ fn is_usable(id: &[u8]) -> bool {
 }
 
 fn new_request_id() -> HeaderValue {
-    let digits = rand::random::<[u8; 16]>().map(|byte| {
-        let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
-        [digit(byte >> 4), digit(byte & 15)]
-    });
+    let digits = rand::random::<[u64; 2]>().map(hex);
     let id = HeaderValue::from_bytes(digits.as_flattened());
     id.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }

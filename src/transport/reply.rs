@@ -51,7 +51,7 @@ fn metadata(freshness: &Freshness) -> [(HeaderName, HeaderValue); 3] {
         (false, Source::SharedCache) => "shared",
         (false, Source::Database) => "database",
     };
-    let version = HeaderValue::try_from(freshness.version.to_string());
+    let version = HeaderValue::from_bytes(&freshness.version.ascii());
     [
         (CACHE, HeaderValue::from_static(cache)),
         (VERSION, version.unwrap_or(HeaderValue::from_static(""))),
