@@ -139,6 +139,7 @@ async fn warm(app: &App) {
         let options = ReadOptions {
             min_version: None,
             deadline: (Instant::now() + WARM_TIMEOUT).into_std(),
+            may_load: true,
         };
         let queries = ListQuery::common();
         let loads = queries.iter().map(|query| app.catalog.list(query, options));

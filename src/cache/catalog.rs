@@ -150,6 +150,12 @@ impl CachedCatalog {
             deadline,
             least: options.min_version,
         };
+        if !options.may_load {
+            let answers = self.read_at_hand(&keys, caller)?;
+            return are_of_one_history(&answers)
+                .then_some(answers)
+                .ok_or_else(superseded);
+        }
         for _ in 0..ATTEMPTS {
             let answers = self.read_once(&keys, caller).await?;
             if are_of_one_history(&answers) {
@@ -157,6 +163,31 @@ impl CachedCatalog {
             }
         }
         Err(superseded())
+    }
+
+    /// What the near cache has for each of `keys`, fresh or stale, for a caller for whom there is no room to wait.
+    fn read_at_hand(&self, keys: &[ReadKey], caller: ReadRequest) -> Result<Vec<Answer>, Error> {
+        let (now, snapshot) = (Instant::now(), self.loader.invalidation.snapshot());
+        caller
+            .least
+            .map_or(Ok(()), |least| check_history(least, snapshot.version))?;
+        let copy = |key: &ReadKey| {
+            let entry = match self.lookup.find(key, now, snapshot) {
+                Near::Fresh(answer) => {
+                    self.stats().near_hits.add(1);
+                    return Ok(answer);
+                }
+                Near::Unconfirmed(entry) | Near::Miss(_, Some(entry)) => entry,
+                Near::Miss(_, None) => return Err(Error::overloaded()),
+            };
+            let may_serve = self.staleness.may_serve_stale(key, &entry, caller);
+            let entry = may_serve.then_some(entry).ok_or_else(Error::overloaded)?;
+            let answer =
+                self.staleness
+                    .build_stale_answer(key, &entry, Source::NearCache, caller)?;
+            answer.ok_or_else(Error::overloaded)
+        };
+        keys.iter().map(copy).collect()
     }
 
     /// An answer for each of `keys`, which may be of different histories.
@@ -250,7 +281,9 @@ impl CachedCatalog {
             let Some(next) = next else { break };
             let outcome = tokio::select! {
                 outcome = next.outcome() => outcome,
-                () = self.staleness.patience(caller), if has_copy => Err(LoadFailure::too_slow()),
+                () = self.staleness.patience(caller, self.loader.database.fails(key)), if has_copy => {
+                    Err(LoadFailure::too_slow())
+                }
             };
             let loaded = match outcome {
                 Ok(loaded) => loaded,

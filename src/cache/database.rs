@@ -48,6 +48,11 @@ impl DatabaseReader {
         }
     }
 
+    /// Whether the last read of what `key` asks for, a list or a challenge, failed.
+    pub(super) fn fails(&self, key: &ReadKey) -> bool {
+        self.kind_of(key).0.is_failing()
+    }
+
     /// True as long as the last read of lists, or of challenges, failed.
     pub(super) fn is_failing(&self) -> bool {
         self.lists.is_failing() || self.challenges.is_failing()
@@ -114,12 +119,16 @@ impl DatabaseReader {
         })
     }
 
-    /// Logs when reads of this kind begin to fail, and when they work again.
-    fn note(&self, key: &ReadKey, error: Option<&Error>) {
-        let (kind, what) = match key {
+    fn kind_of(&self, key: &ReadKey) -> (&FailureLog, &'static str) {
+        match key {
             ReadKey::List(_) => (&self.lists, "lists"),
             ReadKey::Challenge(_) | ReadKey::Subject(_) => (&self.challenges, "challenges"),
-        };
+        }
+    }
+
+    /// Logs when reads of this kind begin to fail, and when they work again.
+    fn note(&self, key: &ReadKey, error: Option<&Error>) {
+        let (kind, what) = self.kind_of(key);
         if let Some(error) = error {
             if let Some(Failing { failures, lasted }) = kind.failed() {
                 let cause = error.source().map(ToString::to_string);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout_at},
@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     entry::{CacheEntry, ReadKey},
+    generations::Generations,
     tag_versions::{ApplyOutcome, MergeOutcome, TagVersions},
 };
 use crate::domain::{Announcement, Changes, FeedPage, Stamp, Tag, Version};
@@ -33,6 +34,7 @@ pub struct InvalidationState {
     versions: RwLock<TagVersions>,
     /// Grows with everything that could make an entry invalid. Starts at 1.
     generation: AtomicU64,
+    ended: Mutex<Generations>,
     feed_state: watch::Sender<FeedState>,
     /// Microseconds from `origin` to the sending of the last poll that was
     /// answered, plus 1; 0 before the first. What `feed_state` holds, for the hot path.
@@ -78,6 +80,7 @@ impl InvalidationState {
             max_staleness,
             versions: RwLock::default(),
             generation: AtomicU64::new(1),
+            ended: Mutex::default(),
             feed_state: watch::Sender::new(FeedState::Never),
             confirmed_us: AtomicU64::new(0),
             origin: Instant::now(),
@@ -142,12 +145,13 @@ impl InvalidationState {
     /// How long ago the last answered poll was sent, if there was one.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
+        self.confirmed_at().map(|sent| sent.elapsed())
+    }
+
+    /// When the last answered poll was sent, if there was one.
+    fn confirmed_at(&self) -> Option<Instant> {
         let sent_us = self.confirmed_us.load(Acquire).checked_sub(1)?;
-        Some(
-            self.origin
-                .elapsed()
-                .saturating_sub(Duration::from_micros(sent_us)),
-        )
+        Some(self.origin + Duration::from_micros(sent_us))
     }
 
     /// The age, while it is small enough to call answers fresh.
@@ -185,6 +189,18 @@ impl InvalidationState {
             entry.valid_in.store(generation, Release);
         }
         valid
+    }
+
+    /// When the entry was current for certain, as far as polls tell: by the last one if that left it valid, else by the last
+    /// one before the change after which it was not valid any more.
+    pub(super) fn current_at(&self, key: &ReadKey, entry: &CacheEntry) -> Option<Instant> {
+        // First the time, then what it vouches for.
+        let confirmed_at = self.confirmed_at();
+        if self.is_valid(key, entry) {
+            return confirmed_at;
+        }
+        let valid_in = entry.valid_in.load(Acquire);
+        self.ended.lock().confirmed_at(valid_in)
     }
 
     /// Whether the entry must not be served even as a stale one: a hard invalidation named it, or its history is another.
@@ -248,7 +264,9 @@ impl InvalidationState {
         let mut versions = self.versions.write();
         let (result, has_changes) = update(&mut versions);
         if has_changes {
-            self.generation.fetch_add(1, Release);
+            let generation = self.generation.fetch_add(1, Release);
+            // What this poll confirms is not confirmed yet.
+            self.ended.lock().end(generation, self.confirmed_at());
             let mut newest = versions.version();
             newest.stamp.seq = versions.newest_of(Tag::Flags);
             self.flags

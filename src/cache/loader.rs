@@ -178,11 +178,11 @@ impl Loader {
                     self.stats.shared_misses.add(1);
                     self.stats.leases.add(1);
                     want.lease = Some(lease);
-                    want.stale = stale.and_then(|old| self.deserialize(old, Duration::ZERO, era));
+                    want.stale = stale.and_then(|(old, ttl)| self.deserialize(old, ttl, era));
                     fill.push(want);
                 }
                 SharedLookup::Wait { at_most, stale } => {
-                    want.stale = stale.and_then(|old| self.deserialize(old, Duration::ZERO, era));
+                    want.stale = stale.and_then(|(old, ttl)| self.deserialize(old, ttl, era));
                     tracing::trace!(key = %want.guard.key(), ?at_most, "another replica fills");
                     want.has_waited = true;
                     wait.push(want);

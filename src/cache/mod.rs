@@ -15,6 +15,7 @@ pub mod faults;
 mod feed;
 #[doc(hidden)]
 pub mod fuzzing;
+mod generations;
 mod invalidation;
 mod loader;
 mod lookup;

@@ -64,15 +64,15 @@ pub struct SharedCache {
 pub(super) enum SharedLookup {
     /// An entry at or above the floor, and how long Redis will still keep it.
     Hit(SerializedEntry, Duration),
-    /// None: fill it, the lease is yours. What lies there may do as a stale answer.
+    /// None: fill it, the lease is yours. What lies there, and for how long still, may do as a stale answer.
     Fill {
         lease: FillLease,
-        stale: Option<SerializedEntry>,
+        stale: Option<(SerializedEntry, Duration)>,
     },
     /// No entry: another replica fills it, for at most `at_most`.
     Wait {
         at_most: Duration,
-        stale: Option<SerializedEntry>,
+        stale: Option<(SerializedEntry, Duration)>,
     },
     /// The shared cache did not answer.
     Unavailable,
@@ -287,19 +287,21 @@ impl SharedCache {
         let kind = bytes(parts.next()?)?;
         let entry = parts.next().and_then(bytes);
         let entry = entry.and_then(|entry| SerializedEntry::read(&entry, key, &self.mac));
-        let time = match parts.next() {
-            Some(Value::Int(time)) => millis(time),
-            Some(_) | None => Duration::ZERO,
-        };
+        let mut times = parts.map(|part| {
+            if let Value::Int(time) = part {
+                millis(time)
+            } else {
+                Duration::ZERO
+            }
+        });
+        let ttl = times.next().unwrap_or_default();
+        let kept = entry.map(|entry| (entry, ttl));
         match kind.as_ref() {
-            b"H" => entry.map(|entry| SharedLookup::Hit(entry, time)),
-            b"F" => Some(SharedLookup::Fill {
-                lease,
-                stale: entry,
-            }),
+            b"H" => kept.map(|(entry, ttl)| SharedLookup::Hit(entry, ttl)),
+            b"F" => Some(SharedLookup::Fill { lease, stale: kept }),
             b"W" => Some(SharedLookup::Wait {
-                at_most: time,
-                stale: entry,
+                at_most: times.next().unwrap_or_default(),
+                stale: kept,
             }),
             _ => None,
         }

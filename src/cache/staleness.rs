@@ -1,5 +1,5 @@
 //! Decides whether an entry may be served to a caller, and as what: fresh, stale, or not at all.
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -12,7 +12,10 @@ use crate::domain::{Answer, Error, Flag, Source, Switches, Unavailability, Versi
 
 /// A caller waits no longer than this for proof that an entry is current.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_millis(50);
-/// Once the database is known to be lost, a caller that has a stale copy waits at most this long for a load.
+/// A caller that has a stale copy waits at most this long for a load: half of what the service config for clients
+/// gives a call. Those who wait longer, for a lock say, would keep others from waiting at all.
+const COPY_PATIENCE: Duration = Duration::from_secs(1);
+/// So long once the database is known to be lost, or the last read to have failed.
 const LOST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A version that lies farther ahead is not waited for. After a crash, numbers begin up to 100 000 later.
@@ -123,7 +126,7 @@ impl Staleness {
         let newest = copies
             .into_iter()
             .filter_map(servable)
-            .max_by_key(|(entry, _)| entry.stamp);
+            .max_by_key(|(entry, _)| (entry.stamp, Reverse(self.age_of(key, entry))));
         let Some((entry, source)) = newest else {
             return Err(failure.into_error());
         };
@@ -145,9 +148,16 @@ impl Staleness {
     }
 
     /// Returns when a caller who could have an older copy should not wait for a load any longer:
-    /// the database is known to be lost, or the caller's time runs out.
-    pub(super) async fn patience(&self, caller: ReadRequest) {
-        let margin = caller.deadline.saturating_duration_since(Instant::now()) / 10;
+    /// the database is known to be lost, loads fail, or the load takes long.
+    pub(super) async fn patience(&self, caller: ReadRequest, loads_fail: bool) {
+        let longest = if loads_fail {
+            LOST_PATIENCE
+        } else {
+            COPY_PATIENCE
+        };
+        let now = Instant::now();
+        let margin = caller.deadline.saturating_duration_since(now) / 10;
+        let until = (now + longest).min(caller.deadline - margin);
         let lost = async {
             loop {
                 self.invalidation.lost().await;
@@ -158,7 +168,7 @@ impl Staleness {
             }
         };
         // Whichever comes first.
-        let _ = timeout_at(caller.deadline - margin, lost).await;
+        let _ = timeout_at(until, lost).await;
     }
 
     /// The entry as a stale answer; none if it is older than the version that the caller asks for.
@@ -178,13 +188,11 @@ impl Staleness {
         Ok(Some(entry.answer(source, version, age, true)))
     }
 
-    /// How long ago the entry was current for certain: by the last poll where that left it valid, and else by its read.
+    /// How long ago the entry was current for certain, by polls or by its read.
     fn age_of(&self, key: &ReadKey, entry: &CacheEntry) -> Duration {
-        let known_for = self
-            .invalidation
-            .age()
-            .filter(|_| self.invalidation.is_valid(key, entry));
-        known_for.unwrap_or_else(|| entry.current_at.elapsed())
+        let by_read = entry.current_at;
+        let by_polls = self.invalidation.current_at(key, entry);
+        by_polls.map_or(by_read, |at| at.max(by_read)).elapsed()
     }
 
     /// Waits until `version` was applied here.

@@ -385,7 +385,7 @@ settings! {
         STREAM_TIMEOUT stream_timeout: Duration = duration(10, 3_600 * SECOND).or("5m");
         /// How large a request may be
         MAX_MESSAGE_BYTES max_message_bytes: usize = bytes(1 << 10, 16 * MIB).or("1MiB");
-        /// How many calls wait for a load at once; more are refused as OVERLOADED
+        /// How many calls wait for a load at once; more get the copy at hand, marked stale, or OVERLOADED
         MAX_CALLS max_calls: usize = count(1, 100_000).or("1024");
         /// How many streams of tips and exports run at once; more are refused as OVERLOADED
         MAX_STREAMS max_streams: usize = count(1, 1_000_000).or("10000");

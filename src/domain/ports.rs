@@ -189,6 +189,8 @@ pub struct ReadOptions {
     pub min_version: Option<Version>,
     /// When the caller stops waiting.
     pub deadline: Instant,
+    /// Whether what is missing may be loaded; else the answer is what is at hand, stale if need be.
+    pub may_load: bool,
 }
 
 /// Turns what was read into the bytes that callers get and caches hold.

@@ -194,6 +194,7 @@ mod tests {
             let options = ReadOptions {
                 min_version: None,
                 deadline: std::time::Instant::now(),
+                may_load: true,
             };
             for error in [
                 service.get_many(&[id], options).await.unwrap_err(),

@@ -156,6 +156,7 @@ impl TipsService {
         let options = ReadOptions {
             min_version: None,
             deadline: terms.deadline,
+            may_load: true,
         };
         let found = self.catalog.tip_subjects(ids, options).await?;
         Ok(found.into_iter().map(|(subject, _)| subject).collect())

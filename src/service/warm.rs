@@ -169,6 +169,7 @@ impl WarmRun {
         let options = ReadOptions {
             min_version: None,
             deadline: Instant::now() + LOAD_TIMEOUT,
+            may_load: true,
         };
         let answers = match &step {
             WarmStep::List(query) => vec![self.catalog.list(query, options).await?],

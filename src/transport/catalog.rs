@@ -38,7 +38,7 @@ const IDS_MAX: usize = 100;
 
 impl CatalogTransport {
     /// Serves `service`; lists continue by `page_tokens`. Of calls that have to wait for a load
-    /// there are at most `max_calls` at once; more are refused.
+    /// there are at most `max_calls` at once; more get what is at hand, stale if need be, or are refused.
     #[must_use]
     pub fn new(service: CatalogService, page_tokens: PageTokens, max_calls: usize) -> Self {
         Self {
@@ -94,8 +94,8 @@ impl CatalogTransport {
         if let Some(answer) = cached {
             return Ok(answer);
         }
-        let _permit = self.acquire_load_permit(min_version, call).await?;
-        let options = options(min_version, call);
+        let permit = self.acquire_load_permit(min_version, call).await?;
+        let options = options(min_version, call, permit.as_ref());
         call.waiting(self.service.list(&query, options)).await
     }
 
@@ -138,24 +138,25 @@ impl CatalogTransport {
         if let Some(answers) = call.at_once(|| self.service.try_many_cached(ids, min_version)) {
             return answers.map_err(|error| call.refused(&error));
         }
-        let _permit = self.acquire_load_permit(min_version, call).await?;
-        let options = options(min_version, call);
+        let permit = self.acquire_load_permit(min_version, call).await?;
+        let options = options(min_version, call, permit.as_ref());
         call.waiting(self.service.get_many(ids, options)).await
     }
 
-    /// Waits for `min_version`, then takes a permit to load.
+    /// Waits for `min_version`, then takes a permit to load, if there is one.
     async fn acquire_load_permit(
         &self,
         min_version: Option<Version>,
         call: &RequestContext,
-    ) -> Result<SemaphorePermit<'_>, Status> {
+    ) -> Result<Option<SemaphorePermit<'_>>, Status> {
         if let Some(version) = min_version {
             let waiting = self.waiting.try_acquire();
-            let _waiting = waiting.map_err(|_| too_many())?;
+            let too_many = |_| status::overloaded("too many calls wait for a version");
+            let _waiting = waiting.map_err(too_many)?;
             let reached = self.service.reach(version, call.deadline);
             call.waiting(reached).await?;
         }
-        self.loading.try_acquire().map_err(|_| too_many())
+        Ok(self.loading.try_acquire().ok())
     }
 
     fn list_query(
@@ -185,14 +186,15 @@ impl CatalogTransport {
     }
 }
 
-fn too_many() -> Status {
-    status::overloaded("too many calls wait for a load or a version")
-}
-
-fn options(min_version: Option<Version>, call: &RequestContext) -> ReadOptions {
+fn options(
+    min_version: Option<Version>,
+    call: &RequestContext,
+    permit: Option<&SemaphorePermit<'_>>,
+) -> ReadOptions {
     ReadOptions {
         min_version,
         deadline: call.deadline,
+        may_load: permit.is_some(),
     }
 }
 

@@ -299,6 +299,7 @@ pub(super) fn options() -> ReadOptions {
     ReadOptions {
         min_version: None,
         deadline: (Instant::now() + TTL).into_std(),
+        may_load: true,
     }
 }
 

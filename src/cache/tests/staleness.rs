@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::fixture::{Fixture, MAX_STALENESS, options, text};
 use crate::domain::{
-    Answer, CatalogReader, DatabaseId, Difficulty, Error, Flag, ListQuery, PageSize, Percentage,
-    ReadOptions, Stamp, Version,
+    Answer, CatalogReader, Changes, DatabaseId, Difficulty, Error, Flag, ListQuery, PageSize,
+    Percentage, ReadOptions, Stamp, Version,
 };
 
 /// Lists the beginners.
@@ -107,6 +107,75 @@ async fn a_caller_with_a_copy_does_not_wait_for_a_load_beyond_its_time() {
     fixture.hear_of(seq, false);
     let answer = list(&fixture, in_a_hurry()).await.unwrap();
     assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_with_a_copy_waits_a_second_for_a_load_and_hardly_once_one_has_failed() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    let waited = async || {
+        let called = Instant::now();
+        let answer = fixture.list().await.unwrap();
+        assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+        called.elapsed()
+    };
+    let first = waited().await;
+    // The load, which the callers left, comes to its time limit.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(fixture.catalog.loads_fail());
+    let second = waited().await;
+    let expected = [Duration::from_secs(1), Duration::from_millis(100)];
+    for (waited, expected) in [first, second].into_iter().zip(expected) {
+        assert_eq!(waited.as_millis(), expected.as_millis());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_to_wait_the_copy_at_hand_is_served_and_nothing_is_read() {
+    let fixture = Fixture::new();
+    let without_room = ReadOptions {
+        may_load: false,
+        ..options()
+    };
+    let error = list(&fixture, without_room).await.unwrap_err();
+    assert!(error.is_overload(), "{error}");
+    fixture.list_now().await;
+    let answer = list(&fixture, without_room).await.unwrap();
+    assert_eq!((text(&answer), answer.freshness.stale), ("1", false));
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    let reads = fixture.reads();
+    let answer = list(&fixture, without_room).await.unwrap();
+    assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+    let too_new = ReadOptions {
+        may_load: false,
+        ..ticket(seq)
+    };
+    let error = list(&fixture, too_new).await.unwrap_err();
+    assert!(error.is_overload(), "{error}");
+    assert_eq!(fixture.reads(), reads);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_a_change_made_old_was_current_until_the_poll_before() {
+    let fixture = Fixture::new();
+    fixture.list_now().await;
+    tokio::time::advance(MAX_STALENESS * 100).await;
+    fixture.poll(Changes::All(vec![]));
+    fixture.list().await.unwrap();
+    let polled = Instant::now();
+    tokio::time::advance(MAX_STALENESS / 2).await;
+    let seq = fixture.commit();
+    fixture.hear_of(seq, false);
+    fixture.database.go_down();
+    let answer = fixture.list().await.unwrap();
+    assert_eq!((text(&answer), answer.freshness.stale), ("1", true));
+    assert_eq!(
+        answer.freshness.staleness_bound.as_millis(),
+        polled.elapsed().as_millis()
+    );
 }
 
 #[tokio::test(start_paused = true)]

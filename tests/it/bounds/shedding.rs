@@ -1,9 +1,10 @@
 //! Calls that are too many are refused soon, with a pause; cached answers and probes are not.
 use std::time::{Duration, Instant};
 
-use challenges_catalog::pb::catalog::v1::Difficulty;
+use challenges_catalog::pb::catalog::v1::{Difficulty, ListChallengesResponse};
 use futures_util::{
     StreamExt,
+    future::join_all,
     stream::{self, FuturesUnordered},
 };
 use http::{HeaderMap, request::Builder};
@@ -15,7 +16,7 @@ use tonic_types::StatusExt;
 use crate::{
     ops::scene::{OPS, metric, metrics},
     support::{
-        fleet::{self, list},
+        fleet::{self, list, titles},
         postgres,
         process::PATIENCE,
         refusal::Refusal,
@@ -123,6 +124,40 @@ async fn loads_that_are_too_many_are_refused_and_cached_answers_and_probes_are_n
     holder.rollback().await.unwrap();
     let loaded = loading.await.unwrap();
     assert!(Status::from_header_map(loaded.headers()).is_none());
+}
+
+/// As a migration of another program takes it, for longer than any call waits.
+#[tokio::test]
+async fn a_locked_table_fails_no_call_that_has_a_copy_however_many_come() {
+    let database = postgres::fresh().await;
+    fleet::migrate(&database).await;
+    let replica = Replica::start(&[
+        ("DATABASE_URL", database.url()),
+        ("CATALOG_MAX_CALLS", "5".to_owned()),
+    ])
+    .await;
+    let read = async || list(&replica, Difficulty::Beginner, 20).await.unwrap();
+    let warm = read().await;
+    let change = "UPDATE approach_challenges SET updated_at = now() WHERE difficulty = 'beginner'";
+    database.execute(change).await;
+    let mut other = database.connect().await;
+    let mut holder = other.begin().await.unwrap();
+    let lock = "LOCK TABLE approach_challenges IN ACCESS EXCLUSIVE MODE";
+    holder.execute(lock).await.unwrap();
+    let is_stale = |answer: &ListChallengesResponse| answer.freshness.as_ref().unwrap().stale;
+    eventually("what is cached is old", PATIENCE, async || {
+        is_stale(&read().await)
+    })
+    .await;
+    for answer in join_all((0..50).map(|_| read())).await {
+        assert!(is_stale(&answer));
+        assert_eq!(titles(&answer), titles(&warm));
+    }
+    holder.rollback().await.unwrap();
+    eventually("it is read again", PATIENCE, async || {
+        !is_stale(&read().await)
+    })
+    .await;
 }
 
 #[tokio::test]

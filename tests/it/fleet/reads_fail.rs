@@ -1,7 +1,7 @@
 //! Reads that fail while polls work: copies are served and marked, and operators hear of it.
 use std::time::Duration;
 
-use challenges_catalog::pb::catalog::v1::Difficulty;
+use challenges_catalog::pb::catalog::v1::{Difficulty, ListChallengesResponse};
 use challenges_catalog::pb::health::v1::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -21,6 +21,11 @@ async fn is_serving(replica: &Replica, name: &str) -> bool {
     };
     let answer = health.check(request).await.unwrap();
     answer.get_ref().status() == ServingStatus::Serving
+}
+
+fn bound(answer: &ListChallengesResponse) -> i64 {
+    let freshness = answer.freshness.as_ref().unwrap();
+    freshness.staleness_bound.unwrap().seconds
 }
 
 async fn is_stale(replica: &Replica) -> bool {
@@ -92,4 +97,23 @@ async fn whatever_makes_a_read_fail_copies_are_served_and_it_is_told_once() {
         .await;
         assert_eq!(told("reads of the database work again"), number, "{damage}");
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_redis_has_is_said_to_be_as_old_as_it_is() {
+    let fleet = Fleet::start(2).await;
+    let [first, second] = &fleet.replicas[..] else {
+        panic!("two were started")
+    };
+    let warm = list(first, Difficulty::Beginner, 20).await.unwrap();
+    let damage = "UPDATE approach_challenges SET updated_at = now() WHERE difficulty = 'beginner';
+        ALTER TABLE approach_challenges RENAME TO moved";
+    fleet.database.execute(damage).await;
+    eventually("the copy is marked", Duration::from_secs(10), async || {
+        is_stale(second).await
+    })
+    .await;
+    let stale = list(second, Difficulty::Beginner, 20).await.unwrap();
+    assert_eq!(titles(&stale), titles(&warm));
+    assert!(bound(&stale) < 60, "it is to be kept for ten minutes");
 }
