@@ -43,6 +43,7 @@ mod template;
 mod time_limit;
 mod tip_events;
 mod transcode;
+mod unread_body;
 mod upload;
 
 pub use body::HttpBody;

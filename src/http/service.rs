@@ -28,6 +28,7 @@ use super::{
     reads, request_head,
     routes::{Found, NoRoute, Routes, RoutesError},
     stats::HttpStats,
+    unread_body::RequestBody,
 };
 use crate::{
     domain::{Clock, FieldViolation},
@@ -194,7 +195,22 @@ impl Shared {
         Box::pin(self.answer_other((head, body), edge)).await
     }
 
+    /// Reads what is left of a refused request where clients would take its end for that of the answer.
     async fn answer_other<B>(&self, (head, body): (Parts, B), edge: &Edge) -> Response<HttpBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let is_reset = head.version == Version::HTTP_2;
+        let (body, unread) = RequestBody::new(body);
+        let response = self.answer_routed((head, body), edge).await;
+        if is_reset {
+            unread.discard().await;
+        }
+        response
+    }
+
+    async fn answer_routed<B>(&self, (head, body): (Parts, B), edge: &Edge) -> Response<HttpBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::scene::{Client, Speaking, http_addr, serving};
+use super::scene::{Client, Speaking, curl, http_addr, serving};
 use crate::support::program;
 
 #[tokio::test]
@@ -21,6 +21,37 @@ async fn a_body_is_taken_as_it_is_or_refused() {
         let request = request.body(r#"{"all": true}"#.into()).unwrap();
         let mut client = Client::connect(http_addr(&replica), Speaking::Http1).await;
         assert_eq!(client.send(request).await.status, status, "{coding}");
+    }
+}
+
+/// The curl of some systems shows the reset of a stream instead of the answer before it.
+#[tokio::test]
+async fn who_sends_a_body_that_is_refused_over_http_2_hears_why() {
+    let replica = serving(&[]).await;
+    let url = |path: &str| format!("http://{}{path}", http_addr(&replica));
+    let large = "x".repeat(100_000);
+    for (path, kind, body, status) in [
+        ("/v1/nowhere", "application/json", "{}", "404"),
+        ("/v1/challenges", "application/json", "{}", "405"),
+        ("/v1/admin/cache:invalidate", "text/plain", &large, "415"),
+    ] {
+        let (url, kind) = (url(path), format!("content-type: {kind}"));
+        for _ in 0..20 {
+            let told = curl(&[
+                "--http2-prior-knowledge",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+                "--header",
+                &kind,
+                "--data",
+                body,
+                &url,
+            ])
+            .await;
+            assert_eq!(told, status, "{path}");
+        }
     }
 }
 
