@@ -60,9 +60,14 @@ fn name<'a>(headers: &'a HeaderMap, call: &RequestContext) -> Result<Option<&'a 
         .principal
         .as_ref()
         .is_some_and(|principal| !principal.may_speak_for_others);
-    let Some(name) = headers.get(CALLER_ID).filter(|_| !is_ignored) else {
+    let mut names = headers.get_all(CALLER_ID).iter();
+    let Some(name) = names.next().filter(|_| !is_ignored) else {
         return Ok(None);
     };
+    if names.next().is_some() {
+        // A gateway that adds its own must not let its callers choose theirs.
+        return Err("must not be there twice".to_owned());
+    }
     let name = name.to_str().ok().filter(|name| CallerId::is_name(name));
     let name = name.ok_or_else(|| format!("{}, or left out", CallerId::NAME_RULE))?;
     Ok(Some(name))
@@ -113,6 +118,18 @@ mod tests {
         for name in ["", "two words", "ä", &"x".repeat(129)] {
             assert!(caller(&headers(name), &call).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn two_names_are_refused() {
+        let mut headers = headers("mallory");
+        headers.append(CALLER_ID, HeaderValue::from_static("ann"));
+        let address = [10, 0, 0, 1].into();
+        let gateway = call(address, Some(("gateway", true)));
+        assert!(misnamed(&headers, &gateway).is_some());
+        assert!(caller(&headers, &call(address, None)).is_err());
+        let shop = call(address, Some(("shop", false)));
+        assert!(misnamed(&headers, &shop).is_none(), "it is ignored there");
     }
 
     #[test]
