@@ -129,7 +129,8 @@ fn page_size(text: &str) -> Result<i32, String> {
     if text.is_empty() {
         return Ok(0);
     }
-    let number = text.parse().map_err(|_| "must be a number".to_owned())?;
+    let number = text.parse();
+    let number = number.map_err(|_| "must be a whole number of 32 bits".to_owned())?;
     PageSize::parse(number).map(|_| number)
 }
 
