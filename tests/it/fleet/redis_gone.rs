@@ -14,6 +14,7 @@ use crate::support::{
 };
 
 const MAX_STALENESS: Duration = Duration::from_secs(2);
+const LOAD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads that miss and hit, with a writer beside them, while `trouble` happens to Redis.
 /// Every read must succeed, and must be no older than it says.
@@ -52,8 +53,13 @@ async fn endures(trouble: impl AsyncFnOnce(&Fleet)) {
                 .map(|challenge| challenge.points)
                 .min();
             let shown = u64::try_from(shown.unwrap()).unwrap();
-            assert!(!answer.freshness.unwrap().stale, "the database is there");
-            assert!(shown >= must_show(asked), "{shown} is too old");
+            // Whoever has a copy waits a second for a load, which is enough unless the machine is very busy.
+            let is_stale = answer.freshness.unwrap().stale;
+            assert!(
+                !is_stale || asked.elapsed() >= LOAD_PATIENCE,
+                "the database is there"
+            );
+            assert!(is_stale || shown >= must_show(asked), "{shown} is too old");
             latencies.lock().unwrap().push((asked, asked.elapsed()));
             reads.fetch_add(1, SeqCst);
         }

@@ -32,7 +32,8 @@ async fn key_of(fleet: &Fleet, difficulty: Difficulty, page_size: i32) -> String
 /// Whatever a stranger does to an entry, another replica answers with what the catalog has, and a third
 /// finds that in Redis.
 async fn is_answered_and_mended(harm: impl FnOnce(&Fleet, &str, &str)) -> Fleet {
-    let fleet = Fleet::start(3).await;
+    // A busy machine answers late, and then the database is asked.
+    let fleet = Fleet::start_with(3, &[("CATALOG_REDIS_TIMEOUT", "1s")]).await;
     let other = key_of(&fleet, Difficulty::Advanced, 33).await;
     let key = key_of(&fleet, Difficulty::Beginner, 33).await;
     harm(&fleet, &key, &other);
