@@ -4,18 +4,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use parking_lot::Mutex;
-use tokio::time::timeout;
 
-/// Most bytes that are read of a request that nobody wants, and how long they are waited for.
+use crate::transport::discard;
+
+/// Most bytes that are read of a request that nobody wants.
 const DISCARDED_MAX_BYTES: usize = 4 << 20;
-const DISCARDED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The body of a request, which comes back as [`UnreadBody`] if it is dropped before its end.
 pub(super) struct RequestBody<B: Body> {
@@ -44,20 +42,10 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
 impl<B: Body<Data = Bytes> + Unpin> UnreadBody<B> {
     /// Reads what nobody read, if anything is left of it.
     pub(super) async fn discard(self) {
-        let Some(mut body) = self.0.lock().take() else {
-            return;
-        };
-        let discarded = async {
-            let mut bytes = 0;
-            while let Some(Ok(frame)) = body.frame().await {
-                bytes += frame.data_ref().map_or(0, Bytes::len);
-                if bytes > DISCARDED_MAX_BYTES {
-                    return;
-                }
-            }
-        };
-        // Whoever is slow with it has its stream reset.
-        let _ = timeout(DISCARDED_TIMEOUT, discarded).await;
+        let left = self.0.lock().take();
+        if let Some(body) = left {
+            discard(body, DISCARDED_MAX_BYTES).await;
+        }
     }
 }
 

@@ -61,4 +61,4 @@ pub use page_token::PageTokens;
 pub use rpc_stats::RpcStats;
 pub use tips::{RefreshBy, TipsTransport};
 pub use tips_admin::TipsAdminTransport;
-pub use unary::MadeWhenRead;
+pub use unary::{MadeWhenRead, discard};

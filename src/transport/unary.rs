@@ -113,17 +113,24 @@ where
     if request.extensions().get::<MadeWhenRead>().is_some() {
         return refuse(status, call);
     }
-    let mut body = request.into_body();
+    discard(request.into_body(), DISCARDED_MAX_BYTES).await;
+    refuse(status, call)
+}
+
+/// Reads what nobody wants of a request, up to about `max_bytes`, for a second at most.
+pub async fn discard<B>(mut body: B, max_bytes: usize)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let discarded = async {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {
             bytes += frame.data_ref().map_or(0, Bytes::len);
-            if bytes > DISCARDED_MAX_BYTES {
+            if bytes > max_bytes {
                 return;
             }
         }
     };
     // Whoever is slow with it has its stream reset.
     let _ = timeout(DISCARDED_TIMEOUT, discarded).await;
-    refuse(status, call)
 }
