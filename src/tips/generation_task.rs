@@ -67,7 +67,8 @@ impl GenerationTask {
                 None => return self.lead_alone().await,
                 Some(JoinOutcome::Done(tip)) => {
                     self.generator.stats.shared_hits.add(1);
-                    return self.replay(*tip);
+                    let tip = self.tiers.keep_shared(*tip, &self.request.origin);
+                    return self.replay(tip);
                 }
                 Some(JoinOutcome::Recent(cause)) => {
                     return self.fail(Failed::new(cause), None).await;
@@ -90,7 +91,10 @@ impl GenerationTask {
                     };
                     floor = follower.epoch().map_or(floor, |epoch| self.floor(epoch));
                     match end {
-                        Followed::Whole(tip) => return drop(self.tiers.keep(tip)),
+                        Followed::Whole(tip) => {
+                            self.tiers.keep_shared(tip, &self.request.origin);
+                            return;
+                        }
                         Followed::Failed(cause) => {
                             return self.fail(Failed::new(cause), None).await;
                         }
@@ -131,7 +135,7 @@ impl GenerationTask {
             if let Some(publisher) = &mut publisher {
                 publisher.whole(&tip, self.generator.clock.now()).await?;
             }
-            self.replay(tip);
+            self.replay(self.tiers.keep(tip));
             return Ok(());
         }
         self.generator.stats.generations.add(1);
@@ -209,8 +213,7 @@ impl GenerationTask {
         Epoch(u64::try_from(now).unwrap_or(0).max(before.0 + 1))
     }
 
-    fn replay(&self, tip: Tip) {
-        let tip = self.tiers.keep(tip);
+    fn replay(&self, tip: Arc<Tip>) {
         let source = TipSource::Cache;
         self.log_guard.log.end(LogEnd::Whole { tip, source });
     }

@@ -190,7 +190,7 @@ impl TipStreams for TipService {
         persona: &PersonaName,
     ) -> Option<Tip> {
         let request = self.request(subject, locale, persona);
-        let tip = self.tiers.find(request.key).await?;
+        let tip = self.tiers.find(&request).await?;
         Some(Arc::unwrap_or_clone(tip))
     }
 
@@ -281,7 +281,7 @@ impl TipService {
         };
         let kept = match mode {
             TipMode::Default => self.tiers.in_memory(request.key),
-            TipMode::CachedOnly => self.tiers.find(request.key).await,
+            TipMode::CachedOnly => self.tiers.find(&request).await,
             TipMode::Refresh => None,
         };
         if let Some(tip) = kept {

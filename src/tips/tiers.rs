@@ -11,7 +11,9 @@ use quick_cache::{Weighter, sync::Cache};
 use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{TipStats, cluster::TipCluster, log::Failed, settings::STORE_TIMEOUT};
+use super::{
+    TipStats, cluster::TipCluster, log::Failed, request::GenerationRequest, settings::STORE_TIMEOUT,
+};
 use crate::{
     domain::{Clock, Error, Tip, TipKey, TipOrigin, TipStore, UnixMicros},
     telemetry::{Failing, FailureLog},
@@ -25,6 +27,9 @@ const FAILURES: usize = 1_000;
 /// that failed together are not tried together again.
 const RECENT: Duration = Duration::from_secs(15);
 const RECENT_JITTER: Duration = Duration::from_secs(45);
+/// How old a tip of Redis may be to be saved once more. Older ones are left out, so that a replica that starts does
+/// not save all that its fleet wrote.
+const UNSAVED_MAX_AGE: Duration = Duration::from_hours(1);
 
 /// See the module.
 pub(super) struct TipTiers {
@@ -78,7 +83,8 @@ impl TipTiers {
     }
 
     /// The current tip, from the first tier that has it.
-    pub(super) async fn find(&self, key: TipKey) -> Option<Arc<Tip>> {
+    pub(super) async fn find(self: &Arc<Self>, request: &GenerationRequest) -> Option<Arc<Tip>> {
+        let key = request.key;
         if let Some(tip) = self.in_memory(key) {
             return Some(tip);
         }
@@ -86,14 +92,13 @@ impl TipTiers {
             Some(cluster) => cluster.tip(key).done().await,
             None => None,
         };
-        let tip = match shared.filter(|tip| self.now() < tip.expires_at) {
+        match shared.filter(|tip| self.now() < tip.expires_at) {
             Some(tip) => {
                 self.stats.shared_hits.add(1);
-                tip
+                Some(self.keep_shared(tip, &request.origin))
             }
-            None => self.in_store(key).await?,
-        };
-        Some(self.keep(tip))
+            None => Some(self.keep(self.in_store(key).await?)),
+        }
     }
 
     pub(super) fn in_memory(&self, key: TipKey) -> Option<Arc<Tip>> {
@@ -128,6 +133,18 @@ impl TipTiers {
         let tip = Arc::new(tip);
         self.failures.remove(&tip.key);
         self.memory.insert(tip.key, Arc::clone(&tip));
+        tip
+    }
+
+    /// Keeps a tip of another replica in memory. A young one is saved in the background: its leader may have died
+    /// before it did that, and what Redis alone has is written and paid once more when Redis forgets it.
+    pub(super) fn keep_shared(self: &Arc<Self>, tip: Tip, origin: &TipOrigin) -> Arc<Tip> {
+        let tip = self.keep(tip);
+        if self.now() < tip.created_at.plus(UNSAVED_MAX_AGE) {
+            let (tiers, tip, origin) = (Arc::clone(self), Arc::clone(&tip), origin.clone());
+            self.tasks
+                .spawn(async move { tiers.save(&tip, &origin).await });
+        }
         tip
     }
 

@@ -133,6 +133,56 @@ async fn a_tip_that_was_written_is_kept_for_every_replica() {
     assert_eq!(provider.exchanges().len(), 1);
 }
 
+/// A leader that dies between Redis and the database leaves its tip in Redis alone, and Redis forgets. Each way in
+/// which another replica gets it saves it.
+#[tokio::test]
+async fn a_tip_that_redis_alone_has_is_saved_by_the_replica_that_finds_it() {
+    let provider = gated().await;
+    let url = provider.url();
+    let fleet = Fleet::start_with(3, &ordering_at(&url)).await;
+    finish(&provider);
+    let [leader, others @ ..] = &fleet.replicas[..] else {
+        panic!("three replicas");
+    };
+    assert_eq!(hear(leader, question()).await.text, TIP);
+    eventually_saved(&fleet).await;
+    for (replica, request) in others.iter().zip([question(), cached_only()]) {
+        let forget = "DELETE FROM challenges_catalog.challenge_tips";
+        fleet.database.execute(forget).await;
+        assert_eq!(hear(replica, request).await.text, TIP);
+        eventually_saved(&fleet).await;
+    }
+    assert_eq!(provider.exchanges().len(), 1);
+}
+
+#[tokio::test]
+async fn a_follower_saves_the_tip_that_it_followed_to_its_end() {
+    let provider = gated().await;
+    let url = provider.url();
+    let fleet = Fleet::start_with(2, &ordering_at(&url)).await;
+    let [leader, follower] = &fleet.replicas[..] else {
+        panic!("two replicas");
+    };
+    let read = async |replica| assert_eq!(hear(replica, question()).await.text, TIP);
+    let follow = async {
+        eventually("one leads", SOON, async || !provider.exchanges().is_empty()).await;
+        read(follower).await;
+    };
+    let write = async {
+        eventually("the other one follows", SOON, async || {
+            follower.log().contains("tip joined")
+        })
+        .await;
+        finish(&provider);
+    };
+    tokio::join!(read(leader), follow, write);
+    eventually("it saved it too", SOON, async || {
+        follower.log().contains("tip saved")
+    })
+    .await;
+    assert_eq!(provider.exchanges().len(), 1);
+}
+
 /// The tip of one generation is in the memory of its replica, in Redis, and in the database.
 #[tokio::test]
 async fn a_cached_tip_counts_as_a_hit_of_the_tier_that_had_it() {
