@@ -22,6 +22,9 @@ pub enum Unavailability {
     /// The database cannot be reached and no copy is at hand.
     #[error("the catalog's database cannot be reached")]
     Datastore,
+    /// The database answers, and refuses to be changed: its disk is full, say. Nothing was changed.
+    #[error("the catalog's database takes no changes: its disk is full, or it is read-only")]
+    TakesNoWrites,
     /// The database does not answer, so it is not known whether anything was invalidated.
     #[error(
         "the catalog's database does not answer, so nothing may have been invalidated; try again"
@@ -212,6 +215,11 @@ impl Error {
     /// Whether the database committed is not known.
     pub fn outcome_unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::lost(Unavailability::OutcomeUnknown, source.into())
+    }
+
+    /// The database answers, and refuses to be changed.
+    pub fn takes_no_writes(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::lost(Unavailability::TakesNoWrites, source.into())
     }
 
     fn lost(why: Unavailability, source: Box<dyn StdError + Send + Sync>) -> Self {

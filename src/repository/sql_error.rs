@@ -18,17 +18,33 @@ pub(super) fn data_error(problem: impl Into<String>) -> Error {
     Error::internal("reading a row", DataError(problem.into()))
 }
 
-/// The error of a statement: an outage if `is_outage` says so of the engine's error code, else an internal
+/// What an engine means by one of its error codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CodeClass {
+    /// The state passes, or another server of the same database may not have it.
+    Outage,
+    /// It refuses to be changed: a full disk, or read-only.
+    TakesNoWrites,
+    /// A fault of ours, or of the data.
+    Fault,
+}
+
+/// The error of a statement: what `class` makes of the engine's error code, where a fault is an internal
 /// error in `context`. The driver's texts contain neither addresses nor passwords.
 pub(super) fn to_domain_error(
     context: &'static str,
     error: sqlx::Error,
-    is_outage: fn(&str) -> bool,
+    class: fn(&str) -> CodeClass,
 ) -> Error {
-    if is_unreachable(&error) || error_code(&error).is_some_and(|code| is_outage(&code)) {
-        Error::datastore(error)
-    } else {
-        Error::internal(context, error)
+    let class = match error_code(&error) {
+        Some(code) => class(&code),
+        None if is_unreachable(&error) => CodeClass::Outage,
+        None => CodeClass::Fault,
+    };
+    match class {
+        CodeClass::Outage => Error::datastore(error),
+        CodeClass::TakesNoWrites => Error::takes_no_writes(error),
+        CodeClass::Fault => Error::internal(context, error),
     }
 }
 

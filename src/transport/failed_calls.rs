@@ -58,7 +58,7 @@ pub(super) fn log_panicked() {
 
 fn about(why: Unavailability) -> &'static LineLimit {
     match why {
-        Unavailability::Datastore => &DATASTORE,
+        Unavailability::Datastore | Unavailability::TakesNoWrites => &DATASTORE,
         Unavailability::NothingInvalidated
         | Unavailability::InvalidatedHereOnly(_)
         | Unavailability::InvalidationUnproven(_) => &INVALIDATION,

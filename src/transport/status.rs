@@ -110,6 +110,7 @@ fn invalid(violations: &[FieldViolation]) -> ErrorDetails {
 fn unavailable(why: Unavailability, message: String, retry_after: Duration) -> Status {
     let details = match why {
         Unavailability::Datastore
+        | Unavailability::TakesNoWrites
         | Unavailability::NothingInvalidated
         | Unavailability::InvalidatedHereOnly(_)
         | Unavailability::InvalidationUnproven(_) => info(ErrorReason::DatastoreUnavailable, []),

@@ -38,6 +38,7 @@ fn every_status() -> Vec<Status> {
             ids: vec![ID.to_owned()],
         },
         unavailable(Unavailability::Datastore),
+        unavailable(Unavailability::TakesNoWrites),
         unavailable(Unavailability::NothingInvalidated),
         unavailable(Unavailability::InvalidatedHereOnly(3)),
         unavailable(Unavailability::InvalidationUnproven(Some(3))),

@@ -3,12 +3,12 @@ use std::io::ErrorKind;
 
 use crate::{
     domain::Error,
-    repository::sql_error::{error_code, is_unreachable, to_domain_error},
+    repository::sql_error::{CodeClass, error_code, is_unreachable, to_domain_error},
 };
 
 /// The domain error of a statement; for `map_err`.
 pub(super) fn statement_error(context: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
-    move |error| to_domain_error(context, error, is_outage)
+    move |error| to_domain_error(context, error, code_class)
 }
 
 /// As [`statement_error`], for an edit, which rights and policies of the database may forbid.
@@ -108,17 +108,18 @@ pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     error_code(error).as_deref() == Some("57014")
 }
 
-/// Whether a code means a state that passes, or that another server of the same database may not have.
-fn is_outage(code: &str) -> bool {
-    let class = code.get(..2).unwrap_or_default();
-    // Connection, authorization, no such database, resources, system; conflicts.
-    matches!(class, "08" | "28" | "3D" | "53" | "57" | "58" | "40")
-        // A read-only server; a transaction that was idle or open for too long; a lock conflict; a stale plan; a
-        // prepared statement that a pooler mixed up.
-        || matches!(
-            code,
-            "25006" | "25P03" | "25P04" | "55P03" | "0A000" | "26000" | "42P05"
-        )
+/// See [`CodeClass`] (postgresql.org/docs/current/errcodes-appendix.html).
+fn code_class(code: &str) -> CodeClass {
+    match (code.get(..2).unwrap_or_default(), code) {
+        // A full disk; a read-only server.
+        (_, "53100" | "25006") => CodeClass::TakesNoWrites,
+        // Connection, authorization, no such database, resources, system; conflicts.
+        ("08" | "28" | "3D" | "53" | "57" | "58" | "40", _) => CodeClass::Outage,
+        // A transaction that was idle or open for too long; a lock conflict; a stale plan; a prepared statement that a
+        // pooler mixed up.
+        (_, "25P03" | "25P04" | "55P03" | "0A000" | "26000" | "42P05") => CodeClass::Outage,
+        (_, _) => CodeClass::Fault,
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +182,14 @@ mod tests {
         assert!(is_connection_lost(&statement_error("writing")(told(
             "25006"
         ))));
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_not_said_to_be_away() {
+        for code in ["53100", "25006"] {
+            let shown = statement_error("writing")(told(code)).to_string();
+            assert!(shown.contains("takes no changes"), "{code}: {shown}");
+        }
     }
 
     #[test]

@@ -7,7 +7,10 @@ use sqlx::{
 };
 use tokio::fs::OpenOptions;
 
-use crate::repository::{MigrationError, sql_error::error_code};
+use crate::repository::{
+    MigrationError,
+    sql_error::{CodeClass, error_code},
+};
 
 /// How long a connection waits while another one writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,9 +65,15 @@ pub(super) fn open_error(error: sqlx::Error) -> MigrationError {
     MigrationError::Unreachable(error.into())
 }
 
-/// Whether a result code means a state that may pass: busy, locked, read-only, I/O error, full, cannot open.
-pub(super) fn is_outage(code: &str) -> bool {
-    matches!(primary_code(code), Some(5 | 6 | 8 | 10 | 13 | 14))
+/// See [`CodeClass`] (sqlite.org/rescode.html).
+pub(super) fn code_class(code: &str) -> CodeClass {
+    match (code, primary_code(code)) {
+        // Read-only; a full disk; a write that failed, as where the size of files is limited.
+        ("8" | "13" | "778", _) => CodeClass::TakesNoWrites,
+        // Busy, locked, read-only because the file was moved, I/O error, cannot open.
+        (_, Some(5 | 6 | 8 | 10 | 14)) => CodeClass::Outage,
+        (_, Some(_) | None) => CodeClass::Fault,
+    }
 }
 
 fn primary_code(code: &str) -> Option<u32> {

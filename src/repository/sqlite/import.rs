@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
 
-use super::{SqliteStore, challenge_writes, connect::is_outage};
+use super::{SqliteStore, challenge_writes, connect::code_class};
 use crate::{
     domain::{EditTerms, Error, ImportEnd, ImportMode, ImportRow, Importing},
     repository::{
@@ -21,7 +21,7 @@ pub(super) struct SqliteImport {
 }
 
 fn statement_error(error: sqlx::Error) -> Error {
-    to_domain_error("importing challenges", error, is_outage)
+    to_domain_error("importing challenges", error, code_class)
 }
 
 impl SqliteImport {

@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    connect::{is_outage, options},
+    connect::{code_class, options},
     database_file::{DatabaseFile, FileMoved},
 };
 use crate::{
@@ -122,7 +122,7 @@ impl SqliteStore {
         self.file.check().map_err(Error::datastore)?;
         let limit = self.settings.acquire_timeout + self.settings.statement_timeout;
         match timeout(limit, work).await {
-            Ok(done) => done.map_err(|error| to_domain_error(context, error, is_outage)),
+            Ok(done) => done.map_err(|error| to_domain_error(context, error, code_class)),
             Err(_) => Err(Error::datastore(TimedOut(limit))),
         }
     }

@@ -63,6 +63,7 @@ async fn edits_pass_again_after_the_disk_was_full_for_a_moment() {
             .await
             .unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+        assert!(refused.message().contains("disk is full"), "{refused:?}");
     }
     limit_files(&replica, "unlimited");
     for number in 12..22 {
