@@ -163,10 +163,7 @@ impl AccessControl {
             }
         }
         if let Some(rule) = found {
-            if rule
-                .not_after_seconds
-                .is_some_and(|end| end < self.now_seconds())
-            {
+            if !rule.is_good_at(self.now_seconds()) {
                 return Err(CredentialError::Expired);
             }
             let name = rule.name.clone();

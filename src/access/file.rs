@@ -43,6 +43,12 @@ pub(super) struct TokenRule {
     pub(super) grant: Grant,
 }
 
+impl TokenRule {
+    pub(super) fn is_good_at(&self, now_seconds: i64) -> bool {
+        self.not_after_seconds.is_none_or(|end| now_seconds <= end)
+    }
+}
+
 /// Certificates, by a name that stands in them.
 #[derive(Debug)]
 pub(super) struct CertificateRule {
@@ -166,12 +172,6 @@ impl AccessRules {
             default_rate: file.requests_per_minute,
         };
         let rules = reading.rules(file);
-        if reading.problems.is_empty() && rules.let_nobody_in() {
-            // Half a file, say, that is being written.
-            let problem =
-                "it lets nobody in: it has no anonymous, [[token]], [[certificate]] or [[issuer]]";
-            reading.problems.push(problem.to_owned());
-        }
         if reading.problems.is_empty() {
             Ok(rules)
         } else {
@@ -179,14 +179,33 @@ impl AccessRules {
         }
     }
 
+    /// Why nobody could come in at `now_seconds`, where that is so: half a file, say, that is being written, or one whose
+    /// tokens have all expired.
+    #[must_use]
+    pub fn why_nobody_comes_in(
+        &self,
+        now_seconds: i64,
+        asks_for_certificates: bool,
+    ) -> Option<String> {
+        let has_token = self.tokens.iter().any(|it| it.is_good_at(now_seconds));
+        let has_certificate = asks_for_certificates && !self.certificates.is_empty();
+        if self.anonymous.is_some() || has_token || has_certificate || !self.issuers.is_empty() {
+            return None;
+        }
+        let mut reasons = self.warnings(now_seconds, asks_for_certificates);
+        if reasons.is_empty() {
+            let reason = "it has no anonymous, [[token]], [[certificate]] or [[issuer]]";
+            reasons.push(reason.to_owned());
+        }
+        Some(format!("it lets nobody in: {}", reasons.join("; ")))
+    }
+
     /// What the writer of the file should know at `now_seconds`: which entries let nobody in, for
     /// their time is over or `asks_for_certificates` is false.
     #[must_use]
     pub fn warnings(&self, now_seconds: i64, asks_for_certificates: bool) -> Vec<String> {
-        let expired = self.tokens.iter().filter(|token| {
-            let end = token.not_after_seconds;
-            end.is_some_and(|end| end < now_seconds)
-        });
+        let tokens = self.tokens.iter();
+        let expired = tokens.filter(|token| !token.is_good_at(now_seconds));
         let expired: Vec<_> = expired.map(|token| token.name.as_str()).collect();
         let mut warnings = Vec::new();
         if let [first, others @ ..] = expired.as_slice() {
@@ -204,13 +223,6 @@ impl AccessRules {
             warnings.push(warning.to_owned());
         }
         warnings
-    }
-
-    fn let_nobody_in(&self) -> bool {
-        self.anonymous.is_none()
-            && self.tokens.is_empty()
-            && self.certificates.is_empty()
-            && self.issuers.is_empty()
     }
 }
 

@@ -78,11 +78,26 @@ role = "editor"
 }
 
 #[test]
-fn a_file_that_lets_nobody_in_is_refused() {
+fn a_file_that_lets_nobody_in_says_why() {
+    let now = 1_801_353_601;
+    let why = |text: &str, asks_for_certificates| {
+        let rules = AccessRules::parse(text).unwrap();
+        rules.why_nobody_comes_in(now, asks_for_certificates)
+    };
     for text in ["", "# [[token]]\n", "requests_per_minute = 60\n"] {
-        let error = AccessRules::parse(text).unwrap_err().to_string();
-        assert!(error.contains("lets nobody in"), "{error}");
+        let reason = why(text, true).unwrap();
+        assert!(reason.contains("has no anonymous"), "{reason}");
     }
+    let token = format!("[[token]]\nname = \"shop\"\nsha256 = \"{HASH}\"\nrole = \"viewer\"\n");
+    let expired = format!("{token}not_after = 2027-01-31T00:00:00Z\n");
+    let reason = why(&expired, true).unwrap();
+    assert!(reason.contains("not_after has passed"), "{reason}");
+    assert_eq!(why(&token, false), None);
+
+    let certificate = "[[certificate]]\nsan = \"a.example\"\nrole = \"viewer\"\n";
+    assert!(why(certificate, false).unwrap().contains("tls_client_ca"));
+    assert_eq!(why(&format!("{expired}{certificate}"), true), None);
+    assert_eq!(why("anonymous = \"viewer\"\n", false), None);
 }
 
 #[test]

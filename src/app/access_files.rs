@@ -192,8 +192,15 @@ fn access_text(config: &AccessConfig) -> Result<Option<String>, String> {
 }
 
 fn rules(config: &AccessConfig, text: &str) -> Result<AccessRules, String> {
-    let rules = AccessRules::parse(text);
-    rules.map_err(|error| format!("{}: {error}", shown(config.access_file.as_deref())))
+    let told = |problem: &dyn std::fmt::Display| {
+        let path = shown(config.access_file.as_deref());
+        format!("{path}: {problem}")
+    };
+    let rules = AccessRules::parse(text).map_err(|error| told(&error))?;
+    match rules.why_nobody_comes_in(now_seconds(), config.tls_client_ca.is_some()) {
+        Some(reason) => Err(told(&reason)),
+        None => Ok(rules),
+    }
 }
 
 impl TlsContents {
