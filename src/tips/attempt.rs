@@ -15,6 +15,7 @@ use super::{
     TipStats,
     breaker::{AttemptOutcome, BreakerChange, Permit},
     budget::{Budget, BudgetError},
+    late_writes::{LateWrite, LateWrites},
     ledger::BudgetReservation,
     limiter::{Limiter, RateReservation},
     provider::{self, Provider, input_guess},
@@ -24,8 +25,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptRecord, Clock, Epoch, FailureKind, Flag, RunReservation, Switches, TipKey, TipStore,
-        Usage, WriteFailure,
+        AttemptRecord, Clock, Epoch, Error, FailureKind, Flag, RunReservation, Switches, TipKey,
+        TipStore, Usage, WriteFailure,
     },
     telemetry::LineLimit,
 };
@@ -36,8 +37,6 @@ const BUDGET_PAUSE: Duration = Duration::from_secs(5);
 static NOT_GRANTED: LineLimit = LineLimit::new();
 static RESERVED: LineLimit = LineLimit::new();
 static RESTORING: LineLimit = LineLimit::new();
-/// Lines about attempts that could not be recorded.
-static UNRECORDED: LineLimit = LineLimit::new();
 
 /// Decides whether a request may go to a provider.
 pub(super) struct ProviderAdmission {
@@ -54,6 +53,7 @@ pub(super) struct AttemptRecorder {
     pub(super) store: Arc<dyn TipStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stats: Arc<TipStats>,
+    pub(super) late_writes: LateWrites,
     pub(super) tasks: TaskTracker,
 }
 
@@ -286,24 +286,36 @@ impl Drop for ProviderAttempt {
 }
 
 impl AttemptRecorder {
-    /// Records an attempt in the background, within the store's time limit.
-    fn record(&self, record: AttemptRecord) {
+    /// Records an attempt in the background, later if the store is away.
+    fn record(self: &Arc<Self>, record: AttemptRecord) {
         // An attempt may be dropped by a runtime that ends; nothing can be recorded then.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let (store, stats) = (Arc::clone(&self.store), Arc::clone(&self.stats));
+        let recorder = Arc::clone(self);
         let recording = async move {
-            let recorded = timeout(STORE_TIMEOUT, store.record(&record)).await;
-            if !matches!(recorded, Ok(Ok(()))) {
-                stats.store_errors.add(1);
-                if let Some(left_out) = UNRECORDED.admit() {
-                    let (tip, cost) = (record.key, record.cost_micro_usd);
-                    tracing::warn!(%tip, cost, left_out, "an attempt is missing in the attempt ledger of the database");
-                }
+            if !recorder.try_record(&record).await {
+                recorder.late_writes.push(LateWrite::Attempt(record));
             }
         };
         self.tasks.spawn_on(recording, &runtime);
+    }
+
+    /// Records it within the store's time limit; false when the store is away.
+    pub(super) async fn try_record(&self, record: &AttemptRecord) -> bool {
+        let recorded = timeout(STORE_TIMEOUT, self.store.record(record)).await;
+        match recorded {
+            Ok(Ok(())) => return true,
+            Ok(Err(Error::Unavailable { .. })) | Err(_) => {}
+            Ok(Err(error)) => {
+                // Not the database is at fault but the record, which it would refuse again.
+                tracing::error!(tip = %record.key, error = %error, "an attempt cannot be recorded");
+                self.stats.store_errors.add(1);
+                return true;
+            }
+        }
+        self.stats.store_errors.add(1);
+        false
     }
 
     fn count(&self, end: &AttemptEnd<'_>, usage: Usage, cost: u64) {

@@ -22,6 +22,8 @@ mod generation;
 mod generation_task;
 mod hash;
 mod health_check;
+mod late_writer;
+mod late_writes;
 mod ledger;
 mod limiter;
 #[cfg(test)]

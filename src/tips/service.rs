@@ -21,6 +21,8 @@ use super::{
     cluster::TipCluster,
     generation::Generator,
     generation_task::GenerationTask,
+    late_writer::LateWriter,
+    late_writes::LateWrites,
     limiter::Limiter,
     log::{ActiveLogs, Failed, Log, LogEnd, Subscription},
     provider::Provider,
@@ -79,6 +81,14 @@ impl TipService {
         } = parts;
         let redis = redis.map(Arc::new);
         let stats = Arc::<TipStats>::default();
+        let (late_writes, waiting) = LateWrites::new();
+        let recorder = Arc::new(AttemptRecorder {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            stats: Arc::clone(&stats),
+            late_writes: late_writes.clone(),
+            tasks: tasks.clone(),
+        });
         let admission = ProviderAdmission {
             switches: Arc::clone(&settings.switches),
             places: Arc::new(Semaphore::new(settings.requests_at_once)),
@@ -89,12 +99,7 @@ impl TipService {
                 Arc::clone(&clock),
             ),
             limiter: Limiter::new(redis.clone(), settings.replicas, tasks.clone()),
-            recorder: Arc::new(AttemptRecorder {
-                store: Arc::clone(&store),
-                clock: Arc::clone(&clock),
-                stats: Arc::clone(&stats),
-                tasks: tasks.clone(),
-            }),
+            recorder: Arc::clone(&recorder),
         };
         let callers = Callers::new(settings.caller, &admission.limiter, &stats);
         let cluster = redis.as_ref().map(|redis| {
@@ -104,7 +109,8 @@ impl TipService {
         let tiers = TipTiers::new(
             settings.memory_bytes,
             cluster.clone(),
-            (store, Arc::clone(&clock)),
+            (store, late_writes),
+            Arc::clone(&clock),
             Arc::clone(&stats),
             (tasks.clone(), stop.clone()),
         );
@@ -116,10 +122,17 @@ impl TipService {
             clock,
             stats,
         };
+        let tiers = Arc::new(tiers);
+        let late_writer = LateWriter {
+            tiers: Arc::clone(&tiers),
+            recorder,
+            waiting,
+        };
+        tasks.spawn(late_writer.run(stop.clone()));
         let service = Self {
             generator: Arc::new(generator),
             cluster,
-            tiers: Arc::new(tiers),
+            tiers,
             book,
             callers,
             active_logs: Arc::default(),

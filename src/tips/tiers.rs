@@ -12,7 +12,12 @@ use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    TipStats, cluster::TipCluster, log::Failed, request::GenerationRequest, settings::STORE_TIMEOUT,
+    TipStats,
+    cluster::TipCluster,
+    late_writes::{LateWrite, LateWrites},
+    log::Failed,
+    request::GenerationRequest,
+    settings::STORE_TIMEOUT,
 };
 use crate::{
     domain::{Clock, Error, Tip, TipKey, TipOrigin, TipStore, UnixMicros},
@@ -38,6 +43,7 @@ pub(super) struct TipTiers {
     failures: Cache<TipKey, (Instant, Failed)>,
     cluster: Option<Arc<TipCluster>>,
     store: Arc<dyn TipStore>,
+    late_writes: LateWrites,
     clock: Arc<dyn Clock>,
     stats: Arc<TipStats>,
     tasks: TaskTracker,
@@ -62,7 +68,8 @@ impl TipTiers {
     pub(super) fn new(
         memory_bytes: u64,
         cluster: Option<Arc<TipCluster>>,
-        (store, clock): (Arc<dyn TipStore>, Arc<dyn Clock>),
+        (store, late_writes): (Arc<dyn TipStore>, LateWrites),
+        clock: Arc<dyn Clock>,
         stats: Arc<TipStats>,
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
@@ -72,6 +79,7 @@ impl TipTiers {
             failures: Cache::new(FAILURES),
             cluster,
             store,
+            late_writes,
             clock,
             stats,
             tasks,
@@ -163,15 +171,25 @@ impl TipTiers {
         RECENT + RECENT_JITTER.mul_f64(rand::random())
     }
 
-    /// Saves a tip in the store. Readers have it by now, so a failure is logged and goes nowhere else.
-    pub(super) async fn save(self: &Arc<Self>, tip: &Tip, origin: &TipOrigin) {
+    /// Saves a tip in the store, later if the store is away. Readers have it by now, so a failure goes nowhere else.
+    pub(super) async fn save(self: &Arc<Self>, tip: &Arc<Tip>, origin: &TipOrigin) {
+        if !self.try_save(tip, origin).await {
+            let late = LateWrite::Tip(Arc::clone(tip), origin.clone());
+            self.late_writes.push(late);
+        }
+    }
+
+    /// Saves it within the store's time limit; false when the store is away.
+    pub(super) async fn try_save(self: &Arc<Self>, tip: &Tip, origin: &TipOrigin) -> bool {
         let saved = timeout(STORE_TIMEOUT, self.store.save(tip, origin)).await;
+        let is_away = matches!(saved, Err(_) | Ok(Err(Error::Unavailable { .. })));
         if let Some(was_kept) = self.of_store("save", saved) {
             tracing::debug!(tip = %tip.key, was_kept, "tip saved");
             if was_kept && origin.shown {
                 self.show_soon();
             }
         }
+        !is_away
     }
 
     fn of_store<T>(

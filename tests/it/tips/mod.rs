@@ -19,6 +19,7 @@ mod replica;
 mod simulator;
 mod simulator_behind_gateway;
 mod single_replica;
+mod store_away;
 mod strangers;
 mod streams;
 pub mod wire_stream;
