@@ -83,19 +83,26 @@ pub(super) fn run(matches: &ArgMatches, environment: &EnvVars) -> Result<(), Fai
         addition.map_err(|problem| Failure::failed(format!("{problem}; nothing was added")))?;
     let token = made.token.expose_secret();
     let output = Output::new(matches, environment);
-    if output.is_data() {
+    let told = if output.is_data() {
         output.data(&Made {
             token,
             sha256: &made.sha256,
             entry: &entry,
-        })?;
+        })
     } else {
         if addition.is_none() {
             // As they are: a line that is broken to fit a terminal is no TOML.
             let _ = writeln!(stderr(), "{entry}");
         }
-        output::line(token)?;
-    }
+        output::line(token)
+    };
+    told.map_err(|failure| match &addition {
+        // A pipe that is closed is no failure elsewhere.
+        Some(_) if failure.message.is_empty() => {
+            Failure::failed("nobody took the token, so nothing was added to the access file")
+        }
+        Some(_) | None => failure,
+    })?;
     // Last: a token that nobody got is to open nothing.
     let added = addition.as_ref().map_or(Ok(()), AccessEntry::add);
     added.map_err(|error| {

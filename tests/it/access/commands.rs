@@ -1,10 +1,13 @@
 //! The command line as callers of a protected server type it.
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
 
 use super::scene::{Files, connect, list, token_entry};
 use crate::{
     startup::ended::run,
-    support::{program::run_well, replica::Replica},
+    support::{
+        program::{program, run_well},
+        replica::Replica,
+    },
 };
 
 #[tokio::test]
@@ -123,5 +126,23 @@ async fn a_new_token_is_added_to_an_access_file_only_if_a_server_takes_it_then()
     for made in [first, second] {
         let header = format!("Bearer {}", made.out.trim());
         list(&channel, Some(&header)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_new_token_that_nobody_takes_is_not_added_and_says_so() {
+    let files = Files::new();
+    let file = files.path("access.toml");
+    for format in [&[][..], &["--output", "json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let arguments = ["admin", "token", "new", "shop", "--access-file", &file];
+        let mut command = program(&arguments);
+        command.args(format).stdout(writer).stderr(Stdio::piped());
+        let ended = command.spawn().unwrap().wait_with_output().await.unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(told.contains("nobody took the token"), "{told}");
+        assert!(!fs::exists(&file).unwrap());
     }
 }

@@ -180,6 +180,10 @@ async fn certificates_and_the_access_file_are_read_again_each_on_its_own() {
     list(&channel, Some("Bearer new")).await.unwrap();
     eventually("TLS is refused", PATIENCE, async || refused("tls").await).await;
     assert!(!refused("access").await);
+    let expired = token_entry("a", "a", "viewer", "not_after = 2020-01-31T00:00:00Z");
+    files.write("access.toml", &expired);
+    eventually("it is refused", PATIENCE, async || refused("access").await).await;
+    list(&channel, Some("Bearer new")).await.unwrap();
     // A certificate is replaced while the access file is gone.
     files.write("ca.pem", &authorities);
     files.authority.server().write(files.folder.path());

@@ -3,16 +3,20 @@ use std::process::Output;
 
 use tokio::process::Command;
 
+/// The program with `arguments` and an empty environment.
+pub fn program(arguments: &[&str]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_challenges-catalog"));
+    program.args(arguments).env_clear().kill_on_drop(true);
+    program
+}
+
 /// Runs the program with `arguments` and nothing in its environment but `environment`,
 /// in a folder of its own.
 pub async fn run(arguments: &[&str], environment: &[(&str, String)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_challenges-catalog"))
-        .args(arguments)
-        .env_clear()
+    program(arguments)
         .envs(environment.iter().map(|(name, value)| (*name, value)))
         .current_dir(folder.path())
-        .kill_on_drop(true)
         .output()
         .await
         .unwrap()
