@@ -22,7 +22,7 @@ use super::{
     generation::Generator,
     generation_task::GenerationTask,
     late_writer::LateWriter,
-    late_writes::LateWrites,
+    late_writes::{LateWrites, Waiting},
     limiter::Limiter,
     log::{ActiveLogs, Failed, Log, LogEnd, Subscription},
     provider::Provider,
@@ -82,30 +82,17 @@ impl TipService {
         let redis = redis.map(Arc::new);
         let stats = Arc::<TipStats>::default();
         let (late_writes, waiting) = LateWrites::new();
-        let recorder = Arc::new(AttemptRecorder {
+        let recorder = AttemptRecorder {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             stats: Arc::clone(&stats),
             late_writes: late_writes.clone(),
             tasks: tasks.clone(),
-        });
-        let admission = ProviderAdmission {
-            switches: Arc::clone(&settings.switches),
-            places: Arc::new(Semaphore::new(settings.requests_at_once)),
-            budget: Budget::new(
-                redis.clone(),
-                settings.daily_budget_micro_usd,
-                settings.replicas,
-                Arc::clone(&clock),
-            ),
-            limiter: Limiter::new(redis.clone(), settings.replicas, tasks.clone()),
-            recorder: Arc::clone(&recorder),
         };
+        let admission = provider_admission(&settings, redis.as_ref(), recorder);
         let callers = Callers::new(settings.caller, &admission.limiter, &stats);
-        let cluster = redis.as_ref().map(|redis| {
-            let cluster = TipCluster::new(Arc::clone(redis), settings.max_bytes);
-            Arc::new(cluster)
-        });
+        let cluster = redis.clone();
+        let cluster = cluster.map(|redis| Arc::new(TipCluster::new(redis, settings.max_bytes)));
         let tiers = TipTiers::new(
             settings.memory_bytes,
             cluster.clone(),
@@ -114,37 +101,40 @@ impl TipService {
             Arc::clone(&stats),
             (tasks.clone(), stop.clone()),
         );
-        let providers = providers.into_iter().map(Provider::from);
         let generator = Generator {
-            providers: providers.map(Arc::new).collect(),
+            providers: providers
+                .into_iter()
+                .map(Provider::from)
+                .map(Arc::new)
+                .collect(),
             admission,
             settings,
             clock,
             stats,
         };
-        let tiers = Arc::new(tiers);
-        let late_writer = LateWriter {
-            tiers: Arc::clone(&tiers),
-            recorder,
-            waiting,
-        };
-        tasks.spawn(late_writer.run(stop.clone()));
         let service = Self {
             generator: Arc::new(generator),
             cluster,
-            tiers,
+            tiers: Arc::new(tiers),
             book,
             callers,
             active_logs: Arc::default(),
             tasks,
             stop,
         };
-        service.start(redis);
+        service.start(redis, waiting);
         service
     }
 
-    /// Starts to receive messages of the other replicas, and to report spending to them.
-    fn start(&self, redis: Option<Arc<TipRedis>>) {
+    /// Starts to receive messages of the other replicas, to report spending to them, and to offer the store again what
+    /// it did not take.
+    fn start(&self, redis: Option<Arc<TipRedis>>, waiting: Waiting) {
+        let late_writer = LateWriter {
+            tiers: Arc::clone(&self.tiers),
+            recorder: Arc::clone(&self.generator.admission.recorder),
+            waiting,
+        };
+        self.tasks.spawn(late_writer.run(self.stop.clone()));
         if let Some(redis) = redis {
             let run = async move { redis.listener.run().await };
             self.tasks
@@ -178,6 +168,26 @@ impl TipService {
     #[must_use]
     pub fn stats(&self) -> &Arc<TipStats> {
         &self.generator.stats
+    }
+}
+
+/// What decides whether a request may go to a provider, by `settings`.
+fn provider_admission(
+    settings: &TipSettings,
+    redis: Option<&Arc<TipRedis>>,
+    recorder: AttemptRecorder,
+) -> ProviderAdmission {
+    ProviderAdmission {
+        switches: Arc::clone(&settings.switches),
+        places: Arc::new(Semaphore::new(settings.requests_at_once)),
+        budget: Budget::new(
+            redis.cloned(),
+            settings.daily_budget_micro_usd,
+            settings.replicas,
+            Arc::clone(&recorder.clock),
+        ),
+        limiter: Limiter::new(redis.cloned(), settings.replicas, recorder.tasks.clone()),
+        recorder: Arc::new(recorder),
     }
 }
 

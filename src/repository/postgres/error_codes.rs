@@ -114,10 +114,10 @@ fn code_class(code: &str) -> CodeClass {
         // A full disk; a read-only server.
         (_, "53100" | "25006") => CodeClass::TakesNoWrites,
         // Connection, authorization, no such database, resources, system; conflicts.
-        ("08" | "28" | "3D" | "53" | "57" | "58" | "40", _) => CodeClass::Outage,
+        ("08" | "28" | "3D" | "53" | "57" | "58" | "40", _)
         // A transaction that was idle or open for too long; a lock conflict; a stale plan; a prepared statement that a
         // pooler mixed up.
-        (_, "25P03" | "25P04" | "55P03" | "0A000" | "26000" | "42P05") => CodeClass::Outage,
+        | (_, "25P03" | "25P04" | "55P03" | "0A000" | "26000" | "42P05") => CodeClass::Outage,
         (_, _) => CodeClass::Fault,
     }
 }

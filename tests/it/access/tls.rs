@@ -200,10 +200,7 @@ async fn certificates_and_the_access_file_are_read_again_each_on_its_own() {
     list(&channel, Some("Bearer new")).await.unwrap();
     let told = || {
         let log = replica.log();
-        let lines = log
-            .lines()
-            .filter(|line| line.contains("the access file cannot be used"));
-        lines.count()
+        log.matches("the access file cannot be used").count()
     };
     eventually("the log names the access file", PATIENCE, async || {
         told() > 0
