@@ -37,6 +37,8 @@ const BUDGET_PAUSE: Duration = Duration::from_secs(5);
 static NOT_GRANTED: LineLimit = LineLimit::new();
 static RESERVED: LineLimit = LineLimit::new();
 static RESTORING: LineLimit = LineLimit::new();
+/// Lines about attempts that the store refused.
+static REFUSED: LineLimit = LineLimit::new();
 
 /// Decides whether a request may go to a provider.
 pub(super) struct ProviderAdmission {
@@ -309,7 +311,10 @@ impl AttemptRecorder {
             Ok(Err(Error::Unavailable { .. })) | Err(_) => {}
             Ok(Err(error)) => {
                 // Not the database is at fault but the record, which it would refuse again.
-                tracing::error!(tip = %record.key, error = %error, "an attempt cannot be recorded");
+                if let Some(left_out) = REFUSED.admit() {
+                    let tip = record.key;
+                    tracing::error!(%tip, %error, left_out, "an attempt cannot be recorded; the ledger lacks it");
+                }
                 self.stats.store_errors.add(1);
                 return true;
             }
